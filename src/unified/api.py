@@ -1,0 +1,73 @@
+"""The Python side of the command line: `train` and `load`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unified.core.agent import Agent
+    from unified.core.run import Run
+
+
+def _merge(into: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key in a tree."""
+    *groups, leaf = key.split(".")
+    for group in groups:
+        below = into.get(group)
+        into = into.setdefault(group, {}) if isinstance(below, Mapping) or below is None else into.setdefault(group, {"name": below})
+    into[leaf] = value
+
+
+def train(
+    agent: str | None = None,
+    suite: str | None = None,
+    recipes: str | Iterable[str] = (),
+    config: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> Run:
+    """Train to the end of the budget and return the run, with its metrics.
+
+    Does what ``unified train`` does: the same run of the same configuration is resumed where it stopped.
+
+    Args:
+        agent: Name of an agent, ``"drqv2"``.
+        suite: Name of a suite and its task, ``"dmc:cartpole_swingup"``.
+        recipes: Names or paths of recipes, later ones win.
+        config: Values by dotted key, ``{"agent.lr": 1e-4, "train.frames": 20_000}``.
+        **values: Values as a tree, ``train={"frames": 20_000}, seed=2``. They win over `config`.
+
+    Raises:
+        UsageError: If something asked for cannot be; all problems are reported together.
+        UnifiedError: If the run cannot go on.
+
+    >>> run = train(agent="random", suite="dmc:cartpole_balance", train={"frames": 2000})   # doctest: +SKIP
+    >>> run.metrics()[-1]["return"]                                                         # doctest: +SKIP
+    """
+    from unified.core.config import compose
+    from unified.core.trainer.build import launch
+
+    named = {name: value for name, value in (("agent", agent), ("suite", suite)) if value is not None}
+    tree: dict[str, Any] = {**(config or {}), **values, **named}
+    recipes = [recipes] if isinstance(recipes, str) else list(recipes)
+    return launch(compose([], recipes, tree, default_recipe=not named and not recipes))
+
+
+def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root: str = "runs") -> Agent:
+    """The agent of a run, ready to act: ``agent.act(observation, explore=False)``.
+
+    Args:
+        run: A run, its directory, or its name as ``unified runs list`` shows it.
+        checkpoint: ``"best"``, ``"newest"`` or a number of frames.
+        root: Where runs of that name are looked for.
+
+    Raises:
+        UsageError: If there is no such run or checkpoint.
+    """
+    from unified.core.run import Run
+    from unified.core.trainer.build import load_agent
+
+    if not isinstance(run, Run):
+        run = Run.find(str(run), root)
+    return load_agent(run, checkpoint)

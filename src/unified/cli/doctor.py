@@ -1,0 +1,256 @@
+"""`unified doctor`: what this machine has, what it measured, and what to type where something is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unified import units
+
+PACKAGES = (
+    "unified-ml",
+    "torch",
+    "torchvision",
+    "numpy",
+    "gymnasium",
+    "dm_control",
+    "mujoco",
+    "pluggy",
+    "pydantic",
+    "typer",
+    "rich",
+    "safetensors",
+    "matplotlib",
+    "imageio-ffmpeg",
+)
+EXTRAS = ("tensorboard",)
+RENDER_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. `ok` is false where the main job cannot run as things are; `hint` says what to type."""
+
+    section: str
+    name: str
+    value: str
+    ok: bool = True
+    hint: str = ""
+
+
+def _versions() -> Iterator[Finding]:
+    python_ok = sys.version_info >= (3, 11)
+    yield Finding("versions", "python", platform.python_version(), python_ok, "" if python_ok else "Python 3.11 or newer is needed")
+    for name in PACKAGES + EXTRAS:
+        try:
+            yield Finding("versions", name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            if name == "unified-ml":
+                from unified import __version__
+
+                yield Finding("versions", name, f"{__version__} (from source, not installed)", hint="pip install -e .")
+            elif name in EXTRAS:
+                yield Finding("versions", name, "not installed (optional)", hint=f"pip install 'unified-ml[{name}]'")
+            else:
+                yield Finding("versions", name, "missing", False, f"pip install {name}")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory() -> tuple[int, int | None]:
+    """Bytes in all and available."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        return total, int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return total, None
+
+
+def _model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _machine(root: Path) -> Iterator[Finding]:
+    yield Finding("machine", "system", platform.platform(terse=True))
+    yield Finding("machine", "processor", f"{_model()}, {_cores()} cores for this process")
+    total, available = _memory()
+    yield Finding("machine", "memory", units.size(total) + (f", {units.size(available)} available" if available is not None else ""))
+    place = root.resolve()
+    while not place.exists():
+        place = place.parent
+    yield Finding("machine", "disk", f"{units.size(shutil.disk_usage(place).free)} free at {place}")
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            yield Finding("machine", "runs", f"{root} can be written")
+    except OSError as error:
+        yield Finding(
+            "machine", "runs", f"{root} cannot be written: {error.strerror or error}", False, "choose another place: root=DIRECTORY"
+        )
+
+
+def _rate(work: Callable[[], Any], seconds: float = 0.6) -> float:
+    """Calls each second, after one to warm up."""
+    work()
+    start, calls = time.perf_counter(), 0
+    while (spent := time.perf_counter() - start) < seconds or calls < 2:
+        work()
+        calls += 1
+    return calls / spent
+
+
+def _precision() -> Iterator[Finding]:
+    """Forward and backward of one encoder-like convolution and one matrix product, in fp32 and in bf16."""
+    try:
+        import torch
+    except ImportError as error:
+        yield Finding("compute", "torch", f"cannot be imported: {error}", False, "pip install torch torchvision")
+        return
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    convolution = torch.nn.Conv2d(9, 32, 3, stride=2, device=device).to(memory_format=torch.channels_last)
+    pixels = torch.randn(64, 9, 84, 84, device=device).to(memory_format=torch.channels_last)
+    square = torch.randn(1024, 1024, device=device)
+
+    def convolve(dtype: torch.dtype) -> None:
+        with torch.autocast(device, dtype=dtype, enabled=dtype is not torch.float32):
+            convolution(pixels).float().square().mean().backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    def multiply(dtype: torch.dtype) -> None:
+        left = square.to(dtype)
+        left @ left
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    yield Finding("compute", "threads", f"{torch.get_num_threads()} (torch, in one operation)")
+    if device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        yield Finding(
+            "compute", "gpu", f"{properties.name}, {units.size(properties.total_memory)}; torch built for CUDA {torch.version.cuda}"
+        )
+    else:
+        yield Finding("compute", "gpu", "none found; training runs on the processor")
+    for name, work in (("convolution", convolve), ("matrix product", multiply)):
+        full, half = _rate(lambda work=work: work(torch.float32)), _rate(lambda work=work: work(torch.bfloat16))
+        verdict = "bf16 pays" if half > 1.15 * full else "bf16 does not pay"
+        yield Finding(
+            "compute", f"bf16 {name}", f"{units.value(full)} /s in fp32, {units.value(half)} /s in bf16: {half / full:.1f}×, {verdict}"
+        )
+
+
+def _render(task: str) -> Iterator[Finding]:
+    """Steps and renders a task in a worker process of its own, exactly as a run does."""
+    hint = "sudo apt-get install -y libosmesa6   (with an NVIDIA GPU: its driver's EGL)"
+    try:
+        import numpy as np
+
+        from unified.core.config import compose
+        from unified.core.environment import SuiteReference, Vector
+
+        config = compose([f"suite=dmc:{task}", "agent=random"], [], {}, default_recipe=False)
+        suite = SuiteReference.of(config.suite)
+        vector = Vector(suite, count=1, seed=1, stream="doctor", placement="process", timeout=60.0)
+    except Exception as error:  # whatever keeps a worker from starting is the finding
+        yield Finding("rendering", f"dmc:{task}", f"failed: {type(error).__name__}: {error}", False, hint)
+        return
+    try:
+        vector.reset()
+        low, high = (np.broadcast_to(np.asarray(bound, np.float32), vector.spec.action.shape) for bound in _bounds(vector.spec.action))
+        draws = np.random.default_rng(1).uniform(low, high, (RENDER_STEPS, 1, *low.shape)).astype(np.float32)
+        start = time.perf_counter()
+        for actions in draws:
+            vector.begin(actions)
+            vector.finish()
+        spent = time.perf_counter() - start
+        for note in suite.build().notes():
+            yield Finding("rendering", "back-end", note)
+        shape = "×".join(str(side) for side in vector.spec.observation.shape[1:])
+        yield Finding(
+            "rendering", f"dmc:{task}", f"{units.value(RENDER_STEPS / spent)} pictures/s at {shape}, physics included, one process"
+        )
+    except Exception as error:
+        yield Finding("rendering", f"dmc:{task}", f"failed: {type(error).__name__}: {error}", False, hint)
+    finally:
+        vector.close()
+
+
+def _bounds(space: Any) -> tuple[Any, Any]:
+    return space.low, space.high
+
+
+def _plugins() -> Iterator[Finding]:
+    from unified.core.registry import registry
+
+    for record in registry().plugins:
+        about = f"{record.distribution or record.provider} {record.version or ''}".strip()
+        if record.state == "active":
+            yield Finding("plugins", record.provider, f"active, {about}")
+        else:
+            hint = f"unified plugins show {record.provider}"
+            yield Finding("plugins", record.provider, f"{record.state}, {about}: {record.error}", hint=hint)
+
+
+def examine(root: Path, *, quick: bool = False, task: str = "cartpole_balance") -> Iterator[Finding]:
+    """All findings, the slow (measured) ones last."""
+    yield from _versions()
+    yield from _machine(root)
+    yield from _plugins()
+    if not quick:
+        yield from _precision()
+        yield from _render(task)
+
+
+def doctor(
+    root: Annotated[Path, typer.Option(help="Where runs would be kept.")] = Path("runs"),
+    quick: Annotated[bool, typer.Option("--quick", help="Measure nothing (no torch, no rendering).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what this machine has, measure bf16 and rendering, and name what is missing.
+
+    Exits with 1 where the main job could not run.
+    """
+    if as_json:
+        findings = list(examine(root, quick=quick))
+        typer.echo(json.dumps({"ok": all(f.ok for f in findings), "findings": [asdict(f) for f in findings]}, indent=2))
+    else:
+        findings = _show(examine(root, quick=quick))
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _show(report: Iterator[Finding]) -> list[Finding]:
+    """Print each finding when it is known: measuring takes a few seconds."""
+    from rich.console import Console
+    from rich.text import Text
+
+    screen, findings, section = Console(highlight=False), [], ""
+    for finding in report:
+        if finding.section != section:
+            section = finding.section
+            screen.print(Text(section, "bold"))
+        mark = ("  ✗ ", "bold red") if not finding.ok else ("  ! ", "yellow") if finding.hint else ("  ✓ ", "green")
+        line = Text.assemble(mark, (f"{finding.name:<22} ", "dim"), finding.value)
+        if finding.hint:
+            line.append(f"    {finding.hint}", "yellow")
+        screen.print(line, soft_wrap=True)
+        findings.append(finding)
+    return findings

@@ -1,0 +1,34 @@
+"""`unified evaluate`: judge a checkpoint of a run anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unified import units
+
+
+def evaluate(
+    name: Annotated[str, typer.Argument(help="A run, or enough of its name (unified runs list).")],
+    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Episodes to play.")] = 10,
+    checkpoint: Annotated[str, typer.Option("--checkpoint", "-c", help="best, newest, or a number of frames.")] = "best",
+    root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Play episodes with a checkpoint, without exploration, and report the return with its spread."""
+    from unified.core.run import Run
+    from unified.core.trainer.build import evaluate as judge
+
+    run = Run.find(name, root)
+    row, played = judge(run, episodes, checkpoint)
+    if as_json:
+        typer.echo(json.dumps({"run": str(run.path), **row, "returns": [episode.ret for episode in played]}, indent=2))
+        return
+    typer.echo(f"{run.path} at {units.count(row['frames'])} frames ({checkpoint})")
+    low, high = units.value(row["return_min"]), units.value(row["return_max"])
+    typer.echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({len(played)} episodes, {low} to {high})")
+    typer.echo(f"  length  {units.value(row['length'])} steps")
+    typer.echo(f"  see it: unified play {run.name}")

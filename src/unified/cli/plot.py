@@ -1,0 +1,188 @@
+"""`unified plot`: learning curves of one or more runs, mean and spread over seeds, as a picture and a table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unified import units
+from unified.cli.records import Record, records
+
+if TYPE_CHECKING:
+    from unified.plotting import Curve, Panel
+
+
+class Axis(StrEnum):
+    frames = "frames"
+    hours = "hours"
+    updates = "updates"
+
+
+class Band(StrEnum):
+    range = "range"
+    sd = "sd"
+    ci = "ci"
+
+
+LABELS = {"frames": "frames", "hours": "hours of training", "updates": "updates"}
+
+
+def plot(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Runs, or enough of their names; all runs without.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="png, pdf or svg.")] = Path("plot.png"),
+    reference: Annotated[
+        Path | None, typer.Option(help="CSV with task, frame, mean_return and (seeds, min, max or sd), drawn dashed.")
+    ] = None,
+    x: Annotated[Axis, typer.Option(help="What runs along the axis.")] = Axis.frames,
+    spread: Annotated[Band, typer.Option(help="The band over seeds: least to greatest, one sd, or the 95% CI of the mean.")] = Band.range,
+    root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+) -> None:
+    """Draw the evaluation returns of runs: seeds of one experiment, agent and task are one curve with a band."""
+    from unified.core.errors import Problem, UnifiedError, UsageError
+
+    if output.suffix not in (".png", ".pdf", ".svg"):
+        raise UsageError(Problem(f"{output}: a picture is a .png, .pdf or .svg", "e.g. -o plot.png"))
+    chosen = choose(names or [], root)
+    evaluated = [record for record in chosen if record.evaluations]
+    if not evaluated:
+        raise UnifiedError(Problem("none of these runs has been evaluated yet", "unified runs list"))
+    panels = group(evaluated, x.value, spread.value)
+    if reference is not None:
+        if x is not Axis.frames:
+            raise UsageError(Problem(f"--reference counts frames, not {x.value}", "leave out --x"))
+        add_reference(panels, reference)
+    from unified import plotting
+
+    path = plotting.save(plotting.compare_figure(panels, LABELS[x.value], spread.value), output)  # type: ignore[arg-type]
+    show(panels, x.value)
+    for record in chosen:
+        if not record.evaluations:
+            typer.echo(f"left out, never evaluated: {record.path}")
+    typer.echo(f"\n{path}")
+
+
+def choose(names: list[str], root: Path) -> list[Record]:
+    """The runs of these names; a name that fits several seeds or tasks means all of them."""
+    from unified.core.errors import Problem, UsageError
+    from unified.core.run import Run
+
+    everything = list(records(root))
+    if not names:
+        if not everything:
+            raise UsageError(Problem(f"there are no runs in {root}", "start one: unified train"))
+        return everything
+    chosen: dict[Path, Record] = {}
+    for name in names:
+        fits = [record for record in everything if _fits(record, name)] or [Record(Path(Run.find(name, root).path))]
+        chosen.update({record.path.resolve(): record for record in fits})
+    return list(chosen.values())
+
+
+def _fits(record: Record, name: str) -> bool:
+    """Whether all parts of `name` are parts of the run's identity: ``drqv2``, ``dmc:walker_walk``, ``default/drqv2``."""
+    parts = {*record.identity, record.task, f"seed-{record.identity[-1]}"}
+    wanted = [part for part in name.strip("/").split("/") if part]
+    return bool(wanted) and all(part in parts for part in wanted)
+
+
+def points(record: Record, x: str) -> tuple[list[float], list[float]]:
+    """The axis and the evaluation returns of one run."""
+    rows = record.evaluations
+    returns = [float(row["return"]) for row in rows]
+    if x != "hours":
+        return [float(row[x]) for row in rows], returns
+    import numpy as np
+
+    known = record.hours()
+    if not known:
+        from unified.core.errors import Problem, UsageError
+
+        raise UsageError(Problem(f"{record.path} has no times (events.jsonl)", "leave out --x hours"))
+    frames, hours = zip(*known, strict=True)
+    return [float(hour) for hour in np.interp([row["frames"] for row in rows], frames, hours)], returns
+
+
+def group(chosen: Iterable[Record], x: str, spread: Any) -> list[Panel]:
+    """One panel for each task, one curve for each experiment and agent."""
+    from unified.plotting import Panel, aggregate
+
+    grouped: dict[str, dict[tuple[str, str, str], list[Record]]] = {}
+    for record in chosen:
+        grouped.setdefault(record.task, {}).setdefault(record.group, []).append(record)
+    experiments = {record[0] for groups in grouped.values() for record in groups}
+    panels = []
+    for task in sorted(grouped):
+        curves = []
+        for (experiment, agent, _), seeds in sorted(grouped[task].items()):
+            label = agent if len(experiments) == 1 else f"{experiment} {agent}"
+            curves.append(aggregate(label, [points(record, x) for record in seeds], spread))
+        panels.append(Panel(task, curves))
+    return panels
+
+
+def add_reference(panels: list[Panel], path: Path) -> None:
+    """Published curves of the same tasks; the suite's name is left out there, as in ``cartpole_balance``."""
+    import numpy as np
+
+    from unified.core.errors import Problem, UsageError
+    from unified.plotting import Curve
+
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        for panel in panels:
+            mine = [row for row in rows if row["task"] in (panel.title, panel.title.split(":")[-1])]
+            if not mine:
+                continue
+            frames, mean = (np.array([float(row[column]) for row in mine]) for column in ("frame", "mean_return"))
+            sd = np.array([float(row.get("sd") or 0) for row in mine])
+            low = np.array([float(row["min"]) for row in mine]) if mine[0].get("min") else mean - sd
+            high = np.array([float(row["max"]) for row in mine]) if mine[0].get("max") else mean + sd
+            # A reference that goes on for ever would squeeze the run into a corner.
+            last = max(float(curve.x[-1]) for curve in panel.curves)
+            shown = frames <= max(1.25 * last, float(frames.min()))
+            seeds = int(float(mine[0].get("seeds") or 1))
+            panel.curves.append(Curve(path.stem, frames[shown], mean[shown], low[shown], high[shown], seeds, reference=True))
+    except OSError as error:
+        raise UsageError(Problem(f"{path} cannot be read: {error.strerror}")) from error
+    except (KeyError, ValueError) as error:
+        raise UsageError(Problem(f"{path} is no reference: {error}", "its columns: task,frame,seeds,mean_return,sd,min,max")) from error
+
+
+def show(panels: Iterable[Panel], x: str) -> None:
+    """The same as a table: last and best return, mean ± sd over seeds."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("task", "runs"):
+        table.add_column(name, overflow="fold")
+    for name in ("seeds", x, "last return", "best return"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for panel in panels:
+        for curve in panel.curves:
+            end = f"{curve.x[-1]:.2f}" if x == "hours" else units.count(curve.x[-1])
+            last, best = (_over(values) for values in (curve.final, curve.best))
+            if curve.reference:
+                last, best = _reference(curve)
+            table.add_row(panel.title, curve.label, str(curve.seeds), end, last, best)
+    screen = Console(highlight=False)
+    (screen if screen.is_terminal else Console(highlight=False, width=200)).print(table)
+
+
+def _over(values: tuple[float, ...]) -> str:
+    from statistics import mean, stdev
+
+    return units.spread(mean(values), stdev(values) if len(values) > 1 else None)
+
+
+def _reference(curve: Curve) -> tuple[str, str]:
+    last = f"{units.value(float(curve.mean[-1]))} ({units.value(float(curve.low[-1]))} to {units.value(float(curve.high[-1]))})"
+    return last, units.value(float(curve.mean.max()))

@@ -1,0 +1,159 @@
+"""`unified runs list` and `unified runs show`: what has been run, and how it went."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unified import units
+from unified.cli.records import Record, records
+
+app = typer.Typer(help="What has been run, and how it went.", no_args_is_help=True)
+
+STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red"}
+Root = Annotated[Path, typer.Option(help="Where runs are kept.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def summary(record: Record) -> dict[str, Any]:
+    """One run as plain data."""
+    experiment, agent, suite, task, seed = record.identity
+    last = record.evaluations[-1] if record.evaluations else None
+    return {
+        "path": str(record.path),
+        "experiment": experiment,
+        "agent": agent,
+        "suite": f"{suite}:{task}",
+        "seed": int(seed) if seed.isdigit() else seed,
+        "frames": record.frames,
+        "budget_frames": (record.tree.get("train") or {}).get("frames"),
+        "return": last["return"] if last else None,
+        "return_sd": last.get("return_sd") if last else None,
+        "best": record.best,
+        "state": record.state,
+        "changed": datetime.fromtimestamp(record.changed, UTC).isoformat(timespec="seconds"),
+    }
+
+
+@app.command("list")
+def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
+    """All runs below the root, each with its last evaluation."""
+    found = list(records(root))
+    if as_json:
+        typer.echo(json.dumps([summary(record) for record in found], indent=2))
+        return
+    if not found:
+        typer.echo(f"no runs in {root}    start one: unified train")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name, justify in (("experiment", "left"), ("agent", "left"), ("suite", "left"), ("seed", "right"), ("frames", "right")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name, justify in (("eval return", "right"), ("best", "right"), ("state", "left"), ("changed", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for record in found:
+        row = summary(record)
+        budget = f" / {units.count(row['budget_frames'])}" if row["budget_frames"] else ""
+        result = "–" if row["return"] is None else units.spread(row["return"], row["return_sd"])
+        table.add_row(
+            row["experiment"],
+            row["agent"],
+            row["suite"],
+            str(row["seed"]),
+            units.count(row["frames"]) + budget,
+            result,
+            "–" if row["best"] is None else units.value(row["best"]),
+            Text(row["state"], STYLES[row["state"]]),
+            units.ago(time.time() - record.changed),
+        )
+    _screen().print(table)
+    typer.echo("\nmore: unified runs show NAME · unified plot NAME … · unified resume NAME    (NAME: enough of the row to be the only one)")
+
+
+def _screen() -> Any:
+    """A console that never folds a table into 80 columns when it is read by a program."""
+    from rich.console import Console
+
+    screen = Console(highlight=False)
+    return screen if screen.is_terminal else Console(highlight=False, width=200)
+
+
+@app.command("show")
+def show_run(
+    name: Annotated[str, typer.Argument(help="A run, or enough of its name.")], root: Root = Path("runs"), as_json: Json = False
+) -> None:
+    """One run: what it differs in, how it goes, and its files."""
+    from unified.core.run import Run
+
+    record = Record(Path(Run.find(name, root).path))
+    row = {**summary(record), **details(record)}
+    if as_json:
+        typer.echo(json.dumps(row, indent=2))
+        return
+    from rich.text import Text
+
+    screen = _screen()
+
+    def say(label: str, text: str, style: str = "") -> None:
+        screen.print(Text.assemble((f"{label:<12}", "dim"), (text, style)), soft_wrap=True)
+
+    say("run", row["path"], "bold")
+    say("", f"agent {row['agent']} · suite {row['suite']} · seed {row['seed']} · experiment {row['experiment']}")
+    budget = f" / {units.count(row['budget_frames'])}" if row["budget_frames"] else ""
+    say(
+        "state",
+        f"{row['state']} at {units.count(row['frames'])}{budget} frames, {units.ago(time.time() - record.changed)}",
+        STYLES[row["state"]],
+    )
+    for index, (key, value, source) in enumerate(row["changed_from_defaults"]):
+        say("changed" if not index else "", f"{key}={value}  ({source})")
+    for index, evaluation in enumerate(record.evaluations[-5:]):
+        result = units.spread(evaluation["return"], evaluation.get("return_sd"))
+        say("evaluations" if not index else "", f"{units.count(evaluation['frames']):>12} frames   return {result}")
+    if row["best"] is not None:
+        say("best", units.value(row["best"]))
+    if row["last"]:
+        numbers = " · ".join(f"{key} {units.value(value)}" for key, value in row["last"].items() if isinstance(value, int | float))
+        say("last log", numbers)
+    for index, checkpoint in enumerate(row["checkpoints"]):
+        say("checkpoints" if not index else "", f"{checkpoint['name']}   {units.size(checkpoint['bytes'])}")
+    for index, file in enumerate(row["files"]):
+        say("files" if not index else "", f"{file['name']}   {units.size(file['bytes'])}")
+    for index, text in enumerate(row["warnings"][-5:]):
+        say("warnings" if not index else "", text, "yellow")
+    say("next", f"unified resume {name} · unified play {name} · unified plot {name}")
+
+
+def details(record: Record) -> dict[str, Any]:
+    """What `show` knows beyond `list`."""
+    train = [row for row in record.metrics if row.get("kind") == "train"]
+    return {
+        "changed_from_defaults": _changed(record),
+        "last": {key: value for key, value in train[-1].items() if key != "kind"} if train else None,
+        "checkpoints": [_entry(path, record.path) for path in sorted(record.path.glob("checkpoints/[0-9]*"))],
+        "files": [_entry(path, record.path) for path in sorted(record.path.iterdir()) if not path.name.startswith((".", "checkpoints"))],
+        "warnings": [str(event.get("message", "")) for event in record.events if event.get("event") == "warning"],
+    }
+
+
+def _changed(record: Record) -> list[tuple[str, Any, str]]:
+    """What differs from the defaults; nothing where the run's plugins are not here to say what those are."""
+    from unified.core.errors import UnifiedError
+    from unified.core.run import Run
+
+    try:
+        return [(key, value, source) for key, value, source in Run(record.path).config.changed()]
+    except UnifiedError:
+        return []
+
+
+def _entry(path: Path, base: Path) -> dict[str, Any]:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return {"name": str(path.relative_to(base)) + ("/" if path.is_dir() else ""), "bytes": sum(file.stat().st_size for file in files)}

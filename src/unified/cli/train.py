@@ -1,0 +1,86 @@
+"""`unified train`: compose, then run to the end of the budget."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from unified.core.config import Config
+
+
+class Format(StrEnum):
+    yaml = "yaml"
+    json = "json"
+
+
+def words(agent: str | None, suite: str | None, objectives: list[str], seed: int | None, experiment: str | None) -> list[str]:
+    """The options as the ``key=value`` words that they are short for."""
+    named = {"agent": agent, "suite": suite, "seed": seed, "experiment": experiment}
+    said = [f"{key}={value}" for key, value in named.items() if value is not None]
+    return said + ([f"objective=[{','.join(objectives)}]"] if objectives else [])
+
+
+def train(
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Any value, e.g. agent.lr=1e-4.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", "-a", help="What acts and learns (unified plugins list).")] = None,
+    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run.")] = None,
+    objective: Annotated[list[str] | None, typer.Option("--objective", "-o", help="Replace the objectives; +NAME adds one.")] = None,
+    recipe: Annotated[list[str] | None, typer.Option("--recipe", "-r", help="Name or path; a run's config.json is one.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all randomness of the run.")] = None,
+    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="Keeps runs that differ apart.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every value with its source, and start nothing.")] = False,
+    format: Annotated[Format, typer.Option(help="Of --dry-run; both are recipes.")] = Format.yaml,
+) -> None:
+    """Train an agent on a task; the same command again resumes it.
+
+    Without an agent, a suite or a recipe: drqv2 on dmc:cartpole_balance with the recipe laptop, a few minutes on a small machine.
+    """
+    from unified.core.config import compose
+
+    said = words(agent, suite, objective or [], seed, experiment) + list(overrides or [])
+    selected = any(word.split("=", 1)[0] in ("agent", "suite") for word in said)
+    config = compose(said, list(recipe or []), {}, default_recipe=not selected and not recipe)
+    if dry_run:
+        typer.echo(as_json(config) if format is Format.json else as_yaml(config), nl=False)
+        return
+    from unified.cli.running import until_stopped
+    from unified.core.trainer.build import launch
+
+    until_stopped(lambda: launch(config))
+
+
+def as_json(config: Config) -> str:
+    """The tree and the sources of its leaves."""
+    return json.dumps({"config": config.tree, "sources": config.sources}, indent=2) + "\n"
+
+
+def _leaf(value: Any) -> str:
+    import yaml
+
+    if value == {} or value == []:
+        return "{}" if value == {} else "[]"
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
+
+
+def _lines(tree: dict[str, Any], sources: dict[str, str], prefix: str = "", indent: str = "") -> list[tuple[str, str]]:
+    found = []
+    for key, value in tree.items():
+        dotted = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            found.append((f"{indent}{key}:", sources.get(dotted, "")))
+            found += _lines(value, sources, f"{dotted}.", f"{indent}  ")
+        else:
+            found.append((f"{indent}{key}: {_leaf(value)}", sources.get(dotted, "")))
+    return found
+
+
+def as_yaml(config: Config) -> str:
+    """A recipe of everything, each leaf with its source as a comment."""
+    lines = _lines(config.tree, config.sources)
+    column = min(48, max(len(text) for text, _ in lines))
+    return "".join(f"{text:<{column}}  # {source}\n" if source else f"{text}\n" for text, source in lines)

@@ -1,0 +1,50 @@
+"""The one place where what a policy produces is adapted to what a task takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from unified.core.spec import Space
+
+
+@dataclass(frozen=True)
+class Action:
+    """What an agent answers to observations of n environments.
+
+    Args:
+        stored: What the policy produced and the replay keeps, ``(n, *action)``.
+        enacted: What the environments take, ``(n, *action)``.
+        extra: Further columns for the replay (``log_prob``, ``value``).
+    """
+
+    stored: torch.Tensor
+    enacted: torch.Tensor
+    extra: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+class ContinuousActions:
+    """Lets a policy that emits real numbers act on any task.
+
+    A continuous task takes them as they are, within [-1, 1]. On a discrete task the policy emits one number for each choice; that vector is
+    what the replay stores and the critic sees, and the environment receives its argmax, or a sample of its softmax while exploring.
+    """
+
+    def __init__(self, task: Space) -> None:
+        self.task = task
+        self.stored = Space((task.choices,), "float32", -1.0, 1.0) if task.choices else Space((task.size,), "float32", -1.0, 1.0)
+
+    @property
+    def size(self) -> int:
+        """Numbers that the policy has to emit."""
+        return self.stored.size
+
+    def enact(self, stored: torch.Tensor, generator: torch.Generator | None) -> Action:
+        """Turn what the policy produced ``(n, size)`` into an `Action`; exploring where a `generator` is given."""
+        if not self.task.discrete:
+            return Action(stored, stored.reshape(-1, *self.task.shape))
+        if generator is None:
+            return Action(stored, stored.argmax(dim=-1))
+        choice = torch.multinomial(stored.float().softmax(dim=-1), 1, generator=generator).squeeze(-1)
+        return Action(stored, choice)

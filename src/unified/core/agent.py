@@ -1,0 +1,169 @@
+"""The contract of agents: named parts, a policy that acts, and phases of objectives that train the parts."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.batch import Batch
+from unified.core.objective import Phase
+
+if TYPE_CHECKING:
+    from unified.core.action import Action
+    from unified.core.parts import Build
+    from unified.core.spec import Space, Spec
+    from unified.core.views import View
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What one update tells: scalars on the device, and priorities ``(B,)`` where an objective gave some."""
+
+    metrics: dict[str, torch.Tensor]
+    priority: torch.Tensor | None = None
+
+
+class Agent(nn.Module, ABC):
+    """Parts (attributes that are modules), an acting rule and phases; the update itself is written once, here.
+
+    A subclass makes its parts in `__init__`, says what it `needs`, and defines `act` and `phases`; `perceive` where there is something to
+    augment or encode. An agent may override `learn` outright.
+
+    Args:
+        spec: Of the task; every network is sized from it.
+        options: The validated options of the agent.
+        build: Makes parts and objectives by name, sized by inference; gives device, precision and random streams.
+    """
+
+    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+        super().__init__()
+        self.spec, self.options = spec, options
+        self.device, self.precision, self.streams = build.device, build.precision, build.streams
+        self._build = build
+        self._targets: dict[str, float] = {}  # part -> τ
+        self.phase_list: list[Phase] = []
+        self._optimizers: dict[str, torch.optim.Optimizer] = {}
+        #: Agent steps taken so far, of all environments; schedules and seed exploration read it.
+        self.steps = 0
+        #: Updates done so far.
+        self.updates = 0
+
+    # What a subclass says -------------------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def needs(self) -> View:
+        """The view of the replay this agent learns from."""
+
+    @property
+    @abstractmethod
+    def stored_action(self) -> Space:
+        """What `Action.stored` looks like."""
+
+    @abstractmethod
+    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+        """Actions for ``(n, *observation)`` on the agent's device; without `explore` always the same for the same observation."""
+
+    def phases(self) -> list[Phase]:
+        """Which objectives train which parts, in which order; an agent that learns nothing has none."""
+        return []
+
+    def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimiser of one part. Fused ones skip a non-finite update on the device, without waiting for it."""
+        return torch.optim.Adam(parameters, lr=self.options.lr, fused=True)
+
+    def perceive(self, batch: Batch) -> Batch:
+        """Augment and encode once, for all phases: adds `features` and `next_features`."""
+        return batch
+
+    # What the base does ---------------------------------------------------------------------------------------------------------
+
+    def follow(self, part: str, tau: float) -> None:
+        """Keep ``<part>_target``, a copy that follows `part` by θ' ← θ' + τ (θ - θ') after every update."""
+        target = copy.deepcopy(getattr(self, part)).requires_grad_(False)
+        setattr(self, f"{part}_target", target)
+        self._targets[part] = tau
+
+    def ready(self) -> None:
+        """Called once when all parts exist and lie on their device: makes the phases and the optimisers of the parts they train."""
+        self.phase_list = self._build.phases(self.phases())
+        for part in dict.fromkeys(part for phase in self.phase_list for part in phase.trains):
+            parameters = list(getattr(self, part).parameters())
+            if parameters:
+                self._optimizers[part] = self.optimizer(part, parameters)
+
+    def encode(self, observation: torch.Tensor, *, full: bool = True) -> torch.Tensor:
+        """Features in float32, or with ``full=False`` as the encoder made them: in bfloat16 where the run's precision says so.
+
+        Nothing but the encoder and a projection of its features belongs in bfloat16: there a policy's tanh is exactly ±1 beyond 3.5, its
+        gradient exactly 0, and the agent never learns.
+        """
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            features: torch.Tensor = self.encoder(observation)
+        return features.float() if full else features
+
+    def learn(self, batch: Batch) -> Learned:
+        """One update: every phase that is due sums its objectives, and moves exactly the parts it trains; then the targets follow.
+
+        An update with a non-finite loss or gradient moves nothing and is counted in the metric ``nonfinite``.
+        """
+        batch = self.perceive(batch)
+        self.updates += 1
+        metrics: dict[str, torch.Tensor] = {"nonfinite": torch.zeros((), device=self.device)}
+        priority = None
+        for phase in self.phase_list:
+            if self.updates % phase.every:
+                continue
+            rows = batch if "encoder" in phase.trains else batch.detach()
+            losses = [objective(self, rows) for objective in phase.objectives]
+            total = torch.stack([loss.value for loss in losses]).sum()
+            self._descend(phase, total, metrics)
+            for loss in losses:
+                metrics.update({name: value.detach() for name, value in loss.metrics.items()})
+                priority = loss.priority if loss.priority is not None else priority
+        self._follow()
+        return Learned(metrics, priority)
+
+    def _descend(self, phase: Phase, total: torch.Tensor, metrics: dict[str, torch.Tensor]) -> None:
+        optimizers = [self._optimizers[part] for part in phase.trains if part in self._optimizers]
+        parameters = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
+        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        norms = torch._foreach_norm([gradient for gradient in gradients if gradient is not None])
+        norm = torch.stack(norms).norm()
+        broken = (~torch.isfinite(norm + total.detach())).float()
+        for optimizer in optimizers:
+            optimizer.found_inf = broken  # type: ignore[attr-defined]  # fused optimisers leave everything as it is where this is 1
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        metrics["nonfinite"] = torch.maximum(metrics["nonfinite"], broken)
+        metrics[f"{phase.name}_loss"] = total.detach()
+        metrics[f"{phase.name}_gradient_norm"] = norm
+
+    def _follow(self) -> None:
+        for part, tau in self._targets.items():
+            source, target = getattr(self, part), getattr(self, f"{part}_target")
+            with torch.no_grad():
+                torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), tau)
+                for ours, theirs in zip(target.buffers(), source.buffers(), strict=True):
+                    ours.copy_(theirs)
+
+    def training_state(self) -> dict[str, Any]:
+        """Everything that learning goes on from, beside the run's random streams."""
+        return {
+            "updates": self.updates,
+            "parameters": self.state_dict(),
+            "optimizers": {part: optimizer.state_dict() for part, optimizer in self._optimizers.items()},
+        }
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        self.updates = state["updates"]
+        self.load_state_dict(state["parameters"])
+        for part, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][part])

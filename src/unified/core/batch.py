@@ -1,0 +1,45 @@
+"""A batch: a mapping of tensors with documented names."""
+
+from __future__ import annotations
+
+import torch
+
+
+class Batch(dict[str, torch.Tensor]):
+    """Rows of experience, ``(B, …)`` each, readable as attributes.
+
+    | key | shape | what |
+    |---|---|---|
+    | `obs` | `(B, *observation)` | observation, frames stacked along the channels |
+    | `action` | `(B, *action)` | what the policy produced (`Action.stored`) |
+    | `reward` | `(B,)` | n-step return up to the first end: sum of γᵏ r |
+    | `discount` | `(B,)` | γⁿ of the bootstrap; 0 where the episode terminated |
+    | `next_obs` | `(B, *observation)` | observation n steps later, the true last one at an end |
+    | `label`, `goal` | `(B, …)` | where the view has them |
+    | `index` | `(B,)` | slot in the replay, for priorities |
+    | `weight` | `(B,)` | importance weight |
+    | `mask` | `(B, T)` | valid steps of a sequence |
+
+    Agents add `features` and `next_features` when they perceive.
+
+    >>> Batch(reward=torch.ones(2)).reward
+    tensor([1., 1.])
+    """
+
+    def __getattr__(self, name: str) -> torch.Tensor:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the batch has no column {name!r}; it has {', '.join(self)}") from None
+
+    def to(self, device: torch.device | str) -> Batch:
+        """This batch on `device`, copied without waiting where memory is pinned."""
+        return Batch({key: value.to(device, non_blocking=True) for key, value in self.items()})
+
+    def detach(self) -> Batch:
+        """The same rows, cut off from the graph that made them."""
+        return Batch({key: value.detach() for key, value in self.items()})
+
+    def with_columns(self, **columns: torch.Tensor) -> Batch:
+        """A copy with further columns; this batch is left as it is."""
+        return Batch({**self, **columns})

@@ -1,0 +1,44 @@
+"""Which device and precision a run uses."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from unified.core.errors import Problem, UsageError
+
+
+def resolve_device(name: str) -> torch.device:
+    """``"auto"`` is the GPU where there is one.
+
+    Raises:
+        UsageError: If a device is named that is not here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(Problem(f"device={name}: no such device", "device=auto, cpu, cuda or cuda:N")) from None
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise UsageError(Problem(f"device={name}: {torch.cuda.device_count()} GPUs are usable here", "device=auto or device=cpu"))
+    return device
+
+
+@cache
+def cpu_has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 natively; emulated, it would be slower than float32."""
+    try:
+        return any(flag in Path("/proc/cpuinfo").read_text() for flag in ("avx512_bf16", "amx_bf16"))
+    except OSError:
+        return False
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """``"auto"`` is ``"bf16"`` (for encoders) where the hardware has it, else ``"fp32"``."""
+    if name != "auto":
+        return name
+    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+    return "bf16" if has_bf16 else "fp32"

@@ -1,0 +1,44 @@
+"""Errors that a person can act on: printed without a traceback, each with what is wrong, what is allowed and what to type next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Args:
+        message: What is wrong, naming the bad value.
+        hint: What would be allowed, or the next command to type.
+        source: Where it was said (``"the command line"``, ``"recipe laptop"``).
+    """
+
+    message: str
+    hint: str = ""
+    source: str = ""
+
+    def __str__(self) -> str:
+        text = self.message
+        if self.hint:
+            text += f"    {self.hint}"
+        if self.source:
+            text += f"    (from {self.source})"
+        return text
+
+
+class UnifiedError(Exception):
+    """Something went wrong that a person can mend; the command line prints it without a traceback and exits with `exit_code`."""
+
+    exit_code = 1
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(Problem(p) if isinstance(p, str) else p for p in problems)
+        super().__init__("\n".join(str(p) for p in self.problems))
+
+
+class UsageError(UnifiedError):
+    """What was asked for cannot be: a wrong name, key, value or combination. Nothing was started, nothing was lost."""
+
+    exit_code = 2

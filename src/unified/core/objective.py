@@ -1,0 +1,68 @@
+"""The contract of objectives: one term of what is minimised."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from unified.core.batch import Batch
+
+if TYPE_CHECKING:
+    from unified.core.agent import Agent
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What an objective returns.
+
+    Args:
+        value: The scalar to minimise, with its graph.
+        metrics: Scalars to log, on the device they were computed on: nothing is transferred within an update.
+        priority: One number per row ``(B,)`` for a prioritised replay.
+    """
+
+    value: torch.Tensor
+    metrics: dict[str, torch.Tensor] = field(default_factory=dict)
+    priority: torch.Tensor | None = None
+
+
+class Objective(ABC):
+    """One term of what is minimised: ``(agent, batch) -> Loss``.
+
+    A misfit between `needs`, the columns of the batch, and `parts`, what the agent has, is refused before the first step.
+
+    Args:
+        options: The validated options of the objective.
+    """
+
+    #: Columns of the batch that are read.
+    needs: ClassVar[tuple[str, ...]] = ()
+    #: Parts of the agent that are used.
+    parts: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = options
+
+    @abstractmethod
+    def __call__(self, agent: Agent | Any, batch: Batch) -> Loss:
+        """The loss on one batch."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One step of learning: the sum of some objectives trains some parts.
+
+    Args:
+        name: For the logs.
+        objectives: Terms that are added.
+        trains: Names of the parts whose parameters move; gradients reach these and nothing else.
+        every: In updates; 2 skips every other one.
+    """
+
+    name: str
+    objectives: tuple[Objective, ...]
+    trains: tuple[str, ...]
+    every: int = 1

@@ -1,0 +1,75 @@
+"""What a task looks like. Every array and network is sized from a `Spec`; a user never types a shape. Torch-free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Space:
+    """The shape, type and bounds of one array.
+
+    Args:
+        shape: Without a batch dimension: ``(C, H, W)`` for pixels, ``(D,)`` for vectors, ``()`` for one choice.
+        dtype: NumPy's name: ``"uint8"``, ``"float32"``, ``"int64"``.
+        low: Least value, one for all or one for each element (flattened).
+        high: Greatest value, likewise.
+        choices: Number of choices where the value is an index, else ``None``.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    low: float | tuple[float, ...] = -math.inf
+    high: float | tuple[float, ...] = math.inf
+    choices: int | None = None
+
+    @property
+    def discrete(self) -> bool:
+        return self.choices is not None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Space:
+        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Frozen description of a task.
+
+    Args:
+        observation: One observation, a single frame where there are frames (stacking is the replay's).
+        action: What the environment takes.
+        view: Which column plays observation and which action: ``"control"``, ``"classify"``, ``"regress"``, ``"generate"``.
+        reward_range: Least and greatest reward of one agent step.
+        action_repeat: Frames of the task for each agent step.
+        episode_frames: Frames of an episode at a time limit; ``None`` without a limit.
+        deterministic: Whether an episode is a function of its seed and actions, so that a resumed run can be exact.
+    """
+
+    observation: Space
+    action: Space
+    view: str = "control"
+    reward_range: tuple[float, float] = (-math.inf, math.inf)
+    action_repeat: int = 1
+    episode_frames: int | None = None
+    deterministic: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Spec:
+        fields = dict(data)
+        fields["observation"] = Space.from_json(fields["observation"])
+        fields["action"] = Space.from_json(fields["action"])
+        fields["reward_range"] = tuple(fields["reward_range"])
+        return cls(**fields)

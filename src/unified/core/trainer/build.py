@@ -1,0 +1,177 @@
+"""From a config to the objects of a run, and from a run back to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from unified.core.device import resolve_device, resolve_precision
+from unified.core.environment import SuiteReference, Vector
+from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.parts import Build
+from unified.core.registry import registry
+from unified.core.replay import Replay, choose_backing
+from unified.core.rng import Streams, derive
+from unified.core.run import Run
+from unified.core.spec import Spec
+from unified.core.trainer.clock import Clock
+from unified.core.trainer.collector import Collector
+from unified.core.trainer.evaluator import Episode, Evaluator, summarise
+from unified.core.trainer.player import Player
+from unified.core.trainer.trainer import Trainer
+
+if TYPE_CHECKING:
+    from unified.core.agent import Agent
+    from unified.core.config import Config
+    from unified.core.run import Checkpoint
+
+
+def launch(config: Config) -> Run:
+    """Train what `config` says, from the start or from where the same run was left, to its end.
+
+    Raises:
+        UsageError: If it cannot be, before anything was started.
+        Stopped: If somebody stopped it; everything is saved.
+    """
+    run = Run.create_or_open(config)
+    with run.lock():
+        checkpoint = run.newest_checkpoint()
+        trainer = assemble(run, config)
+        try:
+            if checkpoint is not None:
+                trainer.restore(checkpoint)
+                run.truncate_metrics(checkpoint.manifest["metrics_offset"])
+            trainer.train()
+        finally:
+            trainer.collector.environments.close()
+            trainer.evaluator.close()
+    return run
+
+
+def assemble(run: Run, config: Config) -> Trainer:
+    """The objects of a run, nothing started yet."""
+    environments = make_environments(config, "environment", config.train.environments)
+    try:
+        spec = environments.spec
+        streams = Streams(config.seed)
+        agent = make_agent(config, spec, streams)
+        replay = make_replay(run, config, agent, spec, environments.count, streams)
+    except BaseException:
+        environments.close()
+        raise
+    view = agent.needs
+    clock = Clock(
+        spec.action_repeat,
+        view.updates_per_step,
+        view.learn_after,
+        frames=config.train.frames,
+        updates=config.train.updates,
+        hours=config.train.hours,
+    )
+    count = min(config.evaluate.environments, config.evaluate.episodes)
+    evaluator = Evaluator(lambda: make_environments(config, "evaluation", count), config.evaluate.episodes)
+    callbacks = [(selection.name, selection.component.load()(selection.options)) for selection in config.callbacks]
+    notes = [*config.suite.component.load()(config.suite.task, config.suite.options).notes(), f"precision {agent.precision} on {agent.device}"]
+    return Trainer(run, config, agent, replay, Collector(environments, agent, replay), evaluator, clock, streams, callbacks, notes)
+
+
+def make_environments(config: Config, stream: str, count: int) -> Vector:
+    """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream."""
+    suite = config.suite
+    reference = SuiteReference(suite.component.target, suite.task, suite.options.model_dump(mode="json"), suite.component.config)
+    return Vector(reference, count, config.seed, stream, config.train.placement, config.train.environment_timeout)
+
+
+def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
+    """The agent on its device, its first parameters a function of the seed."""
+    device = resolve_device(config.device)
+    build = Build(device, resolve_precision(config.precision, device), streams, registry(), config.objectives)
+    # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(derive(config.seed, "parameters"))
+        agent: Agent = config.agent.component.load()(spec, config.agent.options, build).to(device)
+    agent.ready()
+    _refuse_misfits(agent)
+    return agent
+
+
+def _refuse_misfits(agent: Agent) -> None:
+    """Objectives that need what the view does not give, or parts that the agent does not have."""
+    problems = []
+    for phase in agent.phase_list:
+        for objective in phase.objectives:
+            name = type(objective).__name__
+            columns = [column for column in objective.needs if column not in agent.needs.columns]
+            parts = [part for part in (*objective.parts, *phase.trains) if not hasattr(agent, part)]
+            if columns:
+                has = ", ".join(agent.needs.columns)
+                problems.append(Problem(f"objective {name} needs column {', '.join(columns)}; the agent's view has {has}"))
+            if parts:
+                has = ", ".join(part for part, _ in agent.named_children())
+                problems.append(Problem(f"objective {name} needs part {', '.join(parts)}; the agent has {has}"))
+    if problems:
+        raise UsageError(*problems)
+
+
+def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, streams: Streams) -> Replay:
+    """The replay the agent's view asks for, in memory or on disk, refused where neither can hold it."""
+    settings, capacity = config.replay, config.replay.capacity
+    if config.train.frames is not None:
+        capacity = min(capacity, config.train.frames // spec.action_repeat + lanes)
+    directory = run.path / "replay"
+    backing = choose_backing(settings.backing, spec, agent.stored_action, capacity, lanes, directory)
+    replay = Replay(spec, agent.needs, capacity, lanes, streams, backing=backing, directory=directory, action=agent.stored_action)
+    if settings.load:
+        replay.load_named(run.root, settings.load)
+    return replay
+
+
+def load_agent(run: Run, checkpoint: str = "best") -> Player:
+    """The trained agent of a run, ready to act; no environment is started.
+
+    Args:
+        run: That was trained.
+        checkpoint: ``"best"``, ``"newest"``, or the frames of one.
+    """
+    found = pick_checkpoint(run, checkpoint)
+    spec = Spec.from_json(found.manifest["spec"])
+    agent = make_agent(run.config, spec, Streams(run.config.seed))
+    agent.load_state_dict(found.load("agent")["parameters"])
+    agent.steps = found.manifest["steps"]
+    agent.eval()
+    return Player(agent, spec)
+
+
+def evaluate(
+    run: Run, episodes: int = 10, checkpoint: str = "best", record: tuple[int, int] | None = None
+) -> tuple[dict[str, Any], list[Episode]]:
+    """Play episodes with a trained agent.
+
+    Returns:
+        The row (mean return, spread, …) and the episodes; the first has pictures of size `record`, ``(height, width)``.
+    """
+    player = load_agent(run, checkpoint)
+    evaluator = Evaluator(lambda: make_environments(run.config, "evaluation", 1), episodes)
+    evaluator.record = record
+    try:
+        played = evaluator.evaluate(player.agent, f"of checkpoint {checkpoint}")
+        assert played is not None
+        return summarise(played), played
+    finally:
+        evaluator.close()
+
+
+def pick_checkpoint(run: Run, which: str) -> Checkpoint:
+    """The checkpoint that was named.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    checkpoint = run.checkpoint(which)
+    if checkpoint is None:
+        raise UsageError(Problem(f"run {run.name} has no checkpoint {which!r}", f"unified runs show {run.name}"))
+    return checkpoint
+
+

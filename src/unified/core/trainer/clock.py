@@ -1,0 +1,109 @@
+"""How far a run is, in steps, frames and updates, and what is due."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+class Clock:
+    """Counts, budgets, and what is due. Its state is a few numbers, all of them checkpointed.
+
+    A *step* is one action of one environment, a *frame* one tick of the task (steps × action repeat), an *update* one call of
+    `Agent.learn`. Updates are owed for steps, at a ratio, so that the number of environments never changes how much is learned.
+
+    Args:
+        action_repeat: Frames of one step.
+        updates_per_step: The ratio.
+        learn_after: Steps before which no update is owed.
+        frames: Budget, likewise `updates` and `hours`; the first reached ends the run. ``None`` for no limit.
+    """
+
+    def __init__(
+        self,
+        action_repeat: int = 1,
+        updates_per_step: float = 1.0,
+        learn_after: int = 0,
+        *,
+        frames: int | None = None,
+        updates: int | None = None,
+        hours: float | None = None,
+    ) -> None:
+        self.action_repeat, self.updates_per_step, self.learn_after = action_repeat, updates_per_step, learn_after
+        self.budget_frames, self.budget_updates, self.budget_hours = frames, updates, hours
+        self.steps = 0
+        self.updates = 0
+        self._credit = 0.0  # updates owed
+        self._periods: dict[str, int] = {}  # duty -> number of the period in which it was last done
+        self._elapsed_before = 0.0
+        self._started: float | None = None
+
+    @property
+    def frames(self) -> int:
+        return self.steps * self.action_repeat
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training, those before a resume included."""
+        return self._elapsed_before + (time.monotonic() - self._started if self._started is not None else 0.0)
+
+    def start(self) -> None:
+        """Time runs from here."""
+        self._started = time.monotonic()
+
+    @property
+    def done(self) -> bool:
+        """Whether a budget is used up."""
+        return self.progress >= 1.0
+
+    @property
+    def progress(self) -> float:
+        """Used share of the budget that is nearest to its end, 0 to 1; 0 without a budget."""
+        shares = [
+            used / budget
+            for used, budget in (
+                (self.frames, self.budget_frames),
+                (self.updates, self.budget_updates),
+                (self.elapsed / 3600, self.budget_hours),
+            )
+            if budget is not None
+        ]
+        return min(1.0, max(shares, default=0.0))
+
+    def advance(self, steps: int, *, learning: bool) -> None:
+        """Count new steps; while `learning`, updates become owed for them."""
+        self.steps += steps
+        if learning and self.steps > self.learn_after:
+            self._credit += self.updates_per_step * steps
+
+    def take_updates(self) -> int:
+        """How many whole updates are owed; they count as done."""
+        due = int(self._credit)
+        self._credit -= due
+        self.updates += due
+        return due
+
+    def due(self, duty: str, every: int) -> bool:
+        """Whether a new period of `every` frames has begun since `duty` was last `did`; never for ``every=0``."""
+        return every > 0 and self.frames // every > self._periods.get(duty, 0)
+
+    def did(self, duty: str, every: int) -> None:
+        self._periods[duty] = self.frames // every if every > 0 else 0
+
+    def expect_at_start(self, duty: str) -> None:
+        """Make a duty due before the first step too."""
+        self._periods.setdefault(duty, -1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "steps": self.steps,
+            "updates": self.updates,
+            "credit": self._credit,
+            "periods": dict(self._periods),
+            "elapsed": self.elapsed,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps, self.updates, self._credit = state["steps"], state["updates"], state["credit"]
+        self._periods = dict(state["periods"])
+        self._elapsed_before = state["elapsed"]

@@ -1,0 +1,93 @@
+"""Judges an agent in environments of its own, with random streams of its own: training never notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unified.core.trainer.collector import FrameStack
+
+if TYPE_CHECKING:
+    from unified.core.agent import Agent
+    from unified.core.environment import Vector
+
+
+@dataclass
+class Episode:
+    """One played episode: its return, its length in agent steps, and its pictures ``(H, W, 3)`` where they were asked for."""
+
+    ret: float
+    length: int
+    frames: list[np.ndarray] | None = field(default=None, repr=False)
+
+
+class Evaluator:
+    """Plays episodes without exploration.
+
+    Args:
+        make: Makes the environments for a name of their random stream; called once, at the first evaluation.
+        episodes: Played at each evaluation.
+    """
+
+    def __init__(self, make: Callable[[], Vector], episodes: int) -> None:
+        self._make, self.episodes = make, episodes
+        self._environments: Vector | None = None
+        #: ``(height, width)`` makes the next evaluation keep pictures of its first episode.
+        self.record: tuple[int, int] | None = None
+
+    def evaluate(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> list[Episode] | None:
+        """Play the episodes of evaluation `number`: their seeds are a function of the run's seed and this number.
+
+        Returns:
+            The episodes in the order of their seeds, or ``None`` where `stopping` said so before the end.
+        """
+        if self._environments is None:
+            self._environments = self._make()
+        environments = self._environments
+        count = environments.count
+        wanted = [len(range(index, self.episodes, count)) for index in range(count)]  # episodes of each environment
+        played: list[list[Episode]] = [[] for _ in range(count)]
+        stack = FrameStack(environments.spec.observation, count, agent.needs.stack)
+        for index, observation in enumerate(environments.reset(f"evaluation {number}")):
+            stack.begin(index, observation)
+        frames = [environments.render(0, *self.record)] if self.record else None
+        agent.eval()
+        while any(len(done) < want for done, want in zip(played, wanted, strict=True)):
+            if stopping():
+                return None
+            environments.begin(agent.act(stack.stacked(agent.device), explore=False).enacted.cpu().numpy())
+            steps = environments.finish()
+            for index in range(count):
+                ended = bool(steps.terminated[index] or steps.truncated[index])
+                if ended and len(played[index]) < wanted[index]:
+                    first = index == 0 and not played[0]
+                    played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), frames if first else None))
+                if ended or steps.failed[index]:
+                    stack.begin(index, steps.reset_observation[index])
+                else:
+                    stack.push(index, steps.observation[index])
+            if frames is not None and self.record and not played[0]:
+                frames.append(environments.render(0, *self.record))
+        agent.train()
+        return [played[number % count][number // count] for number in range(self.episodes)]
+
+    def close(self) -> None:
+        if self._environments is not None:
+            self._environments.close()
+            self._environments = None
+
+
+def summarise(episodes: list[Episode]) -> dict[str, Any]:
+    """The row of an evaluation: mean return with its spread over episodes."""
+    returns = np.array([episode.ret for episode in episodes])
+    return {
+        "return": float(returns.mean()),
+        "return_sd": float(returns.std(ddof=1)) if len(returns) > 1 else 0.0,
+        "return_min": float(returns.min()),
+        "return_max": float(returns.max()),
+        "length": float(np.mean([episode.length for episode in episodes])),
+        "episodes": len(episodes),
+    }

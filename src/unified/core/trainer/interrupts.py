@@ -1,0 +1,45 @@
+"""SIGTERM and Ctrl-C: the first one asks the run to save and stop, a second one ends it at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from unified.core.errors import UnifiedError
+
+
+class Stopped(UnifiedError):
+    """The run was asked to stop, and everything is saved."""
+
+    def __init__(self, name: str, number: int, frames: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name} at {frames:,} frames, everything is saved; go on with: unified resume {name}")
+        self.exit_code = 128 + number
+
+
+class Interrupts:
+    """Within its context, `stopping` is the number of the signal that came, or ``None``.
+
+    Signals belong to the main thread: in another one they are left alone.
+    """
+
+    def __init__(self) -> None:
+        self.stopping: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.stopping is not None:
+            raise KeyboardInterrupt
+        self.stopping = number

@@ -1,0 +1,97 @@
+"""Averages of what updates report, kept on the device and transferred once per log interval; and where the time goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+class Meter:
+    """Means of the metrics of many updates; a non-finite value is left out of its mean."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._names: list[str] = []
+        self._sums: torch.Tensor | None = None  # (2, names): sum and count
+        self.returns: list[float] = []
+        self.lengths: list[int] = []
+
+    def add(self, metrics: dict[str, torch.Tensor]) -> None:
+        """The metrics of one update, scalars on the device."""
+        names = sorted(metrics)
+        values = torch.stack([metrics[name].detach().float() for name in names])
+        finite = torch.isfinite(values)
+        row = torch.stack([torch.where(finite, values, 0.0), finite.float()])
+        if self._sums is not None and names == self._names:
+            self._sums += row
+        else:
+            self._merge(names, row)
+
+    def _merge(self, names: list[str], row: torch.Tensor) -> None:
+        """Add metrics of other names than before: those of a phase that is not due at every update."""
+        union = sorted({*self._names, *names})
+        merged = torch.zeros(2, len(union), device=row.device)
+        for some, sums in ((self._names, self._sums), (names, row)):
+            if sums is not None:
+                merged[:, [union.index(name) for name in some]] += sums
+        self._names, self._sums = union, merged
+
+    def add_episode(self, ret: float, length: int) -> None:
+        self.returns.append(ret)
+        self.lengths.append(length)
+
+    def take(self) -> dict[str, float]:
+        """Everything since the last call, in one transfer; starts again from nothing. ``nonfinite`` is a number of updates, not a mean."""
+        row: dict[str, float] = {}
+        if self.returns:
+            returns = torch.tensor(self.returns, dtype=torch.float64)
+            row["return"] = returns.mean().item()
+            row["return_sd"] = returns.std().item() if len(returns) > 1 else 0.0
+            row["length"] = sum(self.lengths) / len(self.lengths)
+        if self._sums is not None:
+            sums, counts = self._sums.tolist()
+            for name, total, count in zip(self._names, sums, counts, strict=True):
+                if name == "nonfinite":
+                    row[name] = total
+                elif count:
+                    row[name] = total / count
+        self.clear()
+        return row
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"names": list(self._names), "sums": self._sums, "returns": list(self.returns), "lengths": list(self.lengths)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._names, self._sums = list(state["names"]), state["sums"]
+        self.returns, self.lengths = list(state["returns"]), list(state["lengths"])
+
+
+class Stopwatch:
+    """Seconds spent in each kind of work since the last `take`."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+        self._spent: dict[str, float] = {}
+
+    @contextmanager
+    def measure(self, kind: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._spent[kind] = self._spent.get(kind, 0.0) + time.perf_counter() - start
+
+    def take(self) -> tuple[float, dict[str, float]]:
+        """Seconds since the last call, and the share of each kind in them; the rest is ``other``."""
+        now = time.perf_counter()
+        total, spent = now - self._since, self._spent
+        self._since, self._spent = now, {}
+        shares = {kind: seconds / total for kind, seconds in spent.items()}
+        shares["other"] = max(0.0, 1.0 - sum(shares.values()))
+        return total, shares

@@ -1,0 +1,52 @@
+"""A trained agent that acts, for whoever wants to use it outside training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unified.core.errors import UsageError
+from unified.core.trainer.collector import FrameStack
+
+if TYPE_CHECKING:
+    from unified.core.agent import Agent
+    from unified.core.spec import Spec
+
+
+class Player:
+    """Acts on one environment at a time and remembers the frames of the episode.
+
+    Args:
+        agent: The trained agent.
+        spec: Of the task it was trained on.
+    """
+
+    def __init__(self, agent: Agent, spec: Spec) -> None:
+        self.agent, self.spec = agent, spec
+        self._stack = FrameStack(spec.observation, 1, agent.needs.stack)
+        self._fresh = True
+
+    def reset(self) -> None:
+        """A new episode begins: the frames of the last one are forgotten."""
+        self._fresh = True
+
+    def act(self, observation: np.ndarray, *, explore: bool = False) -> np.ndarray:
+        """The action for one observation, as the environment takes it.
+
+        Args:
+            observation: One observation, unstacked, as ``spec.observation`` describes it.
+            explore: Whether to act as in training.
+
+        Raises:
+            UsageError: If the observation is not of that shape.
+        """
+        if observation.shape != self.spec.observation.shape:
+            raise UsageError(f"observation has shape {observation.shape}; this agent takes {self.spec.observation.shape}")
+        if self._fresh:
+            self._stack.begin(0, observation)
+        else:
+            self._stack.push(0, observation)
+        self._fresh = False
+        action = self.agent.act(self._stack.stacked(self.agent.device), explore=explore)
+        return action.enacted[0].cpu().numpy()

@@ -1,0 +1,294 @@
+"""The one loop. It names no plugin, no algorithm and no way of learning."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from unified.core.errors import UnifiedError
+from unified.core.trainer.evaluator import Evaluator, summarise
+from unified.core.trainer.interrupts import Interrupts, Stopped
+from unified.core.trainer.lifecycle import Hooks
+from unified.core.trainer.meter import Meter, Stopwatch
+
+if TYPE_CHECKING:
+    from unified.core.agent import Agent
+    from unified.core.batch import Batch
+    from unified.core.config import Config
+    from unified.core.replay import Replay
+    from unified.core.rng import Streams
+    from unified.core.run import Checkpoint, Run
+    from unified.core.trainer.clock import Clock
+    from unified.core.trainer.collector import Collector
+
+
+class Trainer:
+    """Drives a run to its end: collect, learn, and now and then log, evaluate and checkpoint.
+
+    Args:
+        run: Where everything is kept.
+        config: What was asked for.
+        agent: That acts and learns.
+        replay: That keeps the experience.
+        collector: That brings it in.
+        evaluator: That judges.
+        clock: That says how far the run is and what is due.
+        streams: The random streams, checkpointed here.
+        callbacks: Name and object of each, in the order of their calls.
+        notes: Lines worth telling before the start.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        config: Config,
+        agent: Agent,
+        replay: Replay,
+        collector: Collector,
+        evaluator: Evaluator,
+        clock: Clock,
+        streams: Streams,
+        callbacks: list[tuple[str, Any]],
+        notes: list[str],
+    ) -> None:
+        self.run, self.config, self.notes = run, config, notes
+        self.agent, self.replay, self.collector, self.evaluator = agent, replay, collector, evaluator
+        self.clock, self.streams = clock, streams
+        self.meter, self.watch = Meter(), Stopwatch()
+        self.hooks = Hooks(callbacks, lambda name, text: run.event("warning", callback=name, message=text))
+        self.interrupts = Interrupts()
+        self.episodes = 0  # finished in training
+        self.nonfinite_updates = 0
+        self.best_return: float | None = None
+        self._checkpoint_time = time.monotonic()
+        self._speed_mark = (0, 0)  # frames and updates at the last log
+        clock.expect_at_start("evaluate")
+
+    # The loop -------------------------------------------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Run until a budget is used up, or until somebody stops it.
+
+        Raises:
+            Stopped: After SIGTERM or Ctrl-C, when everything is saved.
+            UnifiedError: If the run cannot go on; what was learned so far is saved.
+        """
+        error: BaseException | None = None
+        with self.interrupts:
+            try:
+                self.hooks.call("setup", run=self.run, trainer=self)
+                if self.clock.steps == 0:
+                    self.collector.start()
+                self._mark_start()
+                self._loop()
+                self._finish()
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                self.hooks.call("teardown", run=self.run, trainer=self, error=error)
+
+    def _loop(self) -> None:
+        while True:
+            self._log_when_due()
+            self._evaluate_when_due()
+            self._checkpoint_when_due()
+            if self.interrupts.stopping:
+                self._stop()
+            if self.clock.done:
+                return
+            with self.watch.measure("env"):
+                self.collector.begin()
+            for batch in self._due_batches():
+                self._learn(batch)
+            with self.watch.measure("env"):
+                steps = self.collector.finish()
+            self._count(steps)
+
+    def _due_batches(self) -> Iterator[Batch]:
+        for _ in range(self.clock.take_updates()):
+            with self.watch.measure("sample"):
+                batch = self.replay.sample().to(self.agent.device)
+            yield batch
+
+    def _learn(self, batch: Batch) -> None:
+        with self.watch.measure("update"):
+            self.hooks.call("before_update", run=self.run, trainer=self, batch=batch)
+            learned = self.agent.learn(batch)
+            self.meter.add(learned.metrics)
+            if learned.priority is not None:
+                self.replay.reprioritise(batch.index, learned.priority)
+            self.hooks.call("after_update", run=self.run, trainer=self, batch=batch, metrics=learned.metrics)
+
+    def _count(self, steps: Any) -> None:
+        self.clock.advance(len(steps.reward), learning=self.replay.ready)
+        self.agent.steps = self.clock.steps
+        ended = (steps.terminated | steps.truncated) & ~steps.failed
+        for lane in ended.nonzero()[0]:
+            self.episodes += 1
+            self.meter.add_episode(float(steps.returns[lane]), int(steps.lengths[lane]))
+        self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
+        if steps.failed.any():
+            discarded, limit = self.collector.environments.discarded, self.config.train.bad_limit
+            self.run.event("warning", message=f"an episode was discarded: {discarded} so far, of at most {limit}", frames=self.clock.frames)
+            if discarded > limit:
+                self._give_up(f"{discarded} episodes failed, more than train.bad_limit={limit}")
+
+    # What is due ----------------------------------------------------------------------------------------------------------------
+
+    def _log_when_due(self, force: bool = False) -> None:
+        every = self.config.train.log_every
+        if not (force or self.clock.due("log", every)):
+            return
+        self.clock.did("log", every)
+        measured = self.meter.take()
+        self.nonfinite_updates += int(measured.get("nonfinite", 0))
+        row = {"kind": "train", **self._counts(), "episodes": self.episodes, **measured}
+        self.run.log(row)
+        speed = self._speed()
+        self.run.event("speed", **speed)
+        self.hooks.call("on_log", run=self.run, trainer=self, row=row, speed=speed)
+        limit = self.config.train.bad_limit
+        if self.nonfinite_updates > limit:
+            self._give_up(f"{self.nonfinite_updates} updates had a non-finite loss or gradient and were skipped (train.bad_limit={limit})")
+
+    def _evaluate_when_due(self, force: bool = False) -> None:
+        every = self.config.evaluate.every
+        if not (force or self.clock.due("evaluate", every)):
+            return
+        self.hooks.call("before_evaluation", run=self.run, trainer=self)
+        start = time.monotonic()
+        with self.watch.measure("evaluate"):
+            episodes = self.evaluator.evaluate(self.agent, self.clock.frames, lambda: self.interrupts.stopping is not None)
+        self.evaluator.record = None
+        if episodes is None:
+            return  # stopped in the middle: it is still due, so a resumed run does it first
+        self.clock.did("evaluate", every)
+        row = {"kind": "evaluate", **self._counts(), **summarise(episodes)}
+        self.run.log(row)
+        self.run.event("evaluate", **row, elapsed_s=self.clock.elapsed, seconds=time.monotonic() - start)
+        improved = self.best_return is None or row["return"] > self.best_return
+        if improved:
+            self.best_return = row["return"]
+        self.hooks.call("on_evaluation_end", run=self.run, trainer=self, row=row, episodes=episodes)
+        if improved and self.clock.steps > 0:
+            self.checkpoint(best=True)
+
+    def _checkpoint_when_due(self) -> None:
+        overdue = time.monotonic() - self._checkpoint_time > 60 * self.config.checkpoint.every_minutes
+        if self.clock.due("checkpoint", self.config.checkpoint.every) or overdue:
+            self.checkpoint()
+
+    def checkpoint(self, best: bool = False) -> None:
+        """Save everything that the run goes on from."""
+        start = time.monotonic()
+        self.clock.did("checkpoint", self.config.checkpoint.every)
+        with self.watch.measure("checkpoint"):
+            self.run.save_checkpoint(self.clock.frames, self.state_dict(), self._manifest(), best=best)
+        self._checkpoint_time = time.monotonic()
+        self.run.event("checkpoint", frames=self.clock.frames, seconds=self._checkpoint_time - start, best=best)
+
+    # The end --------------------------------------------------------------------------------------------------------------------
+
+    def _mark_start(self) -> None:
+        self.clock.start()
+        self._checkpoint_time = time.monotonic()
+        self._speed_mark = (self.clock.frames, self.clock.updates)
+        self.watch.take()
+
+    def _finish(self) -> None:
+        if self._last_frames("train") != self.clock.frames:
+            self._log_when_due(force=True)
+        if self._last_frames("evaluate") != self.clock.frames:
+            self._evaluate_when_due(force=True)
+        if self.interrupts.stopping:
+            self._stop()
+        self.checkpoint()
+        if self.config.replay.save:
+            self.replay.save_named(self.run.root, self.config.replay.save)
+        self.run.event("finish", **self._counts(), elapsed_s=self.clock.elapsed)
+
+    def _stop(self) -> None:
+        self.checkpoint()
+        number = self.interrupts.stopping or signal.SIGTERM
+        self.run.event("stop", signal=signal.Signals(number).name, **self._counts())
+        raise Stopped(self.run.name, number, self.clock.frames)
+
+    def _give_up(self, reason: str) -> None:
+        self.checkpoint()
+        self.run.event("stop", reason=reason, **self._counts())
+        raise UnifiedError(f"stopped at {self.clock.frames:,} frames: {reason}; the last finite weights are kept in {self.run.path}")
+
+    def _last_frames(self, kind: str) -> int | None:
+        """Where the last row of this kind was written: a run that is resumed at its end writes none twice."""
+        return next((row["frames"] for row in reversed(self.run.metrics()) if row["kind"] == kind), None)
+
+    # State ----------------------------------------------------------------------------------------------------------------------
+
+    def _counts(self) -> dict[str, int]:
+        return {"frames": self.clock.frames, "steps": self.clock.steps, "updates": self.clock.updates}
+
+    def _speed(self) -> dict[str, Any]:
+        seconds, shares = self.watch.take()
+        frames, updates = self._speed_mark
+        self._speed_mark = (self.clock.frames, self.clock.updates)
+        progress, elapsed = self.clock.progress, self.clock.elapsed
+        return {
+            "frames": self.clock.frames,
+            "frames_per_s": (self.clock.frames - frames) / seconds,
+            "updates_per_s": (self.clock.updates - updates) / seconds,
+            "elapsed_s": elapsed,
+            "left_s": elapsed * (1 - progress) / progress if progress > 0 else None,
+            "share": shares,
+            "replay_steps": self.replay.steps,
+            "replay_bytes": self.replay.bytes,
+            "checkpoint_age_s": time.monotonic() - self._checkpoint_time,
+            "restarts": self.collector.environments.restarts,
+            "discarded": self.collector.environments.discarded,
+        }
+
+    def _manifest(self) -> dict[str, Any]:
+        environments = self.collector.environments
+        return {
+            "config": self.config.tree,
+            "spec": environments.spec.to_json(),
+            "replay": self.replay.seal(self.run.path / "replay"),
+            "best_return": self.best_return,
+            "exact": environments.spec.deterministic,
+            **self._counts(),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the run goes on from, in groups."""
+        return {
+            "agent": self.agent.training_state(),
+            "trainer": {
+                "clock": self.clock.state_dict(),
+                "streams": self.streams.state_dict(),
+                "meter": self.meter.state_dict(),
+                "episodes": self.episodes,
+                "nonfinite_updates": self.nonfinite_updates,
+                "best_return": self.best_return,
+            },
+            "collector": self.collector.state_dict(),
+            "replay": self.replay.state_dict(),
+            "callbacks": self.hooks.call("checkpoint_save", run=self.run, trainer=self),
+        }
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint, exactly as if the run had never stopped."""
+        state = checkpoint.load("trainer")
+        self.clock.load_state_dict(state["clock"])
+        self.streams.load_state_dict(state["streams"])
+        self.meter.load_state_dict(state["meter"])
+        self.episodes, self.nonfinite_updates = state["episodes"], state["nonfinite_updates"]
+        self.best_return = state["best_return"]
+        self.agent.load_training_state(checkpoint.load("agent"))
+        self.agent.steps = self.clock.steps
+        self.replay.restore(self.run.path / "replay", checkpoint.manifest["replay"])
+        self.replay.load_state_dict(checkpoint.load("replay"))
+        self.collector.load_state_dict(checkpoint.load("collector"))
+        for name, saved in checkpoint.load("callbacks").items():
+            self.hooks.call("checkpoint_load", only=name, run=self.run, trainer=self, state=saved)

@@ -1,0 +1,241 @@
+"""Learning curves as pictures. The `curve` callback and `unified plot` share it; NumPy and matplotlib are imported when something is drawn.
+
+Only `Figure` and its Agg canvas are used, never `pyplot`: no global state, no display.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Spread = Literal["range", "sd", "ci"]
+SPREADS: dict[str, str] = {"range": "min to max", "sd": "± 1 sd", "ci": "95% CI of the mean"}
+
+# Okabe and Ito's palette: distinguishable with any colour vision, and in this order also in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+INK, FAINT, GRID = "#222222", "#8a8a8a", "#e4e4e4"
+
+# Two-sided 97.5% quantiles of Student's t for 1 … 30 degrees of freedom; 1.96 beyond.
+STUDENT = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+)
+
+
+def rows_of(rows: Iterable[Mapping[str, Any]], kind: str, needs: str = "return") -> list[Mapping[str, Any]]:
+    """The rows of one kind that have a finite `needs`, by frames; of two rows at the same frames the later one counts."""
+    kept = {}
+    for row in rows:
+        number = row.get(needs)
+        if row.get("kind") == kind and isinstance(number, int | float) and math.isfinite(number):
+            kept[row["frames"]] = row
+    return [kept[frames] for frames in sorted(kept)]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A mean with its spread, ``(T,)`` each.
+
+    Args:
+        label: What the legend says.
+        x: Frames, hours or updates.
+        mean: Mean over seeds (or over reference runs).
+        low: Lower edge of the band.
+        high: Upper edge of the band.
+        seeds: How many curves went in.
+        final: The last return of each seed.
+        best: The best return of each seed.
+        reference: Drawn dashed and grey.
+    """
+
+    label: str
+    x: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    seeds: int
+    final: tuple[float, ...] = ()
+    best: tuple[float, ...] = ()
+    reference: bool = False
+
+
+@dataclass
+class Panel:
+    """One task's axes: a title and its curves."""
+
+    title: str
+    curves: list[Curve] = field(default_factory=list)
+
+
+def band(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of the band of `values` ``(seeds, T)``; nothing at all for one seed."""
+    import numpy as np
+
+    mean, seeds = values.mean(axis=0), len(values)
+    if seeds == 1:
+        return mean, mean
+    if spread == "range":
+        return values.min(axis=0), values.max(axis=0)
+    sd = values.std(axis=0, ddof=1)
+    if spread == "ci":
+        sd = sd * (STUDENT[seeds - 2] if seeds - 2 < len(STUDENT) else 1.96) / np.sqrt(seeds)
+    return mean - sd, mean + sd
+
+
+def aggregate(label: str, curves: Sequence[tuple[Sequence[float], Sequence[float]]], spread: Spread = "range") -> Curve:
+    """One curve from several seeds' ``(x, return)``.
+
+    Seeds that were evaluated at different times are interpolated onto all times in the range that every seed has reached, so that
+    a mean never changes because a seed is missing.
+    """
+    import numpy as np
+
+    pairs = [(np.asarray(x, dtype=float), np.asarray(y, dtype=float)) for x, y in curves]
+    final, best = tuple(float(y[-1]) for _, y in pairs), tuple(float(y.max()) for _, y in pairs)
+    start, end = max(x[0] for x, _ in pairs), min(x[-1] for x, _ in pairs)
+    grid = np.unique(np.concatenate([x for x, _ in pairs]))
+    inside = grid[(grid >= start) & (grid <= end)]
+    if len(inside) == 0:  # no common range: as far as the longest goes, each held at its ends
+        inside = grid
+    values = np.stack([np.interp(inside, x, y) for x, y in pairs])
+    low, high = band(values, spread)
+    return Curve(label, inside, values.mean(axis=0), low, high, len(pairs), final, best)
+
+
+def thousands(number: float, _position: int | None = None) -> str:
+    """An axis label: ``0``, ``20k``, ``1.5M``."""
+    size = abs(number)
+    if size >= 1e6:
+        return f"{number / 1e6:g}M"
+    return f"{number / 1e3:g}k" if size >= 1e3 else f"{number:g}"
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=144, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _dress(axes: Axes, x_label: str, y_label: str) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(FAINT)
+    axes.grid(True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, labelsize=9, length=3, color=FAINT)
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _position=None: f"{number:,g}"))
+    axes.set_xlabel(x_label, color=INK, fontsize=10)
+    axes.set_ylabel(y_label, color=INK, fontsize=10)
+
+
+def _titles(axes: Axes, title: str, subtitle: str = "") -> None:
+    """A bold title at the left, with a grey line under it."""
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=22 if subtitle else 8)
+    if subtitle:
+        axes.annotate(subtitle, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", fontsize=9, color=FAINT)
+
+
+def run_figure(rows: Iterable[Mapping[str, Any]], title: str, subtitle: str = "", budget: float | None = None) -> Figure:
+    """The curve of one run: evaluation returns with their spread over episodes, training returns faint behind.
+
+    Args:
+        rows: The rows of ``metrics.jsonl``.
+        title: The task, say.
+        subtitle: Agent, seed, recipe.
+        budget: Frames at which the run will end; the axis reaches it, so that a picture of an unfinished run says how far it is.
+    """
+    import numpy as np
+
+    rows = list(rows)
+    train, tested = rows_of(rows, "train"), rows_of(rows, "evaluate")
+    figure = _figure(7.2, 4.2)
+    axes = figure.subplots()
+    _dress(axes, "frames", "episode return")
+    _titles(axes, title, subtitle)
+    if train:
+        x, y = [row["frames"] for row in train], [row["return"] for row in train]
+        axes.plot(x, y, color=FAINT, linewidth=1, alpha=0.55, marker="." if len(train) < 3 else None, label="training, with exploration")
+    if tested:
+        x = np.array([row["frames"] for row in tested])
+        mean = np.array([row["return"] for row in tested], dtype=float)
+        sd = np.array([row.get("return_sd") or 0.0 for row in tested], dtype=float)
+        low = np.array([row.get("return_min", row["return"]) for row in tested], dtype=float)
+        high = np.array([row.get("return_max", row["return"]) for row in tested], dtype=float)
+        colour, episodes = COLOURS[0], {row.get("episodes") for row in tested}
+        axes.fill_between(x, low, high, color=colour, alpha=0.10, linewidth=0, label="min to max")
+        axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.22, linewidth=0, label="± 1 sd over episodes")
+        of = f" of {episodes.pop()} episodes" if len(episodes) == 1 and None not in episodes else ""
+        axes.plot(x, mean, color=colour, linewidth=2, marker="o", markersize=3.5, label=f"evaluation, mean{of}")
+        axes.annotate(
+            f"{mean[-1]:,.0f}" if abs(mean[-1]) >= 100 else f"{mean[-1]:.3g}",
+            (x[-1], mean[-1]),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=10,
+            fontweight="bold",
+            color=colour,
+        )
+    if not train and not tested:
+        axes.text(0.5, 0.5, "no episode has ended yet", transform=axes.transAxes, ha="center", color=FAINT)
+        return figure
+    last = max(row["frames"] for row in (*train, *tested))
+    axes.set_xlim(0, max(last, budget or 0) * 1.06 or 1)
+    axes.legend(loc="best", fontsize=8.5, frameon=False, labelcolor=INK)
+    return figure
+
+
+def compare_figure(panels: Sequence[Panel], x_label: str = "frames", spread: Spread = "range") -> Figure:
+    """One axes for each task, with every group's mean and band over seeds; references dashed and grey."""
+    columns = min(3, len(panels))
+    lines = math.ceil(len(panels) / columns)
+    figure = _figure(7.2 if columns == 1 else 4.6 * columns, 4.2 if lines == 1 else 3.5 * lines)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        _dress(axes, x_label, "episode return")
+        several = any(curve.seeds > 1 for curve in panel.curves)
+        _titles(axes, panel.title, f"evaluation, mean over seeds; band: {SPREADS[spread]}" if several else "evaluation return, one seed")
+        colours = iter(COLOURS * (1 + len(panel.curves) // len(COLOURS)))
+        for curve in panel.curves:
+            colour = FAINT if curve.reference else next(colours)
+            seeds = f" ({curve.seeds} seed{'s' if curve.seeds != 1 else ''})"
+            axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
+            style = {"linestyle": "--", "linewidth": 1.5} if curve.reference else {"linewidth": 2}
+            marker = "o" if len(curve.x) < 30 and not curve.reference else None
+            axes.plot(curve.x, curve.mean, color=colour, marker=marker, markersize=3, label=curve.label + seeds, **style)
+        axes.set_xlim(left=0)
+        axes.legend(loc="best", fontsize=8.5, frameon=False, labelcolor=INK)
+    for axes in list(grid.flat)[len(panels) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Write the picture; it appears under `path` only when it is whole. The suffix says the format (png, pdf, svg)."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        figure.savefig(temporary, format=path.suffix.lstrip(".") or "png")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

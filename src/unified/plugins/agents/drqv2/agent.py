@@ -1,0 +1,127 @@
+"""DrQ-v2: mastering visual continuous control. Yarats, Fergus, Lazaric & Pinto 2021."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.action import Action, ContinuousActions
+from unified.core.agent import Agent
+from unified.core.architecture import output_shape
+from unified.core.batch import Batch
+from unified.core.objective import Phase
+from unified.core.schedule import Schedule
+from unified.core.views import Transitions
+from unified.plugins.architectures.heads import ScalarValue, TruncatedNormal
+from unified.plugins.architectures.mlp import MLP, Bottleneck, EnsembleMLP
+from unified.plugins.architectures.shift import RandomShift
+
+if TYPE_CHECKING:
+    from unified.core.parts import Build
+    from unified.core.spec import Space, Spec
+
+
+class Actor(nn.Module):
+    """Features to a truncated normal policy: bottleneck, two hidden layers, tanh."""
+
+    def __init__(self, in_features: int, actions: int, feature_dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.trunk = Bottleneck(in_features, feature_dim)
+        self.mean = MLP(feature_dim, actions, hidden_dim, depth=2)
+
+    def forward(self, features: torch.Tensor, std: float, clip: float | None) -> TruncatedNormal:
+        return TruncatedNormal(self.mean(self.trunk(features)).tanh(), std, clip)
+
+
+class Critic(nn.Module):
+    """Features and action to the values of two critics that share their bottleneck."""
+
+    def __init__(self, in_features: int, actions: int, feature_dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.trunk = Bottleneck(in_features, feature_dim)
+        self.values = EnsembleMLP(feature_dim + actions, 1, members=2, hidden=hidden_dim, depth=2)
+
+    def forward(self, features: torch.Tensor, action: torch.Tensor) -> ScalarValue:
+        return ScalarValue(self.values(torch.cat([self.trunk(features), action], dim=-1)).squeeze(-1))
+
+
+class DrQV2(Agent):
+    """An off-policy actor-critic from pixels: random shifts, n-step clipped double Q-learning, scheduled exploration noise.
+
+    Vectors instead of pixels need no shift and no convolutions: the encoder is then the identity.
+    """
+
+    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+        super().__init__(spec, options, build)
+        self.actions = ContinuousActions(spec.action)
+        self.stddev = Schedule(options.stddev)
+        shape = spec.observation.shape
+        pixels = len(shape) == 3
+        if pixels:
+            shape = (shape[0] * options.stack, *shape[1:])
+        self.aug = RandomShift(options.pad) if pixels else None
+        self.encoder = build.part(options.encoder or ("drqv2_cnn" if pixels else "identity"), shape)
+        (features,) = output_shape(self.encoder, shape)
+        sizes = (features, self.actions.size, options.feature_dim, options.hidden_dim)
+        self.actor = Actor(*sizes)
+        self.critic = Critic(*sizes)
+        self.follow("critic", options.tau)
+
+    @property
+    def needs(self) -> Transitions:
+        o = self.options
+        return Transitions(
+            batch_size=o.batch_size,
+            stack=o.stack,
+            updates_per_step=o.updates_per_step,
+            learn_after=o.seed_steps,
+            n_step=o.n_step,
+            discount=o.discount,
+        )
+
+    @property
+    def stored_action(self) -> Space:
+        return self.actions.stored
+
+    def phases(self) -> list[Phase]:
+        return [
+            Phase("critic", (self._build.objective("td"),), trains=("encoder", "critic")),
+            Phase("actor", (self._build.objective("dpg"),), trains=("actor",)),
+        ]
+
+    def perceive(self, batch: Batch) -> Batch:
+        obs, next_obs = batch.obs, batch.next_obs
+        if self.aug is not None:
+            obs, next_obs = self.aug(obs, self._draw("shift")), self.aug(next_obs, self._draw("shift"))
+        with torch.no_grad():
+            next_features = self.encode(next_obs, full=False)
+        return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
+
+    def policy(self, features: torch.Tensor) -> TruncatedNormal:
+        return self.actor(features, self.stddev(self.steps), self.options.stddev_clip)
+
+    def noise(self) -> torch.Generator:
+        return self._draw("policy")
+
+    def bootstrap(self, batch: Batch) -> ScalarValue:
+        """V(s'): the least of the target critics at a noisy action of the actor."""
+        action = self.policy(batch.next_features).rsample(self._draw("target"))
+        return self.critic_target(batch.next_features, action).least()
+
+    @torch.no_grad()
+    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+        if not explore:
+            return self.actions.enact(self.policy(self.encode(observation, full=False)).mode, None)
+        generator = self._draw("explore")
+        if self.steps < self.options.seed_steps:
+            shape = (len(observation), self.actions.size)
+            action = torch.empty(shape, device=self.device).uniform_(-1.0, 1.0, generator=generator)
+        else:
+            features = self.encode(observation, full=False)
+            action = self.actor(features, self.stddev(self.steps), None).rsample(generator)
+        return self.actions.enact(action, generator)
+
+    def _draw(self, stream: str) -> torch.Generator:
+        return self.streams[stream].torch(self.device)

@@ -1,0 +1,206 @@
+"""A run as a person watches it: a live display on a terminal, one plain line for each log interval anywhere else."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console as Screen
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from unified import units
+from unified.core.hookspecs import hookimpl
+from unified.plugins.callbacks.console import screens
+
+
+class Console:
+    """Prints what runs, how it goes and how it ended.
+
+    Args:
+        options: See `config.py`.
+        screen: Where to print; the standard output.
+    """
+
+    def __init__(self, options: Any, screen: Screen | None = None) -> None:
+        self.options, self.screen = options, screen or Screen(highlight=False)
+        self.live: Live | None = None
+        self.row: Mapping[str, Any] = {}
+        self.speed: Mapping[str, Any] = {}
+        self.evaluation: dict[str, Any] | None = None
+        self.best: float | None = None
+        self.doing = ""
+        self.read = 0  # bytes of events.jsonl whose warnings have been shown
+        self.logged = self.evaluated = time.monotonic()
+
+    # -- the life of a run
+
+    @hookimpl
+    def setup(self, run: Any, trainer: Any) -> None:
+        self.trainer = trainer
+        self._warnings(run, show=False)  # those of an earlier process
+        for line in screens.first(run, trainer):
+            self._print(line)
+        self._print(Text(""))
+        if self.screen.is_terminal and not self.screen.is_dumb_terminal and not self.options.plain:
+            self.live = Live(get_renderable=self.render, console=self.screen, refresh_per_second=4)
+            self.live.start()
+
+    @hookimpl
+    def on_log(self, run: Any, trainer: Any, row: Mapping[str, Any], speed: Mapping[str, Any]) -> None:
+        # Episodes do not end in every interval: the last known return stays on the display.
+        self.row = {**self.row, **row}
+        self.speed, self.logged, self.best = speed, time.monotonic(), trainer.best_return
+        self._warnings(run)
+        if self.live is None:
+            self._print(Text(" · ".join(self._plain())))
+
+    @hookimpl
+    def before_evaluation(self, trainer: Any) -> None:
+        self.doing = "evaluating …"
+
+    @hookimpl
+    def on_evaluation_end(self, trainer: Any, row: Mapping[str, Any], episodes: Sequence[Any]) -> None:
+        self.doing, self.evaluation, self.evaluated, self.best = "", dict(row), time.monotonic(), trainer.best_return
+        if self.live is None:
+            low, high = units.value(row.get("return_min")), units.value(row.get("return_max"))
+            self._print(
+                Text(
+                    f"evaluation at {units.count(row['frames'])} frames: return {units.spread(row['return'], row.get('return_sd'))}"
+                    f" ({len(episodes)} episodes, {low} to {high})"
+                )
+            )
+
+    @hookimpl
+    def teardown(self, run: Any, trainer: Any, error: BaseException | None) -> None:
+        elapsed = self._elapsed()
+        if self.live is not None:
+            self.doing = ""
+            self.live.stop()
+            self.live = None
+            self._print(Text(""))
+        self._warnings(run)
+        for line in screens.last(run, trainer, error, self.evaluation, elapsed):
+            self._print(line)
+
+    # -- what it looks like
+
+    def render(self) -> Group:
+        """The live display; called by its own thread, so it only reads."""
+        lines = [self._progress(), self._returns(), self._speed(), self._stored()]
+        return Group(*(line for line in lines if line is not None))
+
+    def _progress(self) -> Table:
+        part, amount = self._budget()
+        times = f"{units.duration(self._elapsed())} elapsed"
+        if (left := self._left()) is not None:
+            times += f" · {units.duration(left)} left"
+        words = Text.assemble((amount, "bold"), "   ", (times, "dim"))
+        if self.doing:
+            words.append(f"   {self.doing}", style="yellow")
+        width = max(8, min(40, self.screen.width - words.cell_len - 4))
+        bar = ProgressBar(
+            total=1.0, completed=min(1.0, part or 0.0), width=width, pulse=part is None, complete_style="cyan", finished_style="green"
+        )
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(Text(""), bar, words)
+        return grid
+
+    def _returns(self) -> Text | None:
+        parts: list[Text] = []
+        if "return" in self.row:
+            parts.append(Text.assemble("train ", (units.spread(self.row["return"], self.row.get("return_sd")), "bold")))
+        if self.evaluation:
+            when = units.duration(time.monotonic() - self.evaluated)
+            episodes = f"{self.evaluation.get('episodes', '?')} episodes, {when} ago"
+            mean = units.spread(self.evaluation["return"], self.evaluation.get("return_sd"))
+            parts.append(Text.assemble("eval ", (mean, "bold green"), (f" ({episodes})", "dim")))
+        if self.best is not None:
+            parts.append(Text.assemble("best ", (units.value(self.best), "bold")))
+        return self._line("return", parts, "   ")
+
+    def _speed(self) -> Text | None:
+        return self._line("speed", [Text(part) for part in self._pace(overlap=True)])
+
+    def _stored(self) -> Text | None:
+        parts = []
+        if "episodes" in self.row:
+            parts.append(Text(units.count(self.row["episodes"])))
+        if self.speed.get("replay_steps") is not None:
+            parts.append(Text(f"replay {units.count(self.speed['replay_steps'])} steps, {units.size(self.speed.get('replay_bytes'))}"))
+        if (age := self.speed.get("checkpoint_age_s")) is not None:
+            parts.append(Text(f"checkpoint {units.ago(age + time.monotonic() - self.logged)}"))
+        return self._line("episodes", parts)
+
+    @staticmethod
+    def _line(label: str, parts: Sequence[Text], between: str = " · ") -> Text | None:
+        if not parts:
+            return None
+        return Text.assemble((f" {label:<8} ", "dim"), Text(between).join(parts))
+
+    def _pace(self, overlap: bool = False) -> list[str]:
+        if not self.speed:
+            return []
+        parts = [f"{units.value(self.speed['frames_per_s'])} frames/s"]
+        if self.trainer.clock.updates:
+            parts.append(f"{units.value(self.speed['updates_per_s'])} updates/s")
+        else:
+            parts.append("exploring, no updates yet")
+        fractions = self.speed.get("share") or {}
+        # What adds up to more than the wall time ran at the same time.
+        overlapped = overlap and sum(fractions.values()) > 1.005
+        return parts + ([units.share(fractions, overlapped=overlapped)] if fractions else [])
+
+    def _plain(self) -> list[str]:
+        """One log interval in one line."""
+        parts = [self._budget()[1], units.duration(self._elapsed())]
+        if (left := self._left()) is not None:
+            parts.append(f"{units.duration(left)} left")
+        if "return" in self.row:
+            parts.append(f"return {units.spread(self.row['return'], self.row.get('return_sd'))}")
+        if self.evaluation:
+            parts.append(f"eval {units.spread(self.evaluation['return'], self.evaluation.get('return_sd'))}")
+        return parts + self._pace()
+
+    def _budget(self) -> tuple[float | None, str]:
+        """How much of the budget is spent (the one that will end the run first, if there are several), and in words."""
+        clock = self.trainer.clock
+        budgets = [(clock.frames, clock.budget_frames, "frames"), (clock.updates, clock.budget_updates, "updates")]
+        spent = [(done / budget, f"{units.count(done)} / {units.count(budget)} {unit}") for done, budget, unit in budgets if budget]
+        if hours := clock.budget_hours:
+            spent.append(
+                (self._elapsed() / 3600 / hours, f"{units.count(clock.frames)} frames in {self._elapsed() / 3600:.2f} / {hours:g} h")
+            )
+        return max(spent) if spent else (None, f"{units.count(clock.frames)} frames")
+
+    def _elapsed(self) -> float:
+        """Seconds of training, those before an interruption included."""
+        return float(self.trainer.clock.elapsed)
+
+    def _left(self) -> float | None:
+        left = self.speed.get("left_s")
+        return None if left is None else max(0.0, float(left) - (time.monotonic() - self.logged))
+
+    def _warnings(self, run: Any, show: bool = True) -> None:
+        """Print the warnings that were written to ``events.jsonl`` since the last call; only whole lines are read."""
+        path = Path(run.path) / "events.jsonl"
+        if not path.exists() or path.stat().st_size <= self.read:
+            return
+        with path.open("rb") as file:
+            file.seek(self.read)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        self.read += len(whole + newline)
+        for line in whole.splitlines() if show else ():
+            event = json.loads(line)
+            if event.get("event") == "warning":
+                self._print(Text.assemble(("warning", "bold yellow"), f"  {event.get('message', '')}"))
+
+    def _print(self, text: Text) -> None:
+        # Soft wrapping leaves long paths in one piece, on a terminal for copying and in a file for reading.
+        self.screen.print(text, soft_wrap=True)

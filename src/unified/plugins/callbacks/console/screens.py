@@ -1,0 +1,104 @@
+"""The first and the last screen of a run, as lines. They print the same on a terminal and in a log file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from unified import units
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as a person would type it: relative where it lies below the working directory."""
+    path = Path(path)
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def literal(value: Any) -> str:
+    """A value as it would be typed on the command line."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(literal(item) for item in value) + "]"
+    return str(value)
+
+
+def _line(label: str, *parts: Text | str) -> Text:
+    line = Text.assemble((f"{label:<8}", "dim"))
+    for part in parts:
+        line.append_text(part if isinstance(part, Text) else Text(part))
+    return line
+
+
+def _changes(config: Any) -> list[tuple[str, list[str]]]:
+    """What differs from the defaults, by source, without what the first line says already."""
+    said = {"agent", "suite", "suite.task"}
+    grouped: dict[str, list[str]] = {}
+    for key, value, source in config.changed():
+        if key not in said:
+            grouped.setdefault(source, []).append(f"{key}={literal(value)}")
+    return list(grouped.items())
+
+
+def title(config: Any) -> Text:
+    """``unified 0.1 · agent drqv2 · suite dmc:cartpole_balance · …``"""
+    from unified import __version__
+
+    suite = f"{config.suite.name}:{config.suite.task}" if config.suite.task else config.suite.name
+    text = Text.assemble(
+        ("unified", "bold"), f" {__version__}", " · agent ", (config.agent.name, "bold cyan"), " · suite ", (suite, "bold cyan")
+    )
+    if config.objectives:
+        text.append(f" · objective {', '.join(config.objectives)}")
+    if recipes := list(getattr(config, "recipes", ()) or ()):
+        text.append(f" · recipe {', '.join(str(recipe) for recipe in recipes)}")
+    if getattr(config, "embedded", False):
+        text.append(" (no agent or suite named: this is the default)", style="dim")
+    return text.append(f" · seed {config.seed}")
+
+
+def first(run: Any, trainer: Any) -> list[Text]:
+    """What runs, where it is kept, on what, and what differs from the defaults and why."""
+    config = run.config
+    lines = [title(config)]
+    lines.append(_line("run", Text(shown(run.path), "bold"), Text("     resume with: ", "dim"), f"unified resume {run.name}"))
+    lines += [_line("" if index else "notes", note) for index, note in enumerate(getattr(trainer, "notes", ()))]
+    for index, (source, changes) in enumerate(_changes(config)):
+        words = Text(" ".join(changes)).append(f"  ({source})", style="dim")
+        lines.append(_line("" if index else "changed", words))
+    return lines
+
+
+def last(run: Any, trainer: Any, error: BaseException | None, evaluation: dict[str, Any] | None, elapsed: float | None) -> list[Text]:
+    """How it ended, where to look, and what to type next."""
+    frames = trainer.clock.frames
+    at = f"{units.count(frames)} frames in {units.duration(elapsed)}"
+    result = Text("")
+    if evaluation:
+        result = Text.assemble("eval return ", (units.spread(evaluation["return"], evaluation.get("return_sd")), "bold"))
+        if evaluation["frames"] != frames:
+            result.append(f" (of {units.count(evaluation['frames'])} frames)")
+        result.append(" at ")
+    if error is None:
+        lines = [Text.assemble(("finished", "bold green"), ": ", result, at)]
+    elif getattr(error, "exit_code", None) in (130, 143) or isinstance(error, KeyboardInterrupt):
+        lines = [
+            Text.assemble(("stopped", "bold yellow"), ": ", result, at, "; nothing is lost, go on with: ", f"unified resume {run.name}")
+        ]
+    else:
+        lines = [Text.assemble(("ended by an error", "bold red"), ": ", result, at, "; go on with: ", f"unified resume {run.name}")]
+    places = []
+    if (curve := Path(run.path) / "curve.png").exists():
+        places.append(("curve", curve))
+    if videos := sorted((Path(run.path) / "videos").glob("eval-*.mp4")):
+        places.append(("video", videos[-1]))
+    lines += [Text.assemble((f"  {name:<7}", "dim"), shown(path)) for name, path in places]
+    if error is None:
+        lines.append(Text.assemble(("  again  ", "dim"), f"unified train -r {shown(Path(run.path) / 'config.json')}"))
+    return lines

@@ -1,0 +1,46 @@
+"""A video of the first episode of an evaluation, as a person would look at the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unified.core.hookspecs import hookimpl
+from unified.video import write_mp4
+
+
+class Video:
+    """Writes ``videos/eval-<frames>.mp4``.
+
+    Args:
+        options: See `config.py`: every how many evaluations (0 = the last one only), size in pixels, frames per second.
+    """
+
+    def __init__(self, options: Any) -> None:
+        self.options, self.evaluations, self.asked = options, 0, False
+
+    def _due(self, trainer: Any) -> bool:
+        every = self.options.every
+        return bool(trainer.clock.done) or (every > 0 and self.evaluations % every == 0)
+
+    @hookimpl
+    def before_evaluation(self, trainer: Any) -> None:
+        self.evaluations += 1
+        self.asked = self._due(trainer)
+        if self.asked:
+            trainer.evaluator.record = (self.options.height, self.options.width)
+
+    @hookimpl
+    def on_evaluation_end(self, run: Any, row: Mapping[str, Any], episodes: Sequence[Any]) -> None:
+        frames = episodes[0].frames if episodes else None
+        if self.asked and frames:  # a task without a picture has none
+            write_mp4(Path(run.path) / "videos" / f"eval-{row['frames']:09d}.mp4", frames, self.options.fps)
+
+    @hookimpl
+    def checkpoint_save(self) -> dict[str, Any]:
+        return {"evaluations": self.evaluations}
+
+    @hookimpl
+    def checkpoint_load(self, state: Mapping[str, Any]) -> None:
+        self.evaluations = int(state["evaluations"])

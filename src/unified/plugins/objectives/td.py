@@ -1,0 +1,29 @@
+"""Temporal-difference learning of a critic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from unified.core.batch import Batch
+from unified.core.objective import Loss, Objective
+
+
+class TD(Objective):
+    """y = r + γⁿ V(s'), L = distance of the critic to y, averaged with importance weights.
+
+    The agent says what V(s') is (`agent.bootstrap`): for clipped double Q-learning the least of two target critics at the target
+    policy's action. The head says what "distance" is. Sources: Sutton & Barto, chapter 7 (n-step); Fujimoto et al. 2018, equation 10.
+    """
+
+    needs = ("obs", "action", "reward", "discount", "next_obs", "weight")
+    parts = ("critic",)
+
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
+        with torch.no_grad():
+            target = agent.bootstrap(batch).backup(batch.reward, batch.discount)
+        value = agent.critic(batch.features, batch.action)
+        loss = value.loss(target)  # (B,)
+        metrics = {"target": target.mean(), "q": value.mean.mean(), "batch_reward": batch.reward.mean()}
+        return Loss((batch.weight * loss).mean(), metrics, priority=loss.detach())

@@ -1,0 +1,104 @@
+"""Numbers as a person reads them: thousands separators, units and spread. Standard library only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def count(number: float | None) -> str:
+    """A whole number with thousands separators.
+
+    >>> count(21400)
+    '21,400'
+    """
+    return "?" if number is None else f"{int(number):,}"
+
+
+def duration(seconds: float | None) -> str:
+    """Minutes and seconds, hours where there are any, days where there are many.
+
+    >>> duration(370), duration(3725), duration(8), duration(200_000)
+    ('6:10', '1:02:05', '0:08', '2 d 7 h')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "?"
+    whole = max(0, int(seconds))
+    if whole >= 2 * 86400:
+        return f"{whole // 86400} d {whole % 86400 // 3600} h"
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def ago(seconds: float | None) -> str:
+    """How long since, in one unit.
+
+    >>> ago(40), ago(125), ago(7300), ago(200_000)
+    ('40 s ago', '2 min ago', '2 h ago', '2 d ago')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "never"
+    seconds = max(0.0, seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def size(number_of_bytes: float | None) -> str:
+    """Bytes in decimal units.
+
+    >>> size(126_000_000), size(21.2e9), size(512)
+    ('126 MB', '21.2 GB', '512 B')
+    """
+    if number_of_bytes is None:
+        return "?"
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number_of_bytes >= unit:
+            value = number_of_bytes / unit
+            return f"{value:.1f} {name}" if value < 100 else f"{value:.0f} {name}"
+    return f"{number_of_bytes:.0f} B"
+
+
+def value(number: float | None) -> str:
+    """A measured value at the precision a reader needs.
+
+    >>> value(402.31), value(14.62), value(0.5123), value(-1234.5), value(0.00001234), value(0)
+    ('402', '14.6', '0.512', '-1,234', '1.23e-05', '0')
+    """
+    if number is None:
+        return "?"
+    if not math.isfinite(number):
+        return str(number)
+    size_of = abs(number)
+    if size_of >= 100 or number == 0:
+        return f"{number:,.0f}"
+    if size_of >= 10:
+        return f"{number:.1f}"
+    return f"{number:.3g}" if size_of < 1 else f"{number:.2f}"
+
+
+def spread(mean: float | None, sd: float | None) -> str:
+    """A mean with its standard deviation, both at the mean's precision.
+
+    >>> spread(402.3, 60.9), spread(-8.31, 0.52), spread(5.0, None)
+    ('402 ± 61', '-8.31 ± 0.52', '5.00')
+    """
+    if mean is None or sd is None or not math.isfinite(sd):
+        return value(mean)
+    digits = 0 if max(abs(mean), sd) >= 100 else 1 if max(abs(mean), sd) >= 10 else 2
+    return f"{mean:,.{digits}f} ± {sd:,.{digits}f}"
+
+
+def share(fractions: Mapping[str, Any] | None, *, overlapped: bool = False) -> str:
+    """Shares of wall time in a fixed order; environments that run beside the updates are said to.
+
+    >>> share({"env": 0.22, "sample": 0.05, "update": 0.89, "other": 0.06}, overlapped=True)
+    'env 22% (overlapped) · sample 5% · update 89% · other 6%'
+    """
+    fractions = fractions or {}
+    order = [name for name in ("env", "sample", "update", "other") if name in fractions]
+    order += [name for name in fractions if name not in order]
+    note = {"env": " (overlapped)"} if overlapped else {}
+    return " · ".join(f"{name} {100 * float(fractions[name]):.0f}%{note.get(name, '')}" for name in order)

@@ -1,0 +1,58 @@
+"""Averages between logs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from unified.core.trainer.meter import Meter, Stopwatch
+
+
+def row(**values: float) -> dict[str, torch.Tensor]:
+    return {name: torch.tensor(value) for name, value in values.items()}
+
+
+def test_means_of_each_metric_over_the_updates_that_reported_it() -> None:
+    meter = Meter()
+    meter.add(row(a=1, b=10))
+    meter.add(row(a=3))
+    meter.add(row(c=5, a=5))
+    assert meter.take() == {"a": 3.0, "b": 10.0, "c": 5.0}
+    assert meter.take() == {}
+
+
+def test_non_finite_values_are_left_out_and_counted() -> None:
+    meter = Meter()
+    meter.add(row(loss=1, nonfinite=0))
+    meter.add(row(loss=float("nan"), nonfinite=1))
+    meter.add(row(loss=float("inf"), nonfinite=1))
+    assert meter.take() == {"loss": 1.0, "nonfinite": 2.0}
+
+
+def test_episodes_with_spread() -> None:
+    meter = Meter()
+    meter.add_episode(1.0, 10)
+    meter.add_episode(3.0, 20)
+    taken = meter.take()
+    assert taken["return"] == 2.0
+    assert taken["return_sd"] == pytest.approx(2**0.5)
+    assert taken["length"] == 15
+
+
+def test_state_goes_on_the_same() -> None:
+    meter, other = Meter(), Meter()
+    meter.add(row(a=1))
+    meter.add_episode(2.0, 3)
+    other.load_state_dict(meter.state_dict())
+    for some in (meter, other):
+        some.add(row(a=2, b=1))
+    assert meter.take() == other.take()
+
+
+def test_shares_add_up_to_one() -> None:
+    watch = Stopwatch()
+    with watch.measure("env"):
+        pass
+    _, shares = watch.take()
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert set(shares) == {"env", "other"}
