@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unified.api import load, train
-    from unified.core.agent import Agent, Phase
+    from unified.core.agent import Agent
     from unified.core.components import (
         AgentComponent,
         ArchitectureComponent,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from unified.core.config import Config, Options, Part, compose
     from unified.core.errors import Problem, UnifiedError, UsageError
     from unified.core.hookspecs import hookimpl, hookspec
-    from unified.core.objective import Loss, Objective
+    from unified.core.objective import Loss, Objective, Phase
     from unified.core.registry import registry
     from unified.core.run import Run
     from unified.core.spec import Space, Spec
@@ -39,7 +39,7 @@ __version__ = "0.1.0"
 #: Where each public name lives.
 _HOMES = {
     "unified.api": ("load", "train"),
-    "unified.core.agent": ("Agent", "Phase"),
+    "unified.core.agent": ("Agent",),
     "unified.core.components": (
         "AgentComponent",
         "ArchitectureComponent",
@@ -54,7 +54,7 @@ _HOMES = {
     "unified.core.config": ("Config", "Options", "Part", "compose"),
     "unified.core.errors": ("Problem", "UnifiedError", "UsageError"),
     "unified.core.hookspecs": ("hookimpl", "hookspec"),
-    "unified.core.objective": ("Loss", "Objective"),
+    "unified.core.objective": ("Loss", "Objective", "Phase"),
     "unified.core.registry": ("registry",),
     "unified.core.run": ("Run",),
     "unified.core.spec": ("Space", "Spec"),

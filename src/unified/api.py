@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unified.core.agent import Agent
     from unified.core.run import Run
-
-
-def _merge(into: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in a tree."""
-    *groups, leaf = key.split(".")
-    for group in groups:
-        below = into.get(group)
-        into = into.setdefault(group, {}) if isinstance(below, Mapping) or below is None else into.setdefault(group, {"name": below})
-    into[leaf] = value
+    from unified.core.trainer.player import Player
 
 
 def train(
@@ -54,8 +46,11 @@ def train(
     return launch(compose([], recipes, tree, default_recipe=not named and not recipes))
 
 
-def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root: str = "runs") -> Agent:
-    """The agent of a run, ready to act: ``agent.act(observation, explore=False)``.
+def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root: str | os.PathLike[str] = "runs") -> Player:
+    """The trained agent of a run, ready to act on one environment at a time.
+
+    Call its ``reset()`` where an episode begins, and ``act(observation, explore=False)`` for the action to an observation as the
+    environment gives it; frames are stacked inside.
 
     Args:
         run: A run, its directory, or its name as ``unified runs list`` shows it.
@@ -69,5 +64,5 @@ def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root
     from unified.core.trainer.build import load_agent
 
     if not isinstance(run, Run):
-        run = Run.find(str(run), root)
-    return load_agent(run, checkpoint)
+        run = Run.find(os.fspath(run), Path(root))
+    return load_agent(run, str(checkpoint))

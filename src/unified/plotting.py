@@ -171,8 +171,16 @@ def run_figure(rows: Iterable[Mapping[str, Any]], title: str, subtitle: str = ""
     _dress(axes, "frames", "episode return")
     _titles(axes, title, subtitle)
     if train:
-        x, y = [row["frames"] for row in train], [row["return"] for row in train]
-        axes.plot(x, y, color=FAINT, linewidth=1, alpha=0.55, marker="." if len(train) < 3 else None, label="training, with exploration")
+        frames, returns = [row["frames"] for row in train], [row["return"] for row in train]
+        axes.plot(
+            frames,
+            returns,
+            color=FAINT,
+            linewidth=1,
+            alpha=0.55,
+            marker="." if len(train) < 3 else None,
+            label="training, with exploration",
+        )
     if tested:
         x = np.array([row["frames"] for row in tested])
         mean = np.array([row["return"] for row in tested], dtype=float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,9 +37,9 @@ def write_mp4(path: str | os.PathLike[str], frames: Sequence[np.ndarray] | Itera
     def whole(frame: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(np.pad(frame, padding, mode="edge") if any(after for _, after in padding) else frame, dtype=np.uint8)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.mp4")  # the encoder takes the format from the suffix
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         writer = imageio_ffmpeg.write_frames(
             str(temporary),
             (width + padding[1][1], height + padding[0][1]),
@@ -62,5 +63,6 @@ def write_mp4(path: str | os.PathLike[str], frames: Sequence[np.ndarray] | Itera
     except OSError as error:
         raise UnifiedError(f"the video {path} could not be written: {error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return path

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -150,7 +151,7 @@ def _precision() -> Iterator[Finding]:
     else:
         yield Finding("compute", "gpu", "none found; training runs on the processor")
     for name, work in (("convolution", convolve), ("matrix product", multiply)):
-        full, half = _rate(lambda work=work: work(torch.float32)), _rate(lambda work=work: work(torch.bfloat16))
+        full, half = _rate(partial(work, torch.float32)), _rate(partial(work, torch.bfloat16))
         verdict = "bf16 pays" if half > 1.15 * full else "bf16 does not pay"
         yield Finding(
             "compute", f"bf16 {name}", f"{units.value(full)} /s in fp32, {units.value(half)} /s in bf16: {half / full:.1f}×, {verdict}"
@@ -163,18 +164,19 @@ def _render(task: str) -> Iterator[Finding]:
     try:
         import numpy as np
 
-        from unified.core.config import compose
         from unified.core.environment import SuiteReference, Vector
+        from unified.core.registry import registry
 
-        config = compose([f"suite=dmc:{task}", "agent=random"], [], {}, default_recipe=False)
-        suite = SuiteReference.of(config.suite)
-        vector = Vector(suite, count=1, seed=1, stream="doctor", placement="process", timeout=60.0)
+        component = registry().get("suites", "dmc")
+        suite = SuiteReference(component.target, task, {}, component.config)
+        vector = Vector(suite, 1, 1, "doctor", "process", 60.0)
     except Exception as error:  # whatever keeps a worker from starting is the finding
         yield Finding("rendering", f"dmc:{task}", f"failed: {type(error).__name__}: {error}", False, hint)
         return
     try:
         vector.reset()
-        low, high = (np.broadcast_to(np.asarray(bound, np.float32), vector.spec.action.shape) for bound in _bounds(vector.spec.action))
+        action = vector.spec.action
+        low, high = (np.broadcast_to(np.asarray(bound, np.float32), action.shape) for bound in (action.low, action.high))
         draws = np.random.default_rng(1).uniform(low, high, (RENDER_STEPS, 1, *low.shape)).astype(np.float32)
         start = time.perf_counter()
         for actions in draws:
@@ -191,10 +193,6 @@ def _render(task: str) -> Iterator[Finding]:
         yield Finding("rendering", f"dmc:{task}", f"failed: {type(error).__name__}: {error}", False, hint)
     finally:
         vector.close()
-
-
-def _bounds(space: Any) -> tuple[Any, Any]:
-    return space.low, space.high
 
 
 def _plugins() -> Iterator[Finding]:

@@ -60,7 +60,7 @@ def plot(
         add_reference(panels, reference)
     from unified import plotting
 
-    path = plotting.save(plotting.compare_figure(panels, LABELS[x.value], spread.value), output)  # type: ignore[arg-type]
+    path = plotting.save(plotting.compare_figure(panels, LABELS[x.value], spread.value), output)
     show(panels, x.value)
     for record in chosen:
         if not record.evaluations:
@@ -69,27 +69,32 @@ def plot(
 
 
 def choose(names: list[str], root: Path) -> list[Record]:
-    """The runs of these names; a name that fits several seeds or tasks means all of them."""
+    """The runs of these names; unlike elsewhere, a name that fits several runs means all of them.
+
+    Raises:
+        UsageError: If a name fits none.
+    """
     from unified.core.errors import Problem, UsageError
     from unified.core.run import Run
 
-    everything = list(records(root))
+    everything = records(root)
+    if not everything:
+        raise UsageError(Problem(f"there are no runs in {root}", "start one: unified train"))
     if not names:
-        if not everything:
-            raise UsageError(Problem(f"there are no runs in {root}", "start one: unified train"))
         return everything
     chosen: dict[Path, Record] = {}
     for name in names:
-        fits = [record for record in everything if _fits(record, name)] or [Record(Path(Run.find(name, root).path))]
+        fits = [record for record in everything if _fits(record, name)]
+        fits = fits or [record for record in everything if _fits(record, name, begins=True)] or [Record(Run.find(name, root))]
         chosen.update({record.path.resolve(): record for record in fits})
     return list(chosen.values())
 
 
-def _fits(record: Record, name: str) -> bool:
-    """Whether all parts of `name` are parts of the run's identity: ``drqv2``, ``dmc:walker_walk``, ``default/drqv2``."""
-    parts = {*record.identity, record.task, f"seed-{record.identity[-1]}"}
-    wanted = [part for part in name.strip("/").split("/") if part]
-    return bool(wanted) and all(part in parts for part in wanted)
+def _fits(record: Record, name: str, begins: bool = False) -> bool:
+    """Whether every part of `name` is a part of the run's name (or begins one): ``drqv2``, ``dmc:walker_walk``, ``default/drqv2``."""
+    parts = (*record.run.identity, record.task)
+    wanted = [part for part in name.split("/") if part]
+    return bool(wanted) and all(any(part.startswith(want) if begins else part == want for part in parts) for want in wanted)
 
 
 def points(record: Record, x: str) -> tuple[list[float], list[float]]:
@@ -169,9 +174,7 @@ def show(panels: Iterable[Panel], x: str) -> None:
     for panel in panels:
         for curve in panel.curves:
             end = f"{curve.x[-1]:.2f}" if x == "hours" else units.count(curve.x[-1])
-            last, best = (_over(values) for values in (curve.final, curve.best))
-            if curve.reference:
-                last, best = _reference(curve)
+            last, best = _reference(curve) if curve.reference else (_over(curve.final), _over(curve.best))
             table.add_row(panel.title, curve.label, str(curve.seeds), end, last, best)
     screen = Console(highlight=False)
     (screen if screen.is_terminal else Console(highlight=False, width=200)).print(table)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from unified import units
+
+if TYPE_CHECKING:
+    from unified.core.run import Run
 
 
 def resume(
@@ -16,7 +21,18 @@ def resume(
     from unified.core.run import Run
 
     run = Run.find(name, root)
+    typer.echo(announcement(run))
     from unified.cli.running import until_stopped
     from unified.core.trainer.build import resume as go_on
 
     until_stopped(lambda: go_on(run))
+
+
+def announcement(run: Run) -> str:
+    """What is about to happen, said before anything slow does."""
+    saved = [int(path.name.split(".")[0]) for path in run.checkpoints.paths()]
+    if not saved:
+        return f"resuming {run.path} from the start: it has no checkpoint yet"
+    lost = max((row.get("frames", 0) for row in run.metrics()), default=0) - max(saved)
+    again = f"; {units.count(lost)} frames after it are lived again" if lost > 0 else ""
+    return f"resuming {run.path} at {units.count(max(saved))} frames (its newest checkpoint{again})"

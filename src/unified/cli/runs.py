@@ -12,40 +12,52 @@ import typer
 
 from unified import units
 from unified.cli.records import Record, records
+from unified.core.errors import UnifiedError
+from unified.core.run import Run
+from unified.core.run.lookup import DEFAULT_ROOT
 
 app = typer.Typer(help="What has been run, and how it went.", no_args_is_help=True)
 
-STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red"}
+STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red", "new": "dim"}
 Root = Annotated[Path, typer.Option(help="Where runs are kept.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def summary(record: Record) -> dict[str, Any]:
+def summary(record: Record, name: str | None = None) -> dict[str, Any]:
     """One run as plain data."""
-    experiment, agent, suite, task, seed = record.identity
+    experiment, agent, *_ = record.run.identity
     last = record.evaluations[-1] if record.evaluations else None
     return {
+        "name": name or record.run.name,
         "path": str(record.path),
         "experiment": experiment,
         "agent": agent,
-        "suite": f"{suite}:{task}",
-        "seed": int(seed) if seed.isdigit() else seed,
+        "suite": record.task,
+        "seed": int(record.seed) if record.seed.isdigit() else record.seed,
         "frames": record.frames,
-        "budget_frames": (record.tree.get("train") or {}).get("frames"),
+        "budget_frames": record.budget_frames,
         "return": last["return"] if last else None,
         "return_sd": last.get("return_sd") if last else None,
         "best": record.best,
-        "state": record.state,
+        "state": record.run.status,
         "changed": datetime.fromtimestamp(record.changed, UTC).isoformat(timespec="seconds"),
     }
+
+
+def names(found: list[Record], root: Path) -> list[str]:
+    """What to type for each run: the shortest name that only it has, as long as finding that out is quick."""
+    if len(found) <= 100 and str(root) == DEFAULT_ROOT:
+        return [record.run.name for record in found]
+    return ["/".join(record.run.identity) for record in found]
 
 
 @app.command("list")
 def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
     """All runs below the root, each with its last evaluation."""
-    found = list(records(root))
+    found = records(root)
+    rows = [summary(record, name) for record, name in zip(found, names(found, root), strict=True)]
     if as_json:
-        typer.echo(json.dumps([summary(record) for record in found], indent=2))
+        typer.echo(json.dumps(rows, indent=2))
         return
     if not found:
         typer.echo(f"no runs in {root}    start one: unified train")
@@ -54,27 +66,25 @@ def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name, justify in (("experiment", "left"), ("agent", "left"), ("suite", "left"), ("seed", "right"), ("frames", "right")):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for name, justify in (("eval return", "right"), ("best", "right"), ("state", "left"), ("changed", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for record in found:
-        row = summary(record)
+    for header in ("name", "agent", "suite"):
+        table.add_column(header, overflow="fold")
+    table.add_column("frames", justify="right")
+    for header in ("eval return", "best", "state", "changed"):
+        table.add_column(header, justify="left" if header == "state" else "right", no_wrap=True)
+    for row, record in zip(rows, found, strict=True):
         budget = f" / {units.count(row['budget_frames'])}" if row["budget_frames"] else ""
-        result = "–" if row["return"] is None else units.spread(row["return"], row["return_sd"])
         table.add_row(
-            row["experiment"],
+            Text(row["name"], "bold"),
             row["agent"],
             row["suite"],
-            str(row["seed"]),
             units.count(row["frames"]) + budget,
-            result,
+            "–" if row["return"] is None else units.spread(row["return"], row["return_sd"]),
             "–" if row["best"] is None else units.value(row["best"]),
             Text(row["state"], STYLES[row["state"]]),
             units.ago(time.time() - record.changed),
         )
     _screen().print(table)
-    typer.echo("\nmore: unified runs show NAME · unified plot NAME … · unified resume NAME    (NAME: enough of the row to be the only one)")
+    typer.echo("\nmore: unified runs show NAME · unified plot NAME … · unified resume NAME")
 
 
 def _screen() -> Any:
@@ -90,9 +100,7 @@ def show_run(
     name: Annotated[str, typer.Argument(help="A run, or enough of its name.")], root: Root = Path("runs"), as_json: Json = False
 ) -> None:
     """One run: what it differs in, how it goes, and its files."""
-    from unified.core.run import Run
-
-    record = Record(Path(Run.find(name, root).path))
+    record = Record(Run.find(name, root))
     row = {**summary(record), **details(record)}
     if as_json:
         typer.echo(json.dumps(row, indent=2))
@@ -128,7 +136,7 @@ def show_run(
         say("files" if not index else "", f"{file['name']}   {units.size(file['bytes'])}")
     for index, text in enumerate(row["warnings"][-5:]):
         say("warnings" if not index else "", text, "yellow")
-    say("next", f"unified resume {name} · unified play {name} · unified plot {name}")
+    say("next", f"unified resume {row['name']} · unified play {row['name']} · unified plot {row['name']}")
 
 
 def details(record: Record) -> dict[str, Any]:
@@ -145,11 +153,8 @@ def details(record: Record) -> dict[str, Any]:
 
 def _changed(record: Record) -> list[tuple[str, Any, str]]:
     """What differs from the defaults; nothing where the run's plugins are not here to say what those are."""
-    from unified.core.errors import UnifiedError
-    from unified.core.run import Run
-
     try:
-        return [(key, value, source) for key, value, source in Run(record.path).config.changed()]
+        return [(key, value, source) for key, value, source in record.run.config.changed()]
     except UnifiedError:
         return []
 

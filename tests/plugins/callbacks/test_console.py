@@ -109,7 +109,9 @@ def test_a_stopped_run_and_a_failed_one_say_how_to_go_on(tmp_path):
 def test_warnings_are_shown_once(tmp_path):
     run, trainer = watched(tmp_path)
     events = run.path / "events.jsonl"
-    events.write_text('{"event": "warning", "message": "of an earlier process"}\n')
+    warning = '{"event": "warning", "message": "TEXT"}\n'
+    earlier, mine = (warning.replace("TEXT", text) for text in ("of an earlier process", "a checkpoint is damaged"))
+    events.write_text('{"event": "start"}\n' + earlier + '{"event": "resume"}\n' + mine)
     console = Console(OPTIONS, screen(terminal=False))
     console.setup(run=run, trainer=trainer)
     with events.open("a") as file:
@@ -120,7 +122,16 @@ def test_warnings_are_shown_once(tmp_path):
             console.on_log(run=run, trainer=trainer, row=row, speed=speed(row["frames"]))
     text = console.screen.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("warning  an episode was discarded: 1 so far") == 1
+    assert text.count("warning  a checkpoint is damaged") == 1
     assert "earlier process" not in text
+
+
+def test_a_resumed_run_says_where_it_goes_on(tmp_path):
+    run, trainer = watched(tmp_path)
+    at(trainer, rows()[25])
+    console = Console(OPTIONS, screen(terminal=False))
+    console.setup(run=run, trainer=trainer)
+    assert f"resumed at {trainer.clock.frames:,} frames" in console.screen.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("budget", [None, 36_000])

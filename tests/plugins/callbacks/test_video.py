@@ -89,6 +89,14 @@ def test_every_says_which_evaluations_are_recorded(tmp_path, every, expected):
     assert evaluations(run, trainer, video, 4) == [f"eval-{frames:09d}.mp4" for frames in expected]
 
 
+def test_a_video_that_cannot_be_written_does_not_end_the_run(tmp_path):
+    run, trainer = watched(tmp_path)
+    (run.path / "videos").write_text("in the way")
+    with pytest.raises(RuntimeError, match="could not be written") as failure:
+        evaluations(run, trainer, Video(SimpleNamespace(every=1, height=48, width=64, fps=30.0)), 1)
+    assert not isinstance(failure.value, UnifiedError)
+
+
 def test_a_task_without_a_picture_has_no_video(tmp_path):
     run, trainer = watched(tmp_path)
     assert evaluations(run, trainer, Video(SimpleNamespace(every=1, height=48, width=64, fps=30.0)), 2, pictures=False) == []

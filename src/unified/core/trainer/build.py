@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from unified.core.device import resolve_device, resolve_precision
 from unified.core.environment import SuiteReference, Vector
-from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.errors import Problem, UsageError
 from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.replay import Replay, choose_backing
@@ -40,9 +39,10 @@ def launch(config: Config) -> Run:
         checkpoint = run.newest_checkpoint()
         trainer = assemble(run, config)
         try:
+            # Rows of metrics after the checkpoint are lived again.
+            run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
             if checkpoint is not None:
                 trainer.restore(checkpoint)
-                run.truncate_metrics(checkpoint.manifest["metrics_offset"])
             trainer.train()
         finally:
             trainer.collector.environments.close()
@@ -73,7 +73,10 @@ def assemble(run: Run, config: Config) -> Trainer:
     count = min(config.evaluate.environments, config.evaluate.episodes)
     evaluator = Evaluator(lambda: make_environments(config, "evaluation", count), config.evaluate.episodes)
     callbacks = [(selection.name, selection.component.load()(selection.options)) for selection in config.callbacks]
-    notes = [*config.suite.component.load()(config.suite.task, config.suite.options).notes(), f"precision {agent.precision} on {agent.device}"]
+    notes = [
+        *config.suite.component.load()(config.suite.task, config.suite.options).notes(),
+        f"precision {agent.precision} on {agent.device}",
+    ]
     return Trainer(run, config, agent, replay, Collector(environments, agent, replay), evaluator, clock, streams, callbacks, notes)
 
 
@@ -173,5 +176,3 @@ def pick_checkpoint(run: Run, which: str) -> Checkpoint:
     if checkpoint is None:
         raise UsageError(Problem(f"run {run.name} has no checkpoint {which!r}", f"unified runs show {run.name}"))
     return checkpoint
-
-

@@ -58,7 +58,8 @@ class Collector:
     def start(self) -> None:
         """Reset all environments and open an episode in the replay for each."""
         for lane, observation in enumerate(self.environments.reset()):
-            self._begin(lane, observation)
+            self.replay.begin(lane, observation)
+            self.stack.begin(lane, observation)
 
     def begin(self) -> None:
         """Send the agent's actions; returns at once."""
@@ -72,19 +73,20 @@ class Collector:
         self.replay.extend(self._stored, steps)
         for lane in range(self.environments.count):
             if steps.terminated[lane] or steps.truncated[lane] or steps.failed[lane]:
-                self._begin(lane, steps.reset_observation[lane], in_replay=True)
+                self.stack.begin(lane, steps.reset_observation[lane])
             else:
                 self.stack.push(lane, steps.observation[lane])
         return steps
-
-    def _begin(self, lane: int, observation: np.ndarray, in_replay: bool = False) -> None:
-        if not in_replay:
-            self.replay.begin(lane, observation)
-        self.stack.begin(lane, observation)
 
     def state_dict(self) -> dict[str, Any]:
         return {"environments": self.environments.state_dict(), "frames": self.stack.frames.copy()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Rebuild the unfinished episodes; one that does not come out as it was left is dropped, and the next one begins."""
         self.environments.load_state_dict(state["environments"])
         self.stack.frames[:] = state["frames"]
+        for lane in np.flatnonzero(~self.environments.rebuilt):
+            observation = self.environments.observations[lane]
+            self.replay.discard(int(lane))
+            self.replay.begin(int(lane), observation)
+            self.stack.begin(int(lane), observation)

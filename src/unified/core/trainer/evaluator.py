@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unified.core.suite import UnsupportedRender
 from unified.core.trainer.collector import FrameStack
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Evaluator:
         stack = FrameStack(environments.spec.observation, count, agent.needs.stack)
         for index, observation in enumerate(environments.reset(f"evaluation {number}")):
             stack.begin(index, observation)
-        frames = [environments.render(0, *self.record)] if self.record else None
+        frames = self._first_picture(environments)
         agent.eval()
         while any(len(done) < want for done, want in zip(played, wanted, strict=True)):
             if stopping():
@@ -69,10 +70,18 @@ class Evaluator:
                     stack.begin(index, steps.reset_observation[index])
                 else:
                     stack.push(index, steps.observation[index])
-            if frames is not None and self.record and not played[0]:
+            if frames is not None and self.record is not None and not played[0]:
                 frames.append(environments.render(0, *self.record))
         agent.train()
         return [played[number % count][number // count] for number in range(self.episodes)]
+
+    def _first_picture(self, environments: Vector) -> list[np.ndarray] | None:
+        if self.record is None:
+            return None
+        try:
+            return [environments.render(0, *self.record)]
+        except UnsupportedRender:
+            return None
 
     def close(self) -> None:
         if self._environments is not None:

@@ -14,7 +14,9 @@ class Stopped(UnifiedError):
     """The run was asked to stop, and everything is saved."""
 
     def __init__(self, name: str, number: int, frames: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name} at {frames:,} frames, everything is saved; go on with: unified resume {name}")
+        super().__init__(
+            f"stopped by {signal.Signals(number).name} at {frames:,} frames, everything is saved; go on with: unified resume {name}"
+        )
         self.exit_code = 128 + number
 
 

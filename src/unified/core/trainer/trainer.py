@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from unified.core.errors import UnifiedError
+from unified.core.errors import Problem, UnifiedError
 from unified.core.trainer.evaluator import Evaluator, summarise
 from unified.core.trainer.interrupts import Interrupts, Stopped
 from unified.core.trainer.lifecycle import Hooks
@@ -63,7 +64,9 @@ class Trainer:
         self.nonfinite_updates = 0
         self.best_return: float | None = None
         self._checkpoint_time = time.monotonic()
+        self._saved: tuple[int, int] | None = None  # steps and rows of metrics that the newest checkpoint holds
         self._speed_mark = (0, 0)  # frames and updates at the last log
+        self.resumed_from: int | None = None  # frames
         clock.expect_at_start("evaluate")
 
     # The loop -------------------------------------------------------------------------------------------------------------------
@@ -130,11 +133,15 @@ class Trainer:
             self.episodes += 1
             self.meter.add_episode(float(steps.returns[lane]), int(steps.lengths[lane]))
         self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
-        if steps.failed.any():
-            discarded, limit = self.collector.environments.discarded, self.config.train.bad_limit
-            self.run.event("warning", message=f"an episode was discarded: {discarded} so far, of at most {limit}", frames=self.clock.frames)
-            if discarded > limit:
-                self._give_up(f"{discarded} episodes failed, more than train.bad_limit={limit}")
+        self._report_incidents()
+
+    def _report_incidents(self) -> None:
+        """Tell what happened to the environments; too many failed episodes end the run."""
+        environments, limit = self.collector.environments, self.config.train.bad_limit
+        while environments.incidents:
+            self.run.event("warning", message=environments.incidents.popleft(), frames=self.clock.frames)
+        if environments.discarded > limit:
+            self._give_up(f"{environments.discarded} episodes failed, more than train.bad_limit={limit}")
 
     # What is due ----------------------------------------------------------------------------------------------------------------
 
@@ -182,21 +189,27 @@ class Trainer:
             self.checkpoint()
 
     def checkpoint(self, best: bool = False) -> None:
-        """Save everything that the run goes on from."""
-        start = time.monotonic()
+        """Save everything that the run goes on from; nothing where it is saved already."""
+        start, mark = time.monotonic(), (self.clock.steps, self.run.metrics_offset)
+        if mark == self._saved:
+            return
         self.clock.did("checkpoint", self.config.checkpoint.every)
         with self.watch.measure("checkpoint"):
             self.run.save_checkpoint(self.clock.frames, self.state_dict(), self._manifest(), best=best)
-        self._checkpoint_time = time.monotonic()
+        self._checkpoint_time, self._saved = time.monotonic(), mark
+        # Rows that fell out of the ring are kept only as long as a checkpoint that can be resumed still holds them.
+        self.replay.prune(self.run.path / "replay", self.run.replay_cuts())
         self.run.event("checkpoint", frames=self.clock.frames, seconds=self._checkpoint_time - start, best=best)
 
     # The end --------------------------------------------------------------------------------------------------------------------
 
     def _mark_start(self) -> None:
+        self.run.event("start" if self.resumed_from is None else "resume", **self._counts(), pid=os.getpid())
         self.clock.start()
         self._checkpoint_time = time.monotonic()
         self._speed_mark = (self.clock.frames, self.clock.updates)
         self.watch.take()
+        self._report_incidents()
 
     def _finish(self) -> None:
         if self._last_frames("train") != self.clock.frames:
@@ -211,15 +224,20 @@ class Trainer:
         self.run.event("finish", **self._counts(), elapsed_s=self.clock.elapsed)
 
     def _stop(self) -> None:
-        self.checkpoint()
         number = self.interrupts.stopping or signal.SIGTERM
         self.run.event("stop", signal=signal.Signals(number).name, **self._counts())
+        self.checkpoint()
         raise Stopped(self.run.name, number, self.clock.frames)
 
     def _give_up(self, reason: str) -> None:
-        self.checkpoint()
+        """End the run for a reason that a resumed run would meet again."""
         self.run.event("stop", reason=reason, **self._counts())
-        raise UnifiedError(f"stopped at {self.clock.frames:,} frames: {reason}; the last finite weights are kept in {self.run.path}")
+        problem = Problem(f"stopped at {self.clock.frames:,} frames: {reason}", f"the last finite weights are kept in {self.run.path}")
+        try:
+            self.checkpoint()
+        except UnifiedError as error:
+            raise UnifiedError(problem, *error.problems) from error
+        raise UnifiedError(problem)
 
     def _last_frames(self, kind: str) -> int | None:
         """Where the last row of this kind was written: a run that is resumed at its end writes none twice."""
@@ -256,7 +274,7 @@ class Trainer:
             "spec": environments.spec.to_json(),
             "replay": self.replay.seal(self.run.path / "replay"),
             "best_return": self.best_return,
-            "exact": environments.spec.deterministic,
+            "exact": environments.exact and environments.spec.deterministic,
             **self._counts(),
         }
 
@@ -281,6 +299,7 @@ class Trainer:
         """Go on from a checkpoint, exactly as if the run had never stopped."""
         state = checkpoint.load("trainer")
         self.clock.load_state_dict(state["clock"])
+        self.resumed_from = self.clock.frames
         self.streams.load_state_dict(state["streams"])
         self.meter.load_state_dict(state["meter"])
         self.episodes, self.nonfinite_updates = state["episodes"], state["nonfinite_updates"]

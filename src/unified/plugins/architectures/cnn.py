@@ -20,7 +20,10 @@ class DrQV2CNN(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for index in range(4):
-            layers += [nn.Conv2d(in_shape[0] if index == 0 else channels, channels, 3, stride=2 if index == 0 else 1), nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(in_shape[0] if index == 0 else channels, channels, 3, stride=2 if index == 0 else 1),
+                nn.ReLU(inplace=True),
+            ]
         self.convolutions = nn.Sequential(*layers).apply(orthogonal).to(memory_format=torch.channels_last)
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:

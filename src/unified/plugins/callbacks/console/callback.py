@@ -44,9 +44,9 @@ class Console:
     @hookimpl
     def setup(self, run: Any, trainer: Any) -> None:
         self.trainer = trainer
-        self._warnings(run, show=False)  # those of an earlier process
         for line in screens.first(run, trainer):
             self._print(line)
+        self._warnings(run, since_start=True)
         self._print(Text(""))
         if self.screen.is_terminal and not self.screen.is_dumb_terminal and not self.options.plain:
             self.live = Live(get_renderable=self.render, console=self.screen, refresh_per_second=4)
@@ -187,8 +187,11 @@ class Console:
         left = self.speed.get("left_s")
         return None if left is None else max(0.0, float(left) - (time.monotonic() - self.logged))
 
-    def _warnings(self, run: Any, show: bool = True) -> None:
-        """Print the warnings that were written to ``events.jsonl`` since the last call; only whole lines are read."""
+    def _warnings(self, run: Any, since_start: bool = False) -> None:
+        """Print the warnings that were written to ``events.jsonl`` since the last call; only whole lines are read.
+
+        With `since_start` those of earlier processes are passed over: a process begins with the event ``start`` or ``resume``.
+        """
         path = Path(run.path) / "events.jsonl"
         if not path.exists() or path.stat().st_size <= self.read:
             return
@@ -196,10 +199,16 @@ class Console:
             file.seek(self.read)
             whole, newline, _ = file.read().rpartition(b"\n")
         self.read += len(whole + newline)
-        for line in whole.splitlines() if show else ():
+        messages: list[str] = []
+        known = not since_start
+        for line in whole.splitlines():
             event = json.loads(line)
-            if event.get("event") == "warning":
-                self._print(Text.assemble(("warning", "bold yellow"), f"  {event.get('message', '')}"))
+            if event.get("event") in ("start", "resume"):
+                known, messages = True, []
+            elif event.get("event") == "warning" and known:
+                messages.append(str(event.get("message", "")))
+        for message in messages:
+            self._print(Text.assemble(("warning", "bold yellow"), f"  {message}"))
 
     def _print(self, text: Text) -> None:
         # Soft wrapping leaves long paths in one piece, on a terminal for copying and in a file for reading.

@@ -68,6 +68,10 @@ def first(run: Any, trainer: Any) -> list[Text]:
     config = run.config
     lines = [title(config)]
     lines.append(_line("run", Text(shown(run.path), "bold"), Text("     resume with: ", "dim"), f"unified resume {run.name}"))
+    if trainer.clock.frames:
+        lines.append(
+            _line("resumed", f"at {units.count(trainer.clock.frames)} frames, {units.duration(trainer.clock.elapsed)} of training")
+        )
     lines += [_line("" if index else "notes", note) for index, note in enumerate(getattr(trainer, "notes", ()))]
     for index, (source, changes) in enumerate(_changes(config)):
         words = Text(" ".join(changes)).append(f"  ({source})", style="dim")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from unified.core.errors import UnifiedError
 from unified.core.hookspecs import hookimpl
 from unified.video import write_mp4
 
@@ -35,7 +36,10 @@ class Video:
     def on_evaluation_end(self, run: Any, row: Mapping[str, Any], episodes: Sequence[Any]) -> None:
         frames = episodes[0].frames if episodes else None
         if self.asked and frames:  # a task without a picture has none
-            write_mp4(Path(run.path) / "videos" / f"eval-{row['frames']:09d}.mp4", frames, self.options.fps)
+            try:
+                write_mp4(Path(run.path) / "videos" / f"eval-{row['frames']:09d}.mp4", frames, self.options.fps)
+            except UnifiedError as error:  # a video is not worth a run: reported as a failure of this callback, which does not end it
+                raise RuntimeError(str(error)) from error
 
     @hookimpl
     def checkpoint_save(self) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""One DrQ-v2 update: batch 256, 9×84×84, against the reference's way of doing it (fp32, NCHW, grid_sample, `.item()`)."""
+
+from __future__ import annotations
+
+import torch
+
+from reference.drqv2 import ReferenceDrQV2
+from row import Row, alternate, ratio
+from unified.core.batch import Batch
+from unified.core.parts import Build
+from unified.core.registry import registry
+from unified.core.rng import Streams
+from unified.core.spec import Space, Spec
+
+ACTIONS = 21  # humanoid
+
+
+def make_agent(precision: str, seed: int = 1) -> torch.nn.Module:
+    component = registry().get("agents", "drqv2")
+    spec = Spec(Space((3, 84, 84), "uint8", 0, 255), Space((ACTIONS,), "float32", -1, 1))
+    agent = component.load()(
+        spec, component.options_model()(stddev="0.2"), Build(torch.device("cpu"), precision, Streams(seed), registry())
+    )
+    agent.ready()
+    return agent
+
+
+def make_batch(rows: int = 256) -> Batch:
+    obs, next_obs = torch.randint(0, 256, (2, rows, 9, 84, 84), dtype=torch.uint8)
+    action = torch.rand(rows, ACTIONS) * 2 - 1
+    return Batch(
+        obs=obs, next_obs=next_obs, action=action, reward=torch.rand(rows), discount=torch.full((rows,), 0.97), weight=torch.ones(rows)
+    )
+
+
+def measure() -> list[Row]:
+    batch, reference = make_batch(), ReferenceDrQV2((9, 84, 84), ACTIONS)
+
+    def theirs() -> None:
+        reference.update(batch.obs, batch.action, batch.reward[:, None], batch.discount[:, None], batch.next_obs, std=0.2)
+
+    rows = []
+    for precision, wanted in (("bf16", 5), ("fp32", 2)):
+        agent = make_agent(precision)
+        ours, other = alternate(lambda agent=agent: agent.learn(batch), theirs, 24.0)
+        name = "bf16 encoder" if precision == "bf16" else "fp32, numerically equal"
+        rows.append(ratio(f"DrQ-v2 update, batch 256, 9×84×84, {name}", ours, other, "updates/s", wanted))
+    return rows

@@ -1,0 +1,233 @@
+"""What a plugin yields: frozen descriptors that name things without importing them. Torch-free.
+
+A descriptor holds texts of the form ``"module:Attribute"``; nothing heavy is imported before `Component.load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from unified.core.errors import Problem, UnifiedError
+
+if TYPE_CHECKING:
+    from unified.core.config.schema import Options
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Values that a component asks for on certain tasks. They win over defaults and yield to recipes and to whoever types.
+
+    Args:
+        name: Short, shown as the source of the values.
+        match: Patterns (`fnmatch`) of ``suite:task``, separated by spaces: ``"dmc:walker_* dmc:hopper_hop"``.
+        values: Values by dotted key of the run: ``{"agent.n_step": 1, "train.frames": 3_100_000}``.
+        reason: Why, with the source.
+    """
+
+    name: str
+    match: str
+    values: Mapping[str, Any]
+    reason: str
+
+    def matches(self, task: str) -> bool:
+        """Whether it is for this ``suite:task``."""
+        return any(fnmatchcase(task, pattern) for pattern in self.match.split())
+
+
+@dataclass(frozen=True)
+class Component:
+    """A thing with a name.
+
+    Args:
+        name: What a person types: lower-case letters, digits, ``_``, ``-`` and ``.``.
+        target: Where the thing itself is, ``"module:Attribute"``.
+        config: Where its options are declared, a torch-free ``"module:Model"`` (a subclass of `Options`); ``None`` for none.
+        summary: One line.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    target: str = ""
+    config: str | None = None
+    summary: str = ""
+
+    def load(self) -> Any:
+        """Import the thing itself.
+
+        Raises:
+            UnifiedError: If it cannot be imported.
+        """
+        return self._import(self.target)
+
+    def options_model(self) -> type[Options]:
+        """The model of its options, without importing the thing itself.
+
+        Raises:
+            UnifiedError: If it cannot be imported.
+        """
+        from unified.core.config.schema import Options
+
+        if self.config is None:
+            return Options
+        model = self._import(self.config)
+        if not (isinstance(model, type) and issubclass(model, Options)):
+            raise UnifiedError(Problem(f"{self}: {self.config} is not a subclass of unified.Options"))
+        return model
+
+    def _import(self, reference: str) -> Any:
+        try:
+            return import_object(reference)
+        except UnifiedError:
+            raise
+        except Exception as error:  # whatever a plugin's module does when it is imported
+            said = f"{type(error).__name__}: {error}"
+            raise UnifiedError(Problem(f"{self} cannot be loaded from {reference}: {said}", "is everything it needs installed?")) from error
+
+    def __str__(self) -> str:
+        return f"{self.kind.removesuffix('s')} {self.name!r}"
+
+
+@dataclass(frozen=True)
+class AgentComponent(Component):
+    """An agent.
+
+    Args:
+        parts: Names of its options that choose architectures; a bare part name is short for ``agent.<part>``.
+        presets: Where its presets are, ``"module:ATTRIBUTE"`` (a tuple of `Preset`).
+    """
+
+    kind: ClassVar[str] = "agents"
+    parts: tuple[str, ...] = ()
+    presets: str | None = None
+
+    def load_presets(self) -> tuple[Preset, ...]:
+        return tuple(self._import(self.presets)) if self.presets else ()
+
+
+@dataclass(frozen=True)
+class SuiteComponent(Component):
+    """A family of tasks.
+
+    Args:
+        tasks: Where the names of its tasks are, ``"module:ATTRIBUTE"`` (a tuple, or a callable without arguments returning one);
+            an empty tuple for a suite without tasks, ``None`` where any name may be a task (the suite itself checks it later).
+        presets: Where its presets are.
+        example: A task, for hints.
+    """
+
+    kind: ClassVar[str] = "suites"
+    tasks: str | None = None
+    presets: str | None = None
+    example: str = ""
+
+    def load_tasks(self) -> tuple[str, ...] | None:
+        if self.tasks is None:
+            return None
+        tasks: tuple[str, ...] | Callable[[], tuple[str, ...]] = self._import(self.tasks)
+        return tuple(tasks() if callable(tasks) else tasks)
+
+    def load_presets(self) -> tuple[Preset, ...]:
+        return tuple(self._import(self.presets)) if self.presets else ()
+
+
+@dataclass(frozen=True)
+class ArchitectureComponent(Component):
+    """A function or class returning an `nn.Module`; its options are passed as keyword arguments."""
+
+    kind: ClassVar[str] = "architectures"
+
+
+@dataclass(frozen=True)
+class ObjectiveComponent(Component):
+    """One term of what is minimised.
+
+    Args:
+        needs: Columns of the batch that it reads.
+        trains: Parts that it trains where it replaces an agent's own objectives.
+    """
+
+    kind: ClassVar[str] = "objectives"
+    needs: tuple[str, ...] = ()
+    trains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CallbackComponent(Component):
+    """An observer of a run: an object with lifecycle hooks, made with its options."""
+
+    kind: ClassVar[str] = "callbacks"
+
+
+@dataclass(frozen=True)
+class LauncherComponent(Component):
+    """Where a run is carried out."""
+
+    kind: ClassVar[str] = "launchers"
+
+
+@dataclass(frozen=True)
+class RecipeComponent(Component):
+    """A YAML or JSON file of values.
+
+    Args:
+        path: The file.
+    """
+
+    kind: ClassVar[str] = "recipes"
+    path: str | Path = ""
+
+
+@dataclass(frozen=True)
+class CommandComponent(Component):
+    """A command of the command line; `target` is a `typer.Typer` or a function for one."""
+
+    kind: ClassVar[str] = "commands"
+
+
+COMPONENTS: Mapping[str, type[Component]] = {
+    cls.kind: cls
+    for cls in (
+        AgentComponent,
+        SuiteComponent,
+        ArchitectureComponent,
+        ObjectiveComponent,
+        CallbackComponent,
+        LauncherComponent,
+        RecipeComponent,
+        CommandComponent,
+    )
+}
+#: All kinds, as ``plugins list`` shows them.
+KINDS = tuple(COMPONENTS)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A component and who provides it."""
+
+    component: Component
+    provider: str
+    qualified: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "qualified", f"{self.provider}/{self.component.name}")
+
+
+def import_object(reference: str) -> Any:
+    """The object of ``"module:Attribute"`` (``"module:A.b"`` goes deeper).
+
+    >>> import_object("math:pi")
+    3.141592653589793
+    """
+    module, _, path = reference.partition(":")
+    if not module or not path:
+        raise ValueError(f"{reference!r} is not of the form module:Attribute")
+    found: Any = import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found

@@ -1,0 +1,364 @@
+"""n environments that step together, each with its own episodes, seeds and failures."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from unified.core.environment.inline import Inline, Port, WorkerLost
+from unified.core.environment.messages import Message
+from unified.core.environment.placement import Placement, place
+from unified.core.environment.reference import SuiteReference
+from unified.core.environment.remote import Remote
+from unified.core.environment.steps import Steps
+from unified.core.errors import UnifiedError
+from unified.core.rng import derive
+from unified.core.suite import Suite
+
+#: Episodes in a row that may fail at their first observation before the suite is called broken.
+STARTS = 100
+
+
+@dataclass
+class _Lane:
+    """The unfinished episode of one environment: all that is needed to rebuild it."""
+
+    observation: np.ndarray
+    episode: int = -1
+    actions: list[np.ndarray] = field(default_factory=list)
+    ret: float = 0.0
+
+
+class Vector:
+    """n environments of one task. An environment whose episode ends resets in the same step and tells both observations.
+
+    Episode e of environment i is reset with ``derive(seed, stream, i, e, bits=31)``, so what happens in it is a function of that and of
+    its actions, wherever it runs.
+
+    Args:
+        suite: A reference, or a suite built in this process.
+        count: Number of environments.
+        seed: The run's.
+        stream: Name of the random stream; collecting and evaluating have different ones.
+        placement: ``"process"`` (one for each environment), ``"inline"`` (this process), or ``"auto"``: what the suite says, else what
+            the measured time of a step says.
+        timeout: Seconds after which a silent environment counts as hanging; only processes can be timed out.
+
+    Attributes:
+        spec: The environments'.
+        placement: Where the environments live: ``"process"`` or ``"inline"``.
+        observations: What to act on now, ``(n, *observation)``.
+        restarts: Processes that died or hung and were replaced.
+        discarded: Episodes that failed.
+        incidents: What happened to them, one line each, the last 100; whoever reports them may clear them.
+        exact: Whether the last `load_state_dict` rebuilt every episode bit for bit; `rebuilt` says it for each environment.
+
+    Raises:
+        UnifiedError: If the environment cannot be built, with its own reason.
+    """
+
+    def __init__(
+        self,
+        suite: SuiteReference | Suite,
+        count: int,
+        seed: int,
+        stream: str = "environment",
+        placement: Placement = "auto",
+        timeout: float = 60.0,
+    ) -> None:
+        if count < 1:
+            raise ValueError(f"a vector has at least 1 environment, not {count}")
+        reference = suite if isinstance(suite, SuiteReference) else SuiteReference.of(suite)
+        built = suite.build() if isinstance(suite, SuiteReference) else suite
+        self.count, self.seed, self.stream, self.timeout = count, seed, stream, timeout
+        self.placement = place(built, reference, placement)
+        self.restarts = self.discarded = 0
+        self.incidents: deque[str] = deque(maxlen=100)
+        self.exact, self.rebuilt = True, np.ones(count, bool)
+        self._pending = self._closed = False
+        self._ports: list[Port] = []
+        self._task = built.task
+        try:
+            self._open(built, reference)
+        except BaseException:
+            self.close()
+            raise
+        self.spec = self._ports[0].spec
+        self.observations = self._zeros()
+        self._lanes = [_Lane(observation) for observation in self.observations.copy()]
+
+    def _open(self, suite: Suite, reference: SuiteReference | None) -> None:
+        names = [f"environment {i} of {suite.task}" for i in range(self.count)]
+        if self.placement == "inline":
+            build = reference.build if reference is not None else partial(_same, suite)
+            self._ports.extend(Inline(build, name) for name in names)
+            return
+        assert reference is not None
+        remotes = [Remote(reference, name) for name in names]
+        self._ports.extend(remotes)
+        for remote in remotes:
+            remote.ready()
+
+    # Episodes
+
+    def reset(self, stream: str | None = None) -> np.ndarray:
+        """Begin a new episode everywhere; returns the first observations ``(n, *observation)``.
+
+        Args:
+            stream: Go over to the random stream of this name, from its episode 0; else the next episode of the present stream begins.
+        """
+        self._idle("reset")
+        if stream is not None:
+            self.stream = stream
+            for lane in self._lanes:
+                lane.episode = -1
+        for i in range(self.count):
+            self._ports[i].ask(self._reset_request(i))
+        for i in range(self.count):
+            self._start(i, self._first(i))
+        return self.observations
+
+    def begin(self, actions: np.ndarray) -> None:
+        """Send one action to each environment, ``(n, *action)``; processes are at work until `finish`."""
+        self._idle("begin")
+        space = self.spec.action
+        actions = np.array(actions, dtype=space.dtype)
+        if actions.shape != (self.count, *space.shape):
+            raise ValueError(f"actions have the shape {actions.shape} where {(self.count, *space.shape)} is needed")
+        if self._lanes[0].episode < 0:
+            raise RuntimeError("reset the environments before the first step")
+        for i, (lane, action) in enumerate(zip(self._lanes, actions, strict=True)):
+            lane.actions.append(action)
+            self._ports[i].ask(self._step_request(i))
+        self._pending = True
+
+    def finish(self) -> Steps:
+        """Wait for what `begin` sent."""
+        if not self._pending:
+            raise RuntimeError("finish() without begin()")
+        n = self.count
+        steps = Steps(
+            observation=self._zeros(),
+            reward=np.zeros(n, np.float32),
+            terminated=np.zeros(n, bool),
+            truncated=np.zeros(n, bool),
+            failed=np.zeros(n, bool),
+            reset_observation=self._zeros(),
+            returns=np.zeros(n, np.float64),
+            lengths=np.zeros(n, np.int64),
+        )
+        self.observations = self._zeros()
+        for i in range(n):
+            self._settle(i, self._answer(i), steps)
+        self._pending = False
+        return steps
+
+    def _settle(self, i: int, answer: Message, steps: Steps) -> None:
+        """Write the answer of environment i into row i."""
+        lane, head = self._lanes[i], answer.head
+        if "failed" in head:
+            self._discard(i, head["failed"])
+            steps.failed[i] = True
+            steps.observation[i] = lane.observation  # finite, and never stored
+            steps.reset_observation[i] = self._start(i, answer.arrays[0] if answer.arrays else None)
+            return
+        steps.observation[i] = self.observations[i] = lane.observation = answer.arrays[0].copy()
+        steps.reward[i] = head["reward"]
+        lane.ret += head["reward"]
+        steps.terminated[i], steps.truncated[i] = head["terminated"], head["truncated"]
+        if head["terminated"] or head["truncated"]:
+            steps.returns[i], steps.lengths[i] = lane.ret, len(lane.actions)
+            steps.reset_observation[i] = self._start(i, answer.arrays[1] if len(answer.arrays) > 1 else None)
+
+    def _start(self, i: int, first: np.ndarray | None) -> np.ndarray:
+        """Book the beginning of environment i's next episode; where it has no first observation, that of the one after it."""
+        lane = self._lanes[i]
+        for _ in range(STARTS):
+            lane.episode, lane.actions, lane.ret = lane.episode + 1, [], 0.0
+            if first is not None:
+                self.observations[i] = lane.observation = first.copy()
+                return lane.observation
+            self._discard(i, "it could not start")
+            self._ports[i].ask(self._reset_request(i))
+            first = self._first(i)
+        raise UnifiedError(f"{self._task}: {STARTS} episodes in a row failed at their first observation")
+
+    def _first(self, i: int) -> np.ndarray | None:
+        """The answer to a reset request."""
+        try:
+            answer = self._ports[i].answer(self.timeout)
+        except WorkerLost as lost:
+            self._replace(i, lost)
+            self._ports[i].ask(self._reset_request(i))
+            try:
+                answer = self._ports[i].answer(self.timeout)
+            except WorkerLost as again:
+                self._replace(i, again)
+                return None
+        return answer.arrays[0] if answer.arrays else None
+
+    # Requests
+
+    def _seed(self, i: int, episode: int) -> int:
+        return derive(self.seed, self.stream, i, episode, bits=31)
+
+    def _reset_request(self, i: int) -> Message:
+        return Message({"op": "reset", "seed": self._seed(i, self._lanes[i].episode + 1)})
+
+    def _step_request(self, i: int) -> Message:
+        lane = self._lanes[i]
+        return Message({"op": "step", "next": self._seed(i, lane.episode + 1)}, (lane.actions[-1],))
+
+    def _rebuild_request(self, i: int, actions: list[np.ndarray]) -> Message:
+        space = self.spec.action
+        stacked = np.array(actions, space.dtype).reshape(len(actions), *space.shape)
+        return Message({"op": "rebuild", "seed": self._seed(i, self._lanes[i].episode)}, (stacked,))
+
+    # Bad days
+
+    def _answer(self, i: int) -> Message:
+        """The answer of environment i to its step; a lost process is replaced and its episode rebuilt, once for each step."""
+        try:
+            return self._ports[i].answer(self.timeout)
+        except WorkerLost as lost:
+            self._replace(i, lost)
+        try:
+            if self._rebuild(i, self._lanes[i].actions[:-1]):
+                self._ports[i].ask(self._step_request(i))
+                return self._ports[i].answer(self.timeout)
+            reason = "it could not be rebuilt"
+        except WorkerLost as lost:
+            self._replace(i, lost)
+            reason = "its process was lost twice at one step"
+        self._ports[i].ask(self._reset_request(i))
+        first = self._first(i)
+        return Message({"failed": reason}, () if first is None else (first,))
+
+    def _replace(self, i: int, lost: WorkerLost) -> None:
+        self.restarts += 1
+        lane = self._lanes[i]
+        self.incidents.append(f"environment {i}, episode {lane.episode}, step {len(lane.actions)}: {lost}; it was restarted")
+        self._ports[i].restart()
+
+    def _rebuild(self, i: int, actions: list[np.ndarray]) -> bool:
+        """Whether environment i is again where `actions` led it, bit for bit."""
+        if not self.spec.deterministic:
+            return False
+        self._ports[i].ask(self._rebuild_request(i, actions))
+        return self._same_again(i, len(actions))
+
+    def _same_again(self, i: int, steps: int) -> bool:
+        patience = self.timeout * (1 + steps / 50)  # many steps in one answer
+        answer = self._ports[i].answer(patience)
+        return bool(answer.arrays) and np.array_equal(answer.arrays[0], self._lanes[i].observation)
+
+    def _discard(self, i: int, reason: str) -> None:
+        self.discarded += 1
+        self.incidents.append(f"environment {i}, episode {self._lanes[i].episode} was discarded: {reason}")
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        """The unfinished episodes: numbers, actions and observations, from which `load_state_dict` rebuilds them."""
+        self._idle("state_dict")
+        if self._lanes[0].episode < 0:
+            raise RuntimeError("reset the environments before their state is taken")
+        space = self.spec.action
+        lanes = [
+            {
+                "episode": lane.episode,
+                "return": lane.ret,
+                "actions": np.array(lane.actions, space.dtype).reshape(len(lane.actions), *space.shape),
+                "observation": lane.observation.copy(),
+            }
+            for lane in self._lanes
+        ]
+        return {"stream": self.stream, "lanes": lanes, "restarts": self.restarts, "discarded": self.discarded}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Rebuild the unfinished episodes of `state` from their seeds and actions, and compare what is reached with what was observed.
+
+        Where they differ (`rebuilt` is false there, `exact` is false) the episode is discarded and the environment begins its next one:
+        `observations` then holds its first observation.
+        """
+        self._idle("load_state_dict")
+        if len(state["lanes"]) != self.count:
+            raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.count}")
+        self.restarts, self.discarded = state["restarts"], state["discarded"]
+        self._lanes = [
+            _Lane(np.array(lane["observation"]), lane["episode"], list(np.array(lane["actions"])), lane["return"])
+            for lane in state["lanes"]
+        ]
+        self.observations = np.stack([lane.observation for lane in self._lanes])
+        deterministic = self.spec.deterministic
+        for i, lane in enumerate(self._lanes):
+            self._ports[i].ask(self._rebuild_request(i, lane.actions) if deterministic else self._reset_request(i))
+        for i, lane in enumerate(self._lanes):
+            if not deterministic:
+                self.rebuilt[i] = False
+                self._discard(i, "the suite is not deterministic, so the episode cannot be rebuilt")
+                self._start(i, self._first(i))
+                continue
+            try:
+                self.rebuilt[i] = self._same_again(i, len(lane.actions))
+            except WorkerLost as lost:
+                self._replace(i, lost)
+                self.rebuilt[i] = False
+            if not self.rebuilt[i]:
+                self._discard(i, "rebuilding it did not lead to the observation that was stored")
+                self._ports[i].ask(self._reset_request(i))
+                self._start(i, self._first(i))
+        self.exact = bool(self.rebuilt.all())
+
+    # Pictures, and the end
+
+    def render(self, i: int, height: int, width: int) -> np.ndarray:
+        """The present state of environment i, ``(height, width, 3)`` uint8.
+
+        Raises:
+            UnsupportedRender: If it has no picture.
+        """
+        self._idle("render")
+        request = Message({"op": "render", "height": height, "width": width})
+        self._ports[i].ask(request)
+        try:
+            picture = self._ports[i].answer(self.timeout)
+        except WorkerLost as lost:
+            self._replace(i, lost)
+            if not self._rebuild(i, self._lanes[i].actions):
+                raise UnifiedError(f"environment {i} was lost while rendering and could not be rebuilt") from None
+            self._ports[i].ask(request)
+            picture = self._ports[i].answer(self.timeout)
+        return picture.arrays[0]
+
+    def close(self) -> None:
+        """End every environment and its process. Closing twice does no harm."""
+        self._closed = True
+        for port in self._ports:
+            port.hang_up()
+        for port in self._ports:
+            port.close()
+
+    def __enter__(self) -> Vector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _idle(self, what: str) -> None:
+        if self._closed:
+            raise RuntimeError(f"{what}() after close()")
+        if self._pending:
+            raise RuntimeError(f"{what}() between begin() and finish()")
+
+    def _zeros(self) -> np.ndarray:
+        space = self.spec.observation
+        return np.zeros((self.count, *space.shape), space.dtype)
+
+
+def _same(suite: Suite) -> Suite:
+    return suite

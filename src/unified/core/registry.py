@@ -1,0 +1,287 @@
+"""Finds plugins, keeps the broken ones apart, and resolves names. Torch-free.
+
+Every plugin, the built-ins included, is an entry point of the group ``unified`` whose value is a light module with hook
+implementations. Each is loaded in isolation: whatever it does wrong becomes its record, and everything else works on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import Any, Literal, Protocol
+
+import pluggy
+
+from unified.core import suggest
+from unified.core.components import COMPONENTS, KINDS, Component, Found
+from unified.core.errors import Problem, UsageError
+from unified.core.hookspecs import API_VERSION, PROJECT, Lifecycle, Registration
+
+GROUP = "unified"
+CORE = "core"
+#: Plugins that are not to be loaded, by their entry point's names, separated by commas.
+DISABLE_VARIABLE = "UNIFIED_DISABLE"
+
+State = Literal["active", "disabled", "broken", "incompatible", "conflicting"]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+_HOOKS = {f"register_{kind}": kind for kind in KINDS}
+
+
+class EntryPoint(Protocol):
+    """What is read of an `importlib.metadata.EntryPoint`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def dist(self) -> Any: ...
+    def load(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What became of one entry point.
+
+    Args:
+        provider: Name of the entry point; it qualifies names: ``provider/name``.
+        distribution: The package it came in, as pip knows it.
+        version: Of the package.
+        state: Only ``"active"`` plugins provide anything.
+        error: One line, where it is not active.
+        traceback: All of it, where there is one.
+        milliseconds: That loading took.
+    """
+
+    provider: str
+    distribution: str
+    version: str
+    state: State = "active"
+    error: str = ""
+    traceback: str = ""
+    milliseconds: float = 0.0
+
+
+class _Refused(Exception):
+    """A plugin that breaks a rule."""
+
+    def __init__(self, message: str, state: State = "broken") -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class Registry:
+    """Names of everything that is installed.
+
+    Args:
+        entry_points: Where to look; those of all installed distributions if not given.
+    """
+
+    def __init__(self, entry_points: Iterable[EntryPoint] | None = None) -> None:
+        found: Iterable[EntryPoint] = metadata.entry_points(group=GROUP) if entry_points is None else entry_points
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(Registration)
+        self._found: dict[str, dict[str, list[Found]]] = {kind: {} for kind in KINDS}
+        self._plugins: list[Plugin] = []
+        # The built-ins come first, whatever the order on the disk: they own their names.
+        for entry_point in sorted(found, key=lambda entry: (not _is_core(entry), entry.name)):
+            self._add(entry_point)
+
+    @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """One record for each entry point, the broken ones included."""
+        return tuple(self._plugins)
+
+    def names(self, kind: str) -> list[str]:
+        """What can be typed for each component of a kind, sorted; qualified where two plugins share a name."""
+        return sorted(self.name_of(found) for several in self._found[kind].values() for found in several)
+
+    def all(self, kind: str) -> list[Component]:
+        """All components of a kind, by name."""
+        return [found.component for found in self.found(kind)]
+
+    def found(self, kind: str) -> list[Found]:
+        """All components of a kind with their providers, by name."""
+        return [found for _, several in sorted(self._found[kind].items()) for found in several]
+
+    def name_of(self, found: Found) -> str:
+        """The shortest name that means this component."""
+        several = self._found[found.component.kind][found.component.name]
+        return found.component.name if len(several) == 1 or found.provider == CORE else found.qualified
+
+    def get(self, kind: str, name: str) -> Component:
+        """The component of a name, ``drqv2`` or ``provider/drqv2``.
+
+        Raises:
+            UsageError: If there is none, or several third parties share the name.
+        """
+        return self.resolve(kind, name).component
+
+    def resolve(self, kind: str, name: str) -> Found:
+        """`get`, with the provider.
+
+        Raises:
+            UsageError: Likewise.
+        """
+        provider, _, bare = name.rpartition("/")
+        several = self._found[kind].get(bare, [])
+        if provider:
+            several = [found for found in several if found.provider == provider]
+        if len(several) == 1:
+            return several[0]
+        singular = kind.removesuffix("s")
+        if not several:
+            raise UsageError(Problem(f"{singular} {name!r} does not exist", self._hint(kind, name)))
+        core = [found for found in several if found.provider == CORE]
+        if core:
+            return core[0]
+        choices = " or ".join(found.qualified for found in several)
+        raise UsageError(Problem(f"{singular} {name!r} is provided by several plugins", f"say which: {choices}"))
+
+    def _hint(self, kind: str, name: str) -> str:
+        if not self._plugins:
+            return "no plugins are installed, not even the built-in ones: pip install unified-ml (in a checkout: pip install -e .)"
+        names = self.names(kind)
+        hint = suggest.did_you_mean(name, names)
+        if not hint:
+            hint = f"there is {', '.join(names)}" if 0 < len(names) <= 12 else f"all: unified plugins list {kind}"
+        failed = [plugin.provider for plugin in self._plugins if plugin.state not in ("active", "disabled")]
+        return f"{hint}   not loaded: {', '.join(failed)} (unified plugins show {failed[0]})" if failed else hint
+
+    # Loading --------------------------------------------------------------------------------------------------------------------
+
+    def _add(self, entry_point: EntryPoint) -> None:
+        record = Plugin(entry_point.name, *_origin(entry_point))
+        start = time.perf_counter()
+        try:
+            for found in self._load(entry_point):
+                self._found[found.component.kind].setdefault(found.component.name, []).append(found)
+        except KeyboardInterrupt:
+            raise
+        except _Refused as refused:
+            record = replace(record, state=refused.state, error=str(refused))
+        except BaseException as error:  # a plugin may raise anything, SystemExit included: it never spoils the tool
+            record = replace(record, state="broken", error=_one_line(error), traceback=_traceback(error))
+        if record.state != "active":
+            self._forget(entry_point.name)
+        self._plugins.append(replace(record, milliseconds=1000 * (time.perf_counter() - start)))
+
+    def _load(self, entry_point: EntryPoint) -> list[Found]:
+        provider = entry_point.name
+        if provider in _disabled():
+            raise _Refused(f"switched off by {DISABLE_VARIABLE}", "disabled")
+        if provider == CORE and not _is_core(entry_point):
+            raise _Refused(f"the provider name {CORE!r} is the built-ins' own", "conflicting")
+        if other := next((plugin for plugin in self._plugins if plugin.provider == provider), None):
+            raise _Refused(f"{other.distribution or 'another plugin'} has the provider name {provider!r} already", "conflicting")
+        if not _NAME.fullmatch(provider):
+            raise _Refused(f"the provider name {provider!r} cannot be typed: letters, digits and _ - . only")
+        plugin = entry_point.load()
+        _check_version(plugin)
+        _check_hooks(plugin)
+        self._manager.register(plugin, provider)
+        components = [component for hook, kind in _HOOKS.items() for component in self._ask(plugin, hook, kind)]
+        _check_twice(components)
+        return [Found(component, provider) for component in components]
+
+    def _ask(self, plugin: Any, hook: str, kind: str) -> list[Component]:
+        components: list[Component] = []
+        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            if implementation.plugin is not plugin:
+                continue
+            answer = implementation.function()
+            components += [answer] if isinstance(answer, Component) else list(answer or ())
+        for component in components:
+            _check_component(component, hook, kind)
+        return components
+
+    def _forget(self, provider: str) -> None:
+        if not any(plugin.provider == provider for plugin in self._plugins) and self._manager.get_plugin(provider) is not None:
+            self._manager.unregister(name=provider)
+
+
+_current: list[Registry] = []
+
+
+def registry() -> Registry:
+    """The registry of this process, filled when it is first asked for."""
+    if not _current:
+        _current.append(Registry())
+    return _current[0]
+
+
+def reset() -> None:
+    """Look again at the next `registry()`, after something was installed."""
+    _current.clear()
+
+
+def _is_core(entry_point: EntryPoint) -> bool:
+    return entry_point.name == CORE and entry_point.value.partition(":")[0] == "unified.plugins"
+
+
+def _disabled() -> Sequence[str]:
+    return [name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",")]
+
+
+def _origin(entry_point: EntryPoint) -> tuple[str, str]:
+    """Name and version of the distribution; metadata that is damaged is no reason to stop."""
+    try:
+        return str(entry_point.dist.name), str(entry_point.dist.version)
+    except Exception:
+        return "", ""
+
+
+def _check_version(plugin: Any) -> None:
+    version = getattr(plugin, "API_VERSION", API_VERSION)
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise _Refused(f"API_VERSION = {version!r} is not a whole number")
+    if version != API_VERSION:
+        which = "a newer unified: pip install -U unified-ml" if version > API_VERSION else "a newer version of the plugin"
+        raise _Refused(f"written for plugin API {version}, this is {API_VERSION}; it needs {which}", "incompatible")
+
+
+def _check_hooks(plugin: Any) -> None:
+    """pluggy overlooks a hook whose name it does not know; a person who mistyped one wants to hear of it."""
+    known = [name for spec in (Registration, Lifecycle) for name in vars(spec) if not name.startswith("_")]
+    for name in dir(plugin):
+        marked = getattr(getattr(plugin, name, None), f"{PROJECT}_impl", None) is not None
+        if marked and name not in known:
+            raise _Refused(f"there is no hook {name!r}   {suggest.did_you_mean(name, known)}".rstrip())
+        if not marked and name in _HOOKS and callable(getattr(plugin, name)):
+            raise _Refused(f"{name} is not marked: put @hookimpl above it (from unified import hookimpl)")
+
+
+def _check_component(component: Any, hook: str, kind: str) -> None:
+    wanted = COMPONENTS[kind]
+    if not isinstance(component, wanted):
+        raise _Refused(f"{hook} yields {type(component).__name__}, not {wanted.__name__}: {component!r}")
+    if not isinstance(component.name, str) or not _NAME.fullmatch(component.name):
+        raise _Refused(f"{hook} yields the name {component.name!r}, which cannot be typed: letters, digits and _ - . only")
+    for reference in (component.target, component.config, getattr(component, "tasks", None), getattr(component, "presets", None)):
+        if reference and ":" not in reference:
+            raise _Refused(f"{component}: {reference!r} is not of the form module:Attribute")
+    if not component.target and kind != "recipes":
+        raise _Refused(f"{component} has no target")
+
+
+def _check_twice(components: Sequence[Component]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for component in components:
+        if (component.kind, component.name) in seen:
+            raise _Refused(f"{component} is yielded twice")
+        seen.add((component.kind, component.name))
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _traceback(error: BaseException) -> str:
+    """Without our own frames above the plugin's."""
+    return "".join(traceback.format_exception(error))

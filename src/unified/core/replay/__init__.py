@@ -1,0 +1,33 @@
+"""The replay: a columnar store of single slots, seen through a view, drawn by a sampler, kept by a backing, sealed in segments."""
+
+from __future__ import annotations
+
+from unified.core.replay.backing import Backing, DiskBacking, RamBacking, check_capacity, choose_backing
+from unified.core.replay.named import check_free, find_named, saved_names
+from unified.core.replay.replay import Replay
+from unified.core.replay.samplers import Prioritised, Sampler, Uniform
+from unified.core.replay.segments import DamagedSegment, prune, verify
+from unified.core.replay.store import Column, Store
+from unified.core.views import Transitions, View
+
+__all__ = [
+    "Backing",
+    "Column",
+    "DamagedSegment",
+    "DiskBacking",
+    "Prioritised",
+    "RamBacking",
+    "Replay",
+    "Sampler",
+    "Store",
+    "Transitions",
+    "Uniform",
+    "View",
+    "check_capacity",
+    "check_free",
+    "choose_backing",
+    "find_named",
+    "prune",
+    "saved_names",
+    "verify",
+]

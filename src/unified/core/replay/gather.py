@@ -1,0 +1,153 @@
+"""From slots to batches: windows, ends and stacks as index arithmetic, then one gather of frames. No Python loop over rows."""
+
+from __future__ import annotations
+
+import math
+import os
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from unified.core.batch import Batch
+
+if TYPE_CHECKING:
+    from unified.core.replay.store import Array, Store
+    from unified.core.views import Transitions
+
+
+#: Bytes that one thread gathers at a time; less than two of them are not worth a second thread.
+PIECE = 4_000_000
+
+
+class Gatherer:
+    """Gathers rows of an array into tensors, with a few threads, in memory that is used again once no tensor refers to it any more.
+
+    Fresh memory of a batch's size costs as much in page faults as the copy itself. A lease is a NumPy view, which the tensor made of it
+    keeps alive (through slices, through autograd); only when the lease is gone may its array be written again.
+
+    Args:
+        pin: Page-locked memory for copies to a GPU. There torch's own allocator does the same, and waits for copies under way.
+        limit: Arrays kept at most; with more in use, further ones are fresh.
+        threads: That copy; by default as many as there are cores, of which four fill a memory bus.
+    """
+
+    def __init__(self, pin: bool = False, limit: int = 4, threads: int | None = None) -> None:
+        self.pin, self.limit = pin, limit
+        self.threads = threads or min(usable_cores(), 4)
+        self._leases: list[tuple[Array, weakref.ref[Array]]] = []
+        self._pool: ThreadPoolExecutor | None = None
+
+    def take(self, source: Array, rows: Array, shape: tuple[int, ...]) -> torch.Tensor:
+        """``source[rows]`` as a tensor of `shape`; `rows` ``(K,)`` are in range."""
+        tensor, out = self._memory(shape, source.dtype)
+        source, out = source.reshape(len(source), -1), out.reshape(len(rows), -1)
+        size = max(PIECE // max(out[:1].nbytes, 1), 1)
+        pieces = iter([slice(start, start + size) for start in range(0, len(rows), size)])
+
+        def work() -> None:
+            for piece in pieces:
+                # clip, because any other mode gathers into a temporary array first. NumPy and not index_select, whose threads wait for each
+                # other: it takes five times as long when another process has one of the cores.
+                np.take(source, rows[piece], axis=0, out=out[piece], mode="clip")
+
+        helpers = []
+        if self.threads > 1 and len(rows) > size:
+            self._pool = self._pool or ThreadPoolExecutor(self.threads - 1, "replay")
+            helpers = [self._pool.submit(work) for _ in range(self.threads - 1)]
+        work()
+        for helper in helpers:
+            if not helper.cancel():  # one that got no core yet has nothing left to do
+                helper.result()
+        return tensor
+
+    def _memory(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[torch.Tensor, Array]:
+        """An uninitialised tensor and the array that shares its memory."""
+        if self.pin:
+            raw = torch.empty(math.prod(shape) * dtype.itemsize, dtype=torch.uint8, pin_memory=True)
+            kind = torch.from_numpy(np.empty(0, dtype)).dtype
+            return raw.view(kind).reshape(shape), raw.numpy().view(dtype).reshape(shape)
+        for number, (base, user) in enumerate(self._leases):
+            if user() is None and base.shape == shape and base.dtype == dtype:
+                lease = base[...]
+                self._leases[number] = (base, weakref.ref(lease))
+                return torch.from_numpy(lease), lease
+        base = np.empty(shape, dtype)
+        lease = base[...]
+        self._leases = [kept for kept in self._leases if kept[1]() is not None or kept[0].shape == shape][-self.limit + 1 :]
+        self._leases.append((base, weakref.ref(lease)))
+        return torch.from_numpy(lease), lease
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def eligible_transitions(view: Transitions, store: Store, lane: Array, slot: Array) -> Array:
+    """Slots with an action, whose stack is intact and whose window does not pass the write head of an episode that goes on."""
+    index = store.index(lane, slot)
+    oldest = slot - np.minimum(store.data["step"][index], view.stack - 1)
+    limit = np.where(store.open, np.maximum(store.start, store.head - view.n_step), store.head)
+    ok: Array = ~store.data["last"][index] & (oldest >= store.tail[lane]) & (slot < limit[lane])
+    return ok
+
+
+def count_transitions(view: Transitions, store: Store) -> int:
+    """Eligible slots: all transitions but those at the edges of each lane, which are looked at one by one."""
+    edge = view.span
+    lanes, slots, outside = [], [], 0
+    for lane in range(store.lanes):
+        tail, head = int(store.tail[lane]), int(store.head[lane])
+        low, high = min(tail + edge, head), max(head - edge, min(tail + edge, head))
+        near = np.concatenate([np.arange(tail, low), np.arange(high, head)])
+        lanes.append(np.full(len(near), lane))
+        slots.append(near)
+        outside += int(store.held[lane])
+    lane_of, slot = np.concatenate(lanes), np.concatenate(slots)
+    near_transitions = int((~store.data["last"][store.index(lane_of, slot)]).sum())
+    return outside - near_transitions + int(eligible_transitions(view, store, lane_of, slot).sum())
+
+
+def gather_transitions(view: Transitions, store: Store, index: Array, gatherer: Gatherer) -> Batch:
+    """Rows of n-step transitions.
+
+    reward = Σ_{k<m} γᵏ rₖ and discount = γᵐ, where m is n or, if the episode ends before, the steps to its end; 0 if it terminated there.
+    """
+    length, data = store.length, store.data
+    position = index % length
+    base = index - position
+    powers = (view.discount ** np.arange(view.n_step + 1)).astype(np.float32)
+    reward = data["reward"][index].astype(np.float32)
+    steps = np.ones(len(index), np.int64)
+    alive = np.ones(len(index), bool)
+    for k in range(1, view.n_step):
+        at = base + (position + k) % length
+        alive &= ~data["last"][at]
+        reward += np.where(alive, powers[k] * data["reward"][at], np.float32(0))
+        steps += alive
+    end = base + (position + steps) % length
+    terminated = data["terminated"][base + (position + steps - 1) % length]
+    discount = np.where(terminated, np.float32(0), powers[steps])
+    frames = gather_stacks(store, np.stack([index, end]), view.stack, gatherer)
+    return Batch(
+        obs=frames[0],
+        action=torch.from_numpy(data["action"][index]),
+        reward=torch.from_numpy(reward),
+        discount=torch.from_numpy(discount),
+        next_obs=frames[1],
+        index=torch.from_numpy(index),
+    )
+
+
+def gather_stacks(store: Store, index: Array, stack: int, gatherer: Gatherer) -> torch.Tensor:
+    """Observations at `index` ``(...)`` with those before them, ``(..., stack * C, H, W)``: one gather, straight into its place."""
+    frames, length = store.data["obs"], store.length
+    position = index % length
+    back = np.minimum(store.data["step"][index][..., None], np.arange(stack - 1, -1, -1))
+    rows = (index - position)[..., None] + (position[..., None] - back) % length
+    shape = frames.shape[1:]
+    joined = (stack * shape[0], *shape[1:]) if shape else (stack,)
+    return gatherer.take(frames, rows.ravel(), (*index.shape, *joined))

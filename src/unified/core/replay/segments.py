@@ -1,0 +1,231 @@
+"""Sealed segments: the rows of a store in append-only files with checksums, and the cut that says which of them belong to a checkpoint.
+
+A file is written once, under a number that was never used, and never changed; rows that are sealed again (an episode's newest slot waits
+for its action, a discarded episode is overwritten) stand in a later file, and files are loaded in order. So every older cut stays loadable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save_file
+
+from unified.core.errors import Problem, UnifiedError, UsageError
+
+if TYPE_CHECKING:
+    from unified.core.replay.store import Array, Store
+
+Cut = dict[str, Any]
+#: Most bytes of one file, about.
+SEGMENT_BYTES = 256_000_000
+COUNTERS = ("head", "tail", "start", "open")
+INDEX = "index.json"
+SCHEMA = 1
+
+
+class DamagedSegment(UnifiedError):
+    """A file of the replay is missing, cut short or changed."""
+
+
+def seal(store: Store, directory: str | Path, known: Sequence[Mapping[str, Any]], segment_bytes: int = SEGMENT_BYTES) -> Cut:
+    """Write the slots that are new or changed since the last seal, and return the cut: JSON data that names all that it takes to restore.
+
+    Args:
+        store: Whose slots are written; it remembers up to where.
+        directory: Of the files.
+        known: The segments of the last cut.
+        segment_bytes: Most bytes of a file, about.
+
+    Raises:
+        UnifiedError: If the files cannot be written; then none is left behind, and the store is as it was.
+    """
+    directory = Path(directory)
+    entries: list[dict[str, Any]] = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((int(path.stem.rpartition("-")[2]) for path in directory.glob("segment-*.safetensors")), default=0)
+        for ranges in _chunks(store, max(segment_bytes // store.slot_bytes, 1)):
+            entries.append(_write(store, directory / f"segment-{number + len(entries):06d}.safetensors", ranges))
+        sync_directory(directory)
+    except (OSError, SafetensorError) as error:
+        for entry in entries:
+            (directory / entry["file"]).unlink(missing_ok=True)
+        hint = "free some space; what was saved before is intact"
+        raise UnifiedError(Problem(f"the replay could not be saved in {directory}: {error}", hint)) from error
+    store.sealed = store.head.copy()
+    needed = [dict(entry) for entry in (*known, *entries) if any(stop > store.tail[lane] for lane, _, stop in entry["rows"])]
+    return {
+        "schema": SCHEMA,
+        "columns": {name: [list(column.shape), column.dtype] for name, column in store.columns.items()},
+        **{name: getattr(store, name).tolist() for name in COUNTERS},
+        "segments": needed,
+    }
+
+
+def _chunks(store: Store, limit: int) -> Iterator[list[tuple[int, int, int]]]:
+    """The unsealed slots as lists of (lane, start, stop) with at most `limit` slots each."""
+    chunk: list[tuple[int, int, int]] = []
+    room = limit
+    for lane in range(store.lanes):
+        start, head = int(max(store.sealed[lane], store.tail[lane])), int(store.head[lane])
+        while start < head:
+            stop = min(start + room, head)
+            chunk.append((lane, start, stop))
+            room -= stop - start
+            start = stop
+            if not room:
+                yield chunk
+                chunk, room = [], limit
+    if chunk:
+        yield chunk
+
+
+def _write(store: Store, path: Path, ranges: list[tuple[int, int, int]]) -> dict[str, Any]:
+    pieces: dict[str, list[Array]] = {name: [] for name in store.columns}
+    for lane, start, stop in ranges:
+        for name, found in store.read(lane, start, stop).items():
+            pieces[name] += found
+    temporary = path.with_suffix(".tmp")
+    try:
+        save_file({name: np.concatenate(found) for name, found in pieces.items()}, temporary, {"rows": json.dumps(ranges)})
+        digest = checksum(temporary, sync=True)
+        size = temporary.stat().st_size
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return {"file": path.name, "sha256": digest, "bytes": size, "rows": [list(piece) for piece in ranges]}
+
+
+def restore(store: Store, directory: str | Path, cut: Mapping[str, Any]) -> None:
+    """Bring the store to what it was at the cut; rows and files beyond it are not looked at.
+
+    Raises:
+        DamagedSegment: If a file is missing or not what it was; the store is then empty.
+        UsageError: If the store has other columns or lanes than the cut.
+    """
+    check_columns(store, cut, str(directory))
+    if len(cut["head"]) != store.lanes:
+        raise UsageError(
+            Problem(f"the saved replay is of {len(cut['head'])} environments, not {store.lanes}", f"train.environments={len(cut['head'])}")
+        )
+    store.clear()
+    head = np.array(cut["head"], np.int64)
+    tail = np.maximum(np.array(cut["tail"], np.int64), head - store.length)
+
+    def write(lane: int, start: int, columns: Mapping[str, Array]) -> None:
+        store.write(lane, start, columns)
+
+    load_rows(directory, cut, tail, write)
+    store.head, store.tail = head, tail
+    store.start, store.open = np.array(cut["start"], np.int64), np.array(cut["open"], bool)
+    store.sealed = head.copy()
+    store.recount()
+
+
+def load_rows(directory: str | Path, cut: Mapping[str, Any], tail: Array, write: Callable[[int, int, Mapping[str, Array]], None]) -> None:
+    """Call ``write(lane, start, columns)`` for each run of slots of the cut that lies within `tail` and the cut's heads, in order."""
+    for entry in cut["segments"]:
+        columns = read_segment(directory, entry)
+        offset = 0
+        for lane, start, stop in entry["rows"]:
+            low, high = max(start, int(tail[lane])), min(stop, cut["head"][lane])
+            if low < high:
+                run = slice(offset + low - start, offset + high - start)
+                write(lane, low, {name: values[run] for name, values in columns.items()})
+            offset += stop - start
+
+
+def read_segment(directory: str | Path, entry: Mapping[str, Any]) -> dict[str, Array]:
+    """The columns of one file, after its checksum was found right.
+
+    Raises:
+        DamagedSegment: If it is missing or not what was written.
+    """
+    path = Path(directory) / entry["file"]
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise _damaged(path, "is missing") from None
+    except OSError as error:
+        raise _damaged(path, f"cannot be read ({error.strerror})") from error
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise _damaged(path, f"is cut short ({len(data):,} of {entry['bytes']:,} bytes)" if len(data) < entry["bytes"] else "was changed")
+    columns: dict[str, Array] = load(data)
+    return columns
+
+
+def verify(directory: str | Path, cut: Mapping[str, Any], contents: bool = True) -> None:
+    """Look at the files of a cut without loading them: their sizes and, with `contents`, their checksums.
+
+    Raises:
+        DamagedSegment: If one is missing or not what was written.
+    """
+    for entry in cut["segments"]:
+        path = Path(directory) / entry["file"]
+        if not path.is_file():
+            raise _damaged(path, "is missing")
+        size = path.stat().st_size
+        if size != entry["bytes"]:
+            raise _damaged(path, f"has {size:,} bytes and not {entry['bytes']:,}")
+        if contents and checksum(path) != entry["sha256"]:
+            raise _damaged(path, "was changed")
+
+
+def _damaged(path: Path, what: str) -> DamagedSegment:
+    return DamagedSegment(
+        Problem(
+            f"the replay's file {path} {what}",
+            "put back a copy of it, resume a checkpoint older than it, or start anew with experiment=NAME",
+        )
+    )
+
+
+def prune(directory: str | Path, cuts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Delete the segments that none of the `cuts` needs, and what dead processes left half-written; returns the names of the files.
+
+    Only for who owns the run: nothing else ever deletes a segment.
+    """
+    directory = Path(directory)
+    keep = {entry["file"] for cut in cuts for entry in cut["segments"]}
+    with contextlib.suppress(OSError, ValueError, KeyError):  # the index names the newest cut, whoever asks
+        keep |= {entry["file"] for entry in json.loads((directory / INDEX).read_text())["cut"]["segments"]}
+    doomed = [path for path in sorted(directory.glob("segment-*")) if path.name not in keep]
+    for path in doomed:
+        path.unlink()
+    return [path.name for path in doomed]
+
+
+def check_columns(store: Store, cut: Mapping[str, Any], where: str) -> None:
+    """Refuse a cut whose rows do not fit into the store."""
+    theirs = {name: (tuple(shape), dtype) for name, (shape, dtype) in cut["columns"].items()}
+    ours = {name: (column.shape, column.dtype) for name, column in store.columns.items()}
+    unlike = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    if unlike:
+        listed = "; ".join(f"{name} is {theirs.get(name)} there and {ours.get(name)} here" for name in unlike)
+        raise UsageError(Problem(f"the replay in {where} is of another task or agent: {listed}", "the same suite, size and action space"))
+
+
+def checksum(path: Path, sync: bool = False) -> str:
+    """SHA-256 of a file, which is brought to the disk first where `sync` says so."""
+    with path.open("rb") as file:
+        if sync:
+            os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_directory(path: Path) -> None:
+    """Make names that were added to a directory last through a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,180 @@
+"""The columnar store: one array for each column, one ring of slots for each environment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unified.core.spec import Space
+
+if TYPE_CHECKING:
+    from unified.core.replay.backing import Backing
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Shape and NumPy type of one slot's value."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+def columns_of(observation: Space, action: Space) -> dict[str, Column]:
+    """What a slot holds: an observation, what was done there and what came of it.
+
+    ``last`` marks a slot without an action: the last observation of an episode, or the newest one of an episode that goes on. ``step`` is
+    the number of the slot within its episode.
+    """
+    kind = "float32" if np.dtype(action.dtype).kind == "f" else "int64"
+    return {
+        "obs": Column(observation.shape, observation.dtype),
+        "action": Column(action.shape, kind),
+        "reward": Column((), "float32"),
+        "terminated": Column((), "bool"),
+        "last": Column((), "bool"),
+        "step": Column((), "int32"),
+    }
+
+
+class Store:
+    """Slots in `lanes` rings of equal length; an episode of T steps takes T + 1 consecutive slots, so that its last observation exists.
+
+    Slots are counted from the start of a lane and never renumbered; slot s of lane l lies at ``l * length + s % length``, its *index*.
+
+    Args:
+        columns: Name and form of each column.
+        capacity: Slots in all; rounded up to a multiple of `lanes`.
+        lanes: Rings, one for each environment.
+        backing: That allocates the arrays.
+
+    Attributes:
+        head: For each lane ``(lanes,)``, slots written so far.
+        tail: The oldest slot still intact.
+        start: The first slot of the newest episode.
+        open: Whether the newest episode goes on: its newest slot waits for an action.
+        sealed: Slots below it are on disk in their final form.
+        held: Transitions: slots with an action.
+    """
+
+    def __init__(self, columns: Mapping[str, Column], capacity: int, lanes: int, backing: Backing) -> None:
+        self.columns, self.lanes = dict(columns), lanes
+        self.length = -(-capacity // lanes)
+        self.slots = self.length * lanes
+        self.data: dict[str, Array] = {
+            name: backing.allocate(name, (self.slots, *column.shape), column.dtype) for name, column in self.columns.items()
+        }
+        self.clear()
+
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of one slot."""
+        return sum(column.bytes for column in self.columns.values())
+
+    def clear(self) -> None:
+        """Forget every slot."""
+        self.head, self.tail, self.start, self.sealed, self.held = (np.zeros(self.lanes, np.int64) for _ in range(5))
+        self.open = np.zeros(self.lanes, bool)
+
+    def index(self, lane: Array | int, slot: Array | int) -> Array:
+        """Where slots lie in the columns."""
+        index: Array = np.asarray(lane) * self.length + np.asarray(slot) % self.length
+        return index
+
+    # Writing --------------------------------------------------------------------------------------------------------------------
+
+    def begin(self, lane: Array, observation: Array) -> Array:
+        """Open an episode in each of the lanes ``(m,)`` with its first observation ``(m, *obs)``; returns the indices written."""
+        self.start[lane] = self.head[lane]
+        self.open[lane] = True
+        return self._push(lane, observation, np.zeros(len(lane), np.int32))
+
+    def append(
+        self, lane: Array, action: Array, reward: Array, terminated: Array, truncated: Array, observation: Array
+    ) -> tuple[Array, Array]:
+        """One step in each of the lanes ``(m,)``: what was done in the newest slot, and the observation ``(m, *obs)`` that came of it.
+
+        Returns:
+            The indices of the slots that became transitions, and of those that hold the new observations.
+        """
+        newest = self.head[lane] - 1
+        index = self.index(lane, newest)
+        self.data["action"][index] = action
+        self.data["reward"][index] = reward
+        self.data["terminated"][index] = terminated
+        self.data["last"][index] = False
+        self.held[lane] += 1
+        self.sealed[lane] = np.minimum(self.sealed[lane], newest)
+        written = self._push(lane, observation, self.data["step"][index] + 1)
+        self.open[lane] = ~(np.asarray(terminated) | np.asarray(truncated))
+        return index, written
+
+    def _push(self, lane: Array, observation: Array, step: Array) -> Array:
+        head = self.head[lane]
+        index = self.index(lane, head)
+        overwrites = head - self.length >= self.tail[lane]
+        self.held[lane] -= overwrites & ~self.data["last"][index]
+        self.tail[lane] += overwrites
+        self.data["obs"][index] = observation
+        self.data["action"][index] = 0
+        self.data["reward"][index] = 0
+        self.data["terminated"][index] = False
+        self.data["last"][index] = True
+        self.data["step"][index] = step
+        self.head[lane] = head + 1
+        return index
+
+    def discard(self, lane: int) -> Array:
+        """Drop the rows of the lane's newest episode, if it goes on; returns their indices."""
+        if not self.open[lane]:
+            return np.zeros(0, np.int64)
+        start, first = int(self.start[lane]), max(int(self.start[lane]), int(self.tail[lane]))
+        slots = np.arange(first, self.head[lane])
+        self.held[lane] -= len(slots) - 1
+        self.head[lane] = start
+        self.tail[lane] = min(self.tail[lane], start)
+        self.sealed[lane] = min(self.sealed[lane], start)
+        self.open[lane] = False
+        return self.index(lane, slots)
+
+    # Runs of slots --------------------------------------------------------------------------------------------------------------
+
+    def _runs(self, lane: int, start: int, stop: int) -> Iterator[slice]:
+        """Where the slots from `start` up to `stop` lie, at most a ring's length of them: one piece or two."""
+        base, first, count = lane * self.length, start % self.length, stop - start
+        upper = min(count, self.length - first)
+        yield slice(base + first, base + first + upper)
+        if count > upper:
+            yield slice(base, base + count - upper)
+
+    def read(self, lane: int, start: int, stop: int) -> dict[str, list[Array]]:
+        """Each column's values in these slots, in one or two pieces that are views of the store."""
+        runs = list(self._runs(lane, start, stop))
+        return {name: [array[run] for run in runs] for name, array in self.data.items()}
+
+    def write(self, lane: int, start: int, columns: Mapping[str, Array]) -> None:
+        """Put values into the slots from `start` on; the counters are the caller's."""
+        count = len(columns["last"])
+        if count > self.length:
+            columns = {name: values[count - self.length :] for name, values in columns.items()}
+            start, count = start + count - self.length, self.length
+        for name, values in columns.items():
+            done = 0
+            for run in self._runs(lane, start, start + count):
+                self.data[name][run] = values[done : done + run.stop - run.start]
+                done += run.stop - run.start
+
+    def recount(self) -> None:
+        """Make `held` anew, after slots were written from outside."""
+        for lane in range(self.lanes):
+            pieces = (piece for piece in self.read(lane, int(self.tail[lane]), int(self.head[lane]))["last"])
+            self.held[lane] = sum(int((~piece).sum()) for piece in pieces)

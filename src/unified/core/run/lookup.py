@@ -1,0 +1,113 @@
+"""Finding runs: by directory, by name, or by enough of it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from unified.core.errors import Problem, UsageError
+
+CONFIG = "config.json"
+#: <root>/<experiment>/<agent>/<suite>/<task>/seed-<n>
+DEPTH = 5
+DEFAULT_ROOT = "runs"
+
+
+def identity_path(experiment: str, agent: str, suite: str, task: str | None, seed: int) -> Path:
+    """Where a run lives below its root. What does not belong in a directory's name becomes ``-``: ``ALE/Pong-v5`` → ``ALE-Pong-v5``."""
+    return Path(_directory(experiment), _directory(agent), _directory(suite), _directory(task or "default"), f"seed-{seed}")
+
+
+def paths(root: Path) -> list[Path]:
+    """All runs below `root`, in natural order (seed-2 before seed-10)."""
+    found = [config.parent for config in root.glob(f"{'*/' * (DEPTH - 1)}seed-*/{CONFIG}")]
+    return sorted(found, key=lambda path: [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", str(path))])
+
+
+def relative(path: Path) -> str:
+    """The run's own part of its path: ``default/drqv2/dmc/cartpole_balance/seed-1``."""
+    return "/".join(path.parts[-DEPTH:])
+
+
+def shortest_name(path: Path, root: Path) -> str:
+    """The shortest text that `find` takes for this run as things stand; its path where the root is not the default one."""
+    if str(root) != DEFAULT_ROOT or len(path.parts) < DEPTH:
+        return str(path)
+    experiment, agent, suite, task, seed = path.parts[-DEPTH:]
+    everything = paths(root)
+    for name in (
+        task,
+        f"{task}/{seed}",
+        f"{agent}/{suite}/{task}",
+        f"{agent}/{suite}/{task}/{seed}",
+        f"{experiment}/{agent}/{suite}/{task}",
+    ):
+        if _best_matches(name, everything) in ([path], []):
+            return name
+    return relative(path)
+
+
+def find(text: str, root: Path) -> Path:
+    """The one run that `text` means: its directory, its name, or parts of it (``cartpole``, ``drqv2 walker seed-2``, ``dmc:walker_run``).
+
+    Raises:
+        UsageError: If several fit or none does, with what to type instead.
+    """
+    direct = Path(text).expanduser()
+    if direct.name == CONFIG:
+        direct = direct.parent
+    for path in (direct, root / text):
+        if (path / CONFIG).is_file():
+            return path
+    everything = paths(root)
+    if not everything:
+        raise UsageError(Problem(f"there is no run {text!r}: none at all in {root}", "start one: unified train"))
+    matches = _best_matches(text, everything)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        listed = [Problem(f"  {_typed(path, root)}") for path in matches[:20]]
+        more = [Problem(f"  and {len(matches) - 20} more: unified runs list")] if len(matches) > 20 else []
+        raise UsageError(Problem(f"{text!r} fits {len(matches)} runs; name one of them:"), *listed, *more)
+    near = _nearest(text, everything)
+    hint = f"did you mean  {near} ?" if near else "all: unified runs list"
+    raise UsageError(Problem(f"there is no run {text!r} in {root}", hint))
+
+
+def _best_matches(text: str, everything: Iterable[Path]) -> list[Path]:
+    """The runs of which every word of `text` is a part, else the start of one, else within one."""
+    plain = re.sub(r"\b(experiment|agent|suite|task)=", "", text.lower()).replace("=", "-")
+    words = [word for word in re.split(r"[/:,\s]+", plain) if word]
+    graded: dict[int, list[Path]] = {}
+    for path in everything:
+        grades = [min((_grade(word, part.lower()) for part in path.parts[-DEPTH:]), default=3) for word in words]
+        graded.setdefault(max(grades, default=3), []).append(path)
+    return next((graded[grade] for grade in (0, 1, 2) if grade in graded), [])
+
+
+def _grade(word: str, part: str) -> int:
+    """0: it is the part; 1: the part begins with it; 2: it is within; 3: none of these. Seeds are only taken whole (1 is not 10)."""
+    if word == part or (part.startswith("seed-") and word == part.removeprefix("seed-")):
+        return 0
+    if part.startswith("seed-"):
+        return 3
+    return 1 if part.startswith(word) else 2 if word in part else 3
+
+
+def _nearest(text: str, everything: Iterable[Path]) -> str | None:
+    known: dict[str, None] = {}
+    for path in everything:
+        known.update(dict.fromkeys([*path.parts[-DEPTH:-1], ":".join(path.parts[-3:-1]), relative(path)]))
+    near = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
+def _typed(path: Path, root: Path) -> str:
+    """A name to type that can mean nothing else."""
+    return relative(path) if str(root) == DEFAULT_ROOT else str(path)
+
+
+def _directory(name: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "default"

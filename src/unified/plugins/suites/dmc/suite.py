@@ -1,0 +1,36 @@
+"""dm_control's suite: continuous control in MuJoCo, from pixels or from the state (Tassa et al. 2018, arXiv:1801.00690)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from unified.core.suite import Environment, Suite
+from unified.plugins.suites.dmc.rendering import choose
+
+#: Tasks that draw into their GL context at every reset, whatever is observed: terrain is uploaded to it.
+NEEDS_GL = ("quadruped_escape",)
+
+
+class DMC(Suite):
+    """Every task of dm_control's suite, ``dmc:<domain>_<task>``.
+
+    Pixels are always drawn in a process of their own: software GL must never meet Triton in one process.
+    """
+
+    def __init__(self, task: str, options: Any) -> None:
+        super().__init__(task, options)
+        self.placement: Literal["auto", "process", "inline"] = "process" if options.pixels or task in NEEDS_GL else "auto"
+
+    def environment(self) -> Environment:
+        """A new environment of the task, built in the calling process.
+
+        Raises:
+            UsageError: If there is no such task, or no OpenGL to draw its pixels with.
+        """
+        from unified.plugins.suites.dmc.environment import DMCEnvironment
+
+        return DMCEnvironment(self.task, self.options, needs_gl=self.options.pixels or self.task in NEEDS_GL)
+
+    def notes(self) -> list[str]:
+        """Which OpenGL draws, and why, where pixels are observed."""
+        return [str(choose(self.options.gl, self.options.render))] if self.options.pixels else []

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import typer
+from seeded import write_run
+from typer.testing import CliRunner
+
+from unified.cli import evaluate, play, resume
+from unified.core.errors import UnifiedError, UsageError
+from unified.core.run import Run
+
+app = typer.Typer()
+app.command()(evaluate.evaluate)
+app.command()(play.play)
+app.command()(resume.resume)
+
+
+@pytest.fixture
+def builder(monkeypatch):
+    """Takes the place of what needs torch; `asked` is what it was called with."""
+    module: Any = ModuleType("unified.core.trainer.build")
+    module.asked, module.pictures = [], True
+
+    def judge(run, episodes=10, checkpoint="best", record=None):
+        module.asked.append((run.path, episodes, checkpoint, record))
+        frames = [np.zeros((*record, 3), np.uint8)] * 30 if record and module.pictures else None
+        row = {"frames": 20_000, "return": 953.7, "return_sd": 20.2, "return_min": 920.0, "return_max": 990.0, "length": 500.0}
+        return row, [SimpleNamespace(ret=950.0 + index, length=500, frames=frames) for index in range(episodes)]
+
+    module.evaluate, module.resume = judge, lambda run: module.asked.append(("resume", run.path))
+    monkeypatch.setitem(sys.modules, "unified.core.trainer.build", module)
+    return module
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write_run(tmp_path / "runs")
+
+
+def invoke(tmp_path, *words: str, fails: bool = False):
+    result = CliRunner().invoke(app, [*words, "--root", str(tmp_path / "runs")])
+    if not fails:
+        assert result.exception is None, result.output
+    return result
+
+
+def test_evaluate_reports_the_return_with_its_spread(builder, path, tmp_path):
+    output = invoke(tmp_path, "evaluate", "cartpole_balance", "-n", "3", "-c", "newest").output
+    assert builder.asked == [(path, 3, "newest", None)]
+    for said in ("20,000 frames (newest)", "954 ± 20", "3 episodes, 920 to 990", "unified play"):
+        assert said in output
+
+
+def test_evaluate_as_json(builder, path, tmp_path):
+    report = json.loads(invoke(tmp_path, "evaluate", "cartpole_balance", "-n", "2", "--json").output)
+    assert (report["return"], report["returns"], report["run"]) == (953.7, [950.0, 951.0], str(path))
+
+
+def test_play_writes_a_video_and_prints_where(builder, path, tmp_path):
+    output = invoke(tmp_path, "play", "cartpole_balance").output
+    assert builder.asked == [(path, 1, "best", (480, 640))]
+    video = path / "videos" / "play-000020000.mp4"
+    assert str(video) in output
+    about = next(imageio_ffmpeg.read_frames(str(video)))
+    assert (about["size"], about["duration"]) == ((640, 480), pytest.approx(1.0, abs=0.05))
+    invoke(tmp_path, "play", "cartpole_balance", "-o", str(tmp_path / "mine.mp4"), "--height", "96", "--width", "128")
+    assert builder.asked[-1][-1] == (96, 128)
+    assert (tmp_path / "mine.mp4").exists()
+
+
+def test_play_of_a_task_without_a_picture_says_so(builder, path, tmp_path):
+    builder.pictures = False
+    result = invoke(tmp_path, "play", "cartpole_balance", fails=True)
+    assert isinstance(result.exception, UnifiedError)
+    assert "no picture" in str(result.exception)
+
+
+def test_resume_says_where_it_goes_on_and_goes_on(builder, path, tmp_path):
+    assert "from the start" in invoke(tmp_path, "resume", "cartpole_balance").output
+    for frames in (10_000, 15_000):
+        (path / "checkpoints" / f"{frames:09d}").mkdir(parents=True)
+    assert resume.announcement(Run(path)) == (
+        f"resuming {path} at 15,000 frames (its newest checkpoint; 5,000 frames after it are lived again)"
+    )
+    assert builder.asked == [("resume", path)]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "play", "resume"])
+def test_a_wrong_name_starts_nothing_and_is_answered_with_a_suggestion(builder, path, tmp_path, command):
+    result = invoke(tmp_path, command, "cartpole_balanse", fails=True)
+    assert isinstance(result.exception, UsageError)
+    assert "cartpole_balance" in str(result.exception)
+    assert builder.asked == []

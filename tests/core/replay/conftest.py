@@ -1,0 +1,194 @@
+"""A slow replay to compare with: lists of episodes, and explicit loops for everything that the real one does by index arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unified.core.replay import Replay, Transitions
+from unified.core.rng import Streams
+from unified.core.spec import Space, Spec
+
+FRAMES = Spec(Space((1, 2, 2), "uint8", 0, 255), Space((2,), "float32", -1.0, 1.0))
+VECTORS = Spec(Space((3,), "float32"), Space((), "int64", choices=4))
+
+
+@dataclass
+class Steps:
+    """What the environments give back, as far as the replay reads it."""
+
+    observation: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    failed: np.ndarray
+    reset_observation: np.ndarray
+
+
+@dataclass
+class Episode:
+    observations: list[np.ndarray]
+    first_slot: int
+    actions: list[Any] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    terminated: bool = False
+    over: bool = False
+
+
+class Brute:
+    """Every episode is kept for ever; what a ring of `length` slots would have lost is worked out on asking."""
+
+    def __init__(self, view: Transitions, length: int, lanes: int) -> None:
+        self.view, self.length = view, length
+        self.episodes: list[list[Episode]] = [[] for _ in range(lanes)]
+        self.written = [0] * lanes  # slots now
+        self.lost = [0] * lanes  # slots below were overwritten at some time
+
+    def _wrote(self, lane: int) -> None:
+        self.written[lane] += 1
+        self.lost[lane] = max(self.lost[lane], self.written[lane] - self.length)
+
+    def begin(self, lane: int, observation: np.ndarray) -> None:
+        self.episodes[lane].append(Episode([observation], self.written[lane]))
+        self._wrote(lane)
+
+    def add(self, lane: int, action: Any, reward: float, terminated: bool, truncated: bool, observation: np.ndarray) -> None:
+        episode = self.episodes[lane][-1]
+        episode.actions.append(action)
+        episode.rewards.append(reward)
+        episode.observations.append(observation)
+        episode.terminated, episode.over = terminated, terminated or truncated
+        self._wrote(lane)
+
+    def discard(self, lane: int) -> None:
+        episode = self.episodes[lane].pop()
+        self.written[lane] = episode.first_slot
+        self.lost[lane] = min(self.lost[lane], episode.first_slot)
+
+    def stack(self, episode: Episode, at: int) -> np.ndarray:
+        frames = []
+        for back in range(self.view.stack - 1, -1, -1):
+            frames.append(episode.observations[max(at - back, 0)])
+        return np.concatenate(frames)
+
+    def rows(self) -> dict[int, dict[str, Any]]:
+        """Every row that may be drawn, by its index in the replay."""
+        found = {}
+        for lane, episodes in enumerate(self.episodes):
+            for episode in episodes:
+                for at in range(len(episode.actions)):
+                    if episode.first_slot + max(at - self.view.stack + 1, 0) < self.lost[lane]:
+                        continue
+                    if not episode.over and at + self.view.n_step > len(episode.actions):
+                        continue
+                    reward, end = np.float32(0), at
+                    for k in range(self.view.n_step):
+                        if end == len(episode.actions):
+                            break
+                        reward += np.float32(self.view.discount**k) * np.float32(episode.rewards[end])
+                        end += 1
+                    ends_there = end == len(episode.actions) and episode.terminated
+                    slot = episode.first_slot + at
+                    found[lane * self.length + slot % self.length] = {
+                        "obs": self.stack(episode, at),
+                        "action": episode.actions[at],
+                        "reward": reward,
+                        "discount": np.float32(0 if ends_there else self.view.discount ** (end - at)),
+                        "next_obs": self.stack(episode, end),
+                    }
+        return found
+
+    def steps(self) -> int:
+        return sum(
+            episode.first_slot + at >= self.lost[lane]
+            for lane, episodes in enumerate(self.episodes)
+            for episode in episodes
+            for at in range(len(episode.actions))
+        )
+
+
+class Both:
+    """The real replay and the slow one, given the same things."""
+
+    def __init__(self, spec: Spec, view: Transitions, capacity: int, lanes: int, **options: Any) -> None:
+        self.spec, self.view, self.lanes = spec, view, lanes
+        self.replay = Replay(spec, view, capacity, lanes, Streams(7), **options)
+        self.brute = Brute(view, self.replay.store.length, lanes)
+        self.random = np.random.default_rng(0)
+
+    def observation(self) -> np.ndarray:
+        space = self.spec.observation
+        return self.random.integers(0, 255, space.shape).astype(space.dtype)
+
+    def action(self) -> Any:
+        space = self.spec.action
+        return self.random.integers(0, 4, space.shape).astype(space.dtype)
+
+    def begin(self, lane: int) -> None:
+        first = self.observation()
+        self.replay.begin(lane, first)
+        self.brute.begin(lane, first)
+
+    def step(self, kinds: str) -> None:
+        """One step of all lanes; a letter for each: ``-`` goes on, ``e`` ends by time, ``t`` terminates, ``f`` fails."""
+        kinds = "".join(kinds)
+        n = range(self.lanes)
+        steps = Steps(
+            np.stack([self.observation() for _ in n]),
+            self.random.standard_normal(self.lanes).astype(np.float32),
+            np.array([kind == "t" for kind in kinds]),
+            np.array([kind == "e" for kind in kinds]),
+            np.array([kind == "f" for kind in kinds]),
+            np.stack([self.observation() for _ in n]),
+        )
+        actions = np.stack([self.action() for _ in n])
+        self.replay.extend(actions, steps)
+        for i in n:
+            if steps.failed[i]:
+                self.brute.discard(i)
+            else:
+                self.brute.add(
+                    i, actions[i], float(steps.reward[i]), bool(steps.terminated[i]), bool(steps.truncated[i]), steps.observation[i]
+                )
+            if kinds[i] != "-":
+                self.brute.begin(i, steps.reset_observation[i])
+
+    def compare(self, batches: int = 3) -> None:
+        rows = self.brute.rows()
+        assert self.replay.view.count(self.replay.store) == len(rows)
+        assert self.replay.ready == bool(rows)
+        assert self.replay.steps == self.brute.steps()
+        for _ in range(batches if rows else 0):
+            compare_batch(self.replay.sample(), rows)
+
+
+def compare_batch(batch: Any, rows: dict[int, dict[str, Any]]) -> None:
+    for i, index in enumerate(batch.index.tolist()):
+        assert index in rows
+        for name, expected in rows[index].items():
+            np.testing.assert_allclose(batch[name][i].numpy(), expected, rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two batches are the same bit for bit."""
+    return a.keys() == b.keys() and all(a[name].dtype == b[name].dtype and np.array_equal(a[name].numpy(), b[name].numpy()) for name in a)
+
+
+def play(both: Both, kinds: str) -> Both:
+    """Begin in all lanes, then one step for each letter, the lanes shifted against one another so that they end at different times."""
+    for lane in range(both.lanes):
+        both.begin(lane)
+    for i in range(len(kinds)):
+        both.step("".join(kinds[(i + 2 * lane) % len(kinds)] for lane in range(both.lanes)))
+    return both
+
+
+@pytest.fixture(scope="session")
+def helpers() -> Any:
+    """This module: tests are imported by path, so they cannot import from it."""
+    import sys
+
+    return sys.modules[__name__]

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unified.core.errors import UnifiedError
+from unified.core.replay import Prioritised, Transitions
+from unified.core.replay.samplers import SumTree
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(1, 40), st.data())
+def test_every_node_is_the_sum_of_its_children(slots: int, data: st.DataObject) -> None:
+    tree, plain = SumTree(slots), np.zeros(slots)
+    for _ in range(data.draw(st.integers(0, 6))):
+        index = np.array(data.draw(st.lists(st.integers(0, slots - 1), min_size=1, max_size=8)))
+        value = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25, 1.0, 3.5, 1e6]), min_size=len(index), max_size=len(index))))
+        tree.set(index, value)
+        for i, x in zip(index, value, strict=True):
+            plain[i] = x
+    assert tree.total == pytest.approx(plain.sum())
+    nodes = tree._nodes
+    for i in range(1, tree._first):
+        assert nodes[i] == nodes[2 * i] + nodes[2 * i + 1]
+    np.testing.assert_array_equal(tree.leaves, plain)
+    if tree.total:
+        mass = np.linspace(0, tree.total, 50, endpoint=False)
+        found = tree.find(mass)
+        assert (plain[found] > 0).all()
+        np.testing.assert_array_equal(found, np.searchsorted(np.cumsum(plain), mass, side="right"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("----etf"), st.sampled_from("----etf")), max_size=50), st.integers(1, 3))
+def test_draws_only_eligible_rows(helpers: Any, steps: list[tuple[str, str]], n_step: int) -> None:
+    sampler = Prioritised(24)
+    both = helpers.Both(helpers.FRAMES, Transitions(batch_size=16, stack=2, n_step=n_step), 24, 2, sampler=sampler)
+    both.begin(0)
+    both.begin(1)
+    for kinds in steps:
+        both.step(kinds)
+        if both.replay.ready:
+            batch = both.replay.sample()
+            both.replay.reprioritise(batch.index, torch.rand(16))
+    both.compare()
+    held = ~both.replay.store.data["last"] & np.isin(np.arange(24), _held(both.replay.store))
+    np.testing.assert_array_equal(sampler.tree.leaves > 0, held)
+
+
+def _held(store: Any) -> np.ndarray:
+    return np.concatenate([store.index(lane, np.arange(store.tail[lane], store.head[lane])) for lane in range(store.lanes)])
+
+
+def test_in_proportion_to_priority(helpers: Any) -> None:
+    sampler = Prioritised(20, alpha=1.0, beta=1.0, floor=1e-9)
+    both = helpers.play(helpers.Both(helpers.VECTORS, Transitions(batch_size=4000), 20, 1, sampler=sampler), "-----t-----")
+    rows = sorted(both.brute.rows())
+    priority = torch.arange(1.0, len(rows) + 1)
+    both.replay.reprioritise(torch.tensor(rows), priority)
+    batch = both.replay.sample()
+    share = np.bincount(batch.index.numpy(), minlength=20)[rows] / 4000
+    np.testing.assert_allclose(share, (priority / priority.sum()).numpy(), atol=0.03)
+    by_row = dict(zip(batch.index.tolist(), batch.weight.tolist(), strict=True))
+    np.testing.assert_allclose([by_row[row] for row in rows], (1 / priority).numpy(), rtol=1e-5)
+
+
+def test_broken_priorities_change_nothing(helpers: Any) -> None:
+    sampler = Prioritised(20)
+    both = helpers.play(helpers.Both(helpers.VECTORS, Transitions(batch_size=4), 20, 1, sampler=sampler), "-----t-----")
+    before = sampler.tree.leaves.copy()
+    both.replay.reprioritise(torch.tensor([0, 1]), torch.tensor([float("nan"), float("inf")]))
+    np.testing.assert_array_equal(sampler.tree.leaves, before)
+
+
+@pytest.mark.parametrize("options", [{"alpha": 1.1}, {"beta": -0.1}, {"floor": 0.0}])
+def test_refuses_exponents_out_of_range(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="alpha"):
+        Prioritised(10, **options)
+
+
+def test_state_goes_on_exactly(helpers: Any, tmp_path: Any) -> None:
+    def make() -> Any:
+        return helpers.Both(helpers.FRAMES, Transitions(batch_size=8, stack=2), 40, 1, sampler=Prioritised(40))
+
+    one, other = helpers.play(make(), "----e--t" * 8), make()
+    one.replay.reprioritise(one.replay.sample().index, torch.rand(8))
+    cut, state, streams = one.replay.seal(tmp_path), one.replay.state_dict(), one.replay.streams.state_dict()
+    other.replay.restore(tmp_path, cut)
+    other.replay.load_state_dict(state)
+    other.replay.streams.load_state_dict(streams)
+    for _ in range(3):
+        assert helpers.equal(one.replay.sample(), other.replay.sample())
+    with pytest.raises(UnifiedError, match="slots"):
+        Prioritised(39).load_state_dict(state["sampler"])

@@ -1,0 +1,115 @@
+"""Runs the real command line in processes of its own, on tasks small enough for a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+#: A DrQ-v2 small enough for seconds, from the state or from little pictures.
+TINY = ["agent.batch_size=16", "agent.hidden_dim=16", "agent.feature_dim=8", "agent.seed_steps=20", "agent.stddev=0.3", "train.log_every=40", "evaluate.every=120", "evaluate.episodes=1", "checkpoint.every=80", "with=[]", "replay.capacity=2000"]
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "unified", *words]
+
+
+def unified(*words: str, cwd: Path, expect: int | None = 0, fault: str | None = None, timeout: float = 120.0) -> str:
+    """Run a command to its end; returns what it printed."""
+    env = {**os.environ, **({"UNIFIED_FAULT": fault} if fault else {})}
+    done = subprocess.run(command(*words), cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+    if expect is not None:
+        assert done.returncode == expect, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout + done.stderr
+
+
+def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(command(*words), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def run_directory(root: Path) -> Path:
+    """The one run below a working directory."""
+    (config,) = (root / "runs").rglob("config.json")
+    return config.parent
+
+
+def wait_for(directory: Path, frames: int, timeout: float = 90.0) -> None:
+    """Until metrics of so many frames are written."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if any(row["frames"] >= frames for row in rows(directory)):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no metrics of {frames} frames in {directory}")
+
+
+def rows(directory: Path) -> list[dict[str, Any]]:
+    files = list(directory.rglob("metrics.jsonl"))
+    text = files[0].read_text() if files else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def events(directory: Path, name: str) -> list[dict[str, Any]]:
+    lines = (directory / "events.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event["event"] == name]
+
+
+def newest(directory: Path) -> Path:
+    return max((directory / "checkpoints").iterdir())
+
+
+def result_of(directory: Path) -> dict[str, Any]:
+    """Everything a run is, without its times: what two equal runs have in common, bit for bit."""
+    checkpoint = newest(directory)
+    trainer = json.loads((checkpoint / "trainer.json").read_text())
+    return {
+        "metrics": (directory / "metrics.jsonl").read_bytes(),
+        "tensors": {path.name: path.read_bytes() for path in sorted(checkpoint.glob("*.safetensors"))},
+        "agent": (checkpoint / "agent.json").read_bytes(),
+        "collector": (checkpoint / "collector.json").read_bytes(),
+        "trainer": without(trainer, "elapsed"),
+        "replay": replay_of(directory, json.loads((checkpoint / "manifest.json").read_text())["replay"]),
+    }
+
+
+def without(tree: Any, key: str) -> Any:
+    """The tree without the entries of this name, however it is tagged."""
+    if isinstance(tree, dict):
+        return {name: without(value, key) for name, value in tree.items() if name != key}
+    if isinstance(tree, list):
+        if len(tree) == 2 and tree[0] == key:
+            return None
+        return [without(value, key) for value in tree]
+    return tree
+
+
+def replay_of(directory: Path, cut: dict[str, Any]) -> dict[str, Any]:
+    """The rows that a cut holds, however they were cut into files."""
+    from unified.core.replay import Replay
+    from unified.core.rng import Streams
+    from unified.core.spec import Space, Spec
+    from unified.core.views import Transitions
+
+    manifest = json.loads((newest(directory) / "manifest.json").read_text())
+    spec = Spec.from_json(manifest["spec"])
+    shape, kind = cut["columns"]["action"]
+    replay = Replay(spec, Transitions(), 2000, len(cut["head"]), Streams(0), action=Space(tuple(shape), kind))
+    replay.restore(directory / "replay", cut)
+    store = replay.store
+    held = {}
+    for lane in range(store.lanes):
+        for name, pieces in store.read(lane, int(store.tail[lane]), int(store.head[lane])).items():
+            held[f"{lane}.{name}"] = b"".join(piece.tobytes() for piece in pieces)
+    return {"held": held, "head": store.head.tolist(), "tail": store.tail.tolist()}
+
+
+def assert_same(one: Path, other: Path, parts: Iterable[str] = ("metrics", "tensors", "agent", "collector", "trainer", "replay")) -> None:
+    a, b = result_of(one), result_of(other)
+    for part in parts:
+        assert a[part] == b[part], f"{part} differs between {one} and {other}"

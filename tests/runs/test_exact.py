@@ -1,0 +1,122 @@
+"""Same seed, same bits: straight or stopped and resumed, at an episode's end or in the middle, with and without an idle callback."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from runs.commands import TINY, assert_same, events, newest, rows, run_directory, start, unified, wait_for
+
+#: Pendulum's episodes have 200 steps, cartpole's 500 of two frames: checkpoints come at 80, 160, … frames, in mid-episode.
+STATE = ["train", "--agent", "drqv2", "--suite", "gym:Pendulum-v1", "train.frames=480", *TINY]
+PIXELS = ["train", "--agent", "drqv2", "--suite", "dmc:cartpole_balance", "suite.size=24", "agent.pad=2", "train.frames=320", *TINY]
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody disturbs."""
+    root = tmp_path_factory.mktemp("straight")
+    unified(*STATE, cwd=root)
+    return run_directory(root)
+
+
+@pytest.fixture(scope="module")
+def straight_pixels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pixels")
+    unified(*PIXELS, cwd=root)
+    return run_directory(root)
+
+
+def test_the_same_seed_gives_the_same_bits(straight: Path, tmp_path: Path) -> None:
+    unified(*STATE, cwd=tmp_path)
+    assert_same(straight, run_directory(tmp_path))
+
+
+def test_another_seed_gives_others(straight: Path, tmp_path: Path) -> None:
+    unified(*STATE, "seed=2", cwd=tmp_path)
+    assert rows(straight) != rows(run_directory(tmp_path))
+
+
+def test_an_idle_callback_changes_nothing(straight: Path, tmp_path: Path) -> None:
+    unified(*(word for word in STATE if word != "with=[]"), "with=[console]", cwd=tmp_path)
+    assert_same(straight, run_directory(tmp_path))
+
+
+def kill_and_resume(words: list[str], root: Path, fault: str) -> Path:
+    unified(*words, cwd=root, fault=fault, expect=-signal.SIGKILL)
+    directory = run_directory(root)
+    before = len(events(directory, "resume"))
+    unified(*words, cwd=root)
+    assert len(events(directory, "resume")) == before + 1
+    return directory
+
+
+@pytest.mark.parametrize("fault", ["checkpoint:end@2", "checkpoint:before_rename@3", "checkpoint:writing_manifest@4"])
+def test_killed_in_mid_episode_and_resumed(straight: Path, tmp_path: Path, fault: str) -> None:
+    assert_same(straight, kill_and_resume(STATE, tmp_path, fault))
+
+
+def test_killed_from_pixels_and_resumed(straight_pixels: Path, tmp_path: Path) -> None:
+    assert_same(straight_pixels, kill_and_resume(PIXELS, tmp_path, "checkpoint:end@2"))
+
+
+def test_a_checkpoint_at_an_episodes_end(tmp_path: Path) -> None:
+    words = [word for word in STATE if not word.startswith("checkpoint.every")] + ["checkpoint.every=200"]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    unified(*words, cwd=tmp_path / "a")
+    other = kill_and_resume(words, tmp_path / "b", "checkpoint:end@2")
+    assert events(other, "resume")[0]["frames"] % 200 == 0
+    assert_same(run_directory(tmp_path / "a"), other)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_asked_to_stop_it_saves_says_so_and_goes_on(straight: Path, tmp_path: Path, number: int, code: int) -> None:
+    process = start(*STATE, cwd=tmp_path)
+    wait_for(tmp_path, 80)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == code, output
+    assert "unified resume" in output
+    assert "Traceback" not in output
+    directory = run_directory(tmp_path)
+    assert events(directory, "stop")
+    unified("resume", "Pendulum", cwd=tmp_path)
+    assert_same(straight, directory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_kill_9_at_random_times(straight_pixels: Path, tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(3):
+        process = start(*PIXELS, cwd=tmp_path)
+        with pytest.raises(Exception, match="timed out"):
+            process.wait(timeout=rng.uniform(2.0, 9.0))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    unified(*PIXELS, cwd=tmp_path)
+    assert_same(straight_pixels, run_directory(tmp_path))
+
+
+def test_four_environments_do_the_same_number_of_updates_per_step(straight: Path, tmp_path: Path) -> None:
+    unified(*STATE, "train.environments=4", cwd=tmp_path)
+    one, four = rows(straight)[-1], rows(run_directory(tmp_path))[-1]
+    assert one["frames"] == four["frames"] == 480
+    assert abs(one["updates"] - four["updates"]) <= 2  # seed steps end between two steps of four
+
+
+def test_processes_and_inline_are_the_same(straight: Path, tmp_path: Path) -> None:
+    unified(*STATE, "train.placement=process", cwd=tmp_path)
+    assert (run_directory(tmp_path) / "metrics.jsonl").read_bytes() == (straight / "metrics.jsonl").read_bytes()
+
+
+def test_rows_written_after_the_checkpoint_are_not_trained_on(tmp_path: Path) -> None:
+    directory = kill_and_resume(STATE, tmp_path, "checkpoint:before_rename@3")
+    frames = [row["frames"] for row in rows(directory) if row["kind"] == "train"]
+    assert frames == sorted(set(frames))
+    assert newest(directory).name == "000000480"
