@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 
 import typer
 from typer.testing import CliRunner
@@ -53,11 +54,23 @@ def test_a_missing_package_is_named_with_what_to_type(monkeypatch):
 
 
 def test_bf16_is_measured_against_fp32(monkeypatch):
-    monkeypatch.setattr(command, "_rate", lambda work, seconds=0.6, _real=command._rate: _real(work, 0.01))
+    monkeypatch.setattr(command, "_rates", partial(command._rates, seconds=0.0))
     found = {finding.name: finding.value for finding in command._precision()}
-    assert "in fp32" in found["bf16 convolution"]
-    assert "×" in found["bf16 matrix product"]
+    assert "in fp32" in found["encoder update"]
+    assert "×" in found["matrix product"]
+    assert found["precision=auto"].split()[0] in ("bf16", "fp32")
     assert "gpu" in found
+
+
+def test_rates_are_the_best_of_several_in_turn(monkeypatch):
+    now = [0.0]
+    costs = {"a": iter([9.0, 2.0, 1.0, 5.0]), "b": iter([9.0, 4.0, 8.0, 6.0])}  # the first of each warms up
+    monkeypatch.setattr(command.time, "perf_counter", lambda: now[0])
+
+    def work(name: str) -> None:
+        now[0] += next(costs[name])
+
+    assert command._rates(partial(work, "a"), partial(work, "b"), seconds=0.0) == [1.0, 0.25]
 
 
 def test_commands_import_nothing_heavy():

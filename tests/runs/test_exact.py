@@ -55,13 +55,13 @@ def kill_and_resume(words: list[str], root: Path, fault: str) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("fault", ["checkpoint:end@2", "checkpoint:before_rename@3", "checkpoint:writing_manifest@4"])
+@pytest.mark.parametrize("fault", ["checkpoint:end@2:kill", "checkpoint:before_rename@3:kill", "checkpoint:writing_manifest@4:kill"])
 def test_killed_in_mid_episode_and_resumed(straight: Path, tmp_path: Path, fault: str) -> None:
     assert_same(straight, kill_and_resume(STATE, tmp_path, fault))
 
 
 def test_killed_from_pixels_and_resumed(straight_pixels: Path, tmp_path: Path) -> None:
-    assert_same(straight_pixels, kill_and_resume(PIXELS, tmp_path, "checkpoint:end@2"))
+    assert_same(straight_pixels, kill_and_resume(PIXELS, tmp_path, "checkpoint:end@2:kill"))
 
 
 def test_a_checkpoint_at_an_episodes_end(tmp_path: Path) -> None:
@@ -69,8 +69,8 @@ def test_a_checkpoint_at_an_episodes_end(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     unified(*words, cwd=tmp_path / "a")
-    other = kill_and_resume(words, tmp_path / "b", "checkpoint:end@2")
-    assert events(other, "resume")[0]["frames"] % 200 == 0
+    other = kill_and_resume(words, tmp_path / "b", "checkpoint:end@2:kill")
+    assert events(other, "restored")[-1]["frames"] % 200 == 0
     assert_same(run_directory(tmp_path / "a"), other)
 
 
@@ -116,7 +116,7 @@ def test_processes_and_inline_are_the_same(straight: Path, tmp_path: Path) -> No
 
 
 def test_rows_written_after_the_checkpoint_are_not_trained_on(tmp_path: Path) -> None:
-    directory = kill_and_resume(STATE, tmp_path, "checkpoint:before_rename@3")
+    directory = kill_and_resume(STATE, tmp_path, "checkpoint:before_rename@3:kill")
     frames = [row["frames"] for row in rows(directory) if row["kind"] == "train"]
     assert frames == sorted(set(frames))
     assert newest(directory).name == "000000480"

@@ -21,6 +21,8 @@ from unified.core.spec import Spec
 
 #: Seconds that a worker may take to import its suite and build its environment, on a busy machine.
 START_TIMEOUT = 180.0
+#: Seconds that it may take to close its environment.
+PATIENCE = 5.0
 
 #: One thread each: the learner wants the cores, and n workers with a pool each would fight over them.
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "LP_NUM_THREADS")
@@ -125,10 +127,10 @@ def _keep(output: IO[bytes], lines: deque[str]) -> None:
             lines.append(line.decode(errors="replace"))
 
 
-def _end(connection: Connection, process: subprocess.Popen[bytes], reader: threading.Thread, patience: float = 5.0) -> None:
+def _end(connection: Connection, process: subprocess.Popen[bytes], reader: threading.Thread) -> None:
     connection.close()  # the worker reads the end of the stream, closes its environment and exits
     try:
-        process.wait(patience)
+        process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -116,6 +116,7 @@ class Vector:
             self.stream = stream
             for lane in self._lanes:
                 lane.episode = -1
+        self.observations = self._zeros()
         for i in range(self.count):
             self._ports[i].ask(self._reset_request(i))
         for i in range(self.count):
@@ -288,7 +289,7 @@ class Vector:
         self._idle("load_state_dict")
         if len(state["lanes"]) != self.count:
             raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.count}")
-        self.restarts, self.discarded = state["restarts"], state["discarded"]
+        self.stream, self.restarts, self.discarded = state["stream"], state["restarts"], state["discarded"]
         self._lanes = [
             _Lane(np.array(lane["observation"]), lane["episode"], list(np.array(lane["actions"])), lane["return"])
             for lane in state["lanes"]

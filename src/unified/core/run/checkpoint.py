@@ -156,6 +156,11 @@ class Checkpoints:
         """
         return self._first_valid(self.paths())
 
+    def older(self, than: Checkpoint) -> Checkpoint | None:
+        """The newest valid checkpoint that is older than this one."""
+        paths = self.paths()
+        return self._first_valid(paths[paths.index(than.path) + 1 :])
+
     def best(self) -> Checkpoint | None:
         """The valid checkpoint that was the best when it was saved, else the newest valid one; likewise otherwise."""
         paths = self.paths()

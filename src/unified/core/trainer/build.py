@@ -11,7 +11,7 @@ from unified.core.environment import SuiteReference, Vector
 from unified.core.errors import Problem, UsageError
 from unified.core.parts import Build
 from unified.core.registry import registry
-from unified.core.replay import Replay, choose_backing
+from unified.core.replay import DamagedSegment, Replay, check_free, choose_backing
 from unified.core.rng import Streams, derive
 from unified.core.run import Run
 from unified.core.spec import Spec
@@ -27,27 +27,61 @@ if TYPE_CHECKING:
     from unified.core.run import Checkpoint
 
 
-def launch(config: Config) -> Run:
+def launch(config: Config, run: Run | None = None) -> Run:
     """Train what `config` says, from the start or from where the same run was left, to its end.
+
+    Args:
+        config: What to train.
+        run: Where, if it is there already; else where the config says.
 
     Raises:
         UsageError: If it cannot be, before anything was started.
         Stopped: If somebody stopped it; everything is saved.
     """
-    run = Run.create_or_open(config)
+    run = run or Run.create_or_open(config)
     with run.lock():
+        run.event("resume" if run.checkpoints.paths() else "start", pid=os.getpid())
         checkpoint = run.newest_checkpoint()
+        if config.replay.save:
+            check_free(run.root, config.replay.save, run.path / "replay")
         trainer = assemble(run, config)
         try:
+            if checkpoint is not None:
+                checkpoint = _restore(trainer, checkpoint)
+                run.event("restored", frames=checkpoint.frames, exact=trainer.collector.environments.exact)
+            elif config.replay.load:
+                trainer.replay.load_named(run.root, config.replay.load)
             # Rows of metrics after the checkpoint are lived again.
             run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
-            if checkpoint is not None:
-                trainer.restore(checkpoint)
             trainer.train()
         finally:
             trainer.collector.environments.close()
             trainer.evaluator.close()
     return run
+
+
+def resume(run: Run) -> Run:
+    """Go on with a run that is there, as its own ``config.json`` says.
+
+    Raises:
+        UsageError: If what it names is not installed here.
+        Stopped: If somebody stopped it again.
+    """
+    return launch(run.config, run)
+
+
+def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
+    """Go on from this checkpoint, or from an older one where a part of its replay is damaged."""
+    while True:
+        try:
+            trainer.restore(checkpoint)
+            return checkpoint
+        except DamagedSegment as damaged:
+            older = trainer.run.checkpoints.older(checkpoint)
+            if older is None:
+                raise
+            trainer.run.event("warning", message=f"checkpoint {checkpoint.path.name} is passed over: {damaged}")
+            checkpoint = older
 
 
 def assemble(run: Run, config: Config) -> Trainer:
@@ -125,13 +159,11 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, 
         capacity = min(capacity, config.train.frames // spec.action_repeat + lanes)
     directory = run.path / "replay"
     backing = choose_backing(settings.backing, spec, agent.stored_action, capacity, lanes, directory)
-    replay = Replay(spec, agent.needs, capacity, lanes, streams, backing=backing, directory=directory, action=agent.stored_action)
-    if settings.load:
-        replay.load_named(run.root, settings.load)
-    return replay
+    pin = agent.device.type == "cuda"
+    return Replay(spec, agent.needs, capacity, lanes, streams, backing=backing, directory=directory, action=agent.stored_action, pin=pin)
 
 
-def load_agent(run: Run, checkpoint: str = "best") -> Player:
+def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
     """The trained agent of a run, ready to act; no environment is started.
 
     Args:
@@ -144,11 +176,11 @@ def load_agent(run: Run, checkpoint: str = "best") -> Player:
     agent.load_state_dict(found.load("agent")["parameters"])
     agent.steps = found.manifest["steps"]
     agent.eval()
-    return Player(agent, spec)
+    return Player(agent, spec, found.frames)
 
 
 def evaluate(
-    run: Run, episodes: int = 10, checkpoint: str = "best", record: tuple[int, int] | None = None
+    run: Run, episodes: int = 10, checkpoint: str | int = "best", record: tuple[int, int] | None = None
 ) -> tuple[dict[str, Any], list[Episode]]:
     """Play episodes with a trained agent.
 
@@ -161,12 +193,12 @@ def evaluate(
     try:
         played = evaluator.evaluate(player.agent, f"of checkpoint {checkpoint}")
         assert played is not None
-        return summarise(played), played
+        return {"kind": "evaluate", "frames": player.frames, **summarise(played)}, played
     finally:
         evaluator.close()
 
 
-def pick_checkpoint(run: Run, which: str) -> Checkpoint:
+def pick_checkpoint(run: Run, which: str | int) -> Checkpoint:
     """The checkpoint that was named.
 
     Raises:

@@ -39,8 +39,9 @@ class Hooks:
             if not name.startswith("_")
         }
         order = [name for name, _ in self._manager.list_name_plugin()]
-        for calls in self._calls.values():
-            calls.sort(key=lambda call: order.index(call[0]))
+        for hook, calls in self._calls.items():
+            # The last ones set up are the first to end, so that who was there first has the last word.
+            calls.sort(key=lambda call: order.index(call[0]), reverse=hook == "teardown")
 
     def wants(self, hook: str) -> bool:
         """Whether anybody listens, so that nothing is prepared in vain."""

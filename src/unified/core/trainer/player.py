@@ -20,10 +20,11 @@ class Player:
     Args:
         agent: The trained agent.
         spec: Of the task it was trained on.
+        frames: Of training that it has seen.
     """
 
-    def __init__(self, agent: Agent, spec: Spec) -> None:
-        self.agent, self.spec = agent, spec
+    def __init__(self, agent: Agent, spec: Spec, frames: int = 0) -> None:
+        self.agent, self.spec, self.frames = agent, spec, frames
         self._stack = FrameStack(spec.observation, 1, agent.needs.stack)
         self._fresh = True
 

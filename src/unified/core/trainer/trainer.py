@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -66,7 +65,6 @@ class Trainer:
         self._checkpoint_time = time.monotonic()
         self._saved: tuple[int, int] | None = None  # steps and rows of metrics that the newest checkpoint holds
         self._speed_mark = (0, 0)  # frames and updates at the last log
-        self.resumed_from: int | None = None  # frames
         clock.expect_at_start("evaluate")
 
     # The loop -------------------------------------------------------------------------------------------------------------------
@@ -204,7 +202,6 @@ class Trainer:
     # The end --------------------------------------------------------------------------------------------------------------------
 
     def _mark_start(self) -> None:
-        self.run.event("start" if self.resumed_from is None else "resume", **self._counts(), pid=os.getpid())
         self.clock.start()
         self._checkpoint_time = time.monotonic()
         self._speed_mark = (self.clock.frames, self.clock.updates)
@@ -296,18 +293,21 @@ class Trainer:
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint, exactly as if the run had never stopped."""
+        """Go on from a checkpoint, exactly as if the run had never stopped.
+
+        Raises:
+            DamagedSegment: If a part of its replay cannot be used; another checkpoint can then be restored.
+        """
+        self.replay.restore(self.run.path / "replay", checkpoint.manifest["replay"])
+        self.replay.load_state_dict(checkpoint.load("replay"))
         state = checkpoint.load("trainer")
         self.clock.load_state_dict(state["clock"])
-        self.resumed_from = self.clock.frames
         self.streams.load_state_dict(state["streams"])
         self.meter.load_state_dict(state["meter"])
         self.episodes, self.nonfinite_updates = state["episodes"], state["nonfinite_updates"]
         self.best_return = state["best_return"]
         self.agent.load_training_state(checkpoint.load("agent"))
         self.agent.steps = self.clock.steps
-        self.replay.restore(self.run.path / "replay", checkpoint.manifest["replay"])
-        self.replay.load_state_dict(checkpoint.load("replay"))
         self.collector.load_state_dict(checkpoint.load("collector"))
         for name, saved in checkpoint.load("callbacks").items():
             self.hooks.call("checkpoint_load", only=name, run=self.run, trainer=self, state=saved)

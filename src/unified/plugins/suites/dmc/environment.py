@@ -11,7 +11,11 @@ import numpy as np
 from unified.core.errors import Problem, UsageError
 from unified.core.spec import Space, Spec
 from unified.core.suite import Environment, EpisodeFailed, Step, UnsupportedRender
-from unified.plugins.suites.dmc.rendering import Renderer, activate, choose, without_gl
+from unified.plugins.suites.dmc.rendering import activate, simplify, without_gl
+from unified.plugins.suites.opengl import Renderer, choose
+
+#: Bounds of this size mean that there are none (the LQR tasks); such actuators take the action as it is.
+UNBOUNDED = 1e9
 
 
 class DMCEnvironment(Environment):
@@ -41,9 +45,10 @@ class DMCEnvironment(Environment):
         self._camera_id = _camera_id(domain, options.camera, self._env.physics.model.ncam)
         self._cameras: dict[tuple[int, int], Any] = {}
         self._drawn: Any = None
+        self._prepare()
         bounds = self._env.action_spec()
         self._low, self._high = np.asarray(bounds.minimum, np.float64), np.asarray(bounds.maximum, np.float64)
-        bounded = np.isfinite(self._low) & np.isfinite(self._high)
+        bounded = (np.abs(self._low) < UNBOUNDED) & (np.abs(self._high) < UNBOUNDED)
         self._low, self._high = np.where(bounded, self._low, -1.0), np.where(bounded, self._high, 1.0)
         self._repeat = options.action_repeat
         self.spec = self._describe(domain, bounds.shape)
@@ -109,14 +114,19 @@ class DMCEnvironment(Environment):
         self._renderer = choose(self._options.gl, self._options.render)
         activate(self._renderer)
 
+    def _prepare(self) -> None:
+        """Before the first picture, and when the task has compiled another model: its quality, and no camera of the old one."""
+        if self._renderer is None or self._env.physics.model is self._drawn:
+            return
+        self._drawn = self._env.physics.model
+        self._cameras.clear()
+        if self._renderer.mode == "fast":
+            simplify(self._drawn)
+
     def _draw(self, height: int, width: int) -> np.ndarray:
         """``(height, width, 3)``, by a camera that is kept: making one costs as much as a picture."""
         physics = self._env.physics
-        if physics.model is not self._drawn:  # the first picture, or the task compiled another model
-            self._drawn = physics.model
-            self._cameras.clear()
-            if self._renderer is not None and self._renderer.mode == "fast":
-                simplify(physics.model)
+        self._prepare()
         camera = self._cameras.get((height, width))
         if camera is None:
             from dm_control.mujoco import engine
@@ -141,12 +151,6 @@ class DMCEnvironment(Environment):
             action_repeat=self._repeat,
             episode_frames=None if math.isinf(limit) else math.ceil(limit),
         )
-
-
-def simplify(model: Any) -> None:
-    """Neither shadows nor multisampling. To be said before the first picture: the GL context is made for what the model says then."""
-    model.vis.quality.shadowsize = 0
-    model.vis.quality.offsamples = 0
 
 
 def _split(task: str, known: tuple[tuple[str, str], ...]) -> tuple[str, str]:

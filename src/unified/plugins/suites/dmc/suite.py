@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from unified.core.suite import Environment, Suite
-from unified.plugins.suites.dmc.rendering import choose
+from unified.plugins.suites.opengl import choose
 
 #: Tasks that draw into their GL context at every reset, whatever is observed: terrain is uploaded to it.
 NEEDS_GL = ("quadruped_escape",)
@@ -16,6 +16,8 @@ class DMC(Suite):
 
     Pixels are always drawn in a process of their own: software GL must never meet Triton in one process.
     """
+
+    options: Any
 
     def __init__(self, task: str, options: Any) -> None:
         super().__init__(task, options)

@@ -1,0 +1,9 @@
+"""From words, recipes and Python values to one checked configuration. Torch-free."""
+
+from __future__ import annotations
+
+from unified.core.config.compose import compose
+from unified.core.config.config import Config
+from unified.core.config.schema import Options, Part, Selection, Slot
+
+__all__ = ["Config", "Options", "Part", "Selection", "Slot", "compose"]

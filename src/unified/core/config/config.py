@@ -1,0 +1,72 @@
+"""The configuration of a run, composed and checked. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from unified.core.config.overrides import dotted
+from unified.core.config.schema import WITH, CheckpointOptions, Evaluate, ReplayOptions, Selection, Train
+
+#: What does not define the result of a run.
+IMMATERIAL = ("root", WITH, "checkpoint", "experiment")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything about one run.
+
+    Args:
+        tree: All of it as plain data; itself a recipe. A slot is a mapping whose ``name`` says what is selected.
+        sources: Where each leaf of `tree` comes from, by dotted key.
+        defaults: What each leaf would be if nobody had said anything.
+        recipes: That were asked for, by name or path.
+        embedded: Whether nobody named anything, so that it is the embedded default.
+    """
+
+    experiment: str
+    seed: int
+    device: str
+    precision: str
+    root: str
+    train: Train
+    replay: ReplayOptions
+    evaluate: Evaluate
+    checkpoint: CheckpointOptions
+    agent: Selection
+    suite: Selection
+    launcher: Selection
+    callbacks: list[Selection]
+    objectives: list[str]
+    tree: dict[str, Any] = field(repr=False)
+    sources: dict[str, str] = field(repr=False)
+    defaults: dict[str, Any] = field(repr=False)
+    recipes: tuple[str, ...] = ()
+    embedded: bool = False
+
+    def changed(self) -> list[tuple[str, Any, str]]:
+        """Key, value and source of everything that is not its default, in the order of the tree."""
+        found = []
+        for path, value in leaves(self.tree):
+            key = ".".join(path)
+            if value != self.defaults.get(key):
+                found.append((dotted(path), value, self.sources[key]))
+        return found
+
+    def digest(self) -> str:
+        """sha256 of what defines the result: not where it is kept, who watches, or how often it is saved."""
+        material = {key: value for key, value in self.tree.items() if key not in IMMATERIAL}
+        return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
+
+
+def leaves(tree: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    """Path and value of each leaf."""
+    found: list[tuple[tuple[str, ...], Any]] = []
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            found += leaves(value, (*prefix, key))
+        else:
+            found.append(((*prefix, key), value))
+    return found

@@ -1,0 +1,78 @@
+"""Layers of values, each with its source: what was typed, what Python said, what a recipe holds. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from unified.core.config.schema import NAME, WITH
+from unified.core.errors import Problem
+
+Path = tuple[str, ...]
+COMMAND_LINE = "the command line"
+PYTHON = "Python"
+DEFAULT = "default"
+#: Slots of the run itself: ``agent=drqv2`` is short for ``agent.name=drqv2``.
+SLOTS = ("agent", "suite", "launcher", WITH)
+
+
+@dataclass
+class Layer:
+    """Values that one source gives.
+
+    Args:
+        source: ``"the command line"``, ``"recipe laptop"``; shown beside each value.
+        values: By path; a slot's selection lies under ``name``.
+    """
+
+    source: str
+    values: dict[Path, Any] = field(default_factory=dict)
+
+    def set(self, path: Path, value: Any) -> None:
+        """Set a value; a later one of the same key wins."""
+        self.values.pop(path, None)
+        self.values[path] = value
+
+
+def dotted(path: Sequence[str]) -> str:
+    """The path as a person types it: ``agent.name`` is ``agent``."""
+    return ".".join(path[:-1] if len(path) > 1 and path[-1] == NAME else path)
+
+
+def from_words(words: Sequence[str], problems: list[Problem]) -> Layer:
+    """The layer of ``key=value`` words, as they stand on the command line."""
+    layer = Layer(COMMAND_LINE)
+    for word in words:
+        key, equals, value = word.partition("=")
+        path = _path(key.strip().removeprefix("--"))
+        if not equals or not all(path):
+            problems.append(Problem(f"{word!r} is not KEY=VALUE", "for example  agent.lr=1e-4", COMMAND_LINE))
+            continue
+        layer.set(_canonical(path), value)
+    return layer
+
+
+def from_tree(tree: Mapping[Any, Any], source: str) -> Layer:
+    """The layer of a tree; keys may be dotted, at any depth."""
+    layer = Layer(source)
+    for path, value in _leaves(tree, ()):
+        layer.set(_canonical(path), value)
+    return layer
+
+
+def _leaves(tree: Mapping[Any, Any], prefix: Path) -> Iterator[tuple[Path, Any]]:
+    for key, value in tree.items():
+        path = (*prefix, *_path(str(key)))
+        if isinstance(value, Mapping) and (value or path[0] in SLOTS):
+            yield from _leaves(value, path)
+        else:
+            yield path, value
+
+
+def _path(key: str) -> Path:
+    return tuple(part.strip() for part in key.split("."))
+
+
+def _canonical(path: Path) -> Path:
+    return (*path, NAME) if len(path) == 1 and path[0] in SLOTS else path

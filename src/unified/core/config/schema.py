@@ -1,0 +1,185 @@
+"""What can be configured: the base of every component's options, and the options of a run. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
+
+from unified.core.components import Component
+
+#: Keys that a slot keeps for itself: what is selected lies under ``name``.
+NAME = "name"
+
+
+class Options(BaseModel):
+    """Base of all options: unknown keys are refused, values are checked and never change.
+
+    Every field has a description, a docstring under it or ``Field(description=…)``: people read it in ``unified plugins show``.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, coerce_numbers_to_str=True, protected_namespaces=()
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if NAME in cls.model_fields:
+            raise TypeError(f"{cls.__name__}.{NAME}: this key says what is selected, call the option otherwise")
+        undescribed = [name for name, field in cls.model_fields.items() if not field.description]
+        if undescribed:
+            raise TypeError(f"{cls.__name__}: {', '.join(undescribed)} has no description (a docstring under it)")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Marks a field whose value is the name of a component of this kind, with options of its own below it."""
+
+    kind: str
+
+
+#: The type of an agent's option that chooses an architecture: ``encoder: Part = "drqv2_cnn"``, or ``Part | None``.
+Part = Annotated[Any, Slot("architectures")]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a slot holds after composing.
+
+    Args:
+        kind: ``"agents"``, ``"architectures"``, …
+        name: As it is typed, without the task; unqualified where that is enough.
+        task: Of a suite, else ``None``.
+        component: Its descriptor; ``component.load()`` imports the thing.
+        options: An instance of the component's options.
+    """
+
+    kind: str
+    name: str
+    task: str | None
+    component: Component
+    options: Any
+
+    @property
+    def text(self) -> str:
+        """What is typed: ``dmc:humanoid_run``."""
+        return f"{self.name}:{self.task}" if self.task else self.name
+
+
+def slot_of(field: FieldInfo) -> Slot | None:
+    """The slot that a field is, also where it may be empty."""
+    return next((mark for mark in _marks(field.metadata, field.annotation) if isinstance(mark, Slot)), None)
+
+
+def _marks(metadata: Any, annotation: Any) -> Iterator[Any]:
+    yield from metadata
+    yield from getattr(annotation, "__metadata__", ())
+    for inner in get_args(annotation):
+        yield from _marks((), inner)
+
+
+def takes_none(field: FieldInfo) -> bool:
+    """Whether ``null`` is a value of the field."""
+    return field.default is None or type(None) in get_args(field.annotation)
+
+
+class Train(Options):
+    """How long, with how many environments."""
+
+    frames: int | None = Field(1_000_000, gt=0)
+    """Budget in frames of the task (agent steps x action repeat); null: no limit."""
+    updates: int | None = Field(None, gt=0)
+    """Budget in updates; the budget that is reached first ends the run."""
+    hours: float | None = Field(None, gt=0)
+    """Budget in hours of wall time, over all sessions of the run."""
+    environments: int = Field(1, gt=0)
+    """Environments that are stepped together. Updates per step stay the same."""
+    placement: Literal["auto", "inline", "process"] = "auto"
+    """Where environments live: in this process, in one each, or as the measured step time says."""
+    environment_timeout: float = Field(60.0, gt=0)
+    """Seconds of silence after which an environment's process is replaced."""
+    log_every: int = Field(1000, gt=0)
+    """Frames between two rows of metrics."""
+    bad_limit: int = Field(100, ge=0)
+    """Non-finite updates, or failed episodes, that are put up with before the run stops."""
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.frames is None and self.updates is None and self.hours is None:
+            raise ValueError("no budget is left: set one of train.frames, train.updates, train.hours")
+        return self
+
+
+class ReplayOptions(Options):
+    """Where experience is kept."""
+
+    capacity: int = Field(1_000_000, gt=0)
+    """Agent steps that are kept; the oldest go first."""
+    backing: Literal["auto", "ram", "disk"] = "auto"
+    """Memory, memory-mapped files, or memory where it fits."""
+    save: str | None = None
+    """Name under which the replay is kept at the end, for other runs."""
+    load: str | None = None
+    """Name of a saved replay to start from."""
+
+
+class Evaluate(Options):
+    """How the agent is judged, in environments of its own."""
+
+    every: int = Field(10_000, ge=0)
+    """Frames between two evaluations; 0: only at the end."""
+    episodes: int = Field(10, gt=0)
+    """Episodes of each evaluation."""
+    environments: int = Field(1, gt=0)
+    """Environments that evaluate together."""
+
+
+class CheckpointOptions(Options):
+    """When everything is saved."""
+
+    every: int = Field(10_000, ge=0)
+    """Frames between two checkpoints; 0: by time and at the end only."""
+    every_minutes: float = Field(10.0, gt=0)
+    """Minutes after which a checkpoint is due whatever the frames."""
+    keep: int = Field(2, ge=2)
+    """Newest checkpoints that are kept, beside the best one."""
+
+
+class RunOptions(Options):
+    """Everything about a run but its callbacks, which are chosen by the key ``with``."""
+
+    experiment: str = Field("default", min_length=1)
+    """Keeps runs that differ apart: part of a run's identity."""
+    seed: int = Field(1, ge=0, lt=2**63)
+    """Of all randomness of the run; part of its identity."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda|mps|cuda:\d+)$")
+    """auto, cpu, cuda, cuda:1, mps."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of encoders; bf16 where the hardware has it. Everything else is float32."""
+    root: str = Field("runs", min_length=1)
+    """Directory in which runs are kept."""
+    agent: Annotated[Any, Slot("agents")] = "drqv2"
+    """What acts and learns."""
+    suite: Annotated[Any, Slot("suites")] = "dmc:cartpole_balance"
+    """Suite and task."""
+    objective: list[str] = []
+    """Objectives instead of the agent's own, or beside them with a plus: [+spr]."""
+    launcher: Annotated[Any, Slot("launchers")] = "local"
+    """Where the run is carried out."""
+    train: Train = Train()
+    """How long, with how many environments."""
+    replay: ReplayOptions = ReplayOptions()
+    """Where experience is kept."""
+    evaluate: Evaluate = Evaluate()
+    """How the agent is judged."""
+    checkpoint: CheckpointOptions = CheckpointOptions()
+    """When everything is saved."""
+
+
+#: The key of the callbacks, a word that Python keeps for itself, and what it holds if nobody says otherwise.
+WITH = "with"
+DEFAULT_CALLBACKS = ("console", "curve", "video")

@@ -1,0 +1,14 @@
+"""DrQ-v2: continuous control from pixels."""
+
+from __future__ import annotations
+
+from unified.core.components import AgentComponent
+
+component = AgentComponent(
+    name="drqv2",
+    target="unified.plugins.agents.drqv2.agent:DrQV2",
+    config="unified.plugins.agents.drqv2.config:DrQV2Options",
+    presets="unified.plugins.agents.drqv2.config:PRESETS",
+    parts=("encoder",),
+    summary="off-policy actor-critic with random shifts, from pixels or vectors (Yarats et al. 2021)",
+)

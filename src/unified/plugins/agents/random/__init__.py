@@ -1,0 +1,11 @@
+"""Uniform random actions."""
+
+from __future__ import annotations
+
+from unified.core.components import AgentComponent
+
+component = AgentComponent(
+    name="random",
+    target="unified.plugins.agents.random.agent:Random",
+    summary="uniform random actions, the floor that every agent is measured against",
+)

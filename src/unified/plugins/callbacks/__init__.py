@@ -1,0 +1,1 @@
+"""Callbacks: a folder each."""

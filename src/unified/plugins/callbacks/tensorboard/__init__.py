@@ -1,0 +1,11 @@
+"""Rows of metrics as TensorBoard events (needs the extra tensorboard)."""
+
+from __future__ import annotations
+
+from unified.core.components import CallbackComponent
+
+component = CallbackComponent(
+    name="tensorboard",
+    target="unified.plugins.callbacks.tensorboard.callback:TensorBoard",
+    summary="rows of metrics as TensorBoard events (needs the extra tensorboard)",
+)

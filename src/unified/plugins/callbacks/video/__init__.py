@@ -1,0 +1,12 @@
+"""Mp4 of the first episode of an evaluation."""
+
+from __future__ import annotations
+
+from unified.core.components import CallbackComponent
+
+component = CallbackComponent(
+    name="video",
+    target="unified.plugins.callbacks.video.callback:Video",
+    config="unified.plugins.callbacks.video.config:VideoOptions",
+    summary="mp4 of the first episode of an evaluation",
+)

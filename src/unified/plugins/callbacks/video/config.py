@@ -1,0 +1,20 @@
+"""Options of the callback video. Torch-free."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from unified.core.config.schema import Options
+
+
+class VideoOptions(Options):
+    """When videos are made, and of what size."""
+
+    every: int = Field(0, ge=0)
+    """Evaluations between two videos; 0 makes one of the last evaluation alone."""
+    height: int = Field(240, ge=16, multiple_of=2)
+    """In pixels."""
+    width: int = Field(320, ge=16, multiple_of=2)
+    """In pixels."""
+    fps: int = Field(30, ge=1)
+    """Agent steps shown in a second."""

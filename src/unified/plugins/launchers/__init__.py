@@ -1,0 +1,1 @@
+"""Launchers: a folder each."""

@@ -1,0 +1,7 @@
+"""In this process."""
+
+from __future__ import annotations
+
+from unified.core.components import LauncherComponent
+
+component = LauncherComponent(name="local", target="unified.plugins.launchers.local.launcher:Local", summary="in this process")

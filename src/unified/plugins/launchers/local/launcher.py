@@ -1,0 +1,21 @@
+"""Carries out a run where it was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unified.core.config import Config
+    from unified.core.run import Run
+
+
+class Local:
+    """In this process, to the end."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    def launch(self, config: Config) -> Run:
+        from unified.core.trainer.build import launch
+
+        return launch(config)

@@ -1,0 +1,1 @@
+"""Suites: a folder each."""

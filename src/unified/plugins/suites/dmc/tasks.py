@@ -1,0 +1,62 @@
+"""Names of all tasks of dm_control's suite, ``<domain>_<task>``, so that they can be listed without importing it; a test compares them."""
+
+from __future__ import annotations
+
+BENCHMARKING = (
+    "acrobot_swingup",
+    "acrobot_swingup_sparse",
+    "ball_in_cup_catch",
+    "cartpole_balance",
+    "cartpole_balance_sparse",
+    "cartpole_swingup",
+    "cartpole_swingup_sparse",
+    "cheetah_run",
+    "finger_spin",
+    "finger_turn_easy",
+    "finger_turn_hard",
+    "fish_swim",
+    "fish_upright",
+    "hopper_hop",
+    "hopper_stand",
+    "humanoid_run",
+    "humanoid_stand",
+    "humanoid_walk",
+    "manipulator_bring_ball",
+    "pendulum_swingup",
+    "point_mass_easy",
+    "reacher_easy",
+    "reacher_hard",
+    "swimmer_swimmer15",
+    "swimmer_swimmer6",
+    "walker_run",
+    "walker_stand",
+    "walker_walk",
+)
+
+OTHERS = (
+    "cartpole_three_poles",
+    "cartpole_two_poles",
+    "dog_fetch",
+    "dog_run",
+    "dog_stand",
+    "dog_trot",
+    "dog_walk",
+    "humanoid_run_pure_state",
+    "humanoid_CMU_run",
+    "humanoid_CMU_stand",
+    "humanoid_CMU_walk",
+    "lqr_lqr_2_1",
+    "lqr_lqr_6_2",
+    "manipulator_bring_peg",
+    "manipulator_insert_ball",
+    "manipulator_insert_peg",
+    "point_mass_hard",
+    "quadruped_escape",
+    "quadruped_fetch",
+    "quadruped_run",
+    "quadruped_walk",
+    "stacker_stack_2",
+    "stacker_stack_4",
+)
+
+TASKS = tuple(sorted(BENCHMARKING + OTHERS))

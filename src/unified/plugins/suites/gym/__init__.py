@@ -1,0 +1,14 @@
+"""Gymnasium's registered environments."""
+
+from __future__ import annotations
+
+from unified.core.components import SuiteComponent
+
+component = SuiteComponent(
+    name="gym",
+    target="unified.plugins.suites.gym.suite:Gym",
+    config="unified.plugins.suites.gym.config:GymOptions",
+    tasks=None,
+    example="Pendulum-v1",
+    summary="any registered Gymnasium id with Box or Discrete spaces",
+)

@@ -1,0 +1,18 @@
+"""Options of the suite gym. Torch-free."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from unified.core.config.schema import Options
+
+
+class GymOptions(Options):
+    """How a Gymnasium environment is acted on."""
+
+    action_repeat: int = Field(1, ge=1)
+    """Frames for which an action is repeated."""
+    pixels: bool = False
+    """Observe rendered pictures instead of what the environment tells."""
+    size: int = Field(84, ge=8)
+    """Height and width of the pictures, in pixels."""

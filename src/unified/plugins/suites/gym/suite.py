@@ -1,0 +1,39 @@
+"""Any registered Gymnasium task with Box or Discrete spaces (Towers et al. 2024, arXiv:2407.17032)."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from unified.core.errors import UsageError
+from unified.core.suite import Environment, Suite
+from unified.plugins.suites.opengl import choose
+
+
+class Gym(Suite):
+    """``gym:<id>``, e.g. ``gym:CartPole-v1``; ``gym:package:Id-v0`` imports `package` first, as Gymnasium does."""
+
+    @property
+    def placement(self) -> Literal["auto", "process", "inline"]:  # type: ignore[override]
+        """A process of their own for the MuJoCo tasks: they draw with OpenGL, which must never meet Triton in one process."""
+        from unified.plugins.suites.gym.environment import find
+
+        return "process" if "mujoco" in str(find(self.task).entry_point).lower() else "auto"
+
+    def environment(self) -> Environment:
+        """A new environment of the task, built in the calling process.
+
+        Raises:
+            UsageError: If there is no such task, a package that it needs is missing, or its spaces are neither Box nor Discrete.
+        """
+        from unified.plugins.suites.gym.environment import GymEnvironment
+
+        if self.placement == "process" and "MUJOCO_GL" not in os.environ:
+            try:
+                os.environ["MUJOCO_GL"] = choose().gl
+            except UsageError:
+                os.environ["MUJOCO_GL"] = "osmesa"  # not there: the state can be observed all the same, and pictures say what is missing
+        return GymEnvironment(self.task, self.options)
+
+    def notes(self) -> list[str]:
+        return [str(choose())] if getattr(self.options, "pixels", False) and self.placement == "process" else []

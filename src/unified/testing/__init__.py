@@ -1,0 +1,1 @@
+"""What tests of plugins need: probe environments now, the conformance kit later."""

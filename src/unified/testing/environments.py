@@ -1,0 +1,118 @@
+"""Tiny deterministic environments that misbehave on request. Torch-free, and quick to start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unified.core.spec import Space, Spec
+from unified.core.suite import Environment, EpisodeFailed, Step, Suite, UnsupportedRender
+
+
+@dataclass(frozen=True)
+class CounterOptions:
+    """How a `Counter` behaves.
+
+    Args:
+        length: Agent steps of an episode.
+        terminates: Whether its end is a terminal state or a time limit.
+        misbehave: ``"nan"``, ``"nan_reward"``, ``"fail"``, ``"hang"``, ``"die"``, ``"raise"``, ``"shape"``;
+            ``"build"``: when it is built; ``"render"``: it has no picture.
+        at: Agent step of an episode, from 1, that it does so in; 0 is the reset.
+        once: Path of a file that it leaves behind when it misbehaves, and having found it behaves; empty: it always does.
+        choices: Number of discrete actions; 0: one continuous action.
+        pixels: Side of a picture to observe; 0: a vector.
+        pause: Seconds that a step takes.
+        deterministic: Whether its spec says so; if not, episodes differ.
+    """
+
+    length: int = 10
+    terminates: bool = False
+    misbehave: str = ""
+    at: int = 1
+    once: str = ""
+    choices: int = 0
+    pixels: int = 0
+    pause: float = 0.0
+    deterministic: bool = True
+
+
+class Counter(Suite):
+    """A task whose observation is (seed, steps so far, a sum that depends on every action), and whose reward is the sum's change."""
+
+    def __init__(self, task: str, options: Any) -> None:
+        super().__init__(task, options)
+        self.settings = CounterOptions(**vars(options))
+
+    def environment(self) -> Environment:
+        if self.settings.misbehave == "build":
+            raise RuntimeError("it cannot be built")
+        return CounterEnvironment(self.settings)
+
+
+class CounterEnvironment(Environment):
+    """See `Counter`."""
+
+    def __init__(self, options: CounterOptions) -> None:
+        self.options = options
+        side, choices = options.pixels, options.choices
+        self.spec = Spec(
+            observation=Space((3, side, side), "uint8", 0, 255) if side else Space((3,), "float32"),
+            action=Space((), "int64", 0, choices - 1, choices) if choices else Space((1,), "float32", -1.0, 1.0),
+            episode_frames=options.length,
+            deterministic=options.deterministic,
+        )
+        self.seed = self.steps = 0
+        self.sum = 0.0
+
+    def reset(self, seed: int) -> np.ndarray:
+        self.seed, self.steps = seed, 0
+        self.sum = float(np.random.RandomState(seed).uniform()) if self.options.deterministic else time.perf_counter()
+        self._misbehave()
+        return self._observation()
+
+    def step(self, action: np.ndarray) -> Step:
+        time.sleep(self.options.pause)
+        self.steps += 1
+        before, self.sum = self.sum, float(np.cos(self.sum * 3 + float(np.sum(action))))
+        reward = float("nan") if self._misbehave() == "nan_reward" else self.sum - before
+        ended = self.steps >= self.options.length
+        return Step(self._observation(), reward, ended and self.options.terminates, ended and not self.options.terminates)
+
+    def render(self, height: int, width: int) -> np.ndarray:
+        if self.options.misbehave == "render":
+            raise UnsupportedRender("a counter that hides")
+        return np.full((height, width, 3), self.steps % 256, np.uint8)
+
+    def _observation(self) -> np.ndarray:
+        if self.options.pixels:
+            value = np.random.RandomState(int(self.sum * 1e6) % 2**31)
+            return value.randint(0, 256, self.spec.observation.shape).astype(np.uint8)
+        observation = np.array([self.seed % 1000, self.steps, self.sum], np.float32)
+        due = self.steps == self.options.at
+        if due and self.options.misbehave == "nan":
+            observation[2] = np.nan
+        return observation[:2] if due and self.options.misbehave == "shape" else observation
+
+    def _misbehave(self) -> str:
+        """What is due at this step, done unless the caller has to."""
+        what, once = self.options.misbehave, self.options.once
+        if not what or self.steps != self.options.at or (once and Path(once).exists()):
+            return ""
+        if once:
+            Path(once).touch()
+        if what == "hang":
+            time.sleep(3600)
+        elif what == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif what == "fail":
+            raise EpisodeFailed("as requested")
+        elif what == "raise":
+            raise ValueError("as requested")
+        return what
