@@ -15,13 +15,17 @@ from typing import Any
 TINY = ["agent.batch_size=16", "agent.hidden_dim=16", "agent.feature_dim=8", "agent.seed_steps=20", "agent.stddev=0.3", "train.log_every=40", "evaluate.every=120", "evaluate.episodes=1", "checkpoint.every=80", "with=[]", "replay.capacity=2000"]
 
 
+#: One thread: these networks are too small for two, and a busy machine punishes threads that wait for each other.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "unified", *words]
 
 
 def unified(*words: str, cwd: Path, expect: int | None = 0, fault: str | None = None, timeout: float = 120.0) -> str:
     """Run a command to its end; returns what it printed."""
-    env = {**os.environ, **({"UNIFIED_FAULT": fault} if fault else {})}
+    env = {**os.environ, **ONE_THREAD, **({"UNIFIED_FAULT": fault} if fault else {})}
     done = subprocess.run(command(*words), cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
     if expect is not None:
         assert done.returncode == expect, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -30,7 +34,8 @@ def unified(*words: str, cwd: Path, expect: int | None = 0, fault: str | None = 
 
 
 def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(command(*words), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    env = {**os.environ, **ONE_THREAD}
+    return subprocess.Popen(command(*words), cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def run_directory(root: Path) -> Path:

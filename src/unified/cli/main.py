@@ -1,27 +1,124 @@
-"""The command line: one file for each family of commands, mounted here. Nothing heavy is imported before a run is built."""
+"""`unified`: finds the command that was typed, imports it alone, and says what went wrong without a traceback."""
 
 from __future__ import annotations
 
+import shutil
 import sys
-from typing import Annotated
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
-from unified.cli import doctor, evaluate, play, plot, plugins, resume, runs, train
-from unified.core.errors import UnifiedError
+from unified.core.errors import Problem, UnifiedError, UsageError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that is imported when it is typed.
+
+    Args:
+        target: ``"module:attribute"``, a function or a `typer.Typer`.
+        help: One line, shown without importing anything.
+    """
+
+    target: str
+    help: str
+
+
+#: In the order in which a newcomer meets them.
+COMMANDS = {
+    "train": Command("unified.cli.train:train", "Train an agent on a task; the same command again resumes it."),
+    "resume": Command("unified.cli.resume:resume", "Go on with a run where it was stopped or killed."),
+    "evaluate": Command("unified.cli.evaluate:evaluate", "Play episodes with a trained agent."),
+    "play": Command("unified.cli.play:play", "Film a trained agent: an mp4."),
+    "plot": Command("unified.cli.plot:plot", "Learning curves of one or more runs."),
+    "runs": Command("unified.cli.runs:app", "What has been run, and how it went."),
+    "plugins": Command("unified.cli.plugins:app", "What is installed: agents, suites, and all their options."),
+    "doctor": Command("unified.cli.doctor:doctor", "What this machine has, and what to type where something is missing."),
+}
+
+
+class Commands(TyperGroup):
+    """The commands of the table and those of plugins."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*COMMANDS, *(name for name in _plugin_commands() if name not in COMMANDS)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in COMMANDS:
+            return _as_command(cmd_name, COMMANDS[cmd_name], import_module_attribute(COMMANDS[cmd_name].target))
+        found = _plugin_commands().get(cmd_name)
+        return None if found is None else _as_command(cmd_name, found, _load_plugin_command(cmd_name))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        from unified.core.suggest import did_you_mean
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            names = self.list_commands(ctx)
+            if args[0] not in names:
+                raise UsageError(Problem(f"there is no command {args[0]!r}", did_you_mean(args[0], names) or "all: unified --help"))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        rows = [(name, command.help) for name, command in (COMMANDS | _plugin_commands()).items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _plugin_commands() -> dict[str, Command]:
+    from unified.core.registry import registry
+
+    names = registry()
+    return {names.name_of(found): Command(found.component.target, found.component.summary) for found in names.found("commands")}
+
+
+def _load_plugin_command(name: str) -> Any:
+    from unified.core.registry import registry
+
+    return registry().get("commands", name).load()
+
+
+def import_module_attribute(target: str) -> Any:
+    """The object of ``module:attribute``.
+
+    Raises:
+        UnifiedError: If a library that the command needs is missing.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ImportError as error:
+        raise UnifiedError(Problem(f"this command cannot be loaded: {error}", "see: unified doctor")) from error
+
+
+def _as_command(name: str, command: Command, target: Any) -> Any:
+    if isinstance(target, typer.Typer):
+        target.rich_markup_mode = None
+        built = typer.main.get_command(target)
+    else:
+        wrapped = typer.Typer(add_completion=False, rich_markup_mode=None)
+        wrapped.command(name)(target)
+        built = typer.main.get_command(wrapped)
+    built.name = name
+    return built
+
 
 app = typer.Typer(
-    name="unified",
-    help="Train anything that is an agent, a suite of tasks, an architecture and an objective.",
-    no_args_is_help=True,
+    cls=Commands,
     add_completion=True,
+    no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked: bool) -> None:
+    if asked:
         from unified import __version__
 
         typer.echo(f"unified {__version__}")
@@ -29,30 +126,43 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+def unified(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
 ) -> None:
-    pass
+    """Trains anything that can be put as an agent, a suite of tasks, an architecture and an objective.
+
+    Start with: unified train
+    """
 
 
-app.command()(train.train)
-app.command()(resume.resume)
-app.command()(evaluate.evaluate)
-app.command()(play.play)
-app.command()(plot.plot)
-app.add_typer(runs.app, name="runs")
-app.add_typer(plugins.app, name="plugins")
-app.command()(doctor.doctor)
-
-
-def main() -> None:
-    """Run the command line; what a person can mend is printed without a traceback."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 failed, 2 asked for what cannot be."""
     try:
-        app()
+        app(args=list(arguments) if arguments is not None else None, prog_name="unified")
     except UnifiedError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
+        report(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+    except BrokenPipeError:  # the reader left, as in `unified plugins list | head`
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(0)
+
+
+def report(error: UnifiedError) -> None:
+    """Print every problem to stderr, what is wrong in one column and what to type instead in the next."""
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
+    column = max((len(problem.message) for problem in error.problems if len(problem.message) <= 56), default=0)
+    for problem in error.problems:
+        said = f"(from {problem.source})" if problem.source else ""
+        advice = "   ".join(part for part in (problem.hint, said) if part)
+        line = f"error: {problem.message:<{column}}   {advice}".rstrip()
+        if len(line) <= width:
+            print(line, file=sys.stderr)
+        else:
+            print(_wrapped(problem.message, width, "error: "), file=sys.stderr)
+            if advice:
+                print(_wrapped(advice, width, "       "), file=sys.stderr)
+
+
+def _wrapped(text: str, width: int, first: str) -> str:
+    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=" " * 7, break_long_words=False, break_on_hyphens=False)

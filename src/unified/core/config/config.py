@@ -19,7 +19,7 @@ class Config:
     """Everything about one run.
 
     Args:
-        tree: All of it as plain data; itself a recipe. A slot is a mapping whose ``name`` says what is selected.
+        tree: All of it as plain data; itself a recipe. A slot is a mapping whose ``name`` (and ``task``) says what is selected.
         sources: Where each leaf of `tree` comes from, by dotted key.
         defaults: What each leaf would be if nobody had said anything.
         recipes: That were asked for, by name or path.

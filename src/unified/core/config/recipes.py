@@ -40,7 +40,9 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
     if isinstance(imports, str):
         imports = [imports]
     if not isinstance(imports, list) or not all(isinstance(item, str) for item in imports):
-        raise UsageError(Problem(f"recipe {name}: {IMPORTS} must be a list of names and paths", "for example  imports: [laptop, ./base.yaml]"))
+        raise UsageError(
+            Problem(f"recipe {name}: {IMPORTS} must be a list of names and paths", "for example  imports: [laptop, ./base.yaml]")
+        )
     layers = [layer for item in imports for layer in _load(item, registry, path, [*above, path])]
     return [*layers, from_tree(tree, f"recipe {name}")]
 

@@ -11,8 +11,8 @@ from pydantic.fields import FieldInfo
 
 from unified.core.components import Component
 
-#: Keys that a slot keeps for itself: what is selected lies under ``name``.
-NAME = "name"
+#: Keys that a slot keeps for itself: what is selected lies under ``name``, the task of a suite under ``task``.
+NAME, TASK = "name", "task"
 
 
 class Options(BaseModel):

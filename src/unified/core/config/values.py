@@ -25,7 +25,7 @@ def read(value: Any, annotation: Any) -> Any:
     (100000, None, [1, 2], 1000.0)
     """
     annotation = _bare(annotation)
-    kinds = _members(annotation)
+    kinds = members(annotation)
     if isinstance(value, bool) and bool not in kinds and Any not in kinds and not _is_choice(True, kinds):
         raise ValueError(f"must be {describe(annotation)}")
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
@@ -134,7 +134,7 @@ def describe(annotation: Any) -> str:
     """A type in words: ``a whole number or null``."""
     annotation = _bare(annotation)
     words = []
-    for kind in _members(annotation):
+    for kind in members(annotation):
         origin = get_origin(kind)
         if origin is Literal:
             words.append(f"one of {', '.join(map(show, get_args(kind)))}")
@@ -171,7 +171,7 @@ def complaint(error: Mapping[str, Any]) -> str:
 
 def takes_mapping(annotation: Any) -> bool:
     """Whether dotted keys below the field are entries of one value."""
-    return any(get_origin(kind) is dict or kind is dict for kind in _members(_bare(annotation)))
+    return any(get_origin(kind) is dict or kind is dict for kind in members(_bare(annotation)))
 
 
 def _bare(annotation: Any) -> Any:
@@ -180,9 +180,11 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
-def _members(annotation: Any) -> list[Any]:
+def members(annotation: Any) -> list[Any]:
+    """The types of a union, or the one type."""
+    annotation = _bare(annotation)
     if get_origin(annotation) in (Union, types.UnionType):
-        return [inner for member in get_args(annotation) for inner in _members(_bare(member))]
+        return [inner for member in get_args(annotation) for inner in members(_bare(member))]
     return [annotation]
 
 

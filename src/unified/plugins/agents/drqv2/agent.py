@@ -59,8 +59,9 @@ class DrQV2(Agent):
         self.stddev = Schedule(options.stddev)
         shape = spec.observation.shape
         pixels = len(shape) == 3
+        self.stack = options.stack if pixels else 1
         if pixels:
-            shape = (shape[0] * options.stack, *shape[1:])
+            shape = (shape[0] * self.stack, *shape[1:])
         self.aug = RandomShift(options.pad) if pixels else None
         self.encoder = build.part(options.encoder or ("drqv2_cnn" if pixels else "identity"), shape)
         (features,) = output_shape(self.encoder, shape)
@@ -74,7 +75,7 @@ class DrQV2(Agent):
         o = self.options
         return Transitions(
             batch_size=o.batch_size,
-            stack=o.stack,
+            stack=self.stack,
             updates_per_step=o.updates_per_step,
             learn_after=o.seed_steps,
             n_step=o.n_step,

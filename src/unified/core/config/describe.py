@@ -1,0 +1,62 @@
+"""Options in words, for people. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from unified.core.config import values
+from unified.core.config.schema import Options, slot_of, takes_none
+
+_LIMITS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
+
+
+def options(model: type[Options], prefix: str = "") -> list[tuple[str, str, str, str]]:
+    """Key, type, default and description of every option, groups flattened."""
+    rows = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Options):
+            rows += options(kind, f"{prefix}{name}.")
+        else:
+            default = "needed" if field.is_required() else values.show(_plain(field.get_default(call_default_factory=True)))
+            rows.append((f"{prefix}{name}", type_of(field), default, " ".join((field.description or "").split())))
+    return rows
+
+
+def type_of(field: FieldInfo) -> str:
+    """The type of a field as a person writes it: ``auto|fast|exact``, ``int > 0 or null``."""
+    slot = slot_of(field)
+    if slot is not None:
+        return slot.kind.removesuffix("s") + (" or null" if takes_none(field) else "")
+    limits = "".join(
+        f" {sign} {values.show(limit)}"
+        for mark in _metadata(field)
+        for name, sign in _LIMITS
+        if (limit := getattr(mark, name, None)) is not None
+    )
+    kinds = values.members(field.annotation)
+    words = [_word(kind) + (limits if kind in (int, float) else "") for kind in kinds if kind is not type(None)]
+    return " or ".join(words + ["null"] * (type(None) in kinds))
+
+
+def _metadata(field: FieldInfo) -> list[Any]:
+    return list(field.metadata)
+
+
+def _word(kind: Any) -> str:
+    origin = get_origin(kind)
+    if origin is Literal:
+        return "|".join(map(values.show, get_args(kind)))
+    if kind is bool:
+        return "true|false"
+    if kind is str:
+        return "text"
+    if origin in (list, tuple, set, frozenset):
+        return f"[{_word((get_args(kind) or (str,))[0])},…]"
+    return str(getattr(kind, "__name__", kind))
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, Options) else value
