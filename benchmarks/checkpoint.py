@@ -20,4 +20,6 @@ def measure() -> list[Row]:
         run = unified.train(agent="drqv2", suite="dmc:humanoid_run", root=root, config=config)
         (seconds, *_) = (event["seconds"] for event in run.events() if event["event"] == "checkpoint")
     share = seconds / (seconds + seconds_between)
-    return [Row("checkpoint stall at the defaults", f"{seconds:.2f} s", f"{seconds_between:.0f} s of updates", f"{100 * share:.2f}%", "≤ 1%")]
+    return [
+        Row("checkpoint stall at the defaults", f"{seconds:.2f} s", f"{seconds_between:.0f} s of updates", f"{100 * share:.2f}%", "≤ 1%")
+    ]

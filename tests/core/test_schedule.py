@@ -25,7 +25,9 @@ def test_values(text: str, step: int, value: float) -> None:
     assert Schedule(text)(step) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["", "liner(1,0,10)", "linear(1,0)", "linear(1,0,0)", "linear(1,0,10,3)", "linear(a,b,c)", "__import__('os')"])
+@pytest.mark.parametrize(
+    "text", ["", "liner(1,0,10)", "linear(1,0)", "linear(1,0,0)", "linear(1,0,10,3)", "linear(a,b,c)", "__import__('os')"]
+)
 def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no schedule"):
         Schedule(text)

@@ -12,7 +12,19 @@ from pathlib import Path
 from typing import Any
 
 #: A DrQ-v2 small enough for seconds, from the state or from little pictures.
-TINY = ["agent.batch_size=16", "agent.hidden_dim=16", "agent.feature_dim=8", "agent.seed_steps=20", "agent.stddev=0.3", "train.log_every=40", "evaluate.every=120", "evaluate.episodes=1", "checkpoint.every=80", "with=[]", "replay.capacity=2000"]
+TINY = [
+    "agent.batch_size=16",
+    "agent.hidden_dim=16",
+    "agent.feature_dim=8",
+    "agent.seed_steps=20",
+    "agent.stddev=0.3",
+    "train.log_every=40",
+    "evaluate.every=120",
+    "evaluate.episodes=1",
+    "checkpoint.every=80",
+    "with=[]",
+    "replay.capacity=2000",
+]
 
 
 #: One thread: these networks are too small for two, and a busy machine punishes threads that wait for each other.

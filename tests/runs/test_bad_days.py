@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs.commands import TINY, assert_same, events, newest, rows, run_directory, start, unified, wait_for
 from safetensors.numpy import load_file
+
+from runs.commands import TINY, assert_same, events, newest, rows, run_directory, start, unified, wait_for
 
 STATE = ["train", "--agent", "drqv2", "--suite", "gym:Pendulum-v1", "train.frames=480", *TINY]
 
@@ -139,7 +140,15 @@ def test_a_finished_run_is_not_trained_again(straight: Path) -> None:
 
 
 def test_a_replay_that_cannot_be_held_is_refused_with_a_number(tmp_path: Path) -> None:
-    words = ["train", "--suite", "dmc:cartpole_balance", "train.frames=2000000000", "replay.capacity=500000000", "replay.backing=ram", "with=[]"]
+    words = [
+        "train",
+        "--suite",
+        "dmc:cartpole_balance",
+        "train.frames=2000000000",
+        "replay.capacity=500000000",
+        "replay.backing=ram",
+        "with=[]",
+    ]
     output = unified(*words, cwd=tmp_path, expect=2)
     assert "replay.capacity" in output
     assert "GB" in output

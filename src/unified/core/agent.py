@@ -104,7 +104,7 @@ class Agent(nn.Module, ABC):
         gradient exactly 0, and the agent never learns.
         """
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            features: torch.Tensor = self.encoder(observation)
+            features: torch.Tensor = self.get_submodule("encoder")(observation)
         return features.float() if full else features
 
     def learn(self, batch: Batch) -> Learned:

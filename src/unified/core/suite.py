@@ -59,7 +59,7 @@ class Environment(ABC):
         """The present state as a person would look at it, ``(height, width, 3)`` uint8."""
         raise UnsupportedRender(type(self).__name__)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (nothing to release is the common case)
         """Release everything. Closing twice does no harm."""
 
 

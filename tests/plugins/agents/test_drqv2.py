@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reference.drqv2 import ReferenceDrQV2
 
+from reference.drqv2 import ReferenceDrQV2
 from unified.core.batch import Batch
 from unified.core.parts import Build
 from unified.core.registry import registry
@@ -18,8 +18,10 @@ SIZE, ACTIONS, ROWS = 24, 3, 6
 
 def make_agent(seed: int = 3, precision: str = "fp32", action: Space | None = None, **changes: object) -> DrQV2:
     spec = Spec(Space((3, SIZE, SIZE), "uint8", 0, 255), action or Space((ACTIONS,), "float32", -1, 1))
-    options = registry().get("agents", "drqv2").options_model()(
-        **{"batch_size": ROWS, "hidden_dim": 32, "feature_dim": 10, "stddev": "0.2", "pad": 2, **changes}
+    options = (
+        registry()
+        .get("agents", "drqv2")
+        .options_model()(**{"batch_size": ROWS, "hidden_dim": 32, "feature_dim": 10, "stddev": "0.2", "pad": 2, **changes})
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -195,5 +197,3 @@ def test_saved_and_loaded_it_goes_on_the_same() -> None:
     other.learn(batch)
     for name, value in agent.state_dict().items():
         assert torch.equal(value, other.state_dict()[name]), name
-
-

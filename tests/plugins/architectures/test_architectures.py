@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reference.drqv2 import GridSampleShift
 from torch import nn
 
+from reference.drqv2 import GridSampleShift
 from unified.core.architecture import construct, is_head, output_shape
 from unified.core.errors import UsageError
 from unified.plugins.architectures.cnn import DrQV2CNN

@@ -131,9 +131,7 @@ class Checkpoints:
             self._sweep()
             temporary.mkdir()
             fault_point("checkpoint:begin")
-            best = best or any(
-                peek(path).get("best") is True for path in self.paths() if _order(path)[0] == frames
-            )  # it takes their place
+            best = best or any(peek(path).get("best") is True for path in self.paths() if _order(path)[0] == frames)  # it takes their place
             self._write(temporary, packed, {**(manifest or {}), "frames": frames, "best": best})
             fault_point("checkpoint:before_rename")
             path = self._publish(temporary, frames)

@@ -118,7 +118,7 @@ def assemble(run: Run, config: Config) -> Trainer:
 def make_environments(config: Config, stream: str, count: int) -> Vector:
     """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream."""
     suite = config.suite
-    reference = SuiteReference(suite.component.target, suite.task, suite.options.model_dump(mode="json"), suite.component.config)
+    reference = SuiteReference(suite.component.target, suite.task or "", suite.options.model_dump(mode="json"), suite.component.config)
     return Vector(reference, count, config.seed, stream, config.train.placement, config.train.environment_timeout)
 
 

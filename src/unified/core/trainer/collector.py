@@ -69,6 +69,7 @@ class Collector:
 
     def finish(self) -> Steps:
         """Wait for the environments; the rows enter the replay."""
+        assert self._stored is not None, "finish() without begin()"
         steps = self.environments.finish()
         self.replay.extend(self._stored, steps)
         for lane in range(self.environments.count):

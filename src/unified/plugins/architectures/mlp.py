@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -44,7 +46,7 @@ class EnsembleMLP(nn.Module):
     def __init__(self, in_features: int, out_features: int, members: int = 2, hidden: int = 256, depth: int = 2) -> None:
         super().__init__()
         sizes = [in_features, *[hidden] * depth, out_features]
-        self.weights = nn.ParameterList(nn.Parameter(torch.empty(members, a, b)) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.weights = nn.ParameterList(nn.Parameter(torch.empty(members, a, b)) for a, b in pairwise(sizes))
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(members, 1, b)) for b in sizes[1:])
         for weight in self.weights:
             for member in weight:
