@@ -109,7 +109,7 @@ def _as_command(name: str, command: Command, target: Any) -> Any:
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=True,
+    add_completion=False,  # its options cost more than all the rest of --help
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

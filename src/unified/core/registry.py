@@ -278,10 +278,9 @@ def _check_twice(components: Sequence[Component]) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
 def _traceback(error: BaseException) -> str:
-    """Without our own frames above the plugin's."""
     return "".join(traceback.format_exception(error))

@@ -14,6 +14,7 @@ from unified.core.components import Component, SuiteComponent
 from unified.core.config import values
 from unified.core.config.overrides import DEFAULT, Layer, Path, dotted
 from unified.core.config.schema import NAME, TASK, Options, Selection, Slot, slot_of, takes_none
+from unified.core.config.tasks import suites_with, task_problems
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.registry import Registry
 
@@ -109,7 +110,7 @@ class Resolver:
             if isinstance(value, str):
                 name, _, task = (part.strip() for part in value.partition(":"))
                 layer.values[(*path, NAME)] = name
-                layer.values[(*path, TASK)] = task or layer.values.get((*path, TASK))
+                layer.values.setdefault((*path, TASK), task or None)
 
     def _drop_reselected(self, path: Path, assumed: str | None) -> None:
         current = assumed
@@ -152,47 +153,15 @@ class Resolver:
             found = self.registry.resolve(slot.kind, name)
         except UsageError as error:
             problem = replace(error.problems[0], source="" if source == DEFAULT else source)
-            if slot.kind == "suites" and not task and (suites := self._suites_with(name)):
+            if slot.kind == "suites" and not task and (suites := suites_with(self.registry, name)):
                 problem = replace(problem, hint=f"did you mean  {' or '.join(f'{suite}:{name}' for suite in suites)} ?")
             self.problems.append(problem)
             return nothing
         choice = Choice(found.component, self.registry.name_of(found), task or None, source, valid=True)
-        if isinstance(found.component, SuiteComponent):
-            choice = self._with_task(choice, found.component)
-        return choice
-
-    def _with_task(self, choice: Choice, suite: SuiteComponent) -> Choice:
-        name, task = choice.name, choice.task
-        try:
-            tasks = suite.load_tasks()
-        except UnifiedError as error:
-            self.problems += [replace(problem, source=choice.source) for problem in error.problems]
+        if isinstance(found.component, SuiteComponent) and (wrong := task_problems(choice.name, task or None, found.component)):
+            self.problems += [replace(problem, source=source) for problem in wrong]
             return replace(choice, valid=False)
-        problem = None
-        if tasks == () and task:
-            problem = Problem(f"suite {name} has no tasks, so no {task!r}", f"type  suite={name}")
-        elif not task and tasks:
-            problem = Problem(f"suite {name} needs a task: {name}:TASK", f"one of {', '.join(tasks)}")
-        elif not task and tasks is None:
-            problem = Problem(f"suite {name} needs a task: {name}:TASK", f"for example  {name}:{suite.example}" if suite.example else "")
-        elif tasks and task not in tasks:
-            guess = suggest.did_you_mean(str(task), tasks)
-            problem = Problem(f"suite {name} has no task {task!r}", f"{guess}   all: unified plugins show {name}".strip())
-        if problem is None:
-            return choice
-        self.problems.append(replace(problem, source=choice.source))
-        return replace(choice, valid=False)
-
-    def _suites_with(self, task: str) -> list[str]:
-        found = []
-        for suite in self.registry.found("suites"):
-            assert isinstance(suite.component, SuiteComponent)
-            try:
-                if task in (suite.component.load_tasks() or ()):
-                    found.append(self.registry.name_of(suite))
-            except UnifiedError:
-                continue
-        return found
+        return choice
 
     def select(self, path: Path, slot: Slot, field: FieldInfo) -> tuple[Selection | None, Any]:
         """The selection of a slot with its options, and its tree; ``None`` where there is none, or something is wrong."""

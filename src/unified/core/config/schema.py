@@ -90,21 +90,21 @@ def takes_none(field: FieldInfo) -> bool:
 class Train(Options):
     """How long, with how many environments."""
 
-    frames: int | None = Field(1_000_000, gt=0)
+    frames: int | None = Field(default=1_000_000, gt=0)
     """Budget in frames of the task (agent steps x action repeat); null: no limit."""
-    updates: int | None = Field(None, gt=0)
+    updates: int | None = Field(default=None, gt=0)
     """Budget in updates; the budget that is reached first ends the run."""
-    hours: float | None = Field(None, gt=0)
+    hours: float | None = Field(default=None, gt=0)
     """Budget in hours of wall time, over all sessions of the run."""
-    environments: int = Field(1, gt=0)
+    environments: int = Field(default=1, gt=0)
     """Environments that are stepped together. Updates per step stay the same."""
     placement: Literal["auto", "inline", "process"] = "auto"
     """Where environments live: in this process, in one each, or as the measured step time says."""
-    environment_timeout: float = Field(60.0, gt=0)
+    environment_timeout: float = Field(default=60.0, gt=0)
     """Seconds of silence after which an environment's process is replaced."""
-    log_every: int = Field(1000, gt=0)
+    log_every: int = Field(default=1000, gt=0)
     """Frames between two rows of metrics."""
-    bad_limit: int = Field(100, ge=0)
+    bad_limit: int = Field(default=100, ge=0)
     """Non-finite updates, or failed episodes, that are put up with before the run stops."""
 
     @model_validator(mode="after")
@@ -117,7 +117,7 @@ class Train(Options):
 class ReplayOptions(Options):
     """Where experience is kept."""
 
-    capacity: int = Field(1_000_000, gt=0)
+    capacity: int = Field(default=1_000_000, gt=0)
     """Agent steps that are kept; the oldest go first."""
     backing: Literal["auto", "ram", "disk"] = "auto"
     """Memory, memory-mapped files, or memory where it fits."""
@@ -130,37 +130,37 @@ class ReplayOptions(Options):
 class Evaluate(Options):
     """How the agent is judged, in environments of its own."""
 
-    every: int = Field(10_000, ge=0)
+    every: int = Field(default=10_000, ge=0)
     """Frames between two evaluations; 0: only at the end."""
-    episodes: int = Field(10, gt=0)
+    episodes: int = Field(default=10, gt=0)
     """Episodes of each evaluation."""
-    environments: int = Field(1, gt=0)
+    environments: int = Field(default=1, gt=0)
     """Environments that evaluate together."""
 
 
 class CheckpointOptions(Options):
     """When everything is saved."""
 
-    every: int = Field(10_000, ge=0)
+    every: int = Field(default=10_000, ge=0)
     """Frames between two checkpoints; 0: by time and at the end only."""
-    every_minutes: float = Field(10.0, gt=0)
+    every_minutes: float = Field(default=10.0, gt=0)
     """Minutes after which a checkpoint is due whatever the frames."""
-    keep: int = Field(2, ge=2)
+    keep: int = Field(default=2, ge=2)
     """Newest checkpoints that are kept, beside the best one."""
 
 
 class RunOptions(Options):
     """Everything about a run but its callbacks, which are chosen by the key ``with``."""
 
-    experiment: str = Field("default", min_length=1)
+    experiment: str = Field(default="default", min_length=1)
     """Keeps runs that differ apart: part of a run's identity."""
-    seed: int = Field(1, ge=0, lt=2**63)
+    seed: int = Field(default=1, ge=0, lt=2**63)
     """Of all randomness of the run; part of its identity."""
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda|mps|cuda:\d+)$")
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda|mps|cuda:\d+)$")
     """auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of encoders; bf16 where the hardware has it. Everything else is float32."""
-    root: str = Field("runs", min_length=1)
+    root: str = Field(default="runs", min_length=1)
     """Directory in which runs are kept."""
     agent: Annotated[Any, Slot("agents")] = "drqv2"
     """What acts and learns."""

@@ -44,7 +44,7 @@ def _parse(text: str, annotation: Any, kinds: Sequence[Any]) -> Any:
         try:
             return _parse_one(text, kind)
         except ValueError as error:
-            if len(kinds) == 1 and str(error):
+            if len(kinds) == 1 and kind not in _PLAIN and str(error):
                 raise
     raise ValueError(f"must be {describe(annotation)}")
 

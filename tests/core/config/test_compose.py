@@ -1,0 +1,248 @@
+"""Layers, sources, slots, presets: what is said where, and what wins."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from unified.core.config import Selection, compose
+from unified.core.errors import UsageError
+
+CARTPOLE = ["agent=drqv2", "suite=dmc:cartpole_balance"]
+
+
+def refused(*words: str, **more) -> list[str]:
+    with pytest.raises(UsageError) as error:
+        compose(list(words), **more)
+    assert error.value.exit_code == 2
+    return [str(problem) for problem in error.value.problems]
+
+
+def test_defaults_are_typed_and_have_sources():
+    config = compose(["agent=random", "suite=gym:CartPole-v1"])
+    assert (config.experiment, config.seed, config.device, config.precision, config.root) == ("default", 1, "auto", "auto", "runs")
+    assert (config.train.frames, config.train.environments, config.evaluate.episodes, config.checkpoint.keep) == (1_000_000, 1, 10, 2)
+    assert [callback.name for callback in config.callbacks] == ["console", "curve", "video"]
+    assert config.sources["train.frames"] == "default"
+    assert config.sources["agent.name"] == "the command line"
+    assert (config.suite.name, config.suite.task, config.launcher.name) == ("gym", "CartPole-v1", "local")
+
+
+def test_precedence_and_sources(tmp_path):
+    (tmp_path / "low.yaml").write_text("agent.lr: 1e-3\nagent.n_step: 5\nseed: 5\nreplay: {capacity: 1e5}\n")
+    (tmp_path / "high.yaml").write_text("imports: [./low.yaml]\nagent: {n_step: 7}\nseed: 7\n")
+    config = compose([*CARTPOLE, "train.frames=2e6"], [str(tmp_path / "high.yaml")], {"seed": 9, "train": {"frames": 5, "log_every": 10}})
+    options = config.agent.options
+    assert (options.lr, options.n_step, config.seed, config.train.frames, config.train.log_every) == (1e-3, 7, 9, 2_000_000, 10)
+    assert config.replay.capacity == 100_000
+    assert config.sources["agent.lr"] == "recipe ./low.yaml"
+    assert config.sources["agent.n_step"] == f"recipe {tmp_path / 'high.yaml'}"
+    assert config.sources["seed"] == "Python"
+    assert config.sources["train.frames"] == "the command line"
+    assert config.sources["agent.stddev"] == "preset easy of drqv2"
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("cartpole_balance", {"frames": 1_100_000, "stddev": "linear(1.0,0.1,100000)", "n_step": 3, "batch_size": 256}),
+        ("cheetah_run", {"frames": 3_100_000, "stddev": "linear(1.0,0.1,500000)", "lr": 1e-4}),
+        ("humanoid_run", {"frames": 30_100_000, "stddev": "linear(1.0,0.1,2000000)", "lr": 8e-5, "feature_dim": 100}),
+        ("walker_walk", {"frames": 1_100_000, "n_step": 1, "batch_size": 512}),
+        ("walker_run", {"frames": 3_100_000, "n_step": 1, "batch_size": 512, "stddev": "linear(1.0,0.1,500000)"}),
+        ("quadruped_run", {"frames": 3_100_000, "capacity": 100_000}),
+        ("quadruped_walk", {"frames": 3_100_000, "capacity": 1_000_000}),
+        ("fish_swim", {"frames": 1_000_000, "stddev": "linear(1.0,0.1,100000)"}),
+    ],
+)
+def test_published_settings_come_with_the_task(task, expected):
+    config = compose([f"suite=dmc:{task}"])
+    found = {"frames": config.train.frames, "capacity": config.replay.capacity, **config.agent.options.model_dump()}
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_presets_are_of_the_agent_that_is_chosen_in_the_end(tmp_path):
+    recipe = tmp_path / "other.yaml"
+    recipe.write_text("agent: random\nsuite: dmc:walker_walk\n")
+    config = compose(["agent=drqv2"], [str(recipe)])
+    assert (config.agent.options.n_step, config.train.frames) == (1, 1_100_000)
+    assert compose([], [str(recipe)]).train.frames == 1_000_000
+
+
+def test_a_slot_selected_again_drops_the_options_below(tmp_path):
+    recipe = tmp_path / "a.yaml"
+    recipe.write_text("agent: {name: drqv2, lr: 0.5, encoder: {name: drqv2_cnn, channels: 8}}\nsuite: dmc:walker_walk\nsuite.size: 32\n")
+    path = [str(recipe)]
+    assert compose(["agent=random"], path).agent.options.model_dump() == {}
+    assert compose(["agent=drqv2"], path).agent.options.lr == 0.5
+    assert compose(["suite=gym:Pendulum-v1"], path).suite.options.size == 84
+    assert compose(["suite=dmc:cartpole_swingup"], path).suite.options.size == 32
+    assert compose(["encoder=mlp", "encoder.depth=3"], path).agent.options.encoder.options.depth == 3
+    assert compose(["encoder=null"], path).agent.options.encoder is None
+    assert refused("agent=random", "agent.lr=1", recipes=path)[0].startswith("agent.lr does not exist")
+
+
+def test_shorthand_of_a_part():
+    config = compose([*CARTPOLE, "encoder=mlp", "encoder.hidden=64"])
+    encoder = config.agent.options.encoder
+    assert isinstance(encoder, Selection)
+    assert (encoder.kind, encoder.name, encoder.options.hidden, encoder.options.depth) == ("architectures", "mlp", 64, 2)
+    assert config.tree["agent"]["encoder"] == {"name": "mlp", "hidden": 64, "depth": 2}
+    assert compose([*CARTPOLE, "agent.encoder=mlp", "agent.encoder.hidden=64"]).tree == config.tree
+    assert "was not checked" in refused("agent=nobody", "encoder=mlp")[1]
+
+
+def test_the_task_is_part_of_the_suite():
+    config = compose(["agent=random", "suite=dmc:walker_walk", "suite.task=walker_run"])
+    assert config.suite.task == "walker_run"
+    assert config.tree["suite"]["name"] == "dmc"
+    assert config.tree["suite"]["task"] == "walker_run"
+    assert compose(["suite=gym:ALE/Pong-v5", "agent=random"]).suite.task == "ALE/Pong-v5"
+    (alone,) = refused("suite=dmc")
+    assert "needs a task" in alone
+    assert "walker_walk" in alone
+    assert "gym:" in refused("suite=gym")[0]
+    assert "did you mean  dmc:humanoid_run ?" in refused("suite=humanoid_run")[0]
+
+
+def test_only_one_of_agent_and_suite_named():
+    assert compose(["agent=drqv2"], default_recipe=True).suite.task == "cartpole_balance"
+    config = compose(["suite=dmc:walker_walk"], default_recipe=True)
+    assert (config.agent.name, config.recipes, config.embedded) == ("drqv2", (), False)
+
+
+def test_nothing_named_is_the_recipe_laptop():
+    config = compose(["seed=3"], default_recipe=True)
+    assert (config.recipes, config.embedded, config.seed) == (("laptop",), True, 3)
+    assert (config.agent.name, config.suite.name, config.suite.task) == ("drqv2", "dmc", "cartpole_balance")
+    assert "recipe laptop" in config.sources.values()
+    assert compose([], [], {}, default_recipe=False).recipes == ()
+
+
+def test_a_saved_tree_is_a_recipe(tmp_path):
+    words = [
+        "suite=dmc:humanoid_run",
+        "encoder=mlp",
+        "with=[video]",
+        "with.video.every=3",
+        "objective=[+td]",
+        "replay.save=x",
+        "agent.lr=3e-5",
+    ]
+    config = compose(words)
+    path = tmp_path / "run" / "config.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(config.tree))
+    for name in (str(path), str(path.parent)):
+        again = compose([], [name])
+        assert again.tree == config.tree
+        assert again.digest() == config.digest()
+    assert compose(["agent.lr=1e-5"], [str(path)]).digest() != config.digest()
+
+
+def test_the_digest_is_of_what_defines_the_result():
+    digest = compose(CARTPOLE).digest()
+    for word in ("root=elsewhere", "experiment=x", "with=[]", "checkpoint.every=5"):
+        assert compose([*CARTPOLE, word]).digest() == digest
+    for word in ("seed=2", "agent.lr=1", "train.frames=5", "suite.size=64", "precision=fp32"):
+        assert compose([*CARTPOLE, word]).digest() != digest
+
+
+def test_what_changed():
+    changed = compose([*CARTPOLE, "suite.size=64", "seed=1", "encoder=mlp"]).changed()
+    assert ("suite.size", 64, "the command line") in changed
+    assert ("agent.encoder", "mlp", "the command line") in changed
+    assert ("train.frames", 1_100_000, "preset easy of drqv2") in changed
+    assert not [key for key, _, _ in changed if key in ("seed", "agent", "agent.encoder.depth")]
+    assert {key for key, _, _ in compose(["suite=dmc:walker_run"]).changed()} >= {"suite.task", "agent.n_step"}
+
+
+def test_every_leaf_has_a_source():
+    from unified.core.config.config import leaves
+
+    config = compose(["encoder=mlp"], default_recipe=True)
+    assert {".".join(path) for path, _ in leaves(config.tree)} <= set(config.sources)
+
+
+def test_callbacks():
+    config = compose([*CARTPOLE, "with=[console,video]", "with.video.every=2"])
+    assert [(callback.name, callback.kind) for callback in config.callbacks] == [("console", "callbacks"), ("video", "callbacks")]
+    assert config.callbacks[1].options.every == 2
+    assert [callback.name for callback in compose([*CARTPOLE, "with=[+tensorboard]"]).callbacks][-1] == "tensorboard"
+    for nothing in ("with=[]", "with=none"):
+        assert compose([*CARTPOLE, nothing]).callbacks == []
+    assert compose(["with=[console]"], values={"with.video.every": 2}).callbacks[0].name == "console"
+    (problem,) = refused("with=[console]", "with.video.every=2")
+    assert "add it:  with=[console,video]" in problem
+    assert "did you mean  console ?" in refused("with=[konsole]")[0]
+
+
+def test_objectives():
+    assert compose([*CARTPOLE, "objective=td"]).objectives == ["td"]
+    assert compose([*CARTPOLE, "objective=[+dpg]"], values={"objective": ["td"]}).objectives == ["td", "+dpg"]
+    assert compose([*CARTPOLE, "objective=[dpg]"], values={"objective": ["td"]}).objectives == ["dpg"]
+    assert "did you mean  td ?" in refused("objective=[+tdd]")[0]
+
+
+def test_everything_wrong_is_told_at_once():
+    assert refused("agent=drqv3", "suite=dmc:humanoid_rum", "agent.lrr=1e-4", "train.frames=-5") == [
+        "agent 'drqv3' does not exist    did you mean  drqv2 ?    (from the command line)",
+        "suite dmc has no task 'humanoid_rum'    did you mean  humanoid_run ?   all: unified plugins show dmc    (from the command line)",
+        "train.frames=-5: must be greater than 0    (from the command line)",
+        "agent.lrr was not checked, since the agent is unknown",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("agent.lrr=1", "did you mean  agent.lr ?"),
+        ("lr=1", "did you mean  agent.lr ?"),
+        ("trian.frames=1", "did you mean  train.frames ?"),
+        ("frames=1", "did you mean  train.frames ?"),
+        ("agent.lr.x=1", "agent.lr.x does not exist"),
+        ("agent.zzzz=1", "all: unified plugins show drqv2"),
+        ("zzzz=1", "there is experiment, seed"),
+        ("train=5", "is a group; it has train.frames"),
+        ("foo", "not KEY=VALUE"),
+        ("=5", "not KEY=VALUE"),
+        ("a..b=5", "not KEY=VALUE"),
+        ("seed=abc", "seed=abc: must be a whole number"),
+        ("seed=-1", "must be at least 0"),
+        ("precision=fp16", "must be one of auto, fp32, bf16"),
+        ("agent.discount=1.5", "must be at most 1"),
+        ("agent.lr=nan", "must be a number"),
+        ("agent.lr=inf", "must be a finite number"),
+        ("agent.stddev=linear(1)", "schedule"),
+        ("train.frames=null", "no budget is left"),
+        ("device=gpu", "device=gpu: must match"),
+        ("encoder=mpl", "did you mean  mlp ?"),
+        ("encoder.depth=3", "select first:  encoder=NAME"),
+        ("agent=", "must be a name"),
+        ("launcher=null", "must be a name"),
+        ("launcher.x=1", "launcher.x does not exist"),
+        ("checkpoint.keep=1", "must be at least 2"),
+    ],
+)
+def test_problems_say_what_to_do(word, says):
+    problems = refused(*CARTPOLE, word)
+    assert len(problems) == 1
+    assert says in problems[0]
+    assert "(from the command line)" in problems[0]
+
+
+def test_python_values_are_checked_as_strictly():
+    problems = refused(values={"seed": True, "agent": {"lr": "fast"}, "suite": {"name": 5}, "train": {"frames": 1.5}})
+    assert len(problems) == 4
+    assert all("(from Python)" in problem for problem in problems)
+
+
+def test_composing_imports_nothing_heavy():
+    code = (
+        "import sys; from unified.core.config import compose; compose(['suite=dmc:humanoid_run', 'encoder=mlp']);"
+        "heavy = {'torch', 'numpy', 'gymnasium', 'dm_control', 'matplotlib', 'rich'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,96 @@
+"""Recipes are data, found by name or path."""
+
+from __future__ import annotations
+
+import pytest
+
+from unified.core.config import compose
+from unified.core.errors import UsageError
+
+
+def refused(*recipes: str) -> str:
+    with pytest.raises(UsageError) as error:
+        compose([], list(recipes))
+    return "\n".join(str(problem) for problem in error.value.problems)
+
+
+def test_imports_come_first_and_are_relative_to_their_file(tmp_path, monkeypatch):
+    below = tmp_path / "below"
+    below.mkdir()
+    (below / "base.yml").write_text("seed: 5\nexperiment: base\n")
+    (below / "middle.yaml").write_text("imports: ./base.yml\nexperiment: middle\n")
+    (tmp_path / "top.yaml").write_text("imports: [laptop, below/middle.yaml]\ntrain.frames: 1e4\n")
+    monkeypatch.chdir(tmp_path)
+    config = compose([], ["top.yaml"])
+    assert (config.seed, config.experiment, config.train.frames, config.suite.task) == (5, "middle", 10_000, "cartpole_balance")
+    assert config.sources["experiment"] == "recipe below/middle.yaml"
+    assert "recipe laptop" in config.sources.values()
+
+
+def test_later_recipes_win(tmp_path):
+    for seed in (3, 4):
+        (tmp_path / f"{seed}.yaml").write_text(f"seed: {seed}\n")
+    assert compose([], [str(tmp_path / "3.yaml"), str(tmp_path / "4.yaml")]).seed == 4
+
+
+def test_a_diamond_is_no_cycle(tmp_path):
+    (tmp_path / "d.yaml").write_text("seed: 9\n")
+    for name in "bc":
+        (tmp_path / f"{name}.yaml").write_text("imports: [./d.yaml]\n")
+    (tmp_path / "a.yaml").write_text("imports: [./b.yaml, ./c.yaml]\n")
+    assert compose([], [str(tmp_path / "a.yaml")]).seed == 9
+
+
+def test_a_cycle_is_named(tmp_path):
+    (tmp_path / "a.yaml").write_text("imports: [./b.yaml]\n")
+    (tmp_path / "b.yaml").write_text("imports: [./a.yaml]\n")
+    assert "a.yaml -> b.yaml -> a.yaml" in refused(str(tmp_path / "a.yaml"))
+
+
+def test_unknown_recipes(tmp_path, monkeypatch):
+    assert "did you mean  laptop ?" in refused("lapto")
+    (tmp_path / "mine.yaml").write_text("seed: 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert "did you mean  mine.yaml ?" in refused("./mien.yaml")
+    assert "did you mean the file  ./mine.yaml ?" in refused("mine")
+    assert "does not exist" in refused("./lost/a.yaml")
+    (tmp_path / "importer.yaml").write_text("imports: [./gone.yaml]\n")
+    assert "imported by" in refused("./importer.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("seed: [1\n", "cannot be read"),
+        ("- a\n- b\n", "not a tree"),
+        ("just words", "not a tree"),
+        ("imports: {a: 1}\n", "list of names"),
+        ("!!python/object/apply:os.getcwd []\n", "cannot be read"),
+        ("agnt.lr: 1\n", "did you mean  agent.lr ?"),
+        ("seed: abc\n", "seed=abc: must be a whole number"),
+    ],
+)
+def test_bad_files(tmp_path, text, says):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    problem = refused(str(path))
+    assert says in problem
+    assert "bad.yaml" in problem
+
+
+def test_bad_json_and_bad_bytes(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    assert "cannot be read" in refused(str(tmp_path / "a.json"))
+    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
+    assert "cannot be read" in refused(str(tmp_path / "b.yaml"))
+
+
+def test_an_empty_recipe_says_nothing(tmp_path):
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    assert compose([], [str(tmp_path / "empty.yaml")]).changed() == compose([]).changed()
+
+
+def test_problems_of_all_recipes_and_words_together(tmp_path):
+    with pytest.raises(UsageError) as error:
+        compose(["seed=x"], ["nope", "lapto"])
+    assert len(error.value.problems) == 3

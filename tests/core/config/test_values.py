@@ -1,0 +1,123 @@
+"""Text becomes what the field says."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from unified.core.config import values
+from unified.core.config.describe import options
+from unified.core.config.schema import Options, Part
+
+Side = Literal["auto", "left"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("1e5", int, 100_000),
+        ("1_000_000", int, 1_000_000),
+        ("-3", int, -3),
+        ("2.0", int, 2),
+        ("1e-4", float, 1e-4),
+        ("1_000.5", float, 1000.5),
+        ("7", float, 7.0),
+        ("true", bool, True),
+        ("False", bool, False),
+        ("none", int | None, None),
+        ("null", str | None, None),
+        ("none", str, "none"),
+        ("12", str, "12"),
+        ("left", Side, "left"),
+        ("[1,2]", list[int], [1, 2]),
+        ("1, 2", list[int], [1, 2]),
+        ("[]", list[int], []),
+        ("[linear(1,0,5),b]", list[str], ["linear(1,0,5)", "b"]),
+        ("5", int | str, 5),
+        ("five", int | str, "five"),
+        ("{a: 1}", dict[str, int], {"a": 1}),
+        (["1e3"], list[int], [1000]),
+        (0.5, float, 0.5),
+    ],
+)
+def test_reading(text, kind, value):
+    read = values.read(text, kind)
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "says"),
+    [
+        ("1.5", int, "a whole number"),
+        ("abc", int | None, "a whole number or null"),
+        ("abc", float, "a number"),
+        ("yes", bool, "true or false"),
+        ("1", bool, "true or false"),
+        (True, int, "a whole number"),
+        ("lefft", Side, "one of auto, left   did you mean  left ?"),
+        ("[1,x]", list[int], "a whole number"),
+        ("", int, "a whole number"),
+    ],
+)
+def test_refusing(text, kind, says):
+    with pytest.raises(ValueError, match="must be") as refused:
+        values.read(text, kind)
+    assert says in str(refused.value)
+
+
+@given(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.none()))
+def test_what_is_shown_can_be_typed(value):
+    kind = type(value) if value is not None else int | None
+    assert values.read(values.show(value), kind) == value
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text):
+    kinds: list[Any] = [int, float, bool, Side, list[int], int | None]
+    for kind in kinds:
+        with contextlib.suppress(ValueError):
+            values.read(text, kind)
+
+
+def test_options_describe_themselves():
+    class Inner(Options):
+        depth: int = Field(2, gt=0, le=9)
+        """How deep."""
+
+    class Outer(Options):
+        side: Side = "auto"
+        """Which side."""
+        inner: Inner = Inner()
+        """Below."""
+        encoder: Part | None = None
+        """What sees."""
+        rate: float | None = Field(None, gt=0)
+        """How fast."""
+
+    assert options(Outer, "agent.") == [
+        ("agent.side", "auto|left", "auto", "Which side."),
+        ("agent.inner.depth", "int > 0 ≤ 9", "2", "How deep."),
+        ("agent.encoder", "architecture or null", "null", "What sees."),
+        ("agent.rate", "float > 0 or null", "null", "How fast."),
+    ]
+
+
+def test_options_without_a_description_are_refused():
+    with pytest.raises(TypeError, match="lr has no description"):
+
+        class Bare(Options):
+            lr: float = 1.0
+
+
+def test_the_key_name_is_the_slots_own():
+    with pytest.raises(TypeError, match=r"Named\.name"):
+
+        class Named(Options):
+            name: str = "x"
+            """Taken."""
