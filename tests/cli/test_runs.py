@@ -90,7 +90,7 @@ def test_show_has_metrics_checkpoints_files_and_what_to_type_next(tmp_path):
         "critic_loss 0.25",
     ):
         assert said in text
-    for said in ("finished at 20,000 / 20,000 frames", "checkpoints/000020000/   2.5 MB", "curve.png", "unified resume cartpole_balance"):
+    for said in ("finished at 20,000 / 20,000 frames", "checkpoints/000020000/   2.5 MB", "curve.png", f"unified resume {path}"):
         assert said in text
     row = json.loads(invoke("show", "cartpole_balance", "--root", str(tmp_path), "--json").output)
     assert row["checkpoints"] == [{"name": "checkpoints/000020000/", "bytes": 2_500_000}]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -21,7 +23,7 @@ def make_agent(seed: int = 3, precision: str = "fp32", action: Space | None = No
     options = (
         registry()
         .get("agents", "drqv2")
-        .options_model()(**{"batch_size": ROWS, "hidden_dim": 32, "feature_dim": 10, "stddev": "0.2", "pad": 2, **changes})
+        .options_model()(**{"batch_size": ROWS, "hidden_dim": 32, "feature_dim": 10, "stddev": "0.2", **changes})
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -52,6 +54,7 @@ def reference_of(agent: DrQV2) -> ReferenceDrQV2:
         weight = ours.project.weight.view(-1, side, side, 32).permute(0, 3, 1, 2).flatten(1)
         theirs[0].weight.data.copy_(weight)
         theirs[0].bias.data.copy_(ours.project.bias)
+        theirs[1].load_state_dict(ours.norm.state_dict())
 
     with torch.no_grad():
         for ours, theirs in zip(agent.encoder.parameters(), reference.encoder.parameters(), strict=True):
@@ -70,7 +73,7 @@ def reference_of(agent: DrQV2) -> ReferenceDrQV2:
 
 def draws_of(seed: int) -> tuple[torch.Tensor, ...]:
     """What the agent will draw in its first update, in the reference's terms."""
-    streams, pad = Streams(seed), 2
+    streams, pad = Streams(seed), 4
     shifts = [torch.randint(-pad, pad + 1, (2, ROWS, 1), generator=streams["shift"].torch()) + pad for _ in range(2)]
     shifts = [torch.stack([shift[1], shift[0]], dim=-1).view(ROWS, 1, 1, 2) for shift in shifts]  # (x, y)
     noise = [torch.randn(ROWS, ACTIONS, generator=streams[name].torch()) for name in ("target", "policy")]
@@ -190,7 +193,7 @@ def test_saved_and_loaded_it_goes_on_the_same() -> None:
     agent, batch = make_agent(), make_batch()
     agent.learn(batch)
     other = make_agent(seed=4)
-    other.load_training_state(agent.training_state())
+    other.load_training_state(copy.deepcopy(agent.training_state()))
     other.streams = Streams(3)
     other.streams.load_state_dict(agent.streams.state_dict())
     agent.learn(batch)
