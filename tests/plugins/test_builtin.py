@@ -43,7 +43,8 @@ def test_the_list_of_tasks_is_dm_controls() -> None:
     [
         ("cartpole_balance", {"train.frames": 1_100_000, "agent.stddev": "linear(1.0,0.1,100000)", "agent.lr": 1e-4, "agent.n_step": 3}),
         ("cheetah_run", {"train.frames": 3_100_000, "agent.stddev": "linear(1.0,0.1,500000)", "agent.feature_dim": 50}),
-        ("humanoid_run", {"train.frames": 30_100_000, "agent.stddev": "linear(1.0,0.1,2000000)", "agent.lr": 8e-5, "agent.feature_dim": 100}),
+        ("humanoid_run", {"train.frames": 30_100_000, "agent.stddev": "linear(1.0,0.1,2000000)", "agent.lr": 8e-5}),
+        ("humanoid_walk", {"agent.feature_dim": 100, "agent.batch_size": 256}),
         ("walker_run", {"train.frames": 3_100_000, "agent.n_step": 1, "agent.batch_size": 512}),
         ("quadruped_run", {"replay.capacity": 100_000, "agent.n_step": 3, "agent.batch_size": 256}),
     ],

@@ -17,3 +17,6 @@ def until_stopped(work: Callable[[], Any]) -> None:
     except Stopped as stopped:
         typer.echo(str(stopped), err=True)
         raise typer.Exit(stopped.exit_code) from None
+    except KeyboardInterrupt:  # before there was anything to save, or a second time because it took too long
+        typer.echo("stopped at once; go on with the same command, from the newest checkpoint if there is one", err=True)
+        raise typer.Exit(130) from None
