@@ -36,7 +36,7 @@ def stop_at(words: list[str], root: Path, fault: str) -> Path:
 
 
 def test_updates_that_are_not_finite_are_skipped_counted_and_end_the_run(tmp_path: Path) -> None:
-    output = unified(*STATE, "agent.lr=1e38", "train.bad_limit=5", cwd=tmp_path, expect=1)
+    output = unified(*STATE, "agent.lr=1e15", "train.bad_limit=5", cwd=tmp_path, expect=1)
     assert "non-finite loss or gradient" in output
     assert "train.bad_limit=5" in output
     directory = run_directory(tmp_path)
