@@ -134,7 +134,7 @@ class Agent(nn.Module, ABC):
         parameters = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
         gradients = torch.autograd.grad(total, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = None if gradient is None else laid_out_like(gradient, parameter)
         norms = torch._foreach_norm([gradient for gradient in gradients if gradient is not None])
         norm = torch.stack(norms).norm()
         broken = (~torch.isfinite(norm + total.detach())).float()
@@ -167,3 +167,12 @@ class Agent(nn.Module, ABC):
         self.load_state_dict(state["parameters"])
         for part, optimizer in self._optimizers.items():
             optimizer.load_state_dict(state["optimizers"][part])
+            for parameter, moments in optimizer.state.items():
+                for name, value in moments.items():
+                    if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                        moments[name] = laid_out_like(value, parameter)
+
+
+def laid_out_like(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """The same numbers in the memory format of `other`: fused optimisers walk through memory and take equal layouts for granted."""
+    return tensor if tensor.stride() == other.stride() else torch.empty_like(other, dtype=tensor.dtype).copy_(tensor)

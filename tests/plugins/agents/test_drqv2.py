@@ -200,3 +200,19 @@ def test_saved_and_loaded_it_goes_on_the_same() -> None:
     other.learn(batch)
     for name, value in agent.state_dict().items():
         assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_moments_keep_the_layout_of_their_parameters() -> None:
+    """Convolutions lie channels-last in memory and files do not; a fused optimiser would pair the wrong numbers."""
+    agent, batch = make_agent(), make_batch()
+    agent.learn(batch)
+    state = copy.deepcopy(agent.training_state())
+    for optimizer in state["optimizers"].values():
+        for moments in optimizer["state"].values():
+            moments.update({name: value.contiguous() for name, value in moments.items()})
+    other = make_agent(seed=4)
+    other.load_training_state(state)
+    assert not other.encoder.convolutions[0].weight.is_contiguous()
+    for name, optimizer in other._optimizers.items():
+        for parameter, moments in optimizer.state.items():
+            assert moments["exp_avg"].stride() == parameter.stride(), name
