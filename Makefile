@@ -16,6 +16,7 @@ help:
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/unified train
+	@$(VENV)/bin/unified runs list
 
 test: $(VENV)/.installed
 	$(VENV)/bin/pytest

@@ -38,12 +38,13 @@ def train(
     >>> run.metrics()[-1]["return"]                                                         # doctest: +SKIP
     """
     from unified.core.config import compose
-    from unified.core.trainer.build import launch
 
     named = {name: value for name, value in (("agent", agent), ("suite", suite)) if value is not None}
     tree: dict[str, Any] = {**(config or {}), **values, **named}
     recipes = [recipes] if isinstance(recipes, str) else list(recipes)
-    return launch(compose([], recipes, tree, default_recipe=not named and not recipes))
+    composed = compose([], recipes, tree, default_recipe=not named and not recipes)
+    run: Run = composed.launcher.component.load()(composed.launcher.options).launch(composed)
+    return run
 
 
 def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root: str | os.PathLike[str] = "runs") -> Player:

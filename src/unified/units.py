@@ -91,14 +91,13 @@ def spread(mean: float | None, sd: float | None) -> str:
     return f"{mean:,.{digits}f} ± {sd:,.{digits}f}"
 
 
-def share(fractions: Mapping[str, Any] | None, *, overlapped: bool = False) -> str:
-    """Shares of wall time in a fixed order; environments that run beside the updates are said to.
+def share(fractions: Mapping[str, Any] | None) -> str:
+    """Shares of wall time in a fixed order; ``env`` is the time that learning waited for environments.
 
-    >>> share({"env": 0.22, "sample": 0.05, "update": 0.89, "other": 0.06}, overlapped=True)
-    'env 22% (overlapped) · sample 5% · update 89% · other 6%'
+    >>> share({"env": 0.05, "sample": 0.05, "update": 0.84, "other": 0.06})
+    'env 5% · sample 5% · update 84% · other 6%'
     """
     fractions = fractions or {}
     order = [name for name in ("env", "sample", "update", "other") if name in fractions]
     order += [name for name in fractions if name not in order]
-    note = {"env": " (overlapped)"} if overlapped else {}
-    return " · ".join(f"{name} {100 * float(fractions[name]):.0f}%{note.get(name, '')}" for name in order)
+    return " · ".join(f"{name} {100 * float(fractions[name]):.0f}%" for name in order)

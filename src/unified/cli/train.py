@@ -48,9 +48,8 @@ def train(
         typer.echo(as_json(config) if format is Format.json else as_yaml(config), nl=False)
         return
     from unified.cli.running import until_stopped
-    from unified.core.trainer.build import launch
 
-    until_stopped(lambda: launch(config))
+    until_stopped(lambda: config.launcher.component.load()(config.launcher.options).launch(config))
 
 
 def as_json(config: Config) -> str:

@@ -66,6 +66,6 @@ def output_shape(module: nn.Module, in_shape: Shape) -> Shape:
     >>> output_shape(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (3, 2, 2))
     (5,)
     """
-    probe = copy.deepcopy(module).to("meta").eval()
+    probe = copy.deepcopy(module).to("meta").train(False)
     with torch.no_grad():
         return tuple(probe(torch.empty(2, *in_shape, device="meta")).shape[1:])

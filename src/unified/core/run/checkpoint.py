@@ -1,4 +1,4 @@
-"""Checkpoints: directories that are there whole or not at all, every byte of them checked before it is used, and none of it pickled.
+"""Checkpoints: directories that are there whole or not at all, every byte of them checked before it is used, in formats that cannot run code.
 
 ```text
 checkpoints/000021000/

@@ -1,4 +1,4 @@
-"""Trees of tensors and plain values to JSON and safetensors and back, exactly; nothing is pickled.
+"""Trees of tensors and plain values to JSON and safetensors and back, exactly, in formats that cannot run code.
 
 The JSON side is the tree itself where JSON can say it; what it cannot say is an object with the key ``$``:
 

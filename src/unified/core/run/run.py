@@ -180,8 +180,15 @@ class Run:
         """``running``, ``finished``, ``stopped`` (asked to), ``interrupted`` (it died: resume it) or ``new``."""
         if self.owner is not None:
             return "running"
+        if self.untouched:
+            return "new"
         phases = [event["event"] for event in self.events() if event.get("event") in _PHASES]
-        return _PHASES[phases[-1]] if phases else "interrupted" if self._metrics.size else "new"
+        return _PHASES[phases[-1]] if phases else "interrupted"
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was learned or measured in it yet: a start that was refused leaves such a run, and binds nobody."""
+        return not self._metrics.size and not self.checkpoints.paths()
 
     @property
     def finished(self) -> bool:
@@ -282,7 +289,7 @@ class Run:
     def _refuse_another_config(self) -> None:
         assert self._config is not None
         self.__dict__.pop("tree", None)
-        if not self.config_path.exists():
+        if not self.config_path.exists() or self.untouched:
             return
         before, now = _leaves(_fixed(self.tree)), _leaves(_fixed(_jsonable(self._config.tree)))
         differences = [

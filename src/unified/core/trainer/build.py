@@ -176,7 +176,7 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
     agent = make_agent(run.config, spec, Streams(run.config.seed))
     agent.load_state_dict(found.load("agent")["parameters"])
     agent.steps = found.manifest["steps"]
-    agent.eval()
+    agent.train(False)
     return Player(agent, spec, found.frames)
 
 

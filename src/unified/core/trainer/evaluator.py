@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unified.core.errors import UnifiedError
 from unified.core.suite import UnsupportedRender
 from unified.core.trainer.collector import FrameStack
 
@@ -44,6 +45,9 @@ class Evaluator:
 
         Returns:
             The episodes in the order of their seeds, or ``None`` where `stopping` said so before the end.
+
+        Raises:
+            UnifiedError: If more episodes fail than were asked for.
         """
         if self._environments is None:
             self._environments = self._make()
@@ -55,12 +59,15 @@ class Evaluator:
         for index, observation in enumerate(environments.reset(f"evaluation {number}")):
             stack.begin(index, observation)
         frames = self._first_picture(environments)
-        agent.eval()
+        discarded = environments.discarded
+        agent.train(False)
         while any(len(done) < want for done, want in zip(played, wanted, strict=True)):
             if stopping():
                 return None
             environments.begin(agent.act(stack.stacked(agent.device), explore=False).enacted.cpu().numpy())
             steps = environments.finish()
+            if environments.discarded - discarded > self.episodes:
+                raise UnifiedError(f"evaluation {number}: {environments.discarded - discarded} episodes failed: {environments.incidents[-1]}")
             for index in range(count):
                 ended = bool(steps.terminated[index] or steps.truncated[index])
                 if ended and len(played[index]) < wanted[index]:
@@ -68,6 +75,8 @@ class Evaluator:
                     played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), frames if first else None))
                 if ended or steps.failed[index]:
                     stack.begin(index, steps.reset_observation[index])
+                if steps.failed[index] and index == 0 and frames is not None and not played[0]:
+                    frames.clear()  # the episode is played again, with another seed
                 else:
                     stack.push(index, steps.observation[index])
             if frames is not None and self.record is not None and not played[0]:

@@ -43,10 +43,6 @@ class Hooks:
             # The last ones set up are the first to end, so that who was there first has the last word.
             calls.sort(key=lambda call: order.index(call[0]), reverse=hook == "teardown")
 
-    def wants(self, hook: str) -> bool:
-        """Whether anybody listens, so that nothing is prepared in vain."""
-        return bool(self._calls[hook])
-
     def call(self, hook: str, *, only: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Call one hook of every plugin, or of the one named `only`; returns their answers by name, those that are ``None`` left out."""
         answers: dict[str, Any] = {}

@@ -60,11 +60,13 @@ class Trainer:
         self.hooks = Hooks(callbacks, lambda name, text: run.event("warning", callback=name, message=text))
         self.interrupts = Interrupts()
         self.episodes = 0  # finished in training
-        self.nonfinite_updates = 0
+        self._bad_updates = 0  # non-finite ones since the last log interval without any
+        self._discarded_before = 0  # failed episodes up to the last one that went well
         self.best_return: float | None = None
         self._checkpoint_time = time.monotonic()
         self._saved: tuple[int, int] | None = None  # steps and rows of metrics that the newest checkpoint holds
         self._speed_mark = (0, 0)  # frames and updates at the last log
+        self._progress_mark = 0.0
         clock.expect_at_start("evaluate")
 
     # The loop -------------------------------------------------------------------------------------------------------------------
@@ -74,7 +76,7 @@ class Trainer:
 
         Raises:
             Stopped: After SIGTERM or Ctrl-C, when everything is saved.
-            UnifiedError: If the run cannot go on; what was learned so far is saved.
+            UnifiedError: If the run cannot go on; what was learned is saved, or was at the last checkpoint.
         """
         error: BaseException | None = None
         with self.interrupts:
@@ -129,6 +131,7 @@ class Trainer:
         ended = (steps.terminated | steps.truncated) & ~steps.failed
         for lane in ended.nonzero()[0]:
             self.episodes += 1
+            self._discarded_before = self.collector.environments.discarded
             self.meter.add_episode(float(steps.returns[lane]), int(steps.lengths[lane]))
         self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
         self._report_incidents()
@@ -138,8 +141,9 @@ class Trainer:
         environments, limit = self.collector.environments, self.config.train.bad_limit
         while environments.incidents:
             self.run.event("warning", message=environments.incidents.popleft(), frames=self.clock.frames)
-        if environments.discarded > limit:
-            self._give_up(f"{environments.discarded} episodes failed, more than train.bad_limit={limit}")
+        failed = environments.discarded - self._discarded_before
+        if failed > limit:
+            self._give_up(f"{failed} episodes failed in a row, more than train.bad_limit={limit}")
 
     # What is due ----------------------------------------------------------------------------------------------------------------
 
@@ -149,15 +153,16 @@ class Trainer:
             return
         self.clock.did("log", every)
         measured = self.meter.take()
-        self.nonfinite_updates += int(measured.get("nonfinite", 0))
+        bad = int(measured.get("nonfinite", 0))
+        self._bad_updates = self._bad_updates + bad if bad else 0
         row = {"kind": "train", **self._counts(), "episodes": self.episodes, **measured}
         self.run.log(row)
         speed = self._speed()
         self.run.event("speed", **speed)
         self.hooks.call("on_log", run=self.run, trainer=self, row=row, speed=speed)
         limit = self.config.train.bad_limit
-        if self.nonfinite_updates > limit:
-            self._give_up(f"{self.nonfinite_updates} updates had a non-finite loss or gradient and were skipped (train.bad_limit={limit})")
+        if self._bad_updates > limit:
+            self._give_up(f"{self._bad_updates} updates had a non-finite loss or gradient and were skipped (train.bad_limit={limit})")
 
     def _evaluate_when_due(self, force: bool = False) -> None:
         every = self.config.evaluate.every
@@ -205,6 +210,7 @@ class Trainer:
         self.clock.start()
         self._checkpoint_time = time.monotonic()
         self._speed_mark = (self.clock.frames, self.clock.updates)
+        self._progress_mark = self.clock.progress
         self.watch.take()
         self._report_incidents()
 
@@ -249,13 +255,12 @@ class Trainer:
         seconds, shares = self.watch.take()
         frames, updates = self._speed_mark
         self._speed_mark = (self.clock.frames, self.clock.updates)
-        progress, elapsed = self.clock.progress, self.clock.elapsed
         return {
             "frames": self.clock.frames,
             "frames_per_s": (self.clock.frames - frames) / seconds,
             "updates_per_s": (self.clock.updates - updates) / seconds,
-            "elapsed_s": elapsed,
-            "left_s": elapsed * (1 - progress) / progress if progress > 0 else None,
+            "elapsed_s": self.clock.elapsed,
+            "left_s": self._seconds_left(seconds),
             "share": shares,
             "replay_steps": self.replay.steps,
             "replay_bytes": self.replay.bytes,
@@ -263,6 +268,13 @@ class Trainer:
             "restarts": self.collector.environments.restarts,
             "discarded": self.collector.environments.discarded,
         }
+
+    def _seconds_left(self, seconds: float) -> float | None:
+        """By the progress of the last `seconds`; unknown while nothing is learned, which is much faster than what comes."""
+        progress, self._progress_mark = self.clock.progress - self._progress_mark, self.clock.progress
+        if progress <= 0 or (self.clock.updates == 0 and self.clock.updates_per_step > 0):
+            return None
+        return seconds * (1 - self.clock.progress) / progress
 
     def _manifest(self) -> dict[str, Any]:
         environments = self.collector.environments
@@ -284,7 +296,8 @@ class Trainer:
                 "streams": self.streams.state_dict(),
                 "meter": self.meter.state_dict(),
                 "episodes": self.episodes,
-                "nonfinite_updates": self.nonfinite_updates,
+                "bad_updates": self._bad_updates,
+                "discarded_before": self._discarded_before,
                 "best_return": self.best_return,
             },
             "collector": self.collector.state_dict(),
@@ -304,7 +317,8 @@ class Trainer:
         self.clock.load_state_dict(state["clock"])
         self.streams.load_state_dict(state["streams"])
         self.meter.load_state_dict(state["meter"])
-        self.episodes, self.nonfinite_updates = state["episodes"], state["nonfinite_updates"]
+        self.episodes = state["episodes"]
+        self._bad_updates, self._discarded_before = state["bad_updates"], state["discarded_before"]
         self.best_return = state["best_return"]
         self.agent.load_training_state(checkpoint.load("agent"))
         self.agent.steps = self.clock.steps

@@ -64,6 +64,8 @@ class Console:
     @hookimpl
     def before_evaluation(self, trainer: Any) -> None:
         self.doing = "evaluating …"
+        if self.live is None and self.evaluation is None:  # the first one comes before the first step and takes a while
+            self._print(Text("evaluating …"))
 
     @hookimpl
     def on_evaluation_end(self, trainer: Any, row: Mapping[str, Any], episodes: Sequence[Any]) -> None:
@@ -126,7 +128,7 @@ class Console:
         return self._line("return", parts, "   ")
 
     def _speed(self) -> Text | None:
-        return self._line("speed", [Text(part) for part in self._pace(overlap=True)])
+        return self._line("speed", [Text(part) for part in self._pace()])
 
     def _stored(self) -> Text | None:
         parts = []
@@ -144,7 +146,7 @@ class Console:
             return None
         return Text.assemble((f" {label:<8} ", "dim"), Text(between).join(parts))
 
-    def _pace(self, overlap: bool = False) -> list[str]:
+    def _pace(self) -> list[str]:
         if not self.speed:
             return []
         parts = [f"{units.value(self.speed['frames_per_s'])} frames/s"]
@@ -153,9 +155,7 @@ class Console:
         else:
             parts.append("exploring, no updates yet")
         fractions = self.speed.get("share") or {}
-        # What adds up to more than the wall time ran at the same time.
-        overlapped = overlap and sum(fractions.values()) > 1.005
-        return parts + ([units.share(fractions, overlapped=overlapped)] if fractions else [])
+        return parts + ([units.share(fractions)] if fractions else [])
 
     def _plain(self) -> list[str]:
         """One log interval in one line."""

@@ -22,5 +22,5 @@ class DMCOptions(Options):
     """Without shadows and multisampling, or the reference's pixels; auto is exact on a GPU and fast in software."""
     gl: Literal["auto", "egl", "osmesa"] = "auto"
     """OpenGL back-end; auto is EGL on a GPU, else OSMesa, else EGL in software."""
-    camera: int | None = Field(None, ge=0)
-    """Camera that the agent sees through; by default 2 for quadrupeds and 0 for the others."""
+    camera: int | None = Field(None, ge=-1)
+    """Camera that the agent sees through; by default 2 for quadrupeds and 0 for the others; -1 is the free one."""
