@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from unified.core.spec import Space, Spec
     from unified.core.suite import Environment, EpisodeFailed, Step, Suite
 
-__version__ = "0.1.0"
+from unified.version import __version__
 
 #: Where each public name lives.
 _HOMES = {

@@ -27,6 +27,10 @@ TINY = [
 ]
 
 
+#: Pendulum's episodes have 200 steps, cartpole's 500 of two frames: checkpoints come at 80, 160, … frames, in mid-episode.
+STATE = ["train", "--agent", "drqv2", "--suite", "gym:Pendulum-v1", "train.frames=480", *TINY]
+PIXELS = ["train", "--agent", "drqv2", "--suite", "dmc:cartpole_balance", "suite.size=24", "agent.pad=2", "train.frames=320", *TINY]
+
 #: One thread: these networks are too small for two, and a busy machine punishes threads that wait for each other.
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -78,7 +82,7 @@ def events(directory: Path, name: str) -> list[dict[str, Any]]:
 
 
 def newest(directory: Path) -> Path:
-    return max((directory / "checkpoints").iterdir())
+    return max(path for path in (directory / "checkpoints").iterdir() if path.name.isdigit())
 
 
 def result_of(directory: Path) -> dict[str, Any]:

@@ -11,16 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from runs.commands import TINY, assert_same, events, newest, rows, run_directory, start, unified, wait_for
-
-STATE = ["train", "--agent", "drqv2", "--suite", "gym:Pendulum-v1", "train.frames=480", *TINY]
-
-
-@pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("straight")
-    unified(*STATE, cwd=root)
-    return run_directory(root)
+from runs.commands import STATE, assert_same, events, newest, rows, run_directory, start, unified, wait_for
 
 
 def flip(path: Path, at: float = 0.5) -> None:
@@ -152,3 +143,17 @@ def test_a_replay_that_cannot_be_held_is_refused_with_a_number(tmp_path: Path) -
     output = unified(*words, cwd=tmp_path, expect=2)
     assert "replay.capacity" in output
     assert "GB" in output
+
+
+def test_a_start_that_was_refused_binds_nobody(tmp_path: Path) -> None:
+    output = unified(*STATE, "device=cuda:7", cwd=tmp_path, expect=2)
+    assert "device=cuda:7" in output
+    assert "new" in unified("runs", "list", cwd=tmp_path)
+    unified(*STATE, "train.frames=80", cwd=tmp_path)
+
+
+def test_a_longer_budget_goes_on_with_the_same_run(straight: Path, tmp_path: Path) -> None:
+    unified(*STATE, "train.frames=240", cwd=tmp_path)
+    unified(*STATE, cwd=tmp_path)
+    ours = [row for row in rows(run_directory(tmp_path)) if row["kind"] == "train"]
+    assert ours == [row for row in rows(straight) if row["kind"] == "train"]

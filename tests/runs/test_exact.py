@@ -9,26 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runs.commands import TINY, assert_same, events, newest, rows, run_directory, start, unified, wait_for
-
-#: Pendulum's episodes have 200 steps, cartpole's 500 of two frames: checkpoints come at 80, 160, … frames, in mid-episode.
-STATE = ["train", "--agent", "drqv2", "--suite", "gym:Pendulum-v1", "train.frames=480", *TINY]
-PIXELS = ["train", "--agent", "drqv2", "--suite", "dmc:cartpole_balance", "suite.size=24", "agent.pad=2", "train.frames=320", *TINY]
-
-
-@pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nobody disturbs."""
-    root = tmp_path_factory.mktemp("straight")
-    unified(*STATE, cwd=root)
-    return run_directory(root)
-
-
-@pytest.fixture(scope="module")
-def straight_pixels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("pixels")
-    unified(*PIXELS, cwd=root)
-    return run_directory(root)
+from runs.commands import PIXELS, STATE, assert_same, events, newest, rows, run_directory, start, unified, wait_for
 
 
 def test_the_same_seed_gives_the_same_bits(straight: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _versions() -> Iterator[Finding]:
             yield Finding("versions", name, metadata.version(name))
         except metadata.PackageNotFoundError:
             if name == "unified-ml":
-                from unified import __version__
+                from unified.version import __version__
 
                 yield Finding("versions", name, f"{__version__} (from source, not installed)", hint="pip install -e .")
             elif name in EXTRAS:

@@ -119,7 +119,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from unified import __version__
+        from unified.version import __version__
 
         typer.echo(f"unified {__version__}")
         raise typer.Exit

@@ -78,7 +78,7 @@ def choose(names: list[str], root: Path) -> list[Record]:
     from unified.core.run import Run
 
     everything = records(root)
-    if not everything:
+    if not everything and not any(Path(name).is_dir() for name in names):
         raise UsageError(Problem(f"there are no runs in {root}", "start one: unified train"))
     if not names:
         return everything

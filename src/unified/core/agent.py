@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from unified.core.batch import Batch
+from unified.core.errors import Problem, UsageError
 from unified.core.objective import Phase
 
 if TYPE_CHECKING:
@@ -92,10 +93,31 @@ class Agent(nn.Module, ABC):
     def ready(self) -> None:
         """Called once when all parts exist and lie on their device: makes the phases and the optimisers of the parts they train."""
         self.phase_list = self._build.phases(self.phases())
+        self._refuse_misfits()
         for part in dict.fromkeys(part for phase in self.phase_list for part in phase.trains):
             parameters = list(getattr(self, part).parameters())
             if parameters:
                 self._optimizers[part] = self.optimizer(part, parameters)
+
+    def _refuse_misfits(self) -> None:
+        """Objectives that need what the view does not give or the agent does not have, and phases that would undo each other."""
+        problems = []
+        for phase in self.phase_list:
+            for objective in phase.objectives:
+                name = type(objective).__name__
+                columns = [column for column in objective.needs if column not in self.needs.columns]
+                parts = [part for part in dict.fromkeys((*objective.parts, *phase.trains)) if not hasattr(self, part)]
+                if columns:
+                    has = ", ".join(self.needs.columns)
+                    problems.append(Problem(f"objective {name} needs column {', '.join(columns)}; the agent's view has {has}"))
+                if parts:
+                    has = ", ".join(part for part, _ in self.named_children()) or "none"
+                    problems.append(Problem(f"objective {name} needs part {', '.join(parts)}; the agent's parts are: {has}"))
+        encoding = [phase.name for phase in self.phase_list if "encoder" in phase.trains]
+        if len(encoding) > 1:
+            problems.append(Problem(f"phases {', '.join(encoding)} all train the encoder, and features are made once", "add one: -o +NAME"))
+        if problems:
+            raise UsageError(*problems)
 
     def encode(self, observation: torch.Tensor, *, full: bool = True) -> torch.Tensor:
         """Features in float32, or with ``full=False`` as the encoder made them: in bfloat16 where the run's precision says so.
@@ -110,7 +132,7 @@ class Agent(nn.Module, ABC):
     def learn(self, batch: Batch) -> Learned:
         """One update: every phase that is due sums its objectives, and moves exactly the parts it trains; then the targets follow.
 
-        An update with a non-finite loss or gradient moves nothing and is counted in the metric ``nonfinite``.
+        A phase with a non-finite loss or gradient moves nothing; updates with such a phase are counted in the metric ``nonfinite``.
         """
         batch = self.perceive(batch)
         self.updates += 1

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from unified.core.errors import UsageError
+from unified.core.errors import Problem, UsageError
 
 Shape = tuple[int, ...]
 
@@ -63,9 +63,18 @@ def construct(
 def output_shape(module: nn.Module, in_shape: Shape) -> Shape:
     """Shape of one row that `module` returns for a row of `in_shape`, found on the meta device: nothing is computed.
 
+    Raises:
+        UsageError: If the module cannot take such rows.
+
     >>> output_shape(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (3, 2, 2))
     (5,)
     """
     probe = copy.deepcopy(module).to("meta").train(False)
-    with torch.no_grad():
-        return tuple(probe(torch.empty(2, *in_shape, device="meta")).shape[1:])
+    try:
+        with torch.no_grad():
+            return tuple(probe(torch.empty(2, *in_shape, device="meta")).shape[1:])
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            Problem(f"{type(module).__name__} cannot take {in_shape}: {reason}", "all: unified plugins list architectures")
+        ) from error

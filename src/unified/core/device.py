@@ -24,6 +24,8 @@ def resolve_device(name: str) -> torch.device:
         raise UsageError(Problem(f"device={name}: no such device", "device=auto, cpu, cuda or cuda:N")) from None
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise UsageError(Problem(f"device={name}: {torch.cuda.device_count()} GPUs are usable here", "device=auto or device=cpu"))
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError(Problem("device=mps: there is none here", "device=auto or device=cpu"))
     return device
 
 

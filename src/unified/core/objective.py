@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from unified.core.batch import Batch
-
-if TYPE_CHECKING:
-    from unified.core.agent import Agent
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Objective(ABC):
         self.options = options
 
     @abstractmethod
-    def __call__(self, agent: Agent | Any, batch: Batch) -> Loss:
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
         """The loss on one batch."""
 
 

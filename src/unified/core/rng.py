@@ -62,6 +62,11 @@ class Streams:
     def state_dict(self) -> dict[str, Any]:
         return {name: stream.count for name, stream in sorted(self._streams.items())}
 
+    def rewind(self, state: dict[str, Any]) -> None:
+        """Go back to a `state_dict`; streams that were first used after it begin anew."""
+        for name, stream in self._streams.items():
+            stream.count = state.get(name, 0)
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, count in state.items():
             self[name].count = count

@@ -40,6 +40,7 @@ def make_config(root: Path, **values: Any) -> Any:
         agent=SimpleNamespace(name=tree["agent"]["name"]),
         suite=SimpleNamespace(name=tree["suite"]["name"], task=tree["suite"]["task"]),
         checkpoint=SimpleNamespace(keep=tree["checkpoint"]["keep"]),
+        defaults={},
         digest=lambda: hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest(),
     )
     return config

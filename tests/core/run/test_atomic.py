@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unified.core.run import atomic
+from unified.core import atomic
 
 
 def test_write_bytes_reports_what_it_wrote(tmp_path: Path) -> None:

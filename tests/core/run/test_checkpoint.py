@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import torch
 
+from unified.core import atomic
 from unified.core.errors import UnifiedError
-from unified.core.run import Checkpoint, Checkpoints, atomic
+from unified.core.run import Checkpoint, Checkpoints
 from unified.core.run.checkpoint import FAULT_POINTS, Damaged
 
 

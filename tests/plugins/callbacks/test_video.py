@@ -104,8 +104,9 @@ def test_a_task_without_a_picture_has_no_video(tmp_path):
 
 def test_the_count_of_evaluations_is_resumed(tmp_path):
     video = Video(SimpleNamespace(every=3, height=48, width=64, fps=30.0))
-    _run, trainer = watched(tmp_path)
+    run, trainer = watched(tmp_path)
     video.before_evaluation(trainer=trainer)
+    video.on_evaluation_end(run=run, row=rows()[0], episodes=[])
     other = Video(video.options)
     other.checkpoint_load(state=video.checkpoint_save())
     assert other.evaluations == 1

@@ -140,6 +140,8 @@ class Replay:
 
     def reprioritise(self, index: torch.Tensor, priority: torch.Tensor) -> None:
         """Tell the sampler the priorities ``(B,)`` that an update found for the rows at `index`."""
+        if not self.sampler.prioritises:
+            return
         self.sampler.reprioritise(index.cpu().numpy(), priority.detach().float().cpu().numpy())
 
     @property

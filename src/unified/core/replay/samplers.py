@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,9 @@ ROUNDS = 32
 
 class Sampler(ABC):
     """Chooses the slots of a batch. It is told of every slot that becomes a transition, or no longer is one."""
+
+    #: Whether priorities change what is drawn; where not, they never leave the device.
+    prioritises: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, store: Store, view: View, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
@@ -73,6 +76,8 @@ class Prioritised(Sampler):
         beta: How much of the bias is corrected; 1 is all of it.
         floor: Added to every priority, so that none is 0.
     """
+
+    prioritises = True
 
     def __init__(self, slots: int, alpha: float = 0.6, beta: float = 0.4, floor: float = 1e-6) -> None:
         if not (0 <= alpha <= 1 and 0 <= beta <= 1 and floor > 0):

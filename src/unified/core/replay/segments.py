@@ -18,6 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
+from unified.core.atomic import fault_point
 from unified.core.errors import Problem, UnifiedError, UsageError
 
 if TYPE_CHECKING:
@@ -98,7 +99,9 @@ def _write(store: Store, path: Path, ranges: list[tuple[int, int, int]]) -> dict
         save_file({name: np.concatenate(found) for name, found in pieces.items()}, temporary, {"rows": json.dumps(ranges)})
         digest = checksum(temporary, sync=True)
         size = temporary.stat().st_size
+        fault_point("segment:before_rename")
         temporary.rename(path)
+        fault_point("segment:after_rename")
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
-"""Checkpoints: directories that are there whole or not at all, every byte of them checked before it is used, in formats that cannot run code.
+"""Checkpoints: directories that are there whole or not at all, every byte checked before it is used, in formats that cannot run code.
 
 ```text
 checkpoints/000021000/
@@ -23,8 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from unified.core.atomic import discard, fault_point, fsync_directory, rename, write_bytes
 from unified.core.errors import Problem, UnifiedError
-from unified.core.run.atomic import discard, fault_point, fsync_directory, rename, write_bytes
 from unified.core.run.jsonl import plain
 from unified.core.run.packing import pack, safetensors_buffers, unpack
 
@@ -186,7 +186,7 @@ class Checkpoints:
     def _write(self, directory: Path, packed: Mapping[str, tuple[Any, dict[str, Any]]], manifest: dict[str, Any]) -> None:
         import torch
 
-        from unified import __version__
+        from unified.version import __version__
 
         files: dict[str, dict[str, Any]] = {}
 

@@ -21,8 +21,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified.core import atomic
 from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.core.run import atomic, lookup
+from unified.core.run import lookup
 from unified.core.run.checkpoint import Checkpoint, Checkpoints, peek
 from unified.core.run.jsonl import JsonLines
 from unified.core.run.lock import RunLock
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
     from unified.core.config import Config
 
 #: Groups and slots of the configuration that do not change a run's result; a resumed run may differ in them.
-FREE = ("root", "experiment", "with", "checkpoint")
+FREE = (
+    *("root", "experiment", "with", "checkpoint", "launcher"),
+    *("train.frames", "train.updates", "train.hours"),  # a longer budget is the same run, going on
+    *("train.placement", "train.environment_timeout", "train.bad_limit", "replay.backing", "replay.save"),
+)
 _PHASES = {"start": "interrupted", "resume": "interrupted", "finish": "finished", "stop": "stopped"}
 
 
@@ -280,9 +285,22 @@ class Run:
             return self.checkpoints.newest()
         return self.checkpoints.at(int(which)) if str(which).isdigit() else None
 
-    def replay_cuts(self) -> list[dict[str, Any]]:
-        """The cuts of the replay that the checkpoints kept here can be resumed from."""
-        return [cut for path in self.checkpoints.paths() if (cut := peek(path).get("replay")) is not None]
+    def replay_cuts(self) -> list[dict[str, Any]] | None:
+        """The cuts of the replay that the newest checkpoints can be resumed from; ``None`` if one of them cannot be read now.
+
+        An older checkpoint that is kept because it is the best is there for its weights.
+        """
+        checkpoints = self.checkpoints
+        manifests = [peek(path) for path in checkpoints.paths()[: checkpoints.keep]]
+        if not all(manifests):
+            return None
+        return [manifest["replay"] for manifest in manifests if "replay" in manifest]
+
+    def set_aside(self, newer_than: Checkpoint) -> None:
+        """Take checkpoints that were passed over out of the way, as ``damaged-…``: they would be the newest ones for ever."""
+        paths = self.checkpoints.paths()
+        for path in paths[: paths.index(newer_than.path)]:
+            path.rename(path.with_name(f"damaged-{path.name}"))
 
     # Inside ---------------------------------------------------------------------------------------------------------------------
 
@@ -291,11 +309,13 @@ class Run:
         self.__dict__.pop("tree", None)
         if not self.config_path.exists() or self.untouched:
             return
-        before, now = _leaves(_fixed(self.tree)), _leaves(_fixed(_jsonable(self._config.tree)))
+        before, now = _leaves(self.tree), _leaves(_jsonable(self._config.tree))
+        # An option that this version has and the run's did not is as if the run had said its default.
+        before = {**{key: value for key, value in self._config.defaults.items() if key in now}, **before}
         differences = [
             Problem(f"  {key}: {_shown(before, key)} -> {_shown(now, key)}")
             for key in sorted({*before, *now})
-            if key not in before or key not in now or before[key] != now[key]
+            if not _is_free(key) and (key not in before or key not in now or before[key] != now[key])
         ]
         if differences:
             raise UsageError(
@@ -327,9 +347,9 @@ def _jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
     return dict(json.loads(json.dumps(tree, default=str)))
 
 
-def _fixed(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that a resumed run may not change."""
-    return {key: value for key, value in tree.items() if key not in FREE}
+def _is_free(key: str) -> bool:
+    """Whether a resumed run may change what stands at this dotted key."""
+    return any(key == free or key.startswith(f"{free}.") for free in FREE)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -41,14 +41,15 @@ def launch(config: Config, run: Run | None = None) -> Run:
     """
     run = run or Run.create_or_open(config)
     with run.lock():
-        run.event("resume" if run.checkpoints.paths() else "start", pid=os.getpid())
-        checkpoint = run.newest_checkpoint()
         if config.replay.save:
             check_free(run.root, config.replay.save, run.path / "replay")
+        run.event("resume" if run.checkpoints.paths() else "start", pid=os.getpid())
+        checkpoint = run.newest_checkpoint()
         trainer = assemble(run, config)
         try:
             if checkpoint is not None:
                 checkpoint = _restore(trainer, checkpoint)
+                run.set_aside(newer_than=checkpoint)
                 run.event("restored", frames=checkpoint.frames, exact=trainer.collector.environments.exact)
             elif config.replay.load:
                 trainer.replay.load_named(run.root, config.replay.load)
@@ -131,33 +132,15 @@ def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
         torch.manual_seed(derive(config.seed, "parameters"))
         agent: Agent = config.agent.component.load()(spec, config.agent.options, build).to(device)
     agent.ready()
-    _refuse_misfits(agent)
     return agent
-
-
-def _refuse_misfits(agent: Agent) -> None:
-    """Objectives that need what the view does not give, or parts that the agent does not have."""
-    problems = []
-    for phase in agent.phase_list:
-        for objective in phase.objectives:
-            name = type(objective).__name__
-            columns = [column for column in objective.needs if column not in agent.needs.columns]
-            parts = [part for part in (*objective.parts, *phase.trains) if not hasattr(agent, part)]
-            if columns:
-                has = ", ".join(agent.needs.columns)
-                problems.append(Problem(f"objective {name} needs column {', '.join(columns)}; the agent's view has {has}"))
-            if parts:
-                has = ", ".join(part for part, _ in agent.named_children())
-                problems.append(Problem(f"objective {name} needs part {', '.join(parts)}; the agent has {has}"))
-    if problems:
-        raise UsageError(*problems)
 
 
 def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, streams: Streams) -> Replay:
     """The replay the agent's view asks for, in memory or on disk, refused where neither can hold it."""
     settings, capacity = config.replay, config.replay.capacity
-    if config.train.frames is not None:
-        capacity = min(capacity, config.train.frames // spec.action_repeat + lanes)
+    if config.train.frames is not None and not settings.load:
+        # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
+        capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + lanes * (agent.needs.span + 1))
     directory = run.path / "replay"
     backing = choose_backing(settings.backing, spec, agent.stored_action, capacity, lanes, directory)
     pin = agent.device.type == "cuda"

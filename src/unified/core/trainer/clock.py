@@ -74,11 +74,13 @@ class Clock:
         """Count new steps; while `learning`, updates become owed for them."""
         self.steps += steps
         if learning and self.steps > self.learn_after:
-            self._credit += self.updates_per_step * steps
+            self._credit += self.updates_per_step * min(steps, self.steps - self.learn_after)
 
     def take_updates(self) -> int:
         """How many whole updates are owed; they count as done."""
         due = int(self._credit)
+        if self.budget_updates is not None:
+            due = min(due, self.budget_updates - self.updates)
         self._credit -= due
         self.updates += due
         return due

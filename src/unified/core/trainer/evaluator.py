@@ -30,7 +30,7 @@ class Evaluator:
     """Plays episodes without exploration.
 
     Args:
-        make: Makes the environments for a name of their random stream; called once, at the first evaluation.
+        make: Makes the environments; called once, at the first evaluation.
         episodes: Played at each evaluation.
     """
 
@@ -39,6 +39,14 @@ class Evaluator:
         self._environments: Vector | None = None
         #: ``(height, width)`` makes the next evaluation keep pictures of its first episode.
         self.record: tuple[int, int] | None = None
+
+    def take_incidents(self) -> list[str]:
+        """What happened to the environments since the last call."""
+        if self._environments is None:
+            return []
+        incidents = list(self._environments.incidents)
+        self._environments.incidents.clear()
+        return incidents
 
     def evaluate(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> list[Episode] | None:
         """Play the episodes of evaluation `number`: their seeds are a function of the run's seed and this number.
@@ -51,7 +59,15 @@ class Evaluator:
         """
         if self._environments is None:
             self._environments = self._make()
-        environments = self._environments
+        streams = agent.streams.state_dict()
+        agent.train(False)
+        try:
+            return self._play(agent, self._environments, number, stopping)
+        finally:
+            agent.train()
+            agent.streams.rewind(streams)  # training never notices, nor does an evaluation that is done again after a stop
+
+    def _play(self, agent: Agent, environments: Vector, number: int | str, stopping: Callable[[], bool]) -> list[Episode] | None:
         count = environments.count
         wanted = [len(range(index, self.episodes, count)) for index in range(count)]  # episodes of each environment
         played: list[list[Episode]] = [[] for _ in range(count)]
@@ -60,14 +76,15 @@ class Evaluator:
             stack.begin(index, observation)
         frames = self._first_picture(environments)
         discarded = environments.discarded
-        agent.train(False)
         while any(len(done) < want for done, want in zip(played, wanted, strict=True)):
             if stopping():
                 return None
             environments.begin(agent.act(stack.stacked(agent.device), explore=False).enacted.cpu().numpy())
             steps = environments.finish()
             if environments.discarded - discarded > self.episodes:
-                raise UnifiedError(f"evaluation {number}: {environments.discarded - discarded} episodes failed: {environments.incidents[-1]}")
+                raise UnifiedError(
+                    f"evaluation {number}: {environments.discarded - discarded} episodes failed: {environments.incidents[-1]}"
+                )
             for index in range(count):
                 ended = bool(steps.terminated[index] or steps.truncated[index])
                 if ended and len(played[index]) < wanted[index]:
@@ -81,7 +98,6 @@ class Evaluator:
                     stack.push(index, steps.observation[index])
             if frames is not None and self.record is not None and not played[0]:
                 frames.append(environments.render(0, *self.record))
-        agent.train()
         return [played[number % count][number // count] for number in range(self.episodes)]
 
     def _first_picture(self, environments: Vector) -> list[np.ndarray] | None:

@@ -28,6 +28,8 @@ class Meter:
         values = torch.stack([metrics[name].detach().float() for name in names])
         finite = torch.isfinite(values)
         row = torch.stack([torch.where(finite, values, 0.0), finite.float()])
+        if self._sums is not None:
+            self._sums = self._sums.to(row.device)  # a checkpoint brings them back on the CPU
         if self._sums is not None and names == self._names:
             self._sums += row
         else:

@@ -59,6 +59,8 @@ class Trainer:
         self.meter, self.watch = Meter(), Stopwatch()
         self.hooks = Hooks(callbacks, lambda name, text: run.event("warning", callback=name, message=text))
         self.interrupts = Interrupts()
+        self._restored = False
+        self._exact = True
         self.episodes = 0  # finished in training
         self._bad_updates = 0  # non-finite ones since the last log interval without any
         self._discarded_before = 0  # failed episodes up to the last one that went well
@@ -82,13 +84,15 @@ class Trainer:
         with self.interrupts:
             try:
                 self.hooks.call("setup", run=self.run, trainer=self)
-                if self.clock.steps == 0:
+                if not self._restored:
                     self.collector.start()
                 self._mark_start()
                 self._loop()
                 self._finish()
             except BaseException as raised:
                 error = raised
+                if not isinstance(raised, UnifiedError):
+                    self.run.event("stop", reason=f"{type(raised).__name__}: {raised}", **self._counts())
                 raise
             finally:
                 self.hooks.call("teardown", run=self.run, trainer=self, error=error)
@@ -173,6 +177,8 @@ class Trainer:
         with self.watch.measure("evaluate"):
             episodes = self.evaluator.evaluate(self.agent, self.clock.frames, lambda: self.interrupts.stopping is not None)
         self.evaluator.record = None
+        for incident in self.evaluator.take_incidents():
+            self.run.event("warning", message=f"evaluation: {incident}", frames=self.clock.frames)
         if episodes is None:
             return  # stopped in the middle: it is still due, so a resumed run does it first
         self.clock.did("evaluate", every)
@@ -201,7 +207,8 @@ class Trainer:
             self.run.save_checkpoint(self.clock.frames, self.state_dict(), self._manifest(), best=best)
         self._checkpoint_time, self._saved = time.monotonic(), mark
         # Rows that fell out of the ring are kept only as long as a checkpoint that can be resumed still holds them.
-        self.replay.prune(self.run.path / "replay", self.run.replay_cuts())
+        if (cuts := self.run.replay_cuts()) is not None:
+            self.replay.prune(self.run.path / "replay", cuts)
         self.run.event("checkpoint", frames=self.clock.frames, seconds=self._checkpoint_time - start, best=best)
 
     # The end --------------------------------------------------------------------------------------------------------------------
@@ -283,7 +290,9 @@ class Trainer:
             "spec": environments.spec.to_json(),
             "replay": self.replay.seal(self.run.path / "replay"),
             "best_return": self.best_return,
-            "exact": environments.exact and environments.spec.deterministic,
+            "exact": self._exact and environments.spec.deterministic,
+            "device": str(self.agent.device),
+            "precision": self.agent.precision,
             **self._counts(),
         }
 
@@ -299,6 +308,7 @@ class Trainer:
                 "bad_updates": self._bad_updates,
                 "discarded_before": self._discarded_before,
                 "best_return": self.best_return,
+                "exact": self._exact,
             },
             "collector": self.collector.state_dict(),
             "replay": self.replay.state_dict(),
@@ -323,5 +333,7 @@ class Trainer:
         self.agent.load_training_state(checkpoint.load("agent"))
         self.agent.steps = self.clock.steps
         self.collector.load_state_dict(checkpoint.load("collector"))
+        self._exact = state["exact"] and self.collector.environments.exact
+        self._restored = True
         for name, saved in checkpoint.load("callbacks").items():
             self.hooks.call("checkpoint_load", only=name, run=self.run, trainer=self, state=saved)

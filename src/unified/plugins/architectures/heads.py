@@ -26,7 +26,7 @@ class ScalarValue(Value):
         return self.values
 
     def least(self) -> Self:
-        return type(self)(self.values.min(dim=0).values)
+        return self if self.values.dim() == 1 else type(self)(self.values.min(dim=0).values)
 
     def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> torch.Tensor:
         return reward + discount * self.values

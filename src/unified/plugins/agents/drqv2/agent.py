@@ -11,6 +11,7 @@ from unified.core.action import Action, ContinuousActions
 from unified.core.agent import Agent
 from unified.core.architecture import output_shape
 from unified.core.batch import Batch
+from unified.core.errors import Problem, UsageError
 from unified.core.objective import Phase
 from unified.core.schedule import Schedule
 from unified.core.views import Transitions
@@ -64,8 +65,12 @@ class DrQV2(Agent):
             shape = (shape[0] * self.stack, *shape[1:])
         self.aug = RandomShift(options.pad) if pixels else None
         self.encoder = build.part(options.encoder or ("drqv2_cnn" if pixels else "identity"), shape)
-        (features,) = output_shape(self.encoder, shape)
-        sizes = (features, self.actions.size, options.feature_dim, options.hidden_dim)
+        features = output_shape(self.encoder, shape)
+        if len(features) != 1:
+            raise UsageError(
+                Problem(f"the encoder turns {shape} into {features}; this agent wants one vector", "encoder=drqv2_cnn for pixels")
+            )
+        sizes = (features[0], self.actions.size, options.feature_dim, options.hidden_dim)
         self.actor = Actor(*sizes)
         self.critic = Critic(*sizes)
         self.follow("critic", options.tau)

@@ -48,7 +48,7 @@ def _changes(config: Any) -> list[tuple[str, list[str]]]:
 
 def title(config: Any) -> Text:
     """``unified 0.1 · agent drqv2 · suite dmc:cartpole_balance · …``"""
-    from unified import __version__
+    from unified.version import __version__
 
     suite = f"{config.suite.name}:{config.suite.task}" if config.suite.task else config.suite.name
     text = Text.assemble(

@@ -23,17 +23,17 @@ class Video:
 
     def _due(self, trainer: Any) -> bool:
         every = self.options.every
-        return bool(trainer.clock.done) or (every > 0 and self.evaluations % every == 0)
+        return bool(trainer.clock.done) or (every > 0 and (self.evaluations + 1) % every == 0)
 
     @hookimpl
     def before_evaluation(self, trainer: Any) -> None:
-        self.evaluations += 1
         self.asked = self._due(trainer)
         if self.asked:
             trainer.evaluator.record = (self.options.height, self.options.width)
 
     @hookimpl
     def on_evaluation_end(self, run: Any, row: Mapping[str, Any], episodes: Sequence[Any]) -> None:
+        self.evaluations += 1
         frames = episodes[0].frames if episodes else None
         if self.asked and frames:  # a task without a picture has none
             try:
