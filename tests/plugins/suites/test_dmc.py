@@ -16,37 +16,7 @@ from unified.core.suite import Environment, EpisodeFailed
 from unified.plugins.suites import opengl
 from unified.plugins.suites.dmc.rendering import without_gl
 from unified.plugins.suites.dmc.suite import DMC
-
-BENCHMARK = [
-    "acrobot_swingup",
-    "ball_in_cup_catch",
-    "cartpole_balance",
-    "cartpole_balance_sparse",
-    "cartpole_swingup",
-    "cartpole_swingup_sparse",
-    "cheetah_run",
-    "finger_spin",
-    "finger_turn_easy",
-    "finger_turn_hard",
-    "fish_swim",
-    "fish_upright",
-    "hopper_hop",
-    "hopper_stand",
-    "humanoid_run",
-    "humanoid_stand",
-    "humanoid_walk",
-    "manipulator_bring_ball",
-    "pendulum_swingup",
-    "point_mass_easy",
-    "reacher_easy",
-    "reacher_hard",
-    "swimmer_swimmer6",
-    "swimmer_swimmer15",
-    "walker_run",
-    "walker_stand",
-    "walker_walk",
-    "quadruped_walk",
-]
+from unified.plugins.suites.dmc.tasks import BENCHMARKING
 
 
 def options(**given: Any) -> dict[str, Any]:
@@ -279,7 +249,7 @@ def test_the_note_says_which_and_why(machine: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", BENCHMARK)
+@pytest.mark.parametrize("task", BENCHMARKING)
 def test_every_benchmark_task_from_pixels(task: str) -> None:
     with Vector(reference(task), 1, seed=1) as vector:
         first = vector.reset("a").copy()
