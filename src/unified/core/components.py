@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from unified.core.errors import Problem, UnifiedError
 
 if TYPE_CHECKING:
-    from unified.core.config.schema import Options
+    from unified.core.options import Options
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Component:
         Raises:
             UnifiedError: If it cannot be imported.
         """
-        from unified.core.config.schema import Options
+        from unified.core.options import Options
 
         if self.config is None:
             return Options

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from unified.core.config import values
 from unified.core.config.describe import options
-from unified.core.config.schema import Options, Part
+from unified.core.config.schema import Part
+from unified.core.options import Options
 
 Side = Literal["auto", "left"]
 

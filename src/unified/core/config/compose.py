@@ -12,8 +12,9 @@ from unified.core.config import recipes as recipe_files
 from unified.core.config.config import Config
 from unified.core.config.overrides import COMMAND_LINE, PYTHON, Layer, from_tree, from_words
 from unified.core.config.resolve import Resolver, parts
-from unified.core.config.schema import DEFAULT_CALLBACKS, NAME, WITH, RunOptions, Selection, slot_of
+from unified.core.config.schema import DEFAULT_CALLBACKS, WITH, RunOptions, Selection, slot_of
 from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.options import NAME
 from unified.core.registry import Registry
 from unified.core.registry import registry as process_registry
 from unified.core.suggest import did_you_mean

@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from unified.core.config import values
-from unified.core.config.schema import Options, slot_of, takes_none
+from unified.core.config.schema import slot_of, takes_none
+from unified.core.options import Options
 
 _LIMITS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from unified.core.config.schema import NAME, WITH
+from unified.core.config.schema import WITH
 from unified.core.errors import Problem
+from unified.core.options import NAME
 
 Path = tuple[str, ...]
 COMMAND_LINE = "the command line"

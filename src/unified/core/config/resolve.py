@@ -13,9 +13,10 @@ from unified.core import suggest
 from unified.core.components import Component, SuiteComponent
 from unified.core.config import values
 from unified.core.config.overrides import DEFAULT, Layer, Path, dotted
-from unified.core.config.schema import NAME, TASK, Options, Selection, Slot, slot_of, takes_none
+from unified.core.config.schema import TASK, Selection, Slot, slot_of, takes_none
 from unified.core.config.tasks import suites_with, task_problems
 from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.options import NAME, Options
 from unified.core.registry import Registry
 
 

@@ -1,4 +1,4 @@
-"""What can be configured: the base of every component's options, and the options of a run. Torch-free."""
+"""What can be configured: slots that choose components, and the options of a run. Torch-free."""
 
 from __future__ import annotations
 
@@ -6,33 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
 from unified.core.components import Component
+from unified.core.options import Options
 
-#: Keys that a slot keeps for itself: what is selected lies under ``name``, the task of a suite under ``task``.
-NAME, TASK = "name", "task"
-
-
-class Options(BaseModel):
-    """Base of all options: unknown keys are refused, values are checked and never change.
-
-    Every field has a description, a docstring under it or ``Field(description=…)``: people read it in ``unified plugins show``.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, coerce_numbers_to_str=True, protected_namespaces=()
-    )
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        super().__pydantic_init_subclass__(**kwargs)
-        if NAME in cls.model_fields:
-            raise TypeError(f"{cls.__name__}.{NAME}: this key says what is selected, call the option otherwise")
-        undescribed = [name for name, field in cls.model_fields.items() if not field.description]
-        if undescribed:
-            raise TypeError(f"{cls.__name__}: {', '.join(undescribed)} has no description (a docstring under it)")
+#: The key under which the task of a suite lies, beside `NAME`.
+TASK = "task"
 
 
 @dataclass(frozen=True)

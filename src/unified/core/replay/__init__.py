@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from unified.core.replay.backing import Backing, DiskBacking, RamBacking, check_capacity, choose_backing
+from unified.core.replay.backing import DiskBacking, RamBacking, check_capacity, choose_backing
 from unified.core.replay.named import check_free, find_named, saved_names
 from unified.core.replay.replay import Replay
 from unified.core.replay.samplers import Prioritised, Sampler, Uniform
 from unified.core.replay.segments import DamagedSegment, prune, verify
-from unified.core.replay.store import Column, Store
+from unified.core.replay.store import Backing, Column, Store
 from unified.core.views import Transitions, View
 
 __all__ = [

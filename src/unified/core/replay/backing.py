@@ -8,12 +8,12 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unified.core.errors import Problem, UsageError
-from unified.core.replay.store import columns_of
+from unified.core.replay.store import Backing, columns_of
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array
@@ -25,14 +25,6 @@ RAM_SHARE, RAM_RESERVE = 0.92, 1_500_000_000
 DISK_RESERVE = 2_000_000_000
 #: Share that can be used in any case: a small replay on a small machine is nobody's trouble.
 LEAST_SHARE = 0.25
-
-
-class Backing(Protocol):
-    """Allocates the columns of a store."""
-
-    def allocate(self, name: str, shape: tuple[int, ...], dtype: str) -> Array:
-        """An array of zeros."""
-        ...
 
 
 class RamBacking:

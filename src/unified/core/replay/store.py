@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from unified.core.spec import Space
-
-if TYPE_CHECKING:
-    from unified.core.replay.backing import Backing
 
 Array = np.ndarray[Any, Any]
 
@@ -44,6 +41,14 @@ def columns_of(observation: Space, action: Space) -> dict[str, Column]:
         "last": Column((), "bool"),
         "step": Column((), "int32"),
     }
+
+
+class Backing(Protocol):
+    """Allocates the columns of a store."""
+
+    def allocate(self, name: str, shape: tuple[int, ...], dtype: str) -> Array:
+        """An array of zeros."""
+        ...
 
 
 class Store:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from unified.core.components import Preset
-from unified.core.config.schema import Options, Part
+from unified.core.config.schema import Part
+from unified.core.options import Options
 from unified.core.schedule import Schedule
 
 

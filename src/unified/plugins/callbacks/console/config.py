@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.config.schema import Options
+from unified.core.options import Options
 
 
 class ConsoleOptions(Options):

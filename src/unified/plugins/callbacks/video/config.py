@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from unified.core.config.schema import Options
+from unified.core.options import Options
 
 
 class VideoOptions(Options):

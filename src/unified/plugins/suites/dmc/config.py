@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from unified.core.config.schema import Options
+from unified.core.options import Options
 
 
 class DMCOptions(Options):

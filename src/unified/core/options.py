@@ -1,0 +1,30 @@
+"""The base of every component's options. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+#: The key that a slot keeps for itself: what is selected lies under it.
+NAME = "name"
+
+
+class Options(BaseModel):
+    """Base of all options: unknown keys are refused, values are checked and never change.
+
+    Every field has a description, a docstring under it or ``Field(description=…)``: people read it in ``unified plugins show``.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, coerce_numbers_to_str=True, protected_namespaces=()
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if NAME in cls.model_fields:
+            raise TypeError(f"{cls.__name__}.{NAME}: this key says what is selected, call the option otherwise")
+        undescribed = [name for name, field in cls.model_fields.items() if not field.description]
+        if undescribed:
+            raise TypeError(f"{cls.__name__}: {', '.join(undescribed)} has no description (a docstring under it)")
