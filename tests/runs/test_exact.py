@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import random
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -76,10 +77,10 @@ def test_kill_9_at_random_times(straight_pixels: Path, tmp_path: Path, seed: int
     rng = random.Random(seed)
     for _ in range(3):
         process = start(*PIXELS, cwd=tmp_path)
-        with pytest.raises(Exception, match="timed out"):
-            process.wait(timeout=rng.uniform(2.0, 9.0))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # on a quick machine it may be done before
+            process.wait(timeout=rng.uniform(1.5, 7.0))
+        process.kill()
+        process.communicate()
     unified(*PIXELS, cwd=tmp_path)
     assert_same(straight_pixels, run_directory(tmp_path))
 
