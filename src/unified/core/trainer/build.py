@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unified.core.device import resolve_device, resolve_precision
+from unified.core.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.environment import SuiteReference, Vector
 from unified.core.errors import Problem, UsageError
 from unified.core.parts import Build
@@ -40,6 +40,7 @@ def launch(config: Config, run: Run | None = None) -> Run:
         Stopped: If somebody stopped it; everything is saved.
     """
     run = run or Run.create_or_open(config)
+    keep_freed_memory()
     with run.lock():
         if config.replay.save:
             check_free(run.root, config.replay.save, run.path / "replay")
