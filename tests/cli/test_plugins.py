@@ -34,8 +34,8 @@ def broken(monkeypatch):
         raise ImportError("no module named 'flux'")
 
     half: Any = ModuleType("half")
-    half.register_agents = hookimpl(lambda: [AgentComponent("lost", "nowhere.x:Y", "nowhere.x:Z", presets="nowhere.x:P", summary="Lost.")])
-    half.register_suites = hookimpl(lambda: [SuiteComponent("gone", "nowhere.x:S", tasks="nowhere.x:T")])
+    half.register_agents = hookimpl(lambda: [AgentComponent("lost", "json:Y", "json:Z", presets="json:P", summary="Lost.")])
+    half.register_suites = hookimpl(lambda: [SuiteComponent("gone", "json:S", tasks="json:T")])
     half.register_commands = hookimpl(lambda: [CommandComponent("hello", "hello_command:app", summary="Says hello.")])
     entries = [
         SimpleNamespace(name="broken", value="x", dist=SimpleNamespace(name="unified-plugin-broken", version="1.0"), load=fail),
@@ -43,6 +43,7 @@ def broken(monkeypatch):
     ]
     from importlib import metadata
 
+    monkeypatch.setitem(sys.modules, "hello_command", ModuleType("hello_command"))
     known = Registry([*metadata.entry_points(group="unified"), *entries])
     monkeypatch.setattr(registry_module, "_current", [known])
     return known
@@ -181,10 +182,9 @@ def test_what_leads_nowhere_is_shown_all_the_same(broken):
 def test_commands_of_plugins(broken, monkeypatch):
     import typer
 
-    module: Any = ModuleType("hello_command")
-    module.app = typer.Typer()
-    module.app.command()(lambda: typer.echo("hello"))
-    monkeypatch.setitem(sys.modules, "hello_command", module)
+    app = typer.Typer()
+    app.command()(lambda: typer.echo("hello"))
+    monkeypatch.setattr(sys.modules["hello_command"], "app", app, raising=False)
     assert "Says hello." in invoke("--help").output
     assert invoke("hello").output == "hello\n"
 

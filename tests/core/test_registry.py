@@ -11,9 +11,10 @@ import pytest
 
 from unified.core import registry as module
 from unified.core.components import KINDS, AgentComponent, CommandComponent, SuiteComponent
-from unified.core.errors import UsageError
+from unified.core.errors import UnifiedError, UsageError
 from unified.core.hookspecs import API_VERSION, Registration, hookimpl
 from unified.core.registry import Registry, registry
+from unified.core.switches import take_switches
 
 
 class Entry:
@@ -32,7 +33,7 @@ def plugin(*names: str, **attributes: Any) -> ModuleType:
 
     @hookimpl
     def register_agents() -> list[AgentComponent]:
-        return [AgentComponent(name, "nowhere.agent:Agent") for name in names]
+        return [AgentComponent(name, "unified.core.agent:Agent") for name in names]
 
     made.register_agents = register_agents
     for name, value in attributes.items():
@@ -56,8 +57,8 @@ def test_the_built_ins_come_through_the_packages_own_entry_point():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_built_in_leads_somewhere(kind):
-    for found in registry().found(kind):
-        component = found.component
+    for component in registry().all(kind):
+        assert component.origin.distribution == "unified-ml"
         assert component.summary
         component.options_model()
         if component.target:
@@ -80,13 +81,13 @@ def misspelt() -> Any:
 
 @hookimpl
 def fails_halfway():
-    yield AgentComponent("half", "a:b")
+    yield AgentComponent("half", "json:load")
     raise ValueError("no more")
 
 
 @hookimpl
 def not_an_agent():
-    yield SuiteComponent("maze", "a:b")
+    yield SuiteComponent("maze", "json:load")
 
 
 @hookimpl
@@ -98,7 +99,7 @@ def unmarked():
     return []
 
 
-def named(name: str, target: str = "a:b") -> Any:
+def named(name: str, target: str = "json:load") -> Any:
     return hookimpl(lambda: [AgentComponent(name, target)])
 
 
@@ -113,6 +114,7 @@ BROKEN = {
     "unmarked": (lambda: plugin(register_agents=unmarked), "@hookimpl"),
     "unspeakable": (lambda: plugin(register_agents=named("a/b")), "cannot be typed"),
     "untargeted": (lambda: plugin(register_agents=named("x", "nowhere")), "module:Attribute"),
+    "nowhere": (lambda: plugin(register_agents=named("x", "json.nowhere:Agent")), "agent 'x': there is no module 'json.nowhere'"),
     "twice": (lambda: plugin("x", "x"), "twice"),
     "version": (lambda: plugin("x", API_VERSION="1"), "not a whole number"),
 }
@@ -152,16 +154,42 @@ def test_another_api_version_is_incompatible():
 
 
 def test_a_plugin_can_be_switched_off(monkeypatch):
-    monkeypatch.setenv(module.DISABLE_VARIABLE, "one, two")
-    known = Registry([Entry("one", plugin("x")), Entry("three", plugin("y"))])
-    assert [record.state for record in known.plugins] == ["disabled", "active"]
-    assert known.names("agents") == ["y"]
+    monkeypatch.setenv("UNIFIED_DISABLE_PLUGINS", "one, Unified_Plugin.TWO")
+    known = Registry([core("drqv2"), Entry("one", plugin("x")), Entry("two", plugin("z")), Entry("three", plugin("y"))])
+    assert [record.state for record in known.plugins] == ["active", "disabled", "active", "disabled"]
+    assert known.names("agents") == ["drqv2", "y"]
+    with pytest.raises(UsageError, match="switched off: one, two"):
+        known.get("agents", "x")
+
+
+@pytest.mark.parametrize(("said", "there"), [("", ["drqv2"]), ("two,unknown", ["drqv2", "z"]), ("unified-plugin-one", ["drqv2", "x"])])
+def test_all_but_some_can_be_switched_off(monkeypatch, said, there):
+    monkeypatch.setenv("UNIFIED_PLUGINS", said)
+    assert Registry([core("drqv2"), Entry("one", plugin("x")), Entry("two", plugin("z"))]).names("agents") == there
+
+
+def test_strictness_ends_everything_where_a_plugin_fails(monkeypatch):
+    monkeypatch.setattr(module, "installed_entry_points", lambda: [core("drqv2"), Entry("missing", missing)])
+    monkeypatch.setenv("UNIFIED_STRICT_PLUGINS", "1")
+    module.reset()
+    with pytest.raises(UnifiedError, match=r"plugin missing \(unified-plugin-missing 1\.2\) is broken.*flux_capacitor"):
+        registry()
+    monkeypatch.setenv("UNIFIED_DISABLE_PLUGINS", "missing")
+    assert registry().names("agents") == ["drqv2"]
+    module.reset()
+
+
+def test_switches_are_taken_from_anywhere_on_the_line():
+    environment = {"UNIFIED_DISABLE_PLUGINS": "a"}
+    words = ["train", "-p", "no:b", "--agent", "x", "--no-plugins", "-pno:c", "-p", "d", "--", "--no-plugins"]
+    assert take_switches(words, environment) == (["train", "--agent", "x", "-p", "d", "--", "--no-plugins"], ["b", "c"])
+    assert environment == {"UNIFIED_DISABLE_PLUGINS": "a,b,c", "UNIFIED_PLUGINS": ""}
 
 
 def test_core_owns_its_names_and_qualified_ones_reach_the_others():
     known = Registry([Entry("mine", plugin("drqv2")), core("drqv2")])
-    assert known.resolve("agents", "drqv2").provider == "core"
-    assert known.resolve("agents", "mine/drqv2").provider == "mine"
+    assert known.get("agents", "drqv2").origin.provider == "core"
+    assert known.get("agents", "mine/drqv2").origin.provider == "mine"
     assert known.names("agents") == ["drqv2", "mine/drqv2"]
 
 
@@ -169,7 +197,7 @@ def test_two_third_parties_of_one_name_must_be_told_apart():
     known = Registry([Entry("a", plugin("xyz")), Entry("b", plugin("xyz"))])
     with pytest.raises(UsageError, match="say which: a/xyz or b/xyz"):
         known.get("agents", "xyz")
-    assert known.resolve("agents", "b/xyz").provider == "b"
+    assert known.get("agents", "b/xyz").origin.provider == "b"
 
 
 def test_provider_names_are_not_shared():
@@ -206,6 +234,31 @@ def test_an_installed_distribution_is_found_by_its_metadata(tmp_path, monkeypatc
     record = next(record for record in known.plugins if record.provider == "abc")
     assert (record.distribution, record.version, record.state) == ("unified-plugin-abc", "0.3", "active")
     assert isinstance(known.get("commands", "hello"), CommandComponent)
+
+
+def install(place: Path, name: str, version: str, body: str) -> None:
+    """A distribution as pip leaves it, in a directory."""
+    module_name = f"unified_plugin_{name}_{version.replace('.', '_')}"
+    (place / f"{module_name}.py").write_text(body)
+    info = place / f"unified_plugin_{name}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: unified-plugin-{name}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(f"[unified]\n{name} = {module_name}\n")
+
+
+def test_metadata_that_lies_in_the_current_directory_is_no_installation(tmp_path, monkeypatch):
+    installed, here = tmp_path / "site", tmp_path / "downloads"
+    for place, version in ((installed, "1.0"), (here, "6.6.6")):
+        place.mkdir()
+        install(place, "abc", version, "")
+    install(here, "evil", "1.0", "raise SystemExit('imported')")
+    monkeypatch.chdir(here)
+    monkeypatch.syspath_prepend(installed)
+    monkeypatch.syspath_prepend("")
+    records = {record.provider: record for record in Registry().plugins}
+    assert records["abc"].version == "1.0"
+    assert "evil" not in records
+    assert records["core"].state == "active"
 
 
 def test_every_hook_says_what_it_is_and_shows_how():

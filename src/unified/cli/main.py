@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.switches import take_switches
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _plugin_commands() -> dict[str, Command]:
     from unified.core.registry import registry
 
     names = registry()
-    return {names.name_of(found): Command(found.component.target, found.component.summary) for found in names.found("commands")}
+    return {names.name_of(component): Command(component.target, component.summary) for component in names.all("commands")}
 
 
 def _load_plugin_command(name: str) -> Any:
@@ -125,9 +127,18 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _refuse(asked: list[str] | None) -> None:
+    for text in asked or ():
+        raise UsageError(Problem(f"-p {text}: must be no:NAME", f"leave a plugin out:  -p no:{text}"))
+
+
 @app.callback()
 def unified(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
+    # These three are taken from anywhere on the line before anything is parsed (`take_switches`); here they are only described.
+    plugins: Annotated[list[str] | None, typer.Option("-p", metavar="no:NAME", help="Leave a plugin out.", callback=_refuse)] = None,
+    no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Leave all plugins out but the built-ins.")] = False,
+    trace_hooks: Annotated[bool, typer.Option("--trace-hooks", help="Tell every call of a hook, and its milliseconds.")] = False,
 ) -> None:
     """Trains anything that can be put as an agent, a suite of tasks, an architecture and an objective.
 
@@ -137,8 +148,11 @@ def unified(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 failed, 2 asked for what cannot be."""
+    words, switched_off = take_switches(sys.argv[1:] if arguments is None else arguments, os.environ)
     try:
-        app(args=list(arguments) if arguments is not None else None, prog_name="unified")
+        for name in switched_off:
+            _check_switch(name)
+        app(args=words, prog_name="unified")
     except UnifiedError as error:
         report(error)
         sys.exit(error.exit_code)
@@ -146,6 +160,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.close()
         sys.exit(141)
     sys.exit(0)
+
+
+def _check_switch(name: str) -> None:
+    """A mistyped name would leave nothing out."""
+    from unified.core.registry import CORE, registry
+    from unified.core.suggest import did_you_mean
+    from unified.core.switches import same
+
+    plugins = registry().plugins
+    names = [each for plugin in plugins if plugin.provider != CORE for each in (plugin.provider, plugin.distribution) if each]
+    if same(name, CORE):
+        raise UsageError(Problem("-p no:core: the built-ins cannot be left out"))
+    if not any(same(name, each) for each in names):
+        hint = did_you_mean(name, names) or ("all: unified plugins list" if names else "only the built-ins are installed")
+        raise UsageError(Problem(f"-p no:{name}: there is no plugin {name!r}", hint))
 
 
 def report(error: UnifiedError) -> None:

@@ -40,6 +40,24 @@ class Preset:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Who provides a component.
+
+    Args:
+        provider: Name of the entry point; it qualifies names: ``provider/name``.
+        distribution: The package it came in, as pip knows it.
+        version: Of the package.
+    """
+
+    provider: str = ""
+    distribution: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.distribution or self.provider} {self.version}".strip()
+
+
+@dataclass(frozen=True)
 class Component:
     """A thing with a name.
 
@@ -48,6 +66,8 @@ class Component:
         target: Where the thing itself is, ``"module:Attribute"``.
         config: Where its options are declared, a torch-free ``"module:Model"`` (a subclass of `Options`); ``None`` for none.
         summary: One line.
+        extra: Of its package, the one that brings what it needs: ``pip install 'unified-plugin-xyz[extra]'``.
+        origin: Who provides it; the registry fills it in.
     """
 
     kind: ClassVar[str]
@@ -55,6 +75,13 @@ class Component:
     target: str = ""
     config: str | None = None
     summary: str = ""
+    extra: str = field(default="", kw_only=True)
+    origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
+
+    @property
+    def qualified(self) -> str:
+        """``provider/name``: means this component whoever else has the name."""
+        return f"{self.origin.provider}/{self.name}" if self.origin.provider else self.name
 
     def load(self) -> Any:
         """Import the thing itself.
@@ -82,18 +109,45 @@ class Component:
     def _import(self, reference: str) -> Any:
         try:
             return import_object(reference)
-        except UnifiedError:
+        except (UnifiedError, KeyboardInterrupt):
             raise
-        except Exception as error:  # whatever a plugin's module does when it is imported
-            said = f"{type(error).__name__}: {error}"
-            raise UnifiedError(Problem(f"{self} cannot be loaded from {reference}: {said}", "is everything it needs installed?")) from error
+        except BaseException as error:  # whatever a plugin's module does when it is imported, sys.exit included
+            said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            whose = f" of {self.origin}" if self.origin.distribution else ""
+            raise UnifiedError(Problem(f"{self}{whose} cannot be loaded from {reference}: {said}", self._remedy(error))) from error
+
+    def _remedy(self, error: BaseException) -> str:
+        """What to type where a component cannot be imported."""
+        distribution = self.origin.distribution
+        if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] != self.target.partition(".")[0]:
+            if self.extra:
+                return f"pip install '{distribution or self.origin.provider}[{self.extra}]'"
+            return f"it needs a package that is not installed: pip install {error.name.partition('.')[0].replace('_', '-')}"
+        if not distribution:
+            return "see: unified doctor"
+        return f"where it happened: unified plugins show {self.qualified}   a newer version: pip install -U {distribution}"
 
     def __str__(self) -> str:
         return f"{self.kind.removesuffix('s')} {self.name!r}"
 
 
 @dataclass(frozen=True)
-class AgentComponent(Component):
+class _WithPresets(Component):
+    """A component that may ask for values on certain tasks."""
+
+    presets: str | None = field(default=None, kw_only=True)
+
+    def load_presets(self) -> tuple[Preset, ...]:
+        """Its presets; later ones win.
+
+        Raises:
+            UnifiedError: If they cannot be imported.
+        """
+        return tuple(self._import(self.presets)) if self.presets else ()
+
+
+@dataclass(frozen=True)
+class AgentComponent(_WithPresets):
     """An agent.
 
     Args:
@@ -103,14 +157,10 @@ class AgentComponent(Component):
 
     kind: ClassVar[str] = "agents"
     parts: tuple[str, ...] = ()
-    presets: str | None = None
-
-    def load_presets(self) -> tuple[Preset, ...]:
-        return tuple(self._import(self.presets)) if self.presets else ()
 
 
 @dataclass(frozen=True)
-class SuiteComponent(Component):
+class SuiteComponent(_WithPresets):
     """A family of tasks.
 
     Args:
@@ -122,17 +172,17 @@ class SuiteComponent(Component):
 
     kind: ClassVar[str] = "suites"
     tasks: str | None = None
-    presets: str | None = None
     example: str = ""
 
     def load_tasks(self) -> tuple[str, ...] | None:
         if self.tasks is None:
             return None
         tasks: tuple[str, ...] | Callable[[], tuple[str, ...]] = self._import(self.tasks)
-        return tuple(tasks() if callable(tasks) else tasks)
-
-    def load_presets(self) -> tuple[Preset, ...]:
-        return tuple(self._import(self.presets)) if self.presets else ()
+        try:
+            return tuple(tasks() if callable(tasks) else tasks)
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            raise UnifiedError(Problem(f"{self}: {self.tasks} does not give its tasks: {said}", self._remedy(error))) from error
 
 
 @dataclass(frozen=True)
@@ -204,18 +254,6 @@ COMPONENTS: Mapping[str, type[Component]] = {
 }
 #: All kinds, as ``plugins list`` shows them.
 KINDS = tuple(COMPONENTS)
-
-
-@dataclass(frozen=True)
-class Found:
-    """A component and who provides it."""
-
-    component: Component
-    provider: str
-    qualified: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "qualified", f"{self.provider}/{self.component.name}")
 
 
 def import_object(reference: str) -> Any:

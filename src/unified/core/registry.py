@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import os
 import re
+import site
+import sys
+import sysconfig
 import time
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import pluggy
 
 from unified.core import suggest
-from unified.core.components import COMPONENTS, KINDS, Component, Found
-from unified.core.errors import Problem, UsageError
+from unified.core.components import COMPONENTS, KINDS, Component, Origin
+from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.hookspecs import API_VERSION, PROJECT, Lifecycle, Registration
+from unified.core.switches import STRICT_VARIABLE, Switches
 
 GROUP = "unified"
 CORE = "core"
-#: Plugins that are not to be loaded, by their entry point's names, separated by commas.
-DISABLE_VARIABLE = "UNIFIED_DISABLE"
+#: Milliseconds from which a plugin is shown as slow: all of `unified --help` takes half of it.
+SLOW_MS = 200
 
 State = Literal["active", "disabled", "broken", "incompatible", "conflicting"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
@@ -45,26 +50,30 @@ class EntryPoint(Protocol):
 
 
 @dataclass(frozen=True)
-class Plugin:
+class Plugin(Origin):
     """What became of one entry point.
 
     Args:
-        provider: Name of the entry point; it qualifies names: ``provider/name``.
-        distribution: The package it came in, as pip knows it.
-        version: Of the package.
         state: Only ``"active"`` plugins provide anything.
         error: One line, where it is not active.
         traceback: All of it, where there is one.
         milliseconds: That loading took.
     """
 
-    provider: str
-    distribution: str
-    version: str
     state: State = "active"
     error: str = ""
     traceback: str = ""
     milliseconds: float = 0.0
+
+    @property
+    def slow(self) -> bool:
+        """Whether every command of everybody waits for it."""
+        return self.milliseconds > SLOW_MS
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was wanted and is not there."""
+        return self.state not in ("active", "disabled")
 
 
 class _Refused(Exception):
@@ -80,13 +89,15 @@ class Registry:
 
     Args:
         entry_points: Where to look; those of all installed distributions if not given.
+        switches: Which plugins are not to be loaded; as the environment says if not given.
     """
 
-    def __init__(self, entry_points: Iterable[EntryPoint] | None = None) -> None:
-        found: Iterable[EntryPoint] = metadata.entry_points(group=GROUP) if entry_points is None else entry_points
+    def __init__(self, entry_points: Iterable[EntryPoint] | None = None, switches: Switches | None = None) -> None:
+        found: Iterable[EntryPoint] = installed_entry_points() if entry_points is None else entry_points
+        self._switches = switches if switches is not None else Switches.of(os.environ)
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(Registration)
-        self._found: dict[str, dict[str, list[Found]]] = {kind: {} for kind in KINDS}
+        self._components: dict[str, dict[str, list[Component]]] = {kind: {} for kind in KINDS}
         self._plugins: list[Plugin] = []
         # The built-ins come first, whatever the order on the disk: they own their names.
         for entry_point in sorted(found, key=lambda entry: (not _is_core(entry), entry.name)):
@@ -99,20 +110,16 @@ class Registry:
 
     def names(self, kind: str) -> list[str]:
         """What can be typed for each component of a kind, sorted; qualified where two plugins share a name."""
-        return sorted(self.name_of(found) for several in self._found[kind].values() for found in several)
+        return sorted(self.name_of(component) for component in self.all(kind))
 
     def all(self, kind: str) -> list[Component]:
         """All components of a kind, by name."""
-        return [found.component for found in self.found(kind)]
+        return [component for _, several in sorted(self._components[kind].items()) for component in several]
 
-    def found(self, kind: str) -> list[Found]:
-        """All components of a kind with their providers, by name."""
-        return [found for _, several in sorted(self._found[kind].items()) for found in several]
-
-    def name_of(self, found: Found) -> str:
+    def name_of(self, component: Component) -> str:
         """The shortest name that means this component."""
-        several = self._found[found.component.kind][found.component.name]
-        return found.component.name if len(several) == 1 or found.provider == CORE else found.qualified
+        several = self._components[component.kind].get(component.name, [])
+        return component.name if len(several) < 2 or component.origin.provider == CORE else component.qualified
 
     def get(self, kind: str, name: str) -> Component:
         """The component of a name, ``drqv2`` or ``provider/drqv2``.
@@ -120,27 +127,19 @@ class Registry:
         Raises:
             UsageError: If there is none, or several third parties share the name.
         """
-        return self.resolve(kind, name).component
-
-    def resolve(self, kind: str, name: str) -> Found:
-        """`get`, with the provider.
-
-        Raises:
-            UsageError: Likewise.
-        """
         provider, _, bare = name.rpartition("/")
-        several = self._found[kind].get(bare, [])
+        several = self._components[kind].get(bare, [])
         if provider:
-            several = [found for found in several if found.provider == provider]
+            several = [component for component in several if component.origin.provider == provider]
         if len(several) == 1:
             return several[0]
         singular = kind.removesuffix("s")
         if not several:
             raise UsageError(Problem(f"{singular} {name!r} does not exist", self._hint(kind, name)))
-        core = [found for found in several if found.provider == CORE]
+        core = [component for component in several if component.origin.provider == CORE]
         if core:
             return core[0]
-        choices = " or ".join(found.qualified for found in several)
+        choices = " or ".join(component.qualified for component in several)
         raise UsageError(Problem(f"{singular} {name!r} is provided by several plugins", f"say which: {choices}"))
 
     def _hint(self, kind: str, name: str) -> str:
@@ -150,17 +149,20 @@ class Registry:
         hint = suggest.did_you_mean(name, names)
         if not hint:
             hint = f"there is {', '.join(names)}" if 0 < len(names) <= 12 else f"all: unified plugins list {kind}"
-        failed = [plugin.provider for plugin in self._plugins if plugin.state not in ("active", "disabled")]
-        return f"{hint}   not loaded: {', '.join(failed)} (unified plugins show {failed[0]})" if failed else hint
+        failed = [plugin.provider for plugin in self._plugins if plugin.failed]
+        if failed:
+            hint += f"   not loaded: {', '.join(failed)} (unified plugins show {failed[0]})"
+        off = [plugin.provider for plugin in self._plugins if plugin.state == "disabled"]
+        return f"{hint}   switched off: {', '.join(off)}" if off else hint
 
     # Loading --------------------------------------------------------------------------------------------------------------------
 
     def _add(self, entry_point: EntryPoint) -> None:
-        record = Plugin(entry_point.name, *_origin(entry_point))
+        record = Plugin(entry_point.name, *_distribution(entry_point))
         start = time.perf_counter()
         try:
-            for found in self._load(entry_point):
-                self._found[found.component.kind].setdefault(found.component.name, []).append(found)
+            for component in self._load(entry_point, record):
+                self._components[component.kind].setdefault(component.name, []).append(component)
         except KeyboardInterrupt:
             raise
         except _Refused as refused:
@@ -171,12 +173,12 @@ class Registry:
             self._forget(entry_point.name)
         self._plugins.append(replace(record, milliseconds=1000 * (time.perf_counter() - start)))
 
-    def _load(self, entry_point: EntryPoint) -> list[Found]:
+    def _load(self, entry_point: EntryPoint, record: Plugin) -> list[Component]:
         provider = entry_point.name
-        if provider in _disabled():
-            raise _Refused(f"switched off by {DISABLE_VARIABLE}", "disabled")
         if provider == CORE and not _is_core(entry_point):
             raise _Refused(f"the provider name {CORE!r} is the built-ins' own", "conflicting")
+        if provider != CORE and (why := self._switches.refuse(provider, record.distribution)):
+            raise _Refused(why, "disabled")
         if other := next((plugin for plugin in self._plugins if plugin.provider == provider), None):
             raise _Refused(f"{other.distribution or 'another plugin'} has the provider name {provider!r} already", "conflicting")
         if not _NAME.fullmatch(provider):
@@ -187,7 +189,10 @@ class Registry:
         self._manager.register(plugin, provider)
         components = [component for hook, kind in _HOOKS.items() for component in self._ask(plugin, hook, kind)]
         _check_twice(components)
-        return [Found(component, provider) for component in components]
+        if provider != CORE:
+            _check_targets(components)
+        origin = Origin(provider, record.distribution, record.version)
+        return [replace(component, origin=origin) for component in components]
 
     def _ask(self, plugin: Any, hook: str, kind: str) -> list[Component]:
         components: list[Component] = []
@@ -209,9 +214,20 @@ _current: list[Registry] = []
 
 
 def registry() -> Registry:
-    """The registry of this process, filled when it is first asked for."""
+    """The registry of this process, filled when it is first asked for.
+
+    Raises:
+        UnifiedError: If a plugin failed and ``UNIFIED_STRICT_PLUGINS`` is set.
+    """
     if not _current:
-        _current.append(Registry())
+        found = Registry()
+        failed = [plugin for plugin in found.plugins if plugin.failed]
+        if failed and os.environ.get(STRICT_VARIABLE, "") not in ("", "0"):
+            raise UnifiedError(
+                *(Problem(f"plugin {plugin.provider} ({plugin}) is {plugin.state}: {plugin.error}") for plugin in failed),
+                Problem(f"{STRICT_VARIABLE} is set", f"leave one out: -p no:{failed[0].provider}"),
+            )
+        _current.append(found)
     return _current[0]
 
 
@@ -220,15 +236,40 @@ def reset() -> None:
     _current.clear()
 
 
+def installed_entry_points() -> list[EntryPoint]:
+    """Those of all installed distributions.
+
+    Metadata that lies in the current directory is no installation: a checkout (or a download) one happens to stand in must not become
+    a plugin. The built-ins are found wherever they are.
+    """
+    found = list(metadata.entry_points(group=GROUP))
+    here = Path.cwd()
+    strays = [entry for entry in found if not _is_core(entry) and _lies_in(entry, here)]
+    if not strays:
+        return [*found]
+    kept = [entry for entry in found if entry not in strays]
+    # What is really installed may have been hidden by the stray of the same name.
+    elsewhere = [place for place in sys.path if place and Path(place).resolve() != here]
+    for distribution in metadata.distributions(path=elsewhere):
+        if distribution.name in {stray.dist.name for stray in strays if stray.dist is not None}:
+            kept += distribution.entry_points.select(group=GROUP)
+    return [*kept]
+
+
+def _lies_in(entry_point: EntryPoint, directory: Path) -> bool:
+    try:
+        place = Path(str(entry_point.dist.locate_file(""))).resolve()
+    except Exception:  # metadata of a kind that has no files
+        return False
+    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
+    return place == directory and str(directory) not in installed
+
+
 def _is_core(entry_point: EntryPoint) -> bool:
     return entry_point.name == CORE and entry_point.value.partition(":")[0] == "unified.plugins"
 
 
-def _disabled() -> Sequence[str]:
-    return [name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",")]
-
-
-def _origin(entry_point: EntryPoint) -> tuple[str, str]:
+def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
     """Name and version of the distribution; metadata that is damaged is no reason to stop."""
     try:
         return str(entry_point.dist.name), str(entry_point.dist.version)
@@ -267,6 +308,31 @@ def _check_component(component: Any, hook: str, kind: str) -> None:
             raise _Refused(f"{component}: {reference!r} is not of the form module:Attribute")
     if not component.target and kind != "recipes":
         raise _Refused(f"{component} has no target")
+
+
+def _check_targets(components: Sequence[Component]) -> None:
+    """Modules that do not exist are found now, without importing any: a name that nobody can use is worse than none."""
+    for component in components:
+        for reference in (component.target, component.config, getattr(component, "tasks", None), getattr(component, "presets", None)):
+            module = (reference or "").partition(":")[0]
+            if module and not _module_exists(module):
+                raise _Refused(f"{component}: there is no module {module!r}")
+
+
+def _module_exists(module: str) -> bool:
+    path: Sequence[str] | None = None
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        loaded = sys.modules.get(name)
+        if loaded is not None:
+            path = getattr(loaded, "__path__", ())
+            continue
+        spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, path)) is not None), None)
+        if spec is None:
+            return False
+        path = spec.submodule_search_locations or ()
+    return True
 
 
 def _check_twice(components: Sequence[Component]) -> None:

@@ -151,15 +151,15 @@ class Resolver:
             if said := self.lookup((*path, TASK)):
                 task, source = (None if said[0] is None else str(said[0])), said[1]
         try:
-            found = self.registry.resolve(slot.kind, name)
+            found = self.registry.get(slot.kind, name)
         except UsageError as error:
             problem = replace(error.problems[0], source="" if source == DEFAULT else source)
             if slot.kind == "suites" and not task and (suites := suites_with(self.registry, name)):
                 problem = replace(problem, hint=f"did you mean  {' or '.join(f'{suite}:{name}' for suite in suites)} ?")
             self.problems.append(problem)
             return nothing
-        choice = Choice(found.component, self.registry.name_of(found), task or None, source, valid=True)
-        if isinstance(found.component, SuiteComponent) and (wrong := task_problems(choice.name, task or None, found.component)):
+        choice = Choice(found, self.registry.name_of(found), task or None, source, valid=True)
+        if isinstance(found, SuiteComponent) and (wrong := task_problems(choice.name, task or None, found)):
             self.problems += [replace(problem, source=source) for problem in wrong]
             return replace(choice, valid=False)
         return choice

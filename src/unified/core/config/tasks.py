@@ -29,10 +29,10 @@ def task_problems(name: str, task: str | None, suite: SuiteComponent) -> tuple[P
 def suites_with(registry: Registry, task: str) -> list[str]:
     """Names of the suites that have a task of this name, for who types ``suite=humanoid_run``."""
     found = []
-    for suite in registry.found("suites"):
-        assert isinstance(suite.component, SuiteComponent)
+    for suite in registry.all("suites"):
+        assert isinstance(suite, SuiteComponent)
         try:
-            if task in (suite.component.load_tasks() or ()):
+            if task in (suite.load_tasks() or ()):
                 found.append(registry.name_of(suite))
         except UnifiedError:
             continue

@@ -1,0 +1,56 @@
+"""`unified plugins hooks [NAME]`: the table of contents, read from the specification itself."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from unified.core.errors import Problem, UsageError
+from unified.core.hookspecs import API_VERSION, Lifecycle, Registration
+from unified.core.suggest import did_you_mean
+
+
+def describe(name: str | None) -> list[str]:
+    """Lines on one hook, or a line on each.
+
+    Raises:
+        UsageError: If there is no such hook.
+    """
+    specs = hooks()
+    if name is None:
+        return list(_table())
+    if name not in specs:
+        raise UsageError(Problem(f"there is no hook {name!r}", did_you_mean(name, specs) or "all: unified plugins hooks"))
+    return list(_page(name, specs[name]))
+
+
+def hooks() -> dict[str, Any]:
+    """Name and specification of each hook, in the order in which a run meets them."""
+    return {name: spec for group in (Registration, Lifecycle) for name, spec in vars(group).items() if not name.startswith("_")}
+
+
+def signature(name: str, spec: Any) -> str:
+    """As an implementation may write it: the arguments that are not wanted are left out."""
+    arguments = [argument for argument in inspect.signature(spec).parameters if argument != "self"]
+    return f"{name}({', '.join(arguments)})"
+
+
+def _table() -> Iterator[str]:
+    width = max(len(name) for name in hooks())
+    for title, group in (("registration: once per process, answers are descriptors", Registration), ("lifecycle: of one run", Lifecycle)):
+        yield f"{title}"
+        for name, spec in hooks().items():
+            if name in vars(group):
+                yield f"  {name:<{width}}   {_first(spec)}"
+        yield ""
+    yield f"plugin API {API_VERSION}   one of them: unified plugins hooks NAME"
+
+
+def _page(name: str, spec: Any) -> Iterator[str]:
+    yield signature(name, spec)
+    yield from (f"  {line}".rstrip() for line in (inspect.getdoc(spec) or "").splitlines())
+
+
+def _first(spec: Any) -> str:
+    return (inspect.getdoc(spec) or "").splitlines()[0]

@@ -1,0 +1,151 @@
+"""`unified plugins show NAME`: everything that is known about it."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterator
+
+from unified.cli.plugins import SEPARATOR, origin, tasks_of
+from unified.core import suggest
+from unified.core.components import KINDS, AgentComponent, Component, ObjectiveComponent, RecipeComponent, SuiteComponent
+from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.registry import Plugin, Registry
+
+
+def describe(names: Registry, name: str) -> list[str]:
+    """Lines on all components of a name, and on the plugin of that name.
+
+    Raises:
+        UsageError: If there is nothing of this name.
+    """
+    bare = name.partition(":")[0]
+    matches = [component for kind in KINDS for component in names.all(kind) if bare in (component.name, component.qualified)]
+    records = [plugin for plugin in names.plugins if name in (plugin.provider, plugin.distribution)]
+    if not matches and not records:
+        everything = [*(each for kind in KINDS for each in names.names(kind)), *(plugin.provider for plugin in names.plugins)]
+        raise UsageError(
+            Problem(f"there is no component or plugin {name!r}", suggest.did_you_mean(bare, everything) or "all: unified plugins list")
+        )
+    lines: list[str] = []
+    for component in matches:
+        lines += [*_component(names, component), ""]
+    for plugin in records:
+        lines += [*_plugin(names, plugin), ""]
+    return lines[:-1]
+
+
+def _plugin(names: Registry, plugin: Plugin) -> Iterator[str]:
+    yield f"plugin {plugin.provider} · {origin(plugin)} · {plugin.state} · loaded in {plugin.milliseconds:.1f} ms"
+    if plugin.error:
+        yield f"  {plugin.error}"
+    yield from (f"  {line}" for line in plugin.traceback.splitlines())
+    for kind in KINDS:
+        provided = [component.name for component in names.all(kind) if component.origin.provider == plugin.provider]
+        if provided:
+            yield f"  {kind:<14}  {SEPARATOR.join(provided)}"
+
+
+def _component(names: Registry, component: Component) -> Iterator[str]:
+    yield f"{component.kind.removesuffix('s')} {names.name_of(component)} · {origin(component.origin)}"
+    if component.summary:
+        yield f"  {component.summary}"
+    yield f"  {component.path if isinstance(component, RecipeComponent) else component.target}"
+    if isinstance(component, ObjectiveComponent):
+        yield f"  needs {', '.join(component.needs) or 'nothing'} · trains {', '.join(component.trains) or 'what its phase trains'}"
+    if isinstance(component, RecipeComponent):
+        yield from _recipe(component)
+    else:
+        yield from _options(component)
+    if isinstance(component, SuiteComponent):
+        yield from _suite_tasks(component)
+    if isinstance(component, AgentComponent | SuiteComponent):
+        yield from _presets(component)
+    if example := _example(names, component):
+        yield ""
+        yield f"  for example   {example}"
+
+
+def _options(component: Component) -> Iterator[str]:
+    from unified.core.config.describe import options
+
+    try:
+        rows = options(component.options_model(), _PREFIX.get(component.kind, "").format(name=component.name))
+    except UnifiedError as error:
+        yield from (f"  its options cannot be loaded: {problem.message}" for problem in error.problems)
+        return
+    if not rows:
+        return
+    yield ""
+    keys, kinds, defaults = (max(len(row[index]) for row in rows) for index in range(3))
+    width = max(40, min(shutil.get_terminal_size().columns, 140) - keys - kinds - defaults - 11)
+    for key, kind, default, description in rows:
+        first, *rest = textwrap.wrap(description, width) or [""]
+        yield f"  {key:<{keys}}   {kind:<{kinds}}   {default:<{defaults}}   {first}".rstrip()
+        yield from (f"{'':<{keys + kinds + defaults + 11}}{line}" for line in rest)
+
+
+#: Where the options of a kind stand in a run.
+_PREFIX = {"agents": "agent.", "suites": "suite.", "callbacks": "with.{name}.", "launchers": "launcher.", "architectures": "encoder."}
+
+
+def _suite_tasks(suite: SuiteComponent) -> Iterator[str]:
+    try:
+        tasks = suite.load_tasks()
+    except UnifiedError as error:
+        yield from (f"  its tasks cannot be loaded: {problem.message}" for problem in error.problems)
+        return
+    yield ""
+    if tasks is None:
+        yield f"  tasks: any name, for example {suite.name}:{suite.example}"
+    elif tasks:
+        yield f"  {len(tasks)} tasks"
+        width = min(shutil.get_terminal_size().columns, 140)
+        yield from textwrap.wrap("  ".join(tasks), width, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _presets(component: AgentComponent | SuiteComponent) -> Iterator[str]:
+    from unified.core.config.values import show as shown
+
+    try:
+        presets = component.load_presets()
+    except UnifiedError as error:
+        yield from (f"  its presets cannot be loaded: {problem.message}" for problem in error.problems)
+        return
+    if not presets:
+        return
+    yield ""
+    yield "  presets, used where the task fits; recipes and what is typed win over them"
+    width = min(shutil.get_terminal_size().columns, 140)
+    for preset in presets:
+        yield f"    {preset.name:<14}  {' '.join(f'{key}={shown(value)}' for key, value in preset.values.items())}"
+        yield from textwrap.wrap(preset.reason, width, initial_indent=" " * 20, subsequent_indent=" " * 20)
+        yield from textwrap.wrap(preset.match, width, initial_indent=" " * 20, subsequent_indent=" " * 20, break_on_hyphens=False)
+
+
+def _recipe(component: RecipeComponent) -> Iterator[str]:
+    from pathlib import Path
+
+    yield ""
+    try:
+        yield from (f"    {line}" for line in Path(component.path).read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        yield f"  cannot be read: {error}"
+
+
+def _example(names: Registry, component: Component) -> str:
+    """A command that uses it."""
+    name = names.name_of(component)
+    if isinstance(component, SuiteComponent):
+        tasks = tasks_of(component)
+        task = component.example or (tasks[0] if tasks else "")
+        return f"unified train --suite {name}{f':{task}' if task else ''}"
+    return {
+        "agents": f"unified train --agent {name} --suite dmc:walker_walk seed=2",
+        "architectures": f"unified train encoder={name}",
+        "objectives": f"unified train -o +{name}",
+        "callbacks": f"unified train with=[+{name}]",
+        "launchers": f"unified train launcher={name}",
+        "recipes": f"unified train -r {name}",
+        "commands": f"unified {name} --help",
+    }.get(component.kind, "")
