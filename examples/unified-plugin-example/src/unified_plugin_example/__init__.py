@@ -1,0 +1,103 @@
+"""One component of every kind. Descriptors only: nothing here imports torch, so naming things costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from unified import (
+    AgentComponent,
+    ArchitectureComponent,
+    CallbackComponent,
+    CommandComponent,
+    LauncherComponent,
+    ObjectiveComponent,
+    RecipeComponent,
+    SuiteComponent,
+    hookimpl,
+)
+
+#: The version of the plugin interface that this was written for.
+API_VERSION = 1
+
+
+@hookimpl
+def register_agents() -> Iterator[AgentComponent]:
+    yield AgentComponent(
+        name="twin",
+        target="unified_plugin_example.agent:Twin",
+        config="unified_plugin_example.config:TwinOptions",
+        presets="unified_plugin_example.config:PRESETS",
+        parts=("encoder", "actor", "critic"),
+        summary="two critics, a smoothed target and a delayed actor, from vectors (after Fujimoto et al. 2018)",
+    )
+
+
+@hookimpl
+def register_suites() -> Iterator[SuiteComponent]:
+    yield SuiteComponent(
+        name="harbour",
+        target="unified_plugin_example.suite:Harbour",
+        config="unified_plugin_example.config:HarbourOptions",
+        tasks="unified_plugin_example.config:TASKS",
+        example="reach",
+        summary="a boat in a harbour: stay at a buoy, or dock there",
+    )
+
+
+@hookimpl
+def register_architectures() -> Iterator[ArchitectureComponent]:
+    yield ArchitectureComponent(
+        name="fourier",
+        target="unified_plugin_example.architectures:Fourier",
+        config="unified_plugin_example.config:FourierOptions",
+        summary="learned waves of the inputs, for functions that change fast",
+    )
+    yield ArchitectureComponent(
+        name="norm_mlp",
+        target="unified_plugin_example.architectures:norm_mlp",
+        config="unified_plugin_example.config:NormMLPOptions",
+        summary="linear layers, each normalised",
+    )
+
+
+@hookimpl
+def register_objectives() -> Iterator[ObjectiveComponent]:
+    yield ObjectiveComponent(
+        name="decorrelate",
+        target="unified_plugin_example.objective:Decorrelate",
+        config="unified_plugin_example.config:DecorrelateOptions",
+        needs=("obs",),
+        trains=("encoder",),
+        summary="features that vary, each in its own way (Bardes et al. 2022)",
+    )
+
+
+@hookimpl
+def register_callbacks() -> Iterator[CallbackComponent]:
+    yield CallbackComponent(
+        name="milestones",
+        target="unified_plugin_example.callback:Milestones",
+        config="unified_plugin_example.config:MilestonesOptions",
+        summary="milestones.json: the frames after which evaluations first reached given returns",
+    )
+
+
+@hookimpl
+def register_launchers() -> Iterator[LauncherComponent]:
+    yield LauncherComponent(
+        name="logbook",
+        target="unified_plugin_example.launcher:Logbook",
+        config="unified_plugin_example.config:LogbookOptions",
+        summary="in this process, with a line in a logbook when a run begins and when it ends",
+    )
+
+
+@hookimpl
+def register_recipes() -> Iterator[RecipeComponent]:
+    yield RecipeComponent("harbour", path=Path(__file__).parent / "recipes" / "harbour.yaml", summary="twin learns to stay at the buoy")
+
+
+@hookimpl
+def register_commands() -> Iterator[CommandComponent]:
+    yield CommandComponent("chart", "unified_plugin_example.command:chart", summary="Draw the first moment of an episode in the harbour.")

@@ -1,0 +1,41 @@
+"""Carries a run out here, and writes down that it was."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unified import Config, Run
+
+
+class Logbook:
+    """Two lines for each run, with the time: that it began, and how it ended.
+
+    Args:
+        options: See `config.py`: the name of the file.
+    """
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    def launch(self, config: Config) -> Run:
+        """Train to the end; whatever ends it is written down and raised again."""
+        from unified.core.trainer.build import launch
+
+        self._write(config, "begins")
+        try:
+            run = launch(config)
+        except BaseException as error:
+            self._write(config, f"ends with {type(error).__name__}: {error}")
+            raise
+        self._write(config, "is finished")
+        return run
+
+    def _write(self, config: Config, what: str) -> None:
+        path = Path(config.root) / self.options.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        who = f"{config.experiment} · {config.agent.name} · {config.suite.text} · seed {config.seed}"
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {who}  {what}\n")

@@ -1,0 +1,29 @@
+"""A regulariser of features, to be added to what an agent minimises: ``-o +decorrelate``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unified import Loss, Objective
+
+if TYPE_CHECKING:
+    from unified.core.batch import Batch
+
+
+class Decorrelate(Objective):
+    """L = w · (mean of max(0, 1 - σᵢ) + 1/F · Σ_{i≠j} Cᵢⱼ²): no feature dies, and no two say the same.
+
+    σ and C are deviations and covariances of the features over the batch. Source: Bardes, Ponce & LeCun 2022 (VICReg), equations 1 and 3.
+    """
+
+    needs = ("obs",)
+    parts = ("encoder",)
+
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
+        features = batch.features - batch.features.mean(dim=0)  # (B, F)
+        covariance = features.T @ features / max(1, len(features) - 1)
+        deviation = (covariance.diagonal() + 1e-4).sqrt()  # the root of exactly nothing has no gradient
+        variance_loss = (1.0 - deviation).clamp(min=0.0).mean()
+        covariance_loss = (covariance.square().sum() - covariance.diagonal().square().sum()) / features.shape[1]
+        metrics = {"feature_std": deviation.mean(), "feature_covariance": covariance_loss}
+        return Loss(self.options.weight * (variance_loss + covariance_loss), metrics)

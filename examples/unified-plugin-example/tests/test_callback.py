@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+from unified_plugin_example.callback import Milestones
+from unified_plugin_example.config import MilestonesOptions
+
+
+def test_the_first_time_counts_also_after_a_resume(tmp_path: Path) -> None:
+    run = SimpleNamespace(path=tmp_path)
+    first = Milestones(MilestonesOptions(levels=(10.0, 20.0)))
+    first.on_evaluation_end(run, {"frames": 100, "return": 12.0})
+    resumed = Milestones(MilestonesOptions(levels=(10.0, 20.0)))
+    resumed.checkpoint_load(first.checkpoint_save())
+    resumed.on_evaluation_end(run, {"frames": 200, "return": 25.0})
+    assert json.loads((tmp_path / "milestones.json").read_text()) == {"10": 100, "20": 200}
