@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from unified.core.batch import Batch
-from unified.core.errors import Problem, UsageError
-from unified.core.objective import Phase
+from unified.core.errors import Problem, UsageError, blame
+from unified.core.objective import Loss, Objective, Phase
 
 if TYPE_CHECKING:
     from unified.core.action import Action
@@ -142,7 +142,7 @@ class Agent(nn.Module, ABC):
             if self.updates % phase.every:
                 continue
             rows = batch if "encoder" in phase.trains else batch.detach()
-            losses = [objective(self, rows) for objective in phase.objectives]
+            losses = [self._loss(objective, rows) for objective in phase.objectives]
             total = torch.stack([loss.value for loss in losses]).sum()
             self._descend(phase, total, metrics)
             for loss in losses:
@@ -150,6 +150,10 @@ class Agent(nn.Module, ABC):
                 priority = loss.priority if loss.priority is not None else priority
         self._follow()
         return Learned(metrics, priority)
+
+    def _loss(self, objective: Objective, batch: Batch) -> Loss:
+        with blame(f"objective {type(objective).__name__}", "in its loss"):
+            return objective(self, batch)
 
     def _descend(self, phase: Phase, total: torch.Tensor, metrics: dict[str, torch.Tensor]) -> None:
         optimizers = [self._optimizers[part] for part in phase.trains if part in self._optimizers]

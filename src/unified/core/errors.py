@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -38,7 +41,39 @@ class UnifiedError(Exception):
         super().__init__("\n".join(str(p) for p in self.problems))
 
 
+class PluginFailed(UnifiedError):
+    """A plugin that the run cannot do without raised something of its own: the run ends with its name; `__cause__` says where."""
+
+    @classmethod
+    def by(cls, name: str, doing: str, error: Exception) -> PluginFailed:
+        """``agent xyz failed while learning: ValueError: … (file:line)``."""
+        failed = cls(Problem(f"{name} failed {doing}: {one_line(error)}"))
+        failed.__cause__ = error
+        return failed
+
+
 class UsageError(UnifiedError):
     """What was asked for cannot be: a wrong name, key, value or combination. Nothing was started, nothing was lost."""
 
     exit_code = 2
+
+
+@contextmanager
+def blame(name: str, doing: str) -> Iterator[None]:
+    """Whatever is raised within is the fault of `name`; what a person can mend stays as it is.
+
+    Raises:
+        PluginFailed: For everything else.
+    """
+    try:
+        yield
+    except UnifiedError:
+        raise
+    except Exception as error:
+        raise PluginFailed.by(name, doing, error) from error
+
+
+def one_line(error: BaseException) -> str:
+    """The error and where it was raised."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {' '.join(str(error).split())} ({where.filename}:{where.lineno})"

@@ -12,8 +12,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -225,6 +227,14 @@ class Run:
             self._events.append({"time": now, "event": name, **fields})
         except OSError:
             return
+
+    def keep_traceback(self, error: BaseException) -> Path:
+        """Write what led to an error to ``error.txt``, for who has to mend it."""
+        path = self.path / "error.txt"
+        text = "".join(traceback.format_exception(error.__cause__ or error))
+        with contextlib.suppress(OSError):
+            atomic.replace(path, text.encode())
+        return path
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics, oldest first; a line torn by a crash is left out."""

@@ -9,7 +9,7 @@ import torch
 
 from unified.core.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.environment import SuiteReference, Vector
-from unified.core.errors import Problem, UsageError
+from unified.core.errors import PluginFailed, Problem, UsageError, blame
 from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.replay import DamagedSegment, Replay, check_free, choose_backing
@@ -19,12 +19,14 @@ from unified.core.spec import Spec
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.collector import Collector
 from unified.core.trainer.evaluator import Episode, Evaluator, summarise
+from unified.core.trainer.lifecycle import Participant
 from unified.core.trainer.player import Player
 from unified.core.trainer.trainer import Trainer
 
 if TYPE_CHECKING:
     from unified.core.agent import Agent
     from unified.core.config import Config
+    from unified.core.config.schema import Selection
     from unified.core.run import Checkpoint
 
 
@@ -46,21 +48,29 @@ def launch(config: Config, run: Run | None = None) -> Run:
             check_free(run.root, config.replay.save, run.path / "replay")
         run.event("resume" if run.checkpoints.paths() else "start", pid=os.getpid())
         checkpoint = run.newest_checkpoint()
-        trainer = assemble(run, config)
         try:
-            if checkpoint is not None:
-                checkpoint = _restore(trainer, checkpoint)
-                run.set_aside(newer_than=checkpoint)
-                run.event("restored", frames=checkpoint.frames, exact=trainer.collector.environments.exact)
-            elif config.replay.load:
-                trainer.replay.load_named(run.root, config.replay.load)
-            # Rows of metrics after the checkpoint are lived again.
-            run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
-            trainer.train()
-        finally:
-            trainer.collector.environments.close()
-            trainer.evaluator.close()
+            _train(run, config, checkpoint)
+        except PluginFailed as failed:
+            where = run.keep_traceback(failed)
+            raise PluginFailed(*failed.problems, Problem("all of it is told in", str(where))) from failed.__cause__
     return run
+
+
+def _train(run: Run, config: Config, checkpoint: Checkpoint | None) -> None:
+    trainer = assemble(run, config)
+    try:
+        if checkpoint is not None:
+            checkpoint = _restore(trainer, checkpoint)
+            run.set_aside(newer_than=checkpoint)
+            run.event("restored", frames=checkpoint.frames, exact=trainer.collector.environments.exact)
+        elif config.replay.load:
+            trainer.replay.load_named(run.root, config.replay.load)
+        # Rows of metrics after the checkpoint are lived again.
+        run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
+        trainer.train()
+    finally:
+        trainer.collector.environments.close()
+        trainer.evaluator.close()
 
 
 def resume(run: Run) -> Run:
@@ -109,12 +119,26 @@ def assemble(run: Run, config: Config) -> Trainer:
     )
     count = min(config.evaluate.environments, config.evaluate.episodes)
     evaluator = Evaluator(lambda: make_environments(config, "evaluation", count), config.evaluate.episodes)
-    callbacks = [(selection.name, selection.component.load()(selection.options)) for selection in config.callbacks]
-    notes = [
-        *config.suite.component.load()(config.suite.task, config.suite.options).notes(),
-        f"precision {agent.precision} on {agent.device}",
+    suite = make(config.suite, config.suite.task, config.suite.options)
+    objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
+    participants = [
+        Participant(f"agent {config.agent.name}", agent, control=True),
+        *(Participant(f"objective {type(objective).__name__}", objective, control=True) for objective in objectives.values()),
+        Participant(f"suite {config.suite.name}", suite, control=True),
+        *(Participant(f"callback {selection.name}", make(selection, selection.options)) for selection in config.callbacks),
     ]
-    return Trainer(run, config, agent, replay, Collector(environments, agent, replay), evaluator, clock, streams, callbacks, notes)
+    notes = [*suite.notes(), f"precision {agent.precision} on {agent.device}"]
+    return Trainer(run, config, agent, replay, Collector(environments, agent, replay), evaluator, clock, streams, participants, notes)
+
+
+def make(selection: Selection, *arguments: Any) -> Any:
+    """What a slot selects, made of `arguments`.
+
+    Raises:
+        PluginFailed: If it cannot be, with its name.
+    """
+    with blame(f"{selection.kind.removesuffix('s')} {selection.name}", "to be made"):
+        return selection.component.load()(*arguments)
 
 
 def make_environments(config: Config, stream: str, count: int) -> Vector:
@@ -131,7 +155,7 @@ def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive(config.seed, "parameters"))
-        agent: Agent = config.agent.component.load()(spec, config.agent.options, build).to(device)
+        agent: Agent = make(config.agent, spec, config.agent.options, build).to(device)
     agent.ready()
     return agent
 

@@ -85,6 +85,11 @@ class Clock:
         self.updates += due
         return due
 
+    def give_back(self, updates: int) -> None:
+        """Owe updates again that were taken and could not be done."""
+        self._credit += updates
+        self.updates -= updates
+
     def due(self, duty: str, every: int) -> bool:
         """Whether a new period of `every` frames has begun since `duty` was last `did`; never for ``every=0``."""
         return every > 0 and self.frames // every > self._periods.get(duty, 0)

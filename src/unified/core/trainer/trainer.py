@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from unified.core.errors import Problem, UnifiedError
+from unified.core.errors import PluginFailed, Problem, UnifiedError, blame
 from unified.core.trainer.evaluator import Evaluator, summarise
 from unified.core.trainer.interrupts import Interrupts, Stopped
-from unified.core.trainer.lifecycle import Hooks
+from unified.core.trainer.lifecycle import Hooks, Participant
 from unified.core.trainer.meter import Meter, Stopwatch
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Trainer:
         evaluator: That judges.
         clock: That says how far the run is and what is due.
         streams: The random streams, checkpointed here.
-        callbacks: Name and object of each, in the order of their calls.
+        participants: What may have hooks, in the order of their calls.
         notes: Lines worth telling before the start.
     """
 
@@ -50,14 +50,15 @@ class Trainer:
         evaluator: Evaluator,
         clock: Clock,
         streams: Streams,
-        callbacks: list[tuple[str, Any]],
+        participants: list[Participant],
         notes: list[str],
     ) -> None:
         self.run, self.config, self.notes = run, config, notes
         self.agent, self.replay, self.collector, self.evaluator = agent, replay, collector, evaluator
         self.clock, self.streams = clock, streams
         self.meter, self.watch = Meter(), Stopwatch()
-        self.hooks = Hooks(callbacks, lambda name, text: run.event("warning", callback=name, message=text))
+        self.hooks = Hooks(participants, lambda name, text: run.event("warning", plugin=name, message=text))
+        self._agent_name = f"agent {config.agent.name}"
         self.interrupts = Interrupts()
         self._restored = False
         self._exact = True
@@ -66,6 +67,8 @@ class Trainer:
         self._discarded_before = 0  # failed episodes up to the last one that went well
         self.best_return: float | None = None
         self._checkpoint_time = time.monotonic()
+        self._unpaid = 0  # updates that were taken and are not done
+        self._stepping = False  # whether the environments are acting
         self._saved: tuple[int, int] | None = None  # steps and rows of metrics that the newest checkpoint holds
         self._speed_mark = (0, 0)  # frames and updates at the last log
         self._progress_mark = 0.0
@@ -89,6 +92,9 @@ class Trainer:
                 self._mark_start()
                 self._loop()
                 self._finish()
+            except PluginFailed as failed:
+                error = failed
+                raise self._ended_by(failed) from failed.__cause__
             except BaseException as raised:
                 error = raised
                 if not isinstance(raised, UnifiedError):
@@ -106,24 +112,31 @@ class Trainer:
                 self._stop()
             if self.clock.done:
                 return
-            with self.watch.measure("env"):
+            with self.watch.measure("env"), blame(self._agent_name, "while acting"):
                 self.collector.begin()
+            self._stepping = True
             for batch in self._due_batches():
                 self._learn(batch)
             with self.watch.measure("env"):
                 steps = self.collector.finish()
+            self._stepping = False
             self._count(steps)
+            self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
+            self._report_incidents()
 
     def _due_batches(self) -> Iterator[Batch]:
-        for _ in range(self.clock.take_updates()):
+        for unpaid in range(self.clock.take_updates(), 0, -1):
+            self._unpaid = unpaid
             with self.watch.measure("sample"):
                 batch = self.replay.sample().to(self.agent.device)
             yield batch
+        self._unpaid = 0
 
     def _learn(self, batch: Batch) -> None:
         with self.watch.measure("update"):
             self.hooks.call("before_update", run=self.run, trainer=self, batch=batch)
-            learned = self.agent.learn(batch)
+            with blame(self._agent_name, "while learning"):
+                learned = self.agent.learn(batch)
             self.meter.add(learned.metrics)
             if learned.priority is not None:
                 self.replay.reprioritise(batch.index, learned.priority)
@@ -137,8 +150,6 @@ class Trainer:
             self.episodes += 1
             self._discarded_before = self.collector.environments.discarded
             self.meter.add_episode(float(steps.returns[lane]), int(steps.lengths[lane]))
-        self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
-        self._report_incidents()
 
     def _report_incidents(self) -> None:
         """Tell what happened to the environments; too many failed episodes end the run."""
@@ -174,7 +185,7 @@ class Trainer:
             return
         self.hooks.call("before_evaluation", run=self.run, trainer=self)
         start = time.monotonic()
-        with self.watch.measure("evaluate"):
+        with self.watch.measure("evaluate"), blame(self._agent_name, "while it was judged"):
             episodes = self.evaluator.evaluate(self.agent, self.clock.frames, lambda: self.interrupts.stopping is not None)
         self.evaluator.record = None
         for incident in self.evaluator.take_incidents():
@@ -248,6 +259,21 @@ class Trainer:
         except UnifiedError as error:
             raise UnifiedError(problem, *error.problems) from error
         raise UnifiedError(problem)
+
+    def _ended_by(self, failed: PluginFailed) -> PluginFailed:
+        """Save what is left of a run whose agent, objective or suite failed, and say how to go on once it is mended."""
+        self.run.event("stop", reason=str(failed), **self._counts())
+        hint = f"once it is mended: unified resume {self.run.name}"
+        try:
+            if self._restored or self.clock.steps:
+                if self._stepping:
+                    self._count(self.collector.finish())
+                self.clock.give_back(self._unpaid)
+                self._exact = False  # the update that failed may have moved something
+                self.checkpoint()
+        except Exception as error:
+            hint += f" (it could not be saved: {type(error).__name__}: {error}; the newest checkpoint is as it was)"
+        return PluginFailed(*failed.problems, Problem(f"the run ended at {self.clock.frames:,} frames", hint))
 
     def _last_frames(self, kind: str) -> int | None:
         """Where the last row of this kind was written: a run that is resumed at its end writes none twice."""
