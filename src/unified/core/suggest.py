@@ -3,41 +3,70 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+#: More guesses than these are no help.
+MOST = 3
 
 
 def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The choice that looks most like `word`, if any does.
+    """The choice that looks most like `word`, if any does; case and the kind of dash do not count.
 
-    >>> closest("humanoid_rum", ["humanoid_run", "walker_run"])
-    'humanoid_run'
+    >>> closest("humanoid_rum", ["humanoid_run", "walker_run"]), closest("Seed-Steps", ["seed_steps", "seed"])
+    ('humanoid_run', 'seed_steps')
     """
-    known = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(word.lower(), known, n=1, cutoff=cutoff)
+    known = {_plain(choice): choice for choice in choices}
+    found = difflib.get_close_matches(_plain(word), known, n=1, cutoff=cutoff)
     return known[found[0]] if found else None
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """``did you mean  drqv2 ?``, or nothing."""
     best = closest(word, choices)
-    return f"did you mean  {best} ?" if best else ""
+    return ask([best]) if best else ""
 
 
-def key(unknown: str, known: Iterable[str]) -> str | None:
-    """The dotted key that was probably meant: a sibling that looks alike, the same leaf elsewhere, or a leaf that looks alike.
+def ask(guesses: Sequence[str]) -> str:
+    """The question, of at least one guess.
 
-    >>> key("agent.lrr", ["agent.lr", "seed"]), key("lr", ["agent.lr", "seed"])
-    ('agent.lr', 'agent.lr')
+    >>> ask(["train.frames"]), ask(["a", "b", "c"])
+    ('did you mean  train.frames ?', 'did you mean  a, b or c ?')
     """
-    known = list(known)
-    parent, _, leaf = unknown.rpartition(".")
-    siblings = {name.rpartition(".")[2]: name for name in known if name.rpartition(".")[0] == parent}
-    if near := closest(leaf, siblings):
-        return siblings[near]
-    elsewhere = [name for name in known if name.rpartition(".")[2] == leaf]
-    if elsewhere:
-        return elsewhere[0]
-    leaves = {name.rpartition(".")[2]: name for name in reversed(known)}
-    if near := closest(leaf, leaves, cutoff=0.8):
-        return leaves[near]
-    return closest(unknown, known, cutoff=0.75)
+    *most, last = guesses
+    return f"did you mean  {', '.join(most)}{' or ' if most else ''}{last} ?"
+
+
+def keys(unknown: str, known: Iterable[str]) -> list[str]:
+    """The dotted keys that were probably meant, at most three.
+
+    In this order: a sibling that looks alike and the same leaf elsewhere; a leaf that looks alike; a key that looks alike as a whole.
+
+    >>> keys("agent.lrr", ["agent.lr", "seed"]), keys("lr", ["agent.lr", "seed"]), keys("every", ["train.log_every", "a.every", "b.every"])
+    (['agent.lr'], ['agent.lr'], ['a.every', 'b.every'])
+    """
+    # What a key stands below cannot take its place: it is no value, or a value already.
+    names = [name for name in known if not unknown.startswith(f"{name}.")]
+    parent, leaf = _split(unknown)
+    siblings = {_split(name)[1]: name for name in names if _split(name)[0] == parent}
+    sibling = closest(leaf, siblings)
+    if sibling is not None and _plain(sibling) == _plain(leaf):
+        return [siblings[sibling]]
+    same = [name for name in names if _plain(_split(name)[1]) == _plain(leaf)]
+    if parent and not siblings and (near := closest(parent, [_split(name)[0] for name in same])):
+        return [name for name in same if _split(name)[0] == near]  # the mistake is in the parent
+    found = [siblings[sibling]] if sibling is not None and (parent or not same) else []
+    if found or same:
+        return [*found, *same][:MOST]
+    leaves = {_split(name)[1]: name for name in reversed(names)}
+    alike = closest(leaf, leaves, cutoff=0.8)
+    whole = leaves[alike] if alike else closest(unknown, names, cutoff=0.75)
+    return [whole] if whole else []
+
+
+def _split(key: str) -> tuple[str, str]:
+    parent, _, leaf = key.rpartition(".")
+    return parent, leaf
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("-", "_")

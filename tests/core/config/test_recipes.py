@@ -51,17 +51,34 @@ def test_unknown_recipes(tmp_path, monkeypatch):
     assert "did you mean  laptop ?" in refused("lapto")
     (tmp_path / "mine.yaml").write_text("seed: 1\n")
     monkeypatch.chdir(tmp_path)
-    assert "did you mean  mine.yaml ?" in refused("./mien.yaml")
+    assert "did you mean  ./mine.yaml ?" in refused("./mien.yaml")
     assert "did you mean the file  ./mine.yaml ?" in refused("mine")
     assert "does not exist" in refused("./lost/a.yaml")
     (tmp_path / "importer.yaml").write_text("imports: [./gone.yaml]\n")
-    assert "imported by" in refused("./importer.yaml")
+    assert "recipe ./gone.yaml does not exist" in refused("./importer.yaml")
+    assert "(from recipe ./importer.yaml, line 1)" in refused("./importer.yaml")
+    assert "did you mean  laptop ?" in refused("laptop.yaml")
+    assert "unified plugins list recipes" in refused("./gone.yaml")  # not importer.yaml: a suffix in common is no likeness
+
+
+def test_a_directory_is_no_recipe_but_its_files_are_named(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.yaml").write_text("seed: 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert "./mine/a.yaml" in refused("mine")
+    assert "is a directory    a file of it:  mine/a.yaml" in refused("./mine")
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("seed: [1\n", "cannot be read"),
+        ("seed: [1\n", "line 1, column 7: expected ',' or ']', but got the end of the file"),
+        ("seed: 1\n\tagent: x", "line 2, column 1: found character"),
+        ("seed: 1\nagent: drqv2\nseed: 2\n", "says seed twice, on lines 1 and 3"),
+        ("agent: {lr: 1}\nagent.lr: 1\n", "says agent.lr twice, on lines 1 and 2"),
+        ("a: &x {b: *x}\n", "line 1: a.b contains itself"),
+        (f"a: {'[' * 3000}", "nested too deeply"),
+        ("seed: 2026-99-99\n", "month must be"),
         ("- a\n- b\n", "not a tree"),
         ("just words", "not a tree"),
         ("imports: {a: 1}\n", "list of names"),
@@ -78,11 +95,35 @@ def test_bad_files(tmp_path, text, says):
     assert "bad.yaml" in problem
 
 
+def test_mistakes_within_are_found_again_by_their_lines(tmp_path):
+    (tmp_path / "base.yaml").write_text("# base\nreplay: {capcity: 5}\n")
+    (tmp_path / "top.yaml").write_text(
+        "imports: [./base.yaml]\n\nagent:\n  name: drqv2\n  lrr: 1\nencoder: mlp\nencoder.depth: x\nsuite: dmc:walker_wlak\nwith: [konsole]\n"
+        "objective:\n  - tdd\n"
+    )
+    problems = refused(str(tmp_path / "top.yaml")).splitlines()
+    expected = {"replay.capcity": 2, "agent.lrr": 5, "depth=x": 7, "walker_wlak": 8, "konsole": 9, "tdd": 10}
+    assert len(problems) == len(expected)
+    for said, line in expected.items():
+        (problem,) = (problem for problem in problems if said in problem)
+        assert problem.endswith(f".yaml, line {line})")
+
+
+def test_lines_are_for_errors_alone(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("\nagent: {lr: 0.5}\nagent.pad: 3\n")  # one slot, said in two places
+    config = compose([], [str(path)])
+    assert config.sources["agent.lr"] == config.sources["agent.pad"] == f"recipe {path}"
+    assert (config.agent.options.lr, config.agent.options.pad) == (0.5, 3)
+
+
 def test_bad_json_and_bad_bytes(tmp_path):
-    (tmp_path / "a.json").write_text("{")
-    assert "cannot be read" in refused(str(tmp_path / "a.json"))
+    (tmp_path / "a.json").write_text('{\n"seed": 1,\n}')
+    assert "line 3, column 1" in refused(str(tmp_path / "a.json"))
+    (tmp_path / "a.json").write_text('{"seed": 1, "seed": 2}')
+    assert "says seed twice" in refused(str(tmp_path / "a.json"))
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
-    assert "cannot be read" in refused(str(tmp_path / "b.yaml"))
+    assert "not text in UTF-8" in refused(str(tmp_path / "b.yaml"))
 
 
 def test_an_empty_recipe_says_nothing(tmp_path):

@@ -83,7 +83,7 @@ def compose(
         callbacks=callbacks,
         objectives=objectives,
         tree=ordered,
-        sources=resolver.sources,
+        sources={key: resolver.origin(place) for key, place in resolver.sources.items()},
         defaults=resolver.defaults,
         recipes=tuple(map(str, chosen)),
         embedded=embedded,

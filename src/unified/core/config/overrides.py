@@ -25,15 +25,24 @@ class Layer:
     Args:
         source: ``"the command line"``, ``"recipe laptop"``; shown beside each value.
         values: By path; a slot's selection lies under ``name``.
+        lines: Of the file that it is, where it is one and they are known.
     """
 
     source: str
     values: dict[Path, Any] = field(default_factory=dict)
+    lines: Mapping[Path, int] = field(default_factory=dict)
 
     def set(self, path: Path, value: Any) -> None:
         """Set a value; a later one of the same key wins."""
         self.values.pop(path, None)
         self.values[path] = value
+
+    def place(self, path: Path) -> str:
+        """The source of a value, with its line: ``"recipe mine.yaml, line 4"``."""
+        # ``suite: dmc:x`` says name and task at once, and ``encoder.depth`` is short for ``agent.encoder.depth``.
+        said = (path, path[:-1], path[1:], path[1:-1])
+        line = next((self.lines[key] for key in said if key in self.lines), None)
+        return self.source if line is None else f"{self.source}, line {line}"
 
 
 def dotted(path: Sequence[str]) -> str:
@@ -46,7 +55,7 @@ def from_words(words: Sequence[str], problems: list[Problem]) -> Layer:
     layer = Layer(COMMAND_LINE)
     for word in words:
         key, equals, value = word.partition("=")
-        path = _path(key.strip().removeprefix("--"))
+        path = path_of(key.strip().removeprefix("--"))
         if not equals or not all(path):
             problems.append(Problem(f"{word!r} is not KEY=VALUE", "for example  agent.lr=1e-4", COMMAND_LINE))
             continue
@@ -54,9 +63,15 @@ def from_words(words: Sequence[str], problems: list[Problem]) -> Layer:
     return layer
 
 
-def from_tree(tree: Mapping[Any, Any], source: str) -> Layer:
-    """The layer of a tree; keys may be dotted, at any depth."""
-    layer = Layer(source)
+def from_tree(tree: Mapping[Any, Any], source: str, lines: Mapping[Path, int] | None = None) -> Layer:
+    """The layer of a tree; keys may be dotted, at any depth.
+
+    Args:
+        tree: Of keys and values.
+        source: Where it is from.
+        lines: Of its keys, by path (`path_of`).
+    """
+    layer = Layer(source, lines=lines or {})
     for path, value in _leaves(tree, ()):
         layer.set(_canonical(path), value)
     return layer
@@ -64,14 +79,15 @@ def from_tree(tree: Mapping[Any, Any], source: str) -> Layer:
 
 def _leaves(tree: Mapping[Any, Any], prefix: Path) -> Iterator[tuple[Path, Any]]:
     for key, value in tree.items():
-        path = (*prefix, *_path(str(key)))
+        path = (*prefix, *path_of(str(key)))
         if isinstance(value, Mapping) and (value or path[0] in SLOTS):
             yield from _leaves(value, path)
         else:
             yield path, value
 
 
-def _path(key: str) -> Path:
+def path_of(key: str) -> Path:
+    """The path of a dotted key."""
     return tuple(part.strip() for part in key.split("."))
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from unified.core import suggest
 from unified.core.components import RecipeComponent
+from unified.core.config.files import SUFFIXES, read
 from unified.core.config.overrides import Layer, from_tree
 from unified.core.errors import Problem, UsageError
 from unified.core.registry import Registry
 
 IMPORTS = "imports"
-SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def load(name: str, registry: Registry) -> list[Layer]:
@@ -35,16 +33,22 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
     if path in above:
         chain = " -> ".join(recipe.name for recipe in [*above[above.index(path) :], path])
         raise UsageError(Problem(f"recipes import each other: {chain}", f"remove one of the {IMPORTS}"))
-    tree = _read(name, path)
+    tree, lines = read(name, path)
+    own = from_tree(tree, f"recipe {name}", lines)
     imports = tree.pop(IMPORTS, None) or []
+    own.values = {key: value for key, value in own.values.items() if key[0] != IMPORTS}
     if isinstance(imports, str):
         imports = [imports]
     if not isinstance(imports, list) or not all(isinstance(item, str) for item in imports):
-        raise UsageError(
-            Problem(f"recipe {name}: {IMPORTS} must be a list of names and paths", "for example  imports: [laptop, ./base.yaml]")
-        )
-    layers = [layer for item in imports for layer in _load(item, registry, path, [*above, path])]
-    return [*layers, from_tree(tree, f"recipe {name}")]
+        said = own.place((IMPORTS,))
+        raise UsageError(Problem(f"{IMPORTS} must be a list of names and paths", "for example  imports: [laptop, ./base.yaml]", said))
+    layers: list[Layer] = []
+    for item in imports:
+        try:
+            layers += _load(item, registry, path, [*above, path])
+        except UsageError as error:
+            raise UsageError(*(replace(problem, source=problem.source or own.place((IMPORTS,))) for problem in error.problems)) from None
+    return [*layers, own]
 
 
 def _find(name: str, registry: Registry, importer: Path | None) -> Path:
@@ -53,9 +57,10 @@ def _find(name: str, registry: Registry, importer: Path | None) -> Path:
         try:
             component = registry.get("recipes", name)
         except UsageError as error:
-            beside = next((f"{name}{suffix}" for suffix in SUFFIXES if Path(f"{name}{suffix}").is_file()), None)
-            problem = Problem(error.problems[0].message, f"did you mean the file  ./{beside} ?") if beside else error.problems[0]
-            raise UsageError(problem) from None
+            beside = next((f"./{name}{suffix}" for suffix in SUFFIXES if Path(f"{name}{suffix}").is_file()), None)
+            within = [f"./{name}/{file}" for file in _files(Path(name))]
+            hint = f"did you mean the file  {beside} ?" if beside else f"a file of this directory:  {', '.join(within)}" if within else ""
+            raise UsageError(replace(error.problems[0], hint=hint or error.problems[0].hint)) from None
         assert isinstance(component, RecipeComponent)
         return Path(component.path).resolve()
     path = Path(name).expanduser()
@@ -63,38 +68,29 @@ def _find(name: str, registry: Registry, importer: Path | None) -> Path:
         path = importer.parent / path
     if (path / "config.json").is_file():
         path = path / "config.json"
+    if path.is_dir():
+        within = [str(Path(name) / file) for file in _files(path)]
+        raise UsageError(Problem(f"recipe {name} is a directory", f"a file of it:  {', '.join(within)}" if within else "name a file"))
     if not path.is_file():
-        siblings = [sibling.name for sibling in path.parent.glob("*") if sibling.suffix in SUFFIXES] if path.parent.is_dir() else []
-        where = f" (imported by {importer})" if importer else ""
-        raise UsageError(Problem(f"recipe {name} does not exist{where}", suggest.did_you_mean(path.name, siblings)))
+        raise UsageError(Problem(f"recipe {name} does not exist", _near(name, path, registry)))
     return path.resolve()
+
+
+def _near(name: str, path: Path, registry: Registry) -> str:
+    """What was meant by the path of no file: an installed recipe, or a file beside it."""
+    if path.stem in registry.names("recipes"):
+        return suggest.ask([path.stem])
+    # By their stems: that both end in .yaml makes no two names alike.
+    stems = {Path(file).stem: file for file in _files(path.parent)}
+    near = suggest.closest(path.stem, stems)
+    return suggest.ask([name.removesuffix(path.name) + stems[near]]) if near else "all that are installed: unified plugins list recipes"
+
+
+def _files(directory: Path) -> list[str]:
+    """Names of the recipes in a directory; none where it is none."""
+    return sorted(file.name for file in directory.glob("*") if file.suffix in SUFFIXES) if directory.is_dir() else []
 
 
 def is_path(name: str) -> bool:
     """Whether a recipe is said by its file: ``./a.yaml``, ``a.json``, ``runs/default/…``; ``provider/name`` is a name."""
     return name.endswith(SUFFIXES) or name.startswith((".", "/", "~")) or Path(name, "config.json").is_file()
-
-
-def _read(name: str, path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(Problem(f"recipe {name} cannot be read: {error}")) from error
-    try:
-        tree = json.loads(text) if path.suffix == ".json" else _yaml(text)
-    except ValueError as error:
-        raise UsageError(Problem(f"recipe {name} cannot be read: {' '.join(str(error).split())}")) from error
-    if tree is None:
-        tree = {}
-    if not isinstance(tree, Mapping):
-        raise UsageError(Problem(f"recipe {name} is not a tree of keys and values", "for example  agent.lr: 1e-4"))
-    return dict(tree)
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None

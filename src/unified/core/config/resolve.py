@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from unified.core import suggest
 from unified.core.components import Component, SuiteComponent
 from unified.core.config import values
 from unified.core.config.overrides import DEFAULT, Layer, Path, dotted
 from unified.core.config.schema import TASK, Selection, Slot, slot_of, takes_none
 from unified.core.config.tasks import suites_with, task_problems
+from unified.core.config.unknown import guesses, instead
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.options import NAME, Options
 from unified.core.registry import Registry
@@ -53,12 +53,18 @@ class Resolver:
 
     def lookup(self, path: Path) -> tuple[Any, str] | None:
         """The value of the highest layer that has one, and its source."""
-        return next(((layer.values[path], layer.source) for layer in reversed(self.layers) if path in layer.values), None)
+        return next(((layer.values[path], layer.place(path)) for layer in reversed(self.layers) if path in layer.values), None)
 
     def below(self, path: Path) -> list[tuple[Path, str]]:
         """Keys strictly below a path, with the source of each."""
-        found = {key: layer.source for layer in self.layers for key in layer.values if key[: len(path)] == path and len(key) > len(path)}
+        found = {
+            key: layer.place(key) for layer in self.layers for key in layer.values if key[: len(path)] == path and len(key) > len(path)
+        }
         return list(found.items())
+
+    def origin(self, place: str) -> str:
+        """The source of a place: a place without its line."""
+        return next((layer.source for layer in self.layers if place.startswith(f"{layer.source}, line ")), place)
 
     def listed(self, path: Path, default: Sequence[str] = ()) -> tuple[list[str], str]:
         """A list of names; a layer that says only ``+name`` adds to the layers below it."""
@@ -72,11 +78,11 @@ class Resolver:
             else:
                 said = values.split(value) if isinstance(value, str) else value
             if not isinstance(said, list | tuple) or not all(isinstance(item, str) for item in said):
-                self._complain(path, value, "must be a list of names, [a,b]", layer.source)
+                self._complain(path, value, "must be a list of names, [a,b]", layer.place(path))
                 continue
             adds = bool(said) and all(item.startswith("+") for item in said)
             items = list(dict.fromkeys([*items, *said] if adds else said))
-            source = layer.source
+            source = layer.place(path)
         return items, source
 
     # Slots ----------------------------------------------------------------------------------------------------------------------
@@ -331,32 +337,15 @@ class Resolver:
         agent = self._choices.get(("agent",))
         for key, source in self._unknown:
             text = dotted(key)
-            meant = suggest.key(text, self.known)
+            of_a_part = agent is not None and agent.component is None and key[0] not in {name.partition(".")[0] for name in self.known}
             if len(key) > 1 and key[-1] == NAME and text in self.known:
-                self.problems.append(Problem(f"{'.'.join(key)} does not exist: {text} is a value", "", source))
-            elif (
-                meant is None
-                and agent is not None
-                and agent.component is None
-                and key[0] not in {name.partition(".")[0] for name in self.known}
-            ):
+                self.problems.append(Problem(f"{'.'.join(key)} does not exist: {text} is a value", f"{text}=…", source))
+            elif of_a_part and not guesses(key, self.known):
                 self.unchecked(key, ("agent",))
             else:
-                self.problems.append(Problem(f"{text} does not exist", self._where(key, meant), source))
+                hint = instead(key, self.known, self._choices, self.registry)
+                self.problems.append(Problem(f"{text} does not exist", hint, source))
         return [*dict.fromkeys(self.problems), *dict.fromkeys(self._unchecked)]
-
-    def _where(self, key: Path, meant: str | None) -> str:
-        """What to type instead of an unknown key."""
-        if meant:
-            return f"did you mean  {meant} ?"
-        for length in range(len(key) - 1, 0, -1):
-            choice = self._choices.get(key[:length])
-            if choice is not None and choice.component is not None:
-                return f"all: unified plugins show {choice.name}"
-            siblings = [name for name in self.known if name.rpartition(".")[0] == ".".join(key[:length])]
-            if siblings:
-                return f"there is {', '.join(siblings)}"
-        return f"there is {', '.join(dict.fromkeys(name.partition('.')[0] for name in self.known))}"
 
 
 def parts(component: Component) -> tuple[str, ...]:

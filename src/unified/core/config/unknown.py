@@ -1,0 +1,92 @@
+"""What to type instead of a key that does not exist. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from unified.core import suggest
+from unified.core.components import Component
+from unified.core.config.overrides import Path, dotted
+from unified.core.errors import UnifiedError
+from unified.core.registry import Registry
+
+if TYPE_CHECKING:
+    from unified.core.config.resolve import Choice
+
+#: What other frameworks call it.
+ELSEWHERE = {
+    "env": "suite",
+    "environment": "suite",
+    "algo": "agent",
+    "algorithm": "agent",
+    "callbacks": "with",
+    "loss": "objective",
+    "steps": "train.frames",
+    "total_timesteps": "train.frames",
+}
+
+
+def guesses(key: Path, known: Sequence[str]) -> list[str]:
+    """Keys that were probably meant."""
+    text = dotted(key)
+    return [ELSEWHERE[text]] if text in ELSEWHERE else suggest.keys(text, known)
+
+
+def instead(key: Path, known: Sequence[str], choices: Mapping[Path, Choice], registry: Registry) -> str:
+    """A hint for a key that does not exist.
+
+    Args:
+        key: The path that was said.
+        known: Every key that does exist, dotted.
+        choices: What the slots select.
+        registry: Where the other components of a kind are.
+    """
+    hints = [suggest.ask(guessed)] if (guessed := guesses(key, known)) else []
+    for length in range(len(key) - 1, 0, -1):
+        choice = choices.get(key[:length])
+        if choice is not None and choice.component is not None:
+            hints = hints or _described(choice.component, key[:length], key[-1])
+            if owners := with_option(registry, choice.component, key[length:]):
+                hints.append(_only(owners, choice.name))
+            return "   ".join(hints) or f"all: unified plugins show {choice.name}"
+        siblings = [name for name in known if name.rpartition(".")[0] == ".".join(key[:length])]
+        if siblings and not hints:
+            return f"there is {', '.join(siblings)}"
+    agent = choices.get(("agent",))
+    if not hints and agent is not None and agent.component is not None and (owners := with_option(registry, agent.component, key)):
+        hints = [_only(owners, agent.name)]
+    return "   ".join(hints) or f"there is {', '.join(_first_words(known, choices))}"
+
+
+def with_option(registry: Registry, component: Component, below: Path) -> list[str]:
+    """Names of the other components of its kind that have this option, at most three."""
+    owners = []
+    for other in registry.all(component.kind):
+        try:
+            if other.target != component.target and below[0] in other.options_model().model_fields:
+                owners.append(registry.name_of(other))
+        except UnifiedError:  # told where somebody selects it
+            continue
+    return owners[: suggest.MOST]
+
+
+def _only(owners: Sequence[str], name: str) -> str:
+    return f"{', '.join(owners)} {'has' if len(owners) == 1 else 'have'} it, {name} does not"
+
+
+def _described(component: Component, path: Path, leaf: str) -> list[str]:
+    """For who types ``agent.learning_rate``: the option that is described by these words."""
+    phrase = leaf.replace("_", " ").replace("-", " ").lower()
+    try:
+        fields = component.options_model().model_fields
+    except UnifiedError:
+        return []
+    found = [".".join((*path, name)) for name, field in fields.items() if len(phrase) > 3 and phrase in (field.description or "").lower()]
+    return [suggest.ask(found[: suggest.MOST])] if found else []
+
+
+def _first_words(known: Sequence[str], choices: Mapping[Path, Choice]) -> list[str]:
+    """What a key can begin with: the run's own keys, and the agent's parts."""
+    parts = [path[-1] for path in choices if len(path) == 2 and path[0] == "agent"]
+    return list(dict.fromkeys([*(name.partition(".")[0] for name in known), *parts]))
