@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import textwrap
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.errors import Notice, Problem, UnifiedError, UsageError
 from unified.core.switches import take_switches
 
 
@@ -148,6 +149,7 @@ def unified(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 failed, 2 asked for what cannot be."""
+    _print_notices_plainly()
     words, switched_off = take_switches(sys.argv[1:] if arguments is None else arguments, os.environ)
     try:
         for name in switched_off:
@@ -160,6 +162,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.close()
         sys.exit(141)
     sys.exit(0)
+
+
+def _print_notices_plainly() -> None:
+    usual = warnings.formatwarning
+
+    def plain(message: Any, category: Any, *where: Any, **more: Any) -> str:
+        return f"warning: {message}\n" if issubclass(category, Notice) else usual(message, category, *where, **more)
+
+    warnings.formatwarning = plain
 
 
 def _check_switch(name: str) -> None:

@@ -16,6 +16,7 @@ from unified.core.objective import Loss, Objective, Phase
 
 if TYPE_CHECKING:
     from unified.core.action import Action
+    from unified.core.components import Component
     from unified.core.parts import Build
     from unified.core.spec import Space, Spec
     from unified.core.views import View
@@ -118,6 +119,11 @@ class Agent(nn.Module, ABC):
             problems.append(Problem(f"phases {', '.join(encoding)} all train the encoder, and features are made once", "add one: -o +NAME"))
         if problems:
             raise UsageError(*problems)
+
+    @property
+    def components(self) -> list[Component]:
+        """What it was made of by name: architectures and objectives."""
+        return list(self._build.used)
 
     def encode(self, observation: torch.Tensor, *, full: bool = True) -> torch.Tensor:
         """Features in float32, or with ``full=False`` as the encoder made them: in bfloat16 where the run's precision says so.

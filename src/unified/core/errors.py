@@ -52,6 +52,10 @@ class PluginFailed(UnifiedError):
         return failed
 
 
+class Notice(UserWarning):
+    """A warning for whoever types commands: the command line prints its text alone."""
+
+
 class UsageError(UnifiedError):
     """What was asked for cannot be: a wrong name, key, value or combination. Nothing was started, nothing was lost."""
 

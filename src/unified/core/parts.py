@@ -14,6 +14,7 @@ from unified.core.objective import Objective, Phase
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from unified.core.components import Component
     from unified.core.rng import Streams
 
 
@@ -31,6 +32,8 @@ class Build:
     def __init__(self, device: torch.device, precision: str, streams: Streams, registry: Any, objectives: Sequence[str] = ()) -> None:
         self.device, self.precision, self.streams = device, precision, streams
         self._registry, self._objectives = registry, tuple(objectives)
+        #: What was made so far, for the run's manifest.
+        self.used: list[Component] = []
 
     def part(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None = None) -> nn.Module:
         """The architecture that was selected by name, or `selection` itself where it is a module or a class.
@@ -45,7 +48,9 @@ class Build:
         target: Callable[..., nn.Module]
         options: dict[str, Any] = {}
         if isinstance(selection, str):
-            target = self._registry.get("architectures", selection).load()
+            component = self._registry.get("architectures", selection)
+            self.used.append(component)
+            target = component.load()
         elif callable(selection):
             target = selection
         else:
@@ -56,6 +61,7 @@ class Build:
     def objective(self, name: str) -> Objective:
         """The objective of this name, with its defaults."""
         component = self._registry.get("objectives", name)
+        self.used.append(component)
         objective: Objective = component.load()(component.options_model()())
         return objective
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from unified.core.components import Component
 from unified.core.config.overrides import dotted
 from unified.core.config.schema import WITH, CheckpointOptions, Evaluate, ReplayOptions, Selection, Train
 
@@ -55,10 +56,24 @@ class Config:
                 found.append((dotted(path), value, self.sources[key]))
         return found
 
+    def components(self) -> list[Component]:
+        """What is selected by name, at any depth."""
+        chosen = [self.agent, self.suite, self.launcher, *self.callbacks]
+        return [component for selection in chosen for component in components_of(selection)]
+
     def digest(self) -> str:
         """sha256 of what defines the result: not where it is kept, who watches, or how often it is saved."""
         material = {key: value for key, value in self.tree.items() if key not in IMMATERIAL}
         return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
+
+
+def components_of(options: Any) -> list[Component]:
+    """The components that are selected in a selection, in options or in lists of them, at any depth."""
+    if isinstance(options, Selection):
+        return [options.component, *components_of(options.options)]
+    if isinstance(options, list | tuple):
+        return [component for item in options for component in components_of(item)]
+    return [component for name in getattr(type(options), "model_fields", ()) for component in components_of(getattr(options, name))]
 
 
 def leaves(tree: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:

@@ -146,11 +146,22 @@ class Run:
         """
         if self._config is None:
             from unified.core.config import compose
+            from unified.core.registry import registry
+            from unified.core.run import provenance
 
             if not self.config_path.exists():
                 raise UsageError(Problem(f"{self.path} is not a run: it has no {lookup.CONFIG}", "all: unified runs list"))
-            self._config = compose([], [str(self.config_path)], {}, default_recipe=False)
+            try:
+                self._config = compose([], [str(self.config_path)], {}, default_recipe=False)
+            except UsageError as error:
+                raise UsageError(*provenance.missing(self.components, registry()), *error.problems) from error
         return self._config
+
+    @property
+    def components(self) -> list[dict[str, str]]:
+        """What it was last trained with: kind, name, target, provider, distribution and version of every component."""
+        noted = [event["components"] for event in self.events() if event.get("event") == "components"]
+        return list(noted[-1]) if noted else []
 
     # Ownership ------------------------------------------------------------------------------------------------------------------
 

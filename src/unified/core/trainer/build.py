@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from unified.core.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.environment import SuiteReference, Vector
-from unified.core.errors import PluginFailed, Problem, UsageError, blame
+from unified.core.errors import Notice, PluginFailed, Problem, UsageError, blame
 from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.replay import DamagedSegment, Replay, check_free, choose_backing
 from unified.core.rng import Streams, derive
-from unified.core.run import Run
+from unified.core.run import Run, provenance
 from unified.core.spec import Spec
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.collector import Collector
@@ -58,9 +59,12 @@ def launch(config: Config, run: Run | None = None) -> Run:
 
 def _train(run: Run, config: Config, checkpoint: Checkpoint | None) -> None:
     trainer = assemble(run, config)
+    run.event("components", components=trainer.components)
     try:
         if checkpoint is not None:
             checkpoint = _restore(trainer, checkpoint)
+            for line in provenance.changed(checkpoint.manifest.get("components", ()), registry()):
+                run.event("warning", message=line)
             run.set_aside(newer_than=checkpoint)
             run.event("restored", frames=checkpoint.frames, exact=trainer.collector.environments.exact)
         elif config.replay.load:
@@ -180,6 +184,8 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
         checkpoint: ``"best"``, ``"newest"``, or the frames of one.
     """
     found = pick_checkpoint(run, checkpoint)
+    for line in provenance.changed(found.manifest.get("components", ()), registry()):
+        warnings.warn(line, Notice, stacklevel=2)
     spec = Spec.from_json(found.manifest["spec"])
     agent = make_agent(run.config, spec, Streams(run.config.seed))
     agent.load_state_dict(found.load("agent")["parameters"])

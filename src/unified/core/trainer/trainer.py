@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from unified.core.errors import PluginFailed, Problem, UnifiedError, blame
+from unified.core.run import provenance
 from unified.core.trainer.evaluator import Evaluator, summarise
 from unified.core.trainer.interrupts import Interrupts, Stopped
 from unified.core.trainer.lifecycle import Hooks, Participant
@@ -58,6 +59,7 @@ class Trainer:
         self.clock, self.streams = clock, streams
         self.meter, self.watch = Meter(), Stopwatch()
         self.hooks = Hooks(participants, lambda name, text: run.event("warning", plugin=name, message=text))
+        self.components = provenance.record([*config.components(), *agent.components])
         self._agent_name = f"agent {config.agent.name}"
         self.interrupts = Interrupts()
         self._restored = False
@@ -313,6 +315,7 @@ class Trainer:
         environments = self.collector.environments
         return {
             "config": self.config.tree,
+            "components": self.components,
             "spec": environments.spec.to_json(),
             "replay": self.replay.seal(self.run.path / "replay"),
             "best_return": self.best_return,

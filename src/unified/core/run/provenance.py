@@ -1,0 +1,77 @@
+"""Where the components of a run came from, so that years later somebody can be told what to install. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from unified.core.components import KINDS, Component
+from unified.core.errors import Problem, UsageError
+from unified.core.registry import Registry
+
+#: The record of one component: kind, name, target, provider, distribution, version.
+Record = Mapping[str, str]
+
+
+def record(components: Iterable[Component]) -> list[dict[str, str]]:
+    """Plain data on each component, every one once, by kind and name."""
+    found = {(component.kind, component.qualified): component for component in components}
+    return [
+        {
+            "kind": component.kind,
+            "name": component.name,
+            "target": component.target,
+            "provider": component.origin.provider,
+            "distribution": component.origin.distribution,
+            "version": component.origin.version,
+        }
+        for _, component in sorted(found.items(), key=lambda item: (KINDS.index(item[0][0]), item[0][1]))
+    ]
+
+
+def missing(records: Sequence[Record], registry: Registry) -> list[Problem]:
+    """What a run was made with and is not there now, and what to type."""
+    return [
+        Problem(
+            f"{_what(entry)} came from {_from(entry)}, which {_state(entry, registry)}",
+            f"pip install '{entry['distribution']}=={entry['version']}'",
+        )
+        for entry in records
+        if entry["distribution"] and _installed(entry, registry) is None
+    ]
+
+
+def changed(records: Sequence[Record], registry: Registry) -> list[str]:
+    """One line for each package of which another version is there now."""
+    lines: dict[str, str] = {}
+    for entry in records:
+        component = _installed(entry, registry)
+        if component is not None and component.origin.version != entry["version"]:
+            lines[entry["distribution"]] = (
+                f"{_what(entry)} came from {_from(entry)}, and {component.origin.version} is installed; "
+                f"for the same results: pip install '{entry['distribution']}=={entry['version']}'"
+            )
+    return list(lines.values())
+
+
+def _installed(entry: Record, registry: Registry) -> Component | None:
+    try:
+        return registry.get(entry["kind"], f"{entry['provider']}/{entry['name']}")
+    except UsageError:
+        return None
+
+
+def _state(entry: Record, registry: Registry) -> str:
+    plugin = next((plugin for plugin in registry.plugins if plugin.provider == entry["provider"]), None)
+    if plugin is None:
+        return "is not installed"
+    if plugin.state == "active":
+        return f"does not have it in version {plugin.version}"
+    return f"is {plugin.state}: {plugin.error}"
+
+
+def _what(entry: Record) -> str:
+    return f"{entry['kind'].removesuffix('s')} {entry['name']!r}"
+
+
+def _from(entry: Record) -> str:
+    return f"{entry['distribution']} {entry['version']}"
