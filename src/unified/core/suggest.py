@@ -59,7 +59,8 @@ def keys(unknown: str, known: Iterable[str]) -> list[str]:
         return [*found, *same][:MOST]
     leaves = {_split(name)[1]: name for name in reversed(names)}
     alike = closest(leaf, leaves, cutoff=0.8)
-    whole = leaves[alike] if alike else closest(unknown, names, cutoff=0.75)
+    strangers = [name for name in names if name not in siblings.values()]  # what siblings have in common with it is the parent
+    whole = leaves[alike] if alike else closest(unknown, strangers, cutoff=0.75)
     return [whole] if whole else []
 
 

@@ -103,7 +103,9 @@ def test_the_task_is_part_of_the_suite():
     assert compose(["suite=gym:ALE/Pong-v5", "agent=random"]).suite.task == "ALE/Pong-v5"
     (alone,) = refused("suite=dmc")
     assert "needs a task" in alone
-    assert "walker_walk" in alone
+    assert "dmc:humanoid_run" in alone
+    assert "all 51: unified plugins show dmc" in alone
+    assert alone.count("dmc:") < 6
     assert "gym:" in refused("suite=gym")[0]
     assert "did you mean  dmc:humanoid_run ?" in refused("suite=humanoid_run")[0]
 
@@ -206,10 +208,15 @@ def test_everything_wrong_is_told_at_once():
         ("agent.lr.x=1", "agent.lr.x does not exist"),
         ("agent.zzzz=1", "all: unified plugins show drqv2"),
         ("zzzz=1", "there is experiment, seed"),
-        ("train=5", "is a group; it has train.frames"),
-        ("foo", "not KEY=VALUE"),
-        ("=5", "not KEY=VALUE"),
-        ("a..b=5", "not KEY=VALUE"),
+        ("train=5", "train is a group of options    it has train.frames"),
+        ("agent.name.x=1", "agent.name.x does not exist"),
+        ("suite.task.x=1", "suite.task.x does not exist"),
+        ("with.name.x=1", "callback 'name' is not selected"),
+        ("size=3", "did you mean  suite.size ?"),
+        ("every=3", "did you mean  evaluate.every, checkpoint.every or with.video.every ?"),
+        ("env=walker_walk", "did you mean  suite ?"),
+        ("agent.learning_rate=1", "did you mean  agent.lr ?"),
+        ("actor=mlp", "checkpoint, with, encoder"),
         ("seed=abc", "seed=abc: must be a whole number"),
         ("seed=-1", "must be at least 0"),
         ("precision=fp16", "must be one of auto, fp32, bf16"),
@@ -218,10 +225,17 @@ def test_everything_wrong_is_told_at_once():
         ("agent.lr=inf", "must be a finite number"),
         ("agent.stddev=linear(1)", "schedule"),
         ("train.frames=null", "no budget is left"),
-        ("device=gpu", "device=gpu: must match"),
+        ("device=gpu", "device=gpu: must be auto, cpu, cuda"),
         ("encoder=mpl", "did you mean  mlp ?"),
-        ("encoder.depth=3", "select first:  encoder=NAME"),
-        ("agent=", "must be a name"),
+        ("encoder.depth=3", "select first:  encoder=mlp encoder.depth=…"),
+        ("agent=", "must be a name    all: unified plugins list agents"),
+        ("suite=", "must be a name    all: unified plugins list suites"),
+        ("suite=:walker_walk", "did you mean  dmc:walker_walk ?"),
+        ("suite=dmc/walker_walk", "did you mean  dmc:walker_walk ?"),
+        ("with=", "must be a list of names, [a,b]    none: []"),
+        ("objective=[+]", "one is empty"),
+        ("with=[console", "a bracket is not closed"),
+        ("train.frames=10k", "did you mean  10_000 ?"),
         ("launcher=null", "must be a name"),
         ("launcher.x=1", "launcher.x does not exist"),
         ("checkpoint.keep=1", "must be at least 2"),
@@ -232,6 +246,56 @@ def test_problems_say_what_to_do(word, says):
     assert len(problems) == 1
     assert says in problems[0]
     assert "(from the command line)" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["foo"], "for example  agent.lr=1e-4"),
+        (["=5"], "for example  agent.lr=1e-4"),
+        (["a..b=5"], "for example  agent.lr=1e-4"),
+        (["seed"], "give it a value:  seed=…"),
+        (["seed", "3"], "did you mean  seed=3 ?"),
+        (["agent.lr", "=", "1"], "did you mean  agent.lr=1 ?"),
+        (["agent.lr=", "1"], "did you mean  agent.lr=1 ?"),
+        (["agent.lr", "=1"], "did you mean  agent.lr=1 ?"),
+        (["agent.lr:1"], "did you mean  agent.lr=1 ?"),
+        (["drqv2"], "did you mean  agent=drqv2 ?"),
+        (["drqv3"], "did you mean  agent=drqv2 ?"),
+        (["dmc"], "did you mean  suite=dmc:TASK ?"),
+        (["dmc:walker_walk"], "did you mean  suite=dmc:walker_walk ?"),
+        (["walker_walk"], "did you mean  suite=dmc:walker_walk ?"),
+        (["laptop"], "did you mean  -r laptop ?"),
+        (["td"], "did you mean  -o td ?"),
+        (["video"], "did you mean  with=[+video] ?"),
+    ],
+)
+def test_words_that_are_not_key_and_value(words, says):
+    (problem,) = refused(*words)
+    assert problem.startswith(f"{' '.join(words)!r} is not KEY=VALUE    {says}")
+
+
+def test_what_was_meant_is_checked_too():
+    assert [problem.partition("    ")[0] for problem in refused("agent", "drqv3", "seed", "=", "x")] == [
+        "'agent drqv3' is not KEY=VALUE",
+        "'seed = x' is not KEY=VALUE",
+        "agent 'drqv3' does not exist",
+        "seed=x: must be a whole number",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["agent=random", "agent.lr=1"], "agent.lr does not exist    drqv2 has it, random does not"),
+        (["agent=random", "encoder=mlp"], "encoder does not exist    drqv2 has it, random does not"),
+        (["suite=gym:Pendulum-v1", "suite.camera=1"], "suite.camera does not exist    dmc has it, gym does not"),
+        (["encoder=drqv2_cnn", "encoder.depth=1"], "agent.encoder.depth does not exist    mlp has it, drqv2_cnn does not"),
+    ],
+)
+def test_options_of_something_else_are_told_from_typing_errors(words, says):
+    (problem,) = refused(*words)
+    assert problem.startswith(says)
 
 
 def test_python_values_are_checked_as_strictly():

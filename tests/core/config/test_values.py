@@ -61,6 +61,13 @@ def test_reading(text, kind, value):
         ("yes", bool, "true or false"),
         ("1", bool, "true or false"),
         (True, int, "a whole number"),
+        ("yes", bool, "did you mean  true ?"),
+        ("0", bool, "did you mean  false ?"),
+        ("2M", int | None, "did you mean  2_000_000 ?"),
+        ("1,5", float, "did you mean  1.5 ?"),
+        ("[1,2", list[int], "a bracket is not closed"),
+        ("1,2]", list[int], "nothing opens the ]"),
+        ("[1,,2]", list[int], "nothing stands before a comma"),
         ("lefft", Side, "one of auto, left   did you mean  left ?"),
         ("[1,x]", list[int], "a whole number"),
         ("", int, "a whole number"),
@@ -70,6 +77,15 @@ def test_refusing(text, kind, says):
     with pytest.raises(ValueError, match="must be") as refused:
         values.read(text, kind)
     assert says in str(refused.value)
+
+
+def test_lists_of_names():
+    assert values.names("[td,+spr]") == values.names(("td", "+spr")) == ["td", "+spr"]
+    assert values.names("td,spr,") == ["td", "spr"]
+    assert values.names("none") == values.names(None) == values.names("[]") == []
+    for wrong in ("", " ", "[+]", 5, {"td": 1}, [5]):
+        with pytest.raises(ValueError, match="must be a list of names"):
+            values.names(wrong)
 
 
 @given(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.none()))

@@ -10,9 +10,10 @@ from typing import Any
 from unified.core.components import AgentComponent, Preset, SuiteComponent
 from unified.core.config import recipes as recipe_files
 from unified.core.config.config import Config
-from unified.core.config.overrides import COMMAND_LINE, PYTHON, Layer, from_tree, from_words
+from unified.core.config.overrides import COMMAND_LINE, PYTHON, Layer, from_tree
 from unified.core.config.resolve import Resolver, parts
 from unified.core.config.schema import DEFAULT_CALLBACKS, WITH, RunOptions, Selection, slot_of
+from unified.core.config.words import from_words
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.options import NAME
 from unified.core.registry import Registry
@@ -53,7 +54,7 @@ def compose(
     """
     names = registry if registry is not None else process_registry()
     problems: list[Problem] = []
-    said = [from_tree(values or {}, PYTHON), from_words(arguments, problems)]
+    said = [from_tree(values or {}, PYTHON), from_words(arguments, problems, names)]
     chosen, embedded = list(recipes), False
     if default_recipe and not recipes and not any((slot, NAME) in layer.values for layer in said for slot in ("agent", "suite")):
         chosen, embedded = [EMBEDDED], True
@@ -154,7 +155,7 @@ def _callbacks(resolver: Resolver) -> tuple[list[Selection], dict[str, Any]]:
         if below_tree:
             tree[name] = below_tree
     for key_path, where in resolver.below((WITH,)):
-        if key_path[1] not in (*names, NAME):
+        if key_path[1] not in names and key_path != (WITH, NAME):
             known = key_path[1] in resolver.registry.names("callbacks")
             hint = f"add it:  with=[{','.join([*names, key_path[1]])}]" if known else _which(key_path[1], names)
             resolver.problems.append(Problem(f"{'.'.join(key_path)}: callback {key_path[1]!r} is not selected", hint, where))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unified.core.config.schema import WITH
-from unified.core.errors import Problem
 from unified.core.options import NAME
 
 Path = tuple[str, ...]
@@ -50,19 +49,6 @@ def dotted(path: Sequence[str]) -> str:
     return ".".join(path[:-1] if len(path) > 1 and path[-1] == NAME else path)
 
 
-def from_words(words: Sequence[str], problems: list[Problem]) -> Layer:
-    """The layer of ``key=value`` words, as they stand on the command line."""
-    layer = Layer(COMMAND_LINE)
-    for word in words:
-        key, equals, value = word.partition("=")
-        path = path_of(key.strip().removeprefix("--"))
-        if not equals or not all(path):
-            problems.append(Problem(f"{word!r} is not KEY=VALUE", "for example  agent.lr=1e-4", COMMAND_LINE))
-            continue
-        layer.set(_canonical(path), value)
-    return layer
-
-
 def from_tree(tree: Mapping[Any, Any], source: str, lines: Mapping[Path, int] | None = None) -> Layer:
     """The layer of a tree; keys may be dotted, at any depth.
 
@@ -73,7 +59,7 @@ def from_tree(tree: Mapping[Any, Any], source: str, lines: Mapping[Path, int] | 
     """
     layer = Layer(source, lines=lines or {})
     for path, value in _leaves(tree, ()):
-        layer.set(_canonical(path), value)
+        layer.set(canonical(path), value)
     return layer
 
 
@@ -91,5 +77,6 @@ def path_of(key: str) -> Path:
     return tuple(part.strip() for part in key.split("."))
 
 
-def _canonical(path: Path) -> Path:
+def canonical(path: Path) -> Path:
+    """The path under which a value is kept: ``agent`` is ``agent.name``."""
     return (*path, NAME) if len(path) == 1 and path[0] in SLOTS else path

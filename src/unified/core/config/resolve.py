@@ -13,8 +13,8 @@ from unified.core.components import Component, SuiteComponent
 from unified.core.config import values
 from unified.core.config.overrides import DEFAULT, Layer, Path, dotted
 from unified.core.config.schema import TASK, Selection, Slot, slot_of, takes_none
-from unified.core.config.tasks import suites_with, task_problems
-from unified.core.config.unknown import guesses, instead
+from unified.core.config.tasks import meant_suite, task_problems
+from unified.core.config.unknown import guesses, instead, with_option
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.options import NAME, Options
 from unified.core.registry import Registry
@@ -72,13 +72,10 @@ class Resolver:
         for layer in self.layers:
             if path not in layer.values:
                 continue
-            value = layer.values[path]
-            if value is None or (isinstance(value, str) and value.strip().lower() in ("null", "none")):
-                said: Any = []
-            else:
-                said = values.split(value) if isinstance(value, str) else value
-            if not isinstance(said, list | tuple) or not all(isinstance(item, str) for item in said):
-                self._complain(path, value, "must be a list of names, [a,b]", layer.place(path))
+            try:
+                said = values.names(layer.values[path])
+            except ValueError as error:
+                self._complain(path, layer.values[path], str(error), layer.place(path))
                 continue
             adds = bool(said) and all(item.startswith("+") for item in said)
             items = list(dict.fromkeys([*items, *said] if adds else said))
@@ -148,8 +145,8 @@ class Resolver:
             value = None
         if value is None and takes_none(field):
             return replace(nothing, valid=True)
-        if not isinstance(value, str) or not value.strip():
-            self._complain(path, value, f"must be a name; all: unified plugins list {slot.kind}", source)
+        if not isinstance(value, str) or not (value.strip() or (self.lookup((*path, TASK)) or (None,))[0]):
+            self._complain(path, value, f"must be a name   all: unified plugins list {slot.kind}", source)
             return nothing
         name, task = value.strip(), None
         if slot.kind == "suites":
@@ -160,8 +157,8 @@ class Resolver:
             found = self.registry.get(slot.kind, name)
         except UsageError as error:
             problem = replace(error.problems[0], source="" if source == DEFAULT else source)
-            if slot.kind == "suites" and not task and (suites := suites_with(self.registry, name)):
-                problem = replace(problem, hint=f"did you mean  {' or '.join(f'{suite}:{name}' for suite in suites)} ?")
+            if slot.kind == "suites" and (meant := meant_suite(self.registry, name, task)):
+                problem = replace(problem, hint=meant)
             self.problems.append(problem)
             return nothing
         choice = Choice(found, self.registry.name_of(found), task or None, source, valid=True)
@@ -186,7 +183,8 @@ class Resolver:
                 if below[-1] in (NAME, TASK) and len(below) == len(path) + 1:
                     continue
                 if choice.valid:
-                    hint = f"select first:  {path[-1]}=NAME {'.'.join(below[len(path) - 1 :])}=…"
+                    name = next(iter(with_option(self.registry, slot.kind, below[len(path) :])), "NAME")
+                    hint = f"select first:  {path[-1]}={name} {'.'.join(below[len(path) - 1 :])}=…"
                     self.problems.append(Problem(f"{'.'.join(below)}: {key} is left to the {path[0]}", hint, source))
                 else:
                     self.unchecked(below, path)
@@ -239,6 +237,7 @@ class Resolver:
                 self._read(at, field, given)
         own = {NAME, TASK} if path == ("suite",) else {NAME} if path in self._choices or path[:1] == ("with",) else set()
         self._find_unknown(path, {*model.model_fields, *skip, *own})
+        self._unknown += [(key, source) for key, source in self.below(path) if key[len(path)] in own and len(key) > len(path) + 1]
         if len(self.problems) > before:
             self._validate(model, path, {name: value for name, value in given.items() if name in plain}, quietly=True)
             return None, {}
@@ -258,8 +257,8 @@ class Resolver:
     def _options_of_group(self, model: type[Options], path: Path) -> tuple[Options | None, dict[str, Any]]:
         exact = self.lookup(path)
         if exact is not None:
-            keys = ", ".join(f"{path[-1]}.{name}" for name in model.model_fields)
-            self._complain(path, exact[0], f"is a group; it has {keys}", exact[1])
+            keys = ", ".join(".".join((*path, name)) for name in model.model_fields)
+            self._complain(path, exact[0], f"{'.'.join(path)} is a group of options   it has {keys}", exact[1])
         return self.options(model, path)
 
     def _read(self, path: Path, field: FieldInfo, given: dict[str, Any]) -> None:
@@ -320,7 +319,8 @@ class Resolver:
     # Problems -------------------------------------------------------------------------------------------------------------------
 
     def _complain(self, path: Path, value: Any, message: str, source: str) -> None:
-        problem = Problem(f"{'.'.join(path)}={values.show(value)}: {message}", "", "" if source == DEFAULT else source)
+        message, _, hint = message.partition("   ")
+        problem = Problem(f"{dotted(path)}={values.show(value)}: {message}", hint, "" if source == DEFAULT else source)
         if problem not in self.problems:
             self.problems.append(problem)
 

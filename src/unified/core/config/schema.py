@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from unified.core.components import Component
@@ -137,7 +138,7 @@ class RunOptions(Options):
     """Keeps runs that differ apart: part of a run's identity."""
     seed: int = Field(default=1, ge=0, lt=2**63)
     """Of all randomness of the run; part of its identity."""
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda|mps|cuda:\d+)$")
+    device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of encoders; bf16 where the hardware has it. Everything else is float32."""
@@ -159,6 +160,13 @@ class RunOptions(Options):
     """How the agent is judged."""
     checkpoint: CheckpointOptions = CheckpointOptions()
     """When everything is saved."""
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, text: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+            raise ValueError("must be auto, cpu, cuda, mps, or one of several: cuda:1")
+        return text
 
 
 #: The key of the callbacks, a word that Python keeps for itself, and what it holds if nobody says otherwise.

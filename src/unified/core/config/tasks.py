@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from unified.core import suggest
 from unified.core.components import SuiteComponent
 from unified.core.errors import Problem, UnifiedError
 from unified.core.registry import Registry
+
+#: Names that are still read in one glance.
+FEW = 5
 
 
 def task_problems(name: str, task: str | None, suite: SuiteComponent) -> tuple[Problem, ...]:
@@ -17,7 +22,7 @@ def task_problems(name: str, task: str | None, suite: SuiteComponent) -> tuple[P
     if tasks == () and task:
         return (Problem(f"suite {name} has no tasks, so no {task!r}", f"type  suite={name}"),)
     if tasks and not task:
-        return (Problem(f"suite {name} needs a task: {name}:TASK", f"one of {', '.join(tasks)}"),)
+        return (Problem(f"suite {name} needs a task: {name}:TASK", _some(name, suite, tasks)),)
     if tasks is None and not task:
         return (Problem(f"suite {name} needs a task: {name}:TASK", f"for example  {name}:{suite.example}" if suite.example else ""),)
     if tasks and task and task not in tasks:
@@ -26,8 +31,27 @@ def task_problems(name: str, task: str | None, suite: SuiteComponent) -> tuple[P
     return ()
 
 
+def _some(name: str, suite: SuiteComponent, tasks: Sequence[str]) -> str:
+    """All tasks where they are few; else a few from all over, and how to list all."""
+    if len(tasks) <= FEW:
+        return f"one of {', '.join(f'{name}:{task}' for task in tasks)}"
+    spread = [tasks[index * len(tasks) // FEW] for index in range(FEW)]
+    some = list(dict.fromkeys([*([suite.example] if suite.example in tasks else []), *spread]))[: FEW - 1]
+    return f"for example  {', '.join(f'{name}:{task}' for task in some)}   all {len(tasks)}: unified plugins show {name}"
+
+
+def meant_suite(registry: Registry, name: str, task: str | None) -> str:
+    """For who leaves out the suite or the colon: ``humanoid_run``, ``:humanoid_run`` and ``dmc/humanoid_run`` are ``dmc:humanoid_run``."""
+    suite, slash, rest = name.partition("/")
+    if slash and suite in registry.names("suites"):
+        return suggest.ask([f"{suite}:{rest}"])
+    wanted = task if not name else None if task else name
+    suites = suites_with(registry, wanted) if wanted else []
+    return suggest.ask([f"{found}:{wanted}" for found in suites[: suggest.MOST]]) if suites else ""
+
+
 def suites_with(registry: Registry, task: str) -> list[str]:
-    """Names of the suites that have a task of this name, for who types ``suite=humanoid_run``."""
+    """Names of the suites that have a task of this name."""
     found = []
     for suite in registry.all("suites"):
         assert isinstance(suite, SuiteComponent)

@@ -47,32 +47,35 @@ def instead(key: Path, known: Sequence[str], choices: Mapping[Path, Choice], reg
         choice = choices.get(key[:length])
         if choice is not None and choice.component is not None:
             hints = hints or _described(choice.component, key[:length], key[-1])
-            if owners := with_option(registry, choice.component, key[length:]):
-                hints.append(_only(owners, choice.name))
+            hints += _owners(registry, choice, key[length:])
             return "   ".join(hints) or f"all: unified plugins show {choice.name}"
         siblings = [name for name in known if name.rpartition(".")[0] == ".".join(key[:length])]
         if siblings and not hints:
             return f"there is {', '.join(siblings)}"
     agent = choices.get(("agent",))
-    if not hints and agent is not None and agent.component is not None and (owners := with_option(registry, agent.component, key)):
-        hints = [_only(owners, agent.name)]
+    if not hints and agent is not None and agent.component is not None:
+        hints = _owners(registry, agent, key)
     return "   ".join(hints) or f"there is {', '.join(_first_words(known, choices))}"
 
 
-def with_option(registry: Registry, component: Component, below: Path) -> list[str]:
-    """Names of the other components of its kind that have this option, at most three."""
+def with_option(registry: Registry, kind: str, below: Path) -> list[str]:
+    """Names of the components of a kind that have this option, at most three."""
     owners = []
-    for other in registry.all(component.kind):
+    for other in registry.all(kind):
         try:
-            if other.target != component.target and below[0] in other.options_model().model_fields:
+            if below[0] in other.options_model().model_fields:
                 owners.append(registry.name_of(other))
         except UnifiedError:  # told where somebody selects it
             continue
     return owners[: suggest.MOST]
 
 
-def _only(owners: Sequence[str], name: str) -> str:
-    return f"{', '.join(owners)} {'has' if len(owners) == 1 else 'have'} it, {name} does not"
+def _owners(registry: Registry, choice: Choice, below: Path) -> list[str]:
+    assert choice.component is not None
+    owners = with_option(registry, choice.component.kind, below)
+    if not owners or choice.name in owners:
+        return []
+    return [f"{', '.join(owners)} {'has' if len(owners) == 1 else 'have'} it, {choice.name} does not"]
 
 
 def _described(component: Component, path: Path, leaf: str) -> list[str]:

@@ -46,7 +46,20 @@ def _parse(text: str, annotation: Any, kinds: Sequence[Any]) -> Any:
         except ValueError as error:
             if len(kinds) == 1 and kind not in _PLAIN and str(error):
                 raise
-    raise ValueError(f"must be {describe(annotation)}")
+    raise ValueError(f"must be {describe(annotation)}" + _guess(text.strip(), kinds))
+
+
+def _guess(word: str, kinds: Sequence[Any]) -> str:
+    """What was probably meant by ``10k``, ``1,5`` or ``yes``; nothing where that is not clear."""
+    meant = ""
+    scaled = re.fullmatch(r"(\d+)\s*([kKmM])", word)
+    if scaled and (int in kinds or float in kinds):
+        meant = scaled[1] + {"k": "_000", "m": "_000_000"}[scaled[2].lower()]
+    elif float in kinds and re.fullmatch(r"[-+]?\d+,\d+", word):
+        meant = word.replace(",", ".")
+    elif bool in kinds and word.lower() in ("yes", "on", "1", "no", "off", "0"):
+        meant = show(word.lower() in ("yes", "on", "1"))
+    return f"   {suggest.ask([meant])}" if meant else ""
 
 
 def _parse_one(text: str, kind: Any) -> Any:
@@ -95,6 +108,9 @@ def _parse_any(word: str) -> Any:
 def split(text: str) -> list[str]:
     """The items of ``[a,b]``, or of ``a,b``; commas within brackets separate nothing.
 
+    Raises:
+        ValueError: If brackets do not match, or nothing stands between two commas.
+
     >>> split("[td, linear(1,0,5)]"), split("td"), split("[]")
     (['td', 'linear(1,0,5)'], ['td'], [])
     """
@@ -104,11 +120,33 @@ def split(text: str) -> list[str]:
     items, depth, start = [], 0, 0
     for index, character in enumerate(inside):
         depth += (character in "([{") - (character in ")]}")
+        if depth < 0:
+            raise ValueError(f"must be a list [a,b,…]; nothing opens the {character}")
         if character == "," and depth == 0:
             items.append(inside[start:index])
             start = index + 1
-    items.append(inside[start:])
-    return [item.strip().strip("'\"") for item in items if item.strip()]
+    if depth:
+        raise ValueError("must be a list [a,b,…]; a bracket is not closed")
+    last = inside[start:]
+    if not all(item.strip() for item in items):
+        raise ValueError("must be a list [a,b,…]; nothing stands before a comma")
+    return [item.strip().strip("'\"") for item in [*items, last] if item.strip()]
+
+
+def names(value: Any) -> list[str]:
+    """A list of names, as it was typed or written; ``none`` and ``null`` are the empty one.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if value is None or (isinstance(value, str) and value.strip().lower() in _NULLS):
+        return []
+    said = split(value) if isinstance(value, str) and value.strip() else value
+    if not isinstance(said, list | tuple) or not all(isinstance(item, str) for item in said):
+        raise ValueError("must be a list of names, [a,b]   none: []")
+    if not all(item.strip().removeprefix("+") for item in said):
+        raise ValueError("must be a list of names, [a,b]; one is empty")
+    return list(said)
 
 
 def show(value: Any) -> str:
@@ -162,7 +200,7 @@ def complaint(error: Mapping[str, Any]) -> str:
         "string_too_short": "must not be empty",
     }.get(kind)
     if said is not None:
-        return said.format(**context)
+        return said.format(**{name: f"{bound:g}" if isinstance(bound, float) else bound for name, bound in context.items()})
     for prefix, words in (("int", _PLAIN[int]), ("float", _PLAIN[float]), ("bool", _PLAIN[bool]), ("string", _PLAIN[str])):
         if kind.startswith(prefix):
             return f"must be {words}"
