@@ -49,7 +49,8 @@ def _remarks(plugins: Iterable[Plugin]) -> Iterator[str]:
         yield f"{'' if index else 'not loaded':<14}  {plugin.state:<12}  {origin(plugin)}   {plugin.error}{details}"
     for index, plugin in enumerate(plugin for plugin in plugins if plugin.slow):
         advice = f"every command waits for it; leave it out: -p no:{plugin.provider}"
-        yield f"{'' if index else 'slow':<14}  {f"{plugin.milliseconds / 1000:.1f} s":<12}  {origin(plugin)}   {advice}"
+        took = f"{plugin.milliseconds / 1000:.1f} s"
+        yield f"{'' if index else 'slow':<14}  {took:<12}  {origin(plugin)}   {advice}"
 
 
 def _kind(text: str) -> str:
