@@ -114,6 +114,8 @@ class Evaluate(Options):
 
     every: int = Field(default=10_000, ge=0)
     """Frames between two evaluations; 0: only at the end."""
+    at_start: bool = False
+    """Judge the untrained agent too, before the first step: the curve begins at 0, and a slow task begins later."""
     episodes: int = Field(default=10, gt=0)
     """Episodes of each evaluation."""
     environments: int = Field(default=1, gt=0)

@@ -74,7 +74,8 @@ class Trainer:
         self._saved: tuple[int, int] | None = None  # steps and rows of metrics that the newest checkpoint holds
         self._speed_mark = (0, 0)  # frames and updates at the last log
         self._progress_mark = 0.0
-        clock.expect_at_start("evaluate")
+        if config.evaluate.at_start:
+            clock.expect_at_start("evaluate")
 
     # The loop -------------------------------------------------------------------------------------------------------------------
 
