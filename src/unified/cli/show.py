@@ -61,7 +61,7 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
         yield from _suite_tasks(component)
     if isinstance(component, AgentComponent | SuiteComponent):
         yield from _presets(component)
-    if example := _example(names, component):
+    if example := example(names, component):
         yield ""
         yield f"  for example   {example}"
 
@@ -70,7 +70,7 @@ def _options(component: Component) -> Iterator[str]:
     from unified.core.config.describe import options
 
     try:
-        rows = options(component.options_model(), _PREFIX.get(component.kind, "").format(name=component.name))
+        rows = options(component.options_model(), PREFIX.get(component.kind, "").format(name=component.name))
     except UnifiedError as error:
         yield from (f"  its options cannot be loaded: {problem.message}" for problem in error.problems)
         return
@@ -86,7 +86,7 @@ def _options(component: Component) -> Iterator[str]:
 
 
 #: Where the options of a kind stand in a run.
-_PREFIX = {"agents": "agent.", "suites": "suite.", "callbacks": "with.{name}.", "launchers": "launcher.", "architectures": "encoder."}
+PREFIX = {"agents": "agent.", "suites": "suite.", "callbacks": "with.{name}.", "launchers": "launcher.", "architectures": "encoder."}
 
 
 def _suite_tasks(suite: SuiteComponent) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _recipe(component: RecipeComponent) -> Iterator[str]:
         yield f"  cannot be read: {error}"
 
 
-def _example(names: Registry, component: Component) -> str:
+def example(names: Registry, component: Component) -> str:
     """A command that uses it."""
     name = names.name_of(component)
     if isinstance(component, SuiteComponent):
