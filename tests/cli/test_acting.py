@@ -41,7 +41,9 @@ def builder(monkeypatch):
 
 @pytest.fixture
 def path(tmp_path):
-    return write_run(tmp_path / "runs")
+    path = write_run(tmp_path / "runs")
+    (path / "checkpoints" / "000020000").mkdir(parents=True)
+    return path
 
 
 def invoke(tmp_path, *words: str, fails: bool = False):
@@ -83,6 +85,7 @@ def test_play_of_a_task_without_a_picture_says_so(builder, path, tmp_path):
 
 
 def test_resume_says_where_it_goes_on_and_goes_on(builder, path, tmp_path):
+    (path / "checkpoints" / "000020000").rmdir()
     assert "from the start" in invoke(tmp_path, "resume", "cartpole_balance").output
     for frames in (10_000, 15_000):
         (path / "checkpoints" / f"{frames:09d}").mkdir(parents=True)
@@ -98,3 +101,21 @@ def test_a_wrong_name_starts_nothing_and_is_answered_with_a_suggestion(builder, 
     assert isinstance(result.exception, UsageError)
     assert "cartpole_balance" in str(result.exception)
     assert builder.asked == []
+
+
+@pytest.mark.parametrize("command", ["evaluate", "play"])
+@pytest.mark.parametrize(
+    ("which", "says"),
+    [("newst", "did you mean  newest ?"), ("20001", "there is best, newest, 20000"), ("", "there is best, newest, 20000")],
+)
+def test_a_checkpoint_that_is_not_there_is_told_at_once(builder, path, tmp_path, command, which, says):
+    result = invoke(tmp_path, command, "cartpole", "-c", which, fails=True)
+    assert isinstance(result.exception, UsageError)
+    assert says in str(result.exception)
+    assert builder.asked == []
+
+
+def test_a_run_without_a_checkpoint_can_be_gone_on_with(builder, path, tmp_path):
+    (path / "checkpoints" / "000020000").rmdir()
+    result = invoke(tmp_path, "evaluate", "cartpole", fails=True)
+    assert "has no checkpoint yet    go on with it: unified resume" in str(result.exception)

@@ -19,10 +19,13 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Play episodes with a checkpoint, without exploration, and report the return with its spread."""
+    from unified.cli.running import check_checkpoint
     from unified.core.run import Run
-    from unified.core.trainer.build import evaluate as judge
 
     run = Run.find(name, root)
+    check_checkpoint(run, checkpoint)
+    from unified.core.trainer.build import evaluate as judge
+
     row, played = judge(run, episodes, checkpoint)
     if as_json:
         typer.echo(json.dumps({"run": str(run.path), **row, "returns": [episode.ret for episode in played]}, indent=2))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import textwrap
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from unified.cli.mistakes import in_our_words, report
 from unified.core.errors import Notice, Problem, UnifiedError, UsageError
 from unified.core.switches import take_switches
 
@@ -47,6 +46,14 @@ COMMANDS = {
 
 class Commands(TyperGroup):
     """The commands of the table and those of plugins."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with in_our_words():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with in_our_words(ctx):
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [*COMMANDS, *(name for name in _plugin_commands() if name not in COMMANDS)]
@@ -100,7 +107,7 @@ def import_module_attribute(target: str) -> Any:
 
 def _as_command(name: str, command: Command, target: Any) -> Any:
     if isinstance(target, typer.Typer):
-        target.rich_markup_mode = None
+        target.rich_markup_mode, target._add_completion = None, False
         built = typer.main.get_command(target)
     else:
         wrapped = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -186,23 +193,3 @@ def _check_switch(name: str) -> None:
     if not any(same(name, each) for each in names):
         hint = did_you_mean(name, names) or ("all: unified plugins list" if names else "only the built-ins are installed")
         raise UsageError(Problem(f"-p no:{name}: there is no plugin {name!r}", hint))
-
-
-def report(error: UnifiedError) -> None:
-    """Print every problem to stderr, what is wrong in one column and what to type instead in the next."""
-    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
-    column = max((len(problem.message) for problem in error.problems if len(problem.message) <= 56), default=0)
-    for problem in error.problems:
-        said = f"(from {problem.source})" if problem.source else ""
-        advice = "   ".join(part for part in (problem.hint, said) if part)
-        line = f"error: {problem.message:<{column}}   {advice}".rstrip()
-        if len(line) <= width:
-            print(line, file=sys.stderr)
-        else:
-            print(_wrapped(problem.message, width, "error: "), file=sys.stderr)
-            if advice:
-                print(_wrapped(advice, width, "       "), file=sys.stderr)
-
-
-def _wrapped(text: str, width: int, first: str) -> str:
-    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=" " * 7, break_long_words=False, break_on_hyphens=False)

@@ -20,12 +20,15 @@ def play(
     root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
 ) -> None:
     """Play one episode with a checkpoint and write it as an mp4."""
+    from unified.cli.running import check_checkpoint
     from unified.core.errors import Problem, UnifiedError
     from unified.core.run import Run
+
+    run = Run.find(name, root)
+    check_checkpoint(run, checkpoint)
     from unified.core.trainer.build import evaluate
     from unified.video import write_mp4
 
-    run = Run.find(name, root)
     row, episodes = evaluate(run, 1, checkpoint, record=(height, width))
     if not episodes[0].frames:
         raise UnifiedError(Problem(f"the task of {run.path} has no picture", f"its return: unified evaluate {run.name}"))

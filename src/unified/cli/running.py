@@ -1,11 +1,16 @@
-"""What `train` and `resume` share: a run that somebody stops is no error, but its exit code says so."""
+"""What commands on runs share: being stopped is no error, but the exit code says so; a checkpoint that is not there is told at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from unified.core.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from unified.core.run import Run
 
 
 def until_stopped(work: Callable[[], Any]) -> None:
@@ -20,3 +25,21 @@ def until_stopped(work: Callable[[], Any]) -> None:
     except KeyboardInterrupt:  # before there was anything to save, or a second time because it took too long
         typer.echo("stopped at once; go on with the same command, from the newest checkpoint if there is one", err=True)
         raise typer.Exit(130) from None
+
+
+def check_checkpoint(run: Run, which: str) -> None:
+    """Refuse a checkpoint that does not exist, before torch is imported to read it.
+
+    Raises:
+        UsageError: With those that do.
+    """
+    from unified.core.suggest import closest
+
+    known = ["best", "newest", *(str(int(path.name.split(".")[0])) for path in run.checkpoints.paths())]
+    if len(known) == 2:
+        raise UsageError(Problem(f"run {run.name} has no checkpoint yet", f"go on with it: unified resume {run.name}"))
+    if which not in known and not (which.isdigit() and str(int(which)) in known):
+        # One number is as good as another: those that look alike are not meant.
+        near = None if which.isdigit() else closest(which, known)
+        hint = f"did you mean  {near} ?" if near else f"there is {', '.join(known)}"
+        raise UsageError(Problem(f"run {run.name} has no checkpoint {which!r}", hint))

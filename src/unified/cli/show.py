@@ -61,9 +61,9 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
         yield from _suite_tasks(component)
     if isinstance(component, AgentComponent | SuiteComponent):
         yield from _presets(component)
-    if example := example(names, component):
+    if command := example(names, component):
         yield ""
-        yield f"  for example   {example}"
+        yield f"  for example   {command}"
 
 
 def _options(component: Component) -> Iterator[str]:

@@ -26,10 +26,10 @@ def words(agent: str | None, suite: str | None, objectives: list[str], seed: int
 
 def train(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Any value, e.g. agent.lr=1e-4.")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", "-a", help="What acts and learns (unified plugins list).")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", "-a", help="What acts and learns, e.g. drqv2.")] = None,
     suite: Annotated[str | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run.")] = None,
     objective: Annotated[list[str] | None, typer.Option("--objective", "-o", help="Replace the objectives; +NAME adds one.")] = None,
-    recipe: Annotated[list[str] | None, typer.Option("--recipe", "-r", help="Name or path; a run's config.json is one.")] = None,
+    recipe: Annotated[list[str] | None, typer.Option("--recipe", "-r", help="Name or path, e.g. laptop.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all randomness of the run.")] = None,
     experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="Keeps runs that differ apart.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every value with its source, and start nothing.")] = False,

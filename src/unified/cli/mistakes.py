@@ -1,0 +1,62 @@
+"""What the command line says of mistakes: all of them at once, in columns, whoever found them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from unified.core.errors import UnifiedError, UsageError
+
+#: The parser's own error: an option or argument that cannot be.
+Misuse: type[Any] = typer.BadParameter.__bases__[0]
+#: Texts longer than this are no reason to push the next column off the screen.
+WIDEST = 64
+
+
+def report(error: UnifiedError) -> None:
+    """Print every problem to stderr: what is wrong, what to type instead, and where it was said unless the line above was said there."""
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
+    rows, place = [], ""
+    for problem in error.problems:
+        rows.append((problem.message, problem.hint, f"(from {problem.source})" if problem.source and problem.source != place else ""))
+        place = problem.source
+    first, second = (max((len(row[column]) for row in rows if len(row[column]) <= WIDEST), default=0) for column in (0, 1))
+    for message, hint, said in rows:
+        columns = [f"{message:<{first}}", *([f"{hint:<{second}}"] if second or hint else []), said]
+        line = f"error: {'   '.join(columns)}".rstrip()
+        if len(line) <= width:
+            print(line, file=sys.stderr)
+            continue
+        print(_wrapped(message, width, "error: "), file=sys.stderr)
+        if advice := "   ".join(filter(None, (hint, said))):
+            print(_wrapped(advice, width, "       "), file=sys.stderr)
+
+
+def _wrapped(text: str, width: int, first: str) -> str:
+    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=" " * 7, break_long_words=False, break_on_hyphens=False)
+
+
+@contextmanager
+def in_our_words(context: Any = None) -> Iterator[None]:
+    """What the parser refuses is told as everything else is; a group of commands that is typed alone still prints its help.
+
+    Args:
+        context: Of the whole command line, where it is parsed so far.
+
+    Raises:
+        UsageError: Instead of the parser's error.
+    """
+    try:
+        yield
+    except Misuse as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        from unified.cli.misuse import problem
+
+        raise UsageError(problem(error, context)) from None
