@@ -20,7 +20,8 @@ class Decorrelate(Objective):
     parts = ("encoder",)
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
-        features = batch.features - batch.features.mean(dim=0)  # (B, F)
+        features = batch.features.float()  # (B, F); some agents keep theirs in bfloat16
+        features = features - features.mean(dim=0)
         covariance = features.T @ features / max(1, len(features) - 1)
         deviation = (covariance.diagonal() + 1e-4).sqrt()  # the root of exactly nothing has no gradient
         variance_loss = (1.0 - deviation).clamp(min=0.0).mean()
