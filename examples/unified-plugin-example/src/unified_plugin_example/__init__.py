@@ -39,7 +39,7 @@ def register_suites() -> Iterator[SuiteComponent]:
         name="harbour",
         target="unified_plugin_example.suite:Harbour",
         config="unified_plugin_example.config:HarbourOptions",
-        tasks="unified_plugin_example.config:TASKS",
+        tasks="unified_plugin_example.tasks:TASKS",
         example="reach",
         summary="a boat in a harbour: stay at a buoy, or dock there",
     )

@@ -15,8 +15,9 @@ def chart(
     seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 1,
 ) -> None:
     """Draw the first moment of an episode: o is the boat, x the buoy."""
-    from unified_plugin_example.config import TASKS, HarbourOptions
+    from unified_plugin_example.config import HarbourOptions
     from unified_plugin_example.environment import HarbourEnvironment
+    from unified_plugin_example.tasks import TASKS
 
     if task not in TASKS:
         raise UsageError(Problem(f"the harbour has no task {task!r}", f"it has {', '.join(TASKS)}"))

@@ -1,11 +1,9 @@
-"""Options of everything, tasks and presets. Torch-free: all of it is read before a run is built."""
+"""Options of everything, and presets. Torch-free: all of it is read before a run is built."""
 
 from __future__ import annotations
 
 from pydantic import Field
 from unified import Options, Part, Preset
-
-TASKS = ("dock", "reach")
 
 
 class TwinOptions(Options):
