@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 
 from unified.core.batch import Batch
 
@@ -46,6 +49,28 @@ class Objective(ABC):
     @abstractmethod
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         """The loss on one batch."""
+
+
+@contextmanager
+def frozen(*parts: nn.Module) -> Iterator[None]:
+    """Within it, what the parts compute passes gradients on to their inputs and takes none for their own parameters.
+
+    For parts that only judge: an objective that is added to a phase which trains them must not move them.
+
+    >>> critic = nn.Linear(2, 1)
+    >>> with frozen(critic):
+    ...     value = critic(torch.ones(1, 2, requires_grad=True))
+    >>> value.requires_grad, critic.weight.requires_grad
+    (True, True)
+    """
+    parameters = [parameter for part in parts for parameter in part.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from unified.core.batch import Batch
-from unified.core.objective import Loss, Objective
+from unified.core.objective import Loss, Objective, frozen
 
 
 class DPG(Objective):
@@ -21,5 +21,6 @@ class DPG(Objective):
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         policy = agent.policy(batch.features)
         action = policy.rsample(agent.noise())
-        value = agent.critic(batch.features, action).least()
+        with frozen(agent.critic):  # it judges: added to a phase that trains it, this must not teach it to flatter
+            value = agent.critic(batch.features, action).least()
         return Loss(-value.mean.mean(), {"log_prob": policy.log_prob(action.detach()).mean().detach()})
