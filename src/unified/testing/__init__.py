@@ -1,1 +1,28 @@
-"""What tests of plugins need: probe environments now, the conformance kit later."""
+"""What tests of plugins need: the conformance kit, probe environments and, as a plugin of pytest, fixtures.
+
+>>> from unified.testing import conformance   # doctest: +SKIP
+>>> test_xyz = conformance("xyz")             # doctest: +SKIP
+
+`conformance` makes one test of every check and component; `unified.testing.probes` has tasks whose values are known. Importing this
+package is light: environments in processes of their own pass here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unified.testing.collecting import conformance
+    from unified.testing.kit import Check, Failed, Skipped
+
+_HOMES = {"conformance": "collecting", "Check": "kit", "Failed": "kit", "Skipped": "kit"}
+
+__all__ = ["Check", "Failed", "Skipped", "conformance"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unified.testing' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"unified.testing.{_HOMES[name]}"), name)

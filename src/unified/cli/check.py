@@ -1,0 +1,100 @@
+"""`unified plugins check`: the conformance kit without pytest, a line for each check as it is done."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from unified.core.components import Component
+    from unified.core.registry import Plugin
+    from unified.testing.kit import Outcome
+
+#: How each outcome reads.
+_WORDS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped"}
+
+
+def check(
+    name: Annotated[str | None, typer.Argument(help="Of a plugin or a component; by default every plugin that is no built-in.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Ask for more than the contract: documentation, lightness.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, when all is done.")] = False,
+) -> None:
+    """Try what plugins provide against what everything else relies on.
+
+    Agents act, learn, are saved and resumed on tiny tasks; suites are played; networks are built; callbacks watch a real run. Without a
+    name every third-party plugin is checked, or the built-ins where there is none. The code is 1 where something failed.
+    """
+    from unified.testing.kit import carry_out, cases
+
+    components, broken = _wanted(name)
+    if not as_json:
+        for plugin in broken:
+            typer.echo(f"{_WORDS['failed']:<8}  plugin {plugin.provider}, {plugin.state}: {plugin.error}")
+    outcomes: list[Outcome] = []
+    for case in cases(components, "strict" if strict else "contract"):
+        outcomes.append(carry_out(case))
+        if not as_json:
+            for line in _lines(outcomes[-1]):
+                typer.echo(line)
+    if as_json:
+        typer.echo(json.dumps(_as_json(outcomes, broken), indent=2))
+    else:
+        typer.echo(_count(outcomes, broken, components))
+    if broken or not outcomes or any(outcome.state == "failed" for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _wanted(name: str | None) -> tuple[list[Component], list[Plugin]]:
+    """What is to be checked, and plugins that should be and could not be loaded."""
+    from unified.core.registry import CORE
+    from unified.testing.kit import components_of, third_parties
+
+    if name is not None:
+        return components_of(name), []
+    plugins = third_parties()
+    if not plugins:
+        return components_of(CORE), []
+    active = [plugin for plugin in plugins if plugin.state == "active"]
+    components = [component for plugin in active for component in components_of(plugin.provider)]
+    return components, [plugin for plugin in plugins if plugin.state != "active"]
+
+
+def _lines(outcome: Outcome) -> Iterator[str]:
+    yield f"{_WORDS[outcome.state]:<8}  {outcome.case.id}{f'   {outcome.text}' if outcome.text and outcome.state != 'failed' else ''}"
+    if outcome.state == "failed":
+        yield from (f"            {line}" for line in outcome.text.splitlines())
+
+
+def _count(outcomes: list[Outcome], broken: list[Plugin], components: list[Component]) -> str:
+    if not outcomes:
+        return "nothing was checked: no component is provided" + (f", {len(broken)} plugins could not be loaded" if broken else "")
+    count = Counter(outcome.state for outcome in outcomes)
+    parts = [f"{count[state]} {word}" for state, word in (("ok", "ok"), ("failed", "failed"), ("skipped", "skipped")) if count[state]]
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    text = f"{len(outcomes)} checks of {len(components)} components in {seconds:.0f} s: {', '.join(parts)}"
+    return text + (f"; {len(broken)} plugins could not be loaded" if broken else "")
+
+
+def _as_json(outcomes: list[Outcome], broken: list[Plugin]) -> dict[str, Any]:
+    return {
+        "checks": [
+            {
+                "id": outcome.case.id,
+                "component": outcome.case.component.qualified,
+                "kind": outcome.case.component.kind,
+                "check": outcome.case.check.name,
+                "level": outcome.case.check.level,
+                "state": outcome.state,
+                "text": outcome.text,
+                "traceback": outcome.traceback,
+                "seconds": round(outcome.seconds, 3),
+            }
+            for outcome in outcomes
+        ],
+        "not_loaded": [{"provider": plugin.provider, "state": plugin.state, "error": plugin.error} for plugin in broken],
+        "count": dict(Counter(outcome.state for outcome in outcomes)),
+    }

@@ -1,0 +1,166 @@
+"""What is asked of an architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import nn
+
+from unified.core.architecture import Shape, construct, is_head, output_shape
+from unified.core.components import ArchitectureComponent
+from unified.testing.kit import Check, Failed, Skipped
+from unified.testing.workshop import some, tiny_options
+
+#: What may come in: vectors as real numbers, pictures as bytes or real numbers.
+INPUTS: tuple[tuple[Shape, torch.dtype], ...] = (
+    ((7,), torch.float32),
+    ((3, 24, 24), torch.uint8),
+    ((3, 24, 24), torch.float32),
+    ((9, 84, 84), torch.uint8),
+    ((9, 84, 84), torch.float32),
+    ((5, 7), torch.float32),
+)
+#: What a head has to give.
+OUTPUT: Shape = (5,)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A way in which an architecture can be built and used."""
+
+    in_shape: Shape
+    dtype: torch.dtype
+    out_shape: Shape | None
+
+    def __str__(self) -> str:
+        kind = str(self.dtype).removeprefix("torch.")
+        return f"{kind} {self.in_shape}" + (f" to {self.out_shape}" if self.out_shape else "")
+
+    def rows(self, count: int, seed: int = 0) -> torch.Tensor:
+        """``(count, *in_shape)``."""
+        generator = torch.Generator().manual_seed(seed)
+        if self.dtype == torch.uint8:
+            return torch.randint(0, 256, (count, *self.in_shape), dtype=torch.uint8, generator=generator)
+        return torch.randn((count, *self.in_shape), generator=generator)
+
+
+@cache
+def uses(component: ArchitectureComponent) -> tuple[Use, ...]:
+    """The ways in which it can be used: with a vector, with a picture; as a head where it has an output argument, as a body where not.
+
+    Raises:
+        Failed: If there is none.
+    """
+    found: list[Use] = []
+    tried: list[str] = []
+    for in_shape, dtype in INPUTS:
+        if any(len(use.in_shape) == len(in_shape) for use in found):
+            continue
+        use = Use(in_shape, dtype, OUTPUT if is_head(component.load()) else None)
+        try:
+            module = build(component, use)
+            with torch.no_grad():
+                module.train(False)(use.rows(2))
+        except Exception as error:
+            tried.append(f"{use}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            continue
+        found.append(use)
+    if not found:
+        contract = "An architecture takes a vector or a picture, sized from the names of its arguments (in_shape, in_features, …)."
+        raise Failed(contract, "\n".join(tried), "look at what it is given, and at the defaults of its options")
+    return tuple(found)
+
+
+def build(component: ArchitectureComponent, use: Use, seed: int = 1) -> nn.Module:
+    """A new module, its parameters a function of `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return construct(component.load(), use.in_shape, use.out_shape, dict(tiny_options(component)))
+
+
+def gives_the_shape_it_says(component: ArchitectureComponent) -> str:
+    """What comes out has the shape that was asked for, and the one found without computing anything."""
+    for use in uses(component):
+        module = build(component, use).train(False)
+        with torch.no_grad():
+            rows = module(use.rows(2))
+        if not isinstance(rows, torch.Tensor) or len(rows) != 2:
+            raise Failed(
+                "An architecture turns rows into rows, one tensor.", f"{use}: {_shown(rows)} for 2 rows", "keep the first dimension"
+            )
+        real, inferred = tuple(rows.shape[1:]), output_shape(module, use.in_shape)
+        if inferred != real:
+            contract = "What comes next is sized from a pass on the meta device: it has to find the shape of a real one."
+            raise Failed(
+                contract, f"{use}: {inferred} on the meta device, {real} in a real pass", "let no shape depend on values or devices"
+            )
+        if use.out_shape is not None and real != use.out_shape:
+            contract = "A head gives what it was asked for in out_shape, out_features, out_channels or out_dim."
+            raise Failed(contract, f"{use}: {real}", "size the last layer from that argument")
+    return "; ".join(map(str, uses(component)))
+
+
+def trains_every_parameter(component: ArchitectureComponent) -> None:
+    """Gradients reach every parameter."""
+    for use in uses(component):
+        module = build(component, use).train()
+        wanted = {name: value for name, value in module.named_parameters() if value.requires_grad}
+        if not wanted:
+            continue
+        reached: set[str] = set()
+        for seed in range(3):  # a unit may be silent for some rows
+            rows = module(use.rows(16, seed))
+            weights = torch.randn(rows.shape, generator=torch.Generator().manual_seed(seed))
+            gradients = torch.autograd.grad((rows * weights).sum(), list(wanted.values()), allow_unused=True)
+            reached |= {name for name, gradient in zip(wanted, gradients, strict=True) if gradient is not None and gradient.any()}
+        if dead := sorted(set(wanted) - reached):
+            contract = "Gradients reach every parameter: one that they do not reach is memory that never learns."
+            raise Failed(contract, f"{use}: none for {some(dead)}", "use it in `forward`, or take it out")
+    if not any(True for use in uses(component) for _ in build(component, use).parameters()):
+        raise Skipped("it has no parameters")
+
+
+def keeps_its_state(component: ArchitectureComponent) -> None:
+    """Its state, loaded into another of the same, makes it the same."""
+    for use in uses(component):
+        one, other = build(component, use, 1).train(), build(component, use, 2)
+        one(use.rows(4))  # whatever it counts or averages
+        other.load_state_dict(one.state_dict())
+        one, other = one.train(False), other.train(False)
+        with torch.no_grad():
+            same = torch.equal(one(use.rows(3)), other(use.rows(3)))
+        if not same:
+            contract = "What a network has become is in its state_dict: parameters and buffers."
+            raise Failed(
+                contract, f"{use}: loaded, it gives something else", "register_buffer for tensors, nn.ModuleList for lists of layers"
+            )
+
+
+def treats_rows_apart(component: ArchitectureComponent) -> None:
+    """In evaluation a row gives the same alone and among others, and every time."""
+    for use in uses(component):
+        module, rows = build(component, use).train(False), use.rows(4)
+        with torch.no_grad():
+            together = module(rows)
+            again = module(rows)
+            alone = torch.cat([module(row) for row in rows.split(1)])
+        contract = "In evaluation, what comes out for a row is a function of this row alone."
+        if not torch.equal(together, again):
+            raise Failed(contract, f"{use}: twice the same rows give different ones", "draw nothing where `self.training` is false")
+        if not torch.allclose(together, alone, rtol=1e-3, atol=1e-4):
+            worst = float((together - alone).abs().max())
+            raise Failed(
+                contract, f"{use}: a row alone differs from itself among others by up to {worst:.2g}", "no statistics over the batch"
+            )
+
+
+def _shown(value: object) -> str:
+    return f"a tensor {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+CHECKS = tuple(
+    Check.of("architectures", function)
+    for function in (gives_the_shape_it_says, trains_every_parameter, keeps_its_state, treats_rows_apart)
+)

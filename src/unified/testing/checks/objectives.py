@@ -1,0 +1,196 @@
+"""What is asked of an objective, beside an agent that has the parts it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from unified.core.agent import Agent
+from unified.core.batch import Batch
+from unified.core.components import AgentComponent, ObjectiveComponent
+from unified.core.errors import UnifiedError
+from unified.core.objective import Loss, Objective
+from unified.core.registry import CORE, registry
+from unified.testing.kit import Check, Failed, Skipped
+from unified.testing.workshop import Place, build, disturbed, experience, fresh, places, some
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An agent, and a form of a probe, that an objective can be tried with."""
+
+    agent: AgentComponent
+    place: Place
+
+    def __str__(self) -> str:
+        return f"agent {self.agent.name} ({self.place.name})"
+
+
+class ReadBatch(Batch):
+    """A batch that notes which of its columns are read."""
+
+    def __init__(self, *arguments: Any, **columns: Any) -> None:
+        super().__init__(*arguments, **columns)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.read.add(name)
+        return super().get(name, default)
+
+
+@cache
+def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:
+    """What it can be tried with: agents of its own plugin first, then the built-ins, that have its parts and columns.
+
+    Raises:
+        Skipped: If there is none.
+        Failed: If it can be used with none of those that have.
+    """
+    found: list[Pair] = []
+    refused: list[str] = []
+    for pair in _candidates(component):
+        if any(other.place.pixels == pair.place.pixels for other in found):
+            continue
+        try:
+            _loss(component, pair)
+        except (AttributeError, UnifiedError) as error:  # it wants more of an agent than its parts
+            refused.append(f"{pair}: {type(error).__name__}: {error}")
+            continue
+        found.append(pair)
+    if not found and refused:
+        contract = "An objective works with an agent that has its parts and columns, and the methods its documentation names."
+        raise Failed(contract, "\n".join(refused), "name every part it uses in `parts`, or bring an agent that it is for")
+    if not found:
+        wanted = ", ".join(component.load().parts) or "no parts"
+        raise Skipped(f"no agent of its plugin or of the built-ins learns from {', '.join(component.needs)} with {wanted}")
+    return tuple(found)
+
+
+def declares_what_it_reads(component: ObjectiveComponent) -> None:
+    """It reads the columns that it says it needs, and those that the agent's perception adds."""
+    target = component.load()
+    if set(component.needs) != set(target.needs):
+        seen = f"descriptor: {', '.join(component.needs)}; class: {', '.join(target.needs)}"
+        raise Failed("The descriptor of an objective needs what its class needs.", seen, "write the same columns in both")
+    for pair in pairs(component):
+        agent, batch = _agent_and_batch(component, pair)
+        given = set(experience(pair.agent, pair.place)[0])
+        rows = ReadBatch(batch)
+        _objective(component)(agent, rows)
+        if secret := sorted((rows.read & given) - set(component.needs)):
+            contract = "An objective declares the columns that it reads: a misfit is an error before the first step."
+            raise Failed(contract, f"with {pair} it read {', '.join(secret)} too", "add them to `needs`, of class and descriptor")
+
+
+def gives_a_finite_loss(component: ObjectiveComponent) -> str:
+    """What it returns is a finite scalar with a graph, with metrics as tensors and one priority for each row."""
+    for pair in pairs(component):
+        agent, batch = _agent_and_batch(component, pair)
+        loss = _objective(component)(agent, batch)
+        contract = (
+            "An objective returns Loss(value, metrics, priority): a finite scalar with its graph, scalars as tensors, one number per row."
+        )
+        if not isinstance(loss, Loss):
+            raise Failed(contract, f"with {pair}: {type(loss).__name__}", "return Loss(value)")
+        if loss.value.dim() or not torch.isfinite(loss.value) or not loss.value.requires_grad:
+            seen = f"with {pair}: shape {tuple(loss.value.shape)}, value {loss.value.detach().flatten()[:3].tolist()}"
+            seen += "" if loss.value.requires_grad else ", no graph"
+            raise Failed(contract, seen, "reduce it over the rows (mean), and leave the graph on")
+        for name, value in loss.metrics.items():
+            if not isinstance(value, torch.Tensor) or value.dim() or value.device.type != agent.device.type:
+                change = "give a tensor of no dimensions; no .item(): it would wait for the device"
+                raise Failed(contract, f"with {pair}: metric {name} is {value!r}", change)
+        rows = len(next(iter(batch.values())))
+        if loss.priority is not None and loss.priority.shape != (rows,):
+            raise Failed(
+                contract, f"with {pair}: priorities {tuple(loss.priority.shape)} for {rows} rows", "keep the dimension of the rows"
+            )
+    return "; ".join(map(str, pairs(component)))
+
+
+def trains_what_it_says(component: ObjectiveComponent) -> None:
+    """Gradients reach every part that it trains, and no other."""
+    trains = set(component.trains)
+    if not trains:
+        raise Skipped("it names no parts that it trains: it is for phases of agents that do")
+    for pair in pairs(component):
+        agent, batch = _agent_and_batch(component, pair)
+        loss = _objective(component)(agent, batch)
+        named = [(name, value) for name, value in agent.named_parameters() if value.requires_grad]
+        gradients = torch.autograd.grad(loss.value, [value for _, value in named], allow_unused=True)
+        reached = {
+            name: name.partition(".")[0]
+            for (name, _), gradient in zip(named, gradients, strict=True)
+            if gradient is not None and gradient.any()
+        }
+        if leaked := sorted(name for name, part in reached.items() if part not in trains):
+            contract = (
+                "Gradients of an objective reach the parts that it trains and nothing else: added to a phase, it must spoil no other part."
+            )
+            seen = f"with {pair} they reach {some(leaked)}; it trains {', '.join(sorted(trains))}"
+            change = "compute targets under torch.no_grad(); what only judges goes under `with frozen(agent.part):`; detach what is given"
+            raise Failed(contract, seen, change)
+        has = {name.partition(".")[0] for name, _ in named}
+        if missed := sorted((trains & has) - set(reached.values())):
+            contract = "Gradients of an objective reach every part that it says it trains."
+            raise Failed(contract, f"with {pair} none reach {', '.join(missed)}", "take it out of `trains`, or look where the graph is cut")
+
+
+def is_the_same_again(component: ObjectiveComponent) -> None:
+    """The same batch, at the same state of the random streams, gives the same loss."""
+    for pair in pairs(component):
+        agent, batch = _agent_and_batch(component, pair)
+        objective, before, values = _objective(component), agent.streams.state_dict(), []
+        for seed in (1, 2):
+            agent.streams.rewind(before)
+            with disturbed(seed):
+                values.append(objective(agent, batch).value.detach())
+        if not torch.equal(*values):
+            contract = "A loss is a function of agent, batch and streams: so a run can be resumed exactly."
+            change = "draw from the agent's streams; keep nothing from one call to the next in the objective"
+            raise Failed(contract, f"with {pair}: {values[0].item()!r}, then {values[1].item()!r}", change)
+
+
+def _candidates(component: ObjectiveComponent) -> Iterator[Pair]:
+    own = component.origin.provider
+    agents = [agent for agent in registry().all("agents") if isinstance(agent, AgentComponent) and agent.origin.provider in (own, CORE)]
+    wanted, columns = set(component.load().parts) | set(component.trains), set(component.needs)
+    for agent in sorted(agents, key=lambda agent: agent.origin.provider != own):
+        try:
+            known = places(agent)
+        except (Failed, UnifiedError):  # told by its own checks
+            continue
+        for place in known:
+            built = build(agent, place)
+            if all(hasattr(built, part) for part in wanted) and columns <= set(built.needs.columns):
+                yield Pair(agent, place)
+
+
+def _agent_and_batch(component: ObjectiveComponent, pair: Pair) -> tuple[Agent, Batch]:
+    """What an objective is called with in an update: rows without a graph where the encoder is not trained."""
+    agent = build(pair.agent, pair.place)
+    batch = agent.perceive(fresh(experience(pair.agent, pair.place)[0]))
+    return agent, batch if "encoder" in component.trains or not component.trains else batch.detach()
+
+
+def _objective(component: ObjectiveComponent) -> Objective:
+    objective: Objective = component.load()(component.options_model()())
+    return objective
+
+
+def _loss(component: ObjectiveComponent, pair: Pair) -> Loss:
+    agent, batch = _agent_and_batch(component, pair)
+    return _objective(component)(agent, batch)
+
+
+CHECKS = tuple(
+    Check.of("objectives", function) for function in (declares_what_it_reads, gives_a_finite_loss, trains_what_it_says, is_the_same_again)
+)

@@ -1,0 +1,89 @@
+"""What is asked of a suite: its environments are played in a process like those they live in, and every check reads what was seen."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from unified.core.components import SuiteComponent
+from unified.core.environment import SuiteReference
+from unified.testing import inspection
+from unified.testing.children import environment_of_child
+from unified.testing.kit import Check, Failed, Level, Skipped
+from unified.testing.workshop import tiny_options
+
+#: Tasks of a suite that are played where it names no example.
+TASKS = 3
+#: Seconds after which a suite counts as hanging.
+PATIENCE = 600.0
+
+_STRICT = (inspection.lives_without_torch, inspection.draws_or_says_so)
+
+
+def tasks_of(component: SuiteComponent) -> tuple[str, ...]:
+    """The tasks that are played: the example, or the first few; one without a name for a suite without tasks."""
+    if component.example:
+        return (component.example,)
+    tasks = component.load_tasks()
+    if tasks is None:
+        raise Skipped("any name may be a task, and it gives no example of one: SuiteComponent(…, example='a-task')")
+    return tasks[:TASKS] or ("",)
+
+
+@cache
+def inspected(component: SuiteComponent, task: str) -> dict[str, list[str]]:
+    """What became of each check.
+
+    Raises:
+        Failed: If the process that played it did not come to its end.
+    """
+    options = tiny_options(component).model_dump(mode="json")
+    reference = SuiteReference(component.target, task, options, component.config)
+    with tempfile.TemporaryDirectory() as directory:
+        told = Path(directory, "told.json")
+        command = [sys.executable, "-P", "-m", "unified.testing.inspection", str(told)]
+        try:
+            child = subprocess.run(
+                command,
+                input=json.dumps(reference.to_json()),
+                capture_output=True,
+                text=True,
+                check=False,
+                env=environment_of_child(),
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed("An episode comes to its end.", f"{task}: silent for {PATIENCE:g} s", "look for a loop") from None
+        if child.returncode:
+            last = "\n".join(child.stderr.splitlines()[-12:])
+            contract = "A suite's environments can be built and played in a process of their own."
+            raise Failed(contract, f"{component.name}:{task}: code {child.returncode}\n{last}".rstrip(), "see where it was raised")
+        return dict(json.loads(told.read_text()))
+
+
+def _reading(function: Callable[..., None], level: Level) -> Check:
+    """The check that reads what became of an inspection's."""
+    name = function.__name__
+
+    def check(component: SuiteComponent) -> str:
+        skipped, played = [], []
+        for task in tasks_of(component):
+            state, *said = inspected(component, task)[name]
+            if state == "failed":
+                contract, seen, change = said
+                raise Failed(contract, f"{component.name}:{task}: {seen}", change)
+            (skipped if state == "skipped" else played).append(f"{task}: {said[0]}" if said else task)
+        if not played:
+            raise Skipped("; ".join(skipped))
+        return ", ".join(played)
+
+    check.__doc__ = function.__doc__
+    return Check("suites", name, level, check)
+
+
+CHECKS = tuple(_reading(function, "strict" if function in _STRICT else "contract") for function in inspection.INSPECTED)

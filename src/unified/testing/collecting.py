@@ -1,0 +1,99 @@
+"""The conformance kit as tests of pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from unified.core import suggest
+from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.testing.kit import LEVELS, Case, Failed, Level, Skipped, cases, components_of
+
+
+def conformance(
+    name: str,
+    *,
+    level: Level = "contract",
+    expected_failures: Mapping[str, str] | None = None,
+    marks: Mapping[str, pytest.MarkDecorator] | None = None,
+) -> Callable[..., None]:
+    """Tests of everything that a plugin provides, one for each component and check: ``test_xyz = conformance("xyz")``.
+
+    Args:
+        name: Of a plugin (its entry point or its package), or of one component.
+        level: ``"contract"``, or ``"strict"`` for more.
+        expected_failures: Why a check is known to fail, by its id (``"agent:xyz-saves_and_loads"``). One that passes fails the test.
+        marks: Marks of pytest for checks whose id fits a pattern: ``{"suite:*": pytest.mark.slow}``.
+
+    Returns:
+        A parametrised test function. An unknown name, or a plugin that gives nothing to check, is a test that fails and says so.
+
+    Raises:
+        UsageError: If `level` does not exist, or `expected_failures` or `marks` name no check.
+
+    >>> test_xyz = conformance("xyz", expected_failures={"agent:xyz-saves_and_loads": "the authors' code has no state"})   # doctest: +SKIP
+    """
+    if level not in LEVELS:
+        raise UsageError(Problem(f"there is no level {level!r}", f"one of {', '.join(LEVELS)}"))
+    expected, marks = dict(expected_failures or {}), dict(marks or {})
+    try:
+        selected = cases(components_of(name), level)
+    except UnifiedError as error:
+        return _failing(str(error))
+    if not selected:
+        return _failing(f"plugin {name!r} provides no component, so nothing was checked    see: unified plugins show {name}")
+    ids = [case.id for case in selected]
+    _refuse_unknown(expected, marks, ids)
+    parameters = [
+        pytest.param(case, id=case.id, marks=[mark for pattern, mark in marks.items() if fnmatchcase(case.id, pattern)])
+        for case in selected
+    ]
+
+    @pytest.mark.parametrize("case", parameters)
+    def test_conformance(case: Case) -> None:
+        __tracebackhide__ = True
+        _carry_out(case, expected.get(case.id))
+
+    return test_conformance
+
+
+def _carry_out(case: Case, known: str | None) -> None:
+    __tracebackhide__ = True
+    try:
+        case.run()
+    except Skipped as skipped:
+        pytest.skip(str(skipped))
+    except Exception as error:
+        if known is not None:
+            pytest.xfail(known)
+        if not isinstance(error, Failed | UnifiedError):
+            raise
+        pytest.fail(f"{case.id}\n{error}", pytrace=False)
+    if known is not None:
+        pytest.fail(f"{case.id} passes, although it was expected to fail ({known}): remove it from expected_failures", pytrace=False)
+
+
+def _refuse_unknown(expected: Mapping[str, Any], marks: Mapping[str, Any], ids: list[str]) -> None:
+    problems = [
+        Problem(f"expected_failures names no check: {key!r}", suggest.did_you_mean(key, ids) or f"for example {ids[0]!r}")
+        for key in expected
+        if key not in ids
+    ]
+    problems += [
+        Problem(f"marks: no check fits {pattern!r}", f"for example {ids[0]!r}")
+        for pattern in marks
+        if not any(fnmatchcase(test, pattern) for test in ids)
+    ]
+    if problems:
+        raise UsageError(*problems)
+
+
+def _failing(message: str) -> Callable[[], None]:
+    def test_conformance() -> None:
+        __tracebackhide__ = True
+        pytest.fail(message, pytrace=False)
+
+    return test_conformance

@@ -1,0 +1,198 @@
+"""The conformance kit without pytest: checks, and what they are made of components. Torch-free.
+
+A check is a plain function of a component. It returns (a note, if it has something to tell), or raises `Failed` with what the contract
+says, what was seen and what to change, or `Skipped` where it does not apply.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, get_args
+
+from unified.core import suggest
+from unified.core.components import KINDS, Component
+from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.registry import CORE, Plugin, registry
+from unified.core.switches import same
+
+Level = Literal["contract", "strict"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+
+class Failed(AssertionError):
+    """A component breaks its contract.
+
+    Args:
+        contract: What the contract says.
+        seen: What was seen instead.
+        change: What to change, or where to look.
+    """
+
+    def __init__(self, contract: str, seen: str, change: str = "") -> None:
+        self.contract, self.seen, self.change = contract, seen, change
+        said = (("contract", contract), ("seen", seen), ("change", change))
+        super().__init__("\n".join(f"{name + ':':<10}{_indented(text)}" for name, text in said if text))
+
+
+class Skipped(Exception):
+    """A check does not apply to this component, for the reason given."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that is asked of components.
+
+    Args:
+        kind: Of the components it is for, ``"agents"``; empty for all.
+        name: What it is called in reports: the function's.
+        level: ``"contract"`` for what everything else relies on, ``"strict"`` for what makes it pleasant.
+        function: Called with the component.
+    """
+
+    kind: str
+    name: str
+    level: Level
+    function: Callable[[Any], str | None]
+
+    @classmethod
+    def of(cls, kind: str, function: Callable[[Any], str | None], level: Level = "contract") -> Check:
+        """The check that a function is, by the function's own name."""
+        return cls(kind, function.__name__, level, function)
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.function.__doc__ or "").strip().partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A check of a component."""
+
+    component: Component
+    check: Check
+
+    @property
+    def id(self) -> str:
+        """``agent:xyz-acts_in_every_space``."""
+        return f"{self.component.kind.removesuffix('s')}:{registry().name_of(self.component)}-{self.check.name}"
+
+    def run(self) -> str | None:
+        """Do it; returns the check's note.
+
+        Raises:
+            Failed: If the component breaks its contract; whatever the component itself raises comes through.
+            Skipped: If the check does not apply, or the component needs packages that are not installed.
+        """
+        if why := _missing_extra(self.component):
+            raise Skipped(why)
+        return self.check.function(self.component)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case.
+
+    Args:
+        state: ``"ok"``, ``"failed"`` or ``"skipped"``.
+        text: Why, or the note of a check that has one.
+        traceback: Where something was raised that nobody foresaw.
+        seconds: That it took.
+    """
+
+    case: Case
+    state: Literal["ok", "failed", "skipped"]
+    text: str = ""
+    traceback: str = ""
+    seconds: float = 0.0
+
+
+def carry_out(case: Case) -> Outcome:
+    """Run a case and say what became of it, whatever it raises; what it prints is kept from the screen."""
+    start = time.perf_counter()
+    state: Literal["ok", "failed", "skipped"] = "ok"
+    text, trace = "", ""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            text = case.run() or ""
+    except Skipped as skipped:
+        state, text = "skipped", str(skipped)
+    except (Failed, UnifiedError) as failed:
+        state, text = "failed", str(failed)
+    except Exception as error:
+        state, trace = "failed", traceback.format_exc()
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
+    return Outcome(case, state, text, trace, time.perf_counter() - start)
+
+
+def components_of(name: str) -> list[Component]:
+    """The components of a plugin (by the name of its entry point or of its package), or those of this name.
+
+    Raises:
+        UsageError: If there is neither.
+        UnifiedError: If the plugin could not be loaded.
+    """
+    records = [plugin for plugin in registry().plugins if plugin.provider == name or same(plugin.distribution, name)]
+    if records:
+        _refuse_unloaded(records)
+        providers = {plugin.provider for plugin in records}
+        return [component for component in _everything() if component.origin.provider in providers]
+    if found := [component for component in _everything() if name in (component.name, component.qualified)]:
+        return found
+    names = [registry().name_of(component) for component in _everything()]
+    for plugin in registry().plugins:
+        names += [plugin.provider, plugin.distribution]
+    hint = suggest.did_you_mean(name, names) or "all: unified plugins list"
+    raise UsageError(Problem(f"there is no plugin or component {name!r}", hint))
+
+
+def third_parties() -> list[Plugin]:
+    """Every plugin but the built-ins and those that are switched off."""
+    return [plugin for plugin in registry().plugins if plugin.provider != CORE and plugin.state != "disabled"]
+
+
+def cases(components: Iterable[Component], level: Level = "contract") -> list[Case]:
+    """What is to be checked, component by component."""
+    from unified.testing.checks import all_checks
+
+    wanted = [check for check in all_checks() if LEVELS.index(check.level) <= LEVELS.index(level)]
+    return [Case(component, check) for component in components for check in wanted if check.kind in ("", component.kind)]
+
+
+def _everything() -> Iterator[Component]:
+    for kind in KINDS:
+        yield from registry().all(kind)
+
+
+def _refuse_unloaded(records: Sequence[Plugin]) -> None:
+    problems = [
+        Problem(f"plugin {plugin.provider} is {plugin.state}: {plugin.error}", f"unified plugins show {plugin.provider}")
+        for plugin in records
+        if plugin.state != "active"
+    ]
+    if problems:
+        raise UnifiedError(*problems)
+
+
+@cache
+def _missing_extra(component: Component) -> str:
+    """Why a component cannot be checked here: packages that it says it needs are not installed."""
+    if not component.extra or not component.target:
+        return ""
+    try:
+        component.load()
+    except UnifiedError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            return str(error.problems[0])
+    return ""
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n" + " " * 10)

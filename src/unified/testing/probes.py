@@ -1,0 +1,191 @@
+"""Probe environments: tasks so small that the value a right agent must find is known, each of which one mistake makes unlearnable.
+
+They build on each other, so that the first that an agent fails says what is wrong:
+
+| task | the reward is | a right agent finds | if it does not, look at |
+|---|---|---|---|
+| `constant` | 1, always | value 1 | the loss of the critic, its optimiser |
+| `observation` | the cue, ±1 | value = cue | whether the critic sees the observation |
+| `delayed` | 0, then 1 | values γ, then 1 | the discount and the bootstrap |
+| `action` | best at one action | that action, value 1 | the loss of the policy |
+| `both` | best where the action fits the cue | an action for each cue, value 1 | what the policy is conditioned on |
+
+Uniform random actions return 1 on `constant` and `delayed`, 0 on average on `observation`, and on `action` and `both` 5/12 on average,
+or 0 where actions are discrete.
+
+The cue is one number, -1, 0 or 1: observed as a vector ``(1,)`` float32, or with ``pixels=true`` as the brightness of a picture
+``(3, 12, 12)`` uint8 (0, 127, 255). The action is one number in [-1, 1], or with ``discrete=true`` a choice between two.
+Source: Andy Jones 2021, "Debugging RL, without the agonizing pain", on probe environments.
+
+Torch-free and deterministic: an episode is a function of its seed and actions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from unified.core import suggest
+from unified.core.errors import Problem, UsageError
+from unified.core.options import Options as Base
+from unified.core.spec import Space, Spec
+from unified.core.suite import Environment, Step, Suite
+
+#: Of a cue, as a picture.
+_BRIGHTNESS = {-1.0: 0, 0.0: 127, 1.0: 255}
+
+
+class ProbeOptions(Base):
+    """How a probe is seen and acted on."""
+
+    discrete: bool = False
+    """Choose between two actions instead of giving a number in [-1, 1]."""
+    pixels: bool = False
+    """Observe a picture instead of a number."""
+    size: int = Field(12, ge=1)
+    """Height and width of the picture, in pixels."""
+    rounds: int = Field(1, ge=1)
+    """How often the task is played in one episode, each time with a new cue; its values add up, discounted."""
+
+
+class Probe(Environment):
+    """What all probes share: `rounds` times a cue, an action and a reward; then the end, which is terminal and shows the cue 0."""
+
+    #: Steps of a round.
+    length = 1
+    #: Least and greatest reward, and the same with discrete actions.
+    rewards: tuple[tuple[float, float], tuple[float, float]] = ((-1.0, 1.0), (-1.0, 1.0))
+
+    def __init__(self, options: ProbeOptions) -> None:
+        self.options = options
+        side = options.size
+        self.spec = Spec(
+            observation=Space((3, side, side), "uint8", 0, 255) if options.pixels else Space((1,), "float32", -1.0, 1.0),
+            action=Space((), "int64", 0, 1, 2) if options.discrete else Space((1,), "float32", -1.0, 1.0),
+            reward_range=self.rewards[options.discrete],
+        )
+        self._cues, self._steps = np.zeros(options.rounds), 0
+
+    def cue(self) -> float:
+        """What is shown now, -1, 0 or 1."""
+        return 0.0
+
+    def reward(self, action: float) -> float:
+        """Of an action in [-1, 1]; a discrete choice is -1 or 1."""
+        raise NotImplementedError
+
+    def reset(self, seed: int) -> np.ndarray:
+        self._cues, self._steps = np.random.default_rng(seed).integers(0, 2, self.options.rounds) * 2.0 - 1.0, 0
+        return self._observe(self.cue())
+
+    def step(self, action: np.ndarray) -> Step:
+        number = float(np.asarray(action).reshape(()))
+        reward = self.reward(2.0 * number - 1.0 if self.options.discrete else number)
+        self._steps += 1
+        over = self._steps >= self.length * self.options.rounds
+        return Step(self._observe(0.0 if over else self.cue()), reward, over, False)
+
+    def render(self, height: int, width: int) -> np.ndarray:
+        return np.full((height, width, 3), _BRIGHTNESS[self.cue() if self._steps < self.length * self.options.rounds else 0.0], np.uint8)
+
+    @property
+    def _drawn(self) -> float:
+        """The cue of this round, -1 or 1 with equal chances."""
+        return float(self._cues[self._steps // self.length])
+
+    def _fit(self, action: float, target: float) -> float:
+        """How well an action fits a target of ±1: 1 if it does; for numbers, the best is half the target and the loss is quadratic."""
+        if self.options.discrete:
+            return 1.0 if action == target else -1.0
+        return 1.0 - (action - target / 2) ** 2
+
+    def _observe(self, cue: float) -> np.ndarray:
+        if self.options.pixels:
+            return np.full(self.spec.observation.shape, _BRIGHTNESS[cue], np.uint8)
+        return np.array([cue], np.float32)
+
+
+class Constant(Probe):
+    """Reward 1 for anything, then the end: the value is 1, whatever the observation (always 0) and the action."""
+
+    rewards = ((1.0, 1.0), (1.0, 1.0))
+
+    def reward(self, action: float) -> float:
+        return 1.0
+
+
+class Observation(Probe):
+    """The reward is the cue: the value of an observation is the cue it shows, -1 or 1, whatever the action."""
+
+    def cue(self) -> float:
+        return self._drawn
+
+    def reward(self, action: float) -> float:
+        return self._drawn
+
+
+class Delayed(Probe):
+    """The cue -1 brings nothing and leads to the cue 1, which brings 1: the values are γ and 1, whatever the action."""
+
+    length = 2
+    rewards = ((0.0, 1.0), (0.0, 1.0))
+
+    def cue(self) -> float:
+        return 1.0 if self._steps % 2 else -1.0
+
+    def reward(self, action: float) -> float:
+        return float(self._steps % 2)
+
+
+class ByAction(Probe):
+    """The reward is 1 - (action - 1/2)², or ±1 for the choice 1 or 0: the best action is 1/2, or the choice 1, and its value 1.
+
+    Uniform actions are worth 1 - (1/3 + 1/4) = 5/12, or 0.
+    """
+
+    rewards = ((-1.25, 1.0), (-1.0, 1.0))
+
+    def reward(self, action: float) -> float:
+        return self._fit(action, 1.0)
+
+
+class Both(Probe):
+    """The reward is 1 - (action - cue/2)², or ±1 for the choice that is (cue + 1)/2 or is not: the best action is worth 1 at each cue.
+
+    Who does not look at the cue gets 3/4 at most (the action 0), or 0; uniform actions are worth 5/12, or 0.
+    """
+
+    rewards = ((-1.25, 1.0), (-1.0, 1.0))
+
+    def cue(self) -> float:
+        return self._drawn
+
+    def reward(self, action: float) -> float:
+        return self._fit(action, self._drawn)
+
+
+TASKS = ("constant", "observation", "delayed", "action", "both")
+_ENVIRONMENTS: dict[str, type[Probe]] = dict(zip(TASKS, (Constant, Observation, Delayed, ByAction, Both), strict=True))
+
+
+class Probes(Suite):
+    """``unified.testing.probes:Probes`` with one of `TASKS`; see the table above."""
+
+    Options = ProbeOptions
+
+    def __init__(self, task: str, options: Any = None) -> None:
+        given = {} if options is None else vars(options)
+        super().__init__(task, options if isinstance(options, ProbeOptions) else ProbeOptions(**given))
+
+    def environment(self) -> Environment:
+        """A new environment of the task.
+
+        Raises:
+            UsageError: If there is no such task.
+        """
+        if self.task not in _ENVIRONMENTS:
+            hint = suggest.did_you_mean(self.task, TASKS) or f"one of {', '.join(TASKS)}"
+            raise UsageError(Problem(f"there is no probe {self.task!r}", hint))
+        return _ENVIRONMENTS[self.task](self.options)

@@ -1,0 +1,65 @@
+"""Runs in small: a few hundred frames on a probe, nothing on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified.core.config import Config, compose
+
+if TYPE_CHECKING:
+    from unified.core.run import Run
+
+PROBES = "unified.testing.probes:Probes"
+#: What makes any run small: one core, little to evaluate, nobody who watches.
+SMALL: Mapping[str, Any] = {
+    "device": "cpu",
+    "precision": "fp32",
+    "with": [],
+    "train.frames": 120,
+    "train.log_every": 40,
+    "train.placement": "inline",
+    "replay.capacity": 1000,
+    "evaluate.every": 60,
+    "evaluate.episodes": 2,
+    "checkpoint.every": 60,
+}
+#: An agent that learns from the first steps on, with networks as small as they can be.
+LEARNER: Mapping[str, Any] = {
+    "agent": "core/drqv2",
+    **{"agent.batch_size": 8, "agent.hidden_dim": 16, "agent.feature_dim": 8, "agent.seed_steps": 20, "agent.stddev": "0.5"},
+}
+
+
+def tiny_config(root: Path | str, task: str = "both", **values: Any) -> Config:
+    """The configuration of a small run on a probe.
+
+    Args:
+        root: Directory in which runs are kept.
+        task: One of `unified.testing.probes.TASKS`.
+        **values: Whatever else, by key with ``__`` for dots, or as a tree; they win: ``agent="xyz", agent__lr=0.1, train={"frames": 300}``.
+
+    Raises:
+        UsageError: If something asked for cannot be.
+    """
+    said = {key.replace("__", "."): value for key, value in values.items()}
+    base = dict(SMALL) if "agent" in said else {**SMALL, **LEARNER}
+    given = {"root": str(root), "suite": f"{PROBES}:{task}", **base}
+    layers = [_flat(given), _flat(said)]
+    return compose([], [], {key: value for layer in layers for key, value in layer.items()})
+
+
+def tiny_run(root: Path | str, task: str = "both", **values: Any) -> Run:
+    """Train it to its end and give the run; see `tiny_config`."""
+    config = tiny_config(root, task, **values)
+    run: Run = config.launcher.component.load()(config.launcher.options).launch(config)
+    return run
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found

@@ -1,0 +1,225 @@
+"""Agents in small: on every form of a probe that they take, with batches of real experience."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from unified.core.agent import Agent
+from unified.core.batch import Batch
+from unified.core.components import AgentComponent, Component
+from unified.core.config.schema import Selection
+from unified.core.environment import SuiteReference, Vector
+from unified.core.errors import UsageError
+from unified.core.options import Options
+from unified.core.replay import Replay
+from unified.core.rng import Streams
+from unified.core.run.packing import pack, safetensors_buffers, unpack
+from unified.core.spec import Spec
+from unified.core.trainer.build import make_agent
+from unified.core.trainer.collector import Collector
+from unified.testing.kit import Failed, Skipped
+
+SEED = 3
+#: Options that make networks, batches and waits small, where a component has one of the name and it may be that small.
+TINY = {
+    **{"batch_size": 8, "learn_after": 0, "seed_steps": 4, "horizon": 8, "epochs": 2, "minibatches": 2},
+    **{"hidden": 16, "hidden_dim": 16, "hidden_size": 16, "width": 16, "feature_dim": 8, "channels": 4, "depth": 1, "size": 24},
+}
+#: Heights and widths of pictures, the first that an agent takes: some encoders need more than 12 pixels.
+SIZES = (12, 24, 84)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A form of a probe that an agent takes; one of a kind, for who remembers it."""
+
+    name: str
+    reference: SuiteReference
+    spec: Spec
+
+    @property
+    def pixels(self) -> bool:
+        return len(self.spec.observation.shape) == 3
+
+
+def tiny_options(component: Component) -> Options:
+    """The component's options, with what `TINY` makes small."""
+    model = component.options_model()
+    values = {name: value for name, value in TINY.items() if name in model.model_fields}
+    while True:
+        try:
+            return model(**values)
+        except ValidationError as errors:
+            refused = {str(error["loc"][0]) for error in errors.errors() if error["loc"]} & set(values)
+            if not refused and not values:
+                raise
+            values = {name: value for name, value in values.items() if refused and name not in refused}
+
+
+@cache
+def places(component: AgentComponent) -> tuple[Place, ...]:
+    """The forms of a probe in which an agent can be built.
+
+    Raises:
+        Failed: If there is none.
+    """
+    found, refused = [], []
+    for pixels in (False, True):
+        for discrete in (False, True):
+            name = f"{'pixels' if pixels else 'vector'}, {'discrete' if discrete else 'continuous'} actions"
+            for size in SIZES if pixels else SIZES[:1]:
+                place = _place(name, {"discrete": discrete, "pixels": pixels, "size": size, "rounds": 8})
+                try:
+                    build(component, place)
+                except UsageError as error:
+                    refused.append(f"{name}: {error.problems[0].message}")
+                    continue
+                found.append(place)
+                break
+    if not found:
+        contract = "An agent can be built for vectors or pictures, with continuous or discrete actions, by its default options."
+        raise Failed(contract, "\n".join(refused), "take at least one of them, or give the options defaults that do")
+    return tuple(found)
+
+
+def _place(name: str, options: dict[str, Any]) -> Place:
+    target = "unified.testing.probes:Probes"
+    reference = SuiteReference(target, "both", options, f"{target}.Options")
+    return Place(name, reference, reference.build().environment().spec)
+
+
+def build(component: AgentComponent, place: Place, *, parameters: int = SEED, objectives: tuple[str, ...] = ()) -> Agent:
+    """A new agent; its random streams are always the same, its first parameters a function of the seed `parameters`."""
+    options = tiny_options(component)
+    selection = Selection(component.kind, component.name, None, component, options)
+    config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=objectives, seed=parameters, agent=selection)
+    return make_agent(config, place.spec, Streams(SEED))
+
+
+@cache
+def experience(component: AgentComponent, place: Place, count: int = 6) -> tuple[Batch, ...]:
+    """Batches as the agent's view gives them, of what the agent itself lived; to be copied (`fresh`) before they are used.
+
+    Raises:
+        Failed: If its view gives none after some thousand steps.
+    """
+    agent = build(component, place)
+    lanes, limit = 1, 4000
+    replay = Replay(place.spec, agent.needs, limit + 2 * agent.needs.span, lanes, agent.streams, action=agent.stored_action, pin=False)
+    with Vector(place.reference, lanes, SEED, placement="inline") as environments:
+        collector = Collector(environments, agent, replay)
+        collector.start()
+        for step in range(1, limit + 1):
+            collector.begin()
+            collector.finish()
+            agent.steps = step
+            if step > max(40, agent.needs.learn_after) and replay.ready:
+                return tuple(fresh(replay.sample()) for _ in range(count))
+    contract = "The view that an agent needs gives batches of its experience."
+    raise Failed(contract, f"{agent.needs} has no row after {limit} steps in episodes of 8", "look at its `eligible` and `count`")
+
+
+def fresh(batch: Batch) -> Batch:
+    """A copy that may be changed."""
+    return Batch({name: value.clone() for name, value in batch.items()})
+
+
+def observations(component: AgentComponent, place: Place, count: int) -> torch.Tensor:
+    """``(count, *observation)``, stacked as the agent wants them; they differ."""
+    stack, space = build(component, place).needs.stack, place.spec.observation
+    first, *rest = space.shape
+    generator = torch.Generator().manual_seed(SEED)
+    shape = (count, stack * first, *rest)
+    if space.dtype == "uint8":
+        return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    return torch.rand(shape, generator=generator) * 2 - 1
+
+
+def learner(component: AgentComponent, place: Place) -> Agent:
+    """A new agent that learns.
+
+    Raises:
+        Skipped: If this one does not.
+    """
+    agent = build(component, place)
+    if not agent.phase_list and not learns_its_own_way(agent):
+        raise Skipped("it has no phases: nothing is learned")
+    return agent
+
+
+def learns_its_own_way(agent: Agent) -> bool:
+    """Whether `learn` is not the one of the base."""
+    return type(agent).learn is not Agent.learn
+
+
+@contextmanager
+def disturbed(seed: int) -> Iterator[None]:
+    """Within it, the generators that belong to nobody are in a state of their own: what depends on them will differ."""
+    before = random.getstate(), np.random.get_state()  # the very one that must not be used
+    with torch.random.fork_rng(devices=[]):
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
+
+
+def saved(agent: Agent) -> dict[str, Any]:
+    """The agent's training state as a checkpoint brings it back.
+
+    Raises:
+        Failed: If a checkpoint cannot hold it.
+    """
+    try:
+        return through_a_file(agent.training_state())
+    except TypeError as error:
+        contract = "`training_state` holds plain values, tensors and arrays: checkpoints are never pickled."
+        raise Failed(contract, str(error), "save the numbers it is made of, and rebuild it in `load_training_state`") from error
+
+
+def through_a_file(tree: Any) -> Any:
+    """What is read of `tree` after it was written as checkpoints are."""
+    from safetensors.torch import load
+
+    text, tensors = pack(tree)
+    return unpack(json.loads(json.dumps(text)), load(b"".join(bytes(part) for part in safetensors_buffers(tensors))))
+
+
+def differences(one: Any, other: Any, path: str = "") -> list[str]:
+    """Where two trees of tensors and plain values differ; numbers that are not a number are equal."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = list(dict.fromkeys([*one, *other]))
+        return [found for key in keys for found in differences(one.get(key), other.get(key), f"{path}.{key}".lstrip("."))]
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        return [found for index, (a, b) in enumerate(zip(one, other, strict=True)) for found in differences(a, b, f"{path}.{index}")]
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return [] if _equal(one, other) else [path]
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return [] if np.array_equal(one, other, equal_nan=np.asarray(one).dtype.kind == "f") else [path]
+    return [] if one == other or (one != one and other != other) else [path]
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True) if one.is_floating_point() else torch.equal(one, other)
+
+
+def some(names: list[str], limit: int = 6) -> str:
+    """A list that may be long, in one line."""
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
