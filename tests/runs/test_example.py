@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from runs.beside import EXAMPLE, Beside, build_wheel
-from runs.commands import assert_same, events, rows, run_directory, wait_for
+from runs.commands import assert_same, events, newest, rows, run_directory, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -75,11 +75,16 @@ def test_a_run_of_all_of_them_at_once(beside: Beside, tmp_path: Path) -> None:
     assert run.relative_to(tmp_path) == Path("runs/default/twin/harbour/dock/seed-1")
     last = [row for row in rows(run) if row["kind"] == "train"][-1]
     assert {"critic_loss", "actor_loss", "feature_std", "feature_covariance"} <= set(last)
-    assert last["updates"] == 350
-    assert json.loads((run / "milestones.json").read_text()) == {"-100": 0}
+    assert last["updates"] >= 340
+    assert list(json.loads((run / "milestones.json").read_text())) == ["-100"]
     begins, ends = (tmp_path / "runs" / "logbook.txt").read_text().splitlines()
     assert begins.endswith("default · twin · harbour:dock · seed 1  begins")
     assert ends.endswith("default · twin · harbour:dock · seed 1  is finished")
+    made_of = {
+        (part["kind"], part["name"]) for part in newest_manifest(run)["components"] if part["distribution"] == "unified-plugin-example"
+    }
+    assert made_of >= {("agents", "twin"), ("suites", "harbour"), ("architectures", "fourier"), ("architectures", "norm_mlp")}
+    assert made_of >= {("objectives", "decorrelate"), ("callbacks", "milestones"), ("launchers", "logbook")}
     config = json.loads((run / "config.json").read_text())
     assert "agent.lr=0.001" in beside.unified("plugins", "show", "twin", cwd=tmp_path)
     assert json.dumps(config).count('"lr": 0.001') == 1  # the preset of its own suite
@@ -132,7 +137,12 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(beside: Beside, tmp_pat
     assert_same(run_directory(straight), run_directory(killed))
     reached = [(run_directory(root) / "milestones.json").read_text() for root in (straight, killed)]
     assert reached[0] == reached[1]
-    assert json.loads(reached[0])["-1"] == 0
+    assert "-1" in json.loads(reached[0])
+
+
+def newest_manifest(run: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((newest(run) / "manifest.json").read_text())
+    return manifest
 
 
 # On purpose -----------------------------------------------------------------------------------------------------------------------
@@ -183,7 +193,7 @@ def test_what_cannot_be_loaded_is_named_and_the_rest_works(
     with broken(beside, file, old, new):
         listed = beside.unified("plugins", "list", cwd=tmp_path)
         assert re.search(rf"not loaded +{state} +{ORIGIN} +.*{reason}", listed)
-        assert "twin" not in listed
+        assert "harbour (2 tasks)" not in listed
         assert re.search(reason, beside.unified("plugins", "show", "example", cwd=tmp_path))
         said = beside.unified("train", "--agent", "twin", "--suite", "harbour:reach", cwd=tmp_path, expect=2)
         assert "agent 'twin' does not exist" in said
@@ -220,7 +230,6 @@ def test_what_fails_when_it_is_wanted_fails_nobody_else(beside: Beside, tmp_path
         assert done.returncode in (1, 2)
         assert "Traceback" not in done.stderr
         assert re.search(rf"agent 'twin' of {ORIGIN} cannot be loaded from .*{reason}", done.stderr, re.S)
-        beside.unified("train", "--agent", "random", "--suite", "harbour:reach", *QUIET, cwd=tmp_path)
         others_work(beside, tmp_path)
 
 
