@@ -13,22 +13,29 @@ if TYPE_CHECKING:
 
 
 def train(
-    agent: str | None = None,
-    suite: str | None = None,
+    agent: Any = None,
+    suite: Any = None,
     recipes: str | Iterable[str] = (),
     config: Mapping[str, Any] | None = None,
+    callbacks: Iterable[Any] = (),
     **values: Any,
 ) -> Run:
     """Train to the end of the budget and return the run, with its metrics.
 
     Does what ``unified train`` does: the same run of the same configuration is resumed where it stopped.
 
+    Wherever a name is typed there can be a class, a function or an object, too. What can be imported is kept in the run by its reference;
+    anything else (of a notebook, of ``__main__``, an instance) is known to this process alone, and running the same script again resumes.
+
     Args:
-        agent: Name of an agent, ``"drqv2"``.
-        suite: Name of a suite and its task, ``"dmc:cartpole_swingup"``.
+        agent: Name of an agent, ``"drqv2"``, a reference, ``"./mine.py:MyAgent"``, or a subclass of `Agent`.
+        suite: Name of a suite and its task, ``"dmc:cartpole_swingup"``, a reference, a subclass of `Suite` or `Environment`, a
+            `gymnasium.Env` (which is left alone: the run makes environments like it), or a function that makes one.
         recipes: Names or paths of recipes, later ones win.
         config: Values by dotted key, ``{"agent.lr": 1e-4, "train.frames": 20_000}``.
-        **values: Values as a tree, ``train={"frames": 20_000}, seed=2``. They win over `config`.
+        callbacks: Observers beside those that a run has anyway (console, curve, video); ``{"with": […]}`` replaces these.
+        **values: Values as a tree, ``train={"frames": 20_000}, seed=2``, and parts of the agent, ``encoder="mlp"`` or
+            ``encoder=nn.Sequential(…)`` (which is copied). They win over `config`.
 
     Raises:
         UsageError: If something asked for cannot be; all problems are reported together.
@@ -38,9 +45,16 @@ def train(
     >>> run.metrics()[-1]["return"]                                                         # doctest: +SKIP
     """
     from unified.core.config import compose
+    from unified.core.config.schema import WITH
 
     named = {name: value for name, value in (("agent", agent), ("suite", suite)) if value is not None}
     tree: dict[str, Any] = {**(config or {}), **values, **named}
+    added = list(callbacks)
+    if added and WITH in tree:
+        said = tree[WITH]
+        tree[WITH] = [*([said] if isinstance(said, str) else said or ()), *added]
+    elif added:
+        tree[WITH] = [item for callback in added for item in ("+", callback)]
     recipes = [recipes] if isinstance(recipes, str) else list(recipes)
     composed = compose([], recipes, tree, default_recipe=not named and not recipes)
     run: Run = composed.launcher.component.load()(composed.launcher.options).launch(composed)

@@ -30,19 +30,21 @@ def is_head(target: Callable[..., nn.Module]) -> bool:
 
 
 def construct(
-    target: Callable[..., nn.Module], in_shape: Shape, out_shape: Shape | None = None, options: dict[str, Any] | None = None
+    target: Callable[..., nn.Module] | nn.Module, in_shape: Shape, out_shape: Shape | None = None, options: dict[str, Any] | None = None
 ) -> nn.Module:
     """Build an architecture, filling in ``in_shape, in_features, in_dim, in_channels`` and the same with ``out_``.
 
     Args:
-        target: A class or function returning a module.
+        target: A class or function returning a module; or a finished module, which is copied.
         in_shape: Of one row that goes in, e.g. ``(9, 84, 84)``.
         out_shape: Of one row that has to come out; only a head (`is_head`) takes it.
         options: Further arguments by name; they win over what is inferred.
 
     Raises:
-        UsageError: If an output is asked of a body, or an argument is unknown.
+        UsageError: If an output is asked of a body, an argument is unknown or missing, or no module comes out.
     """
+    if isinstance(target, nn.Module):
+        return _copied(target, in_shape, out_shape)
     parameters = inspect.signature(target).parameters
     arguments: dict[str, Any] = {}
     for prefix, shape in (("in", in_shape), ("out", out_shape)):
@@ -57,7 +59,54 @@ def construct(
         if key not in parameters and not accepts_any:
             raise UsageError(f"architecture {name} has no argument {key!r}; it has {', '.join(parameters)}")
         arguments[key] = value
-    return target(**arguments)
+    missing = [key for key, value in parameters.items() if key not in arguments and _is_needed(value)]
+    if missing:
+        head = out_shape is None and all(key.startswith("out_") for key in missing)
+        why = "it is a head, and a body is wanted here" if head else "inferred are in_shape, in_features, in_channels, in_dim and out_…"
+        raise UsageError(Problem(f"architecture {name} needs {', '.join(missing)}: {why}"))
+    module = target(**arguments)
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"architecture {name} returned {type(module).__name__} and no nn.Module")
+    return module
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not variadic
+
+
+def _copied(module: nn.Module, in_shape: Shape, out_shape: Shape | None) -> nn.Module:
+    """A copy of somebody's module, which has the right shapes or is refused."""
+    found = output_shape(module, in_shape)
+    if out_shape is not None and found != out_shape:
+        raise UsageError(f"{type(module).__name__} turns {in_shape} into {found}; {out_shape} is wanted here")
+    return copy.deepcopy(module)
+
+
+class FromBytes(nn.Module):
+    """Lets a network that wants numbers see pictures: bytes become float32 in [0, 1], what comes as numbers stays.
+
+    Args:
+        module: The network.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, obs: torch.Tensor) -> Any:
+        return self.module(obs.to(torch.float32).div_(255.0) if obs.dtype == torch.uint8 else obs)
+
+
+def takes_bytes(module: nn.Module, in_shape: Shape) -> bool:
+    """Whether a network takes pictures as they are kept, in bytes. They are tried: the meta device knows no difference."""
+    probe = copy.deepcopy(module).cpu().train(False)
+    try:
+        with torch.no_grad():
+            probe(torch.zeros(2, *in_shape, dtype=torch.uint8))
+    except Exception:  # whatever a network does with what it cannot take
+        return False
+    return True
 
 
 def output_shape(module: nn.Module, in_shape: Shape) -> Shape:
@@ -69,12 +118,20 @@ def output_shape(module: nn.Module, in_shape: Shape) -> Shape:
     >>> output_shape(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (3, 2, 2))
     (5,)
     """
-    probe = copy.deepcopy(module).to("meta").train(False)
     try:
-        with torch.no_grad():
-            return tuple(probe(torch.empty(2, *in_shape, device="meta")).shape[1:])
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(
-            Problem(f"{type(module).__name__} cannot take {in_shape}: {reason}", "all: unified plugins list architectures")
-        ) from error
+        return _shape_of(module, in_shape, "meta")
+    except UsageError:
+        raise
+    except Exception:  # a network may look at its numbers, and there are none on the meta device
+        try:
+            return _shape_of(module, in_shape, "cpu")
+        except Exception as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            name = type(module.module if isinstance(module, FromBytes) else module).__name__
+            raise UsageError(Problem(f"{name} cannot take {in_shape}: {reason}", "all: unified plugins list architectures")) from error
+
+
+def _shape_of(module: nn.Module, in_shape: Shape, device: str) -> Shape:
+    probe = copy.deepcopy(module).to(device).train(False)
+    with torch.no_grad():
+        return tuple(probe(torch.zeros(2, *in_shape, device=device)).shape[1:])

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unified.core.errors import Problem, UnifiedError
+from unified.core.imports import import_object
 
 if TYPE_CHECKING:
     from unified.core.options import Options
@@ -168,11 +168,18 @@ class SuiteComponent(_WithPresets):
             an empty tuple for a suite without tasks, ``None`` where any name may be a task (the suite itself checks it later).
         presets: Where its presets are.
         example: A task, for hints.
+        adapts: Classes of another library, ``"library:Class"``: what is of one of them, or makes one, can be a suite as it is.
+        adapter: What makes it a suite, ``"module:Class"``: called with the thing, the task and this suite's options
+            (`unified.core.environment.adapted.Adapted`).
     """
 
     kind: ClassVar[str] = "suites"
+    #: Whether a suite whose tasks have no list has to be given one.
+    task_needed: ClassVar[bool] = True
     tasks: str | None = None
     example: str = ""
+    adapts: tuple[str, ...] = field(default=(), kw_only=True)
+    adapter: str = field(default="", kw_only=True)
 
     def load_tasks(self) -> tuple[str, ...] | None:
         if self.tasks is None:
@@ -254,18 +261,3 @@ COMPONENTS: Mapping[str, type[Component]] = {
 }
 #: All kinds, as ``plugins list`` shows them.
 KINDS = tuple(COMPONENTS)
-
-
-def import_object(reference: str) -> Any:
-    """The object of ``"module:Attribute"`` (``"module:A.b"`` goes deeper).
-
-    >>> import_object("math:pi")
-    3.141592653589793
-    """
-    module, _, path = reference.partition(":")
-    if not module or not path:
-        raise ValueError(f"{reference!r} is not of the form module:Attribute")
-    found: Any = import_module(module)
-    for name in path.split("."):
-        found = getattr(found, name)
-    return found

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.architecture import construct
+from unified.core.architecture import FromBytes, construct, output_shape, takes_bytes
 from unified.core.errors import Problem, UsageError
-from unified.core.objective import Objective, Phase
+from unified.core.objective import Loss, Objective, Phase
+from unified.core.references import label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from unified.core.components import Component
     from unified.core.rng import Streams
+    from unified.core.spec import Spec
 
 
 class Build:
@@ -27,36 +29,73 @@ class Build:
         streams: The run's random streams.
         registry: Where names are looked up.
         objectives: The run's choice, ``["td", "dpg"]`` instead of the agent's own or ``["+spr"]`` beside them.
+        spec: Of the task, where it is known: its pictures come as bytes.
     """
 
-    def __init__(self, device: torch.device, precision: str, streams: Streams, registry: Any, objectives: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        precision: str,
+        streams: Streams,
+        registry: Any,
+        objectives: Sequence[str] = (),
+        spec: Spec | None = None,
+    ) -> None:
         self.device, self.precision, self.streams = device, precision, streams
-        self._registry, self._objectives = registry, tuple(objectives)
+        self._registry, self._objectives, self._spec = registry, tuple(objectives), spec
         #: What was made so far, for the run's manifest.
         self.used: list[Component] = []
 
     def part(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None = None) -> nn.Module:
-        """The architecture that was selected by name, or `selection` itself where it is a module or a class.
+        """What was selected, sized for its place.
+
+        Several are composed in their order: each takes what the one before it gives, and the last one is the head where one is wanted.
 
         Args:
-            selection: A `Selection`, a name, a class or function, or a finished module.
+            selection: A `Selection`, a name, a class or function, a finished module (it is copied), or a list of these.
             in_shape: Of one row that goes in.
             out_shape: Of one row that has to come out, for a head.
+
+        Raises:
+            UsageError: If one cannot take what comes before it, or a body stands where a head is wanted.
         """
-        if isinstance(selection, nn.Module):
-            return selection
-        target: Callable[..., nn.Module]
-        options: dict[str, Any] = {}
-        if isinstance(selection, str):
-            component = self._registry.get("architectures", selection)
-            self.used.append(component)
-            target = component.load()
-        elif callable(selection):
-            target = selection
-        else:
-            target = selection.component.load()
-            options = dict(selection.options)  # the fields of a pydantic model
-        return construct(target, in_shape, out_shape, options).to(self.device)
+        if isinstance(selection, list | tuple):
+            return self._chain(selection, in_shape, out_shape)
+        target, options = self._target(selection)
+        module = construct(target, in_shape, out_shape, options)
+        if self._are_pictures(in_shape) and not takes_bytes(module, in_shape):
+            module = FromBytes(module)
+        return module.to(self.device)
+
+    def _chain(self, selections: Sequence[Any], in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None) -> nn.Sequential:
+        modules: list[nn.Module] = []
+        shape = in_shape
+        for index, selection in enumerate(selections):
+            last = index == len(selections) - 1
+            try:
+                modules.append(self.part(selection, shape, out_shape if last else None))
+                if not last:
+                    shape = output_shape(modules[-1], shape)
+            except UsageError as error:
+                said = f"{_name(selection)}, number {index} of [{','.join(map(_name, selections))}]"
+                hint = "torch.nn:Flatten between two makes one vector" if len(shape) > 1 and index else error.problems[0].hint
+                raise UsageError(*(Problem(f"{said}: {problem.message}", hint) for problem in error.problems)) from error
+        return nn.Sequential(*modules)
+
+    def _target(self, selection: Any) -> tuple[Callable[..., nn.Module] | nn.Module, dict[str, Any]]:
+        """What is called, or copied, for a selection, and its options."""
+        if isinstance(selection, nn.Module) or not (isinstance(selection, str) or hasattr(selection, "component")):
+            return selection, {}
+        if not isinstance(selection, str):
+            return selection.component.load(), dict(selection.options)  # the fields of a pydantic model
+        component = self._registry.get("architectures", selection)
+        self.used.append(component)
+        return component.load(), {}
+
+    def _are_pictures(self, shape: tuple[int, ...]) -> bool:
+        """Whether rows of this shape are observations in bytes, alone or stacked."""
+        seen = self._spec.observation if self._spec is not None else None
+        return seen is not None and seen.dtype == "uint8" and len(shape) == 3 and shape[1:] == seen.shape[1:]
 
     def objective(self, name: str) -> Objective:
         """The objective of this name, with its defaults."""
@@ -70,10 +109,37 @@ class Build:
         replaced = [name for name in self._objectives if not name.startswith("+")]
         added = [name[1:] for name in self._objectives if name.startswith("+")]
         if replaced:
-            own = [Phase(name, (self.objective(name),), tuple(self._registry.get("objectives", name).trains)) for name in replaced]
+            own = [Phase(label(name), (self.objective(name),), self._trained_by(name)) for name in replaced]
         if added:
             if not own:
                 raise UsageError(Problem(f"objective +{added[0]} has nothing to be added to: this agent has no phases"))
             first = own[0]
             own = [Phase(first.name, (*first.objectives, *map(self.objective, added)), first.trains, first.every), *own[1:]]
         return own
+
+    def _trained_by(self, name: str) -> tuple[str, ...]:
+        """The parts that an objective trains where it replaces an agent's own."""
+        trains = tuple(self._registry.get("objectives", name).trains)
+        if not trains:
+            hint = f'say it in the class: trains = ("encoder", "critic")   or add it: -o +{label(name)}'
+            raise UsageError(Problem(f"objective {label(name)} does not say what it trains", hint))
+        return trains
+
+
+class FunctionObjective(Objective):
+    """A function ``(agent, batch) -> Loss``, or one that returns the scalar alone, as an objective."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def __call__(self, agent: Any, batch: Any) -> Loss:
+        found = self.function(agent, batch)
+        return found if isinstance(found, Loss) else Loss(found)
+
+
+def _name(selection: Any) -> str:
+    """A selection in an error."""
+    if isinstance(selection, str):
+        return label(selection)
+    return label(getattr(selection, "name", "")) or getattr(selection, "__name__", "") or type(selection).__name__

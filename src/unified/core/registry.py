@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol
 
 import pluggy
 
-from unified.core import suggest
+from unified.core import references, suggest
 from unified.core.components import COMPONENTS, KINDS, Component, Origin
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.hookspecs import API_VERSION, PROJECT, Lifecycle, Registration
@@ -122,11 +122,13 @@ class Registry:
         return component.name if len(several) < 2 or component.origin.provider == CORE else component.qualified
 
     def get(self, kind: str, name: str) -> Component:
-        """The component of a name, ``drqv2`` or ``provider/drqv2``.
+        """The component of a name, ``drqv2`` or ``provider/drqv2``, or of a reference, ``./mine.py:MyAgent``.
 
         Raises:
             UsageError: If there is none, or several third parties share the name.
         """
+        if references.is_reference(name):
+            return references.component(kind, name, self.all(kind))
         provider, _, bare = name.rpartition("/")
         several = self._components[kind].get(bare, [])
         if provider:

@@ -97,7 +97,7 @@ def test_identity_and_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (("default", "drqv2", "dmc", "walker_walk", 1), "default/drqv2/dmc/walker_walk/seed-1"),
         (("a/b", "acme/xyz", "gym", "ALE/Pong-v5", 2), "a-b/acme-xyz/gym/ALE-Pong-v5/seed-2"),
-        (("..", "./file.py:Attr", "digits", None, 0), "default/file.py-Attr/digits/default/seed-0"),
+        (("..", "./file.py:Attr", "digits", None, 0), "default/Attr/digits/default/seed-0"),
     ],
 )
 def test_identity_path_is_always_below_the_root(names: tuple[str, str, str, str | None, int], path: str) -> None:

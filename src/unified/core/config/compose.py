@@ -11,11 +11,13 @@ from unified.core.components import AgentComponent, Preset, SuiteComponent
 from unified.core.config import recipes as recipe_files
 from unified.core.config.config import Config
 from unified.core.config.overrides import COMMAND_LINE, PYTHON, Layer, from_tree
-from unified.core.config.resolve import Resolver, parts
+from unified.core.config.resolve import Resolver
 from unified.core.config.schema import DEFAULT_CALLBACKS, WITH, RunOptions, Selection, slot_of
+from unified.core.config.slots import parts
 from unified.core.config.words import from_words
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.options import NAME
+from unified.core.references import label, of_another_process
 from unified.core.registry import Registry
 from unified.core.registry import registry as process_registry
 from unified.core.suggest import did_you_mean
@@ -69,10 +71,11 @@ def compose(
     _choose_first(resolver)
     options, tree = resolver.options(RunOptions, (), skip=(WITH,))
     callbacks, callbacks_tree = _callbacks(resolver)
-    objectives, objectives_source = resolver.listed(("objective",))
+    objectives, objectives_source = resolver.listed(("objective",), "objectives")
     _check_objectives(names, objectives, objectives_source, resolver.problems)
     if found := resolver.report():
-        raise UsageError(*found)
+        gone = of_another_process(found)  # nothing else can be judged without them
+        raise UsageError(*([gone] if gone else found))
     assert isinstance(options, RunOptions)
     ordered: dict[str, Any] = {}
     for key, value in tree.items():
@@ -132,16 +135,19 @@ def _expand(layers: Sequence[Layer], names: Sequence[str]) -> None:
 
 def _callbacks(resolver: Resolver) -> tuple[list[Selection], dict[str, Any]]:
     """The callbacks that were selected, each with its options, and their tree."""
-    names, source = resolver.listed((WITH, NAME), DEFAULT_CALLBACKS)
+    names, source = resolver.listed((WITH, NAME), "callbacks", DEFAULT_CALLBACKS)
     names = list(dict.fromkeys(name.removeprefix("+") for name in names))
+    keys = [label(name) for name in names]  # a path has dots, so what it selects is configured by its short name
     key = f"{WITH}.{NAME}"
     resolver.known.append(WITH)
     resolver.sources[key], resolver.defaults[key] = source, list(DEFAULT_CALLBACKS)
-    _drop_unselected(resolver, names)
+    _drop_unselected(resolver, keys)
     callbacks: list[Selection] = []
     tree: dict[str, Any] = {NAME: names}
-    for name in names:
-        path = (WITH, name)
+    for name, short in zip(names, keys, strict=True):
+        path = (WITH, short)
+        if keys.count(short) > 1:
+            resolver.problems.append(Problem(f"two callbacks are called {short}: {name}", "call one of them otherwise", source))
         try:
             component = resolver.registry.get("callbacks", name)
         except UsageError as error:
@@ -153,11 +159,11 @@ def _callbacks(resolver: Resolver) -> tuple[list[Selection], dict[str, Any]]:
         if options is not None:
             callbacks.append(Selection("callbacks", name, None, component, options))
         if below_tree:
-            tree[name] = below_tree
+            tree[short] = below_tree
     for key_path, where in resolver.below((WITH,)):
-        if key_path[1] not in names and key_path != (WITH, NAME):
+        if key_path[1] not in keys and key_path != (WITH, NAME):
             known = key_path[1] in resolver.registry.names("callbacks")
-            hint = f"add it:  with=[{','.join([*names, key_path[1]])}]" if known else _which(key_path[1], names)
+            hint = f"add it:  with=[{','.join([*names, key_path[1]])}]" if known else _which(key_path[1], keys)
             resolver.problems.append(Problem(f"{'.'.join(key_path)}: callback {key_path[1]!r} is not selected", hint, where))
     return callbacks, tree
 

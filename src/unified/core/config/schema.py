@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from unified.core.components import Component
 from unified.core.options import Options
+from unified.core.references import label
 
 #: The key under which the task of a suite lies, beside `NAME`.
 TASK = "task"
@@ -34,7 +35,7 @@ class Selection:
 
     Args:
         kind: ``"agents"``, ``"architectures"``, …
-        name: As it is typed, without the task; unqualified where that is enough.
+        name: As it is typed, without the task; unqualified where that is enough. Of a reference, as it is kept.
         task: Of a suite, else ``None``.
         component: Its descriptor; ``component.load()`` imports the thing.
         options: An instance of the component's options.
@@ -45,6 +46,11 @@ class Selection:
     task: str | None
     component: Component
     options: Any
+
+    @property
+    def label(self) -> str:
+        """A short name for people: ``MyAgent`` of ``/home/me/mine.py:MyAgent``."""
+        return label(self.name)
 
     @property
     def text(self) -> str:

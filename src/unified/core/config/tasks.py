@@ -23,7 +23,7 @@ def task_problems(name: str, task: str | None, suite: SuiteComponent) -> tuple[P
         return (Problem(f"suite {name} has no tasks, so no {task!r}", f"type  suite={name}"),)
     if tasks and not task:
         return (Problem(f"suite {name} needs a task: {name}:TASK", _some(name, suite, tasks)),)
-    if tasks is None and not task:
+    if tasks is None and not task and suite.task_needed:
         return (Problem(f"suite {name} needs a task: {name}:TASK", f"for example  {name}:{suite.example}" if suite.example else ""),)
     if tasks and task and task not in tasks:
         guess = suggest.did_you_mean(task, tasks)

@@ -12,7 +12,7 @@ from unified.core.errors import UnifiedError
 from unified.core.registry import Registry
 
 if TYPE_CHECKING:
-    from unified.core.config.resolve import Choice
+    from unified.core.config.layered import Choice
 
 #: What other frameworks call it.
 ELSEWHERE = {

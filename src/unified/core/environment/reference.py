@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from unified.core.environment.adapted import Adapted
 from unified.core.errors import UsageError
+from unified.core.imports import import_object
 from unified.core.suite import Suite
 
 
@@ -20,16 +18,18 @@ class SuiteReference:
     """What a worker is told: names and plain values, never classes.
 
     Args:
-        target: The suite's class, ``"module:Class"`` or ``"./file.py:Class"``.
+        target: The suite's class, ``"module:Class"`` or ``"/a/file.py:Class"``; or what `adapter` makes a suite of.
         task: The name after the colon in ``dmc:humanoid_run``.
         options: The suite's options, as JSON has them.
         options_target: Their model, ``"module:Model"``; ``None`` passes the options as they are, as attributes.
+        adapter: Called with the target, the task and the options; empty where the target is a suite.
     """
 
     target: str
     task: str
     options: Mapping[str, Any] = field(default_factory=dict)
     options_target: str | None = None
+    adapter: str = ""
 
     def build(self) -> Suite:
         """The suite, in this process.
@@ -38,7 +38,8 @@ class SuiteReference:
             UsageError: If there is no such suite.
         """
         options = SimpleNamespace(**self.options) if self.options_target is None else _import(self.options_target)(**self.options)
-        suite = _import(self.target)(self.task, options)
+        found = _import(self.target)
+        suite = _import(self.adapter)(found, self.task, options) if self.adapter else found(self.task, options)
         if not isinstance(suite, Suite):
             raise UsageError(f"{self.target} is no Suite but {type(suite).__name__}")
         return suite
@@ -54,7 +55,7 @@ class SuiteReference:
     def of(cls, suite: Suite) -> SuiteReference | None:
         """The reference of a built suite, or ``None`` where no other process could find its class."""
         kind, options = type(suite), suite.options
-        if not _importable(kind):
+        if not _importable(kind) or isinstance(suite, Adapted):
             return None
         target = f"{kind.__module__}:{kind.__qualname__}"
         if options is None:
@@ -72,28 +73,7 @@ def _importable(kind: type) -> bool:
 
 
 def _import(target: str) -> Any:
-    place, _, attribute = target.rpartition(":")
     try:
-        found: Any = _module(place)
-        for name in attribute.split("."):
-            found = getattr(found, name)
+        return import_object(target)
     except (ImportError, AttributeError, OSError) as error:
         raise UsageError(f"cannot import {target!r}: {error}") from error
-    return found
-
-
-def _module(place: str) -> Any:
-    if not place.endswith(".py"):
-        return importlib.import_module(place)
-    path = Path(place).resolve()
-    name = f"unified_file_{path.stem}"
-    loaded = sys.modules.get(name)
-    if loaded is not None and loaded.__file__ == str(path):
-        return loaded
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

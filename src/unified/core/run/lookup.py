@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from unified.core.errors import Problem, UsageError
+from unified.core.references import label
 
 CONFIG = "config.json"
 #: <root>/<experiment>/<agent>/<suite>/<task>/seed-<n>
@@ -110,4 +111,4 @@ def _typed(path: Path, root: Path) -> str:
 
 
 def _directory(name: str) -> str:
-    return re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "default"
+    return re.sub(r"[^\w.+-]+", "-", label(name)).strip("-.") or "default"

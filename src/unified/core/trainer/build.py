@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from unified.core.adopted import AdoptedSuite
+from unified.core.components import SuiteComponent
 from unified.core.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.environment import SuiteReference, Vector
 from unified.core.errors import Notice, PluginFailed, Problem, UsageError, blame
+from unified.core.imports import OBJECT
 from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.replay import DamagedSegment, Replay, check_free, choose_backing
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from unified.core.config import Config
     from unified.core.config.schema import Selection
     from unified.core.run import Checkpoint
+    from unified.core.suite import Suite
 
 
 def launch(config: Config, run: Run | None = None) -> Run:
@@ -123,13 +127,13 @@ def assemble(run: Run, config: Config) -> Trainer:
     )
     count = min(config.evaluate.environments, config.evaluate.episodes)
     evaluator = Evaluator(lambda: make_environments(config, "evaluation", count), config.evaluate.episodes)
-    suite = make(config.suite, config.suite.task, config.suite.options)
+    suite = make(config.suite, config.suite.task or "", config.suite.options)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
-        Participant(f"agent {config.agent.name}", agent, control=True),
+        Participant(f"agent {config.agent.label}", agent, control=True),
         *(Participant(f"objective {type(objective).__name__}", objective, control=True) for objective in objectives.values()),
-        Participant(f"suite {config.suite.name}", suite, control=True),
-        *(Participant(f"callback {selection.name}", make(selection, selection.options)) for selection in config.callbacks),
+        Participant(f"suite {config.suite.label}", suite, control=True),
+        *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
     ]
     notes = [*suite.notes(), f"precision {agent.precision} on {agent.device}"]
     return Trainer(run, config, agent, replay, Collector(environments, agent, replay), evaluator, clock, streams, participants, notes)
@@ -141,21 +145,30 @@ def make(selection: Selection, *arguments: Any) -> Any:
     Raises:
         PluginFailed: If it cannot be, with its name.
     """
-    with blame(f"{selection.kind.removesuffix('s')} {selection.name}", "to be made"):
+    with blame(f"{selection.kind.removesuffix('s')} {selection.label}", "to be made"):
         return selection.component.load()(*arguments)
 
 
 def make_environments(config: Config, stream: str, count: int) -> Vector:
     """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream."""
-    suite = config.suite
-    reference = SuiteReference(suite.component.target, suite.task or "", suite.options.model_dump(mode="json"), suite.component.config)
-    return Vector(reference, count, config.seed, stream, config.train.placement, config.train.environment_timeout)
+    return Vector(suite_of(config), count, config.seed, stream, config.train.placement, config.train.environment_timeout)
+
+
+def suite_of(config: Config) -> SuiteReference | Suite:
+    """The run's suite: by its names, so that any process can build it, or itself where only this process has it."""
+    suite, component = config.suite, config.suite.component
+    if component.target.startswith(f"{OBJECT}:"):
+        made: Suite = make(suite, suite.task or "", suite.options)
+        return made
+    assert isinstance(component, SuiteComponent)
+    adapter = component.adapter if isinstance(component, AdoptedSuite) else ""
+    return SuiteReference(component.target, suite.task or "", suite.options.model_dump(mode="json"), component.config, adapter)
 
 
 def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
     """The agent on its device, its first parameters a function of the seed."""
     device = resolve_device(config.device)
-    build = Build(device, resolve_precision(config.precision, device), streams, registry(), config.objectives)
+    build = Build(device, resolve_precision(config.precision, device), streams, registry(), config.objectives, spec)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive(config.seed, "parameters"))

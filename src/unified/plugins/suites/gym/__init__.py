@@ -10,5 +10,7 @@ component = SuiteComponent(
     config="unified.plugins.suites.gym.config:GymOptions",
     tasks=None,
     example="Pendulum-v1",
+    adapts=("gymnasium:Env",),
+    adapter="unified.plugins.suites.gym.adapted:GymObject",
     summary="any registered Gymnasium id with Box or Discrete spaces",
 )

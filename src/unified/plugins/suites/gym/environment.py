@@ -30,28 +30,30 @@ class GymEnvironment(Environment):
     `pixels`, the picture that the task draws, ``(3, size, size)`` uint8. Bounded continuous actions are in [-1, 1] and are rescaled.
 
     Args:
-        task: Gymnasium's id.
+        task: Gymnasium's id; the name of `env` in messages, where that is given.
         options: With action_repeat, pixels, size.
+        env: The environment itself instead, which is closed in the end.
     """
 
     _see: Convert
 
-    def __init__(self, task: str, options: Any) -> None:
-        self._task, self._repeat = task, options.action_repeat
+    def __init__(self, task: str, options: Any, env: Any = None) -> None:
+        self._task, self._repeat = task if env is not None else f"gym:{task}", options.action_repeat
         self._pixels, self._size = options.pixels, getattr(options, "size", 84)
-        self._env: Any = _make(task)
-        action, self._enact = _action(task, self._env.action_space)
+        self._env: Any = _make(task) if env is None else env
+        action, self._enact = _action(self._task, self._env.action_space)
         if self._pixels:
             observation, self._see = Space((3, self._size, self._size), "uint8", 0, 255), _same
         else:
-            observation, self._see = _observation(task, self._env.observation_space)
-        limit = self._env.spec.max_episode_steps
+            observation, self._see = _observation(self._task, self._env.observation_space)
+        # One that nobody registered says nothing: it is taken for deterministic, which is checked when a run is resumed.
+        spec = self._env.spec
         self.spec = Spec(
             observation=observation,
             action=action,
             action_repeat=self._repeat,
-            episode_frames=limit,
-            deterministic=not self._env.spec.nondeterministic,
+            episode_frames=None if spec is None else spec.max_episode_steps,
+            deterministic=spec is None or not spec.nondeterministic,
         )
 
     def reset(self, seed: int) -> np.ndarray:
@@ -114,17 +116,22 @@ def find(task: str) -> Any:
 
 
 def _make(task: str) -> Any:
-    """The environment, ready to draw where it can."""
+    """The environment of an id."""
     find(task)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return gymnasium.make(task, render_mode="rgb_array", disable_env_checker=True)
-            except (TypeError, ValueError, AttributeError):  # a task without pictures
-                return gymnasium.make(task, disable_env_checker=True)
+        return make(task)
     except (gym_error.Error, ImportError) as error:
         raise UsageError(Problem(f"gym:{task} cannot be made: {_plain(error)}", "install what it needs")) from error
+
+
+def make(what: Any) -> Any:
+    """The environment of an id or of a registration (`gymnasium.envs.registration.EnvSpec`), ready to draw where it can."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return gymnasium.make(what, render_mode="rgb_array", disable_env_checker=True)
+        except (TypeError, ValueError, AttributeError):  # a task without pictures
+            return gymnasium.make(what, disable_env_checker=True)
 
 
 def _action(task: str, space: Any) -> tuple[Space, Convert]:
@@ -143,7 +150,7 @@ def _action(task: str, space: Any) -> tuple[Space, Convert]:
             return enacted
 
         return Space((math.prod(space.shape),), "float32", -1.0, 1.0), enact
-    raise UsageError(Problem(f"gym:{task} takes {space}", "actions can be a Box of one axis or Discrete"))
+    raise UsageError(Problem(f"{task} takes {space}", "actions can be a Box of one axis or Discrete"))
 
 
 def _observation(task: str, space: Any) -> tuple[Space, Convert]:
@@ -160,7 +167,7 @@ def _observation(task: str, space: Any) -> tuple[Space, Convert]:
     if isinstance(space, spaces.Box) and len(space.shape) <= 1:
         low, high = (tuple(float(x) for x in np.ravel(bound)) for bound in (space.low, space.high))
         return Space((math.prod(space.shape),), "float32", low, high), lambda vector: np.array(vector, np.float32).reshape(-1)
-    raise UsageError(Problem(f"gym:{task} shows {space}", "observations can be a Box of one axis or three (an image), or Discrete"))
+    raise UsageError(Problem(f"{task} shows {space}", "observations can be a Box of one axis or three (an image), or Discrete"))
 
 
 def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
