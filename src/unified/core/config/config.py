@@ -11,8 +11,12 @@ from unified.core.components import Component
 from unified.core.config.overrides import dotted
 from unified.core.config.schema import WITH, CheckpointOptions, Evaluate, ReplayOptions, Selection, Train
 
-#: What does not define the result of a run.
-IMMATERIAL = ("root", WITH, "checkpoint", "experiment")
+#: Keys, and groups of keys, that do not change the result of a run: a resumed run may differ in them.
+FREE = (
+    *("root", "experiment", WITH, "checkpoint", "launcher"),
+    *("train.frames", "train.updates", "train.hours"),  # a longer budget is the same run, going on
+    *("train.placement", "train.environment_timeout", "train.bad_limit", "replay.backing", "replay.save"),
+)
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ class Config:
         return [component for selection in chosen for component in components_of(selection)]
 
     def digest(self) -> str:
-        """sha256 of what defines the result: not where it is kept, who watches, or how often it is saved."""
-        material = {key: value for key, value in self.tree.items() if key not in IMMATERIAL}
+        """sha256 of what defines the result: not where it is kept, how long it goes on, who watches, or how often it is saved."""
+        material = {".".join(path): value for path, value in leaves(self.tree) if not is_free(".".join(path))}
         return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
 
 
@@ -74,6 +78,11 @@ def components_of(options: Any) -> list[Component]:
     if isinstance(options, list | tuple):
         return [component for item in options for component in components_of(item)]
     return [component for name in getattr(type(options), "model_fields", ()) for component in components_of(getattr(options, name))]
+
+
+def is_free(key: str) -> bool:
+    """Whether a resumed run may change what stands at this dotted key."""
+    return any(key == free or key.startswith(f"{free}.") for free in FREE)
 
 
 def leaves(tree: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:

@@ -33,12 +33,6 @@ from unified.core.run.lock import RunLock
 if TYPE_CHECKING:
     from unified.core.config import Config
 
-#: Groups and slots of the configuration that do not change a run's result; a resumed run may differ in them.
-FREE = (
-    *("root", "experiment", "with", "checkpoint", "launcher"),
-    *("train.frames", "train.updates", "train.hours"),  # a longer budget is the same run, going on
-    *("train.placement", "train.environment_timeout", "train.bad_limit", "replay.backing", "replay.save"),
-)
 _PHASES = {"start": "interrupted", "resume": "interrupted", "finish": "finished", "stop": "stopped"}
 
 
@@ -326,6 +320,8 @@ class Run:
     # Inside ---------------------------------------------------------------------------------------------------------------------
 
     def _refuse_another_config(self) -> None:
+        from unified.core.config.config import is_free
+
         assert self._config is not None
         self.__dict__.pop("tree", None)
         if not self.config_path.exists() or self.untouched:
@@ -336,7 +332,7 @@ class Run:
         differences = [
             Problem(f"  {key}: {_shown(before, key)} -> {_shown(now, key)}")
             for key in sorted({*before, *now})
-            if not _is_free(key) and (key not in before or key not in now or before[key] != now[key])
+            if not is_free(key) and (key not in before or key not in now or before[key] != now[key])
         ]
         if differences:
             raise UsageError(
@@ -366,11 +362,6 @@ class Run:
 def _jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The tree as JSON gives it back (tuples are lists)."""
     return dict(json.loads(json.dumps(tree, default=str)))
-
-
-def _is_free(key: str) -> bool:
-    """Whether a resumed run may change what stands at this dotted key."""
-    return any(key == free or key.startswith(f"{free}.") for free in FREE)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
