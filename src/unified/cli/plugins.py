@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from unified.cli.check import check
+from unified.cli.scaffold import new
 from unified.core import suggest
 from unified.core.components import KINDS, Component, Origin, SuiteComponent
 from unified.core.errors import Problem, UnifiedError, UsageError
@@ -146,3 +148,7 @@ def hooks(name: Annotated[str | None, typer.Argument(help="Of one hook; all if n
     from unified.cli.hooks import describe
 
     typer.echo("\n".join(describe(name)))
+
+
+app.command("new")(new)
+app.command("check")(check)
