@@ -53,16 +53,28 @@ class Place:
         return len(self.spec.observation.shape) == 3
 
 
-def tiny_options(component: Component) -> Options:
-    """The component's options, with what `TINY` makes small."""
+def default_options(component: Component, **values: Any) -> Options:
+    """The component's options: their defaults, and `values`.
+
+    Raises:
+        Skipped: If some have no default.
+    """
     model = component.options_model()
-    values = {name: value for name, value in TINY.items() if name in model.model_fields}
+    if required := [name for name, field in model.model_fields.items() if field.is_required() and name not in values]:
+        raise Skipped(f"{', '.join(required)} must be given: see describes_itself")
+    return model(**values)
+
+
+def tiny_options(component: Component) -> Options:
+    """The component's options, with what `TINY` makes small, as far as each may be that small."""
+    fields = component.options_model().model_fields
+    values = {name: value for name, value in TINY.items() if name in fields}
     while True:
         try:
-            return model(**values)
+            return default_options(component, **values)
         except ValidationError as errors:
             refused = {str(error["loc"][0]) for error in errors.errors() if error["loc"]} & set(values)
-            if not refused and not values:
+            if not values:
                 raise
             values = {name: value for name, value in values.items() if refused and name not in refused}
 
@@ -125,9 +137,16 @@ def experience(component: AgentComponent, place: Place, count: int = 6) -> tuple
             collector.finish()
             agent.steps = step
             if step > max(40, agent.needs.learn_after) and replay.ready:
-                return tuple(fresh(replay.sample()) for _ in range(count))
+                batches = [fresh(replay.sample()) for _ in range(4 * count)]
+                # Those with differing rows first: among equal ones a term that compares rows has no gradient, and nothing is wrong with it.
+                return tuple(sorted(batches, key=_all_equal)[:count])
     contract = "The view that an agent needs gives batches of its experience."
     raise Failed(contract, f"{agent.needs} has no row after {limit} steps in episodes of 8", "look at its `eligible` and `count`")
+
+
+def _all_equal(batch: Batch) -> bool:
+    obs = batch.get("obs")
+    return obs is not None and bool((obs == obs[:1]).all())
 
 
 def fresh(batch: Batch) -> Batch:

@@ -63,6 +63,8 @@ def uses(component: ArchitectureComponent) -> tuple[Use, ...]:
             module = build(component, use)
             with torch.no_grad():
                 module.train(False)(use.rows(2))
+        except Skipped:
+            raise
         except Exception as error:
             tried.append(f"{use}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
             continue

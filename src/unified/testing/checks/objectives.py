@@ -16,7 +16,7 @@ from unified.core.errors import UnifiedError
 from unified.core.objective import Loss, Objective
 from unified.core.registry import CORE, registry
 from unified.testing.kit import Check, Failed, Skipped
-from unified.testing.workshop import Place, build, disturbed, experience, fresh, places, some
+from unified.testing.workshop import Place, build, default_options, disturbed, experience, fresh, places, some
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,8 @@ def trains_what_it_says(component: ObjectiveComponent) -> None:
     for pair in pairs(component):
         agent, batch = _agent_and_batch(component, pair)
         loss = _objective(component)(agent, batch)
+        if loss.value.dim() or not loss.value.requires_grad:
+            raise Skipped("its loss is no scalar with a graph: see gives_a_finite_loss")
         named = [(name, value) for name, value in agent.named_parameters() if value.requires_grad]
         gradients = torch.autograd.grad(loss.value, [value for _, value in named], allow_unused=True)
         reached = {
@@ -182,7 +184,7 @@ def _agent_and_batch(component: ObjectiveComponent, pair: Pair) -> tuple[Agent, 
 
 
 def _objective(component: ObjectiveComponent) -> Objective:
-    objective: Objective = component.load()(component.options_model()())
+    objective: Objective = component.load()(default_options(component))
     return objective
 
 

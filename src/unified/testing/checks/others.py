@@ -12,12 +12,13 @@ from unified.core.registry import registry
 from unified.core.run import Run
 from unified.testing.kit import Check, Failed, Skipped
 from unified.testing.rehearsal import tiny_config
+from unified.testing.workshop import default_options
 
 
 def launches(component: LauncherComponent) -> None:
     """It carries out a small run to its end and gives it back."""
     contract = "`launch(config)` trains to the end of the budget and returns the run."
-    launcher = component.load()(component.options_model()())
+    launcher = component.load()(default_options(component))
     if not callable(getattr(launcher, "launch", None)):
         raise Failed(contract, f"{type(launcher).__name__} has no method launch", "def launch(self, config: Config) -> Run: …")
     with tempfile.TemporaryDirectory() as directory:
