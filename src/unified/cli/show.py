@@ -10,6 +10,7 @@ from unified.cli.plugins import SEPARATOR, origin, tasks_of
 from unified.core import suggest
 from unified.core.components import KINDS, AgentComponent, Component, ObjectiveComponent, RecipeComponent, SuiteComponent
 from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.references import guess, is_reference, label, shown
 from unified.core.registry import Plugin, Registry
 
 
@@ -19,6 +20,8 @@ def describe(names: Registry, name: str) -> list[str]:
     Raises:
         UsageError: If there is nothing of this name.
     """
+    if is_reference(name):
+        return list(_component(names, guess(name, [component for kind in KINDS for component in names.all(kind)])))
     bare = name.partition(":")[0]
     matches = [component for kind in KINDS for component in names.all(kind) if bare in (component.name, component.qualified)]
     records = [plugin for plugin in names.plugins if name in (plugin.provider, plugin.distribution)]
@@ -47,7 +50,7 @@ def _plugin(names: Registry, plugin: Plugin) -> Iterator[str]:
 
 
 def _component(names: Registry, component: Component) -> Iterator[str]:
-    yield f"{component.kind.removesuffix('s')} {names.name_of(component)} · {origin(component.origin)}"
+    yield f"{component.kind.removesuffix('s')} {shown(names.name_of(component))} · {origin(component.origin) or 'not packaged'}"
     if component.summary:
         yield f"  {component.summary}"
     yield f"  {component.path if isinstance(component, RecipeComponent) else component.target}"
@@ -70,7 +73,7 @@ def _options(component: Component) -> Iterator[str]:
     from unified.core.config.describe import options
 
     try:
-        rows = options(component.options_model(), PREFIX.get(component.kind, "").format(name=component.name))
+        rows = options(component.options_model(), PREFIX.get(component.kind, "").format(name=label(component.name)))
     except UnifiedError as error:
         yield from (f"  its options cannot be loaded: {problem.message}" for problem in error.problems)
         return
@@ -94,6 +97,8 @@ def _suite_tasks(suite: SuiteComponent) -> Iterator[str]:
         tasks = suite.load_tasks()
     except UnifiedError as error:
         yield from (f"  its tasks cannot be loaded: {problem.message}" for problem in error.problems)
+        return
+    if tasks is None and not suite.task_needed:
         return
     yield ""
     if tasks is None:
@@ -135,7 +140,7 @@ def _recipe(component: RecipeComponent) -> Iterator[str]:
 
 def example(names: Registry, component: Component) -> str:
     """A command that uses it."""
-    name = names.name_of(component)
+    name = shown(names.name_of(component))
     if isinstance(component, SuiteComponent):
         tasks = tasks_of(component)
         task = component.example or (tasks[0] if tasks else "")

@@ -96,7 +96,7 @@ class Agent(nn.Module, ABC):
         self.phase_list = self._build.phases(self.phases())
         self._refuse_misfits()
         for part in dict.fromkeys(part for phase in self.phase_list for part in phase.trains):
-            parameters = list(getattr(self, part).parameters())
+            parameters = [parameter for parameter in getattr(self, part).parameters() if parameter.requires_grad]
             if parameters:
                 self._optimizers[part] = self.optimizer(part, parameters)
 

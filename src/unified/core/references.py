@@ -107,6 +107,27 @@ def canonical(text: str) -> str:
     return ":".join(part for part in (place, reference.attribute, reference.task) if part)
 
 
+def beside(value: Any, directory: Path) -> Any:
+    """What a recipe says: a path in it is relative to the recipe's directory where the file is there, else to the working directory.
+
+    Args:
+        value: A text, a list or a tree of texts, or anything else, which stays as it is.
+        directory: That the recipe lies in.
+    """
+    if isinstance(value, list):
+        return [beside(item, directory) for item in value]
+    if isinstance(value, dict):
+        return {key: beside(item, directory) for key, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    plus = "+" if value.startswith("+") else ""
+    reference = parse(value.removeprefix("+"))
+    if reference is None or reference.file is None or reference.file.is_absolute() or not (directory / reference.file).is_file():
+        return value
+    place = (directory / reference.file).resolve()
+    return plus + ":".join(part for part in (str(place), reference.attribute, reference.task) if part)
+
+
 def label(name: str) -> str:
     """A short word for people, directories and keys: ``MyAgent``; a name as it is.
 

@@ -10,6 +10,7 @@ from unified.core.components import RecipeComponent
 from unified.core.config.files import SUFFIXES, read
 from unified.core.config.overrides import Layer, from_tree
 from unified.core.errors import Problem, UsageError
+from unified.core.references import beside
 from unified.core.registry import Registry
 
 IMPORTS = "imports"
@@ -35,6 +36,7 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
         raise UsageError(Problem(f"recipes import each other: {chain}", f"remove one of the {IMPORTS}"))
     tree, lines = read(name, path)
     own = from_tree(tree, f"recipe {name}", lines)
+    own.values = {key: beside(value, path.parent) for key, value in own.values.items()}
     imports = tree.pop(IMPORTS, None) or []
     own.values = {key: value for key, value in own.values.items() if key[0] != IMPORTS}
     if isinstance(imports, str):

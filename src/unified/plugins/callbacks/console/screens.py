@@ -9,6 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from unified import units
+from unified.core.references import label
 
 
 def shown(path: str | os.PathLike[str]) -> str:
@@ -50,17 +51,22 @@ def title(config: Any) -> Text:
     """``unified 0.1 · agent drqv2 · suite dmc:cartpole_balance · …``"""
     from unified.version import __version__
 
-    suite = f"{config.suite.name}:{config.suite.task}" if config.suite.task else config.suite.name
+    name = label(config.suite.name)
+    suite = f"{name}:{config.suite.task}" if config.suite.task else name
     text = Text.assemble(
-        ("unified", "bold"), f" {__version__}", " · agent ", (config.agent.name, "bold cyan"), " · suite ", (suite, "bold cyan")
+        ("unified", "bold"), f" {__version__}", " · agent ", (label(config.agent.name), "bold cyan"), " · suite ", (suite, "bold cyan")
     )
     if config.objectives:
-        text.append(f" · objective {', '.join(config.objectives)}")
+        text.append(f" · objective {', '.join(map(_short, config.objectives))}")
     if recipes := list(getattr(config, "recipes", ()) or ()):
         text.append(f" · recipe {', '.join(str(recipe) for recipe in recipes)}")
     if getattr(config, "embedded", False):
         text.append(" (no agent or suite named: this is the default)", style="dim")
     return text.append(f" · seed {config.seed}")
+
+
+def _short(objective: str) -> str:
+    return f"+{label(objective[1:])}" if objective.startswith("+") else label(objective)
 
 
 def first(run: Any, trainer: Any) -> list[Text]:

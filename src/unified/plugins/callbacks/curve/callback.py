@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unified.core.hookspecs import hookimpl
+from unified.core.references import label
 
 
 class Curve:
@@ -23,8 +24,8 @@ class Curve:
         from unified import plotting
 
         config = run.config
-        task = f"{config.suite.name}:{config.suite.task}" if config.suite.task else config.suite.name
-        subtitle = f"{config.agent.name} · seed {config.seed} · experiment {config.experiment}"
+        task = f"{label(config.suite.name)}:{config.suite.task}" if config.suite.task else label(config.suite.name)
+        subtitle = f"{label(config.agent.name)} · seed {config.seed} · experiment {config.experiment}"
         figure = plotting.run_figure(run.metrics(), task, subtitle, trainer.clock.budget_frames)
         plotting.save(figure, Path(run.path) / "curve.png")
 
