@@ -128,7 +128,7 @@ def adopt(kind: str, thing: Any, target: str, typed: str, known: Iterable[Compon
     if kind == "architectures":
         return AdoptedArchitecture(**said | {"config": _config(thing, target, None)})
     adopted = {"callbacks": AdoptedCallback, "launchers": AdoptedLauncher}.get(kind, COMPONENTS[kind])
-    if kind == "agents" and basis is not None:
+    if kind == "agents" and basis is not None and _shares_options(thing, basis):
         said |= {"parts": getattr(basis, "parts", ()), "presets": getattr(basis, "presets", None)}
     return adopted(**said)
 
@@ -217,6 +217,12 @@ def _config(thing: Any, target: str, basis: Component | None) -> str | None:
     return basis.config if basis is not None else None
 
 
+def _shares_options(thing: type, basis: Component) -> bool:
+    """Whether everything that can be set of the registered component can be set of this class."""
+    own = getattr(thing, "Options", None)
+    return own is None or issubclass(own, basis.options_model())
+
+
 def _summary(thing: Any) -> str:
     """The first line of its own documentation."""
     documented = thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
@@ -230,7 +236,8 @@ def _summary(thing: Any) -> str:
 def _suite(thing: Any, said: dict[str, Any], typed: str, known: Iterable[Component], basis: Component | None) -> Component:
     own = thing if isinstance(thing, type) else type(thing)
     if issubclass(own, Suite):
-        inherited = {name: getattr(basis, name) for name in ("tasks", "example", "presets")} if basis is not None else {}
+        shared = ("tasks", "example", *(["presets"] if basis is not None and _shares_options(own, basis) else []))
+        inherited = {name: getattr(basis, name) for name in shared} if basis is not None else {}
         return AdoptedSuite(**said, **inherited)
     made = _makes(thing, typed) if inspect.isroutine(thing) or isinstance(thing, partial) else own
     if issubclass(made, Environment):

@@ -117,7 +117,7 @@ def _choose_first(resolver: Resolver) -> None:
                 resolver.problems += error.problems
                 continue
             task = f"{suite.component.name}:{suite.task}" if suite.task else suite.component.name
-            presets += [_layer(preset, component.name) for preset in found if preset.matches(task)]
+            presets += [_layer(preset, label(component.name)) for preset in found if preset.matches(task)]
     resolver.layers[:0] = presets
 
 

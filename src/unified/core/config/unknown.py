@@ -9,6 +9,7 @@ from unified.core import suggest
 from unified.core.components import Component
 from unified.core.config.overrides import Path, dotted
 from unified.core.errors import UnifiedError
+from unified.core.references import shown
 from unified.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def instead(key: Path, known: Sequence[str], choices: Mapping[Path, Choice], reg
         if choice is not None and choice.component is not None:
             hints = hints or _described(choice.component, key[:length], key[-1])
             hints += _owners(registry, choice, key[length:])
-            return "   ".join(hints) or f"all: unified plugins show {choice.name}"
+            return "   ".join(hints) or f"all: unified plugins show {shown(choice.name)}"
         siblings = [name for name in known if name.rpartition(".")[0] == ".".join(key[:length])]
         if siblings and not hints:
             return f"there is {', '.join(siblings)}"
@@ -75,7 +76,7 @@ def _owners(registry: Registry, choice: Choice, below: Path) -> list[str]:
     owners = with_option(registry, choice.component.kind, below)
     if not owners or choice.name in owners:
         return []
-    return [f"{', '.join(owners)} {'has' if len(owners) == 1 else 'have'} it, {choice.name} does not"]
+    return [f"{', '.join(owners)} {'has' if len(owners) == 1 else 'have'} it, {shown(choice.name)} does not"]
 
 
 def _described(component: Component, path: Path, leaf: str) -> list[str]:

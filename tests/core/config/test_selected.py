@@ -1,0 +1,251 @@
+"""References, Python objects and lists where a configuration is composed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import pytest
+from torch import nn
+
+from core.unpackaged import write
+from unified.core.config import Config, Selection, compose
+from unified.core.errors import UsageError
+from unified.core.hookspecs import hookimpl
+from unified.plugins.agents.drqv2.agent import DrQV2
+
+CARTPOLE = ["agent=drqv2", "suite=dmc:cartpole_balance"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(write(tmp_path))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
+
+
+def refused(*words: str, **more: Any) -> list[str]:
+    with pytest.raises(UsageError) as error:
+        compose(list(words), **more)
+    return [str(problem) for problem in error.value.problems]
+
+
+def again(config: Config, directory: Path) -> Config:
+    """The configuration that its saved tree is a recipe of."""
+    path = directory / "saved.json"
+    path.write_text(json.dumps(config.tree))
+    return compose([], [str(path)])
+
+
+# References ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_references_wherever_a_name_is_typed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = compose(
+        [
+            *("agent=./mine.py:Mine", "agent.lr=3e-4", "suite=./envs.py:Lines:hard", "suite.slope=2", "encoder=./nets.py:Tiny"),
+            *(
+                "encoder.width=7",
+                "objective=[+./mine.py:Small]",
+                "with=[+./mine.py:Watch]",
+                "with.Watch.every=9",
+                "launcher=./mine.py:Here",
+            ),
+        ]
+    )
+    assert (config.agent.name, config.agent.label, config.agent.options.lr) == (f"{here}/mine.py:Mine", "Mine", 3e-4)
+    assert (config.suite.name, config.suite.task, config.suite.options.slope) == (f"{here}/envs.py:Lines", "hard", 2.0)
+    assert (config.agent.options.encoder.label, config.agent.options.encoder.options.width) == ("Tiny", 7)
+    assert config.objectives == [f"+{here}/mine.py:Small"]
+    assert [callback.label for callback in config.callbacks] == ["console", "curve", "video", "Watch"]
+    assert config.callbacks[-1].options.every == 9
+    assert config.launcher.label == "Here"
+    monkeypatch.chdir("/")
+    saved = again(config, here)
+    assert (saved.tree, saved.digest()) == (config.tree, config.digest())
+
+
+def test_the_task_is_the_third_part_or_said_alone(here: Path) -> None:
+    assert compose(["suite=./envs.py:Lines", "suite.task=easy"]).suite.task == "easy"
+    assert compose(["suite=./envs.py:Lines:easy", "suite.task=hard"]).suite.task == "hard"
+    assert compose(["suite=./envs.py:Bell"]).suite.task is None
+    assert "needs a task: ./envs.py:Lines:TASK" in refused("suite=./envs.py:Lines")[0]
+    assert "did you mean  hard ?" in refused("suite=./envs.py:Lines:harf")[0]
+    assert compose(["suite=dmc:walker_walk"]).suite.text == "dmc:walker_walk"
+
+
+def test_selecting_the_same_again_in_another_way_keeps_its_options(here: Path) -> None:
+    recipe = here / "recipe.yaml"
+    recipe.write_text("agent: ./mine.py:Own\nagent.gain: 5\n")
+    for same in ("./mine.py:Own", "mine.py:Own", f"{here}/mine.py:Own"):
+        assert compose([f"agent={same}"], [str(recipe)]).agent.options.gain == 5
+    assert compose(["agent=./mine.py:Mine"], [str(recipe)]).agent.label == "Mine"
+    assert "agent.gain does not exist" in refused("agent=./mine.py:Mine", "agent.gain=1")[0]
+
+
+def test_a_path_in_a_recipe_is_relative_to_the_recipe(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "recipe.yaml").write_text("agent.encoder: [./nets.py:Tiny, {name: ./nets.py:Tiny, width: 3}]\nwith: [+./mine.py:Bare]\n")
+    monkeypatch.chdir("/")
+    config = compose(CARTPOLE, [str(here / "recipe.yaml")])
+    assert config.tree["agent"]["encoder"] == {"name": [f"{here}/nets.py:Tiny"] * 2, "0": {"width": 16}, "1": {"width": 3}}
+    assert config.callbacks[-1].name == f"{here}/mine.py:Bare"
+
+
+def test_wrong_references_are_told_with_everything_else(here: Path) -> None:
+    problems = refused("agent=./mine.py:Mien", "encoder=./nets.py:Tiny", "suite=./mine.py:Watch", "with=[+./cb.py:X]", "seed=x")
+    assert [problem for problem in problems if "was not checked" not in problem] == [
+        "./mine.py has no Mien    did you mean  Mine ?    (from the command line)",
+        "./mine.py:Watch is no suite but a class, a callback    wanted: a subclass of unified.Suite or unified.Environment, or what a "
+        "suite adapts (a gymnasium.Env), or a function that makes one    (from the command line)",
+        "seed=x: must be a whole number    (from the command line)",
+        f"there is no file ./cb.py    the working directory is {here}    (from the command line)",
+    ]
+
+
+def test_two_callbacks_of_one_short_name(here: Path) -> None:
+    (here / "other.py").write_text((here / "mine.py").read_text())
+    assert any("two callbacks are called Watch" in problem for problem in refused("with=[./mine.py:Watch,./other.py:Watch]"))
+
+
+# Lists --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_list_of_architectures_has_options_by_index(here: Path) -> None:
+    config = compose([*CARTPOLE, "encoder=[drqv2_cnn,./nets.py:Tiny,mlp]", "encoder.1.width=3", "encoder.2.hidden=64"])
+    first, second, third = config.agent.options.encoder
+    assert isinstance(first, Selection)
+    assert [selection.label for selection in (first, second, third)] == ["drqv2_cnn", "Tiny", "mlp"]
+    assert (first.options.channels, second.options.width, third.options.hidden, third.options.depth) == (32, 3, 64, 2)
+    names = ["drqv2_cnn", f"{here}/nets.py:Tiny", "mlp"]
+    assert config.tree["agent"]["encoder"] == {
+        "name": names,
+        "0": {"channels": 32},
+        "1": {"width": 3},
+        "2": {"hidden": 64, "depth": 2},
+    }
+    assert config.sources["agent.encoder.2.hidden"] == config.sources["agent.encoder.name"] == "the command line"
+    assert config.sources["agent.encoder.2.depth"] == "default"
+    assert ("agent.encoder", names, "the command line") in config.changed()
+    assert ("agent.encoder.2.hidden", 64, "the command line") in config.changed()
+    assert again(config, here).tree == config.tree
+
+
+def test_a_list_in_yaml_and_in_python(here: Path) -> None:
+    typed = compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp]", "encoder.1.hidden=64"])
+    (here / "a.yaml").write_text("agent:\n  encoder:\n  - drqv2_cnn\n  - {name: mlp, hidden: 64}\n")
+    (here / "b.yaml").write_text("encoder: [drqv2_cnn, mlp]\nencoder.1.hidden: 64\n")
+    (here / "c.yaml").write_text("agent.encoder:\n  name: [drqv2_cnn, mlp]\n  1: {hidden: 64}\n")
+    for recipe in ("a", "b", "c"):
+        assert compose(CARTPOLE, [str(here / f"{recipe}.yaml")]).tree == typed.tree, recipe
+    assert compose(CARTPOLE, values={"encoder": ("drqv2_cnn", {"name": "mlp", "hidden": 64})}).tree == typed.tree
+    assert compose(CARTPOLE, values={"encoder": ["drqv2_cnn", "mlp"], "encoder.1.hidden": 64}).tree == typed.tree
+
+
+def test_another_list_drops_the_options_below_and_the_same_one_keeps_them(here: Path) -> None:
+    (here / "low.yaml").write_text("encoder: [drqv2_cnn, mlp]\nencoder.1.hidden: 64\n")
+    low = [str(here / "low.yaml")]
+    assert compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp]"], low).tree["agent"]["encoder"]["1"]["hidden"] == 64
+    assert compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp,mlp]"], low).tree["agent"]["encoder"]["1"]["hidden"] == 256
+    assert compose([*CARTPOLE, "encoder=mlp"], low).tree["agent"]["encoder"] == {"name": "mlp", "hidden": 256, "depth": 2}
+    assert compose([*CARTPOLE, "encoder=null"], low).agent.options.encoder is None
+    assert compose([*CARTPOLE, "encoder.1.depth=1"], low).tree["agent"]["encoder"]["1"] == {"hidden": 64, "depth": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["encoder.2.hidden=1"], "agent.encoder.2.hidden does not exist: agent.encoder is [drqv2_cnn,mlp]    there is agent.encoder.0 to"),
+        (["encoder.0.hidden=1"], "agent.encoder.0.hidden does not exist    did you mean  agent.encoder.1.hidden ?"),
+        (["encoder.hidden=1"], "did you mean  agent.encoder.1.hidden ?"),
+        (["encoder.1.hiden=1"], "did you mean  agent.encoder.1.hidden ?"),
+        (["encoder.1.hidden=x"], "agent.encoder.1.hidden=x: must be a whole number"),
+        (["encoder.1=mlp"], "agent.encoder.1 chooses nothing    the list does:  agent.encoder=[drqv2_cnn,mlp]"),
+        (["encoder.1.name=mlp"], "agent.encoder.1.name chooses nothing"),
+        (["encoder=[drqv2_cnn,mpl]"], "architecture 'mpl' does not exist    did you mean  mlp ?"),
+        (["encoder=[]"], "agent.encoder=[]: must be a name"),
+        (["encoder=[mlp,,mlp]"], "nothing stands before a comma"),
+        (["encoder=[mlp,mlp"], "a bracket is not closed"),
+        (["agent=[drqv2,random]"], "agent '[drqv2,random]' does not exist"),
+    ],
+)
+def test_wrong_lists(words: list[str], says: str) -> None:
+    problems = refused(*CARTPOLE, "encoder=[drqv2_cnn,mlp]", *words)
+    assert any(says in problem for problem in problems), problems
+    assert len([problem for problem in problems if "was not checked" not in problem]) == 1
+
+
+def test_dry_run_shows_the_leaves_of_a_list(here: Path) -> None:
+    words = [*CARTPOLE, "encoder=[drqv2_cnn,mlp]", "encoder.1.hidden=64", "--dry-run"]
+    done = subprocess.run([sys.executable, "-m", "unified", "train", *words], capture_output=True, text=True, check=True, cwd=here)
+    lines = [line.split("#")[0].strip() for line in done.stdout.splitlines()]
+    at = lines.index("encoder:")
+    assert lines[at + 1 : at + 7] == ["name: [drqv2_cnn, mlp]", "0:", "channels: 32", "1:", "hidden: 64", "depth: 2"]
+    (here / "shown.yaml").write_text(done.stdout)
+    assert compose([], [str(here / "shown.yaml")]).tree == compose([*words[:-1]]).tree
+
+
+# Python objects -----------------------------------------------------------------------------------------------------------------
+
+
+class Looks:
+    @hookimpl
+    def on_log(self, row: Any) -> None: ...
+
+
+def test_objects_wherever_a_name_is_typed() -> None:
+    env, net, looks = gymnasium.make("Pendulum-v1"), nn.Sequential(nn.Linear(3, 4)), Looks()
+
+    def loss(agent: Any, batch: Any) -> Any: ...
+
+    values = {"agent": DrQV2, "suite": env, "encoder": [net, nn.Flatten, "mlp"], "objective": ["+", loss], "with": ["console", looks]}
+    config = compose(values={**values, "suite.action_repeat": 2})
+    assert (config.agent.name, config.suite.label, config.suite.options.action_repeat) == ("drqv2", "Pendulum-v1", 2)
+    assert [selection.label for selection in config.agent.options.encoder] == ["Sequential", "Flatten", "mlp"]
+    assert config.agent.options.encoder[0].component.load() is net
+    assert config.tree["agent"]["encoder"]["1"] == {"start_dim": 1, "end_dim": -1}
+    assert config.objectives[0].startswith("+object:loss-")
+    assert config.callbacks[1].component.load()(None) is looks
+    assert compose(values={**values, "suite.action_repeat": 2}).tree == config.tree
+    assert json.loads(json.dumps(config.tree)) == config.tree
+    assert set(config.sources.values()) == {"Python", "default"}
+
+
+def test_a_single_object_is_a_list_of_one() -> None:
+    looks = Looks()
+    assert [callback.label for callback in compose(values={"with": looks}).callbacks] == ["Looks"]
+    assert [callback.label for callback in compose(values={"with": ["+", looks]}).callbacks] == ["console", "curve", "video", "Looks"]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"agent": nn.Linear}, "is no agent but a class, an architecture"),
+        ({"agent": object()}, "is no agent but an object of type object"),
+        ({"suite": nn.ReLU()}, "is no suite"),
+        ({"encoder": gymnasium.Env}, "is no architecture but a class"),
+        ({"with": [object()]}, "is no callback"),
+        ({"encoder": 5}, "must be a name"),
+        ({"objective": [5]}, "must be a list of names"),
+        ({"agent.lr": nn.ReLU()}, "agent.lr"),
+    ],
+)
+def test_objects_of_another_kind(values: dict[str, Any], says: str) -> None:
+    (problem,) = refused(values=values)
+    assert says in problem
+    assert "(from Python)" in problem
+
+
+def test_another_process_says_whose_objects_they_were(tmp_path: Path) -> None:
+    config = compose(values={"suite": gymnasium.make("Pendulum-v1"), "encoder": nn.Sequential(nn.Linear(3, 4))})
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config.tree))
+    words = [sys.executable, "-m", "unified", "train", "-r", str(path), "--dry-run"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "suite Pendulum-v1 and architecture Sequential were Python objects of the script that started the run" in line
+    assert "run the same script again" in line
