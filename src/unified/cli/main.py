@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from unified.cli import completion
 from unified.cli.mistakes import in_our_words, report
 from unified.core.errors import Notice, Problem, UnifiedError, UsageError
 from unified.core.switches import take_switches
@@ -151,14 +152,21 @@ def unified(
     """Trains anything that can be put as an agent, a suite of tasks, an architecture and an objective.
 
     Start with: unified train
+
+    Completion in bash, zsh and fish: unified --install-completion
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 failed, 2 asked for what cannot be."""
     _print_notices_plainly()
-    words, switched_off = take_switches(sys.argv[1:] if arguments is None else arguments, os.environ)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if completion.wanted(given, os.environ):
+            from unified.cli.completion.shells import main as complete
+
+            sys.exit(complete(given))
+        words, switched_off = take_switches(given, os.environ)
         for name in switched_off:
             _check_switch(name)
         app(args=words, prog_name="unified")

@@ -1,0 +1,166 @@
+"""What can stand in one place: names, tasks, runs, checkpoints, files. Torch-free."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from unified.core.components import KINDS, SuiteComponent
+from unified.core.errors import UnifiedError
+from unified.core.registry import CORE, registry
+
+#: More runs than these are told by their directories: finding the shortest name of each would take too long.
+MANY_RUNS = 100
+
+
+class Candidate(NamedTuple):
+    """One way to go on.
+
+    Args:
+        value: The whole word; where it ends with one of ``= : . , / [ +`` it goes on behind that.
+        help: One line, for shells that show it.
+    """
+
+    value: str
+    help: str = ""
+
+
+def fitting(found: Iterable[Candidate], typed: str) -> list[Candidate]:
+    """Those that begin with what is typed, each once."""
+    return list({candidate.value: candidate for candidate in found if candidate.value.startswith(typed)}.values())
+
+
+def behind(prefix: str, found: Iterable[Candidate]) -> list[Candidate]:
+    """Each with a prefix that stands before it in the word."""
+    return [Candidate(prefix + candidate.value, candidate.help) for candidate in found]
+
+
+# Components -----------------------------------------------------------------------------------------------------------------
+
+
+def names(kind: str, typed: str) -> list[Candidate]:
+    """Names of a kind; tasks behind the colon of a suite; files of code behind ``./``, and what they define behind the colon."""
+    if typed.startswith((".", "/", "~")):
+        return _references(typed)
+    if kind == "suites":
+        return _suites(typed)
+    known = registry()
+    return fitting((Candidate(known.name_of(component), component.summary) for component in known.all(kind)), typed)
+
+
+def _suites(typed: str) -> list[Candidate]:
+    known, (suite, colon, _) = registry(), typed.partition(":")
+    found = []
+    for component in known.all("suites"):
+        assert isinstance(component, SuiteComponent)
+        name = known.name_of(component)
+        try:
+            tasks = component.load_tasks()
+        except UnifiedError:
+            continue
+        if not colon:
+            found.append(Candidate(name if tasks == () else f"{name}:", component.summary))
+        elif name == suite:
+            some = tasks if tasks is not None else filter(None, [component.example])  # any name may be a task: one shows how they look
+            found += [Candidate(f"{name}:{task}") for task in some]
+    return fitting(found, typed)
+
+
+def listed(kind: str, typed: str) -> list[Candidate]:
+    """Items of a list of names: ``[+tensorboard``, ``[td,dpg``; without a bracket, one name."""
+    start = max(typed.rfind("["), typed.rfind(",")) + 1
+    before, item = typed[:start], typed[start:]
+    plus = "+" if item.startswith("+") else ""
+    chosen = {name.strip("[+ ") for name in before.split(",")}
+    found = [each for each in names(kind, item.removeprefix("+")) if each.value not in chosen]
+    if len(found) == 1 and before.startswith("["):  # nothing else fits, so the list ends here or goes on
+        return behind(before + plus, [Candidate(found[0].value + end, found[0].help) for end in ("]", ",")])
+    openings = [Candidate("[+", "beside what there is"), Candidate("[", "instead of what there is")] if not typed else []
+    return [*openings, *behind(before + plus, found)]
+
+
+def everything(typed: str) -> list[Candidate]:
+    """Every component and every plugin."""
+    known = registry()
+    components = [Candidate(known.name_of(component), component.summary) for kind in KINDS for component in known.all(kind)]
+    return fitting([*components, *(Candidate(plugin.provider, f"plugin, {plugin.state}") for plugin in known.plugins)], typed)
+
+
+def plugins(typed: str) -> list[Candidate]:
+    """What ``-p no:`` can leave out."""
+    providers = (plugin.provider for plugin in registry().plugins if plugin.provider != CORE)
+    return fitting([Candidate(f"no:{provider}", "leave it out") for provider in providers], typed)
+
+
+def recipes(typed: str) -> list[Candidate]:
+    """Names of recipes, and files and directories that may be some."""
+    return [*names("recipes", typed), *files(typed, (".yaml", ".yml", ".json"))] if not typed.startswith((".", "/", "~")) else files(typed)
+
+
+# Runs -----------------------------------------------------------------------------------------------------------------------
+
+
+def runs(typed: str, root: Path) -> list[Candidate]:
+    """Runs below a root: by their shortest names, or by their directories where somebody types those."""
+    from unified.core.run import lookup
+
+    found = lookup.paths(root)
+    if "/" in typed or len(found) > MANY_RUNS:
+        return fitting((Candidate(lookup.relative(path)) for path in found), typed)
+    return fitting((Candidate(lookup.shortest_name(path, root), lookup.relative(path)) for path in found), typed)
+
+
+def checkpoints(typed: str, run: str | None, root: Path) -> list[Candidate]:
+    """``best``, ``newest``, and the frames of those that a run has."""
+    from unified.core.run import Run
+
+    saved = []
+    if run is not None:
+        try:
+            saved = [Candidate(str(int(path.name.split(".")[0])), "frames") for path in Run.find(run, root).checkpoints.paths()]
+        except UnifiedError:
+            saved = []
+    return fitting([Candidate("best"), Candidate("newest"), *saved], typed)
+
+
+# Files ----------------------------------------------------------------------------------------------------------------------
+
+
+def files(typed: str, suffixes: Sequence[str] | None = None) -> list[Candidate]:
+    """Files that end like this, and directories; hidden ones where a dot is typed."""
+    folder, _, start = typed.rpartition("/")
+    place = Path(os.path.expanduser(f"{folder}/" if "/" in typed else "."))
+    try:
+        entries = sorted(place.iterdir())
+    except OSError:
+        return []
+    found = []
+    for entry in entries:
+        hidden = entry.name.startswith(".") and not start.startswith(".")
+        if hidden or not (entry.is_dir() or suffixes is None or entry.name.endswith(tuple(suffixes))):
+            continue
+        found.append(Candidate(f"{folder}/{entry.name}" if "/" in typed else entry.name))
+        if entry.is_dir():
+            found[-1] = Candidate(f"{found[-1].value}/")
+    return fitting(found, typed)
+
+
+def _references(typed: str) -> list[Candidate]:
+    """``./mine.py:`` and the classes and functions of that file, read without running it."""
+    path, colon, _ = typed.partition(":")
+    if not colon:
+        return [each if each.value.endswith("/") else Candidate(f"{each.value}:") for each in files(typed, (".py",))]
+    return fitting((Candidate(f"{path}:{name}", about) for name, about in _defined(Path(path).expanduser())), typed)
+
+
+def _defined(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            yield node.name, (ast.get_docstring(node) or "").partition("\n")[0]

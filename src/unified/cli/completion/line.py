@@ -1,0 +1,165 @@
+"""What can follow on a command line: commands, options, and what each of them takes. Torch-free."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unified.cli.completion import INSTALL, SHOW, candidates
+from unified.cli.completion.candidates import Candidate, behind, fitting
+from unified.core.components import KINDS
+from unified.core.switches import take_switches
+
+
+@dataclass
+class Line:
+    """What stands before the word that is completed.
+
+    Args:
+        path: The command and its sub-command.
+        options: The values of each option, by the name of its parameter.
+        arguments: The other words.
+        waiting: The option whose value comes next, if one does.
+    """
+
+    path: tuple[str, ...]
+    options: dict[str, list[str]] = field(default_factory=dict)
+    arguments: list[str] = field(default_factory=list)
+    waiting: Any = None
+
+    @property
+    def root(self) -> Path:
+        """Where runs are kept."""
+        return Path(self.options.get("root", ["runs"])[-1]).expanduser()
+
+
+def complete(words: Sequence[str], index: int) -> list[Candidate]:
+    """Candidates for one word of a command line.
+
+    Args:
+        words: Of the line, the command's own name first.
+        index: Of the word that is typed; what stands behind it does not count.
+
+    >>> [candidate.value for candidate in complete(["unified", "plu"], 1)]
+    ['plugins']
+    """
+    import typer
+
+    from unified.cli.main import app
+
+    typed = words[index] if index < len(words) else ""
+    if words[1:index][-1:] == ["-p"]:
+        return candidates.plugins(typed)
+    before, _ = take_switches(words[1:index], os.environ)
+    command: Any = typer.main.get_command(app)
+    path: list[str] = []
+    while hasattr(command, "list_commands") and (word := next((word for word in before if not word.startswith("-")), None)):
+        before = before[before.index(word) + 1 :]
+        command = command.get_command(None, word)
+        if command is None:
+            return []
+        path.append(word)
+    if hasattr(command, "list_commands"):
+        return _options(command, typed, ()) if typed.startswith("-") else _commands(command, typed)
+    return _of_command(_read(command, tuple(path), before), command, typed)
+
+
+def _commands(group: Any, typed: str) -> list[Candidate]:
+    from unified.cli.main import COMMANDS
+
+    if type(group).__name__ == "Commands":  # their help is known without importing them
+        helps = {name: COMMANDS[name].help if name in COMMANDS else "" for name in group.list_commands(None)}
+    else:
+        helps = {name: group.get_command(None, name).get_short_help_str(100) for name in group.list_commands(None)}
+    return fitting((Candidate(name, text) for name, text in helps.items()), typed)
+
+
+def _read(command: Any, path: tuple[str, ...], words: Sequence[str]) -> Line:
+    """Sort the words of a command into options and arguments."""
+    line = Line(path)
+    by_name = {name: param for param in command.params for name in (*param.opts, *param.secondary_opts) if name.startswith("-")}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if line.waiting is not None:
+            line.options.setdefault(line.waiting.name, []).append(word)
+            line.waiting = None
+        elif word.startswith("-") and name in by_name:
+            param = by_name[name]
+            if param.is_flag or equals:
+                line.options.setdefault(param.name, []).append(value)
+            else:
+                line.waiting = param
+        elif not word.startswith("-"):
+            line.arguments.append(word)
+    return line
+
+
+def _of_command(line: Line, command: Any, typed: str) -> list[Candidate]:
+    if line.waiting is not None:
+        return _value(line, line.waiting, typed)
+    if not typed.startswith("-"):
+        return _argument(line, typed)
+    name, equals, value = typed.partition("=")
+    if equals:
+        param = next((param for param in command.params if name in param.opts), None)
+        return behind(f"{name}=", _value(line, param, value)) if param is not None else []
+    return _options(command, typed, line.options)
+
+
+def _options(command: Any, typed: str, given: Any) -> list[Candidate]:
+    """Long names of the options that were not given yet, or may be given again."""
+    left = [param for param in command.params if param.opts[0].startswith("-") and (param.name not in given or param.multiple)]
+    found = [Candidate(name, param.help or "") for param in left for name in param.opts if name.startswith("--") or len(param.opts) == 1]
+    if type(command).__name__ == "Commands":
+        found += [Candidate(INSTALL, "Complete words like these in every new shell."), Candidate(SHOW, "Print what that would set up.")]
+    return fitting([*found, Candidate("--help", "Show what there is.")], typed)
+
+
+def _value(line: Line, param: Any, typed: str) -> list[Candidate]:
+    """What an option takes."""
+    by_name: dict[str, Callable[[], list[Candidate]]] = {
+        "agent": lambda: candidates.names("agents", typed),
+        "suite": lambda: candidates.names("suites", typed),
+        "objective": lambda: _objective(typed),
+        "recipe": lambda: candidates.recipes(typed),
+        "checkpoint": lambda: candidates.checkpoints(typed, next(iter(line.arguments), None), line.root),
+        "root": lambda: candidates.files(typed, ()),
+        "output": lambda: candidates.files(typed),
+        "reference": lambda: candidates.files(typed, (".csv",)),
+    }
+    if param.name in by_name:
+        return by_name[param.name]()
+    return fitting((Candidate(item.value, item.help or "") for item in param.shell_complete(None, typed)), typed)
+
+
+def _objective(typed: str) -> list[Candidate]:
+    plus = "+" if typed.startswith("+") else ""
+    return behind(plus, candidates.names("objectives", typed.removeprefix("+")))
+
+
+def _argument(line: Line, typed: str) -> list[Candidate]:
+    """What a command takes beside its options."""
+    if line.path == ("train",):
+        from unified.cli.completion import settings
+
+        short = {"agent": "agent", "suite": "suite"}
+        said = [f"{key}={value}" for name, key in short.items() for value in line.options.get(name, [])]
+        return settings.complete(typed, [*said, *line.arguments], line.options.get("recipe", []))
+    if line.path == ("plot",):
+        return candidates.runs(typed, line.root)
+    if line.arguments:
+        return []
+    if line.path in (("resume",), ("evaluate",), ("play",), ("runs", "show")):
+        return candidates.runs(typed, line.root)
+    if line.path in (("plugins", "show"), ("plugins", "check")):
+        return candidates.everything(typed)
+    if line.path == ("plugins", "list"):
+        return fitting((Candidate(kind) for kind in KINDS), typed)
+    if line.path == ("plugins", "hooks"):
+        from unified.cli.hooks import hooks
+
+        return fitting((Candidate(name) for name in hooks()), typed)
+    return []

@@ -1,0 +1,178 @@
+"""Completes ``KEY=VALUE`` words: the keys of what is selected on the line so far, and the values that a key takes. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from unified.cli.completion.candidates import Candidate, behind, fitting, listed, names
+from unified.core.config import recipes as recipe_files
+from unified.core.config import values
+from unified.core.config.describe import type_of
+from unified.core.config.overrides import Layer, Path
+from unified.core.config.resolve import Resolver
+from unified.core.config.schema import DEFAULT_CALLBACKS, WITH, RunOptions, slot_of, takes_none
+from unified.core.config.words import from_words
+from unified.core.errors import UnifiedError
+from unified.core.options import NAME, Options
+from unified.core.registry import registry
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key that can be set.
+
+    Args:
+        path: Where it stands.
+        help: Its type and description.
+        field: Its declaration; ``None`` for the list of callbacks.
+    """
+
+    path: Path
+    help: str
+    field: FieldInfo | None = None
+
+    @property
+    def text(self) -> str:
+        return ".".join(self.path)
+
+
+def complete(typed: str, words: Sequence[str], recipes: Sequence[str]) -> list[Candidate]:
+    """Ways to go on with a word.
+
+    Args:
+        typed: What there is of it.
+        words: The other ``key=value`` words of the line: what they select says which keys there are.
+        recipes: Likewise.
+    """
+    keys = list(_keys(_selected(words, recipes)))
+    name, equals, value = typed.partition("=")
+    if not equals:
+        return _levels(keys, typed)
+    found = next((key for key in keys if key.text == name.removeprefix("--")), None)
+    return [] if found is None else behind(f"{name}=", _values(found, value))
+
+
+def _levels(keys: Iterable[Key], typed: str) -> list[Candidate]:
+    """Keys down to the next dot: who types ``tr`` wants ``train.``, not all that lies below it."""
+    found: dict[str, Candidate] = {}
+    for key in keys:
+        if not key.text.startswith(typed):
+            continue
+        level, dot, _ = key.text[len(typed) :].partition(".")
+        value = f"{typed}{level}." if dot else f"{key.text}="
+        found.setdefault(value, Candidate(value, "" if dot else key.help))
+    return list(found.values())
+
+
+def _values(key: Key, typed: str) -> list[Candidate]:
+    field = key.field
+    if field is None:
+        return listed("callbacks", typed)
+    if key.path == ("objective",):
+        return listed("objectives", typed)
+    nothing = [Candidate("null", "none")] if takes_none(field) else []
+    if slot := slot_of(field):
+        found = listed(slot.kind, typed) if typed.startswith("[") else names(slot.kind, typed)
+        return [*found, *fitting(nothing, typed)]
+    choices = [_plain(choice) for kind in values.members(field.annotation) for choice in _choices(kind)]
+    return fitting([*choices, *nothing], typed) if choices else []
+
+
+def _choices(kind: Any) -> Sequence[Any]:
+    return (True, False) if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def _plain(choice: Any) -> Candidate:
+    return Candidate(values.show(choice))
+
+
+# Keys -----------------------------------------------------------------------------------------------------------------------
+
+
+def _selected(words: Sequence[str], recipes: Sequence[str]) -> Resolver:
+    """What the line says so far; whatever is wrong in it is told when it is run."""
+    names_known = registry()
+    layers: list[Layer] = []
+    for recipe in recipes:
+        try:
+            layers += recipe_files.load(recipe, names_known)
+        except UnifiedError:
+            continue
+    return Resolver(names_known, [*layers, from_words(words, [], names_known)])
+
+
+def _keys(selected: Resolver) -> Iterator[Key]:
+    agent = selected.choose(("agent",), _slot("agent"), RunOptions.model_fields["agent"]).component
+    parts = [name for name, field in _fields(agent) if slot_of(field)]
+    for layer in selected.layers:
+        for path in [path for path in layer.values if path[0] in parts]:
+            layer.set(("agent", *path), layer.values.pop(path))
+    everything = [*_below(RunOptions.model_fields.items(), (), selected), *_callbacks(selected)]
+    yield from everything
+    for key in everything:  # ``encoder.depth`` is short for ``agent.encoder.depth``
+        if key.path[0] == "agent" and key.path[1:2] and key.path[1] in parts:
+            yield Key(key.path[1:], key.help, key.field)
+
+
+def _slot(name: str) -> Any:
+    return slot_of(RunOptions.model_fields[name])
+
+
+def _below(fields: Iterable[tuple[str, FieldInfo]], path: Path, selected: Resolver) -> Iterator[Key]:
+    for name, field in fields:
+        at = (*path, name)
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Options):
+            yield from _below(kind.model_fields.items(), at, selected)
+            continue
+        yield Key(at, f"{type_of(field)}: {' '.join((field.description or '').split())}", field)
+        if slot := slot_of(field):
+            said = (selected.lookup((*at, NAME)) or selected.lookup(at) or (None,))[0]
+            several = _several(said)
+            for index, each in enumerate(several):
+                yield from _below(_fields(_component(slot.kind, each)), (*at, str(index)), selected)
+            if not several:
+                yield from _below(_fields(selected.choose(at, slot, field).component), at, selected)
+
+
+def _several(said: Any) -> list[str]:
+    if isinstance(said, str) and not said.startswith("["):
+        return []
+    try:
+        return values.names(said)
+    except ValueError:
+        return []
+
+
+def _callbacks(selected: Resolver) -> Iterator[Key]:
+    yield Key((WITH,), "callbacks")
+    said = [name for layer in selected.layers if (WITH, NAME) in layer.values for name in _several_or_one(layer.values[(WITH, NAME)])]
+    replaced = any(not name.startswith("+") for name in said)
+    for name in dict.fromkeys([*(() if replaced else DEFAULT_CALLBACKS), *(name.removeprefix("+") for name in said)]):
+        yield from _below(_fields(_component("callbacks", name)), (WITH, name), selected)
+
+
+def _several_or_one(said: Any) -> list[str]:
+    try:
+        return values.names(said)
+    except ValueError:
+        return []
+
+
+def _component(kind: str, name: str) -> Any:
+    try:
+        return registry().get(kind, name)
+    except UnifiedError:
+        return None
+
+
+def _fields(component: Any) -> list[tuple[str, FieldInfo]]:
+    """The options of a component, where it can be had."""
+    try:
+        return list(component.options_model().model_fields.items()) if component is not None else []
+    except UnifiedError:
+        return []
