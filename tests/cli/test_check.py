@@ -120,3 +120,63 @@ def test_what_a_component_raises_is_one_line_with_its_place(plugin_registry):
     assert "FAILED    command:oops-imports" in result.output
     assert "oops" in result.output
     assert "Traceback" not in result.output
+
+
+MINE = '''
+"""What a person has lying about."""
+import numpy as np
+from torch import nn
+
+from unified import Environment, Space, Spec, Step, hookimpl
+
+
+def net(in_features, out_features, hidden=8):
+    """Two layers."""
+    return nn.Sequential(nn.Linear(in_features, hidden), nn.ReLU(), nn.Linear(hidden, out_features))
+
+
+class Line(Environment):
+    """Walks along a line."""
+
+    def __init__(self):
+        self.spec = Spec(Space((1,), "float32"), Space((1,), "float32", -1.0, 1.0), episode_frames=20)
+
+    def reset(self, seed):
+        self.x, self.n = seed / 7, 0
+        return np.array([self.x], np.float32)
+
+    def step(self, action):
+        self.x, self.n = self.x + float(action[0]), self.n + 1
+        return Step(np.array([self.x], np.float32), -abs(self.x), False, self.n >= 20)
+
+
+class Watches:
+    """Counts."""
+
+    def __init__(self, options):
+        self.logs = 0
+
+    @hookimpl
+    def on_log(self):
+        self.logs += 1
+
+    @hookimpl
+    def checkpoint_save(self):
+        return {"logs": self.logs}
+'''
+
+
+@pytest.mark.parametrize(
+    ("what", "ok", "failed"),
+    [
+        ("net", "architecture:net-gives_the_shape_it_says   float32 (7,) to (5,)", ""),
+        ("Line", "suite:Line-shows_the_last_observation", ""),
+        ("Watches", "callback:Watches-watches_without_failing", "callback:Watches-keeps_its_state"),
+    ],
+)
+def test_what_no_plugin_provides_is_checked_by_its_place(tmp_path, monkeypatch, what, ok, failed):
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    result = invoke(f"./mine.py:{what}")
+    assert f"ok        {ok}" in result.output.splitlines()
+    assert [line for line in result.output.splitlines() if line.startswith("FAILED")] == ([f"FAILED    {failed}"] if failed else [])

@@ -72,7 +72,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
 def _count(outcomes: list[Outcome], broken: list[Plugin], components: list[Component]) -> str:
     if not outcomes:
         return "nothing was checked: no component is provided" + (f", {len(broken)} plugins could not be loaded" if broken else "")
-    count = Counter(outcome.state for outcome in outcomes)
+    count = Counter[str](outcome.state for outcome in outcomes)
     parts = [f"{count[state]} {word}" for state, word in (("ok", "ok"), ("failed", "failed"), ("skipped", "skipped")) if count[state]]
     seconds = sum(outcome.seconds for outcome in outcomes)
     text = f"{len(outcomes)} checks of {len(components)} components in {seconds:.0f} s: {', '.join(parts)}"

@@ -25,6 +25,8 @@ from unified.testing.kit import Failed, Skipped
 
 #: Episodes that are played to their end, and steps that all of them may take together.
 EPISODES, STEPS = 3, 2000
+#: Steps that are played again.
+AGAIN = 200
 #: Observations whose memory is watched; and first observations that an end is compared with.
 WATCHED, STARTS = 20, 24
 
@@ -94,13 +96,13 @@ class Inspection:
         """How the first episode differs when it is played again, in the same or another environment; empty where it does not."""
         first = self.episodes[0]
         for environment, which in ((self.environment, "the same environment"), (self.other, "another environment")):
-            again = play(environment, first.seed, len(first.actions), first.actions)
-            steps = len(again.steps) != len(first.steps) or any(a[1:] != b[1:] for a, b in zip(first.steps, again.steps, strict=True))
+            again = play(environment, first.seed, AGAIN, first.actions)
+            steps = any(a[1:] != b[1:] for a, b in zip(first.steps, again.steps, strict=False))
             pairs = enumerate(zip(first.observations, again.observations, strict=False))
             at = next((number for number, (a, b) in pairs if not np.array_equal(a, b)), None)
             if at is not None:
                 return f"{which}, played again: other observations after {at} steps"
-            if steps:
+            if steps or len(again.steps) != min(AGAIN, len(first.steps)):
                 return f"{which}, played again: other rewards or another end"
         return ""
 
@@ -176,7 +178,8 @@ def _check_observation(returned: Any, seen: np.ndarray, space: Space, where: str
 
 def _check_reward(reward: Any, bounds: tuple[float, float], where: str) -> None:
     contract = "A reward is one finite number within `reward_range`."
-    if not isinstance(reward, numbers.Real | np.ndarray) or np.ndim(reward) or not math.isfinite(float(reward)):
+    number = isinstance(reward, numbers.Real) or (isinstance(reward, np.ndarray) and reward.ndim == 0)
+    if not number or not math.isfinite(float(reward)):
         raise Failed(contract, f"{where}: {reward!r}", "float(reward); raise EpisodeFailed where it is none")
     low, high = bounds
     if not low - 1e-6 * (1 + abs(low)) <= float(reward) <= high + 1e-6 * (1 + abs(high)):

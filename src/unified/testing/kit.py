@@ -11,13 +11,14 @@ import io
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, get_args
 
 from unified.core import suggest
-from unified.core.components import KINDS, Component
+from unified.core.components import KINDS, Component, SuiteComponent
 from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.references import guess, label, parse
 from unified.core.registry import CORE, Plugin, registry
 from unified.core.switches import same
 
@@ -81,7 +82,7 @@ class Case:
     @property
     def id(self) -> str:
         """``agent:xyz-acts_in_every_space``."""
-        return f"{self.component.kind.removesuffix('s')}:{registry().name_of(self.component)}-{self.check.name}"
+        return f"{self.component.kind.removesuffix('s')}:{label(registry().name_of(self.component))}-{self.check.name}"
 
     def run(self) -> str | None:
         """Do it; returns the check's note.
@@ -135,17 +136,23 @@ def carry_out(case: Case) -> Outcome:
 def components_of(name: str) -> list[Component]:
     """The components of a plugin (by the name of its entry point or of its package), or those of this name.
 
+    Args:
+        name: Or a reference to what no plugin provides: ``./mine.py:MyAgent``, ``./envs.py:Mazes:easy``.
+
     Raises:
-        UsageError: If there is neither.
+        UsageError: If there is nothing of this name.
         UnifiedError: If the plugin could not be loaded.
     """
+    if (reference := parse(name)) is not None:
+        found = guess(name, _everything())
+        return [replace(found, example=reference.task) if isinstance(found, SuiteComponent) and reference.task else found]
     records = [plugin for plugin in registry().plugins if plugin.provider == name or same(plugin.distribution, name)]
     if records:
         _refuse_unloaded(records)
         providers = {plugin.provider for plugin in records}
         return [component for component in _everything() if component.origin.provider in providers]
-    if found := [component for component in _everything() if name in (component.name, component.qualified)]:
-        return found
+    if named := [component for component in _everything() if name in (component.name, component.qualified)]:
+        return named
     names = [registry().name_of(component) for component in _everything()]
     for plugin in registry().plugins:
         names += [plugin.provider, plugin.distribution]

@@ -66,7 +66,8 @@ class Probe(Environment):
             action=Space((), "int64", 0, 1, 2) if options.discrete else Space((1,), "float32", -1.0, 1.0),
             reward_range=self.rewards[options.discrete],
         )
-        self._cues, self._steps = np.zeros(options.rounds), 0
+        self._cues: np.ndarray = np.zeros(options.rounds)
+        self._steps = 0
 
     def cue(self) -> float:
         """What is shown now, -1, 0 or 1."""
@@ -177,7 +178,8 @@ class Probes(Suite):
 
     def __init__(self, task: str, options: Any = None) -> None:
         given = {} if options is None else vars(options)
-        super().__init__(task, options if isinstance(options, ProbeOptions) else ProbeOptions(**given))
+        self._probe_options = options if isinstance(options, ProbeOptions) else ProbeOptions(**given)
+        super().__init__(task, self._probe_options)
 
     def environment(self) -> Environment:
         """A new environment of the task.
@@ -188,4 +190,4 @@ class Probes(Suite):
         if self.task not in _ENVIRONMENTS:
             hint = suggest.did_you_mean(self.task, TASKS) or f"one of {', '.join(TASKS)}"
             raise UsageError(Problem(f"there is no probe {self.task!r}", hint))
-        return _ENVIRONMENTS[self.task](self.options)
+        return _ENVIRONMENTS[self.task](self._probe_options)

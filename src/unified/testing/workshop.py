@@ -204,7 +204,8 @@ def saved(agent: Agent) -> dict[str, Any]:
         Failed: If a checkpoint cannot hold it.
     """
     try:
-        return through_a_file(agent.training_state())
+        state: dict[str, Any] = through_a_file(agent.training_state())
+        return state
     except TypeError as error:
         contract = "`training_state` holds plain values, tensors and arrays: checkpoints are never pickled."
         raise Failed(contract, str(error), "save the numbers it is made of, and rebuild it in `load_training_state`") from error

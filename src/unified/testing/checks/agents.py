@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from unified.core.action import Action
@@ -26,7 +28,7 @@ def acts_in_every_space(component: AgentComponent) -> str:
     return "; ".join(place.name for place in places(component))
 
 
-def _check_action(action: Action, agent: Agent, enacted: Space, count: int, where: str) -> None:
+def _check_action(action: Any, agent: Agent, enacted: Space, count: int, where: str) -> None:
     if not isinstance(action, Action):
         contract = "`act` returns an Action: what is stored, what is enacted, and further columns."
         raise Failed(contract, f"{where}: {type(action).__name__}", "return Action(stored, enacted)")
@@ -38,7 +40,7 @@ def _check_action(action: Action, agent: Agent, enacted: Space, count: int, wher
             raise Failed(contract, f"{where}: {name} is {_shown(column)}", "give it the leading dimension of the observations")
 
 
-def _check_tensor(value: torch.Tensor, space: Space, count: int, what: str, source: str) -> None:
+def _check_tensor(value: Any, space: Space, count: int, what: str, source: str) -> None:
     shape = (count, *space.shape)
     contract = f"Actions are tensors of the shape, type and range declared: {source}."
     if not isinstance(value, torch.Tensor) or value.shape != shape or str(value.dtype).removeprefix("torch.") != space.dtype:

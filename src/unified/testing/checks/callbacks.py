@@ -68,8 +68,7 @@ class Saboteur:
 
 def answers_known_hooks(component: CallbackComponent) -> str:
     """Every hook that it marks exists, and every method named like a hook is marked."""
-    target = component.load()
-    marked, unmarked = _marked(target)
+    marked, unmarked = _marked(component)
     if unknown := [name for name in marked if name not in LIFECYCLE]:
         hints = [suggest.did_you_mean(name, LIFECYCLE) for name in unknown]
         contract = "A callback answers lifecycle hooks; one of another name would never be called."
@@ -91,7 +90,7 @@ def watches_without_failing(component: CallbackComponent) -> None:
 
 def keeps_its_state(component: CallbackComponent) -> None:
     """What it saves in a checkpoint it takes up again."""
-    names, _ = _marked(component.load())
+    names, _ = _marked(component)
     pair = [name for name in ("checkpoint_save", "checkpoint_load") if name in names]
     if not pair:
         raise Skipped("it saves nothing")
@@ -119,11 +118,12 @@ def is_torn_down_once(component: CallbackComponent) -> None:
         )
 
 
-def _marked(target: Any) -> tuple[list[str], list[str]]:
-    """Names that a class marks as hooks, and methods named like hooks that it does not mark."""
+def _marked(component: CallbackComponent) -> tuple[list[str], list[str]]:
+    """Names that it marks as hooks, and methods named like hooks that it does not mark."""
+    callback = component.load()(default_options(component))
     marked, unmarked = [], []
-    for name in dir(target):
-        value = getattr(target, name, None)
+    for name in dir(type(callback)):
+        value = getattr(type(callback), name, None)
         if getattr(value, f"{PROJECT}_impl", None) is not None:
             marked.append(name)
         elif name in LIFECYCLE and callable(value):
@@ -137,7 +137,7 @@ def _marked(target: Any) -> tuple[list[str], list[str]]:
 @cache
 def rehearsed(component: CallbackComponent) -> Rehearsal:
     """A run to its end, resumed with a longer budget; and one that somebody else ends in the middle."""
-    if unknown := [name for name in _marked(component.load())[0] if name not in LIFECYCLE]:
+    if unknown := [name for name in _marked(component)[0] if name not in LIFECYCLE]:
         raise Skipped(f"no run begins with hooks that do not exist: {some(unknown)}")
     seen = Rehearsal()
     with tempfile.TemporaryDirectory() as directory:

@@ -9,7 +9,8 @@ import sys
 from functools import cache
 from importlib import metadata
 
-from unified.core.components import AgentComponent, Component, RecipeComponent, SuiteComponent, import_object
+from unified.core.components import AgentComponent, Component, RecipeComponent, SuiteComponent
+from unified.core.imports import import_object
 from unified.core.registry import CORE, GROUP, registry
 from unified.testing.children import environment_of_child
 from unified.testing.kit import Check, Failed, Skipped
@@ -35,6 +36,8 @@ def imports(component: Component) -> None:
     if isinstance(component, SuiteComponent):
         component.load_tasks()
     base = _BASES.get(component.kind)
+    if not component.origin.provider:
+        return  # by reference: what it is was seen when it was found
     if base is not None:
         wanted = import_object(base)
         if not (inspect.isclass(target) and issubclass(target, wanted)):
@@ -60,13 +63,15 @@ def describes_itself(component: Component) -> None:
     if required := [name for name, field in fields.items() if field.is_required()]:
         contract = "Every option has a default, so that the component can be tried by its name alone."
         raise Failed(contract, f"no default: {', '.join(required)}", "give each a default, with its reason in the docstring")
-    if isinstance(component, SuiteComponent) and component.tasks is None and not component.example:
+    if isinstance(component, SuiteComponent) and component.tasks is None and component.task_needed and not component.example:
         contract = "A suite that takes any name as a task gives an example of one, for hints and for this kit."
         raise Failed(contract, "tasks=None and no example", "SuiteComponent(…, example='a-task')")
 
 
 def resolves_by_name(component: Component) -> None:
     """Its qualified name, and the shortest one that is shown, lead to it and to nothing else."""
+    if not component.origin.provider:
+        raise Skipped("no plugin provides it: it is said by its place")
     for name in (component.qualified, registry().name_of(component)):
         found = registry().get(component.kind, name)
         if found != component or found.origin != component.origin:

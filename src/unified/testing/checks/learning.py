@@ -156,7 +156,7 @@ def is_a_function_of_its_seed(component: AgentComponent) -> None:
                 agent = build(component, place)
                 acted = _live(agent, component, place, experience(component, place)[:4])
                 states.append({"state": saved(agent), "actions": dict(enumerate(acted))})
-        if apart := differences(*states):
+        if apart := differences(states[0], states[1]):
             contract = "The same seed gives the same bits: parameters, actions and updates."
             change = "draw from self.streams[name].torch(self.device), never from torch's, NumPy's or Python's own generator (dropout does)"
             raise Failed(contract, f"{place.name}: two agents of one seed differ in {some(apart)}", change)

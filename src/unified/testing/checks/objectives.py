@@ -69,16 +69,16 @@ def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:
         contract = "An objective works with an agent that has its parts and columns, and the methods its documentation names."
         raise Failed(contract, "\n".join(refused), "name every part it uses in `parts`, or bring an agent that it is for")
     if not found:
-        wanted = ", ".join(component.load().parts) or "no parts"
+        wanted = ", ".join(_objective(component).parts) or "no parts"
         raise Skipped(f"no agent of its plugin or of the built-ins learns from {', '.join(component.needs)} with {wanted}")
     return tuple(found)
 
 
 def declares_what_it_reads(component: ObjectiveComponent) -> None:
     """It reads the columns that it says it needs, and those that the agent's perception adds."""
-    target = component.load()
-    if set(component.needs) != set(target.needs):
-        seen = f"descriptor: {', '.join(component.needs)}; class: {', '.join(target.needs)}"
+    needs = _objective(component).needs
+    if set(component.needs) != set(needs):
+        seen = f"descriptor: {', '.join(component.needs)}; class: {', '.join(needs)}"
         raise Failed("The descriptor of an objective needs what its class needs.", seen, "write the same columns in both")
     for pair in pairs(component):
         agent, batch = _agent_and_batch(component, pair)
@@ -164,7 +164,7 @@ def is_the_same_again(component: ObjectiveComponent) -> None:
 def _candidates(component: ObjectiveComponent) -> Iterator[Pair]:
     own = component.origin.provider
     agents = [agent for agent in registry().all("agents") if isinstance(agent, AgentComponent) and agent.origin.provider in (own, CORE)]
-    wanted, columns = set(component.load().parts) | set(component.trains), set(component.needs)
+    wanted, columns = set(_objective(component).parts) | set(component.trains), set(component.needs)
     for agent in sorted(agents, key=lambda agent: agent.origin.provider != own):
         try:
             known = places(agent)

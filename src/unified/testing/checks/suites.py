@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from unified.core.adopted import AdoptedSuite
 from unified.core.components import SuiteComponent
 from unified.core.environment import SuiteReference
 from unified.testing import inspection
@@ -30,9 +31,9 @@ def tasks_of(component: SuiteComponent) -> tuple[str, ...]:
     if component.example:
         return (component.example,)
     tasks = component.load_tasks()
-    if tasks is None:
+    if tasks is None and component.task_needed:
         raise Skipped("any name may be a task, and it gives no example of one: SuiteComponent(…, example='a-task')")
-    return tasks[:TASKS] or ("",)
+    return (tasks or ())[:TASKS] or ("",)
 
 
 @cache
@@ -43,7 +44,8 @@ def inspected(component: SuiteComponent, task: str) -> dict[str, list[str]]:
         Failed: If the process that played it did not come to its end.
     """
     options = tiny_options(component).model_dump(mode="json")
-    reference = SuiteReference(component.target, task, options, component.config)
+    adapter = component.adapter if isinstance(component, AdoptedSuite) else ""
+    reference = SuiteReference(component.target, task, options, component.config, adapter)
     with tempfile.TemporaryDirectory() as directory:
         told = Path(directory, "told.json")
         command = [sys.executable, "-P", "-m", "unified.testing.inspection", str(told)]
@@ -58,11 +60,13 @@ def inspected(component: SuiteComponent, task: str) -> dict[str, list[str]]:
                 timeout=PATIENCE,
             )
         except subprocess.TimeoutExpired:
-            raise Failed("An episode comes to its end.", f"{task}: silent for {PATIENCE:g} s", "look for a loop") from None
+            raise Failed(
+                "An episode comes to its end.", f"{task or component.name}: silent for {PATIENCE:g} s", "look for a loop"
+            ) from None
         if child.returncode:
             last = "\n".join(child.stderr.splitlines()[-12:])
             contract = "A suite's environments can be built and played in a process of their own."
-            raise Failed(contract, f"{component.name}:{task}: code {child.returncode}\n{last}".rstrip(), "see where it was raised")
+            raise Failed(contract, f"{task or component.name}: code {child.returncode}\n{last}".rstrip(), "see where it was raised")
         return dict(json.loads(told.read_text()))
 
 
@@ -71,16 +75,17 @@ def _reading(function: Callable[..., None], level: Level) -> Check:
     name = function.__name__
 
     def check(component: SuiteComponent) -> str:
-        skipped, played = [], []
+        skipped: list[str] = []
+        played: list[str] = []
         for task in tasks_of(component):
             state, *said = inspected(component, task)[name]
             if state == "failed":
                 contract, seen, change = said
-                raise Failed(contract, f"{component.name}:{task}: {seen}", change)
-            (skipped if state == "skipped" else played).append(f"{task}: {said[0]}" if said else task)
+                raise Failed(contract, f"{task}: {seen}" if task else seen, change)
+            (skipped if state == "skipped" else played).append(": ".join(filter(None, (task, *said))))
         if not played:
             raise Skipped("; ".join(skipped))
-        return ", ".join(played)
+        return ", ".join(filter(None, played))
 
     check.__doc__ = function.__doc__
     return Check("suites", name, level, check)
