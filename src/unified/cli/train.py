@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,9 @@ def words(agent: str | None, suite: str | None, objectives: list[str], seed: int
     """The options as the ``key=value`` words that they are short for."""
     named = {"agent": agent, "suite": suite, "seed": seed, "experiment": experiment}
     said = [f"{key}={value}" for key, value in named.items() if value is not None]
-    return said + ([f"objective=[{','.join(objectives)}]"] if objectives else [])
+    if not objectives:
+        return said
+    return [*said, f"objective=[{','.join(objectives)}]" if all(objectives) else "objective="]  # an empty one is refused, not forgotten
 
 
 def train(
@@ -33,19 +36,22 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of all randomness of the run.")] = None,
     experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="Keeps runs that differ apart.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every value with its source, and start nothing.")] = False,
-    format: Annotated[Format, typer.Option(help="Of --dry-run; both are recipes.")] = Format.yaml,
+    format: Annotated[Format | None, typer.Option(help="Of --dry-run; both are recipes.")] = None,
 ) -> None:
     """Train an agent on a task; the same command again resumes it.
 
     Without an agent, a suite or a recipe: drqv2 on dmc:cartpole_balance with the recipe laptop, a few minutes on a small machine.
     """
     from unified.core.config import compose
+    from unified.core.errors import Problem, UsageError
 
+    if format is not None and not dry_run:
+        raise UsageError(Problem(f"--format {format} says how --dry-run prints", f"unified train … --dry-run --format {format}"))
     said = words(agent, suite, objective or [], seed, experiment) + list(overrides or [])
     selected = any(word.split("=", 1)[0] in ("agent", "suite") for word in said)
     config = compose(said, list(recipe or []), {}, default_recipe=not selected and not recipe)
     if dry_run:
-        typer.echo(as_json(config) if format is Format.json else as_yaml(config), nl=False)
+        typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)
         return
     from unified.cli.running import until_stopped
 
@@ -53,17 +59,20 @@ def train(
 
 
 def as_json(config: Config) -> str:
-    """The tree and the sources of its leaves."""
-    return json.dumps({"config": config.tree, "sources": config.sources}, indent=2) + "\n"
+    """The tree: a recipe."""
+    return json.dumps(config.tree, indent=2) + "\n"
 
 
-def _leaf(value: Any) -> str:
-    import yaml
+def as_yaml(config: Config, dim: bool = False) -> str:
+    """The tree, each leaf with its source as a comment: a recipe.
 
-    if value == {} or value == []:
-        return "{}" if value == {} else "[]"
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
-    return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
+    Args:
+        config: What to print.
+        dim: Print what is a default dimly, so that the rest stands out; for terminals.
+    """
+    lines = _lines(config.tree, config.sources)
+    column = min(48, max(len(text) for text, _ in lines))
+    return "".join(f"{text:<{column}}  {_remark(source, dim)}\n" if source else f"{text}\n" for text, source in lines)
 
 
 def _lines(tree: dict[str, Any], sources: dict[str, str], prefix: str = "", indent: str = "") -> list[tuple[str, str]]:
@@ -71,15 +80,20 @@ def _lines(tree: dict[str, Any], sources: dict[str, str], prefix: str = "", inde
     for key, value in tree.items():
         dotted = f"{prefix}{key}"
         if isinstance(value, dict) and value:
-            found.append((f"{indent}{key}:", sources.get(dotted, "")))
+            found.append((f"{indent}{_flow(key)}:", sources.get(dotted, "")))
             found += _lines(value, sources, f"{dotted}.", f"{indent}  ")
         else:
-            found.append((f"{indent}{key}: {_leaf(value)}", sources.get(dotted, "")))
+            found.append((f"{indent}{_flow(key)}: {_flow(value)}", sources.get(dotted, "")))
     return found
 
 
-def as_yaml(config: Config) -> str:
-    """A recipe of everything, each leaf with its source as a comment."""
-    lines = _lines(config.tree, config.sources)
-    column = min(48, max(len(text) for text, _ in lines))
-    return "".join(f"{text:<{column}}  # {source}\n" if source else f"{text}\n" for text, source in lines)
+def _flow(value: Any) -> str:
+    import yaml
+
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
+
+
+def _remark(source: str, dim: bool) -> str:
+    text = f"# {source}"
+    return typer.style(text, dim=True) if dim and source == "default" else text
