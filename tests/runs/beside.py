@@ -13,8 +13,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "examples" / "unified-plugin-example"
 
-#: Commands that the running environment has as modules.
-COMMANDS = {"unified": "unified", "pip": "pip", "pytest": "pytest", "ruff": "ruff", "hatchling": "hatchling"}
+#: Commands that the running environment has as modules, to be run by the interpreter of the new one.
+COMMANDS = ("unified", "pip", "pytest", "hatchling")
 
 
 class Beside:
@@ -31,10 +31,11 @@ class Beside:
         # Added as a site, not as a path: that is how the .pth files of editable installations there are read.
         lines = [f"import site; site.addsitedir({place!r})" for place in places]
         (self.packages / "beside.pth").write_text("\n".join(lines) + "\n")
-        for name, module in COMMANDS.items():
+        for name in COMMANDS:
             script = path / "bin" / name
-            script.write_text(f'#!/bin/sh\nexec "{path}/bin/python" -m {module} "$@"\n')
+            script.write_text(f'#!/bin/sh\nexec "{path}/bin/python" -m {name} "$@"\n')
             script.chmod(0o755)
+        (path / "bin" / "ruff").symlink_to(Path(sysconfig.get_path("scripts")) / "ruff")
 
     @property
     def packages(self) -> Path:
