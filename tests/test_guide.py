@@ -171,7 +171,7 @@ def pattern(shown: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_who_follows_the_guide_arrives(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

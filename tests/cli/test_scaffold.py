@@ -134,7 +134,7 @@ TRAINS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", scaffold.KINDS)
 def test_it_works_as_it_is_written(kind: str, tmp_path: Path) -> None:
     beside = Beside(tmp_path / "environment")

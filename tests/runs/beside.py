@@ -57,7 +57,7 @@ class Beside:
         }
 
     def run(
-        self, *words: str, cwd: Path, expect: int | None = 0, more: Mapping[str, str] | None = None, timeout: float = 300.0
+        self, *words: str, cwd: Path, expect: int | None = 0, more: Mapping[str, str] | None = None, timeout: float = 900.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in it, to its end."""
         done = subprocess.run(

@@ -15,7 +15,7 @@ import pytest
 from runs.beside import EXAMPLE, Beside, build_wheel
 from runs.commands import assert_same, events, newest, rows, run_directory, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PACKAGE = "unified_plugin_example"
 ORIGIN = "unified-plugin-example 0.1.0"
