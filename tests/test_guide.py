@@ -145,7 +145,7 @@ class Reader:
             env=self.beside.variables({"COLUMNS": "160"}),
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         said = done.stdout + done.stderr
         assert done.returncode == (int(code[1]) if code else 0), f"{where}: $ {typed}\n{said}"
