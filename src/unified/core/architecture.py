@@ -98,15 +98,19 @@ class FromBytes(nn.Module):
         return self.module(obs.to(torch.float32).div_(255.0) if obs.dtype == torch.uint8 else obs)
 
 
-def takes_bytes(module: nn.Module, in_shape: Shape) -> bool:
-    """Whether a network takes pictures as they are kept, in bytes. They are tried: the meta device knows no difference."""
+def wants_numbers(module: nn.Module, in_shape: Shape) -> bool:
+    """Whether a network takes pictures in float32 and not in bytes, as they are kept. It is tried: on the meta device both would do."""
     probe = copy.deepcopy(module).cpu().train(False)
-    try:
-        with torch.no_grad():
-            probe(torch.zeros(2, *in_shape, dtype=torch.uint8))
-    except Exception:  # whatever a network does with what it cannot take
-        return False
-    return True
+
+    def takes(dtype: torch.dtype) -> bool:
+        try:
+            with torch.no_grad():
+                probe(torch.zeros(2, *in_shape, dtype=dtype))
+        except Exception:  # whatever a network does with what it cannot take
+            return False
+        return True
+
+    return not takes(torch.uint8) and takes(torch.float32)
 
 
 def output_shape(module: nn.Module, in_shape: Shape) -> Shape:
@@ -118,20 +122,30 @@ def output_shape(module: nn.Module, in_shape: Shape) -> Shape:
     >>> output_shape(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (3, 2, 2))
     (5,)
     """
+    rows = trial(module, in_shape)
+    if not isinstance(rows, torch.Tensor):
+        raise UsageError(f"{type(module).__name__} returns {type(rows).__name__} and no tensor")
+    return tuple(rows.shape[1:])
+
+
+def trial(module: nn.Module, in_shape: Shape) -> Any:
+    """What a module returns for two rows of `in_shape`, on the meta device.
+
+    Raises:
+        UsageError: If it cannot take such rows.
+    """
     try:
-        return _shape_of(module, in_shape, "meta")
-    except UsageError:
-        raise
+        return _call(module, in_shape, "meta")
     except Exception:  # a network may look at its numbers, and there are none on the meta device
         try:
-            return _shape_of(module, in_shape, "cpu")
+            return _call(module, in_shape, "cpu")
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             name = type(module.module if isinstance(module, FromBytes) else module).__name__
             raise UsageError(Problem(f"{name} cannot take {in_shape}: {reason}", "all: unified plugins list architectures")) from error
 
 
-def _shape_of(module: nn.Module, in_shape: Shape, device: str) -> Shape:
+def _call(module: nn.Module, in_shape: Shape, device: str) -> Any:
     probe = copy.deepcopy(module).to(device).train(False)
     with torch.no_grad():
-        return tuple(probe(torch.zeros(2, *in_shape, device=device)).shape[1:])
+        return probe(torch.zeros(2, *in_shape, device=device))

@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from unified.core import imports
@@ -89,7 +90,7 @@ def word(thing: Any) -> str:
     """
     named = thing if isinstance(thing, type) or inspect.isroutine(thing) else None
     if named is None:
-        thing = getattr(thing, "func", thing)  # of a partial
+        thing = thing.func if isinstance(thing, partial) else thing
         identifier = getattr(getattr(thing, "spec", None), "id", None)
         if isinstance(identifier, str):
             return re.sub(r"[^\w-]+", "-", identifier).strip("-")

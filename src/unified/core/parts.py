@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.architecture import FromBytes, construct, output_shape, takes_bytes
+from unified.core.architecture import FromBytes, construct, output_shape, trial, wants_numbers
 from unified.core.errors import Problem, UsageError
 from unified.core.objective import Loss, Objective, Phase
 from unified.core.references import label
@@ -63,7 +63,7 @@ class Build:
             return self._chain(selection, in_shape, out_shape)
         target, options = self._target(selection)
         module = construct(target, in_shape, out_shape, options)
-        if self._are_pictures(in_shape) and not takes_bytes(module, in_shape):
+        if self._are_pictures(in_shape) and wants_numbers(module, in_shape):
             module = FromBytes(module)
         return module.to(self.device)
 
@@ -74,7 +74,9 @@ class Build:
             last = index == len(selections) - 1
             try:
                 modules.append(self.part(selection, shape, out_shape if last else None))
-                if not last:
+                if last:
+                    trial(modules[-1], shape)  # a head may return what has no shape
+                else:
                     shape = output_shape(modules[-1], shape)
             except UsageError as error:
                 said = f"{_name(selection)}, number {index} of [{','.join(map(_name, selections))}]"

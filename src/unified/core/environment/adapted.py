@@ -7,6 +7,7 @@ import inspect
 import weakref
 from abc import abstractmethod
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from unified.core.errors import Problem, UsageError
@@ -82,4 +83,4 @@ def _refuse_again(made: Any, name: str) -> None:
 
 def _is_callable(thing: Any) -> bool:
     """Whether it is called for an environment, and is not one: environments may have a ``__call__`` of their own."""
-    return isinstance(thing, type) or inspect.isroutine(thing) or callable(getattr(thing, "func", None))
+    return isinstance(thing, type | partial) or inspect.isroutine(thing)
