@@ -69,7 +69,10 @@ class Agent(nn.Module, ABC):
 
     @abstractmethod
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        """Actions for ``(n, *observation)`` on the agent's device; without `explore` always the same for the same observation."""
+        """Actions for ``(n, *observation)`` on the agent's device.
+
+        Without `explore` they are a function of the observation and the state of the random streams, and leave nothing behind.
+        """
 
     def phases(self) -> list[Phase]:
         """Which objectives train which parts, in which order; an agent that learns nothing has none."""
