@@ -34,7 +34,7 @@ LABELS = {"frames": "frames", "hours": "hours of training", "updates": "updates"
 
 def plot(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Runs, or enough of their names; all runs without.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Runs, or enough of their names; all runs without.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="png, pdf or svg.")] = Path("plot.png"),
     reference: Annotated[

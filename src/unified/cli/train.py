@@ -28,7 +28,7 @@ def words(agent: str | None, suite: str | None, objectives: list[str], seed: int
 
 
 def train(
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Any value, e.g. agent.lr=1e-4.")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Any value, e.g. agent.lr=1e-4.")] = None,
     agent: Annotated[str | None, typer.Option("--agent", "-a", help="What acts and learns, e.g. drqv2.")] = None,
     suite: Annotated[str | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run.")] = None,
     objective: Annotated[list[str] | None, typer.Option("--objective", "-o", help="Replace the objectives; +NAME adds one.")] = None,
@@ -80,11 +80,15 @@ def _lines(tree: dict[str, Any], sources: dict[str, str], prefix: str = "", inde
     for key, value in tree.items():
         dotted = f"{prefix}{key}"
         if isinstance(value, dict) and value:
-            found.append((f"{indent}{_flow(key)}:", sources.get(dotted, "")))
+            found.append((f"{indent}{_key(key)}:", sources.get(dotted, "")))
             found += _lines(value, sources, f"{dotted}.", f"{indent}  ")
         else:
-            found.append((f"{indent}{_flow(key)}: {_flow(value)}", sources.get(dotted, "")))
+            found.append((f"{indent}{_key(key)}: {_flow(value)}", sources.get(dotted, "")))
     return found
+
+
+def _key(key: str) -> str:
+    return key if key.isdigit() else _flow(key)  # of a list's items; keys are read as text in any case
 
 
 def _flow(value: Any) -> str:

@@ -66,7 +66,7 @@ def test_a_directory_is_no_recipe_but_its_files_are_named(tmp_path, monkeypatch)
     (tmp_path / "mine" / "a.yaml").write_text("seed: 1\n")
     monkeypatch.chdir(tmp_path)
     assert "./mine/a.yaml" in refused("mine")
-    assert "is a directory    a file of it:  mine/a.yaml" in refused("./mine")
+    assert "is a directory    a file of it:  ./mine/a.yaml" in refused("./mine")
 
 
 @pytest.mark.parametrize(

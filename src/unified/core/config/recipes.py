@@ -71,7 +71,7 @@ def _find(name: str, registry: Registry, importer: Path | None) -> Path:
     if (path / "config.json").is_file():
         path = path / "config.json"
     if path.is_dir():
-        within = [str(Path(name) / file) for file in _files(path)]
+        within = [f"{name.rstrip('/')}/{file}" for file in _files(path)]
         raise UsageError(Problem(f"recipe {name} is a directory", f"a file of it:  {', '.join(within)}" if within else "name a file"))
     if not path.is_file():
         raise UsageError(Problem(f"recipe {name} does not exist", _near(name, path, registry)))

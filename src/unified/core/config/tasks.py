@@ -45,7 +45,10 @@ def meant_suite(registry: Registry, name: str, task: str | None) -> str:
     suite, slash, rest = name.partition("/")
     if slash and suite in registry.names("suites"):
         return suggest.ask([f"{suite}:{rest}"])
-    wanted = task if not name else None if task else name
+    if name and task:
+        near = suggest.closest(name, registry.names("suites"))
+        return suggest.ask([f"{near}:{task}"]) if near else ""
+    wanted = name or task
     suites = suites_with(registry, wanted) if wanted else []
     return suggest.ask([f"{found}:{wanted}" for found in suites[: suggest.MOST]]) if suites else ""
 

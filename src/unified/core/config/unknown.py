@@ -43,6 +43,13 @@ def instead(key: Path, known: Sequence[str], choices: Mapping[Path, Choice], reg
         choices: What the slots select.
         registry: Where the other components of a kind are.
     """
+    if (
+        len(key) > 1
+        and (value := dotted(key[:-1])) in known
+        and not any(name.startswith(f"{value}.") for name in known)
+        and key[:-1] not in choices
+    ):
+        return f"{value} is a value:  {value}=…"
     hints = [suggest.ask(guessed)] if (guessed := guesses(key, known)) else []
     for length in range(len(key) - 1, 0, -1):
         choice = choices.get(key[:length])

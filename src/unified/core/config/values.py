@@ -121,16 +121,22 @@ def split(text: str) -> list[str]:
     for index, character in enumerate(inside):
         depth += (character in "([{") - (character in ")]}")
         if depth < 0:
-            raise ValueError(f"must be a list [a,b,…]; nothing opens the {character}")
+            raise ValueError(f"must be a list [a,b,…]; nothing opens the {character}{_repaired(text)}")
         if character == "," and depth == 0:
             items.append(inside[start:index])
             start = index + 1
     if depth:
-        raise ValueError("must be a list [a,b,…]; a bracket is not closed")
+        raise ValueError(f"must be a list [a,b,…]; a bracket is not closed{_repaired(text)}")
     last = inside[start:]
     if not all(item.strip() for item in items):
-        raise ValueError("must be a list [a,b,…]; nothing stands before a comma")
+        raise ValueError(f"must be a list [a,b,…]; nothing stands before a comma{_repaired(text)}")
     return [item.strip().strip("'\"") for item in [*items, last] if item.strip()]
+
+
+def _repaired(text: str) -> str:
+    """The list that was probably meant, where there are no brackets but the outer ones."""
+    items = [item.strip() for item in text.strip().removeprefix("[").removesuffix("]").split(",") if item.strip()]
+    return f"   {suggest.ask([show(items)])}" if items and not any(sign in item for item in items for sign in "[](){}") else ""
 
 
 def names(value: Any) -> list[str]:
@@ -143,7 +149,7 @@ def names(value: Any) -> list[str]:
         return []
     said = split(value) if isinstance(value, str) and value.strip() else value
     if not isinstance(said, list | tuple) or not all(isinstance(item, str) for item in said):
-        raise ValueError("must be a list of names, [a,b]   none: []")
+        raise ValueError("must be a list of names, [a,b]   for none  []")
     if not all(item.strip().removeprefix("+") for item in said):
         raise ValueError("must be a list of names, [a,b]; one is empty")
     return list(said)
