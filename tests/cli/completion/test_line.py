@@ -81,6 +81,9 @@ def completed(line: str) -> list[str]:
         ("unified plugins show cor", ["core"]),
         ("unified plugins list arch", ["architectures"]),
         ("unified plugins hooks on_l", ["on_log"]),
+        ("unified plugins check random", ["random"]),
+        ("unified plugins new mine --kind a", ["agent", "architecture"]),
+        ("unified plugins new mine --kind agent --path r", ["runs/"]),
         # keys
         ("unified train tr", ["train."]),
         ("unified train train.fr", ["train.frames="]),

@@ -126,6 +126,8 @@ def _value(line: Line, param: Any, typed: str) -> list[Candidate]:
         "objective": lambda: _objective(typed),
         "recipe": lambda: candidates.recipes(typed),
         "checkpoint": lambda: candidates.checkpoints(typed, next(iter(line.arguments), None), line.root),
+        "kind": lambda: _scaffolds(typed),
+        "path": lambda: candidates.files(typed, ()),
         "root": lambda: candidates.files(typed, ()),
         "output": lambda: candidates.files(typed),
         "reference": lambda: candidates.files(typed, (".csv",)),
@@ -138,6 +140,12 @@ def _value(line: Line, param: Any, typed: str) -> list[Candidate]:
 def _objective(typed: str) -> list[Candidate]:
     plus = "+" if typed.startswith("+") else ""
     return behind(plus, candidates.names("objectives", typed.removeprefix("+")))
+
+
+def _scaffolds(typed: str) -> list[Candidate]:
+    from unified.cli.scaffold import KINDS as scaffolds
+
+    return fitting((Candidate(kind) for kind in scaffolds), typed)
 
 
 def _argument(line: Line, typed: str) -> list[Candidate]:
