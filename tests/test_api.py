@@ -74,6 +74,34 @@ def test_train_refuses_what_cannot_be(builder):
     assert builder.asked == []
 
 
+class Looks:
+    @unified.hookimpl
+    def on_log(self, row): ...
+
+
+def test_callbacks_come_beside_the_default_ones_or_beside_those_that_were_said(builder):
+    looks = Looks()
+    unified.train(seed=2, callbacks=[looks, "tensorboard"])
+    unified.train(seed=2, callbacks=[looks], config={"with": []})
+    unified.train(seed=2, callbacks=["+tensorboard"], config={"with": "console"})
+    names = [[callback.label for callback in config.callbacks] for config in builder.asked]
+    assert names == [["console", "curve", "video", "Looks", "tensorboard"], ["Looks"], ["console", "tensorboard"]]
+    assert builder.asked[0].callbacks[3].component.load()(None) is looks
+
+
+def test_bare_parts_and_objects_work_in_python(builder):
+    from torch import nn
+
+    net = nn.Sequential(nn.Linear(5, 4))
+    unified.train(agent="drqv2", encoder=net)
+    unified.train(agent="drqv2", encoder=["mlp", nn.ReLU], config={"encoder.0.hidden": 7})
+    unified.train(agent="drqv2", encoder={"name": "mlp", "hidden": 7})
+    one, several, named = (config.agent.options.encoder for config in builder.asked)
+    assert one.component.load() is net
+    assert [selection.label for selection in several] == ["mlp", "ReLU"]
+    assert several[0].options.hidden == named.options.hidden == 7
+
+
 def test_train_with_nothing_said_is_the_embedded_default(builder):
     unified.train(seed=2)
     (config,) = builder.asked
