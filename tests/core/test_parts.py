@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from unified.core.architecture import FromBytes, construct, output_shape, wants_numbers
-from unified.core.config import compose
+from unified.core.config import Selection, compose
 from unified.core.errors import UsageError
 from unified.core.objective import Loss, Objective, Phase
 from unified.core.objects import Names
@@ -25,7 +25,12 @@ LARGER = Spec(Space((3, 16, 16), "uint8", 0, 255), Space((1,), "float32", -1.0, 
 
 
 def build(spec: Spec | None = None, objectives: tuple[str, ...] = ()) -> Build:
-    return Build(torch.device("cpu"), "fp32", Streams(0), registry(), objectives, spec)
+    return Build(torch.device("cpu"), "fp32", Streams(0), registry(), [selected(name) for name in objectives], spec)
+
+
+def selected(name: str) -> Selection:
+    component = registry().get("objectives", name.removeprefix("+"))
+    return Selection("objectives", name, None, component, component.options_model()())
 
 
 def conv(in_channels: int, channels: int = 4) -> nn.Module:

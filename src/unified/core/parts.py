@@ -28,7 +28,7 @@ class Build:
         precision: ``"fp32"`` or ``"bf16"`` (of encoders; the rest is always float32).
         streams: The run's random streams.
         registry: Where names are looked up.
-        objectives: The run's choice, ``["td", "dpg"]`` instead of the agent's own or ``["+spr"]`` beside them.
+        objectives: What the run selects (`Selection`), called ``td`` instead of the agent's own or ``+spr`` beside them.
         spec: Of the task, where it is known: its pictures come as bytes.
     """
 
@@ -38,7 +38,7 @@ class Build:
         precision: str,
         streams: Streams,
         registry: Any,
-        objectives: Sequence[str] = (),
+        objectives: Sequence[Any] = (),
         spec: Spec | None = None,
     ) -> None:
         self.device, self.precision, self.streams = device, precision, streams
@@ -99,33 +99,42 @@ class Build:
         seen = self._spec.observation if self._spec is not None else None
         return seen is not None and seen.dtype == "uint8" and len(shape) == 3 and shape[1:] == seen.shape[1:]
 
-    def objective(self, name: str) -> Objective:
-        """The objective of this name, with its defaults."""
-        component = self._registry.get("objectives", name)
+    def objective(self, selection: Any) -> Objective:
+        """An objective by its name, with its defaults, or as it was selected.
+
+        Raises:
+            UsageError: If there is none of this name.
+        """
+        if not isinstance(selection, str):
+            made: Objective = selection.component.load()(selection.options)
+            return made
+        component = self._registry.get("objectives", selection)
         self.used.append(component)
         objective: Objective = component.load()(component.options_model()())
         return objective
 
     def phases(self, own: list[Phase]) -> list[Phase]:
         """An agent's own phases as the run changes them: ``NAME`` replaces them, ``+NAME`` joins the first."""
-        replaced = [name for name in self._objectives if not name.startswith("+")]
-        added = [name[1:] for name in self._objectives if name.startswith("+")]
+        added = [each for each in self._objectives if each.name.startswith("+")]
+        replaced = [each for each in self._objectives if each not in added]
         if replaced:
-            own = [Phase(label(name), (self.objective(name),), self._trained_by(name)) for name in replaced]
+            own = [Phase(label(each.name), (self.objective(each),), _trained_by(each)) for each in replaced]
         if added:
             if not own:
-                raise UsageError(Problem(f"objective +{added[0]} has nothing to be added to: this agent has no phases"))
+                raise UsageError(Problem(f"objective {added[0].name} has nothing to be added to: this agent has no phases"))
             first = own[0]
             own = [Phase(first.name, (*first.objectives, *map(self.objective, added)), first.trains, first.every), *own[1:]]
         return own
 
-    def _trained_by(self, name: str) -> tuple[str, ...]:
-        """The parts that an objective trains where it replaces an agent's own."""
-        trains = tuple(self._registry.get("objectives", name).trains)
-        if not trains:
-            hint = f'say it in the class: trains = ("encoder", "critic")   or add it: -o +{label(name)}'
-            raise UsageError(Problem(f"objective {label(name)} does not say what it trains", hint))
-        return trains
+
+def _trained_by(objective: Any) -> tuple[str, ...]:
+    """The parts that an objective trains where it replaces an agent's own."""
+    trains = tuple(objective.component.trains)
+    if not trains:
+        name = label(objective.name)
+        hint = f'say it in the class: trains = ("encoder", "critic")   or add it: -o +{name}'
+        raise UsageError(Problem(f"objective {name} does not say what it trains", hint))
+    return trains
 
 
 class FunctionObjective(Objective):

@@ -134,7 +134,7 @@ def test_everything_that_can_be_set_is_offered() -> None:
         "suite.task",
         "launcher.name",
         "agent.encoder.name",
-        "objective",
+        "objective.name",
     }
     for leaf in leaves:
         assert f"{leaf}=" in completed(f"unified train {leaf}"), leaf

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from unified.core.config import Selection, compose
+from unified.core.components import ObjectiveComponent
+from unified.core.config import Options, Selection, compose
 from unified.core.errors import UsageError
+from unified.core.hookspecs import hookimpl
 
 CARTPOLE = ["agent=drqv2", "suite=dmc:cartpole_balance"]
 
@@ -183,9 +187,12 @@ def test_callbacks():
 
 
 def test_objectives():
-    assert compose([*CARTPOLE, "objective=td"]).objectives == ["td"]
-    assert compose([*CARTPOLE, "objective=[+dpg]"], values={"objective": ["td"]}).objectives == ["td", "+dpg"]
-    assert compose([*CARTPOLE, "objective=[dpg]"], values={"objective": ["td"]}).objectives == ["dpg"]
+    def chosen(*words: str, **values: Any) -> list[str]:
+        return [objective.name for objective in compose([*CARTPOLE, *words], values=values).objectives]
+
+    assert chosen("objective=td") == ["td"]
+    assert chosen("objective=[+dpg]", objective=["td"]) == ["td", "+dpg"]
+    assert chosen("objective=[dpg]", objective=["td"]) == ["dpg"]
     assert "did you mean  td ?" in refused("objective=[+tdd]")[0]
 
 
@@ -216,7 +223,7 @@ def test_everything_wrong_is_told_at_once():
         ("every=3", "did you mean  evaluate.every, checkpoint.every or with.video.every ?"),
         ("env=walker_walk", "did you mean  suite ?"),
         ("agent.learning_rate=1", "did you mean  agent.lr ?"),
-        ("actor=mlp", "checkpoint, with, encoder"),
+        ("actor=mlp", "checkpoint, objective, with, encoder"),
         ("seed=abc", "seed=abc: must be a whole number"),
         ("seed=-1", "must be at least 0"),
         ("precision=fp16", "must be one of auto, fp32, bf16"),
@@ -313,3 +320,29 @@ def test_composing_imports_nothing_heavy():
         "heavy = {'torch', 'numpy', 'gymnasium', 'dm_control', 'matplotlib', 'rich'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Weighted(Options):
+    """Of an objective."""
+
+    weight: float = 1.0
+    """Of its loss."""
+
+
+def test_objectives_have_options(plugin_registry):
+    def register_objectives():
+        yield ObjectiveComponent("spr", "json:loads", f"{__name__}:Weighted", "Looks ahead.")
+
+    module = ModuleType("ahead")
+    module.register_objectives = hookimpl(register_objectives)
+    sys.modules.setdefault(__name__, sys.modules[Weighted.__module__])
+    plugin_registry(module)
+    (spr,) = compose([*CARTPOLE, "objective=[+spr]", "objective.spr.weight=2"]).objectives
+    assert (spr.name, spr.options.weight) == ("+spr", 2.0)
+    config = compose([*CARTPOLE], values={"objective": {"name": ["+spr"], "spr": {"weight": 3}}})
+    assert config.tree["objective"] == {"name": ["+spr"], "spr": {"weight": 3.0}}
+    assert compose([], values=config.tree).tree == config.tree
+    assert refused(*CARTPOLE, "objective.spr.weight=2") == [
+        "objective.spr.weight: objective 'spr' is not selected    add it:  objective=[+spr]    (from the command line)"
+    ]
+    assert "did you mean  objective.spr.weight ?" in refused(*CARTPOLE, "objective=[+spr]", "objective.spr.wieght=2")[0]

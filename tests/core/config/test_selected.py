@@ -60,7 +60,7 @@ def test_references_wherever_a_name_is_typed(here: Path, monkeypatch: pytest.Mon
     assert (config.agent.name, config.agent.label, config.agent.options.lr) == (f"{here}/mine.py:Mine", "Mine", 3e-4)
     assert (config.suite.name, config.suite.task, config.suite.options.slope) == (f"{here}/envs.py:Lines", "hard", 2.0)
     assert (config.agent.options.encoder.label, config.agent.options.encoder.options.width) == ("Tiny", 7)
-    assert config.objectives == [f"+{here}/mine.py:Small"]
+    assert [objective.name for objective in config.objectives] == [f"+{here}/mine.py:Small"]
     assert [callback.label for callback in config.callbacks] == ["console", "curve", "video", "Watch"]
     assert config.callbacks[-1].options.every == 9
     assert config.launcher.label == "Here"
@@ -207,7 +207,7 @@ def test_objects_wherever_a_name_is_typed() -> None:
     assert [selection.label for selection in config.agent.options.encoder] == ["Sequential", "Flatten", "mlp"]
     assert config.agent.options.encoder[0].component.load() is net
     assert config.tree["agent"]["encoder"]["1"] == {"start_dim": 1, "end_dim": -1}
-    assert config.objectives[0].startswith("+object:loss-")
+    assert config.objectives[0].name.startswith("+object:loss-")
     assert config.callbacks[1].component.load()(None) is looks
     assert compose(values={**values, "suite.action_repeat": 2}).tree == config.tree
     assert json.loads(json.dumps(config.tree)) == config.tree

@@ -14,7 +14,7 @@ from unified.core.config import values
 from unified.core.config.describe import type_of
 from unified.core.config.overrides import Layer, Path
 from unified.core.config.resolve import Resolver
-from unified.core.config.schema import DEFAULT_CALLBACKS, WITH, RunOptions, slot_of, takes_none
+from unified.core.config.schema import LISTS, RunOptions, slot_of, takes_none
 from unified.core.config.words import from_words
 from unified.core.errors import UnifiedError
 from unified.core.options import NAME, Options
@@ -71,9 +71,7 @@ def _levels(keys: Iterable[Key], typed: str) -> list[Candidate]:
 def _values(key: Key, typed: str) -> list[Candidate]:
     field = key.field
     if field is None:
-        return listed("callbacks", typed)
-    if key.path == ("objective",):
-        return listed("objectives", typed)
+        return listed(LISTS[key.path[0]].kind, typed)
     nothing = [Candidate("null", "none")] if takes_none(field) else []
     if slot := slot_of(field):
         found = listed(slot.kind, typed) if typed.startswith("[") else names(slot.kind, typed)
@@ -111,7 +109,7 @@ def _keys(selected: Resolver) -> Iterator[Key]:
     for layer in selected.layers:
         for path in [path for path in layer.values if path[0] in parts]:
             layer.set(("agent", *path), layer.values.pop(path))
-    everything = [*_below(RunOptions.model_fields.items(), (), selected), *_callbacks(selected)]
+    everything = [*_below(RunOptions.model_fields.items(), (), selected), *_lists(selected)]
     yield from everything
     for key in everything:  # ``encoder.depth`` is short for ``agent.encoder.depth``
         if key.path[0] == "agent" and key.path[1:2] and key.path[1] in parts:
@@ -148,12 +146,13 @@ def _several(said: Any) -> list[str]:
         return []
 
 
-def _callbacks(selected: Resolver) -> Iterator[Key]:
-    yield Key((WITH,), "callbacks")
-    said = [name for layer in selected.layers if (WITH, NAME) in layer.values for name in _several_or_one(layer.values[(WITH, NAME)])]
-    replaced = any(not name.startswith("+") for name in said)
-    for name in dict.fromkeys([*(() if replaced else DEFAULT_CALLBACKS), *(name.removeprefix("+") for name in said)]):
-        yield from _below(_fields(_component("callbacks", name)), (WITH, name), selected)
+def _lists(selected: Resolver) -> Iterator[Key]:
+    for key, list_ in LISTS.items():
+        yield Key((key,), list_.help)
+        said = [name for layer in selected.layers if (key, NAME) in layer.values for name in _several_or_one(layer.values[(key, NAME)])]
+        replaced = any(not name.startswith("+") for name in said)
+        for name in dict.fromkeys([*(() if replaced else list_.default), *(name.removeprefix("+") for name in said)]):
+            yield from _below(_fields(_component(list_.kind, name)), (key, name), selected)
 
 
 def _several_or_one(said: Any) -> list[str]:

@@ -12,7 +12,8 @@ from unified.core.config import recipes as recipe_files
 from unified.core.config.config import Config
 from unified.core.config.overrides import COMMAND_LINE, PYTHON, Layer, from_tree
 from unified.core.config.resolve import Resolver
-from unified.core.config.schema import DEFAULT_CALLBACKS, WITH, RunOptions, Selection, slot_of
+from unified.core.config.schema import LISTS, OBJECTIVE, WITH, RunOptions, slot_of
+from unified.core.config.several import several
 from unified.core.config.slots import parts
 from unified.core.config.words import from_words
 from unified.core.errors import Problem, UnifiedError, UsageError
@@ -20,7 +21,6 @@ from unified.core.options import NAME
 from unified.core.references import label, of_another_process
 from unified.core.registry import Registry
 from unified.core.registry import registry as process_registry
-from unified.core.suggest import did_you_mean
 
 #: What runs where nothing at all was named.
 EMBEDDED = "laptop"
@@ -69,10 +69,8 @@ def compose(
     resolver = Resolver(names, [*layers, *said])
     resolver.problems += problems
     _choose_first(resolver)
-    options, tree = resolver.options(RunOptions, (), skip=(WITH,))
-    callbacks, callbacks_tree = _callbacks(resolver)
-    objectives, objectives_source = resolver.listed(("objective",), "objectives")
-    _check_objectives(names, objectives, objectives_source, resolver.problems)
+    options, tree = resolver.options(RunOptions, (), skip=tuple(LISTS))
+    lists = {key: several(resolver, key) for key in LISTS}
     if found := resolver.report():
         gone = of_another_process(found)  # nothing else can be judged without them
         raise UsageError(*([gone] if gone else found))
@@ -80,12 +78,12 @@ def compose(
     ordered: dict[str, Any] = {}
     for key, value in tree.items():
         ordered[key] = value
-        if key == "objective":
-            ordered[WITH] = callbacks_tree
+        if key == "suite":
+            ordered |= {name: below for name, (_, below) in lists.items()}
     return Config(
-        **{name: getattr(options, name) for name in RunOptions.model_fields if name != "objective"},
-        callbacks=callbacks,
-        objectives=objectives,
+        **{name: getattr(options, name) for name in RunOptions.model_fields},
+        callbacks=lists[WITH][0],
+        objectives=lists[OBJECTIVE][0],
         tree=ordered,
         sources={key: resolver.origin(place) for key, place in resolver.sources.items()},
         defaults=resolver.defaults,
@@ -131,62 +129,6 @@ def _expand(layers: Sequence[Layer], names: Sequence[str]) -> None:
         for path in list(layer.values):
             if path[0] in names and path[0] not in RunOptions.model_fields:
                 layer.set(("agent", *path), layer.values.pop(path))
-
-
-def _callbacks(resolver: Resolver) -> tuple[list[Selection], dict[str, Any]]:
-    """The callbacks that were selected, each with its options, and their tree."""
-    names, source = resolver.listed((WITH, NAME), "callbacks", DEFAULT_CALLBACKS)
-    names = list(dict.fromkeys(name.removeprefix("+") for name in names))
-    keys = [label(name) for name in names]  # a path has dots, so what it selects is configured by its short name
-    key = f"{WITH}.{NAME}"
-    resolver.known.append(WITH)
-    resolver.sources[key], resolver.defaults[key] = source, list(DEFAULT_CALLBACKS)
-    _drop_unselected(resolver, keys)
-    callbacks: list[Selection] = []
-    tree: dict[str, Any] = {NAME: names}
-    for name, short in zip(names, keys, strict=True):
-        path = (WITH, short)
-        if keys.count(short) > 1:
-            resolver.problems.append(Problem(f"two callbacks are called {short}: {name}", "call one of them otherwise", source))
-        try:
-            component = resolver.registry.get("callbacks", name)
-        except UsageError as error:
-            resolver.problems += [replace(problem, source=source) for problem in error.problems]
-            for below, _ in resolver.below(path):
-                resolver.unchecked(below, path)
-            continue
-        options, below_tree = resolver.component_options(component, path)
-        if options is not None:
-            callbacks.append(Selection("callbacks", name, None, component, options))
-        if below_tree:
-            tree[short] = below_tree
-    for key_path, where in resolver.below((WITH,)):
-        if key_path[1] not in keys and key_path != (WITH, NAME):
-            known = key_path[1] in resolver.registry.names("callbacks")
-            hint = f"add it:  with=[{','.join([*names, key_path[1]])}]" if known else _which(key_path[1], keys)
-            resolver.problems.append(Problem(f"{'.'.join(key_path)}: callback {key_path[1]!r} is not selected", hint, where))
-    return callbacks, tree
-
-
-def _which(name: str, names: Sequence[str]) -> str:
-    return did_you_mean(name, names) or f"selected are {', '.join(names) or 'none'}"
-
-
-def _drop_unselected(resolver: Resolver, names: Sequence[str]) -> None:
-    """Options for callbacks that a higher layer left out go with them."""
-    last = max((index for index, layer in enumerate(resolver.layers) if (WITH, NAME) in layer.values), default=0)
-    for layer in resolver.layers[:last]:
-        for path in list(layer.values):
-            if path[0] == WITH and len(path) > 1 and path[1] not in (*names, NAME):
-                del layer.values[path]
-
-
-def _check_objectives(registry: Registry, objectives: Sequence[str], source: str, problems: list[Problem]) -> None:
-    for objective in objectives:
-        try:
-            registry.get("objectives", objective.removeprefix("+"))
-        except UsageError as error:
-            problems += [replace(problem, source=source) for problem in error.problems]
 
 
 __all__ = ["EMBEDDED", "compose"]

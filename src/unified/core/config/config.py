@@ -44,7 +44,7 @@ class Config:
     suite: Selection
     launcher: Selection
     callbacks: list[Selection]
-    objectives: list[str]
+    objectives: list[Selection]
     tree: dict[str, Any] = field(repr=False)
     sources: dict[str, str] = field(repr=False)
     defaults: dict[str, Any] = field(repr=False)
@@ -62,7 +62,7 @@ class Config:
 
     def components(self) -> list[Component]:
         """What is selected by name, at any depth."""
-        chosen = [self.agent, self.suite, self.launcher, *self.callbacks]
+        chosen = [self.agent, self.suite, self.launcher, *self.objectives, *self.callbacks]
         return [component for selection in chosen for component in components_of(selection)]
 
     def digest(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from unified.core.config.schema import WITH
+from unified.core.config.schema import LISTS
 from unified.core.options import NAME
 
 Path = tuple[str, ...]
@@ -14,7 +14,7 @@ COMMAND_LINE = "the command line"
 PYTHON = "Python"
 DEFAULT = "default"
 #: Slots of the run itself: ``agent=drqv2`` is short for ``agent.name=drqv2``.
-SLOTS = ("agent", "suite", "launcher", WITH)
+SLOTS = ("agent", "suite", "launcher", *LISTS)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from unified.core.components import Component
 from unified.core.config import values
 from unified.core.config.overrides import DEFAULT, Path
-from unified.core.config.schema import TASK, slot_of
+from unified.core.config.schema import LISTS, TASK, slot_of
 from unified.core.config.slots import Slots
 from unified.core.errors import Problem, UnifiedError
 from unified.core.options import NAME, Options
@@ -57,7 +57,7 @@ class Resolver(Slots):
                 tree[name] = None  # keeps the order
                 self.known.append(".".join(at))
                 self._read(at, field, given)
-        own = {NAME, TASK} if path == ("suite",) else {NAME} if path in self._choices or path[:1] == ("with",) else set()
+        own = {NAME, TASK} if path == ("suite",) else {NAME} if path in self._choices or (path and path[0] in LISTS) else set()
         self._find_unknown(path, {*model.model_fields, *skip, *own})
         self._unknown += [(key, source) for key, source in self.below(path) if key[len(path)] in own and len(key) > len(path) + 1]
         if len(self.problems) > before:
@@ -85,9 +85,6 @@ class Resolver(Slots):
 
     def _read(self, path: Path, field: FieldInfo, given: dict[str, Any]) -> None:
         """Read the value of a plain field into `given`."""
-        if path == ("objective",):
-            given[path[-1]] = self.listed(path, "objectives")[0]
-            return
         if values.takes_mapping(field.annotation) and self.below(path):
             given[path[-1]] = self._mapping(path)
             return

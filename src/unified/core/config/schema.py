@@ -140,7 +140,7 @@ class CheckpointOptions(Options):
 
 
 class RunOptions(Options):
-    """Everything about a run but its callbacks, which are chosen by the key ``with``."""
+    """Everything about a run but its lists of components (`LISTS`)."""
 
     experiment: str = Field(default="default", min_length=1)
     """Keeps runs that differ apart: part of a run's identity."""
@@ -156,8 +156,6 @@ class RunOptions(Options):
     """What acts and learns."""
     suite: Annotated[Any, Slot("suites")] = "dmc:cartpole_balance"
     """Suite and task."""
-    objective: list[str] = []
-    """Objectives instead of the agent's own, or beside them with a plus: [+spr]."""
     launcher: Annotated[Any, Slot("launchers")] = "local"
     """Where the run is carried out."""
     train: Train = Train()
@@ -177,6 +175,27 @@ class RunOptions(Options):
         return text
 
 
-#: The key of the callbacks, a word that Python keeps for itself, and what it holds if nobody says otherwise.
+@dataclass(frozen=True)
+class Listed:
+    """A key whose value is a list of components, each with its options below: ``with.tensorboard.every``.
+
+    Args:
+        kind: Of the components.
+        help: What the list is for.
+        default: What it holds if nobody says otherwise.
+        keeps_plus: Whether a plus before a name means something to who reads the list, beside adding it to the layers below.
+    """
+
+    kind: str
+    help: str
+    default: tuple[str, ...] = ()
+    keeps_plus: bool = False
+
+
+#: The key of the callbacks, a word that Python keeps for itself.
 WITH = "with"
-DEFAULT_CALLBACKS = ("console", "curve", "video")
+OBJECTIVE = "objective"
+LISTS = {
+    OBJECTIVE: Listed("objectives", "Objectives instead of the agent's own, or beside them with a plus: [+spr].", keeps_plus=True),
+    WITH: Listed("callbacks", "Who watches the run; a plus adds: [+tensorboard].", ("console", "curve", "video")),
+}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from unified.core import suggest
 from unified.core.config.overrides import COMMAND_LINE, Layer, canonical, path_of
-from unified.core.config.schema import WITH, RunOptions
+from unified.core.config.schema import LISTS, RunOptions
 from unified.core.config.tasks import suites_with
 from unified.core.errors import Problem
 from unified.core.registry import Registry
@@ -63,7 +63,7 @@ def _spread(words: Sequence[str]) -> tuple[int, str]:
 
 def _is_key(word: str) -> bool:
     """Whether a word reads like a key of a run: it begins with a known one."""
-    return _KEY.fullmatch(word) is not None and word.partition(".")[0] in (*RunOptions.model_fields, WITH)
+    return _KEY.fullmatch(word) is not None and word.partition(".")[0] in (*RunOptions.model_fields, *LISTS)
 
 
 def _selection(word: str, names: Registry) -> str:

@@ -39,7 +39,7 @@ def _line(label: str, *parts: Text | str) -> Text:
 
 def _changes(config: Any) -> list[tuple[str, list[str]]]:
     """What differs from the defaults, by source, without what the first line says already."""
-    said = {"agent", "suite", "suite.task"}
+    said = {"agent", "suite", "suite.task", "objective"}
     grouped: dict[str, list[str]] = {}
     for key, value, source in config.changed():
         if key not in said:
@@ -57,7 +57,7 @@ def title(config: Any) -> Text:
         ("unified", "bold"), f" {__version__}", " · agent ", (label(config.agent.name), "bold cyan"), " · suite ", (suite, "bold cyan")
     )
     if config.objectives:
-        text.append(f" · objective {', '.join(map(_short, config.objectives))}")
+        text.append(f" · objective {', '.join(_short(objective.name) for objective in config.objectives)}")
     if recipes := list(getattr(config, "recipes", ()) or ()):
         text.append(f" · recipe {', '.join(str(recipe) for recipe in recipes)}")
     if getattr(config, "embedded", False):
