@@ -105,3 +105,14 @@ def test_the_name_is_the_same_in_every_process_of_a_script(tmp_path: Path) -> No
 )
 def test_words(make, expected: str) -> None:
     assert word(make()) == expected
+
+
+def test_suites_differ_by_their_task_and_options() -> None:
+    from unified.plugins.suites.gym.config import GymOptions
+    from unified.plugins.suites.gym.suite import Gym
+
+    def name(task: str, **options) -> str:
+        return fingerprint(Gym(task, GymOptions(**options)))
+
+    assert name("CartPole-v1") == name("CartPole-v1")
+    assert len({name("CartPole-v1"), name("Pendulum-v1"), name("CartPole-v1", action_repeat=2)}) == 3

@@ -94,7 +94,10 @@ class AdoptedSuite(SuiteComponent):
 
     def load_tasks(self) -> tuple[str, ...] | None:
         """What the class says: ``tasks = ("easy", "hard")``."""
-        tasks = getattr(SuiteComponent.load(self), "tasks", None)
+        thing = SuiteComponent.load(self)
+        if isinstance(thing, Suite):
+            return ()  # it was made for its task
+        tasks = getattr(thing, "tasks", None)
         return tuple(tasks) if isinstance(tasks, list | tuple) else super().load_tasks()
 
 

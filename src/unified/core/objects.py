@@ -19,6 +19,7 @@ from typing import Any
 
 from unified.core import imports
 from unified.core.components import Component
+from unified.core.suite import Suite
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -108,8 +109,10 @@ def _made_of(thing: Any) -> list[str]:
         with suppress(Exception):
             return [*told, str(as_json())]
     told.append(_ADDRESS.sub("", repr(thing)))
-    if _is_objective(own):  # its attributes are its hyper-parameters
-        told.append(json.dumps({key: value for key, value in sorted(vars(thing).items()) if _is_plain(value)}))
+    if issubclass(own, Suite) or _is_objective(own):  # its attributes are its task and its hyper-parameters
+        options: Any = getattr(thing, "options", None)
+        said = options.model_dump(mode="json") if hasattr(options, "model_dump") else getattr(options, "__dict__", {})
+        told += [json.dumps(sorted((key, value) for key, value in each.items() if _is_plain(value))) for each in (vars(thing), said)]
     return told
 
 

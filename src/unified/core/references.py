@@ -143,8 +143,10 @@ def label(name: str) -> str:
 
 
 def shown(name: str) -> str:
-    """A reference as a person would type it here: ``./mine.py:MyAgent`` of a file below the working directory; a name as it is."""
+    """A reference as a person would say it here: ``./mine.py:MyAgent`` of a file below the working directory; a name as it is."""
     reference = parse(name)
+    if reference is not None and reference.place == imports.OBJECT:
+        return label(name)
     if reference is None or reference.file is None:
         return name
     with suppress(ValueError, OSError):

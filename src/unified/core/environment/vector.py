@@ -81,7 +81,7 @@ class Vector:
         self.exact, self.rebuilt = True, np.ones(count, bool)
         self._pending = self._closed = False
         self._ports: list[Port] = []
-        self._task = built.task
+        self._task = built.task or getattr(built, "name", "") or type(built).__name__
         try:
             self._open(built, reference)
         except BaseException:
@@ -92,7 +92,7 @@ class Vector:
         self._lanes = [_Lane(observation) for observation in self.observations.copy()]
 
     def _open(self, suite: Suite, reference: SuiteReference | None) -> None:
-        names = [f"environment {i} of {suite.task}" for i in range(self.count)]
+        names = [f"environment {i} of {self._task}" for i in range(self.count)]
         if self.placement == "inline":
             build = reference.build if reference is not None else partial(_same, suite)
             self._ports.extend(Inline(build, name) for name in names)
