@@ -71,11 +71,11 @@ class Inspection:
 
     @cached_property
     def episodes(self) -> list[Episode]:
-        """Up to `EPISODES` of them with random actions; the last may be cut off where they are long."""
+        """Up to `EPISODES` of them with random actions, fewer where they are long; the last may be cut off."""
         played: list[Episode] = []
         left = STEPS
         for seed in range(1, 4 * EPISODES):
-            if len(played) == EPISODES or left <= 0:
+            if len(played) == EPISODES or left <= (STEPS // 2 if len(played) > 1 else 0):  # two will do where they are long
                 break
             try:
                 played.append(play(self.environment, seed, left))

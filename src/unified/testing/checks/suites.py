@@ -38,35 +38,34 @@ def tasks_of(component: SuiteComponent) -> tuple[str, ...]:
 
 @cache
 def inspected(component: SuiteComponent, task: str) -> dict[str, list[str]]:
-    """What became of each check.
-
-    Raises:
-        Failed: If the process that played it did not come to its end.
-    """
+    """What became of each check: that they all failed, where the process that played it did not come to its end."""
     options = tiny_options(component).model_dump(mode="json")
     adapter = component.adapter if isinstance(component, AdoptedSuite) else ""
     reference = SuiteReference(component.target, task, options, component.config, adapter)
+    try:
+        return _inspect(reference)
+    except subprocess.TimeoutExpired:
+        failed = ["failed", "An episode comes to its end.", f"silent for {PATIENCE:g} s", "look for a loop that waits"]
+    except subprocess.CalledProcessError as error:
+        last = "\n".join(error.stderr.splitlines()[-12:])
+        contract = "A suite's environments can be built and played in a process of their own."
+        failed = ["failed", contract, f"it ended with code {error.returncode}\n{last}".rstrip(), "see where it was raised"]
+    return {function.__name__: failed for function in inspection.INSPECTED}
+
+
+def _inspect(reference: SuiteReference) -> dict[str, list[str]]:
     with tempfile.TemporaryDirectory() as directory:
         told = Path(directory, "told.json")
         command = [sys.executable, "-P", "-m", "unified.testing.inspection", str(told)]
-        try:
-            child = subprocess.run(
-                command,
-                input=json.dumps(reference.to_json()),
-                capture_output=True,
-                text=True,
-                check=False,
-                env=environment_of_child(),
-                timeout=PATIENCE,
-            )
-        except subprocess.TimeoutExpired:
-            raise Failed(
-                "An episode comes to its end.", f"{task or component.name}: silent for {PATIENCE:g} s", "look for a loop"
-            ) from None
-        if child.returncode:
-            last = "\n".join(child.stderr.splitlines()[-12:])
-            contract = "A suite's environments can be built and played in a process of their own."
-            raise Failed(contract, f"{task or component.name}: code {child.returncode}\n{last}".rstrip(), "see where it was raised")
+        subprocess.run(
+            command,
+            input=json.dumps(reference.to_json()),
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment_of_child(),
+            timeout=PATIENCE,
+        )
         return dict(json.loads(told.read_text()))
 
 
