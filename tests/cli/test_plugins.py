@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
@@ -204,3 +205,20 @@ def test_errors_are_wrapped_for_a_terminal(monkeypatch, capsys):
     assert max(map(len, lines)) <= 60
     assert lines[0] == "error: short   hint"
     assert lines[2].startswith("       one of task_0")
+
+
+def test_show_takes_code_that_is_not_packaged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "envs.py").write_text(
+        "from unified import Options, Suite\nclass Mazes(Suite):\n    '''Ways out.'''\n    tasks = ('small', 'large')\n"
+        "    class Options(Options):\n        '''Of mazes.'''\n        walls: int = 3\n        '''How many.'''\n"
+        "    def environment(self): ...\n"
+    )
+    said = CliRunner().invoke(command.app, ["plugins", "show", "./envs.py:Mazes"]).stdout
+    assert "suite ./envs.py:Mazes · not packaged" in said
+    assert "Ways out." in said
+    assert re.search(r"suite\.walls +int +3 +How many\.", said)
+    assert "unified train --suite ./envs.py:Mazes:small" in said
+    code, _, error = unified("plugins", "show", "./envs.py:Maces")
+    assert (code, error.strip()) == (2, "error: ./envs.py has no Maces   did you mean  Mazes ?")
