@@ -21,8 +21,9 @@ def test_a_frozen_part_passes_gradients_on_and_takes_none():
 def test_afterwards_it_is_as_it_was_whatever_was_raised():
     judge = nn.Linear(3, 1)
     judge.bias.requires_grad_(False)
-    with pytest.raises(RuntimeError), frozen(judge):
+    with frozen(judge):
         assert not judge.weight.requires_grad
+    with pytest.raises(RuntimeError), frozen(judge):
         raise RuntimeError
     assert judge.weight.requires_grad
     assert not judge.bias.requires_grad
