@@ -122,7 +122,7 @@ def test_an_agent_that_raises_ends_the_run_with_its_name_and_the_mended_one_goes
     (stop,) = events(directory, "stop")
     manifest = json.loads((newest(directory) / "manifest.json").read_text())
     assert manifest["frames"] == stop["frames"] + 1  # the step that was being made
-    assert manifest["updates"] == 28  # those that were done; the 29th is owed
+    assert manifest["updates"] == 29  # those that were done; the 30th is owed
     (work / "break").unlink()
     unified("resume", "Pendulum", cwd=work)
     assert events(directory, "finish")[-1]["frames"] == 480

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +19,7 @@ from torch import nn
 
 import unified as package
 from core.unpackaged import write
-from runs.commands import ONE_THREAD, TINY, assert_same, events, rows, run_directory, unified
+from runs.commands import ONE_THREAD, TINY, assert_same, events, newest, rows, run_directory, unified
 
 #: As `TINY`, for Python.
 SMALL: dict[str, Any] = {
@@ -47,7 +49,13 @@ def test_by_reference_killed_and_resumed_from_elsewhere(tmp_path: Path) -> None:
     unified("resume", str(directory), cwd=tmp_path / "elsewhere")
     assert_same(run_directory(tmp_path / "straight"), directory)
     assert "return" in unified("evaluate", str(directory), "-n", "1", cwd=tmp_path / "elsewhere")
-    (tmp_path / "killed/nets.py").unlink()
+    manifest = json.loads((newest(directory) / "manifest.json").read_text())
+    nets = tmp_path / "killed/nets.py"
+    (recorded,) = [entry for entry in manifest["components"] if entry.get("file") == str(nets)]
+    assert recorded["sha256"] == hashlib.sha256(nets.read_bytes()).hexdigest()
+    nets.write_text(f"{nets.read_text()}\n# another day\n")
+    assert f"{nets} was edited since" in unified("evaluate", str(directory), "-n", "1", cwd=tmp_path / "elsewhere")
+    nets.unlink()
     assert "there is no file" in unified("resume", str(directory), cwd=tmp_path / "elsewhere", expect=2)
 
 

@@ -33,9 +33,7 @@ LABELS = {"frames": "frames", "hours": "hours of training", "updates": "updates"
 
 
 def plot(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Runs, or enough of their names; all runs without.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Runs, or enough of their names; all runs without.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="png, pdf or svg.")] = Path("plot.png"),
     reference: Annotated[
         Path | None, typer.Option(help="CSV with task, frame, mean_return and (seeds, min, max or sd), drawn dashed.")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
+from unified.core import imports
 from unified.core.components import KINDS, Component
 from unified.core.errors import Problem, UsageError
+from unified.core.references import identity
 from unified.core.registry import Registry
 
-#: The record of one component: kind, name, target, provider, distribution, version.
+#: The record of one component: kind, name, target, provider, distribution, version; file and sha256 where no package brought it.
 Record = Mapping[str, str]
 
 
@@ -24,6 +27,7 @@ def record(components: Iterable[Component]) -> list[dict[str, str]]:
             "distribution": component.origin.distribution,
             "version": component.origin.version,
         }
+        | identity(component)
         for _, component in sorted(found.items(), key=lambda item: (KINDS.index(item[0][0]), item[0][1]))
     ]
 
@@ -41,9 +45,13 @@ def missing(records: Sequence[Record], registry: Registry) -> list[Problem]:
 
 
 def changed(records: Sequence[Record], registry: Registry) -> list[str]:
-    """One line for each package of which another version is there now."""
+    """One line for each package of which another version is there now, and for each file that was edited since."""
     lines: dict[str, str] = {}
     for entry in records:
+        if "sha256" in entry:
+            if Path(entry["file"]).exists() and imports.digest(Path(entry["file"])) != entry["sha256"]:
+                lines[entry["file"]] = f"{entry['file']} was edited since: {_what(entry)} may not be what it was"
+            continue
         component = _installed(entry, registry)
         if component is not None and component.origin.version != entry["version"]:
             lines[entry["distribution"]] = (
