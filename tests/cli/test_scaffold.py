@@ -142,7 +142,8 @@ def test_it_works_as_it_is_written(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "unified-plugin-mine"
     assert f"unified-plugin-mine/\n  {sorted(scaffold.render('mine', kind))[0]}" in said
     beside.run("pip", "install", "--editable", ".[dev]", cwd=folder)
-    assert re.search(rf"{scaffold.KINDS[kind].plural}.*\n.*mine.*unified-plugin-mine 0.1.0", beside.unified("plugins", "list", cwd=folder))
+    listed = beside.unified("plugins", "list", scaffold.KINDS[kind].plural, cwd=folder)
+    assert re.search(r"^ +mine.* +unified-plugin-mine 0.1.0$", listed, re.M)
     beside.unified("plugins", "check", "mine", "--strict", cwd=folder)
     beside.run("pytest", cwd=folder)
     beside.unified("train", *TRAINS[kind], *TINY, cwd=tmp_path)
