@@ -207,6 +207,19 @@ def test_errors_are_wrapped_for_a_terminal(monkeypatch, capsys):
     assert lines[2].startswith("       one of task_0")
 
 
+def test_what_code_prints_when_it_is_imported_spoils_no_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loud.py").write_text("print('key: value')\ndef net(in_features, width=8): ...\n")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("")
+    (tmp_path / "package" / "loud.py").write_text((tmp_path / "loud.py").read_text())
+    for name in ("./loud.py:net", "package.loud:net", "./package/loud.py:net"):
+        code, out, err = unified("train", f"encoder={name}", "encoder.width=4", "--dry-run", "--format", "json")
+        assert code == 0
+        assert json.loads(out)["agent"]["encoder"]["width"] == 4
+        assert err == "key: value\n"
+
+
 def test_show_takes_code_that_is_not_packaged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))

@@ -133,6 +133,23 @@ def test_a_broken_plugin_is_a_record_and_nothing_else(name):
         known.get("agents", "unheard-of")
 
 
+def test_what_a_plugin_prints_spoils_no_answer(capsys):
+    def load() -> ModuleType:
+        print("while it is imported")
+        found: Any = plugin("a")
+
+        @hookimpl
+        def register_agents():
+            print("while it is asked")
+            yield AgentComponent("a", "unified.core.agent:Agent")
+
+        found.register_agents = register_agents
+        return found
+
+    assert Registry([core("b"), Entry("x", load)]).names("agents") == ["a", "b"]
+    assert capsys.readouterr() == ("", "while it is imported\nwhile it is asked\n")
+
+
 def test_a_traceback_is_kept_whole():
     (record,) = Registry([Entry("missing", missing)]).plugins
     assert "import flux_capacitor" in record.traceback

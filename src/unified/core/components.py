@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unified.core.errors import Problem, UnifiedError
-from unified.core.imports import import_object
+from unified.core.imports import apart, import_object
 
 if TYPE_CHECKING:
     from unified.core.options import Options
@@ -170,7 +170,7 @@ class SuiteComponent(_WithPresets):
         example: A task, for hints.
         adapts: Classes of another library, ``"library:Class"``: what is of one of them, or makes one, can be a suite as it is.
         adapter: What makes it a suite, ``"module:Class"``: called with the thing, the task and this suite's options
-            (`unified.core.environment.adapted.Adapted`).
+            (`unified.Adapted`).
     """
 
     kind: ClassVar[str] = "suites"
@@ -186,7 +186,8 @@ class SuiteComponent(_WithPresets):
             return None
         tasks: tuple[str, ...] | Callable[[], tuple[str, ...]] = self._import(self.tasks)
         try:
-            return tuple(tasks() if callable(tasks) else tasks)
+            with apart():
+                return tuple(tasks() if callable(tasks) else tasks)
         except Exception as error:
             said = f"{type(error).__name__}: {error}"
             raise UnifiedError(Problem(f"{self}: {self.tasks} does not give its tasks: {said}", self._remedy(error))) from error

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, redirect_stdout, suppress
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -22,6 +22,11 @@ OBJECT = "object"
 
 _objects: dict[str, Any] = {}
 _digests: dict[str, str] = {}
+
+
+def apart() -> AbstractContextManager[Any]:
+    """Within, what is printed goes to stderr: stdout belongs to what a command answers, and a program may read it."""
+    return redirect_stdout(sys.stderr)
 
 
 def import_object(reference: str) -> Any:
@@ -48,7 +53,10 @@ def _root(place: str, names: list[str]) -> Any:
     """What the names are attributes of; an object of this process is the first of them itself."""
     if place == OBJECT:
         return kept(names.pop(0))
-    return import_file(Path(place)) if place.endswith(".py") else import_module(place)
+    if place.endswith(".py"):
+        return import_file(Path(place))
+    with apart():
+        return import_module(place)
 
 
 def import_file(path: Path) -> ModuleType:
@@ -70,7 +78,8 @@ def import_file(path: Path) -> ModuleType:
     if str(root) not in sys.path:
         sys.path.append(str(root))
     if len(names) > 1:
-        module = import_module(".".join(names))
+        with apart():
+            module = import_module(".".join(names))
         if file_of(module) != path:
             raise ImportError(f"{'.'.join(names)} is {file_of(module)} here, not {path}", path=str(path))
         return module
@@ -81,7 +90,8 @@ def import_file(path: Path) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with apart():
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -239,7 +239,10 @@ def _load_module(reference: Reference) -> Any:
     elif not file.is_file():
         raise UsageError(Problem(f"there is no file {shown(reference.place)}", _near_files(file)))
     try:
-        return import_module(reference.place) if file is None else imports.import_file(file)
+        if file is not None:
+            return imports.import_file(file)
+        with imports.apart():
+            return import_module(reference.place)
     except (UsageError, KeyboardInterrupt):
         raise
     except BaseException as error:  # whatever somebody's file does when it is imported, sys.exit included

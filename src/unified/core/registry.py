@@ -14,6 +14,7 @@ import sysconfig
 import time
 import traceback
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any, Literal, Protocol
 
 import pluggy
 
-from unified.core import references, suggest
+from unified.core import imports, references, suggest
 from unified.core.components import COMPONENTS, KINDS, Component, Origin
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.hookspecs import API_VERSION, PROJECT, Lifecycle, Registration
@@ -99,6 +100,7 @@ class Registry:
         self._manager.add_hookspecs(Registration)
         self._components: dict[str, dict[str, list[Component]]] = {kind: {} for kind in KINDS}
         self._plugins: list[Plugin] = []
+        self._imports_references = True
         # The built-ins come first, whatever the order on the disk: they own their names.
         for entry_point in sorted(found, key=lambda entry: (not _is_core(entry), entry.name)):
             self._add(entry_point)
@@ -128,6 +130,8 @@ class Registry:
             UsageError: If there is none, or several third parties share the name.
         """
         if references.is_reference(name):
+            if not self._imports_references:
+                raise UsageError(Problem(f"{references.shown(name)} is not imported"))
             return references.component(kind, name, self.all(kind))
         provider, _, bare = name.rpartition("/")
         several = self._components[kind].get(bare, [])
@@ -143,6 +147,12 @@ class Registry:
             return core[0]
         choices = " or ".join(component.qualified for component in several)
         raise UsageError(Problem(f"{singular} {name!r} is provided by several plugins", f"say which: {choices}"))
+
+    def without_references(self) -> Registry:
+        """The same names, and no references: whoever completes a line runs nobody's file."""
+        other = copy(self)
+        other._imports_references = False
+        return other
 
     def _hint(self, kind: str, name: str) -> str:
         if not self._plugins:
@@ -163,7 +173,9 @@ class Registry:
         record = Plugin(entry_point.name, *_distribution(entry_point))
         start = time.perf_counter()
         try:
-            for component in self._load(entry_point, record):
+            with imports.apart():
+                components = self._load(entry_point, record)
+            for component in components:
                 self._components[component.kind].setdefault(component.name, []).append(component)
         except KeyboardInterrupt:
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -25,6 +26,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mine.yaml").write_text("agent: random\nencoder: mlp\n")
     (tmp_path / "mine.py").write_text('class Mine:\n    """My own."""\n\nclass _Not:\n    pass\n\ndef net(): ...\n')
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # switches on a line are put there
     return tmp_path
 
 
@@ -156,6 +158,29 @@ def test_candidates_come_with_help() -> None:
 def test_what_stands_behind_the_cursor_does_not_count() -> None:
     words = ["unified", "train", "agent.bat", "agent=random"]
     assert [candidate.value for candidate in complete(words, 2)] == ["agent.batch_size="]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train --agent ./loud.py:Mine agent.l",
+        "train encoder=./loud.py:Mine encoder.",
+        "train with=[+./loud.py:Mine] with.",
+        "train -r l.yaml agent.",
+    ],
+)
+def test_code_that_is_only_named_is_not_run(place: Path, line: str) -> None:
+    (place / "loud.py").write_text("from pathlib import Path\nPath('ran').touch()\nprint('agent.loud=')\nclass Mine: ...\n")
+    (place / "l.yaml").write_text("agent: ./loud.py:Mine\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "unified", "unified", *line.split()],
+        env={**os.environ, "_UNIFIED_COMPLETE": "fish"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "loud" not in run.stdout
+    assert not (place / "ran").exists()
 
 
 def test_torch_is_never_imported(place: Path) -> None:

@@ -93,7 +93,7 @@ def _plain(choice: Any) -> Candidate:
 
 def _selected(words: Sequence[str], recipes: Sequence[str]) -> Resolver:
     """What the line says so far; whatever is wrong in it is told when it is run."""
-    names_known = registry()
+    names_known = registry().without_references()
     layers: list[Layer] = []
     for recipe in recipes:
         try:
@@ -164,7 +164,7 @@ def _several_or_one(said: Any) -> list[str]:
 
 def _component(kind: str, name: str) -> Any:
     try:
-        return registry().get(kind, name)
+        return registry().without_references().get(kind, name)
     except UnifiedError:
         return None
 
