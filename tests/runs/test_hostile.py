@@ -12,6 +12,9 @@ import pytest
 from runs.commands import STATE, assert_same, run_directory, unified
 from runs.installed import install
 
+#: One of them is slow on purpose.
+pytestmark = pytest.mark.slow
+
 IMPORTS = "from unified import AgentComponent, hookimpl\n"
 
 

@@ -10,6 +10,9 @@ import pytest
 from runs.commands import STATE, assert_same, events, newest, run_directory, unified
 from runs.installed import install, uninstall
 
+#: Each test runs the command line several times.
+pytestmark = pytest.mark.slow
+
 IMPORTS = "from unified import AgentComponent, CallbackComponent, ObjectiveComponent, hookimpl\n"
 
 #: Everything that a badly behaved package may try: it draws random numbers, and implements every hook of a run in its module.
@@ -131,8 +134,8 @@ def test_an_agent_that_raises_ends_the_run_with_its_name_and_the_mended_one_goes
 def test_an_objective_that_raises_is_the_one_that_is_named(site: Path, work: Path) -> None:
     install(site, "fragile", "1.0", {"__init__.py": FRAGILE, "agent.py": AGENT})
     said = unified(*STATE, "-o", "+cracked", cwd=work, expect=1)
-    assert "objective Cracked failed in its loss: ZeroDivisionError: no loss" in said
-    assert "agent" not in said.partition("objective Cracked")[0]
+    assert "objective cracked failed in its loss: ZeroDivisionError: no loss" in said
+    assert "agent" not in said.partition("objective cracked")[0]
 
 
 def test_a_run_names_the_packages_it_was_made_with_and_says_what_to_install(site: Path, work: Path) -> None:
@@ -165,3 +168,143 @@ def test_a_run_names_the_packages_it_was_made_with_and_says_what_to_install(site
 
     install(site, "fragile", "1.1", {"__init__.py": "import flux_capacitor\n"})
     assert "which is broken: ModuleNotFoundError: No module named 'flux_capacitor'" in unified("evaluate", "Pendulum", cwd=work, expect=2)
+
+
+#: A suite whose 50th step raises while the file "break" lies there, a callback that ends the run, and parts that cannot be made.
+ROUGH = """
+from unified import AgentComponent, CallbackComponent, ObjectiveComponent, SuiteComponent, hookimpl
+
+@hookimpl
+def register_suites():
+    yield SuiteComponent("rough", "unified_plugin_rough.suite:Rough", tasks="unified_plugin_rough:TASKS", summary="Raises.")
+
+@hookimpl
+def register_callbacks():
+    yield CallbackComponent("enough", "unified_plugin_rough.rest:Enough", summary="Ends a run.")
+
+@hookimpl
+def register_agents():
+    yield AgentComponent("clumsy", "unified_plugin_rough.rest:Clumsy", "unified.plugins.agents.drqv2.config:DrQV2Options", "Has no phases.")
+
+@hookimpl
+def register_objectives():
+    yield ObjectiveComponent("stuck", "unified_plugin_rough.rest:Stuck", summary="Cannot be made.")
+
+TASKS = ("road", "ditch", "nowhere")
+"""
+SUITE = """
+from pathlib import Path
+from unified import Suite
+from unified.testing.environments import CounterEnvironment, CounterOptions
+
+class Stony(CounterEnvironment):
+    def step(self, action):
+        if self.steps == 30 and Path("break").exists():
+            raise RuntimeError("a stone")
+        return super().step(action)
+
+class Rough(Suite):
+    def __init__(self, task, options):
+        super().__init__(task, options)
+        if task == "nowhere":
+            raise KeyError("no map")
+
+    def environment(self):
+        if self.task == "ditch":
+            raise LookupError("no bridge")
+        return Stony(CounterOptions(length=50))
+"""
+REST = """
+from unified import Objective, UnifiedError, hookimpl
+from unified.plugins.agents.drqv2.agent import DrQV2
+
+class Enough:
+    def __init__(self, options):
+        self.seen = "nothing"
+
+    @hookimpl
+    def setup(self):
+        self.seen = "nothing"
+
+    @hookimpl
+    def on_log(self, row):
+        self.seen = row["frames"]
+        if row["frames"] == 120:
+            raise UnifiedError("good enough")
+
+    @hookimpl
+    def checkpoint_save(self):
+        return {"seen": self.seen}
+
+    @hookimpl
+    def checkpoint_load(self, state):
+        self.seen = state["seen"]
+        print("seen", self.seen)
+
+class Clumsy(DrQV2):
+    def phases(self):
+        raise IndexError("no phase")
+
+class Stuck(Objective):
+    def __init__(self, options):
+        raise OSError("jammed")
+
+    def __call__(self, agent, batch):
+        return None
+"""
+
+
+def rough(site: Path) -> list[str]:
+    """Installs it; returns a command that trains on it."""
+    install(site, "rough", "1.0", {"__init__.py": ROUGH, "suite.py": SUITE, "rest.py": REST})
+    words = [word if word != "gym:Pendulum-v1" else "rough:road" for word in STATE]
+    return [*words, "train.frames=200"]
+
+
+@pytest.mark.parametrize("placement", ["inline", "process"])
+def test_a_suite_that_raises_ends_the_run_with_its_name_and_the_mended_one_goes_on(site: Path, work: Path, placement: str) -> None:
+    words = [*rough(site), f"train.placement={placement}"]
+    (work / "break").touch()
+    said = unified(*words, cwd=work, expect=1)
+    directory = run_directory(work)
+    assert "environment 0 of suite rough:road raised RuntimeError: a stone" in said
+    assert "unified_plugin_rough/suite.py:9" in said
+    assert "unified resume road" in said
+    assert 'raise RuntimeError("a stone")' in (directory / "error.txt").read_text()
+    (stop,) = events(directory, "stop")
+    assert json.loads((newest(directory) / "manifest.json").read_text())["frames"] == stop["frames"] == 30
+    (work / "break").unlink()
+    unified("resume", "road", cwd=work)
+    assert events(directory, "restored")[-1]["exact"]  # the episode was rebuilt up to the step that never happened
+    assert events(directory, "finish")[-1]["frames"] == 200
+
+
+def test_a_callback_can_end_a_run_that_goes_on_later_with_its_state(site: Path, work: Path) -> None:
+    words = [word for word in rough(site) if word != "with=[]"]
+    said = unified(*words, "with=[enough]", cwd=work, expect=1)
+    directory = run_directory(work)
+    assert "good enough" in said
+    assert "the run ended at 120 frames" in said
+    assert "go on with: unified resume road" in said
+    assert json.loads((newest(directory) / "manifest.json").read_text())["exact"]
+    assert "seen 120" in unified("resume", "road", cwd=work)  # after setup, which knows nothing
+    straight = work / "straight"
+    straight.mkdir()
+    unified(*words, "with=[]", cwd=straight)
+    assert_same(run_directory(straight), directory)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["suite=rough:nowhere"], "suite rough failed to be made: KeyError: 'no map'"),
+        (["suite=rough:ditch", "train.placement=inline"], "suite rough failed to be made: LookupError: no bridge"),
+        (["suite=rough:ditch", "train.placement=process"], "environment 0 of suite rough:ditch raised LookupError: no bridge"),
+        (["agent=clumsy"], "agent clumsy failed to be made: IndexError: no phase"),
+        (["objective=[+stuck]"], "objective stuck failed to be made: OSError: jammed"),
+    ],
+)
+def test_what_cannot_be_made_is_named(site: Path, work: Path, words: list[str], says: str) -> None:
+    said = unified(*rough(site), *words, cwd=work, expect=1)
+    assert says in said
+    assert "error.txt" in said

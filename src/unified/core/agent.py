@@ -46,7 +46,8 @@ class Agent(nn.Module, ABC):
         super().__init__()
         self.spec, self.options = spec, options
         self.device, self.precision, self.streams = build.device, build.precision, build.streams
-        self._build = build
+        #: What makes parts, in `__init__`, and objectives, in `phases`.
+        self.build = build
         self._targets: dict[str, float] = {}  # part -> τ
         self.phase_list: list[Phase] = []
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
@@ -96,7 +97,7 @@ class Agent(nn.Module, ABC):
 
     def ready(self) -> None:
         """Called once when all parts exist and lie on their device: makes the phases and the optimisers of the parts they train."""
-        self.phase_list = self._build.phases(self.phases())
+        self.phase_list = self.build.phases(self.phases())
         self._refuse_misfits()
         for part in dict.fromkeys(part for phase in self.phase_list for part in phase.trains):
             parameters = [parameter for parameter in getattr(self, part).parameters() if parameter.requires_grad]
@@ -108,7 +109,7 @@ class Agent(nn.Module, ABC):
         problems = []
         for phase in self.phase_list:
             for objective in phase.objectives:
-                name = type(objective).__name__
+                name = objective.label
                 columns = [column for column in objective.needs if column not in self.needs.columns]
                 parts = [part for part in dict.fromkeys((*objective.parts, *phase.trains)) if not hasattr(self, part)]
                 if columns:
@@ -126,7 +127,7 @@ class Agent(nn.Module, ABC):
     @property
     def components(self) -> list[Component]:
         """What it was made of by name: architectures and objectives."""
-        return list(self._build.used)
+        return list(self.build.used)
 
     def encode(self, observation: torch.Tensor, *, full: bool = True) -> torch.Tensor:
         """Features in float32, or with ``full=False`` as the encoder made them: in bfloat16 where the run's precision says so.
@@ -161,7 +162,7 @@ class Agent(nn.Module, ABC):
         return Learned(metrics, priority)
 
     def _loss(self, objective: Objective, batch: Batch) -> Loss:
-        with blame(f"objective {type(objective).__name__}", "in its loss"):
+        with blame(f"objective {objective.label}", "in its loss"):
             return objective(self, batch)
 
     def _descend(self, phase: Phase, total: torch.Tensor, metrics: dict[str, torch.Tensor]) -> None:

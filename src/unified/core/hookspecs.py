@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     )
 
 PROJECT = "unified"
-#: Raised by one where a plugin written for the old one would no longer work. A plugin's module may say its own ``API_VERSION``.
+#: Of the hooks, and of what `unified`, `unified.heads` and `unified.testing` export. Raised by one where a plugin written for the old one
+#: would no longer work. A plugin's module may say its own ``API_VERSION``.
 API_VERSION = 1
 
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -192,7 +193,7 @@ class Lifecycle:
 
     @hookspec
     def checkpoint_load(self, run: Any, trainer: Any, state: Any) -> None:
-        """The state that this callback saved, when a run is resumed.
+        """The state that this callback saved, when a run is resumed; called after `setup`.
 
         >>> @hookimpl
         ... def checkpoint_load(self, state):

@@ -43,8 +43,16 @@ class Objective(ABC):
     #: Parts of the agent that are used.
     parts: ClassVar[tuple[str, ...]] = ()
 
+    #: As it was selected; whoever makes it by name sets it.
+    selected: str = ""
+
     def __init__(self, options: Any = None) -> None:
         self.options = options
+
+    @property
+    def label(self) -> str:
+        """What people are told it is called."""
+        return self.selected or type(self).__name__
 
     @abstractmethod
     def __call__(self, agent: Any, batch: Batch) -> Loss:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from unified.core.architecture import FromBytes, construct, output_shape, trial, wants_numbers
-from unified.core.errors import Problem, UsageError
+from unified.core.errors import Problem, UsageError, blame
 from unified.core.objective import Loss, Objective, Phase
 from unified.core.references import label
 
@@ -105,12 +105,15 @@ class Build:
         Raises:
             UsageError: If there is none of this name.
         """
-        if not isinstance(selection, str):
-            made: Objective = selection.component.load()(selection.options)
-            return made
-        component = self._registry.get("objectives", selection)
-        self.used.append(component)
-        objective: Objective = component.load()(component.options_model()())
+        if isinstance(selection, str):
+            component = self._registry.get("objectives", selection)
+            self.used.append(component)
+            name, options = selection, component.options_model()()
+        else:
+            name, component, options = selection.name.removeprefix("+"), selection.component, selection.options
+        with blame(f"objective {label(name)}", "to be made"):
+            objective: Objective = component.load()(options)
+        objective.selected = label(name)
         return objective
 
     def phases(self, own: list[Phase]) -> list[Phase]:

@@ -144,3 +144,11 @@ def test_blame_leaves_what_a_person_can_mend():
         raise UsageError("known")
     with pytest.raises(PluginFailed, match=r"agent x failed to be made: KeyError: 'a' \(.*test_lifecycle"), blame("agent x", "to be made"):
         raise KeyError("a")
+
+
+def test_two_of_one_name_are_both_called():
+    calls: list[str] = []
+    made = hooks(*(Participant("objective TD", Recorder(name, calls), control=True) for name in ("first", "second")))
+    log(made)
+    assert calls == ["first 1", "second 1"]
+    assert list(made.call("checkpoint_save", run=None, trainer=None)) == ["objective TD", "objective TD #2"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.errors import PluginFailed, Problem, UnifiedError, UsageError, one_line
 from unified.core.suite import UnsupportedRender
 
 _LENGTH = struct.Struct("<I")
@@ -50,7 +50,7 @@ def describe(error: Exception, trace: str) -> Message:
         return Message({"error": kind, "problems": [asdict(problem) for problem in error.problems]})
     if isinstance(error, UnsupportedRender):
         return Message({"error": "render", "message": str(error)})
-    return Message({"error": "unforeseen", "message": f"{type(error).__name__}: {error}", "traceback": trace})
+    return Message({"error": "unforeseen", "message": one_line(error), "traceback": trace})
 
 
 def raise_described(head: dict[str, Any], name: str) -> None:
@@ -61,7 +61,7 @@ def raise_described(head: dict[str, Any], name: str) -> None:
     if kind == "render":
         raise UnsupportedRender(head["message"])
     if kind == "unforeseen":
-        error = UnifiedError(f"{name} raised {head['message']}")
+        error = PluginFailed(f"{name} raised {head['message']}")
         error.add_note(head["traceback"])
         raise error
     problems = [Problem(**problem) for problem in head["problems"]]

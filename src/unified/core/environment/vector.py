@@ -56,6 +56,7 @@ class Vector:
         discarded: Episodes that failed.
         incidents: What happened to them, one line each, the last 100; whoever reports them may clear them.
         exact: Whether the last `load_state_dict` rebuilt every episode bit for bit; `rebuilt` says it for each environment.
+        name: What errors call it.
 
     Raises:
         UnifiedError: If the environment cannot be built, with its own reason.
@@ -69,6 +70,7 @@ class Vector:
         stream: str = "environment",
         placement: Placement = "auto",
         timeout: float = 60.0,
+        name: str = "",
     ) -> None:
         if count < 1:
             raise ValueError(f"a vector has at least 1 environment, not {count}")
@@ -81,7 +83,7 @@ class Vector:
         self.exact, self.rebuilt = True, np.ones(count, bool)
         self._pending = self._closed = False
         self._ports: list[Port] = []
-        self._task = built.task or getattr(built, "name", "") or type(built).__name__
+        self._task = name or built.task or getattr(built, "name", "") or type(built).__name__
         try:
             self._open(built, reference)
         except BaseException:
@@ -138,7 +140,7 @@ class Vector:
         self._pending = True
 
     def finish(self) -> Steps:
-        """Wait for what `begin` sent."""
+        """Wait for what `begin` sent. Where an environment raises, the step did not happen, and only the state can be had after it."""
         if not self._pending:
             raise RuntimeError("finish() without begin()")
         n = self.count
@@ -153,9 +155,16 @@ class Vector:
             lengths=np.zeros(n, np.int64),
         )
         self.observations = self._zeros()
-        for i in range(n):
-            self._settle(i, self._answer(i), steps)
-        self._pending = False
+        try:
+            answers = [self._answer(i) for i in range(n)]
+        except BaseException:
+            for lane in self._lanes:
+                lane.actions.pop()
+            raise
+        finally:
+            self._pending = False
+        for i, answer in enumerate(answers):
+            self._settle(i, answer, steps)
         return steps
 
     def _settle(self, i: int, answer: Message, steps: Steps) -> None:

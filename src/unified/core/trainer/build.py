@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -109,13 +110,17 @@ def assemble(run: Run, config: Config) -> Trainer:
     """The objects of a run, nothing started yet."""
     environments = make_environments(config, "environment", config.train.environments)
     try:
-        spec = environments.spec
-        streams = Streams(config.seed)
-        agent = make_agent(config, spec, streams)
-        replay = make_replay(run, config, agent, spec, environments.count, streams)
+        return _assemble(run, config, environments)
     except BaseException:
         environments.close()
         raise
+
+
+def _assemble(run: Run, config: Config, environments: Vector) -> Trainer:
+    spec = environments.spec
+    streams = Streams(config.seed)
+    agent = make_agent(config, spec, streams)
+    replay = make_replay(run, config, agent, spec, environments.count, streams)
     view = agent.needs
     clock = Clock(
         spec.action_repeat,
@@ -131,7 +136,7 @@ def assemble(run: Run, config: Config) -> Trainer:
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
         Participant(f"agent {config.agent.label}", agent, control=True),
-        *(Participant(f"objective {type(objective).__name__}", objective, control=True) for objective in objectives.values()),
+        *(Participant(f"objective {objective.label}", objective, control=True) for objective in objectives.values()),
         Participant(f"suite {config.suite.label}", suite, control=True),
         *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
     ]
@@ -145,13 +150,19 @@ def make(selection: Selection, *arguments: Any) -> Any:
     Raises:
         PluginFailed: If it cannot be, with its name.
     """
-    with blame(f"{selection.kind.removesuffix('s')} {selection.label}", "to be made"):
+    with _made(selection):
         return selection.component.load()(*arguments)
+
+
+def _made(selection: Selection) -> AbstractContextManager[None]:
+    return blame(f"{selection.kind.removesuffix('s')} {selection.label}", "to be made")
 
 
 def make_environments(config: Config, stream: str, count: int) -> Vector:
     """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream."""
-    return Vector(suite_of(config), count, config.seed, stream, config.train.placement, config.train.environment_timeout)
+    name = f"suite {config.suite.label}:{config.suite.task}" if config.suite.task else f"suite {config.suite.label}"
+    with _made(config.suite):
+        return Vector(suite_of(config), count, config.seed, stream, config.train.placement, config.train.environment_timeout, name)
 
 
 def suite_of(config: Config) -> SuiteReference | Suite:
@@ -173,7 +184,9 @@ def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive(config.seed, "parameters"))
         agent: Agent = make(config.agent, spec, config.agent.options, build).to(device)
-    agent.ready()
+    with _made(config.agent):
+        agent.ready()
+        agent.needs  # noqa: B018  (a property that raises does it here, where it has a name)
     return agent
 
 

@@ -40,7 +40,8 @@ class Hooks:
     """Calls the lifecycle hooks of a run's participants, in the order in which they are listed; `teardown` in the reverse order.
 
     An observer that raises is reported; after three times it is left out for the rest of the run. What controls the run ends it
-    (`PluginFailed`), as do errors that a person can mend (`UnifiedError`). `teardown` is called on all, whatever others raise.
+    (`PluginFailed`), and anybody ends it with a `UnifiedError`: on purpose, or for a reason that a person can mend. `teardown` is called
+    on all, whatever others raise.
 
     Args:
         participants: Agent, objectives, suite, then the callbacks as they were listed.
@@ -54,13 +55,16 @@ class Hooks:
         self._strikes: dict[str, int] = {}
         self._control: set[str] = set()
         order: list[str] = []
+        #: Who ended the run, once somebody did.
+        self.ended_by = ""
         for participant in participants:
-            implementations = _implementations(participant)
-            if implementations and participant.name not in order:
-                order.append(participant.name)
-                self._manager.register(SimpleNamespace(**implementations), participant.name)
+            if implementations := _implementations(participant):
+                same = sum(name.partition(" #")[0] == participant.name for name in order)
+                name = f"{participant.name} #{same + 1}" if same else participant.name
+                order.append(name)
+                self._manager.register(SimpleNamespace(**implementations), name)
                 if participant.control:
-                    self._control.add(participant.name)
+                    self._control.add(name)
         self._calls = {
             hook: [(impl.plugin_name, impl.function, impl.argnames) for impl in getattr(self._manager.hook, hook).get_hookimpls()]
             for hook in _HOOKS
@@ -97,6 +101,7 @@ class Hooks:
                 if answer is not None:
                     answers[name] = answer
             if ended is not None and hook != "teardown":
+                self.ended_by = name
                 break
         if ended is not None:
             raise ended

@@ -60,7 +60,8 @@ class Trainer:
         self.meter, self.watch = Meter(), Stopwatch()
         self.hooks = Hooks(participants, lambda name, text: run.event("warning", plugin=name, message=text))
         self.components = provenance.record([*config.components(), *agent.components])
-        self._agent_name = f"agent {config.agent.name}"
+        self._agent_name = f"agent {config.agent.label}"
+        self._callback_states: dict[str, Any] = {}  # of the checkpoint, until the callbacks are set up
         self.interrupts = Interrupts()
         self._restored = False
         self._exact = True
@@ -90,16 +91,17 @@ class Trainer:
         with self.interrupts:
             try:
                 self.hooks.call("setup", run=self.run, trainer=self)
+                for name, saved in self._callback_states.items():
+                    self.hooks.call("checkpoint_load", only=name, run=self.run, trainer=self, state=saved)
                 if not self._restored:
                     self.collector.start()
                 self._mark_start()
                 self._loop()
                 self._finish()
-            except PluginFailed as failed:
-                error = failed
-                raise self._ended_by(failed) from failed.__cause__
             except BaseException as raised:
                 error = raised
+                if isinstance(raised, PluginFailed) or (isinstance(raised, UnifiedError) and self.hooks.ended_by):
+                    raise self._ended_by(raised) from raised.__cause__
                 if not isinstance(raised, UnifiedError):
                     self.run.event("stop", reason=f"{type(raised).__name__}: {raised}", **self._counts())
                 raise
@@ -120,9 +122,9 @@ class Trainer:
             self._stepping = True
             for batch in self._due_batches():
                 self._learn(batch)
+            self._stepping = False  # where an environment raises now, this step never happened
             with self.watch.measure("env"):
                 steps = self.collector.finish()
-            self._stepping = False
             self._count(steps)
             self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
             self._report_incidents()
@@ -263,20 +265,25 @@ class Trainer:
             raise UnifiedError(problem, *error.problems) from error
         raise UnifiedError(problem)
 
-    def _ended_by(self, failed: PluginFailed) -> PluginFailed:
-        """Save what is left of a run whose agent, objective or suite failed, and say how to go on once it is mended."""
-        self.run.event("stop", reason=str(failed), **self._counts())
-        hint = f"once it is mended: unified resume {self.run.name}"
+    def _ended_by(self, error: UnifiedError) -> UnifiedError:
+        """Save what is left of a run that a plugin ended, on purpose or because it failed, and say how to go on."""
+        self.run.event("stop", reason=str(error), **self._counts())
+        failed = isinstance(error, PluginFailed)
+        hint = f"{'once it is mended' if failed else 'go on with'}: unified resume {self.run.name}"
         try:
             if self._restored or self.clock.steps:
                 if self._stepping:
                     self._count(self.collector.finish())
                 self.clock.give_back(self._unpaid)
-                self._exact = False  # the update that failed may have moved something
+                if failed or self._unpaid:
+                    self._exact = False  # an update that failed may have moved something
                 self.checkpoint()
-        except Exception as error:
-            hint += f" (it could not be saved: {type(error).__name__}: {error}; the newest checkpoint is as it was)"
-        return PluginFailed(*failed.problems, Problem(f"the run ended at {self.clock.frames:,} frames", hint))
+        except Exception as unsaved:
+            hint += f" (it could not be saved: {type(unsaved).__name__}: {unsaved}; the newest checkpoint is as it was)"
+        ended = (PluginFailed if failed else UnifiedError)(*error.problems, Problem(f"the run ended at {self.clock.frames:,} frames", hint))
+        for note in getattr(error, "__notes__", ()):  # what an environment's process said of where it was
+            ended.add_note(note)
+        return ended
 
     def _last_frames(self, kind: str) -> int | None:
         """Where the last row of this kind was written: a run that is resumed at its end writes none twice."""
@@ -365,5 +372,4 @@ class Trainer:
         self.collector.load_state_dict(checkpoint.load("collector"))
         self._exact = state["exact"] and self.collector.environments.exact
         self._restored = True
-        for name, saved in checkpoint.load("callbacks").items():
-            self.hooks.call("checkpoint_load", only=name, run=self.run, trainer=self, state=saved)
+        self._callback_states = checkpoint.load("callbacks")
