@@ -1,6 +1,7 @@
 """One small core for reinforcement, supervised and generative learning; everything else is a plugin found by name.
 
-The public names below are imported when they are first used: ``import unified`` itself is light.
+The public names below are imported when they are first used: ``import unified`` itself is light. A plugin needs these,
+`unified.heads` and `unified.testing`; they are what `API_VERSION` is about, and every other module may change with any version.
 
 >>> import unified
 >>> run = unified.train(agent="drqv2", suite="dmc:cartpole_swingup", config={"train.frames": 20_000})   # doctest: +SKIP
@@ -13,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unified.api import load, train
-    from unified.core.agent import Agent
+    from unified.core.action import Action, ContinuousActions
+    from unified.core.agent import Agent, Learned
+    from unified.core.architecture import output_shape
+    from unified.core.batch import Batch
     from unified.core.components import (
         AgentComponent,
         ArchitectureComponent,
@@ -26,20 +30,28 @@ if TYPE_CHECKING:
         SuiteComponent,
     )
     from unified.core.config import Config, Options, Part, compose
+    from unified.core.environment.adapted import Adapted
     from unified.core.errors import Problem, UnifiedError, UsageError
-    from unified.core.hookspecs import hookimpl, hookspec
-    from unified.core.objective import Loss, Objective, Phase
+    from unified.core.hookspecs import API_VERSION, hookimpl, hookspec
+    from unified.core.objective import Loss, Objective, Phase, frozen
+    from unified.core.parts import Build
     from unified.core.registry import registry
     from unified.core.run import Run
+    from unified.core.schedule import Schedule
     from unified.core.spec import Space, Spec
     from unified.core.suite import Environment, EpisodeFailed, Step, Suite
+    from unified.core.trainer.build import launch
+    from unified.core.views import Transitions, View
 
 from unified.version import __version__
 
 #: Where each public name lives.
 _HOMES = {
     "unified.api": ("load", "train"),
-    "unified.core.agent": ("Agent",),
+    "unified.core.action": ("Action", "ContinuousActions"),
+    "unified.core.agent": ("Agent", "Learned"),
+    "unified.core.architecture": ("output_shape",),
+    "unified.core.batch": ("Batch",),
     "unified.core.components": (
         "AgentComponent",
         "ArchitectureComponent",
@@ -52,26 +64,38 @@ _HOMES = {
         "SuiteComponent",
     ),
     "unified.core.config": ("Config", "Options", "Part", "compose"),
+    "unified.core.environment.adapted": ("Adapted",),
     "unified.core.errors": ("Problem", "UnifiedError", "UsageError"),
-    "unified.core.hookspecs": ("hookimpl", "hookspec"),
-    "unified.core.objective": ("Loss", "Objective", "Phase"),
+    "unified.core.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),
+    "unified.core.objective": ("Loss", "Objective", "Phase", "frozen"),
+    "unified.core.parts": ("Build",),
     "unified.core.registry": ("registry",),
     "unified.core.run": ("Run",),
+    "unified.core.schedule": ("Schedule",),
     "unified.core.spec": ("Space", "Spec"),
     "unified.core.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
+    "unified.core.trainer.build": ("launch",),
+    "unified.core.views": ("Transitions", "View"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "API_VERSION",
+    "Action",
+    "Adapted",
     "Agent",
     "AgentComponent",
     "ArchitectureComponent",
+    "Batch",
+    "Build",
     "CallbackComponent",
     "CommandComponent",
     "Config",
+    "ContinuousActions",
     "Environment",
     "EpisodeFailed",
     "LauncherComponent",
+    "Learned",
     "Loss",
     "Objective",
     "ObjectiveComponent",
@@ -82,18 +106,24 @@ __all__ = [
     "Problem",
     "RecipeComponent",
     "Run",
+    "Schedule",
     "Space",
     "Spec",
     "Step",
     "Suite",
     "SuiteComponent",
+    "Transitions",
     "UnifiedError",
     "UsageError",
+    "View",
     "__version__",
     "compose",
+    "frozen",
     "hookimpl",
     "hookspec",
+    "launch",
     "load",
+    "output_shape",
     "registry",
     "train",
 ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import torch
-from unified.core.batch import Batch
+from unified import Batch
 
 from unified_plugin_example.config import DecorrelateOptions
 from unified_plugin_example.objective import Decorrelate

@@ -33,6 +33,8 @@ from unified.core.options import Options as Base
 from unified.core.spec import Space, Spec
 from unified.core.suite import Environment, Step, Suite
 
+__all__ = ["Both", "ByAction", "Constant", "Delayed", "Observation", "Probe", "ProbeOptions", "Probes"]
+
 #: Of a cue, as a picture.
 _BRIGHTNESS = {-1.0: 0, 0.0: 127, 1.0: 255}
 

@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from unified import Agent, Phase, Problem, UsageError
-from unified.core.action import Action, ContinuousActions
-from unified.core.architecture import output_shape
-from unified.core.views import Transitions
-from unified.plugins.architectures.heads import ScalarValue, TruncatedNormal
+from unified import Action, Agent, ContinuousActions, Phase, Problem, Transitions, UsageError, output_shape
+from unified.heads import ScalarValue, TruncatedNormal
 
 if TYPE_CHECKING:
-    from unified import Space, Spec
-    from unified.core.batch import Batch
-    from unified.core.parts import Build
+    from unified import Batch, Build, Space, Spec
 
 
 class Critics(nn.Module):
@@ -67,8 +62,8 @@ class Twin(Agent):
 
     def phases(self) -> list[Phase]:
         return [
-            Phase("critic", (self._build.objective("td"),), trains=("encoder", "critic")),
-            Phase("actor", (self._build.objective("dpg"),), trains=("actor",), every=self.options.delay),
+            Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic")),
+            Phase("actor", (self.build.objective("dpg"),), trains=("actor",), every=self.options.delay),
         ]
 
     def perceive(self, batch: Batch) -> Batch:

@@ -22,7 +22,7 @@ class Logbook:
 
     def launch(self, config: Config) -> Run:
         """Train to the end; whatever ends it is written down and raised again."""
-        from unified.core.trainer.build import launch
+        from unified import launch
 
         self._write(config, "begins")
         try:

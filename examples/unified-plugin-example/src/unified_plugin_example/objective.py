@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unified import Loss, Objective
 
 if TYPE_CHECKING:
-    from unified.core.batch import Batch
+    from unified import Batch
 
 
 class Decorrelate(Objective):

@@ -138,7 +138,7 @@ def trains_what_it_says(component: ObjectiveComponent) -> None:
                 "Gradients of an objective reach the parts that it trains and nothing else: added to a phase, it must spoil no other part."
             )
             seen = f"with {pair} they reach {some(leaked)}; it trains {', '.join(sorted(trains))}"
-            change = "compute targets under torch.no_grad(); what only judges goes under `with frozen(agent.part):`; detach what is given"
+            change = "targets under torch.no_grad(), what only judges under `with unified.frozen(agent.part):`, and detach what is given"
             raise Failed(contract, seen, change)
         has = {name.partition(".")[0] for name, _ in named}
         if missed := sorted((trains & has) - set(reached.values())):
@@ -172,8 +172,15 @@ def _candidates(component: ObjectiveComponent) -> Iterator[Pair]:
             continue
         for place in known:
             built = build(agent, place)
-            if all(hasattr(built, part) for part in wanted) and columns <= set(built.needs.columns):
+            has_all = all(hasattr(built, part) for part in wanted) and columns <= set(built.needs.columns)
+            if has_all and _can_be_moved(built, component):
                 yield Pair(agent, place)
+
+
+def _can_be_moved(agent: Agent, component: ObjectiveComponent) -> bool:
+    """Whether the parts that it trains have parameters: an encoder of vectors may be the identity, and then the loss has no graph."""
+    parts = [getattr(agent, part) for part in component.trains]
+    return not parts or any(parameter.requires_grad for part in parts for parameter in part.parameters())
 
 
 def _agent_and_batch(component: ObjectiveComponent, pair: Pair) -> tuple[Agent, Batch]:

@@ -24,7 +24,7 @@ def launches(component: LauncherComponent) -> None:
     with tempfile.TemporaryDirectory() as directory:
         run = launcher.launch(tiny_config(Path(directory), launcher=component.qualified))
         if not isinstance(run, Run):
-            raise Failed(contract, f"it returned {type(run).__name__}", "return what unified.core.trainer.build.launch gives")
+            raise Failed(contract, f"it returned {type(run).__name__}", "return what unified.launch gives")
         frames = [row["frames"] for row in run.metrics()]
         if not run.finished or not frames or max(frames) < 120:
             seen = f"{run.path}: {run.status}, {max(frames, default=0)} of 120 frames"

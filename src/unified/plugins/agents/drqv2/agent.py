@@ -93,8 +93,8 @@ class DrQV2(Agent):
 
     def phases(self) -> list[Phase]:
         return [
-            Phase("critic", (self._build.objective("td"),), trains=("encoder", "critic")),
-            Phase("actor", (self._build.objective("dpg"),), trains=("actor",)),
+            Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic")),
+            Phase("actor", (self.build.objective("dpg"),), trains=("actor",)),
         ]
 
     def perceive(self, batch: Batch) -> Batch:
