@@ -20,7 +20,7 @@ from unified.core.components import (
 )
 from unified.core.errors import UnifiedError, UsageError
 from unified.core.hookspecs import hookimpl
-from unified.testing import Failed
+from unified.testing import Failed, conformance
 from unified.testing.kit import Outcome, carry_out, cases, components_of
 
 SUMMARY = "Wrong on purpose."
@@ -249,10 +249,53 @@ def test_targets_of_another_kind_are_found(plugin_registry):
     assert "Gone" in found.text
 
 
-def test_a_missing_extra_skips_with_what_to_type(plugin_registry):
-    found = outcomes(plugin_registry, ArchitectureComponent("big", "testing.wrong_missing:Net", summary=SUMMARY, extra="big"))
+@pytest.fixture
+def metadata(tmp_path, monkeypatch):
+    """A function that gives the made plugin ``wrong`` metadata with these requirements."""
+
+    def write(*requirements: str) -> None:
+        place = tmp_path / "unified_plugin_wrong-0.dist-info"
+        place.mkdir()
+        lines = ["Metadata-Version: 2.4", "Name: unified-plugin-wrong", "Version: 0", *(f"Requires-Dist: {each}" for each in requirements)]
+        (place / "METADATA").write_text("\n".join(lines) + "\n")
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return write
+
+
+BIG = ArchitectureComponent("big", "testing.wrong_missing:Net", summary=SUMMARY, extra="big")
+
+
+@pytest.mark.parametrize(
+    "requirements",
+    [
+        ['A_Package.that-is_missing>=1; extra == "big"'],
+        ['a-package-that-is-missing>=1; (python_version > "3") and extra == "big"'],
+        ['unified-plugin-wrong[most]; extra == "big"', "a-package-that-is-missing ; extra == 'most'"],
+    ],
+)
+def test_a_missing_extra_skips_with_what_to_type(plugin_registry, metadata, requirements):
+    metadata(*requirements)
+    found = outcomes(plugin_registry, BIG)
     assert {outcome.state for outcome in found.values()} == {"skipped"}
     assert "unified-plugin-wrong[big]" in found["imports"].text
+
+
+@pytest.mark.parametrize("requirements", [[], ["other; extra == 'big'"], ["a-package-that-is-missing; extra == 'other'"]])
+def test_a_missing_module_that_is_not_of_the_extra_fails(plugin_registry, metadata, requirements):
+    metadata("a-package-that-is-missing", *requirements)
+    found = outcomes(plugin_registry, BIG)
+    assert found["imports"].state == "failed"
+    assert "a_package_that_is_missing" in found["imports"].text
+
+
+def test_where_all_extras_are_missing_nothing_was_checked(plugin_registry, metadata):
+    metadata("a-package-that-is-missing; extra == 'big'")
+    installed(plugin_registry, BIG)
+    with pytest.raises(pytest.fail.Exception, match=r"nothing was checked: .*unified-plugin-wrong\[big\]"):
+        conformance("wrong")()
+    installed(plugin_registry, BIG, architecture("Right"))
+    assert {"architecture:big-imports", "architecture:right-imports"} <= {param.id for param in conformance("wrong").pytestmark[0].args[1]}
 
 
 def test_levels_and_selection(plugin_registry):

@@ -26,7 +26,8 @@ def check(
     """Try what plugins provide against what everything else relies on.
 
     Agents act, learn, are saved and resumed on tiny tasks; suites are played; networks are built; callbacks watch a real run. Without a
-    name every third-party plugin is checked, or the built-ins where there is none. The code is 1 where something failed.
+    name every third-party plugin is checked, or the built-ins where there is none. The code is 1 where something failed, or
+    nothing was checked.
     """
     from unified.testing.kit import carry_out, cases
 
@@ -44,7 +45,7 @@ def check(
         typer.echo(json.dumps(_as_json(outcomes, broken), indent=2))
     else:
         typer.echo(_count(outcomes, broken, components))
-    if broken or not outcomes or any(outcome.state == "failed" for outcome in outcomes):
+    if broken or _nothing(outcomes) or any(outcome.state == "failed" for outcome in outcomes):
         raise typer.Exit(1)
 
 
@@ -63,6 +64,11 @@ def _wanted(name: str | None) -> tuple[list[Component], list[Plugin]]:
     return components, [plugin for plugin in plugins if plugin.state != "active"]
 
 
+def _nothing(outcomes: list[Outcome]) -> bool:
+    """Whether nothing was tried at all: no success, since nobody knows."""
+    return all(outcome.state == "skipped" for outcome in outcomes)
+
+
 def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"{_WORDS[outcome.state]:<8}  {outcome.case.id}{f'   {outcome.text}' if outcome.text and outcome.state != 'failed' else ''}"
     if outcome.state == "failed":
@@ -76,6 +82,7 @@ def _count(outcomes: list[Outcome], broken: list[Plugin], components: list[Compo
     parts = [f"{count[state]} {word}" for state, word in (("ok", "ok"), ("failed", "failed"), ("skipped", "skipped")) if count[state]]
     seconds = sum(outcome.seconds for outcome in outcomes)
     text = f"{len(outcomes)} checks of {len(components)} components in {seconds:.0f} s: {', '.join(parts)}"
+    text += "; nothing was checked" if _nothing(outcomes) else ""
     return text + (f"; {len(broken)} plugins could not be loaded" if broken else "")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from unified.core import suggest
 from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.testing.kit import LEVELS, Case, Failed, Level, Skipped, cases, components_of
+from unified.testing.kit import LEVELS, Case, Failed, Level, Skipped, cases, components_of, missing_extra
 
 
 def conformance(
@@ -29,7 +29,8 @@ def conformance(
         marks: Marks of pytest for checks whose id fits a pattern: ``{"suite:*": pytest.mark.slow}``.
 
     Returns:
-        A parametrised test function. An unknown name, or a plugin that gives nothing to check, is a test that fails and says so.
+        A parametrised test function. An unknown name, or a plugin that gives nothing to check or misses the extras of
+        all that it has, is a test that fails and says so.
 
     Raises:
         UsageError: If `level` does not exist, or `expected_failures` or `marks` name no check.
@@ -40,11 +41,15 @@ def conformance(
         raise UsageError(Problem(f"there is no level {level!r}", f"one of {', '.join(LEVELS)}"))
     expected, marks = dict(expected_failures or {}), dict(marks or {})
     try:
-        selected = cases(components_of(name), level)
+        components = components_of(name)
+        selected = cases(components, level)
     except UnifiedError as error:
         return _failing(str(error))
     if not selected:
         return _failing(f"plugin {name!r} provides no component, so nothing was checked    see: unified plugins show {name}")
+    reasons = [missing_extra(component) for component in components if component.extra]
+    if len(reasons) == len(components) and all(reasons):
+        return _failing(f"nothing was checked: {reasons[0]}")
     ids = [case.id for case in selected]
     _refuse_unknown(expected, marks, ids)
     parameters = [

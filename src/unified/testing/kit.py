@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from importlib import metadata
 from typing import Any, Literal, get_args
 
 from unified.core import suggest
@@ -24,6 +25,8 @@ from unified.core.switches import same
 
 Level = Literal["contract", "strict"]
 LEVELS: tuple[Level, ...] = get_args(Level)
+_REQUIREMENT = re.compile(r"\s*(?P<name>[\w.-]+)\s*(\[(?P<extras>[^]]*)\])?")
+_EXTRA = re.compile(r"""\bextra\s*==\s*['"](?P<extra>[\w.-]+)['"]""")
 
 
 class Failed(AssertionError):
@@ -89,9 +92,9 @@ class Case:
 
         Raises:
             Failed: If the component breaks its contract; whatever the component itself raises comes through.
-            Skipped: If the check does not apply, or the component needs packages that are not installed.
+            Skipped: If the check does not apply, or the component's extra is not installed.
         """
-        if why := _missing_extra(self.component):
+        if why := missing_extra(self.component):
             raise Skipped(why)
         return self.check.function(self.component)
 
@@ -188,17 +191,38 @@ def _refuse_unloaded(records: Sequence[Plugin]) -> None:
         raise UnifiedError(*problems)
 
 
-@cache
-def _missing_extra(component: Component) -> str:
-    """Why a component cannot be checked here: packages that it says it needs are not installed."""
+def missing_extra(component: Component) -> str:
+    """Why a component cannot be checked here: what its extra brings is not installed; empty otherwise, whatever else is missing."""
     if not component.extra or not component.target:
         return ""
     try:
         component.load()
     except UnifiedError as error:
-        if isinstance(error.__cause__, ModuleNotFoundError):
-            return str(error.problems[0])
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and cause.name:
+            missing = cause.name.partition(".")[0]
+            if any(same(missing, name) for name in _brought_by(component.origin.distribution, component.extra)):
+                return str(error.problems[0])
     return ""
+
+
+def _brought_by(distribution: str, extra: str, seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Names of the packages that an extra brings, by the metadata of the installed package; an extra may bring others of its package."""
+    try:
+        requirements = metadata.requires(distribution) or []
+    except (metadata.PackageNotFoundError, ValueError):
+        return
+    for requirement in requirements:
+        wanted, _, marker = requirement.partition(";")
+        found, name = _EXTRA.search(marker), _REQUIREMENT.match(wanted)
+        if found is None or name is None or not same(found["extra"], extra):
+            continue
+        if not same(name["name"], distribution):
+            yield name["name"]
+            continue
+        for other in filter(None, (each.strip() for each in (name["extras"] or "").split(","))):
+            if other not in seen:
+                yield from _brought_by(distribution, other, seen | {extra, other})
 
 
 def _indented(text: str) -> str:
