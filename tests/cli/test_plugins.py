@@ -190,6 +190,30 @@ def test_commands_of_plugins(broken, monkeypatch):
     assert invoke("hello").output == "hello\n"
 
 
+def test_a_command_of_a_plugin_never_stands_for_a_built_in_one(plugin_registry, monkeypatch):
+    module: Any = ModuleType("train_command")
+    module.run = lambda: print("another train")
+    monkeypatch.setitem(sys.modules, "train_command", module)
+    found = [CommandComponent(name, "train_command:run", summary="Another one.") for name in ("train", "own")]
+    plugin_registry(mine=SimpleNamespace(register_commands=hookimpl(lambda: found)))
+    text = invoke("--help").output
+    assert re.search(rf"^  train +{re.escape(command.COMMANDS['train'].help)}$", text, re.M)
+    assert re.search(r"^  mine/train +Another one\.$", text, re.M)
+    assert "Train an agent on a task" in invoke("train", "--help").output
+    assert invoke("mine/train").output == invoke("own").output == "another train\n"
+    assert "mine/train · own" in invoke("plugins", "list", "commands").output.replace("own · mine/train", "mine/train · own")
+    assert {each["name"] for each in json.loads(invoke("plugins", "list", "commands", "--json").output)["components"]} == {
+        "mine/train",
+        "own",
+    }
+    shown = invoke("plugins", "show", "train").output
+    assert "command mine/train" in shown
+    assert "for example   unified mine/train --help" in shown
+    from unified.testing.kit import carry_out, cases, components_of
+
+    assert [outcome.text for case in cases(components_of("mine")) if (outcome := carry_out(case)).state == "failed"] == []
+
+
 def test_a_command_of_a_plugin_that_leads_nowhere_is_an_error_of_that_command(broken):
     assert "cannot be loaded" in str(invoke("hello").exception)
     assert invoke("plugins", "list").exit_code == 0

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -17,6 +17,10 @@ from unified.cli import completion
 from unified.cli.mistakes import in_our_words, report
 from unified.core.errors import Notice, Problem, UnifiedError, UsageError
 from unified.core.switches import take_switches
+
+if TYPE_CHECKING:
+    from unified.core.components import Component
+    from unified.core.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,13 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*COMMANDS, *(name for name in _plugin_commands() if name not in COMMANDS)]
+        return [*COMMANDS, *_plugin_commands()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in COMMANDS:
-            return _as_command(cmd_name, COMMANDS[cmd_name], import_module_attribute(COMMANDS[cmd_name].target))
+            return _as_command(cmd_name, import_module_attribute(COMMANDS[cmd_name].target))
         found = _plugin_commands().get(cmd_name)
-        return None if found is None else _as_command(cmd_name, found, _load_plugin_command(cmd_name))
+        return None if found is None else _as_command(cmd_name, found.load())
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         from unified.core.suggest import did_you_mean
@@ -75,22 +79,22 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        rows = [(name, command.help) for name, command in (COMMANDS | _plugin_commands()).items()]
+        rows = [(name, command.help) for name, command in COMMANDS.items()]
+        rows += [(name, component.summary) for name, component in _plugin_commands().items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
 
-def _plugin_commands() -> dict[str, Command]:
+def typed(names: Registry, component: Component) -> str:
+    """The name that reaches a component: a plugin's command that is called like one of the table is ``provider/name``."""
+    return component.qualified if component.kind == "commands" and component.name in COMMANDS else names.name_of(component)
+
+
+def _plugin_commands() -> dict[str, Component]:
     from unified.core.registry import registry
 
     names = registry()
-    return {names.name_of(component): Command(component.target, component.summary) for component in names.all("commands")}
-
-
-def _load_plugin_command(name: str) -> Any:
-    from unified.core.registry import registry
-
-    return registry().get("commands", name).load()
+    return {typed(names, component): component for component in names.all("commands")}
 
 
 def import_module_attribute(target: str) -> Any:
@@ -106,7 +110,7 @@ def import_module_attribute(target: str) -> Any:
         raise UnifiedError(Problem(f"this command cannot be loaded: {error}", "see: unified doctor")) from error
 
 
-def _as_command(name: str, command: Command, target: Any) -> Any:
+def _as_command(name: str, target: Any) -> Any:
     if isinstance(target, typer.Typer):
         target.rich_markup_mode, target._add_completion = None, False
         built = typer.main.get_command(target)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from unified.cli.check import check
+from unified.cli.main import typed
 from unified.cli.scaffold import new
 from unified.core import suggest
 from unified.core.components import KINDS, Component, Origin, SuiteComponent
@@ -74,7 +75,7 @@ def _rows(names: Registry, kind: str) -> Iterator[tuple[str, list[str], str]]:
 
 
 def _short(names: Registry, component: Component) -> str:
-    name = names.name_of(component)
+    name = typed(names, component)
     if isinstance(component, SuiteComponent):
         tasks = tasks_of(component)
         if tasks:
@@ -109,7 +110,7 @@ def _as_json(names: Registry, kinds: tuple[str, ...]) -> dict[str, Any]:
     components = [
         {
             "kind": kind,
-            "name": names.name_of(component),
+            "name": typed(names, component),
             "provider": component.origin.provider,
             "distribution": component.origin.distribution,
             "version": component.origin.version,

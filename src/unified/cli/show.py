@@ -6,6 +6,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator
 
+from unified.cli.main import typed
 from unified.cli.plugins import SEPARATOR, origin, tasks_of
 from unified.core import suggest
 from unified.core.components import KINDS, AgentComponent, Component, ObjectiveComponent, RecipeComponent, SuiteComponent
@@ -50,7 +51,7 @@ def _plugin(names: Registry, plugin: Plugin) -> Iterator[str]:
 
 
 def _component(names: Registry, component: Component) -> Iterator[str]:
-    yield f"{component.kind.removesuffix('s')} {shown(names.name_of(component))} · {origin(component.origin) or 'not packaged'}"
+    yield f"{component.kind.removesuffix('s')} {shown(typed(names, component))} · {origin(component.origin) or 'not packaged'}"
     if component.summary:
         yield f"  {component.summary}"
     yield f"  {component.path if isinstance(component, RecipeComponent) else component.target}"
@@ -140,7 +141,7 @@ def _recipe(component: RecipeComponent) -> Iterator[str]:
 
 def example(names: Registry, component: Component) -> str:
     """A command that uses it."""
-    name = shown(names.name_of(component))
+    name = shown(typed(names, component))
     if isinstance(component, SuiteComponent):
         tasks = tasks_of(component)
         task = component.example or (tasks[0] if tasks else "")

@@ -47,9 +47,9 @@ def has_help(component: CommandComponent) -> None:
     """``unified NAME --help`` works."""
     from typer.testing import CliRunner
 
-    from unified.cli.main import app
+    from unified.cli.main import app, typed
 
-    name = registry().name_of(component)
+    name = typed(registry(), component)
     result = CliRunner().invoke(app, [name, "--help"])
     if result.exit_code or "Usage" not in result.output:
         seen = f"code {result.exit_code}: {result.exception or result.output.strip()[-300:]}"
