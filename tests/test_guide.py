@@ -62,13 +62,23 @@ def blocks() -> Iterator[Block]:
 
 
 BLOCKS = list(blocks())
-FROM_THE_EXAMPLE = [block for block in BLOCKS if block.file[0] and (EXAMPLE / block.file[0]).exists()]
 
 
-@pytest.mark.parametrize("block", FROM_THE_EXAMPLE, ids=lambda block: f"{block.line}-{block.file[0]}")
-def test_pieces_of_the_example_are_what_they_are_there(block: Block) -> None:
+def there(block: Block) -> Path | None:
+    """The file of the example, or of unified itself, that a block shows pieces of."""
+    name, _ = block.file
+    return next((root / name for root in (EXAMPLE, REPOSITORY) if name and (root / name).is_file()), None)
+
+
+PIECES = [block for block in BLOCKS if there(block)]
+
+
+@pytest.mark.parametrize("block", PIECES, ids=lambda block: f"{block.line}-{block.file[0]}")
+def test_pieces_of_files_are_what_they_are_there(block: Block) -> None:
     name, shown = block.file
-    text, at = (EXAMPLE / name).read_text(), 0
+    path = there(block)
+    assert path is not None
+    text, at = path.read_text(), 0
     for piece in ELLIPSIS.split(shown):
         piece = piece.strip("\n")
         found = text.find(piece, at)
@@ -78,7 +88,7 @@ def test_pieces_of_the_example_are_what_they_are_there(block: Block) -> None:
 
 def test_every_kind_is_shown_with_code_and_a_command() -> None:
     assert {block.language for block in BLOCKS} == {"console", "python", "diff", "toml", "yaml"}
-    shown = {block.file[0].rpartition("/")[2] for block in FROM_THE_EXAMPLE}
+    shown = {block.file[0].rpartition("/")[2] for block in PIECES}
     files = {path.name for path in (EXAMPLE / "src").rglob("*") if path.suffix in (".py", ".yaml")}
     assert files <= shown
     typed = [command for block in BLOCKS for command, _ in commands(block)]
@@ -118,7 +128,7 @@ class Reader:
         if block.section != self.section:
             self.section, self.cwd = block.section, self.home
         name, text = block.file
-        if block in FROM_THE_EXAMPLE:
+        if block in PIECES:
             return
         if block.language == "console":
             for typed, shown in commands(block):

@@ -26,7 +26,7 @@ def sources() -> dict[str, str]:
     for page in (REPOSITORY / "README.md", REPOSITORY / "docs" / "plugins.md"):
         for index, text in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)):
             named = re.match(r"# ([\w./-]+\.py)\n", text)
-            if not (named and (EXAMPLE / named[1]).exists()):  # a piece of the example is there as a whole
+            if not (named and any((root / named[1]).exists() for root in (EXAMPLE, REPOSITORY))):  # pieces of files that are there
                 found[f"{page.name}: {index}"] = text
     return found
 
