@@ -107,9 +107,13 @@ def test_only_what_lies_here_has_a_file(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_objects_of_this_process() -> None:
-    imports.keep("something", [1])
+    assert imports.keep("something", [1], "a")
     assert imports.import_object("object:something") == [1]
     assert imports.import_object("object:something.append")
+    assert not imports.keep("something", [2], "b")
+    assert imports.import_object("object:something") == [1]
+    assert imports.keep("something", [1, 1], "a")
+    assert imports.import_object("object:something") == [1, 1]
     with pytest.raises(ImportError, match="another process"):
         imports.import_object("object:nothing")
 

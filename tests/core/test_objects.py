@@ -5,11 +5,16 @@ from __future__ import annotations
 import json.decoder
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import gymnasium
+import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from unified.core import imports
@@ -46,7 +51,8 @@ def test_what_cannot_be_imported_is_an_object_of_this_process() -> None:
 
 
 def test_the_same_again_has_the_same_name_and_another_one_has_another() -> None:
-    def net(width: int) -> nn.Module:
+    def net(width: int, seed: int = 0) -> nn.Module:
+        torch.manual_seed(seed)
         return nn.Sequential(nn.Linear(3, width), nn.ReLU())
 
     assert Names().name(net(4)) == Names().name(net(4)) != Names().name(net(5))
@@ -57,6 +63,8 @@ def test_the_same_again_has_the_same_name_and_another_one_has_another() -> None:
     first = names.name(one)
     assert names.name(one) == first
     assert names.name(two) == f"{first}-2"
+    assert Names().name(net(4, seed=7)) == f"{first}-3"  # it looks the same to another process, and is not
+    assert imports.import_object(first).state_dict()["0.weight"].equal(one[0].weight)
 
 
 def test_objectives_differ_by_their_numbers() -> None:
@@ -116,3 +124,97 @@ def test_suites_differ_by_their_task_and_options() -> None:
 
     assert name("CartPole-v1") == name("CartPole-v1")
     assert len({name("CartPole-v1"), name("Pendulum-v1"), name("CartPole-v1", action_repeat=2)}) == 3
+
+
+@dataclass
+class Settings:
+    """What a function may have at hand."""
+
+    length: int = 3
+
+
+class Maze:
+    """With attributes."""
+
+    def __init__(self, said: Any) -> None:
+        self._said = said
+
+    def make(self) -> Any:
+        return self._said
+
+
+GLOBAL = 5
+SAID: list[tuple[Any, Any]] = [
+    *[(5, 8), (0.5, 0.25), ("a", "b"), (True, 1), ((1, (2, 3)), (1, (2, 4))), ({"a": [1]}, {"a": [2]}), ({1, 2}, {1, 3})],
+    (np.zeros(3), np.ones(3)),
+    (np.array(["a", None], object), np.array(["b", None], object)),
+    (Settings(3), Settings(4)),
+    (SimpleNamespace(a=1), SimpleNamespace(a=2)),
+    (partial(int, base=2), partial(int, base=3)),
+    (Maze(1).make, Maze(2).make),
+    (Maze, Settings),
+    (nn.Dropout(0.5), nn.Dropout(0.25)),
+    (nn.Linear(3, 4), nn.Linear(3, 5)),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAID, ids=[str(type(one).__name__) for one, _ in SAID])
+def test_what_a_thing_holds_tells_it_from_another(one: Any, other: Any) -> None:
+    def closure(said: Any) -> Any:
+        return lambda: said
+
+    def default(said: Any) -> Any:
+        return lambda given=said: given
+
+    def local(said: Any) -> Any:
+        class Local:
+            def make(self) -> Any:
+                return said
+
+        return Local
+
+    def named(said: Any) -> Any:
+        def inner() -> Any:
+            return said
+
+        def outer() -> Any:
+            return inner()
+
+        return outer
+
+    def network(said: Any) -> Any:
+        net = nn.ReLU()
+        net.said = said
+        return net
+
+    for make in (closure, default, local, named, network, Maze, lambda said: partial(int, said), lambda said: Maze(said).make):
+        first, second = make(one), make(other)
+        assert fingerprint(first) == fingerprint(make(one)) != fingerprint(second)
+        assert Names().name(first) != Names().name(second)
+
+
+def test_functions_of_one_line_and_values_of_the_module_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = lambda: 5, lambda: 8
+    assert fingerprint(one) != fingerprint(other)
+    looks = lambda: GLOBAL  # noqa: E731
+    before = fingerprint(looks)
+    monkeypatch.setattr(sys.modules[__name__], "GLOBAL", 8)
+    assert fingerprint(looks) != before
+
+
+def test_an_environment_that_was_changed_is_another_one() -> None:
+    def pendulum() -> Any:
+        return gymnasium.make("Pendulum-v1")
+
+    changed = pendulum()
+    changed.unwrapped.g = 20.0
+    assert fingerprint(pendulum()) == fingerprint(pendulum()) != fingerprint(changed)
+    drawn = pendulum()
+    _ = drawn.unwrapped.np_random
+    assert fingerprint(drawn) == fingerprint(pendulum())
+
+
+def test_what_contains_itself_is_told_too() -> None:
+    holds: list[Any] = []
+    holds.append(holds)
+    assert fingerprint(lambda: holds) == fingerprint(lambda: holds)

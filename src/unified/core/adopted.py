@@ -26,8 +26,8 @@ from unified.core.components import (
     SuiteComponent,
 )
 from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.core.hookspecs import PROJECT, Lifecycle
-from unified.core.imports import import_object
+from unified.core.hookspecs import LIFECYCLE, PROJECT
+from unified.core.imports import OBJECT, import_object
 from unified.core.options import Options
 from unified.core.suite import Environment, Suite
 
@@ -40,7 +40,6 @@ WANTED = {
     "callbacks": "a class with lifecycle hooks, each marked @unified.hookimpl",
     "launchers": "a class with a method launch(config)",
 }
-_HOOKS = tuple(name for name in vars(Lifecycle) if not name.startswith("_"))
 
 
 @dataclass(frozen=True)
@@ -123,6 +122,7 @@ def adopt(kind: str, thing: Any, target: str, typed: str, known: Iterable[Compon
         raise UsageError(Problem(f"{typed} does not define {', '.join(missing)}", f"what {WANTED[kind].split(',')[0]} has to say"))
     basis = _registered_basis(thing, known)
     said: dict[str, Any] = {"name": target, "target": target, "config": _config(thing, target, basis), "summary": _summary(thing)}
+    said["held"] = thing if target.startswith(f"{OBJECT}:") else None
     if kind == "suites":
         return _suite(thing, said, typed, known, basis)
     if kind == "objectives":
@@ -193,7 +193,7 @@ def _article(kind: str) -> str:
 
 
 def _hint(kind: str, thing: Any) -> str:
-    unmarked = [name for name in _HOOKS if callable(getattr(thing, name, None))]
+    unmarked = [name for name in LIFECYCLE if callable(getattr(thing, name, None))]
     if kind == "callbacks" and unmarked:
         return f"put @unified.hookimpl above {', '.join(unmarked)}"
     if kind == "agents" and not isinstance(thing, type) and _is(type(thing), "unified.core.agent:Agent"):
@@ -289,7 +289,7 @@ def _make(thing: Any, options: Any) -> Any:
     """An object of a class, made with its options where it takes something; objects, and functions that are objectives, as they are."""
     if not isinstance(thing, type):
         if inspect.isroutine(thing) or isinstance(thing, partial):
-            from unified.core.parts import FunctionObjective
+            from unified.core.objective import FunctionObjective
 
             return FunctionObjective(thing)
         return thing

@@ -67,6 +67,7 @@ class Component:
         config: Where its options are declared, a torch-free ``"module:Model"`` (a subclass of `Options`); ``None`` for none.
         summary: One line.
         extra: Of its package, the one that brings what it needs: ``pip install 'unified-plugin-xyz[extra]'``.
+        held: The thing itself, where it is an object of this process and no other one of its name will do.
         origin: Who provides it; the registry fills it in.
     """
 
@@ -76,6 +77,7 @@ class Component:
     config: str | None = None
     summary: str = ""
     extra: str = field(default="", kw_only=True)
+    held: Any = field(default=None, kw_only=True, compare=False, repr=False)
     origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
 
     @property
@@ -89,7 +91,7 @@ class Component:
         Raises:
             UnifiedError: If it cannot be imported.
         """
-        return self._import(self.target)
+        return self._import(self.target) if self.held is None else self.held
 
     def options_model(self) -> type[Options]:
         """The model of its options, without importing the thing itself.

@@ -20,7 +20,7 @@ from typing import Any
 #: The place of objects that only this process has.
 OBJECT = "object"
 
-_objects: dict[str, Any] = {}
+_objects: dict[str, tuple[Any, str]] = {}
 _digests: dict[str, str] = {}
 
 
@@ -135,9 +135,19 @@ def file_of_module(name: str) -> Path | None:
     return None
 
 
-def keep(name: str, thing: Any) -> None:
-    """Make ``"object:NAME"`` mean `thing` in this process; a later one of the same name takes its place."""
-    _objects[name] = thing
+def keep(name: str, thing: Any, contents: str) -> bool:
+    """Make ``"object:NAME"`` mean `thing` in this process; ``False`` where the name is another object's already.
+
+    Args:
+        name: Of the object.
+        thing: The object; it takes the place of one with the same contents.
+        contents: A digest of all that can be seen of it.
+    """
+    there, known = _objects.get(name, (thing, contents))
+    if there is not thing and known != contents:
+        return False
+    _objects[name] = thing, contents
+    return True
 
 
 def kept(name: str) -> Any:
@@ -148,7 +158,7 @@ def kept(name: str) -> Any:
     """
     if name not in _objects:
         raise ImportError(f"object:{name} was a Python object of another process", name=name)
-    return _objects[name]
+    return _objects[name][0]
 
 
 def _loaded_from(path: Path) -> ModuleType | None:

@@ -214,6 +214,21 @@ def test_objects_wherever_a_name_is_typed() -> None:
     assert set(config.sources.values()) == {"Python", "default"}
 
 
+def test_each_configuration_keeps_its_own_objects() -> None:
+    def config(length: int, looks: Looks) -> Config:
+        return compose(values={"agent": "random", "suite": lambda: gymnasium.make("Pendulum-v1", max_episode_steps=length), "with": looks})
+
+    def steps(config: Config) -> int | None:
+        suite: Any = config.suite.component.load()("", config.suite.options)
+        return suite.environment().spec.episode_frames
+
+    a, b = Looks(), Looks()
+    five, eight, again = config(5, a), config(8, b), config(5, b)
+    assert five.digest() == again.digest() != eight.digest()
+    assert (steps(five), steps(eight)) == (5, 8)
+    assert [each.callbacks[0].component.load()(None) for each in (five, eight)] == [a, b]
+
+
 def test_a_single_object_is_a_list_of_one() -> None:
     looks = Looks()
     assert [callback.label for callback in compose(values={"with": looks}).callbacks] == ["Looks"]
@@ -240,7 +255,7 @@ def test_objects_of_another_kind(values: dict[str, Any], says: str) -> None:
 
 
 def test_another_process_says_whose_objects_they_were(tmp_path: Path) -> None:
-    config = compose(values={"suite": gymnasium.make("Pendulum-v1"), "encoder": nn.Sequential(nn.Linear(3, 4))})
+    config = compose(values={"suite": gymnasium.make("Pendulum-v1"), "encoder": nn.Sequential(nn.Linear(3, 41))})
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config.tree))
     words = [sys.executable, "-m", "unified", "train", "-r", str(path), "--dry-run"]
