@@ -15,7 +15,7 @@ from unified.cli.show import PREFIX, example
 from unified.core.components import KINDS, AgentComponent, Component, ObjectiveComponent, RecipeComponent, SuiteComponent
 from unified.core.config.describe import options
 from unified.core.config.values import show
-from unified.core.hookspecs import API_VERSION, Registration
+from unified.core.hookspecs import API_VERSION, REGISTRATION
 from unified.core.registry import CORE, Registry, registry
 
 HOME = Path(__file__).parents[1] / "docs" / "reference"
@@ -54,7 +54,7 @@ def _hook(name: str) -> Iterator[str]:
     yield f"# {name}\n"
     yield f"```python\n{signature(name, spec)}\n```\n"
     yield said.strip()
-    when = "registration, once per process" if name in vars(Registration) else "lifecycle, of one run"
+    when = "registration, once per process" if name in REGISTRATION else "lifecycle, of one run"
     yield f"\nKind: {when}. An implementation takes only the arguments it names.\n"
     yield "```python"
     yield from (line.removeprefix(">>> ").removeprefix("... ") for line in f">>> {shown}".splitlines())

@@ -110,6 +110,7 @@ BROKEN = {
     "halfway": (lambda: plugin(register_agents=fails_halfway), "ValueError: no more"),
     "wrong-kind": (lambda: plugin(register_agents=not_an_agent), "yields SuiteComponent, not AgentComponent"),
     "wrong-hook": (lambda: plugin(register_agent=named("x")), "no hook 'register_agent'   did you mean  register_agents ?"),
+    "of-a-run": (lambda: plugin("x", on_log=hookimpl(lambda row: None)), "put it in a class and yield a CallbackComponent"),
     "arguments": (lambda: plugin(register_agents=takes_more), "unheard_of"),
     "unmarked": (lambda: plugin(register_agents=unmarked), "@hookimpl"),
     "unspeakable": (lambda: plugin(register_agents=named("a/b")), "cannot be typed"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from unified.core.errors import Problem, UsageError
-from unified.core.hookspecs import API_VERSION, Lifecycle, Registration
+from unified.core.hookspecs import API_VERSION, LIFECYCLE, REGISTRATION, Lifecycle, Registration
 from unified.core.suggest import did_you_mean
 
 
@@ -27,7 +27,7 @@ def describe(name: str | None) -> list[str]:
 
 def hooks() -> dict[str, Any]:
     """Name and specification of each hook, in the order in which a run meets them."""
-    return {name: spec for group in (Registration, Lifecycle) for name, spec in vars(group).items() if not name.startswith("_")}
+    return {name: getattr(group, name) for group, names in ((Registration, REGISTRATION), (Lifecycle, LIFECYCLE)) for name in names}
 
 
 def signature(name: str, spec: Any) -> str:
@@ -37,12 +37,11 @@ def signature(name: str, spec: Any) -> str:
 
 
 def _table() -> Iterator[str]:
-    width = max(len(name) for name in hooks())
-    for title, group in (("registration: once per process, answers are descriptors", Registration), ("lifecycle: of one run", Lifecycle)):
-        yield f"{title}"
-        for name, spec in hooks().items():
-            if name in vars(group):
-                yield f"  {name:<{width}}   {_first(spec)}"
+    specs = hooks()
+    width = max(len(name) for name in specs)
+    for title, names in (("registration: once per process, answers are descriptors", REGISTRATION), ("lifecycle: of one run", LIFECYCLE)):
+        yield title
+        yield from (f"  {name:<{width}}   {_first(specs[name])}" for name in names)
         yield ""
     yield f"plugin API {API_VERSION}   one of them: unified plugins hooks NAME"
 

@@ -208,3 +208,11 @@ class Lifecycle:
         ... def teardown(self, error):
         ...     self.file.close()
         """
+
+
+def _names(group: type) -> tuple[str, ...]:
+    return tuple(name for name in vars(group) if not name.startswith("_"))
+
+
+#: Names of the hooks of each group.
+REGISTRATION, LIFECYCLE = _names(Registration), _names(Lifecycle)

@@ -25,7 +25,7 @@ import pluggy
 from unified.core import imports, references, suggest
 from unified.core.components import COMPONENTS, KINDS, Component, Origin
 from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.core.hookspecs import API_VERSION, PROJECT, Lifecycle, Registration
+from unified.core.hookspecs import API_VERSION, LIFECYCLE, PROJECT, REGISTRATION, Registration
 from unified.core.switches import STRICT_VARIABLE, Switches
 
 GROUP = "unified"
@@ -302,11 +302,12 @@ def _check_version(plugin: Any) -> None:
 
 def _check_hooks(plugin: Any) -> None:
     """pluggy overlooks a hook whose name it does not know; a person who mistyped one wants to hear of it."""
-    known = [name for spec in (Registration, Lifecycle) for name in vars(spec) if not name.startswith("_")]
     for name in dir(plugin):
         marked = getattr(getattr(plugin, name, None), f"{PROJECT}_impl", None) is not None
-        if marked and name not in known:
-            raise _Refused(f"there is no hook {name!r}   {suggest.did_you_mean(name, known)}".rstrip())
+        if marked and name in LIFECYCLE:
+            raise _Refused(f"{name} is a hook of a run, not of a plugin: put it in a class and yield a CallbackComponent of that")
+        if marked and name not in REGISTRATION:
+            raise _Refused(f"there is no hook {name!r}   {suggest.did_you_mean(name, REGISTRATION)}".rstrip())
         if not marked and name in _HOOKS and callable(getattr(plugin, name)):
             raise _Refused(f"{name} is not marked: put @hookimpl above it (from unified import hookimpl)")
 

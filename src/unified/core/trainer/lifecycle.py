@@ -13,12 +13,11 @@ from typing import Any
 import pluggy
 
 from unified.core.errors import PluginFailed, Problem, UnifiedError, UsageError, one_line
-from unified.core.hookspecs import PROJECT, Lifecycle
+from unified.core.hookspecs import LIFECYCLE, PROJECT, Lifecycle
 from unified.core.suggest import did_you_mean
 from unified.core.switches import TRACE_VARIABLE
 
 _STRIKES = 3
-_HOOKS = tuple(name for name in vars(Lifecycle) if not name.startswith("_"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Hooks:
                     self._control.add(name)
         self._calls = {
             hook: [(impl.plugin_name, impl.function, impl.argnames) for impl in getattr(self._manager.hook, hook).get_hookimpls()]
-            for hook in _HOOKS
+            for hook in LIFECYCLE
         }
         for hook, calls in self._calls.items():
             # The last ones set up are the first to end, so that who was there first has the last word.
@@ -128,9 +127,9 @@ def _implementations(participant: Participant) -> dict[str, Any]:
             mark = getattr(value, f"{PROJECT}_impl", None)
             if mark is None or name in found:
                 continue
-            if name not in _HOOKS:
+            if name not in LIFECYCLE:
                 raise UsageError(
-                    Problem(f"{participant.name}: there is no hook {name!r}", did_you_mean(name, _HOOKS) or "all: unified plugins hooks")
+                    Problem(f"{participant.name}: there is no hook {name!r}", did_you_mean(name, LIFECYCLE) or "all: unified plugins hooks")
                 )
             if mark.get("wrapper") or mark.get("hookwrapper"):
                 raise UsageError(Problem(f"{participant.name}: {name} is marked as a wrapper, and hooks of a run are not wrapped"))

@@ -12,7 +12,7 @@ from typing import Any
 from unified.core import suggest
 from unified.core.components import CallbackComponent
 from unified.core.errors import UnifiedError
-from unified.core.hookspecs import PROJECT, Lifecycle, hookimpl
+from unified.core.hookspecs import LIFECYCLE, PROJECT, hookimpl
 from unified.core.run import Run
 from unified.core.trainer.build import assemble
 from unified.core.trainer.lifecycle import Hooks, Participant
@@ -21,7 +21,6 @@ from unified.testing.kit import Check, Failed, Skipped
 from unified.testing.rehearsal import tiny_config
 from unified.testing.workshop import default_options, differences, some, through_a_file
 
-LIFECYCLE = tuple(name for name in vars(Lifecycle) if not name.startswith("_"))
 #: Frames of the run, and of the same run resumed.
 FRAMES, MORE = 120, 160
 
