@@ -12,9 +12,9 @@ from torch import nn
 from unified.core.architecture import FromBytes, construct, output_shape, wants_numbers
 from unified.core.config import Selection, compose
 from unified.core.errors import UsageError
-from unified.core.objective import Loss, Objective, Phase
+from unified.core.objective import FunctionObjective, Loss, Objective, Phase
 from unified.core.objects import Names
-from unified.core.parts import Build, FunctionObjective
+from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.rng import Streams
 from unified.core.spec import Space, Spec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -79,6 +79,18 @@ def frozen(*parts: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+class FunctionObjective(Objective):
+    """A function ``(agent, batch) -> Loss``, or one that returns the scalar alone, as an objective."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def __call__(self, agent: Any, batch: Any) -> Loss:
+        found = self.function(agent, batch)
+        return found if isinstance(found, Loss) else Loss(found)
 
 
 @dataclass(frozen=True)

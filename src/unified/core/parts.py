@@ -9,7 +9,7 @@ from torch import nn
 
 from unified.core.architecture import FromBytes, construct, output_shape, trial, wants_numbers
 from unified.core.errors import Problem, UsageError, blame
-from unified.core.objective import Loss, Objective, Phase
+from unified.core.objective import Objective, Phase
 from unified.core.references import label
 
 if TYPE_CHECKING:
@@ -138,18 +138,6 @@ def _trained_by(objective: Any) -> tuple[str, ...]:
         hint = f'say it in the class: trains = ("encoder", "critic")   or add it: -o +{name}'
         raise UsageError(Problem(f"objective {name} does not say what it trains", hint))
     return trains
-
-
-class FunctionObjective(Objective):
-    """A function ``(agent, batch) -> Loss``, or one that returns the scalar alone, as an objective."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def __call__(self, agent: Any, batch: Any) -> Loss:
-        found = self.function(agent, batch)
-        return found if isinstance(found, Loss) else Loss(found)
 
 
 def _name(selection: Any) -> str:

@@ -6,7 +6,7 @@ import math
 import os
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from unified.core.batch import Batch
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array, Store
-    from unified.core.views import Transitions
 
 
 #: Bytes that one thread gathers at a time; less than two of them are not worth a second thread.
@@ -86,7 +85,20 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def eligible_transitions(view: Transitions, store: Store, lane: Array, slot: Array) -> Array:
+class Window(Protocol):
+    """What is read of a view of n-step transitions."""
+
+    @property
+    def stack(self) -> int: ...
+    @property
+    def n_step(self) -> int: ...
+    @property
+    def discount(self) -> float: ...
+    @property
+    def span(self) -> int: ...
+
+
+def eligible_transitions(view: Window, store: Store, lane: Array, slot: Array) -> Array:
     """Slots with an action, whose stack is intact and whose window does not pass the write head of an episode that goes on."""
     index = store.index(lane, slot)
     oldest = slot - np.minimum(store.data["step"][index], view.stack - 1)
@@ -95,7 +107,7 @@ def eligible_transitions(view: Transitions, store: Store, lane: Array, slot: Arr
     return ok
 
 
-def count_transitions(view: Transitions, store: Store) -> int:
+def count_transitions(view: Window, store: Store) -> int:
     """Eligible slots: all transitions but those at the edges of each lane, which are looked at one by one."""
     edge = view.span
     lanes, slots, outside = [], [], 0
@@ -111,7 +123,7 @@ def count_transitions(view: Transitions, store: Store) -> int:
     return outside - near_transitions + int(eligible_transitions(view, store, lane_of, slot).sum())
 
 
-def gather_transitions(view: Transitions, store: Store, index: Array, gatherer: Gatherer) -> Batch:
+def gather_transitions(view: Window, store: Store, index: Array, gatherer: Gatherer) -> Batch:
     """Rows of n-step transitions.
 
     reward = Σ_{k<m} γᵏ rₖ and discount = γᵐ, where m is n or, if the episode ends before, the steps to its end; 0 if it terminated there.
