@@ -36,9 +36,17 @@ def contents(thing: Any) -> str:
     return _digest(_Reader(weights=True).told(thing))
 
 
-def plain_attributes(thing: Any) -> dict[str, str]:
-    """Digits of each attribute of an object, generators of random numbers left out."""
-    return {name: _digest(_Reader(weights=True).told(value, DEPTH - 1)) for name, value in _attributes(thing)}
+def is_plain(value: Any) -> bool:
+    """Whether something is a number, a text, an array, or a nest of these.
+
+    >>> is_plain({"a": [1, (2.0, "b")]}), is_plain([object()])
+    (True, False)
+    """
+    if isinstance(value, Mapping):
+        return all(is_plain(each) for pair in value.items() for each in pair)
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(is_plain, value))
+    return isinstance(value, bool | int | float | complex | str | bytes | type(None)) or (_is_array(value) and not value.dtype.hasobject)
 
 
 def _digest(told: Any) -> str:

@@ -39,7 +39,7 @@ def suite(thing: Any, task: str = "", **options: Any) -> GymObject:
     return GymObject(thing, task, GymOptions(**options))
 
 
-def test_a_registered_one_is_made_anew_and_the_callers_is_left_alone() -> None:
+def test_a_registered_one_is_copied_and_the_callers_is_left_alone() -> None:
     env = gymnasium.make("Pendulum-v1", g=5.0, max_episode_steps=30)
     observation, _ = env.reset(seed=0)
     made: Any = suite(env).environment()
@@ -52,6 +52,61 @@ def test_a_registered_one_is_made_anew_and_the_callers_is_left_alone() -> None:
     made.close()
     np.testing.assert_array_equal(env.unwrapped._get_obs(), observation)
     env.step(env.action_space.sample())
+
+
+@pytest.mark.parametrize("task", ["CartPole-v1", "Pendulum-v1", "Acrobot-v1", "InvertedPendulum-v5"])
+def test_one_that_was_changed_is_trained_as_it_was_changed(task: str) -> None:
+    env = gymnasium.make(task)
+    if task.startswith("Inverted"):  # which copies itself by being made anew
+        env.unwrapped.model.opt.gravity[:] = 1.0
+    env.unwrapped.gravity = 20.0
+    env.reset(seed=3)
+    made: Any = suite(env).environment()
+    assert made._env.unwrapped.gravity == 20.0
+    if task.startswith("Inverted"):
+        assert made._env.unwrapped.model.opt.gravity[0] == 1.0
+    made.reset(1)
+    before = env.unwrapped.__dict__.get("state")
+    made.step(np.zeros(made.spec.action.shape, np.int64 if made.spec.action.choices else np.float32))
+    assert env.unwrapped.__dict__.get("state") is before
+
+
+class Uncopied(gymnasium.Env):
+    """Registered, and holds what cannot be copied."""
+
+    observation_space = Bell.observation_space
+    action_space = Bell.action_space
+
+    def __init__(self, gravity: float = 9.8) -> None:
+        self.gravity, self.lock = gravity, threading.Lock()
+
+
+def test_one_that_cannot_be_copied_is_made_anew_only_where_nothing_was_changed() -> None:
+    gymnasium.register("Uncopied-v0", Uncopied)
+    try:
+        env = gymnasium.make("Uncopied-v0", gravity=3.0)
+        made: Any = suite(env).environment()
+        assert made._env.unwrapped.gravity == 3.0
+        assert made._env is not env
+        env.unwrapped.gravity = 20.0
+        with pytest.raises(UsageError, match=r"Uncopied-v0 cannot be copied.*pass a function that makes it"):
+            suite(env).environment()
+    finally:
+        del gymnasium.registry["Uncopied-v0"]
+
+
+def test_a_copy_that_forgets_what_was_changed_is_refused() -> None:
+    class Forgets(Bell):
+        weight = 1.0
+
+        def __deepcopy__(self, memo: Any) -> Any:
+            return Forgets()
+
+    assert suite(Forgets()).environment()
+    env = Forgets()
+    env.weight = 2.0
+    with pytest.raises(UsageError, match=r"Forgets was changed, and a copy of it is not.*pass a function that makes it"):
+        suite(env).environment()
 
 
 def test_its_wrappers_come_along() -> None:
