@@ -44,16 +44,20 @@ class Rehearsal:
     teardowns: list[int] = field(default_factory=list)
 
 
-class CountingHooks(Hooks):
-    """Hooks that count how often a run is torn down."""
+class WatchedHooks(Hooks):
+    """Hooks that count how often a run is torn down, and keep what is saved right after something was loaded."""
 
     def __init__(self, participants: Iterable[Participant], report: Callable[[str, str], None]) -> None:
         super().__init__(participants, report)
         self.teardowns = 0
+        self.restored: dict[str, Any] = {}
 
     def call(self, hook: str, *, only: str | None = None, **arguments: Any) -> dict[str, Any]:
         self.teardowns += hook == "teardown"
-        return super().call(hook, only=only, **arguments)
+        answers = super().call(hook, only=only, **arguments)
+        if hook == "checkpoint_load":
+            self.restored |= super().call("checkpoint_save", only=only, run=arguments["run"], trainer=arguments["trainer"])
+        return answers
 
 
 class Saboteur:
@@ -145,12 +149,7 @@ def rehearsed(component: CallbackComponent) -> Rehearsal:
         assert checkpoint is not None
         seen.saved = checkpoint.load("callbacks").get(_called(component))
 
-        def resume(trainer: Trainer) -> None:
-            trainer.restore(checkpoint)
-            answers = trainer.hooks.call("checkpoint_save", run=trainer.run, trainer=trainer)
-            seen.restored = through_a_file(answers.get(_called(component)))
-
-        _play(component, Path(directory), MORE, seen.failures, seen, prepare=resume)
+        _play(component, Path(directory), MORE, seen.failures, seen, prepare=lambda trainer: trainer.restore(checkpoint))
     with tempfile.TemporaryDirectory() as directory:
         try:
             _play(component, Path(directory), FRAMES, seen.spoilt, seen, others=[Participant("saboteur", Saboteur(), control=True)])
@@ -176,13 +175,14 @@ def _play(
         trainer = assemble(run, config)
         try:
             callback = component.load()(default_options(component))
-            hooks = CountingHooks([*others, Participant(_called(component), callback)], lambda name, text: failures.append(text))
+            hooks = WatchedHooks([*others, Participant(_called(component), callback)], lambda name, text: failures.append(text))
             trainer.hooks = hooks
             prepare(trainer)
             try:
                 trainer.train()
             finally:
                 seen.teardowns.append(hooks.teardowns)
+                seen.restored = through_a_file(hooks.restored.get(_called(component), seen.restored))
         finally:
             trainer.collector.environments.close()
             trainer.evaluator.close()
