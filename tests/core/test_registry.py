@@ -114,6 +114,8 @@ BROKEN = {
     "arguments": (lambda: plugin(register_agents=takes_more), "unheard_of"),
     "unmarked": (lambda: plugin(register_agents=unmarked), "@hookimpl"),
     "unspeakable": (lambda: plugin(register_agents=named("a/b")), "cannot be typed"),
+    "dotted": (lambda: plugin(register_agents=named("a.b")), "'a.b', which cannot be typed: letters, digits, _ and - only"),
+    "dotted.provider": (lambda: plugin("x"), "'dotted.provider' cannot be typed"),
     "untargeted": (lambda: plugin(register_agents=named("x", "nowhere")), "module:Attribute"),
     "nowhere": (lambda: plugin(register_agents=named("x", "json.nowhere:Agent")), "agent 'x': there is no module 'json.nowhere'"),
     "twice": (lambda: plugin("x", "x"), "twice"),

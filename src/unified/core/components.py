@@ -62,7 +62,7 @@ class Component:
     """A thing with a name.
 
     Args:
-        name: What a person types: lower-case letters, digits, ``_``, ``-`` and ``.``.
+        name: What a person types: lower-case letters, digits, ``_`` and ``-``.
         target: Where the thing itself is, ``"module:Attribute"``.
         config: Where its options are declared, a torch-free ``"module:Model"`` (a subclass of `Options`); ``None`` for none.
         summary: One line.
@@ -155,10 +155,12 @@ class AgentComponent(_WithPresets):
     Args:
         parts: Names of its options that choose architectures; a bare part name is short for ``agent.<part>``.
         presets: Where its presets are, ``"module:ATTRIBUTE"`` (a tuple of `Preset`).
+        example: What follows ``unified train --agent NAME`` where it works, for whoever looks it up.
     """
 
     kind: ClassVar[str] = "agents"
     parts: tuple[str, ...] = ()
+    example: str = field(default="--suite gym:Pendulum-v1", kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -197,9 +199,14 @@ class SuiteComponent(_WithPresets):
 
 @dataclass(frozen=True)
 class ArchitectureComponent(Component):
-    """A function or class returning an `nn.Module`; its options are passed as keyword arguments."""
+    """A function or class returning an `nn.Module`; its options are passed as keyword arguments.
+
+    Args:
+        example: What follows ``unified train`` where it works: ``"critic=norm_mlp --suite gym:Pendulum-v1"``; empty for ``encoder=NAME``.
+    """
 
     kind: ClassVar[str] = "architectures"
+    example: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)

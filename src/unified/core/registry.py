@@ -34,7 +34,7 @@ CORE = "core"
 SLOW_MS = 200
 
 State = Literal["active", "disabled", "broken", "incompatible", "conflicting"]
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*")  # no dots: they separate keys, with.NAME.every
 _HOOKS = {f"register_{kind}": kind for kind in KINDS}
 
 
@@ -196,7 +196,7 @@ class Registry:
         if other := next((plugin for plugin in self._plugins if plugin.provider == provider), None):
             raise _Refused(f"{other.distribution or 'another plugin'} has the provider name {provider!r} already", "conflicting")
         if not _NAME.fullmatch(provider):
-            raise _Refused(f"the provider name {provider!r} cannot be typed: letters, digits and _ - . only")
+            raise _Refused(f"the provider name {provider!r} cannot be typed: letters, digits, _ and - only")
         plugin = entry_point.load()
         _check_version(plugin)
         _check_hooks(plugin)
@@ -317,7 +317,7 @@ def _check_component(component: Any, hook: str, kind: str) -> None:
     if not isinstance(component, wanted):
         raise _Refused(f"{hook} yields {type(component).__name__}, not {wanted.__name__}: {component!r}")
     if not isinstance(component.name, str) or not _NAME.fullmatch(component.name):
-        raise _Refused(f"{hook} yields the name {component.name!r}, which cannot be typed: letters, digits and _ - . only")
+        raise _Refused(f"{hook} yields the name {component.name!r}, which cannot be typed: letters, digits, _ and - only")
     for reference in (component.target, component.config, getattr(component, "tasks", None), getattr(component, "presets", None)):
         if reference and ":" not in reference:
             raise _Refused(f"{component}: {reference!r} is not of the form module:Attribute")

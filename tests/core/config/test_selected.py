@@ -111,6 +111,34 @@ def test_two_callbacks_of_one_short_name(here: Path) -> None:
     assert any("two callbacks are called Watch" in problem for problem in refused("with=[./mine.py:Watch,./other.py:Watch]"))
 
 
+SAVED: list[dict[str, Any]] = [
+    {},
+    {"agent": "random", "suite": "gym:CartPole-v1"},
+    {"agent": "core/drqv2", "agent.lr": 1e-3, "suite": "core/dmc:walker_walk", "suite.size": 32},
+    {"encoder": None},
+    {"encoder": "mlp", "encoder.hidden": 7, "with": [], "objective": []},
+    {"encoder": ["drqv2_cnn"]},
+    {"encoder": ["drqv2_cnn", {"name": "core/mlp", "hidden": 7}], "agent.encoder.1.depth": 1},
+    {"encoder": ["./nets.py:Tiny", "./nets.py:Tiny"], "encoder.1.width": 3},
+    {"with": ["+tensorboard"], "with.video.every": 3},
+    {"with": ["video", "./mine.py:Watch"], "with.Watch.every": 3, "with.video.every": 9},
+    {"objective": ["+td", "dpg"]},
+    {"objective": ["td", "./mine.py:Small"]},
+    {"agent": "./mine.py:Own", "agent.gain": 4, "suite": "./envs.py:Lines:hard", "launcher": "./mine.py:Here"},
+    {"suite": "gym:ALE/Pong-v5", "replay.save": "null", "train.updates": 5, "train.frames": None},
+    {"experiment": "1e3", "agent.stddev": "0.5", "root": "~/a b"},
+]
+
+
+@pytest.mark.parametrize("values", SAVED, ids=str)
+def test_a_saved_tree_composes_to_itself(here: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = compose(values=values)
+    monkeypatch.chdir("/")
+    saved = again(config, here)
+    assert (saved.tree, saved.digest()) == (config.tree, config.digest())
+    assert compose(values=config.tree).tree == config.tree
+
+
 # Lists --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +194,8 @@ def test_another_list_drops_the_options_below_and_the_same_one_keeps_them(here: 
         (["encoder.1=mlp"], "agent.encoder.1 chooses nothing    the list does:  agent.encoder=[drqv2_cnn,mlp]"),
         (["encoder.1.name=mlp"], "agent.encoder.1.name chooses nothing"),
         (["encoder=[drqv2_cnn,mpl]"], "architecture 'mpl' does not exist    did you mean  mlp ?"),
+        (["encoder=[null,mlp]"], "agent.encoder=[null,mlp]: a list holds no null    leave it out, or say null alone"),
+        (["encoder=[mlp,None]"], "a list holds no null"),
         (["encoder=[]"], "agent.encoder=[]: must be a name"),
         (["encoder=[mlp,,mlp]"], "nothing stands before a comma"),
         (["encoder=[mlp,mlp"], "a bracket is not closed"),

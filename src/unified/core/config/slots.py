@@ -21,6 +21,8 @@ from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.options import NAME, Options
 from unified.core.references import shown, split_task
 
+_NO_NULL = "a list holds no null   leave it out, or say null alone"
+
 
 class Slots(Layered, ABC):
     """Layers whose slots choose components."""
@@ -187,6 +189,9 @@ class Slots(Layered, ABC):
         self._check_indices(path, names)
         for index, name in enumerate(names):
             at = (*path, str(index))
+            if name is None or str(name).strip().lower() in ("null", "none"):
+                self._complain(path, [shown(str(each)) if each is not None else None for each in names], _NO_NULL, source)
+                continue
             choice = self._choices[at] = self._named(at, slot, field, name, source)
             if choice.component is None:
                 for below, _ in self.below(at):
