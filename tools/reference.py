@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unified.cli.hooks import hooks, signature
-from unified.cli.show import PREFIX, example
+from unified.cli.show import example, prefix
 from unified.core.components import KINDS, AgentComponent, Component, ObjectiveComponent, RecipeComponent, SuiteComponent
 from unified.core.config.describe import options
 from unified.core.config.values import show
@@ -74,7 +74,7 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
     if isinstance(component, RecipeComponent):
         yield f"\n```yaml\n{Path(component.path).read_text(encoding='utf-8').rstrip()}\n```"
         return
-    rows = options(component.options_model(), PREFIX.get(component.kind, "").format(name=component.name))
+    rows = options(component.options_model(), prefix(names, component))
     if rows:
         yield "\n| option | type | default | |\n|---|---|---|---|"
         yield from (f"| `{key}` | {_cell(kind)} | `{default}` | {_cell(description)} |" for key, kind, default, description in rows)

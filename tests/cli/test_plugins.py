@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -13,8 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from unified.cli import main as command
+from unified.cli.show import prefix
 from unified.core import registry as registry_module
-from unified.core.components import AgentComponent, CommandComponent, SuiteComponent
+from unified.core.components import KINDS, AgentComponent, ArchitectureComponent, CommandComponent, SuiteComponent
+from unified.core.config.describe import options
 from unified.core.hookspecs import hookimpl
 from unified.core.registry import Registry, registry
 
@@ -152,6 +157,40 @@ def test_everything_can_be_shown(kind):
         result = invoke("plugins", "show", name)
         assert result.exit_code == 0
         assert "for example   unified train" in result.output
+
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "unified-plugin-example" / "src"
+
+
+def test_the_example_and_every_key_that_is_shown_compose(plugin_registry, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLE)
+    known = plugin_registry(example=importlib.import_module("unified_plugin_example"))
+    assert known.plugins[-1].state == "active"
+    keys = 0
+    for component in [component for kind in KINDS if kind != "commands" for component in known.all(kind)]:
+        text = invoke("plugins", "show", known.name_of(component)).output
+        head = text.index(f"{component.kind.removesuffix('s')} {component.name} ·")
+        found = re.search(r"^  for example   unified (train .*)$", text[head:], re.M)
+        assert found is not None
+        rows = options(component.options_model(), prefix(known, component))
+        said = [f"{key}={default}" for key, _, default, _ in rows]
+        assert all(f"\n  {key} " in text for key, *_ in rows)
+        result = invoke(*shlex.split(found[1]), *said, "--dry-run", "--format", "json")
+        assert result.exit_code == 0, (found[1], said, result.exception)
+        keys += len(rows)
+    assert keys > 50
+    assert "objective.decorrelate.weight" in invoke("plugins", "show", "decorrelate").output
+
+
+def test_an_example_may_be_the_components_own(plugin_registry):
+    net = ArchitectureComponent("net", "torch.nn:Identity", summary="A head.", example="critic=net --suite gym:Pendulum-v1")
+    agents = [AgentComponent("one", "unified.core.agent:Agent"), AgentComponent("two", "unified.core.agent:Agent", example="-r laptop")]
+    plugin_registry(
+        mine=SimpleNamespace(register_agents=hookimpl(lambda: agents), register_architectures=hookimpl(lambda: [net])),
+    )
+    assert "for example   unified train critic=net --suite gym:Pendulum-v1\n" in invoke("plugins", "show", "net").output
+    assert "for example   unified train --agent one --suite gym:Pendulum-v1\n" in invoke("plugins", "show", "one").output
+    assert "for example   unified train --agent two -r laptop\n" in invoke("plugins", "show", "two").output
 
 
 def test_show_a_plugin_and_what_is_unknown():

@@ -228,6 +228,12 @@ def test_a_command_without_help_is_found(plugin_registry):
     assert failures(plugin_registry, CommandComponent("mute", "testing.wrong_others:mute", summary=SUMMARY)) == {}
 
 
+def test_an_example_that_cannot_be_typed_is_found(plugin_registry):
+    found = failures(plugin_registry, architecture("Right", example="encoder=rihgt"))
+    assert list(found) == ["has_an_example_that_composes"]
+    assert "did you mean  right ?" in found["has_an_example_that_composes"]
+
+
 def test_descriptors_are_checked(plugin_registry):
     assert list(failures(plugin_registry, architecture("Right", config="testing.wrong_others:NeededOptions"))) == [
         "describes_itself",

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from unified.cli.main import typed
 from unified.cli.plugins import SEPARATOR, origin, tasks_of
 from unified.core import suggest
-from unified.core.components import KINDS, AgentComponent, Component, ObjectiveComponent, RecipeComponent, SuiteComponent
+from unified.core.components import (
+    KINDS,
+    AgentComponent,
+    ArchitectureComponent,
+    Component,
+    ObjectiveComponent,
+    RecipeComponent,
+    SuiteComponent,
+)
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.references import guess, is_reference, label, shown
 from unified.core.registry import Plugin, Registry
@@ -60,7 +68,7 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
     if isinstance(component, RecipeComponent):
         yield from _recipe(component)
     else:
-        yield from _options(component)
+        yield from _options(names, component)
     if isinstance(component, SuiteComponent):
         yield from _suite_tasks(component)
     if isinstance(component, AgentComponent | SuiteComponent):
@@ -70,11 +78,11 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
         yield f"  for example   {command}"
 
 
-def _options(component: Component) -> Iterator[str]:
+def _options(names: Registry, component: Component) -> Iterator[str]:
     from unified.core.config.describe import options
 
     try:
-        rows = options(component.options_model(), PREFIX.get(component.kind, "").format(name=label(component.name)))
+        rows = options(component.options_model(), prefix(names, component))
     except UnifiedError as error:
         yield from (f"  its options cannot be loaded: {problem.message}" for problem in error.problems)
         return
@@ -90,7 +98,19 @@ def _options(component: Component) -> Iterator[str]:
 
 
 #: Where the options of a kind stand in a run.
-PREFIX = {"agents": "agent.", "suites": "suite.", "callbacks": "with.{name}.", "launchers": "launcher.", "architectures": "encoder."}
+_PREFIX = {
+    "agents": "agent.",
+    "suites": "suite.",
+    "architectures": "encoder.",
+    "objectives": "objective.{name}.",
+    "callbacks": "with.{name}.",
+    "launchers": "launcher.",
+}
+
+
+def prefix(names: Registry, component: Component) -> str:
+    """What stands before the keys of its options: ``objective.spr.``; empty where no run has them."""
+    return _PREFIX.get(component.kind, "").format(name=label(names.name_of(component)))
 
 
 def _suite_tasks(suite: SuiteComponent) -> Iterator[str]:
@@ -140,15 +160,17 @@ def _recipe(component: RecipeComponent) -> Iterator[str]:
 
 
 def example(names: Registry, component: Component) -> str:
-    """A command that uses it."""
+    """A command that uses it; empty where there is none."""
     name = shown(typed(names, component))
     if isinstance(component, SuiteComponent):
         tasks = tasks_of(component)
         task = component.example or (tasks[0] if tasks else "")
         return f"unified train --suite {name}{f':{task}' if task else ''}"
+    if isinstance(component, AgentComponent):
+        return f"unified train --agent {name} {component.example}".rstrip()
+    if isinstance(component, ArchitectureComponent):
+        return f"unified train {component.example or f'encoder={name}'}"
     return {
-        "agents": f"unified train --agent {name} --suite dmc:walker_walk seed=2",
-        "architectures": f"unified train encoder={name}",
         "objectives": f"unified train -o +{name}",
         "callbacks": f"unified train with=[+{name}]",
         "launchers": f"unified train launcher={name}",

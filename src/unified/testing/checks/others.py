@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -79,6 +80,22 @@ def has_presets_that_fit(component: Component) -> str:
     return ", ".join(tried)
 
 
+def has_an_example_that_composes(component: Component) -> str:
+    """The command that `unified plugins show` gives as an example can be typed as it stands."""
+    from typer.testing import CliRunner
+
+    from unified.cli.main import app
+    from unified.cli.show import example
+
+    default_options(component)
+    command = example(registry(), component)
+    result = CliRunner().invoke(app, [*shlex.split(command)[1:], "--dry-run"])
+    if result.exit_code:
+        contract = "What a component gives as its example can be typed."
+        raise Failed(contract, f"{command}: {result.exception}", f"{type(component).__name__}(…, example='--suite gym:Pendulum-v1')")
+    return command
+
+
 def _tasks() -> list[str]:
     """``suite:task`` of everything that is installed and says what tasks it has."""
     found = []
@@ -95,6 +112,7 @@ def _tasks() -> list[str]:
 CHECKS = (
     Check.of("agents", has_presets_that_fit),
     Check.of("suites", has_presets_that_fit),
+    *(Check.of(kind, has_an_example_that_composes, "strict") for kind in ("agents", "architectures")),
     Check.of("launchers", launches),
     Check.of("recipes", composes),
     Check.of("commands", has_help),
