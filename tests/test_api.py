@@ -84,8 +84,18 @@ def test_callbacks_come_beside_the_default_ones_or_beside_those_that_were_said(b
     unified.train(seed=2, callbacks=[looks, "tensorboard"])
     unified.train(seed=2, callbacks=[looks], config={"with": []})
     unified.train(seed=2, callbacks=["+tensorboard"], config={"with": "console"})
+    unified.train(seed=2, callbacks=[looks], config={"with": ["+tensorboard"]})
+    unified.train(seed=2, callbacks="tensorboard", config={"with.name": ["console"], "with.console.plain": True})
     names = [[callback.label for callback in config.callbacks] for config in builder.asked]
-    assert names == [["console", "curve", "video", "Looks", "tensorboard"], ["Looks"], ["console", "tensorboard"]]
+    assert names == [
+        ["console", "curve", "video", "Looks", "tensorboard"],
+        ["Looks"],
+        ["console", "tensorboard"],
+        ["console", "curve", "video", "tensorboard", "Looks"],
+        ["console", "tensorboard"],
+    ]
+    with pytest.raises(unified.UsageError, match=r"with\.vdeo\.every: callback 'vdeo' is not selected    did you mean  video"):
+        unified.train(seed=2, callbacks=[looks], config={"with.vdeo.every": 3})
     assert builder.asked[0].callbacks[3].component.load()(None) is looks
 
 

@@ -33,7 +33,7 @@ def train(
             `gymnasium.Env` (which is left alone: the run makes environments like it), or a function that makes one.
         recipes: Names or paths of recipes, later ones win.
         config: Values by dotted key, ``{"agent.lr": 1e-4, "train.frames": 20_000}``.
-        callbacks: Observers beside those that a run has anyway (console, curve, video); ``{"with": […]}`` replaces these.
+        callbacks: Observers beside those that a run has anyway (console, curve, video); ``{"with": […]}`` in `config` replaces these.
         **values: Values as a tree, ``train={"frames": 20_000}, seed=2``, and parts of the agent, ``encoder="mlp"`` or
             ``encoder=nn.Sequential(…)`` (which is copied). They win over `config`.
 
@@ -45,18 +45,12 @@ def train(
     >>> run.metrics()[-1]["return"]                                                         # doctest: +SKIP
     """
     from unified.core.config import compose
-    from unified.core.config.schema import WITH
 
     named = {name: value for name, value in (("agent", agent), ("suite", suite)) if value is not None}
     tree: dict[str, Any] = {**(config or {}), **values, **named}
-    added = list(callbacks)
-    if added and WITH in tree:
-        said = tree[WITH]
-        tree[WITH] = [*([said] if isinstance(said, str) else said or ()), *added]
-    elif added:
-        tree[WITH] = [item for callback in added for item in ("+", callback)]
+    watching = [callbacks] if isinstance(callbacks, str) else callbacks
     recipes = [recipes] if isinstance(recipes, str) else list(recipes)
-    composed = compose([], recipes, tree, default_recipe=not named and not recipes)
+    composed = compose([], recipes, tree, default_recipe=not named and not recipes, callbacks=watching)
     run: Run = composed.launcher.component.load()(composed.launcher.options).launch(composed)
     return run
 

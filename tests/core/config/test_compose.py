@@ -242,6 +242,8 @@ def test_everything_wrong_is_told_at_once():
         ("suite=dmc/walker_walk", "did you mean  dmc:walker_walk ?"),
         ("with=", "must be a list of names, [a,b]    for none  []"),
         ("objective=[+]", "one is empty"),
+        ("with=[+tensorboard,console]", "with=[+tensorboard,console]: some have a plus and some have none    to add all of it:"),
+        ("with=[console,+video]", "to add all of it:  with=[+console,+video]   for this alone:  with=[console,video]"),
         ("with=[console", "a bracket is not closed    did you mean  [console] ?"),
         ("with=console]", "nothing opens the ]    did you mean  [console] ?"),
         ("with=[console,,video]", "nothing stands before a comma    did you mean  [console,video] ?"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,7 @@ def compose(
     values: Mapping[str, Any] | None = None,
     default_recipe: bool = False,
     registry: Registry | None = None,
+    callbacks: Iterable[Any] = (),
 ) -> Config:
     """One checked configuration of everything that was said.
 
@@ -46,6 +47,7 @@ def compose(
         values: A tree, or dotted keys, from Python.
         default_recipe: Whether the recipe ``laptop`` is used where nothing was named.
         registry: Where names are looked up; that of the process if not given.
+        callbacks: Names and objects, which are added to the callbacks that `values` leave.
 
     Raises:
         UsageError: With all problems found, each with its source.
@@ -56,7 +58,9 @@ def compose(
     """
     names = registry if registry is not None else process_registry()
     problems: list[Problem] = []
-    said = [from_tree(values or {}, PYTHON), from_words(arguments, problems, names)]
+    added = [item for callback in callbacks for item in ("+", callback)]
+    beside = [from_tree({WITH: added}, PYTHON)] if added else []
+    said = [from_tree(values or {}, PYTHON), *beside, from_words(arguments, problems, names)]
     chosen, embedded = list(recipes), False
     if default_recipe and not recipes and not any((slot, NAME) in layer.values for layer in said for slot in ("agent", "suite")):
         chosen, embedded = [EMBEDDED], True

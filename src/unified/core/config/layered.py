@@ -14,7 +14,7 @@ from unified.core.config.unknown import guesses, instead
 from unified.core.errors import Problem
 from unified.core.objects import Names
 from unified.core.options import NAME
-from unified.core.references import canonical
+from unified.core.references import canonical, shown
 from unified.core.registry import Registry
 
 
@@ -65,10 +65,20 @@ class Layered:
         """The source of a place: a place without its line."""
         return next((layer.source for layer in self.layers if place.startswith(f"{layer.source}, line ")), place)
 
-    def listed(self, path: Path, kind: str, default: Sequence[str] = ()) -> tuple[list[str], str]:
-        """A list of names of a kind; a layer that says only ``+name`` adds to the layers below it."""
-        items, source = list(default), DEFAULT
-        for layer in self.layers:
+    def listed(self, path: Path, kind: str, default: Sequence[str] = (), mixed: bool = False) -> tuple[list[str], str, int]:
+        """A list of names of a kind; a layer that says only ``+name`` adds to the layers below it.
+
+        Args:
+            path: Of the list.
+            kind: Of what it names.
+            default: What it holds below all layers.
+            mixed: Whether names with and without a plus may stand in one list.
+
+        Returns:
+            The names, their source, and the index of the highest layer that does not only add: the lists below it do not count.
+        """
+        items, source, start = list(default), DEFAULT, 0
+        for index, layer in enumerate(self.layers):
             if path not in layer.values:
                 continue
             try:
@@ -76,10 +86,18 @@ class Layered:
             except ValueError as error:
                 self._complain(path, layer.values[path], str(error), layer.place(path))
                 continue
-            adds = bool(said) and all(item.startswith("+") for item in said)
+            added = [item.startswith("+") for item in said]
+            if any(added) and not all(added) and not mixed:
+                bare = [shown(item.removeprefix("+")) for item in said]
+                key = dotted(path)
+                hint = f"to add all of it:  {key}={values.show([f'+{name}' for name in bare])}   for this alone:  {key}={values.show(bare)}"
+                signed = [f"{'+' * plus}{name}" for plus, name in zip(added, bare, strict=True)]
+                self._complain(path, signed, f"some have a plus and some have none   {hint}", layer.place(path))
+                continue
+            adds = bool(said) and all(added)
             items = list(dict.fromkeys([*items, *said] if adds else said))
-            source = layer.place(path)
-        return items, source
+            source, start = layer.place(path), start if adds else index
+        return items, source, start
 
     def _source(self, path: Path) -> str:
         """Of a value, or of the highest layer that says something below it."""

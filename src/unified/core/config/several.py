@@ -24,13 +24,13 @@ def several(resolver: Resolver, key: str) -> tuple[list[Selection], dict[str, An
         key: ``"with"`` or ``"objective"``.
     """
     listed = LISTS[key]
-    names, source = resolver.listed((key, NAME), listed.kind, listed.default)
+    names, source, start = resolver.listed((key, NAME), listed.kind, listed.default, mixed=listed.keeps_plus)
     if not listed.keeps_plus:
         names = list(dict.fromkeys(name.removeprefix("+") for name in names))
     shorts = [_short(name) for name in names]  # a path has dots, so what it selects is configured by its short name
     resolver.known.append(key)
     resolver.sources[f"{key}.{NAME}"], resolver.defaults[f"{key}.{NAME}"] = source, list(listed.default)
-    _drop_unselected(resolver, key, shorts)
+    _drop_unselected(resolver, key, shorts, start)
     found: list[Selection] = []
     tree: dict[str, Any] = {NAME: names}
     for name, short in zip(names, shorts, strict=True):
@@ -57,10 +57,9 @@ def _short(name: str) -> str:
     return label(name.removeprefix("+"))
 
 
-def _drop_unselected(resolver: Resolver, key: str, shorts: Sequence[str]) -> None:
-    """Options for what a higher layer left out go with it."""
-    last = max((index for index, layer in enumerate(resolver.layers) if (key, NAME) in layer.values), default=0)
-    for layer in resolver.layers[:last]:
+def _drop_unselected(resolver: Resolver, key: str, shorts: Sequence[str], start: int) -> None:
+    """Options for what the layer at `start` left out go with it."""
+    for layer in resolver.layers[:start]:
         for path in list(layer.values):
             if path[0] == key and len(path) > 1 and path[1] not in (*shorts, NAME):
                 del layer.values[path]
