@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from unified.core.components import ObjectiveComponent
-from unified.core.config import Options, Selection, compose
+from unified.core.components import AgentComponent, ArchitectureComponent, ObjectiveComponent
+from unified.core.config import Options, Part, Selection, compose
 from unified.core.errors import UsageError
 from unified.core.hookspecs import hookimpl
 
@@ -87,6 +87,44 @@ def test_a_slot_selected_again_drops_the_options_below(tmp_path):
     assert compose(["encoder=mlp", "encoder.depth=3"], path).agent.options.encoder.options.depth == 3
     assert compose(["encoder=null"], path).agent.options.encoder is None
     assert refused("agent=random", "agent.lr=1", recipes=path)[0].startswith("agent.lr does not exist")
+
+
+def test_a_qualified_name_is_the_same_component(tmp_path):
+    recipe = tmp_path / "a.yaml"
+    recipe.write_text(
+        "agent: {name: drqv2, lr: 0.5, encoder: {name: mlp, hidden: 8}}\nsuite: dmc:walker_walk\nsuite.size: 32\n"
+        "with: [console, video]\nwith.video.every: 9\nobjective: [td]\n"
+    )
+    path = [str(recipe)]
+    for words in (
+        ["agent=core/drqv2"],
+        ["encoder=core/mlp"],
+        ["suite=core/dmc:walker_walk"],
+        ["with=[+core/video]"],
+        ["objective=core/td"],
+    ):
+        config = compose(words, path)
+        assert config.tree == compose([], path).tree
+        assert (config.agent.options.lr, config.agent.options.encoder.options.hidden, config.suite.options.size) == (0.5, 8, 32)
+    assert [callback.name for callback in compose([*CARTPOLE, "with=[+core/video]"]).callbacks] == ["console", "curve", "video"]
+    low = {"encoder": ["drqv2_cnn", "core/mlp"], "encoder.1.hidden": 8}
+    assert compose([*CARTPOLE, "encoder=[core/drqv2_cnn,mlp]"], values=low).tree["agent"]["encoder"]["1"]["hidden"] == 8
+
+
+def test_a_qualified_default_is_no_change(plugin_registry):
+    def register_architectures():
+        yield ArchitectureComponent("mine", f"{__name__}:mine", f"{__name__}:Weighted", "Of mine.")
+
+    def register_agents():
+        yield AgentComponent("other", "json:loads", f"{__name__}:Parted", "Has a part.")
+
+    plugin_registry(
+        ahead=SimpleNamespace(register_architectures=hookimpl(register_architectures), register_agents=hookimpl(register_agents))
+    )
+    for word in ("encoder=mine", "encoder=ahead/mine", "seed=1"):
+        config = compose(["agent=other", word], values={"encoder.weight": 3})
+        assert config.agent.options.encoder.options.weight == 3.0
+        assert [key for key, _, _ in config.changed() if "encoder" in key] == ["agent.encoder.weight"]
 
 
 def test_shorthand_of_a_part():
@@ -329,6 +367,13 @@ class Weighted(Options):
 
     weight: float = 1.0
     """Of its loss."""
+
+
+class Parted(Options):
+    """Of an agent."""
+
+    encoder: Part = "ahead/mine"
+    """Of a plugin of its own."""
 
 
 def test_objectives_have_options(plugin_registry):

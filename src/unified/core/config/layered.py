@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -11,10 +12,10 @@ from unified.core.components import Component
 from unified.core.config import values
 from unified.core.config.overrides import DEFAULT, Layer, Path, dotted
 from unified.core.config.unknown import guesses, instead
-from unified.core.errors import Problem
+from unified.core.errors import Problem, UsageError
 from unified.core.objects import Names
 from unified.core.options import NAME
-from unified.core.references import canonical, shown
+from unified.core.references import canonical, is_reference, shown
 from unified.core.registry import Registry
 
 
@@ -82,7 +83,7 @@ class Layered:
             if path not in layer.values:
                 continue
             try:
-                said = [self._kept(name) for name in values.names(self._said(layer.values[path], kind))]
+                said = [self._kept(name, kind) for name in values.names(self._said(layer.values[path], kind))]
             except ValueError as error:
                 self._complain(path, layer.values[path], str(error), layer.place(path))
                 continue
@@ -107,9 +108,9 @@ class Layered:
         return next((layer.source for layer in reversed(self.layers) if any(key[: len(path)] == path for key in layer.values)), DEFAULT)
 
     def text(self, value: Any, kind: str) -> Any:
-        """A Python object by its name, a reference as it is kept; whatever else as it is."""
+        """A Python object by its name, a reference as it is kept, a registered name in its shortest form; whatever else as it is."""
         if isinstance(value, str):
-            return canonical(value.strip())
+            return self.known_as(canonical(value.strip()), kind)
         if value is None or isinstance(value, bool | int | float | bytes | list | tuple | Mapping | PurePath):
             return value
         return self._names.name(value, self.registry.all(kind))
@@ -131,10 +132,18 @@ class Layered:
             plus = ""
         return items
 
-    @staticmethod
-    def _kept(name: str) -> str:
-        name = name.strip()
-        return f"+{canonical(name[1:])}" if name.startswith("+") else canonical(name)
+    def _kept(self, name: str, kind: str) -> str:
+        plus = "+" if name.strip().startswith("+") else ""
+        return plus + str(self.text(name.strip().removeprefix("+"), kind))
+
+    def known_as(self, name: Any, kind: str) -> Any:
+        """A registered name in its shortest form, so that ``core/drqv2`` is ``drqv2``; each of a list, and whatever else as it is."""
+        if isinstance(name, list | tuple):
+            return [self.known_as(each, kind) for each in name]
+        if isinstance(name, str) and not is_reference(name):
+            with suppress(UsageError):  # told where it is used
+                return self.registry.name_of(self.registry.get(kind, name))
+        return name
 
     # Problems -------------------------------------------------------------------------------------------------------------------
 

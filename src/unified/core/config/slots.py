@@ -56,7 +56,7 @@ class Slots(Layered, ABC):
                 layer.values[(*path, NAME)] = value if _is_list(value) else self.text(value, slot.kind)
         if slot.kind == "suites":
             self._split_tasks(path)
-        self._drop_reselected(path, assumed)
+        self._drop_reselected(path, self.known_as(assumed, slot.kind))
 
     def _split_tasks(self, path: Path) -> None:
         """``suite=dmc:walker_walk`` is ``suite.name=dmc suite.task=walker_walk``; naming a suite alone leaves no task of a lower layer."""
@@ -64,7 +64,7 @@ class Slots(Layered, ABC):
             value = layer.values.get((*path, NAME))
             if isinstance(value, str):
                 name, task = split_task(value)
-                layer.values[(*path, NAME)] = name
+                layer.values[(*path, NAME)] = self.known_as(name, "suites")
                 layer.values.setdefault((*path, TASK), task or None)
 
     def _drop_reselected(self, path: Path, assumed: Any) -> None:
@@ -129,7 +129,7 @@ class Slots(Layered, ABC):
         default = field.get_default(call_default_factory=True)
         key = ".".join(path)
         self.known.append(key)
-        self.defaults[key] = self.defaults[f"{key}.{NAME}"] = default
+        self.defaults[key] = self.defaults[f"{key}.{NAME}"] = self.known_as(default, slot.kind)
         if slot.kind == "suites":
             self.defaults[f"{key}.{NAME}"], _, self.defaults[f"{key}.{TASK}"] = str(default).partition(":")
             self.known.append(f"{key}.{TASK}")
