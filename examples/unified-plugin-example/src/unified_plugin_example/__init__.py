@@ -52,12 +52,14 @@ def register_architectures() -> Iterator[ArchitectureComponent]:
         target="unified_plugin_example.architectures:Fourier",
         config="unified_plugin_example.config:FourierOptions",
         summary="learned waves of the inputs, for functions that change fast",
+        example="encoder=fourier --suite gym:Pendulum-v1",
     )
     yield ArchitectureComponent(
         name="norm_mlp",
         target="unified_plugin_example.architectures:norm_mlp",
         config="unified_plugin_example.config:NormMLPOptions",
         summary="linear layers, each normalised",
+        example="critic=norm_mlp --agent twin --suite harbour:reach",
     )
 
 

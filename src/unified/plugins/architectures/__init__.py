@@ -16,6 +16,12 @@ components = (
         target="unified.plugins.architectures.mlp:MLP",
         config="unified.plugins.architectures.config:MLPOptions",
         summary="linear layers with ReLU between them",
+        example="encoder=mlp --suite gym:Pendulum-v1",
     ),
-    ArchitectureComponent(name="identity", target="torch.nn:Identity", summary="what comes in goes out"),
+    ArchitectureComponent(
+        name="identity",
+        target="torch.nn:Identity",
+        summary="what comes in goes out",
+        example="encoder=identity --suite gym:Pendulum-v1",
+    ),
 )
