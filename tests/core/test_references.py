@@ -104,15 +104,18 @@ def test_labels(name: str, label: str) -> None:
     assert references.label(name) == label
 
 
-def test_a_path_in_a_recipe_is_relative_to_the_recipe_where_the_file_is_there(here: Path) -> None:
+def test_a_path_in_a_recipe_is_relative_to_the_recipe(here: Path) -> None:
     elsewhere = Path("/nowhere")
+    assert references.beside("./nets.py:Tiny", elsewhere) == "/nowhere/nets.py:Tiny"
+    assert references.beside("../nets.py", elsewhere) == "/nets.py"
+    assert references.beside("/a/nets.py:Tiny", elsewhere) == "/a/nets.py:Tiny"
     assert references.beside("./nets.py:Tiny", here) == f"{here}/nets.py:Tiny"
     assert references.beside(["mlp", "+./nets.py:Tiny", {"name": "nets.py:Tiny"}], here) == [
         "mlp",
         f"+{here}/nets.py:Tiny",
         {"name": f"{here}/nets.py:Tiny"},
     ]
-    for same in ("./nets.py:Tiny", "drqv2", 3, None):
+    for same in ("./runs", "drqv2", "dmc:walker_walk", "torch.nn:Flatten", 3, None):
         assert references.beside(same, elsewhere) == same
 
 

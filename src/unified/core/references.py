@@ -108,7 +108,7 @@ def canonical(text: str) -> str:
 
 
 def beside(value: Any, directory: Path) -> Any:
-    """What a recipe says: a path in it is relative to the recipe's directory where the file is there, else to the working directory.
+    """What a recipe says: a path of code in it is relative to the recipe's directory, and to no other.
 
     Args:
         value: A text, a list or a tree of texts, or anything else, which stays as it is.
@@ -122,7 +122,9 @@ def beside(value: Any, directory: Path) -> Any:
         return value
     plus = "+" if value.startswith("+") else ""
     reference = parse(value.removeprefix("+"))
-    if reference is None or reference.file is None or reference.file.is_absolute() or not (directory / reference.file).is_file():
+    if reference is None or reference.file is None or reference.file.is_absolute():
+        return value
+    if not reference.attribute and reference.file.suffix != ".py":  # root: ./runs
         return value
     place = (directory / reference.file).resolve()
     return plus + ":".join(part for part in (str(place), reference.attribute, reference.task) if part)
@@ -277,6 +279,10 @@ def _where(error: BaseException, file: Path | None) -> tuple[str | None, int | N
 def _near_files(file: Path) -> str:
     if file.suffix != ".py" and file.with_name(f"{file.name}.py").is_file():
         return f"did you mean  {file}.py ?"
+    for start in range(1, len(file.parts)):
+        here = Path(*file.parts[start:])
+        if here.is_file() and here.resolve() != file.resolve():
+            return f"there is {here.resolve()}; in a recipe, a path is relative to the recipe"
     siblings = [sibling.name for sibling in file.parent.glob("*.py")] if file.parent.is_dir() else []
     return did_you_mean(file.name, siblings) or f"the working directory is {Path.cwd()}"
 

@@ -95,6 +95,19 @@ def test_a_path_in_a_recipe_is_relative_to_the_recipe(here: Path, monkeypatch: p
     assert config.callbacks[-1].name == f"{here}/mine.py:Bare"
 
 
+def test_a_file_of_the_working_directory_is_not_the_recipes(here: Path) -> None:
+    (here / "folder").mkdir()
+    recipe = here / "folder/recipe.yaml"
+    recipe.write_text("agent: ./mine.py:Mine\nroot: ./runs\n")
+    (problem,) = [problem for problem in refused(recipes=[str(recipe)]) if "was not checked" not in problem]
+    assert problem.startswith(
+        f"there is no file ./folder/mine.py    there is {here}/mine.py; in a recipe, a path is relative to the recipe    (from recipe"
+    )
+    recipe.write_text("agent: ../mine.py:Mine\nroot: ./runs\n")
+    config = compose([], [str(recipe)])
+    assert (config.agent.name, config.root) == (f"{here}/mine.py:Mine", "./runs")
+
+
 def test_wrong_references_are_told_with_everything_else(here: Path) -> None:
     problems = refused("agent=./mine.py:Mien", "encoder=./nets.py:Tiny", "suite=./mine.py:Watch", "with=[+./cb.py:X]", "seed=x")
     assert [problem for problem in problems if "was not checked" not in problem] == [
