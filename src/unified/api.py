@@ -50,7 +50,7 @@ def train(
     tree: dict[str, Any] = {**(config or {}), **values, **named}
     watching = [callbacks] if isinstance(callbacks, str) else callbacks
     recipes = [recipes] if isinstance(recipes, str) else list(recipes)
-    composed = compose([], recipes, tree, default_recipe=not named and not recipes, callbacks=watching)
+    composed = compose([], recipes, tree, default_recipe=True, callbacks=watching)
     run: Run = composed.launcher.component.load()(composed.launcher.options).launch(composed)
     return run
 

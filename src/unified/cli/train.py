@@ -48,8 +48,7 @@ def train(
     if format is not None and not dry_run:
         raise UsageError(Problem(f"--format {format} says how --dry-run prints", f"unified train … --dry-run --format {format}"))
     said = words(agent, suite, objective or [], seed, experiment) + list(overrides or [])
-    selected = any(word.split("=", 1)[0] in ("agent", "suite") for word in said)
-    config = compose(said, list(recipe or []), {}, default_recipe=not selected and not recipe)
+    config = compose(said, list(recipe or []), default_recipe=True)
     if dry_run:
         typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)
         return

@@ -25,7 +25,7 @@ from unified.core.components import (
     ObjectiveComponent,
     SuiteComponent,
 )
-from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.errors import Problem, UnifiedError, UsageError, told
 from unified.core.hookspecs import LIFECYCLE, PROJECT
 from unified.core.imports import OBJECT, import_object
 from unified.core.options import Options
@@ -272,7 +272,7 @@ def _makes(function: Callable[..., Any], typed: str) -> type:
     except UnifiedError:
         raise
     except Exception as error:
-        raise UsageError(Problem(f"{typed} raised {type(error).__name__}: {error}")) from error
+        raise UsageError(Problem(f"{typed} raised {told(error)}")) from error
 
 
 def _returned(function: Any) -> type | None:

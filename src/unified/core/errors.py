@@ -78,6 +78,16 @@ def blame(name: str, doing: str) -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """The error and where it was raised."""
+    """The error and where it was raised: ``ValueError: no more (mine.py:3)``."""
     where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {' '.join(str(error).split())} ({where.filename}:{where.lineno})"
+    return f"{told(error)} ({where.filename}:{where.lineno})"
+
+
+def told(error: BaseException) -> str:
+    """The error alone, in a line.
+
+    >>> told(ValueError("no\\nmore")), told(KeyboardInterrupt())
+    ('ValueError: no more', 'KeyboardInterrupt')
+    """
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -24,7 +24,7 @@ import pluggy
 
 from unified.core import imports, references, suggest
 from unified.core.components import COMPONENTS, KINDS, Component, Origin
-from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.errors import Problem, UnifiedError, UsageError, told
 from unified.core.hookspecs import API_VERSION, LIFECYCLE, PROJECT, REGISTRATION, Registration
 from unified.core.switches import STRICT_VARIABLE, Switches
 
@@ -32,6 +32,8 @@ GROUP = "unified"
 CORE = "core"
 #: Milliseconds from which a plugin is shown as slow: all of `unified --help` takes half of it.
 SLOW_MS = 200
+#: Letters of an error in a list of plugins; all of it is in `Plugin.traceback`.
+_LONGEST = 200
 
 State = Literal["active", "disabled", "broken", "incompatible", "conflicting"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*")  # no dots: they separate keys, with.NAME.every
@@ -182,7 +184,7 @@ class Registry:
         except _Refused as refused:
             record = replace(record, state=refused.state, error=str(refused))
         except BaseException as error:  # a plugin may raise anything, SystemExit included: it never spoils the tool
-            record = replace(record, state="broken", error=_one_line(error), traceback=_traceback(error))
+            record = replace(record, state="broken", error=told(error)[:_LONGEST], traceback=_traceback(error))
         if record.state != "active":
             self._forget(entry_point.name)
         self._plugins.append(replace(record, milliseconds=1000 * (time.perf_counter() - start)))
@@ -356,11 +358,6 @@ def _check_twice(components: Sequence[Component]) -> None:
         if (component.kind, component.name) in seen:
             raise _Refused(f"{component} is yielded twice")
         seen.add((component.kind, component.name))
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
 def _traceback(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 from unified.core import suggest
 from unified.core.components import KINDS, Component, SuiteComponent
-from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.errors import Problem, UnifiedError, UsageError, one_line
 from unified.core.references import guess, label, parse
 from unified.core.registry import CORE, Plugin, registry
 from unified.core.switches import same
@@ -131,8 +131,7 @@ def carry_out(case: Case) -> Outcome:
         state, text = "failed", str(failed)
     except Exception as error:
         state, trace = "failed", traceback.format_exc()
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        text = f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
+        text = one_line(error)
     return Outcome(case, state, text, trace, time.perf_counter() - start)
 
 

@@ -146,7 +146,7 @@ class Run:
             if not self.config_path.exists():
                 raise UsageError(Problem(f"{self.path} is not a run: it has no {lookup.CONFIG}", "all: unified runs list"))
             try:
-                self._config = compose([], [str(self.config_path)], {}, default_recipe=False)
+                self._config = compose([], [str(self.config_path)])
             except UsageError as error:
                 raise UsageError(*provenance.missing(self.components, registry()), *error.problems) from error
         return self._config
