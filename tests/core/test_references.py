@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -196,7 +197,9 @@ def test_identity(here: Path) -> None:
         "file": f"{here}/mine.py",
         "sha256": hashlib.sha256((here / "mine.py").read_bytes()).hexdigest(),
     }
-    assert references.identity(get("architectures", "torch.nn:Flatten"))["file"].endswith("torch/nn/__init__.py")
+    torch = {"provider": "", "target": "torch.nn:Flatten", "distribution": "torch", "version": metadata.version("torch")}
+    assert references.identity(get("architectures", "torch.nn:Flatten")) == torch
+    assert references.identity(get("architectures", "urllib.parse:quote")).keys() == {"provider", "target"}
     assert references.identity(registry().get("agents", "drqv2")) == {}
 
 
@@ -258,7 +261,7 @@ def test_what_is_wrong(here: Path, kind: str, text: str, says: str) -> None:
     [
         (
             "import json\n\nimport qwertyuiop\n",
-            "ModuleNotFoundError: No module named 'qwertyuiop' (bad.py, line 3)    pip install qwertyuiop",
+            "ModuleNotFoundError: No module named 'qwertyuiop' (bad.py, line 3)    it imports 'qwertyuiop', which is not installed",
         ),
         ("x = 1\ny = x +\n", "SyntaxError: invalid syntax (bad.py, line 2)"),
         ("def f():\n    raise ValueError('no')\nf()\n", "bad.py cannot be imported: ValueError: no (bad.py, line 2)"),

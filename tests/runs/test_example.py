@@ -45,16 +45,11 @@ def test_everything_is_found_by_name(beside: Beside, tmp_path: Path) -> None:
     assert "disabled" in off
 
 
-def test_its_own_tests_pass(beside: Beside, tmp_path: Path) -> None:
-    said = beside.run("pytest", "-p", "no:cacheprovider", "--rootdir", str(EXAMPLE), str(EXAMPLE / "tests"), cwd=tmp_path).stdout
+def test_its_own_tests_pass_and_with_them_the_contracts(beside: Beside, tmp_path: Path) -> None:
+    words = ["-v", "-p", "no:cacheprovider", "--rootdir", str(EXAMPLE), str(EXAMPLE / "tests")]
+    said = beside.run("pytest", *words, cwd=tmp_path).stdout
     assert re.search(r"\d+ passed", said)
     assert "failed" not in said
-
-
-def test_it_keeps_to_the_contracts(beside: Beside, tmp_path: Path) -> None:
-    told = json.loads(beside.run("unified", "plugins", "check", "example", "--strict", "--json", cwd=tmp_path).stdout)
-    text = json.dumps(told)
-    assert "failed" not in {part.strip('"') for part in re.findall(r'"(?:state|outcome)": ("\w+")', text)}
     for component in (
         "agent:twin",
         "suite:harbour",
@@ -63,11 +58,11 @@ def test_it_keeps_to_the_contracts(beside: Beside, tmp_path: Path) -> None:
         "callback:milestones",
         "launcher:logbook",
     ):
-        assert component in text
+        assert re.search(rf"\[{component}-\w+\] PASSED", said), component
 
 
 def test_a_run_of_all_of_them_at_once(beside: Beside, tmp_path: Path) -> None:
-    words = ["--agent", "twin", "--suite", "harbour:dock", "-o", "+decorrelate", "launcher=logbook", "train.frames=400", *TINY]
+    words = ["--agent", "twin", "--suite", "harbour:dock", "-o", "+decorrelate", "launcher=logbook", "train.frames=200", *TINY]
     parts = ["encoder=fourier", "encoder.waves=8", "critic=norm_mlp", "critic.width=16", "actor.hidden=16"]
     watch = ["with=[milestones]", "with.milestones.levels=[-100,1e9]"]
     beside.unified("train", *words, *parts, *watch, cwd=tmp_path)
@@ -75,7 +70,7 @@ def test_a_run_of_all_of_them_at_once(beside: Beside, tmp_path: Path) -> None:
     assert run.relative_to(tmp_path) == Path("runs/default/twin/harbour/dock/seed-1")
     last = [row for row in rows(run) if row["kind"] == "train"][-1]
     assert {"critic_loss", "actor_loss", "feature_std", "feature_covariance"} <= set(last)
-    assert last["updates"] >= 340
+    assert last["updates"] >= 140
     assert list(json.loads((run / "milestones.json").read_text())) == ["-100"]
     begins, ends = (tmp_path / "runs" / "logbook.txt").read_text().splitlines()
     assert begins.endswith("default · twin · harbour:dock · seed 1  begins")
@@ -91,16 +86,16 @@ def test_a_run_of_all_of_them_at_once(beside: Beside, tmp_path: Path) -> None:
 
 
 def test_the_recipe_and_the_qualified_names(beside: Beside, tmp_path: Path) -> None:
-    beside.unified("train", "-r", "harbour", "train.frames=300", "with=[]", *TINY, *SMALL, cwd=tmp_path)
+    beside.unified("train", "-r", "harbour", "train.frames=150", "with=[]", *TINY, *SMALL, cwd=tmp_path)
     assert run_directory(tmp_path).relative_to(tmp_path) == Path("runs/default/twin/harbour/reach/seed-1")
     words = ["--agent", "example/twin", "--suite", "example/harbour:reach", "encoder=example/norm_mlp", "-r", "example/harbour"]
-    said = beside.unified("train", *words, "train.frames=300", "with=[]", *TINY, *SMALL, "--dry-run", cwd=tmp_path)
+    said = beside.unified("train", *words, "train.frames=150", "with=[]", *TINY, *SMALL, "--dry-run", cwd=tmp_path)
     assert re.search(r"name: twin\b", said)
     assert re.search(r"name: harbour\b", said)
 
 
 def test_its_agent_and_its_suite_go_with_those_of_others(beside: Beside, tmp_path: Path) -> None:
-    quiet = ["with=[]", "train.frames=200", *TINY]
+    quiet = ["with=[]", "train.frames=120", *TINY]
     beside.unified("train", "--agent", "twin", "--suite", "gym:CartPole-v1", *quiet, *SMALL, cwd=tmp_path)
     small = ["agent.hidden_dim=16", "agent.feature_dim=8", "encoder=norm_mlp", "-o", "+decorrelate"]
     beside.unified("train", "--agent", "drqv2", "--suite", "harbour:reach", *quiet, *small, cwd=tmp_path)
@@ -120,7 +115,7 @@ def test_the_command(beside: Beside, tmp_path: Path) -> None:
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(beside: Beside, tmp_path: Path) -> None:
-    words = ["train", "-r", "harbour", "train.frames=2000", "with=[milestones]", "checkpoint.every=300", *TINY, *SMALL]
+    words = ["train", "-r", "harbour", "train.frames=700", "with=[milestones]", "checkpoint.every=150", *TINY, *SMALL]
     words += ["with.milestones.levels=[-1,10,20]"]
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     straight.mkdir()
@@ -129,7 +124,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(beside: Beside, tmp_pat
     command = [str(beside.path / "bin" / "python"), "-m", "unified", *words]
     process = subprocess.Popen(command, cwd=killed, env=beside.variables(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(killed, 1000)
+        wait_for(killed, 300)
     finally:
         process.kill()
         process.wait()
@@ -164,11 +159,15 @@ def broken(beside: Beside, file: str, old: str, new: str) -> Iterator[None]:
 QUIET = ["with=[]", "train.frames=200", "train.log_every=100", "evaluate.every=0", "evaluate.episodes=1"]
 
 
-def others_work(beside: Beside, cwd: Path) -> None:
-    """What does not need it."""
-    assert "drqv2" in beside.unified("plugins", "list", cwd=cwd)
-    assert "train" in beside.unified("--help", cwd=cwd)
-    beside.unified("train", "--agent", "random", "--suite", "gym:Pendulum-v1", *QUIET, cwd=cwd)
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [("__init__.py", "    hookimpl,\n)", "    hookimpl,\n    nothing,\n)"), ("agent.py", "import torch\n", "import flux\nimport torch\n")],
+    ids=["not loaded", "fails when it is wanted"],
+)
+def test_who_does_not_need_what_is_broken_never_notices(beside: Beside, tmp_path: Path, file: str, old: str, new: str) -> None:
+    with broken(beside, file, old, new):
+        assert "train" in beside.unified("--help", cwd=tmp_path)
+        beside.unified("train", "--agent", "random", "--suite", "gym:Pendulum-v1", *QUIET, cwd=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -187,30 +186,27 @@ def others_work(beside: Beside, cwd: Path) -> None:
     ],
     ids=["import error", "target that does not exist", "mistyped hook", "wrong API"],
 )
-def test_what_cannot_be_loaded_is_named_and_the_rest_works(
-    beside: Beside, tmp_path: Path, file: str, old: str, new: str, state: str, reason: str
-) -> None:
+def test_what_cannot_be_loaded_is_named(beside: Beside, tmp_path: Path, file: str, old: str, new: str, state: str, reason: str) -> None:
     with broken(beside, file, old, new):
         listed = beside.unified("plugins", "list", cwd=tmp_path)
         assert re.search(rf"not loaded +{state} +{ORIGIN} +.*{reason}", listed)
+        assert "drqv2" in listed
         assert "harbour (2 tasks)" not in listed
         assert re.search(reason, beside.unified("plugins", "show", "example", cwd=tmp_path))
         said = beside.unified("train", "--agent", "twin", "--suite", "harbour:reach", cwd=tmp_path, expect=2)
         assert "agent 'twin' does not exist" in said
         assert "unified plugins show example" in said
-        others_work(beside, tmp_path)
         assert "not loaded" not in beside.unified("-p", "no:example", "plugins", "list", cwd=tmp_path).replace(
             "not loaded      disabled", ""
         )
         strict = beside.unified("plugins", "list", cwd=tmp_path, expect=1, more={"UNIFIED_STRICT_PLUGINS": "1"})
         assert re.search(reason, strict)
-    assert "not loaded" not in beside.unified("plugins", "list", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "reason"),
     [
-        ("agent.py", "import torch\n", "import flux\nimport torch\n", "No module named 'flux'.*pip install flux"),
+        ("agent.py", "import torch\n", "import flux\nimport torch\n", "No module named 'flux'.*it imports 'flux', which is not installed"),
         (
             "config.py",
             "    lr: float = Field(3e-4, gt=0)\n",
@@ -221,7 +217,7 @@ def test_what_cannot_be_loaded_is_named_and_the_rest_works(
     ],
     ids=["missing dependency", "options with an error", "attribute that does not exist"],
 )
-def test_what_fails_when_it_is_wanted_fails_nobody_else(beside: Beside, tmp_path: Path, file: str, old: str, new: str, reason: str) -> None:
+def test_what_fails_when_it_is_wanted_is_named(beside: Beside, tmp_path: Path, file: str, old: str, new: str, reason: str) -> None:
     with broken(beside, file, old, new):
         listed = beside.unified("plugins", "list", cwd=tmp_path)
         assert "twin" in listed
@@ -230,7 +226,6 @@ def test_what_fails_when_it_is_wanted_fails_nobody_else(beside: Beside, tmp_path
         assert done.returncode in (1, 2)
         assert "Traceback" not in done.stderr
         assert re.search(rf"agent 'twin' of {ORIGIN} cannot be loaded from .*{reason}", done.stderr, re.S)
-        others_work(beside, tmp_path)
 
 
 def test_a_callback_that_always_raises_is_named_and_left_out(beside: Beside, tmp_path: Path) -> None:
@@ -255,11 +250,11 @@ def test_a_callback_that_always_raises_is_named_and_left_out(beside: Beside, tmp
 
 
 def test_an_objective_that_raises_ends_the_run_with_its_name(beside: Beside, tmp_path: Path) -> None:
-    words = ["--agent", "twin", "--suite", "harbour:reach", "-o", "+decorrelate", "with=[]", "train.frames=400", *TINY, *SMALL]
+    words = ["--agent", "twin", "--suite", "harbour:reach", "-o", "+decorrelate", "with=[]", "train.frames=150", *TINY, *SMALL]
     with broken(beside, "objective.py", "metrics = {", "features = features + self.nothing\n        metrics = {"):
         said = beside.unified("train", *words, cwd=tmp_path, expect=1)
     assert "decorrelate" in said.lower()
     assert "no attribute 'nothing'" in said
     assert list((run_directory(tmp_path) / "checkpoints").iterdir())
     beside.unified("train", *words, cwd=tmp_path)  # mended, the same command goes on
-    assert [row for row in rows(run_directory(tmp_path)) if row["kind"] == "train"][-1]["frames"] == 400
+    assert [row for row in rows(run_directory(tmp_path)) if row["kind"] == "train"][-1]["frames"] == 150

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from unified.core.distributions import advice
 from unified.core.errors import Problem, UnifiedError
 from unified.core.imports import apart, import_object
 
@@ -122,9 +123,7 @@ class Component:
         """What to type where a component cannot be imported."""
         distribution = self.origin.distribution
         if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] != self.target.partition(".")[0]:
-            if self.extra:
-                return f"pip install '{distribution or self.origin.provider}[{self.extra}]'"
-            return f"it needs a package that is not installed: pip install {error.name.partition('.')[0].replace('_', '-')}"
+            return advice(error, distribution or self.origin.provider, self.extra)
         if not distribution:
             return "see: unified doctor"
         return f"where it happened: unified plugins show {self.qualified}   a newer version: pip install -U {distribution}"

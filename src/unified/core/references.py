@@ -25,6 +25,7 @@ from typing import Any
 
 from unified.core import imports
 from unified.core.components import Component
+from unified.core.distributions import advice, distribution_of
 from unified.core.errors import Problem, UsageError
 from unified.core.suggest import did_you_mean
 
@@ -259,7 +260,8 @@ def _import_problem(reference: Reference, file: Path | None, error: BaseExceptio
     where, line = _where(error, file)
     if where is not None:
         said += f" ({where}, line {line})"
-    return Problem(f"{shown(reference.place)} cannot be imported: {said}", f"pip install {missing.partition('.')[0]}" if missing else "")
+    distribution = distribution_of(reference.place.partition(".")[0]) if file is None else None
+    return Problem(f"{shown(reference.place)} cannot be imported: {said}", advice(error, distribution[0] if distribution else ""))
 
 
 def _where(error: BaseException, file: Path | None) -> tuple[str | None, int | None]:
@@ -301,10 +303,12 @@ def _public(found: Any) -> list[str]:
 
 
 def identity(found: Component) -> dict[str, str]:
-    """What a component that came by reference was, for a run's manifest: its file and the sha256 of that; empty for a registered one.
+    """What a component that came by reference was, for a run's manifest; empty for a registered one.
+
+    Of an installed module it is the distribution and its version, of any other code its file and the sha256 of that.
 
     >>> sorted(identity(component("architectures", "torch.nn:Flatten")))   # doctest: +SKIP
-    ['file', 'provider', 'sha256', 'target']
+    ['distribution', 'provider', 'target', 'version']
     """
     reference = parse(found.target)
     if reference is None or found.origin.provider:
@@ -315,6 +319,8 @@ def identity(found: Component) -> dict[str, str]:
         kind = thing if isinstance(thing, type) else type(thing)
         return {**told, "type": f"{kind.__module__}:{kind.__qualname__}"}
     file = reference.file
-    if file is None and reference.place in sys.modules:
+    if file is None and (installed := distribution_of(reference.place)):
+        return {**told, "distribution": installed[0], "version": installed[1]}
+    if file is None and reference.place in sys.modules and reference.place.partition(".")[0] not in sys.stdlib_module_names:
         file = imports.file_of(sys.modules[reference.place])
     return {**told, "file": str(file), "sha256": imports.digest(file)} if file is not None else told

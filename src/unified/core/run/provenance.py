@@ -7,11 +7,13 @@ from pathlib import Path
 
 from unified.core import imports
 from unified.core.components import KINDS, Component
+from unified.core.distributions import version_of
 from unified.core.errors import Problem, UsageError
 from unified.core.references import identity
 from unified.core.registry import Registry
 
 #: The record of one component: kind, name, target, provider, distribution, version; file and sha256 where no package brought it.
+#: What was named by a reference to an installed module has a distribution and no provider.
 Record = Mapping[str, str]
 
 
@@ -40,7 +42,7 @@ def missing(records: Sequence[Record], registry: Registry) -> list[Problem]:
             f"pip install '{entry['distribution']}=={entry['version']}'",
         )
         for entry in records
-        if entry["distribution"] and _installed(entry, registry) is None
+        if entry["distribution"] and _version(entry, registry) is None
     ]
 
 
@@ -52,18 +54,21 @@ def changed(records: Sequence[Record], registry: Registry) -> list[str]:
             if Path(entry["file"]).exists() and imports.digest(Path(entry["file"])) != entry["sha256"]:
                 lines[entry["file"]] = f"{entry['file']} was edited since: {_what(entry)} may not be what it was"
             continue
-        component = _installed(entry, registry)
-        if component is not None and component.origin.version != entry["version"]:
+        version = _version(entry, registry)
+        if version is not None and version != entry["version"]:
             lines[entry["distribution"]] = (
-                f"{_what(entry)} came from {_from(entry)}, and {component.origin.version} is installed; "
+                f"{_what(entry)} came from {_from(entry)}, and {version} is installed; "
                 f"for the same results: pip install '{entry['distribution']}=={entry['version']}'"
             )
     return list(lines.values())
 
 
-def _installed(entry: Record, registry: Registry) -> Component | None:
+def _version(entry: Record, registry: Registry) -> str | None:
+    """The version that is there now of what a component came from; ``None`` where it does not have the component."""
+    if not entry["provider"]:  # by reference, from an installed module
+        return version_of(entry["distribution"]) if entry["distribution"] else None
     try:
-        return registry.get(entry["kind"], f"{entry['provider']}/{entry['name']}")
+        return registry.get(entry["kind"], f"{entry['provider']}/{entry['name']}").origin.version
     except UsageError:
         return None
 

@@ -1,0 +1,80 @@
+"""What installed distributions say of themselves: whose a module is, and what they require. Torch-free."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def distribution_of(module: str) -> tuple[str, str] | None:
+    """Name and version of the distribution that installed an imported module; ``None`` for code that nobody installed.
+
+    A checkout that was installed for editing counts as the latter: its version says nothing of what is in it.
+
+    >>> distribution_of("pytest")[0], distribution_of("json")
+    ('pytest', None)
+    """
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if not file:
+        return None
+    for name in dict.fromkeys(_by_top_level().get(module.partition(".")[0], ())):
+        found = metadata.distribution(name)
+        if _brought(found, Path(file).resolve()):
+            return name, found.version
+    return None
+
+
+def version_of(distribution: str) -> str | None:
+    """The version of a distribution that is installed; ``None`` where it is not."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def advice(error: BaseException, distribution: str = "", extra: str = "") -> str:
+    """What to say, and to type where that is known, of a module that is not there; empty for another error.
+
+    Args:
+        error: That an import raised.
+        distribution: Whose code imported it; only what it requires can be named, since a package may be called unlike its module.
+        extra: Of the distribution, which brings what it needs.
+    """
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if not missing:
+        return ""
+    if extra:
+        return f"pip install '{distribution}[{extra}]'"
+    required = next((name for name in _required(distribution) if _normal(name) == _normal(missing)), None)
+    return f"it imports {missing!r}, which is not installed" + (f": pip install {required}" if required else "")
+
+
+@functools.cache
+def _by_top_level() -> dict[str, list[str]]:
+    return dict(metadata.packages_distributions())
+
+
+def _brought(distribution: metadata.Distribution, file: Path) -> bool:
+    root = Path(str(distribution.locate_file(""))).resolve()
+    if not file.is_relative_to(root):
+        return False
+    relative = file.relative_to(root).as_posix()
+    return any(str(each) == relative for each in distribution.files or ())
+
+
+def _required(distribution: str) -> Iterable[str]:
+    try:
+        said = metadata.requires(distribution) if distribution else None
+    except metadata.PackageNotFoundError:
+        said = None
+    return [found[0] for each in said or () if (found := _NAME.match(each))]
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
