@@ -100,7 +100,7 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         ("a--b", "suite", "did you mean  a-b"),
         ("../x", "suite", "did you mean  x"),
         ("xyz", "agnet", "did you mean  agent"),
-        ("xyz", "launcher", "no template for a launcher .*examples/unified-plugin-example"),
+        ("xyz", "launcher", "no template for a launcher .*unified plugins hooks register_launchers$"),
         ("xyz", "", "one of agent, suite"),
     ],
 )
@@ -122,7 +122,7 @@ def test_the_templates_are_in_the_wheel(tmp_path: Path) -> None:
 
 
 #: A run of seconds with what each kind of package brings.
-TINY = ["train.frames=250", "train.log_every=100", "evaluate.every=0", "evaluate.episodes=1"]
+TINY = ["train.frames=150", "train.log_every=100", "evaluate.every=0", "evaluate.episodes=1"]
 SMALL = ["agent.seed_steps=100", "agent.batch_size=16"]
 TRAINS = {
     "agent": ["--agent", "mine", "--suite", "gym:Pendulum-v1", *SMALL],
@@ -145,7 +145,7 @@ def test_it_works_as_it_is_written(kind: str, tmp_path: Path) -> None:
     listed = beside.unified("plugins", "list", scaffold.KINDS[kind].plural, cwd=folder)
     assert re.search(r"^ +mine.* +unified-plugin-mine 0.1.0$", listed, re.M)
     beside.unified("plugins", "check", "mine", "--strict", cwd=folder)
-    beside.run("pytest", cwd=folder)
+    beside.run("pytest", "-k", "not conformance or imports", cwd=folder)  # the rest of the kit has just been asked
     beside.unified("train", *TRAINS[kind], *TINY, cwd=tmp_path)
     again = beside.unified("plugins", "new", "mine", "--kind", kind, "--path", "elsewhere", cwd=tmp_path, expect=2)
     assert f"{kind} 'mine' exists already, in unified-plugin-mine 0.1.0" in again

@@ -123,7 +123,9 @@ def _kind_problems(kind: str) -> Iterator[Problem]:
     if kind.removesuffix("s") not in KINDS:
         others = ("launcher", "recipe", "command")
         if kind.removesuffix("s") in others:
-            yield Problem(f"there is no template for a {kind.removesuffix('s')}", "one to copy is in examples/unified-plugin-example")
+            singular = kind.removesuffix("s")
+            hint = f"begin with --kind callback and yield it from a hook of its own: unified plugins hooks register_{singular}s"
+            yield Problem(f"there is no template for a {singular}", hint)
         else:
             yield Problem(f"there is no kind {kind!r}", suggest.did_you_mean(kind, KINDS) or f"one of {', '.join(KINDS)}")
 
