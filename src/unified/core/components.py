@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unified.core.distributions import advice
-from unified.core.errors import Problem, UnifiedError
+from unified.core.errors import Problem, UnifiedError, told
 from unified.core.imports import apart, import_object
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Component:
     """A thing with a name.
 
     Args:
-        name: What a person types: lower-case letters, digits, ``_`` and ``-``.
+        name: What a person types: letters (by custom lower-case), digits, ``_`` and ``-``, the first a letter or a digit.
         target: Where the thing itself is, ``"module:Attribute"``.
         config: Where its options are declared, a torch-free ``"module:Model"`` (a subclass of `Options`); ``None`` for none.
         summary: One line.
@@ -115,9 +115,8 @@ class Component:
         except (UnifiedError, KeyboardInterrupt):
             raise
         except BaseException as error:  # whatever a plugin's module does when it is imported, sys.exit included
-            said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             whose = f" of {self.origin}" if self.origin.distribution else ""
-            raise UnifiedError(Problem(f"{self}{whose} cannot be loaded from {reference}: {said}", self._remedy(error))) from error
+            raise UnifiedError(Problem(f"{self}{whose} cannot be loaded from {reference}: {told(error)}", self._remedy(error))) from error
 
     def _remedy(self, error: BaseException) -> str:
         """What to type where a component cannot be imported."""
@@ -192,8 +191,7 @@ class SuiteComponent(_WithPresets):
             with apart():
                 return tuple(tasks() if callable(tasks) else tasks)
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-            raise UnifiedError(Problem(f"{self}: {self.tasks} does not give its tasks: {said}", self._remedy(error))) from error
+            raise UnifiedError(Problem(f"{self}: {self.tasks} does not give its tasks: {told(error)}", self._remedy(error))) from error
 
 
 @dataclass(frozen=True)
