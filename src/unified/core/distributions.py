@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_REQUIREMENT = re.compile(r"\s*(?P<name>[\w.-]+)\s*(\[(?P<extras>[^]]*)\])?")
+_EXTRA = re.compile(r"""\bextra\s*==\s*['"](?P<extra>[\w.-]+)['"]""")
 
 
 def distribution_of(module: str) -> tuple[str, str] | None:
@@ -53,6 +55,25 @@ def advice(error: BaseException, distribution: str = "", extra: str = "") -> str
         return f"pip install '{distribution}[{extra}]'"
     required = next((name for name in _required(distribution) if _normal(name) == _normal(missing)), None)
     return f"it imports {missing!r}, which is not installed" + (f": pip install {required}" if required else "")
+
+
+def brought_by(distribution: str, extra: str, seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Names of the distributions that an extra brings, by its metadata; an extra may bring others of its distribution."""
+    try:
+        requirements = metadata.requires(distribution) or []
+    except (metadata.PackageNotFoundError, ValueError):
+        return
+    for requirement in requirements:
+        wanted, _, marker = requirement.partition(";")
+        found, name = _EXTRA.search(marker), _REQUIREMENT.match(wanted)
+        if found is None or name is None or _normal(found["extra"]) != _normal(extra):
+            continue
+        if _normal(name["name"]) != _normal(distribution):
+            yield name["name"]
+            continue
+        for other in filter(None, (each.strip() for each in (name["extras"] or "").split(","))):
+            if other not in seen:
+                yield from brought_by(distribution, other, seen | {extra, other})
 
 
 @functools.cache

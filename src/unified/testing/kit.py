@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import Any, Literal, get_args
 
 from unified.core import suggest
 from unified.core.components import KINDS, Component, SuiteComponent
+from unified.core.distributions import brought_by
 from unified.core.errors import Problem, UnifiedError, UsageError, one_line
 from unified.core.references import guess, label, parse
 from unified.core.registry import CORE, Plugin, registry
@@ -25,8 +24,6 @@ from unified.core.switches import same
 
 Level = Literal["contract", "strict"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-_REQUIREMENT = re.compile(r"\s*(?P<name>[\w.-]+)\s*(\[(?P<extras>[^]]*)\])?")
-_EXTRA = re.compile(r"""\bextra\s*==\s*['"](?P<extra>[\w.-]+)['"]""")
 
 
 class Failed(AssertionError):
@@ -200,28 +197,9 @@ def missing_extra(component: Component) -> str:
         cause = error.__cause__
         if isinstance(cause, ModuleNotFoundError) and cause.name:
             missing = cause.name.partition(".")[0]
-            if any(same(missing, name) for name in _brought_by(component.origin.distribution, component.extra)):
+            if any(same(missing, name) for name in brought_by(component.origin.distribution, component.extra)):
                 return str(error.problems[0])
     return ""
-
-
-def _brought_by(distribution: str, extra: str, seen: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Names of the packages that an extra brings, by the metadata of the installed package; an extra may bring others of its package."""
-    try:
-        requirements = metadata.requires(distribution) or []
-    except (metadata.PackageNotFoundError, ValueError):
-        return
-    for requirement in requirements:
-        wanted, _, marker = requirement.partition(";")
-        found, name = _EXTRA.search(marker), _REQUIREMENT.match(wanted)
-        if found is None or name is None or not same(found["extra"], extra):
-            continue
-        if not same(name["name"], distribution):
-            yield name["name"]
-            continue
-        for other in filter(None, (each.strip() for each in (name["extras"] or "").split(","))):
-            if other not in seen:
-                yield from _brought_by(distribution, other, seen | {extra, other})
 
 
 def _indented(text: str) -> str:
