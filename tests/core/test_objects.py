@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json.decoder
+import logging
 import subprocess
 import sys
+import threading
+from collections import deque
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,6 +159,9 @@ SAID: list[tuple[Any, Any]] = [
     (Maze, Settings),
     (nn.Dropout(0.5), nn.Dropout(0.25)),
     (nn.Linear(3, 4), nn.Linear(3, 5)),
+    (range(3), range(4)),
+    (date(2000, 1, 1), date(2000, 1, 2)),
+    (deque([1]), deque([2])),
 ]
 
 
@@ -212,6 +219,29 @@ def test_an_environment_that_was_changed_is_another_one() -> None:
     drawn = pendulum()
     _ = drawn.unwrapped.np_random
     assert fingerprint(drawn) == fingerprint(pendulum())
+
+
+def test_a_network_is_seen_down_to_its_last_layer() -> None:
+    def deep(width: int) -> nn.Module:
+        net: nn.Module = nn.Linear(width, 3)
+        for _ in range(12):
+            net = nn.Sequential(net)
+        return net
+
+    assert fingerprint(deep(4)) == fingerprint(deep(4)) != fingerprint(deep(5))
+
+
+def test_what_cannot_be_looked_at_is_told_by_its_type() -> None:
+    class Shy(dict):
+        def items(self) -> Any:
+            raise RuntimeError("no")
+
+    lock, shy, logger = threading.Lock(), Shy(), logging.getLogger("unified.shy")
+    holds = lambda: (lock, shy, logger)  # noqa: E731
+    before = fingerprint(holds)
+    logger.setLevel(5)
+    logging.getLogger("unified.shy.below")
+    assert fingerprint(holds) == before
 
 
 def test_what_contains_itself_is_told_too() -> None:

@@ -16,13 +16,15 @@ from contextlib import suppress
 from enum import Enum
 from functools import partial
 from pathlib import PurePath
-from types import CodeType, ModuleType
+from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
 
 #: Attributes of attributes are looked at down to here; what lies deeper is told by its type.
 DEPTH = 5
 #: Drawn anew where nobody gave a seed: they tell nothing.
 _DRAWN = ("_np_random", "_np_random_seed")
+#: Libraries whose objects are values, with all that they are in their text.
+_VALUES = ("builtins", "collections", "datetime", "decimal", "fractions", "re", "uuid")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -73,6 +75,8 @@ class _Reader:
         self._above.add(id(thing))
         try:
             return self._told(thing, depth)
+        except Exception:  # whatever somebody's class does when it is looked at
+            return _name(type(thing))
         finally:
             self._above.discard(id(thing))
 
@@ -122,10 +126,14 @@ class _Reader:
         if callable(as_json := getattr(getattr(thing, "spec", None), "to_json", None)):  # a registered environment
             with suppress(Exception):
                 told.append(str(as_json()))
-        if not hasattr(thing, "__dict__") and not hasattr(thing, "__slots__"):
-            return [*told, _ADDRESS.sub("", repr(thing))] if depth == DEPTH else told
-        # What lies within a wrapper is no deeper than the wrapper.
-        told += [[name, self.told(said, depth - (name != "env"))] for name, said in _attributes(thing)]
+        library = type(thing).__module__.partition(".")[0]
+        if library in _VALUES:
+            return [*told, _ADDRESS.sub("", repr(thing))]
+        if library in sys.stdlib_module_names and not isinstance(thing, SimpleNamespace):
+            return told  # a lock, a logger, a generator of random numbers
+        # What lies within a wrapper is no deeper than the wrapper, and a layer no deeper than its network.
+        for name, said in _attributes(thing):
+            told.append([name, self.told(said, depth - (name != "env" and not _is_torch(said)))])
         return told
 
     @staticmethod
@@ -184,6 +192,10 @@ def _is(thing: Any, module: str, name: str) -> bool:
     """Whether something is of a class that is imported only with what needs it."""
     base = getattr(sys.modules.get(module), name, None)
     return isinstance(base, type) and isinstance(thing, base)
+
+
+def _is_torch(thing: Any) -> bool:
+    return _is(thing, "torch.nn", "Module") or _is(thing, "torch", "Tensor")
 
 
 def _is_array(thing: Any) -> bool:
