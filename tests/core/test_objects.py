@@ -203,6 +203,8 @@ def test_what_a_thing_holds_tells_it_from_another(one: Any, other: Any) -> None:
 def test_functions_of_one_line_and_values_of_the_module_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = lambda: 5, lambda: 8
     assert fingerprint(one) != fingerprint(other)
+    add, subtract = lambda a, b: a + b, lambda a, b: a - b
+    assert fingerprint(add) != fingerprint(subtract)
     looks = lambda: GLOBAL  # noqa: E731
     before = fingerprint(looks)
     monkeypatch.setattr(sys.modules[__name__], "GLOBAL", 8)

@@ -119,7 +119,8 @@ class _Reader:
         defaults = [self.told(said, depth - 1) for said in (function.__defaults__, function.__kwdefaults__)]
         around = [[name, self.told(said, depth - 1)] for name, said in _around(function, code)]
         # Two functions of one line have the same source.
-        return [_name(function), source, [self.told(said, depth) for said in _constants(code)], defaults, around]
+        column = min((begin for _, _, begin, _ in code.co_positions() if begin), default=0)
+        return [_name(function), source, column, [self.told(said, depth) for said in _constants(code)], defaults, around]
 
     def _object(self, thing: Any, depth: int) -> Any:
         told: list[Any] = [self.told(type(thing), DEPTH - 1)]
