@@ -13,14 +13,13 @@ import typer
 from unified.cli.check import check
 from unified.cli.main import typed
 from unified.cli.scaffold import new
+from unified.cli.wording import SEPARATOR, origin, tasks_of
 from unified.core import suggest
-from unified.core.components import KINDS, Component, Origin, SuiteComponent
+from unified.core.components import KINDS, Component, SuiteComponent
 from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.core.registry import CORE, Plugin, Registry, registry
+from unified.core.registry import Plugin, Registry, registry
 
 app = typer.Typer(help="What is installed: agents, suites, and all their options.", no_args_is_help=True, rich_markup_mode=None)
-
-SEPARATOR = " · "
 
 
 @app.command("list")
@@ -83,27 +82,14 @@ def _short(names: Registry, component: Component) -> str:
     return name
 
 
-def tasks_of(suite: SuiteComponent) -> tuple[str, ...] | None:
-    """Its tasks; ``None`` where any name may be one, or they cannot be loaded."""
-    try:
-        return suite.load_tasks()
-    except UnifiedError:
-        return None
-
-
-def origin(of: Origin) -> str:
-    """Package and version, as people are told: the built-ins are ``core``."""
-    return f"{CORE} {of.version}".strip() if of.provider == CORE else str(of)
-
-
 def _table(rows: list[tuple[str, list[str], str]], width: int) -> Iterator[str]:
-    last = max((len(origin) for _, _, origin in rows), default=0)
+    last = max((len(package) for _, _, package in rows), default=0)
     middle = max(24, width - 16 - last - 3)
     middle = min(middle, max((len(SEPARATOR.join(names)) for _, names, _ in rows), default=0))
-    for kind, names, origin in rows:
+    for kind, names, package in rows:
         lines = textwrap.wrap(SEPARATOR.join(names), middle, break_long_words=False, break_on_hyphens=False) or [""]
         for index, line in enumerate(lines):
-            yield f"{kind if index == 0 else '':<14}  {line:<{middle}}   {origin if index == 0 else ''}".rstrip()
+            yield f"{kind if index == 0 else '':<14}  {line:<{middle}}   {package if index == 0 else ''}".rstrip()
 
 
 def _as_json(names: Registry, kinds: tuple[str, ...]) -> dict[str, Any]:

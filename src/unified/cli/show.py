@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from unified.cli.main import typed
-from unified.cli.plugins import SEPARATOR, origin, tasks_of
+from unified.cli.wording import SEPARATOR, origin, tasks_of
 from unified.core import suggest
 from unified.core.components import (
     KINDS,

@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unified.testing.check import Check, Failed, Skipped
     from unified.testing.collecting import conformance
-    from unified.testing.kit import Check, Failed, Skipped
 
-_HOMES = {"conformance": "collecting", "Check": "kit", "Failed": "kit", "Skipped": "kit"}
+_HOMES = {"conformance": "collecting", "Check": "check", "Failed": "check", "Skipped": "check"}
 
 __all__ = ["Check", "Failed", "Skipped", "conformance"]
 

@@ -10,7 +10,8 @@ import pytest
 
 from unified.core import suggest
 from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.testing.kit import LEVELS, Case, Failed, Level, Skipped, cases, components_of, missing_extra
+from unified.testing.check import LEVELS, Failed, Level, Skipped
+from unified.testing.kit import Case, cases, components_of, missing_extra
 
 
 def conformance(

@@ -21,7 +21,7 @@ import numpy as np
 from unified.core.environment.reference import SuiteReference
 from unified.core.spec import Space, Spec
 from unified.core.suite import Environment, EpisodeFailed, Step, Suite, UnsupportedRender
-from unified.testing.kit import Failed, Skipped
+from unified.testing.check import Failed, Skipped
 
 #: Episodes that are played to their end, and steps that all of them may take together.
 EPISODES, STEPS = 3, 2000

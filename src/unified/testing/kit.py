@@ -10,9 +10,9 @@ import contextlib
 import io
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from unified.core import suggest
 from unified.core.components import KINDS, Component, SuiteComponent
@@ -21,55 +21,7 @@ from unified.core.errors import Problem, UnifiedError, UsageError, one_line
 from unified.core.references import guess, label, parse
 from unified.core.registry import CORE, Plugin, registry
 from unified.core.switches import same
-
-Level = Literal["contract", "strict"]
-LEVELS: tuple[Level, ...] = get_args(Level)
-
-
-class Failed(AssertionError):
-    """A component breaks its contract.
-
-    Args:
-        contract: What the contract says.
-        seen: What was seen instead.
-        change: What to change, or where to look.
-    """
-
-    def __init__(self, contract: str, seen: str, change: str = "") -> None:
-        self.contract, self.seen, self.change = contract, seen, change
-        said = (("contract", contract), ("seen", seen), ("change", change))
-        super().__init__("\n".join(f"{name + ':':<10}{_indented(text)}" for name, text in said if text))
-
-
-class Skipped(Exception):
-    """A check does not apply to this component, for the reason given."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that is asked of components.
-
-    Args:
-        kind: Of the components it is for, ``"agents"``; empty for all.
-        name: What it is called in reports: the function's.
-        level: ``"contract"`` for what everything else relies on, ``"strict"`` for what makes it pleasant.
-        function: Called with the component.
-    """
-
-    kind: str
-    name: str
-    level: Level
-    function: Callable[[Any], str | None]
-
-    @classmethod
-    def of(cls, kind: str, function: Callable[[Any], str | None], level: Level = "contract") -> Check:
-        """The check that a function is, by the function's own name."""
-        return cls(kind, function.__name__, level, function)
-
-    @property
-    def summary(self) -> str:
-        """The first line of the function's docstring."""
-        return (self.function.__doc__ or "").strip().partition("\n")[0]
+from unified.testing.check import LEVELS, Check, Failed, Level, Skipped
 
 
 @dataclass(frozen=True)
@@ -200,7 +152,3 @@ def missing_extra(component: Component) -> str:
             if any(same(missing, name) for name in brought_by(component.origin.distribution, component.extra)):
                 return str(error.problems[0])
     return ""
-
-
-def _indented(text: str) -> str:
-    return text.replace("\n", "\n" + " " * 10)

@@ -28,7 +28,7 @@ from unified.core.run.packing import pack, safetensors_buffers, unpack
 from unified.core.spec import Spec
 from unified.core.trainer.build import make_agent
 from unified.core.trainer.collector import Collector
-from unified.testing.kit import Failed, Skipped
+from unified.testing.check import Failed, Skipped
 
 SEED = 3
 #: Options that make networks, batches and waits small, where a component has one of the name and it may be that small.

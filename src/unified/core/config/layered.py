@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from unified.core.components import Component
 from unified.core.config import values
 from unified.core.config.overrides import DEFAULT, Layer, Path, dotted
+from unified.core.config.schema import Choice
 from unified.core.config.unknown import guesses, instead
 from unified.core.errors import Problem, UsageError
 from unified.core.objects import Names
 from unified.core.options import NAME
 from unified.core.references import canonical, is_reference, shown
 from unified.core.registry import Registry
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a slot holds before its options are checked. Without a component nothing was selected, or what does not exist."""
-
-    component: Component | None
-    name: str
-    task: str | None
-    source: str
-    valid: bool
 
 
 class Layered:

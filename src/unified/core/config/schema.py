@@ -58,6 +58,17 @@ class Selection:
         return f"{self.name}:{self.task}" if self.task else self.name
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a slot holds before its options are checked. Without a component nothing was selected, or what does not exist."""
+
+    component: Component | None
+    name: str
+    task: str | None
+    source: str
+    valid: bool
+
+
 def slot_of(field: FieldInfo) -> Slot | None:
     """The slot that a field is, also where it may be empty."""
     return next((mark for mark in _marks(field.metadata, field.annotation) if isinstance(mark, Slot)), None)

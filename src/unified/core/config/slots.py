@@ -12,9 +12,9 @@ from pydantic.fields import FieldInfo
 
 from unified.core.components import Component, SuiteComponent
 from unified.core.config import values
-from unified.core.config.layered import Choice, Layered
+from unified.core.config.layered import Layered
 from unified.core.config.overrides import DEFAULT, Layer, Path, from_tree
-from unified.core.config.schema import TASK, Selection, Slot, slot_of, takes_none
+from unified.core.config.schema import TASK, Choice, Selection, Slot, slot_of, takes_none
 from unified.core.config.tasks import meant_suite, task_problems
 from unified.core.config.unknown import with_option
 from unified.core.errors import Problem, UnifiedError, UsageError

@@ -13,7 +13,7 @@ from unified.core.references import shown
 from unified.core.registry import Registry
 
 if TYPE_CHECKING:
-    from unified.core.config.layered import Choice
+    from unified.core.config.schema import Choice
 
 #: What other frameworks call it.
 ELSEWHERE = {

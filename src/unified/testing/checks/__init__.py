@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.testing.kit import Check
+from unified.testing.check import Check
 
 
 def all_checks() -> tuple[Check, ...]:

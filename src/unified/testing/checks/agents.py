@@ -10,7 +10,7 @@ from unified.core.action import Action
 from unified.core.agent import Agent
 from unified.core.components import AgentComponent
 from unified.core.spec import Space
-from unified.testing.kit import Check, Failed
+from unified.testing.check import Check, Failed
 from unified.testing.workshop import build, differences, disturbed, observations, places, saved, some
 
 

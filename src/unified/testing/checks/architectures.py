@@ -10,7 +10,7 @@ from torch import nn
 
 from unified.core.architecture import Shape, construct, is_head, output_shape
 from unified.core.components import ArchitectureComponent
-from unified.testing.kit import Check, Failed, Skipped
+from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import some, tiny_options
 
 #: What may come in: vectors as real numbers, pictures as bytes or real numbers.

@@ -17,7 +17,7 @@ from unified.core.run import Run
 from unified.core.trainer.build import assemble
 from unified.core.trainer.lifecycle import Hooks, Participant
 from unified.core.trainer.trainer import Trainer
-from unified.testing.kit import Check, Failed, Skipped
+from unified.testing.check import Check, Failed, Skipped
 from unified.testing.rehearsal import tiny_config
 from unified.testing.workshop import default_options, differences, some, through_a_file
 

@@ -12,8 +12,8 @@ from importlib import metadata
 from unified.core.components import AgentComponent, Component, RecipeComponent, SuiteComponent
 from unified.core.imports import import_object
 from unified.core.registry import CORE, GROUP, registry
+from unified.testing.check import Check, Failed, Skipped
 from unified.testing.children import environment_of_child
-from unified.testing.kit import Check, Failed, Skipped
 
 #: What each kind has to be: a class to inherit from, or None where anything that can be called will do.
 _BASES = {

@@ -11,7 +11,7 @@ import torch
 from unified.core.agent import Agent, Learned
 from unified.core.batch import Batch
 from unified.core.components import AgentComponent
-from unified.testing.kit import Check, Failed, Skipped
+from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import (
     SEED,
     Place,

@@ -15,7 +15,7 @@ from unified.core.components import AgentComponent, ObjectiveComponent
 from unified.core.errors import UnifiedError
 from unified.core.objective import Loss, Objective
 from unified.core.registry import CORE, registry
-from unified.testing.kit import Check, Failed, Skipped
+from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import Place, build, default_options, disturbed, experience, fresh, places, some
 
 

@@ -11,7 +11,7 @@ from unified.core.config import compose
 from unified.core.errors import UnifiedError, UsageError
 from unified.core.registry import registry
 from unified.core.run import Run
-from unified.testing.kit import Check, Failed, Skipped
+from unified.testing.check import Check, Failed, Skipped
 from unified.testing.rehearsal import tiny_config
 from unified.testing.workshop import default_options
 

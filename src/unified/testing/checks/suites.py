@@ -14,8 +14,8 @@ from unified.core.adopted import AdoptedSuite
 from unified.core.components import SuiteComponent
 from unified.core.environment import SuiteReference
 from unified.testing import inspection
+from unified.testing.check import Check, Failed, Level, Skipped
 from unified.testing.children import environment_of_child
-from unified.testing.kit import Check, Failed, Level, Skipped
 from unified.testing.workshop import tiny_options
 
 #: Tasks of a suite that are played where it names no example.
