@@ -49,8 +49,8 @@ class Names:
 def reference_of(thing: Any) -> str | None:
     """The text by which any process finds the same class or function; ``None`` where there is none.
 
-    >>> reference_of(json.JSONDecoder), reference_of(lambda: 0)
-    ('json.decoder:JSONDecoder', None)
+    >>> reference_of(Component), reference_of(lambda: 0)
+    ('unified.core.components:Component', None)
     """
     if not (isinstance(thing, type) or inspect.isfunction(thing)) or thing.__module__ == "__main__":
         return None
@@ -76,8 +76,8 @@ def _by_module(thing: Any) -> str:
 def word(thing: Any) -> str:
     """What a person would call it: its name or its class's, an environment's id or what is within its wrappers.
 
-    >>> word(json.JSONDecoder()), word(lambda: 0)
-    ('JSONDecoder', 'lambda')
+    >>> word(Names()), word(lambda: 0)
+    ('Names', 'lambda')
     """
     named = thing if isinstance(thing, type) or inspect.isroutine(thing) else None
     if named is None:
