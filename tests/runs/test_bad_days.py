@@ -157,3 +157,9 @@ def test_a_longer_budget_goes_on_with_the_same_run(straight: Path, tmp_path: Pat
     unified(*STATE, cwd=tmp_path)
     ours = [row for row in rows(run_directory(tmp_path)) if row["kind"] == "train"]
     assert ours == [row for row in rows(straight) if row["kind"] == "train"]
+
+
+def test_a_start_that_was_refused_leaves_nothing_behind(tmp_path: Path) -> None:
+    said = unified("train", "--suite", "gym:Pendulum", cwd=tmp_path, expect=2)
+    assert "did you mean  Pendulum-v1" in said
+    assert not list(tmp_path.iterdir())

@@ -14,7 +14,11 @@ from unified.core.errors import UsageError
 from unified.core.hookspecs import hookimpl
 from unified.core.registry import registry
 
-OUTSIDE = registry()
+
+@pytest.fixture(scope="module")
+def outside() -> Any:
+    """The registry of the process, as the tests of this file find it."""
+    return registry()
 
 
 @hookimpl
@@ -22,12 +26,12 @@ def register_agents() -> list[AgentComponent]:
     return [AgentComponent("passer_by", "unified.plugins.agents.random.agent:Random", summary="Passes by.")]
 
 
-def test_the_registry_of_the_process_is_the_one_that_was_made(plugin_registry):
+def test_the_registry_of_the_process_is_the_one_that_was_made(outside, plugin_registry):
     module: Any = ModuleType("somewhere.passing")
     module.register_agents = register_agents
     known = plugin_registry(module, other=SimpleNamespace(register_agents=register_agents))
     assert registry() is known
-    assert registry() is not OUTSIDE
+    assert registry() is not outside
     assert known.get("agents", "passing/passer_by").origin.distribution == "unified-plugin-passing"
     with pytest.raises(UsageError, match="passing/passer_by"):
         known.get("agents", "passer_by")
@@ -35,8 +39,8 @@ def test_the_registry_of_the_process_is_the_one_that_was_made(plugin_registry):
     assert "drqv2" in known.names("agents")
 
 
-def test_the_next_test_has_the_old_one_again():
-    assert registry() is OUTSIDE
+def test_the_next_test_has_the_old_one_again(outside):
+    assert registry() is outside
     assert "passer_by" not in registry().names("agents")
 
 

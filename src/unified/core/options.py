@@ -27,4 +27,4 @@ class Options(BaseModel):
             raise TypeError(f"{cls.__name__}.{NAME}: this key says what is selected, call the option otherwise")
         undescribed = [name for name, field in cls.model_fields.items() if not field.description]
         if undescribed:
-            raise TypeError(f"{cls.__name__}: {', '.join(undescribed)} has no description (a docstring under it)")
+            raise TypeError(f"{cls.__name__}: each option needs a line of text under it that says what it is: {', '.join(undescribed)}")

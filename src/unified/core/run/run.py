@@ -52,6 +52,7 @@ class Run:
         self._metrics = JsonLines(self.path / "metrics.jsonl")
         self._events = JsonLines(self.path / "events.jsonl")
         self._lock = RunLock(self.path / "run.lock")
+        self._draft = False  # whether its directory was not there before
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -72,11 +73,24 @@ class Run:
         suite = config.suite
         below = lookup.identity_path(config.experiment, config.agent.name, suite.name, suite.task, config.seed)
         run = cls(Path(root if root is not None else config.root) / below, config)
+        run._draft = not run.path.exists()
         run._refuse_unwritable()
         run._refuse_another_config()
         if not run.config_path.exists():
             run._write_config()
         return run
+
+    def forget_draft(self) -> None:
+        """Take back a directory that `create_or_open` has just made, where the start was refused and nothing is in it yet."""
+        if not self._draft or not self.untouched:
+            return
+        for name in (lookup.CONFIG, "run.lock", "events.jsonl", "metrics.jsonl"):
+            (self.path / name).unlink(missing_ok=True)
+        place = self.path
+        with contextlib.suppress(OSError):  # somebody else's files are in it
+            while place != self.root.parent:
+                place.rmdir()
+                place = place.parent
 
     @classmethod
     def find(cls, text: str, root: Path | str = lookup.DEFAULT_ROOT) -> Run:

@@ -49,6 +49,14 @@ def launch(config: Config, run: Run | None = None) -> Run:
     """
     run = run or Run.create_or_open(config)
     keep_freed_memory()
+    try:
+        return _launch(run, config)
+    except UsageError:
+        run.forget_draft()
+        raise
+
+
+def _launch(run: Run, config: Config) -> Run:
     with run.lock():
         if config.replay.save:
             check_free(run.root, config.replay.save, run.path / "replay")

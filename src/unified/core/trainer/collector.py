@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from unified.core.action import Action
+
 if TYPE_CHECKING:
     from unified.core.agent import Agent
     from unified.core.environment import Steps, Vector
@@ -64,6 +66,8 @@ class Collector:
     def begin(self) -> None:
         """Send the agent's actions; returns at once."""
         action = self.agent.act(self.stack.stacked(self.agent.device), explore=True)
+        if not isinstance(action, Action):
+            raise TypeError(f"act must return a unified.Action(stored, enacted), not {type(action).__name__}")
         self._stored = action.stored.cpu().numpy()
         self.environments.begin(action.enacted.cpu().numpy())
 

@@ -28,6 +28,8 @@ class Gym(Suite):
         """
         from unified.plugins.suites.gym.environment import GymEnvironment
 
+        # Pictures are read, never shown: SDL looks for no screen, and complains of none.
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         if self.placement == "process" and "MUJOCO_GL" not in os.environ:
             try:
                 os.environ["MUJOCO_GL"] = choose().gl
