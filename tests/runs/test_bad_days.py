@@ -148,7 +148,7 @@ def test_a_replay_that_cannot_be_held_is_refused_with_a_number(tmp_path: Path) -
 def test_a_start_that_was_refused_binds_nobody(tmp_path: Path) -> None:
     output = unified(*STATE, "device=cuda:7", cwd=tmp_path, expect=2)
     assert "device=cuda:7" in output
-    assert "new" in unified("runs", "list", cwd=tmp_path)
+    assert "no runs" in unified("runs", "list", cwd=tmp_path)
     unified(*STATE, "train.frames=80", cwd=tmp_path)
 
 
