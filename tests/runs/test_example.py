@@ -211,7 +211,7 @@ def test_what_cannot_be_loaded_is_named(beside: Beside, tmp_path: Path, file: st
             "config.py",
             "    lr: float = Field(3e-4, gt=0)\n",
             "    learning: float = 0.1\n    lr: float = Field(3e-4, gt=0)\n",
-            "learning has no description",
+            "says what it is: learning",
         ),
         ("agent.py", "class Twin(Agent):", "class Tween(Agent):", "has no attribute 'Twin'"),
     ],

@@ -126,7 +126,7 @@ def test_options_describe_themselves():
 
 
 def test_options_without_a_description_are_refused():
-    with pytest.raises(TypeError, match="lr has each option needs a line of text"):
+    with pytest.raises(TypeError, match="says what it is: lr"):
 
         class Bare(Options):
             lr: float = 1.0
