@@ -53,6 +53,11 @@ class Spec:
         action_repeat: Frames of the task for each agent step.
         episode_frames: Frames of an episode at a time limit; ``None`` without a limit.
         deterministic: Whether an episode is a function of its seed and actions, so that a resumed run can be exact.
+        mean: Of each channel of a picture in [0, 1], or of each number of a vector, over the rows that are trained on; empty where
+            nothing is known. Observations are standardised with it and with `std` before the first layer.
+        std: Likewise.
+        classes: Names of the choices, where they have some.
+        targets: Least and greatest target in units of its own, for each number ``(D,)``, where the action's -1 and 1 stand for them.
     """
 
     observation: Space
@@ -62,6 +67,10 @@ class Spec:
     action_repeat: int = 1
     episode_frames: int | None = None
     deterministic: bool = True
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    classes: tuple[str, ...] = ()
+    targets: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -72,4 +81,9 @@ class Spec:
         fields["observation"] = Space.from_json(fields["observation"])
         fields["action"] = Space.from_json(fields["action"])
         fields["reward_range"] = tuple(fields["reward_range"])
+        for name in ("mean", "std", "classes"):
+            fields[name] = tuple(fields.get(name, ()))
+        if fields.get("targets") is not None:
+            low, high = fields["targets"]
+            fields["targets"] = (tuple(low), tuple(high))
         return cls(**fields)
