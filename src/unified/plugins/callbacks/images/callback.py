@@ -1,0 +1,48 @@
+"""The pictures of an evaluation, side by side: generated ones, or test pictures with what the agent took them for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified.core.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from unified.core.judging.judged import Judged
+
+
+class Images:
+    """Writes ``images/eval-<frames>.png``, or ``eval-<updates>.png`` of runs that play nothing.
+
+    Args:
+        options: See `config.py`: every how many evaluations (0 = the last one only), how many pictures, in how many columns, of what size.
+    """
+
+    def __init__(self, options: Any) -> None:
+        self.options, self.evaluations = options, 0
+
+    def _due(self, trainer: Any) -> bool:
+        every = self.options.every
+        return bool(trainer.clock.done) or (every > 0 and self.evaluations % every == 0)
+
+    @hookimpl
+    def on_evaluation_end(self, run: Any, trainer: Any, row: Mapping[str, Any], judged: Judged) -> None:
+        self.evaluations += 1
+        if judged.pictures is None or not len(judged.pictures) or not self._due(trainer):
+            return
+        from unified import plotting
+        from unified.plugins.callbacks.images.grid import enlarged, figure
+
+        pictures = enlarged(judged.pictures[: self.options.count], self.options.size)
+        captions = judged.captions[: self.options.count] if judged.captions else None
+        at = row["frames"] or row["updates"]
+        plotting.save(figure(pictures, captions, self.options.columns), Path(run.path) / "images" / f"eval-{at:09d}.png")
+
+    @hookimpl
+    def checkpoint_save(self) -> dict[str, Any]:
+        return {"evaluations": self.evaluations}
+
+    @hookimpl
+    def checkpoint_load(self, state: Mapping[str, Any]) -> None:
+        self.evaluations = int(state["evaluations"])
