@@ -7,6 +7,7 @@ floor too: none of these tells learning from remembering.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
@@ -187,7 +188,7 @@ def report(row: Mapping[str, float]) -> list[str]:
 
 def _features(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both as float64 ``(N, D)``."""
-    real, generated = (np.asarray(rows, np.float64).reshape(len(rows), -1) for rows in (real, generated))
+    real, generated = (np.asarray(rows, np.float64).reshape(len(rows), math.prod(rows.shape[1:])) for rows in (real, generated))
     if min(len(real), len(generated)) < 2 or real.shape[1] != generated.shape[1]:
         raise ValueError(f"two sets of features have at least two rows each, of one width: {real.shape} and {generated.shape}")
     if not (np.isfinite(real).all() and np.isfinite(generated).all()):
