@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
+from unified.core.errors import Problem, UsageError
 from unified.core.spec import Space, Spec
 from unified.core.suite import Environment, Step, Suite
 
 Split = Literal["train", "test"]
+
+#: Bytes of pictures that are summed at once.
+_CHUNK = 2**24
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Rows:
 
     Args:
         inputs: ``(N, *observation)``: pictures ``(N, C, H, W)`` uint8, or vectors ``(N, D)`` float32.
-        targets: ``(N,)`` int64 for choices, ``(N, D)`` float32 within [-1, 1] for numbers (as ``spec.targets`` says), or pictures.
+        targets: ``(N,)`` int64 for choices, ``(N, D)`` float32 for numbers, or pictures. The numbers of training rows lie within [-1, 1],
+            least and greatest as ``spec.targets`` says; those of test rows may lie outside.
     """
 
     inputs: np.ndarray
@@ -40,7 +46,7 @@ class DataSuite(Suite):
     | view | observation | action |
     |---|---|---|
     | classify, regress | the input | the target |
-    | generate | nothing, or the target | the input |
+    | generate | nothing | the input: a picture in bytes, a vector within [-1, 1] |
 
     It is an environment of one step too (`OneStep`): agents that learn from rewards alone train on it as on any other.
     """
@@ -49,26 +55,47 @@ class DataSuite(Suite):
 
     @abstractmethod
     def native(self) -> Spec:
-        """What the rows look like where they are used for what they were made for: view ``"classify"`` or ``"regress"``."""
+        """What the rows look like where they are used for what they were made for.
+
+        Its view is ``"classify"`` or ``"regress"``; ``"generate"`` where inputs have no targets.
+        """
 
     @abstractmethod
     def data(self, split: Split) -> Rows:
         """The rows of `native`, those that are trained on or those that are judged by."""
 
     def spec(self) -> Spec:
-        """What the rows look like in the view that was chosen."""
-        native = self.native()
-        if getattr(self.options, "view", "auto") != "generate":
-            return native
-        condition = Space((0,), "float32", 0.0, 1.0)
-        return replace(native, view="generate", observation=condition, action=native.observation, mean=(), std=(), targets=None)
+        """What the rows look like in the view that was chosen.
+
+        Raises:
+            UsageError: If they have no targets for that view.
+        """
+        native, view = self.native(), getattr(self.options, "view", "auto")
+        view = native.view if view == "auto" else view
+        if view == native.view != "generate":
+            return replace(native, reward_range=(0.0, 1.0) if native.action.discrete else (-4.0, 0.0))
+        if view != "generate":
+            has = {"classify": "classes", "regress": "numbers", "generate": "no targets"}[native.view]
+            allowed = " or ".join(f"suite.view={each}" for each in dict.fromkeys((native.view, "generate")))
+            raise UsageError(Problem(f"suite.view={view}: this data set has {has}", allowed))
+        nothing, made, targets = Space((0,), "float32", 0.0, 1.0), native.observation, None
+        if made.dtype != "uint8":
+            made, targets = Space(made.shape, "float32", -1.0, 1.0), self._extent
+        return replace(
+            native, view="generate", observation=nothing, action=made, reward_range=(-4.0, 0.0), mean=(), std=(), targets=targets
+        )
 
     def rows(self, split: Split) -> Rows:
         """The rows in the view that was chosen."""
-        rows = self.data(split)
-        if self.spec().view != "generate":
+        rows, spec = self.data(split), self.spec()
+        if spec.view != "generate":
             return rows
-        return Rows(np.zeros((len(rows), 0), np.float32), rows.inputs)
+        made = rows.inputs if spec.targets is None else to_unit(rows.inputs, spec.targets)
+        return Rows(np.zeros((len(rows), 0), np.float32), made)
+
+    @cached_property
+    def _extent(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return extent(self.data("train").inputs)
 
     def environment(self) -> Environment:
         return OneStep(self.spec(), self.rows("train"))
@@ -77,7 +104,8 @@ class DataSuite(Suite):
 class OneStep(Environment):
     """A row as an episode of one step: the input is seen, an answer is given, and the reward says how good it was.
 
-    The reward is 1 for the right choice and 0 for another, or minus the mean squared error of numbers.
+    The reward is 1 for the right choice and 0 for another, or minus the mean squared error of numbers. A picture is answered by numbers
+    within [-1, 1], which stand for its bytes.
 
     Args:
         spec: Of the rows.
@@ -85,20 +113,95 @@ class OneStep(Environment):
     """
 
     def __init__(self, spec: Spec, rows: Rows) -> None:
-        self.spec = replace(spec, episode_frames=1)
-        self._rows, self._row = rows, 0
+        action = Space(spec.action.shape, "float32", -1.0, 1.0) if spec.action.dtype == "uint8" else spec.action
+        self.spec = replace(spec, action=action, episode_frames=1)
+        self._judged, self._rows, self._row = spec, rows, 0
 
     def reset(self, seed: int) -> np.ndarray:
         self._row = int(np.random.default_rng(seed).integers(len(self._rows)))
-        return np.asarray(self._rows.inputs[self._row])
+        return np.array(self._rows.inputs[self._row])
 
     def step(self, action: np.ndarray) -> Step:
-        reward = float(rewards(self.spec, np.asarray(action)[None], self._rows.targets[self._row][None])[0])
-        return Step(np.asarray(self._rows.inputs[self._row]), reward, True, False)
+        target = self._rows.targets[self._row]
+        reward = float(rewards(self._judged, np.asarray(action)[None], target[None])[0])
+        return Step(np.array(self._rows.inputs[self._row]), reward, True, False)
 
 
 def rewards(spec: Spec, answers: Any, targets: Any) -> Any:
-    """What answers ``(B, *action)`` to rows are worth, ``(B,)``, for arrays and for tensors: 1 if right, or minus the mean squared error."""
+    """What answers ``(B, *action)`` to rows are worth, ``(B,)``, for arrays and for tensors: 1 if right, or minus the mean squared error.
+
+    Args:
+        spec: Of the rows.
+        answers: Choices, or numbers within [-1, 1].
+        targets: As the rows have them; bytes of pictures are scaled to [-1, 1].
+    """
     if spec.action.discrete:
         return answers == targets
+    if spec.action.dtype == "uint8":
+        targets = targets / 127.5 - 1.0
     return -((answers - targets) ** 2).reshape(len(targets), -1).mean(-1)
+
+
+# What suites of rows are made with ----------------------------------------------------------------------------------------------
+
+
+def split(count: int, classes: np.ndarray | None, share: float, seed: int, fold: int | None = None, folds: int = 5) -> tuple[Any, Any]:
+    """Indices of the rows to train on and of those to judge by, each in ascending order; a function of the arguments alone.
+
+    Rows are shuffled, sorted by class, and dealt out evenly: every class has its share, give or take a row, and so has the whole.
+
+    Args:
+        count: N, of rows.
+        classes: ``(N,)``, each row's; ``None`` for rows without classes.
+        share: Of the rows that are judged by, where there are no folds.
+        seed: Of the shuffle.
+        fold: Which of the folds is judged by; the others are trained on.
+        folds: How many there are; each row is in exactly one.
+
+    >>> train, test = split(10, np.repeat([0, 1], 5), 0.2, seed=0)
+    >>> len(train), len(test), sorted(np.repeat([0, 1], 5)[test].tolist())
+    (8, 2, [0, 1])
+    """
+    order = np.random.default_rng(seed).permutation(count)
+    if classes is not None:
+        order = order[np.argsort(np.asarray(classes)[order], kind="stable")]
+    dealt = np.arange(count)
+    shared = np.floor((dealt + 1) * share + 0.5) > np.floor(dealt * share + 0.5)
+    tested = shared if fold is None else dealt % folds == fold
+    return np.sort(order[~tested]), np.sort(order[tested])
+
+
+def statistics(inputs: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation, for `Spec`: of each channel of pictures ``(N, C, H, W)`` uint8 as numbers in [0, 1], or of each number
+    of vectors ``(N, D)``; a deviation of 0 counts as 1.
+    """
+    if inputs.dtype == np.uint8:
+        mean, std = _of_channels(inputs)
+    else:
+        mean, std = inputs.mean(0, dtype=np.float64), inputs.std(0, dtype=np.float64)
+    return tuple(mean.tolist()), tuple(np.where(std > 0, std, 1.0).tolist())
+
+
+def _of_channels(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """From exact sums of whole numbers, a part of the pictures at a time."""
+    counts = np.zeros((pictures.shape[1], 256), np.int64)
+    rows = max(1, _CHUNK // max(1, pictures[0].size)) if len(pictures) else 1
+    for start in range(0, len(pictures), rows):
+        for channel, bytes_ in enumerate(pictures[start : start + rows].swapaxes(0, 1)):
+            counts[channel] += np.bincount(bytes_.ravel(), minlength=256)
+    values = np.arange(256) / 255.0
+    mean = counts @ values / counts.sum(1)
+    return mean, np.sqrt((counts * (values - mean[:, None]) ** 2).sum(1) / counts.sum(1))
+
+
+def extent(numbers: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Least and greatest of each number of vectors ``(N, D)``, for ``spec.targets``."""
+    return tuple(numbers.min(0).astype(np.float64).tolist()), tuple(numbers.max(0).astype(np.float64).tolist())
+
+
+def to_unit(numbers: np.ndarray, within: tuple[tuple[float, ...], tuple[float, ...]]) -> np.ndarray:
+    """Vectors ``(N, D)`` scaled so that `within`, least and greatest, become -1 and 1; a number that never changes becomes 0."""
+    low, high = (np.asarray(bound, np.float64) for bound in within)
+    half = (high - low) / 2
+    scaled: np.ndarray = ((numbers - (low + high) / 2) / np.where(half > 0, half, 1.0)).astype(np.float32)
+    return scaled

@@ -1,0 +1,111 @@
+"""scikit-learn's own data sets as suites: read from its wheel, split by class, and never a network asked. Torch-free."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from unified.core.data import DataSuite, Rows, Split, extent, split, statistics, to_unit
+from unified.core.spec import Space, Spec
+
+
+class Table(NamedTuple):
+    """A data set as it was published.
+
+    `inputs` are ``(N, 1, 8, 8)`` uint8 or ``(N, D)`` float32, `targets` ``(N,)`` int64 or ``(N, 1)`` float64, and `classes` are the names
+    of the choices, empty for numbers.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    classes: tuple[str, ...]
+
+
+class TableSuite(DataSuite):
+    """One of scikit-learn's data sets."""
+
+    #: What follows ``load_`` in `sklearn.datasets`.
+    table: ClassVar[str]
+
+    def native(self) -> Spec:
+        table, inputs = read(self.table), self.data("train").inputs
+        pictures = inputs.dtype == np.uint8
+        mean, std = statistics(inputs)
+        return Spec(
+            observation=Space(inputs.shape[1:], "uint8", 0, 255) if pictures else Space(inputs.shape[1:], "float32"),
+            action=choices(len(table.classes)) if table.classes else Space(table.targets.shape[1:], "float32", -1.0, 1.0),
+            view="classify" if table.classes else "regress",
+            mean=mean,
+            std=std,
+            classes=table.classes,
+            targets=None if table.classes else extent(self._targets("train")),
+        )
+
+    def data(self, split: Split) -> Rows:
+        """The rows of one side of the split; numbers to predict are scaled so that those of the training rows fill [-1, 1]."""
+        table = read(self.table)
+        targets = self._targets(split)
+        return Rows(table.inputs[self._sides[split]], targets if table.classes else to_unit(targets, extent(self._targets("train"))))
+
+    def _targets(self, split: Split) -> np.ndarray:
+        return read(self.table).targets[self._sides[split]]
+
+    @cached_property
+    def _sides(self) -> dict[Split, Any]:
+        table, said = read(self.table), self.options
+        classes = table.targets if table.classes else None
+        train, test = split(len(table.inputs), classes, said.test, said.split_seed, said.fold, said.folds)
+        return {"train": train, "test": test}
+
+
+class Digits(TableSuite):
+    """Handwritten digits."""
+
+    table = "digits"
+
+
+class Iris(TableSuite):
+    """Kinds of iris by the sizes of their leaves."""
+
+    table = "iris"
+
+
+class Wine(TableSuite):
+    """Growers of wine by what is in it."""
+
+    table = "wine"
+
+
+class BreastCancer(TableSuite):
+    """Tumours by the shapes of their cells."""
+
+    table = "breast_cancer"
+
+
+class Diabetes(TableSuite):
+    """The course of diabetes in numbers."""
+
+    table = "diabetes"
+
+
+def choices(count: int) -> Space:
+    """One of so many classes."""
+    return Space((), "int64", 0, count - 1, count)
+
+
+@cache
+def read(name: str) -> Table:
+    """A data set by its name; its arrays cannot be written to, since all suites of this process share them."""
+    from sklearn import datasets
+
+    # scikit-learn scales the numbers of diabetes by all rows, those of the test among them: it is asked for them as they were measured.
+    found = datasets.load_diabetes(scaled=False) if name == "diabetes" else getattr(datasets, f"load_{name}")()
+    pictures = "images" in found  # of values from 0 to 16
+    inputs = np.rint(found.images[:, None] * (255 / 16)).astype(np.uint8) if pictures else found.data.astype(np.float32)
+    classes = tuple(map(str, found.target_names)) if "target_names" in found else ()
+    targets = found.target.astype(np.int64) if classes else found.target.astype(np.float64)[:, None]
+    for array in (inputs, targets):
+        array.flags.writeable = False
+    return Table(inputs, targets, classes)
