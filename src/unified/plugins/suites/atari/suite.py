@@ -1,0 +1,25 @@
+"""Atari 2600 games (Bellemare et al. 2013, arXiv:1207.4708), played as Machado et al. 2018 (arXiv:1709.06009) say they should be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unified.core.suite import Environment, Suite
+from unified.plugins.suites.atari.tasks import canonical
+
+
+class Atari(Suite):
+    """Every game for one that ale-py ships, ``atari:<game>``: ``atari:battle_zone``, also written ``battlezone`` and ``BattleZone``.
+
+    Raises:
+        UsageError: If there is no such game.
+    """
+
+    def __init__(self, task: str, options: Any) -> None:
+        super().__init__(canonical(task), options)
+
+    def environment(self) -> Environment:
+        """A new environment of the game, built in the calling process."""
+        from unified.plugins.suites.atari.environment import AtariEnvironment
+
+        return AtariEnvironment(self.task, self.options)

@@ -1,0 +1,276 @@
+"""Atari games: names, pictures, sticky actions, ends, and episodes that are functions of their seed and actions."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ale_py import ALEInterface, roms
+
+from unified.core.environment import SuiteReference, Vector
+from unified.core.errors import UsageError
+from unified.plugins.suites.atari.config import AtariOptions
+from unified.plugins.suites.atari.scores import SCORES, human_normalised
+from unified.plugins.suites.atari.suite import Atari
+from unified.plugins.suites.atari.tasks import FOR_TWO, TASKS, canonical
+from unified.plugins.suites.pictures import resize
+
+PLAIN = {"sticky": 0.0, "noops": 0}
+
+
+def make(game: str = "pong", **options: Any) -> Any:
+    return Atari(game, AtariOptions(**options)).environment()
+
+
+def play(environment: Any, seed: int, steps: int, actions: int = 0) -> str:
+    """A digest of all that is seen and earned in an episode of random actions."""
+    generator, digest = np.random.default_rng(actions), hashlib.sha256(environment.reset(seed).tobytes())
+    for _ in range(steps):
+        step = environment.step(np.int64(generator.integers(environment.spec.action.choices)))
+        digest.update(step.observation.tobytes() + repr(step[1:]).encode())
+        if step.terminated or step.truncated:
+            break
+    return digest.hexdigest()
+
+
+# Names
+
+
+def test_every_game_for_one_is_a_task() -> None:
+    assert sorted([*TASKS, *FOR_TWO]) == sorted(roms.get_all_rom_ids())
+    assert list(TASKS) == sorted(set(TASKS))
+
+
+@pytest.mark.parametrize(
+    ("written", "game"),
+    [
+        ("pong", "pong"),
+        ("battlezone", "battle_zone"),
+        ("battle_zone", "battle_zone"),
+        ("BattleZone", "battle_zone"),
+        ("Ms. Pac-Man", "ms_pacman"),
+        ("MontezumaRevengeNoFrameskip-v4", "montezuma_revenge"),
+        ("ALE/Q*bert-v5", "qbert"),
+        ("tic-tac-toe 3d", "tic_tac_toe_3d"),
+    ],
+)
+def test_names_as_people_write_them(written: str, game: str) -> None:
+    assert Atari(written, AtariOptions()).task == canonical(written) == game
+
+
+@pytest.mark.parametrize(("written", "says"), [("pongg", "did you mean  pong"), ("zzzz", "plugins show atari"), ("combat", "for two")])
+def test_an_unknown_game_is_a_usage_error(written: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Atari(written, AtariOptions())
+
+
+def test_names_and_options_import_no_emulator() -> None:
+    program = """
+import sys
+import unified.plugins.suites.atari.config, unified.plugins.suites.atari.scores, unified.plugins.suites.atari.suite
+assert not {"ale_py", "gymnasium", "numpy", "torch"} & set(sys.modules), sys.modules
+import unified.plugins.suites.atari.environment
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# What is seen
+
+
+def by_hand(actions: list[int], grey: bool = True, skip: int = 4, waiting: int = 4) -> tuple[np.ndarray, float]:
+    """The emulator alone: the brighter of the last two frames of the last action, and what was earned."""
+    ale = ALEInterface()
+    ale.setFloat("repeat_action_probability", 0.0)
+    ale.loadROM(str(Path(roms.__file__).parent / "pong.bin"))
+    earned, screens, joystick = 0.0, [], [action.value for action in ale.getMinimalActionSet()]
+    for action in [0] * waiting + [joystick[action] for action in actions for _ in range(skip)]:
+        earned += ale.act(action)
+        screens = [*screens[-1:], ale.getScreenGrayscale() if grey else ale.getScreenRGB()]
+    return resize(np.maximum(*screens), 84, 84), earned
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_pictures_are_the_brighter_of_the_last_two_frames(grey: bool) -> None:
+    environment = make(grey=grey, **PLAIN)
+    actions = [0, 3, 3, 2, 5, 1] * 8
+    environment.reset(0)
+    rows = [environment.step(np.int64(action)) for action in actions]
+    expected, earned = by_hand(actions, grey)
+    seen = rows[-1].observation
+    assert (seen.shape, seen.dtype, seen.flags.c_contiguous) == ((1 if grey else 3, 84, 84), np.uint8, True)
+    np.testing.assert_array_equal(seen, expected[None] if grey else expected.transpose(2, 0, 1))
+    assert sum(row.reward for row in rows) == earned
+    assert environment.render(210, 160).shape == (210, 160, 3)
+    assert environment.spec.observation.shape == seen.shape
+
+
+def test_a_single_frame_is_seen_as_it_is() -> None:
+    environment = make(frame_skip=1, **PLAIN)
+    environment.reset(0)
+    seen = environment.step(np.int64(3)).observation
+    np.testing.assert_array_equal(seen[0], resize(environment._ale.getScreenGrayscale(), 84, 84))
+    assert environment.spec.action_repeat == 1
+
+
+# What is done
+
+
+class Recorder:
+    """Stands before an emulator and writes down what it is told."""
+
+    def __init__(self, ale: Any) -> None:
+        self._ale = ale
+        self.told: list[int] = []
+
+    def act(self, action: int) -> float:
+        self.told.append(action)
+        return float(self._ale.act(action))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ale, name)
+
+
+def test_sticky_actions_hold_what_was_done_in_the_frame_before() -> None:
+    environment = make(sticky=0.6, noops=5)
+    environment._ale = recorder = Recorder(environment._ale)
+    environment.reset(7)
+    waiting = len(recorder.told)
+    joystick = [action.value for action in environment._ale.getMinimalActionSet()]
+    chosen = [2, 3, 0, 4, 1, 5, 2, 3]
+    for action in chosen:
+        environment.step(np.int64(action))
+    coins = np.random.default_rng(7)
+    assert waiting == 1 + 1 + coins.integers(5)
+    held, expected = 0, []
+    for action in chosen:
+        for coin in coins.random(4):
+            held = held if coin < 0.6 else joystick[action]
+            expected.append(held)
+    assert recorder.told[waiting:] == expected
+    assert expected != [joystick[action] for action in chosen for _ in range(4)]
+
+
+def test_noops_are_drawn_from_the_seed_between_one_and_their_number() -> None:
+    environment = make(noops=3)
+    environment._ale = recorder = Recorder(environment._ale)
+    counts = []
+    for seed in range(40):
+        recorder.told.clear()
+        environment.reset(seed)
+        assert set(recorder.told) == {0}
+        counts.append(len(recorder.told) - 1)
+    assert set(counts) == {1, 2, 3}
+
+
+def test_all_actions_of_the_joystick() -> None:
+    assert make(full_actions=True).spec.action.choices == 18
+    assert make().spec.action.choices == 6
+
+
+# Ends
+
+
+def test_a_time_limit_truncates() -> None:
+    environment = make(episode_frames=40)
+    environment.reset(0)
+    rows = [environment.step(np.int64(0)) for _ in range(10)]
+    assert [row.truncated for row in rows] == [False] * 9 + [True]
+    assert not any(row.terminated for row in rows)
+    assert environment.spec.episode_frames == 40
+
+
+def test_a_lost_game_terminates() -> None:
+    environment = make("freeway", frame_skip=60, noops=0, sticky=0.0)  # two minutes and sixteen seconds, whoever plays
+    environment.reset(0)
+    rows = [environment.step(np.int64(0))]
+    while not (rows[-1].terminated or rows[-1].truncated):
+        rows.append(environment.step(np.int64(0)))
+    assert rows[-1].terminated
+    assert not rows[-1].truncated
+    assert 100 < len(rows) < 200
+
+
+# Seeds
+
+
+def test_an_episode_is_a_function_of_its_seed_and_actions() -> None:
+    environment = make()
+    first = play(environment, 3, 60)
+    assert play(environment, 4, 60) != first
+    assert play(environment, 3, 60) == first
+    assert play(make(), 3, 60) == first
+    program = (
+        "from unified.plugins.suites.atari.suite import Atari; from unified.plugins.suites.atari.config import AtariOptions\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); from test_atari import play\n"
+        "print(play(Atari('pong', AtariOptions()).environment(), 3, 60))"
+    )
+    fresh = subprocess.run([sys.executable, "-c", program, str(Path(__file__).parent)], capture_output=True, text=True, check=True)
+    assert fresh.stdout.strip() == first
+
+
+@pytest.mark.parametrize("game", ["amidar", "qbert", "tetris"])
+def test_nothing_of_another_episode_is_left(game: str) -> None:
+    """Amidar draws its first frame over what was there; the other two go on in another way from a state that was kept too early."""
+    environment = make(game, **PLAIN)
+    first = play(environment, 0, 30)
+    play(environment, 0, 77, actions=1)
+    assert play(environment, 0, 30) == first
+
+
+def test_an_unfinished_episode_is_rebuilt() -> None:
+    environment = make("breakout")
+    actions = np.random.default_rng(0).integers(environment.spec.action.choices, size=50)
+    environment.reset(5)
+    rows = [environment.step(action) for action in actions]
+    after = environment.step(np.int64(1))
+    environment.reset(6)
+    np.testing.assert_array_equal(environment.fast_forward(5, actions), rows[-1].observation)
+    again = environment.step(np.int64(1))
+    np.testing.assert_array_equal(again.observation, after.observation)
+    assert again[1:] == after[1:]
+    np.testing.assert_array_equal(environment.fast_forward(5, actions[:0]), environment.reset(5))
+
+
+def test_a_process_and_this_one_give_the_same_bits() -> None:
+    module = "unified.plugins.suites.atari"
+    reference = SuiteReference(f"{module}.suite:Atari", "Breakout", {}, f"{module}.config:AtariOptions")
+    rows = []
+    for place in ("inline", "process"):
+        with Vector(reference, 2, seed=1, placement=place) as vector:
+            rows.append([vector.reset().copy()])
+            for _ in range(20):
+                vector.begin(np.ones(2, np.int64))
+                rows[-1].append(vector.finish().observation)
+            saved = vector.state_dict()
+            vector.load_state_dict(saved)
+            assert vector.exact
+    np.testing.assert_array_equal(rows[0], rows[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("game", TASKS)
+def test_every_game_is_exact(game: str) -> None:
+    environment = make(game)
+    first = play(environment, 1, 30)
+    play(environment, 2, 100, actions=1)
+    assert play(environment, 1, 30) == first
+    assert play(make(game), 1, 30) == first
+
+
+# Scores
+
+
+def test_scores_on_a_person_s_scale() -> None:
+    assert len(SCORES) == 57
+    assert set(SCORES) <= set(TASKS)
+    assert human_normalised("Pong", -20.7) == 0
+    assert human_normalised("battlezone", 37187.5) == 1
+    assert human_normalised("breakout", 401.2) == pytest.approx((401.2 - 1.7) / 28.8)
+    with pytest.raises(UsageError, match="nobody measured"):
+        human_normalised("tetris", 1.0)
