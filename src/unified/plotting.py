@@ -24,6 +24,9 @@ SPREADS: dict[str, str] = {"range": "min to max", "sd": "± 1 sd", "ci": "95% CI
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK, FAINT, GRID = "#222222", "#8a8a8a", "#e4e4e4"
 
+#: What an axis says of a metric.
+NAMES = {"return": "episode return", "r2": "R²"}
+
 # Two-sided 97.5% quantiles of Student's t for 1 … 30 degrees of freedom; 1.96 beyond.
 STUDENT = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
@@ -32,11 +35,14 @@ STUDENT = (
 )
 
 
-def rows_of(rows: Iterable[Mapping[str, Any]], kind: str, needs: str = "return") -> list[Mapping[str, Any]]:
-    """The rows of one kind that have a finite `needs`, by frames; of two rows at the same frames the later one counts."""
+def rows_of(rows: Iterable[Mapping[str, Any]], kind: str, needs: str = "") -> list[Mapping[str, Any]]:
+    """The rows of one kind that have a finite `needs`, by frames; of two rows at the same frames the later one counts.
+
+    By default they need what they are judged by: the return, or what their ``metric`` says.
+    """
     kept = {}
     for row in rows:
-        number = row.get(needs)
+        number = row.get(needs or row.get("metric", "return"))
         if row.get("kind") == kind and isinstance(number, int | float) and math.isfinite(number):
             kept[row["frames"]] = row
     return [kept[frames] for frames in sorted(kept)]
@@ -75,6 +81,7 @@ class Panel:
 
     title: str
     curves: list[Curve] = field(default_factory=list)
+    metric: str = "return"
 
 
 def band(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, np.ndarray]:
@@ -168,7 +175,8 @@ def run_figure(rows: Iterable[Mapping[str, Any]], title: str, subtitle: str = ""
     train, tested = rows_of(rows, "train"), rows_of(rows, "evaluate")
     figure = _figure(7.2, 4.2)
     axes = figure.subplots()
-    _dress(axes, "frames", "episode return")
+    metric = tested[-1].get("metric", "return") if tested else "return"
+    _dress(axes, "frames", NAMES.get(metric, metric))
     _titles(axes, title, subtitle)
     if train:
         frames, returns = [row["frames"] for row in train], [row["return"] for row in train]
@@ -183,15 +191,16 @@ def run_figure(rows: Iterable[Mapping[str, Any]], title: str, subtitle: str = ""
         )
     if tested:
         x = np.array([row["frames"] for row in tested])
-        mean = np.array([row["return"] for row in tested], dtype=float)
-        sd = np.array([row.get("return_sd") or 0.0 for row in tested], dtype=float)
-        low = np.array([row.get("return_min", row["return"]) for row in tested], dtype=float)
-        high = np.array([row.get("return_max", row["return"]) for row in tested], dtype=float)
+        mean = np.array([row[metric] for row in tested], dtype=float)
+        sd = np.array([row.get(f"{metric}_sd") or 0.0 for row in tested], dtype=float)
+        low = np.array([row.get(f"{metric}_min", row[metric]) for row in tested], dtype=float)
+        high = np.array([row.get(f"{metric}_max", row[metric]) for row in tested], dtype=float)
         colour, episodes = COLOURS[0], {row.get("episodes") for row in tested}
-        axes.fill_between(x, low, high, color=colour, alpha=0.10, linewidth=0, label="min to max")
-        axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.22, linewidth=0, label="± 1 sd over episodes")
+        if (high > low).any():
+            axes.fill_between(x, low, high, color=colour, alpha=0.10, linewidth=0, label="min to max")
+            axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.22, linewidth=0, label="± 1 sd over episodes")
         of = f" of {episodes.pop()} episodes" if len(episodes) == 1 and None not in episodes else ""
-        axes.plot(x, mean, color=colour, linewidth=2, marker="o", markersize=3.5, label=f"evaluation, mean{of}")
+        axes.plot(x, mean, color=colour, linewidth=2, marker="o", markersize=3.5, label=f"evaluation, mean{of}" if episodes != {None} else "evaluation")
         axes.annotate(
             f"{mean[-1]:,.0f}" if abs(mean[-1]) >= 100 else f"{mean[-1]:.3g}",
             (x[-1], mean[-1]),
@@ -218,9 +227,9 @@ def compare_figure(panels: Sequence[Panel], x_label: str = "frames", spread: Spr
     figure = _figure(7.2 if columns == 1 else 4.6 * columns, 4.2 if lines == 1 else 3.5 * lines)
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
-        _dress(axes, x_label, "episode return")
+        _dress(axes, x_label, NAMES.get(panel.metric, panel.metric))
         several = any(curve.seeds > 1 for curve in panel.curves)
-        _titles(axes, panel.title, f"evaluation, mean over seeds; band: {SPREADS[spread]}" if several else "evaluation return, one seed")
+        _titles(axes, panel.title, f"evaluation, mean over seeds; band: {SPREADS[spread]}" if several else f"evaluation {panel.metric}, one seed")
         colours = iter(COLOURS * (1 + len(panel.curves) // len(COLOURS)))
         for curve in panel.curves:
             colour = FAINT if curve.reference else next(colours)

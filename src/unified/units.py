@@ -16,6 +16,22 @@ def count(number: float | None) -> str:
     return "?" if number is None else f"{int(number):,}"
 
 
+def scored(row: Mapping[str, Any]) -> tuple[str, float, float | None]:
+    """What an evaluation's row is judged by: the name of the number, the number, and its spread where it has one.
+
+    >>> scored({"return": 3.0, "return_sd": 1.0}), scored({"metric": "accuracy", "accuracy": 0.98})
+    (('return', 3.0, 1.0), ('accuracy', 0.98, None))
+    """
+    name = str(row.get("metric", "return"))
+    return name, row[name], row.get(f"{name}_sd")
+
+
+def result(row: Mapping[str, Any]) -> str:
+    """The same as a person reads it: ``return 950 ± 4``."""
+    name, value, sd = scored(row)
+    return f"{name} {spread(value, sd)}"
+
+
 def duration(seconds: float | None) -> str:
     """Minutes and seconds, hours where there are any, days where there are many.
 

@@ -18,7 +18,7 @@ def evaluate(
     root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Play episodes with a checkpoint, without exploration, and report the return with its spread."""
+    """Judge a checkpoint, without exploration: the return of episodes with its spread, or the answers to rows kept for it."""
     from unified.cli.running import check_checkpoint
     from unified.core.run import Run
 
@@ -26,11 +26,17 @@ def evaluate(
     check_checkpoint(run, checkpoint)
     from unified.core.trainer.build import evaluate as judge
 
-    row, played = judge(run, episodes, checkpoint)
+    frames, judged = judge(run, episodes, checkpoint)
+    row, played = {"kind": "evaluate", "frames": frames, **judged.row}, judged.episodes or []
     if as_json:
-        typer.echo(json.dumps({"run": str(run.path), **row, "returns": [episode.ret for episode in played]}, indent=2))
+        returns = {"returns": [episode.ret for episode in played]} if played else {}
+        typer.echo(json.dumps({"run": str(run.path), **row, **returns}, indent=2))
         return
-    typer.echo(f"{run.path} at {units.count(row['frames'])} frames ({checkpoint})")
+    typer.echo(f"{run.path} at {units.count(frames)} frames ({checkpoint})")
+    for line in judged.report:
+        typer.echo(f"  {line}")
+    if not played:
+        return
     low, high = units.value(row["return_min"]), units.value(row["return_max"])
     typer.echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({len(played)} episodes, {low} to {high})")
     typer.echo(f"  length  {units.value(row['length'])} steps")

@@ -29,9 +29,10 @@ def play(
     from unified.core.trainer.build import evaluate
     from unified.video import write_mp4
 
-    row, episodes = evaluate(run, 1, checkpoint, record=(height, width))
-    if not episodes[0].frames:
-        raise UnifiedError(Problem(f"the task of {run.path} has no picture", f"its return: unified evaluate {run.name}"))
-    path = write_mp4(output or Path(run.path) / "videos" / f"play-{row['frames']:09d}.mp4", episodes[0].frames, fps)
+    frames, judged = evaluate(run, 1, checkpoint, record=(height, width))
+    episodes = judged.episodes
+    if not episodes or not episodes[0].frames:
+        raise UnifiedError(Problem(f"the task of {run.path} has no picture", f"how well it does: unified evaluate {run.name}"))
+    path = write_mp4(output or Path(run.path) / "videos" / f"play-{frames:09d}.mp4", episodes[0].frames, fps)
     length = units.duration(len(episodes[0].frames) / fps)
-    typer.echo(f"{path}   return {units.value(row['return'])} at {units.count(row['frames'])} frames, {length} at {fps:g} pictures/s")
+    typer.echo(f"{path}   return {units.value(judged.score)} at {units.count(frames)} frames, {length} at {fps:g} pictures/s")

@@ -96,9 +96,9 @@ def _fits(record: Record, name: str, begins: bool = False) -> bool:
 
 
 def points(record: Record, x: str) -> tuple[list[float], list[float]]:
-    """The axis and the evaluation returns of one run."""
+    """The axis and the evaluations of one run."""
     rows = record.evaluations
-    returns = [float(row["return"]) for row in rows]
+    returns = [float(units.scored(row)[1]) for row in rows]
     if x != "hours":
         return [float(row[x]) for row in rows], returns
     import numpy as np
@@ -126,7 +126,8 @@ def group(chosen: Iterable[Record], x: str, spread: Any) -> list[Panel]:
         for (experiment, agent, _), seeds in sorted(grouped[task].items()):
             label = agent if len(experiments) == 1 else f"{experiment} {agent}"
             curves.append(aggregate(label, [points(record, x) for record in seeds], spread))
-        panels.append(Panel(task, curves))
+        metric = next((seeds[0].metric for seeds in grouped[task].values() if seeds[0].evaluations), "return")
+        panels.append(Panel(task, curves, metric))
     return panels
 
 

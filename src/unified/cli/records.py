@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from unified import units
 from unified.core.errors import UnifiedError
 from unified.core.run import Run
 from unified.plotting import rows_of
@@ -66,7 +67,12 @@ class Record:
 
     @property
     def best(self) -> float | None:
-        return max((row["return"] for row in self.evaluations), default=None)
+        return max((units.scored(row)[1] for row in self.evaluations), default=None)
+
+    @property
+    def metric(self) -> str:
+        """Name of what it is judged by."""
+        return units.scored(self.evaluations[-1])[0] if self.evaluations else "return"
 
     @property
     def changed(self) -> float:

@@ -36,8 +36,9 @@ def summary(record: Record, name: str | None = None) -> dict[str, Any]:
         "seed": int(record.seed) if record.seed.isdigit() else record.seed,
         "frames": record.frames,
         "budget_frames": record.budget_frames,
-        "return": last["return"] if last else None,
-        "return_sd": last.get("return_sd") if last else None,
+        "metric": record.metric,
+        "return": units.scored(last)[1] if last else None,
+        "return_sd": units.scored(last)[2] if last else None,
         "best": record.best,
         "state": record.run.status,
         "changed": datetime.fromtimestamp(record.changed, UTC).isoformat(timespec="seconds"),
@@ -78,13 +79,18 @@ def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
             row["agent"],
             row["suite"],
             units.count(row["frames"]) + budget,
-            "–" if row["return"] is None else units.spread(row["return"], row["return_sd"]),
+            "–" if row["return"] is None else _result(row),
             "–" if row["best"] is None else units.value(row["best"]),
             Text(row["state"], STYLES[row["state"]]),
             units.ago(time.time() - record.changed),
         )
     _screen().print(table)
     typer.echo("\nmore: unified runs show NAME · unified plot NAME … · unified resume NAME")
+
+
+def _result(row: dict[str, Any]) -> str:
+    result = units.spread(row["return"], row["return_sd"])
+    return result if row["metric"] == "return" else f"{row['metric']} {result}"
 
 
 def _screen() -> Any:
@@ -123,8 +129,7 @@ def show_run(
     for index, (key, value, source) in enumerate(row["changed_from_defaults"]):
         say("changed" if not index else "", f"{key}={value}  ({source})")
     for index, evaluation in enumerate(record.evaluations[-5:]):
-        result = units.spread(evaluation["return"], evaluation.get("return_sd"))
-        say("evaluations" if not index else "", f"{units.count(evaluation['frames']):>12} frames   return {result}")
+        say("evaluations" if not index else "", f"{units.count(evaluation['frames']):>12} frames   {units.result(evaluation)}")
     if row["best"] is not None:
         say("best", units.value(row["best"]))
     if row["last"]:

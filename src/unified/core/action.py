@@ -27,8 +27,9 @@ class Action:
 class ContinuousActions:
     """Lets a policy that emits real numbers act on any task.
 
-    A continuous task takes them as they are, within [-1, 1]. On a discrete task the policy emits one number for each choice; that vector is
-    what the replay stores and the critic sees, and the environment receives its argmax, or a sample of its softmax while exploring.
+    A continuous task takes them within [-1, 1]: what is beyond counts as the bound. On a discrete task the policy emits one number for each
+    choice; that vector is what the replay stores and the critic sees, and the environment receives its argmax, or a sample of its softmax
+    while exploring.
     """
 
     def __init__(self, task: Space) -> None:
@@ -43,8 +44,19 @@ class ContinuousActions:
     def enact(self, stored: torch.Tensor, generator: torch.Generator | None) -> Action:
         """Turn what the policy produced ``(n, size)`` into an `Action`; exploring where a `generator` is given."""
         if not self.task.discrete:
-            return Action(stored, stored.reshape(-1, *self.task.shape))
+            return Action(stored, stored.clamp(-1.0, 1.0).reshape(-1, *self.task.shape))
         if generator is None:
             return Action(stored, stored.argmax(dim=-1))
         choice = torch.multinomial(stored.float().softmax(dim=-1), 1, generator=generator).squeeze(-1)
         return Action(stored, choice)
+
+    def store(self, target: torch.Tensor) -> torch.Tensor:
+        """What a task calls an answer ``(n, *action)``, as this policy would have produced it ``(n, size)``.
+
+        A choice becomes 1 for itself and -1 for the others; bytes of a picture become numbers within [-1, 1].
+        """
+        if self.task.choices is not None:
+            return 2.0 * torch.nn.functional.one_hot(target, self.task.choices).flatten(1).float() - 1.0
+        if target.dtype == torch.uint8:
+            return (target.float() / 127.5 - 1.0).flatten(1)
+        return target.float().flatten(1)

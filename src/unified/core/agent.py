@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ class Agent(nn.Module, ABC):
         self.device, self.precision, self.streams = build.device, build.precision, build.streams
         #: What makes parts, in `__init__`, and objectives, in `phases`.
         self.build = build
-        self._targets: dict[str, float] = {}  # part -> τ
+        self._targets: dict[str, tuple[float, int]] = {}  # part -> τ, and every how many updates
         self.phase_list: list[Phase] = []
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         #: Agent steps taken so far, of all environments; schedules and seed exploration read it.
@@ -67,6 +68,11 @@ class Agent(nn.Module, ABC):
     @abstractmethod
     def stored_action(self) -> Space:
         """What `Action.stored` looks like."""
+
+    @property
+    def extra_columns(self) -> Mapping[str, Space]:
+        """What the replay keeps beside the action: the columns of `Action.extra` that are learned from, one row's form each."""
+        return {}
 
     @abstractmethod
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
@@ -87,13 +93,20 @@ class Agent(nn.Module, ABC):
         """Augment and encode once, for all phases: adds `features` and `next_features`."""
         return batch
 
+    def prepare(self, batch: Batch) -> Batch:
+        """Everything that a view shows before it is learned from in parts, a rollout for one: adds advantages, say. On the device."""
+        return batch
+
     # What the base does ---------------------------------------------------------------------------------------------------------
 
-    def follow(self, part: str, tau: float) -> None:
-        """Keep ``<part>_target``, a copy that follows `part` by θ' ← θ' + τ (θ - θ') after every update."""
+    def follow(self, part: str, tau: float, every: int = 1) -> None:
+        """Keep ``<part>_target``, a copy that follows `part` by θ' ← θ' + τ (θ - θ') after every update, or after every so many.
+
+        A hard copy is τ = 1 every few thousand updates.
+        """
         target = copy.deepcopy(getattr(self, part)).requires_grad_(False)
         setattr(self, f"{part}_target", target)
-        self._targets[part] = tau
+        self._targets[part] = (tau, every)
 
     def ready(self) -> None:
         """Called once when all parts exist and lie on their device: makes the phases and the optimisers of the parts they train."""
@@ -129,14 +142,20 @@ class Agent(nn.Module, ABC):
         """What it was made of by name: architectures and objectives."""
         return list(self.build.used)
 
-    def encode(self, observation: torch.Tensor, *, full: bool = True) -> torch.Tensor:
+    def encode(self, observation: torch.Tensor, encoder: nn.Module | None = None, *, full: bool = True) -> torch.Tensor:
         """Features in float32, or with ``full=False`` as the encoder made them: in bfloat16 where the run's precision says so.
 
         Nothing but the encoder and a projection of its features belongs in bfloat16: there a policy's tanh is exactly ±1 beyond 3.5, its
         gradient exactly 0, and the agent never learns.
+
+        Args:
+            observation: ``(B, *observation)``.
+            encoder: Another one than the agent's part of this name: a copy that follows it, say.
+            full: Whether the features have to be float32.
         """
+        encoder = self.get_submodule("encoder") if encoder is None else encoder
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            features: torch.Tensor = self.get_submodule("encoder")(observation)
+            features: torch.Tensor = encoder(observation)
         return features.float() if full else features
 
     def learn(self, batch: Batch) -> Learned:
@@ -174,6 +193,9 @@ class Agent(nn.Module, ABC):
         norms = torch._foreach_norm([gradient for gradient in gradients if gradient is not None])
         norm = torch.stack(norms).norm()
         broken = (~torch.isfinite(norm + total.detach())).float()
+        if phase.clip is not None:
+            scale = (phase.clip / (norm + 1e-6)).clamp(max=1.0)
+            torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], scale)
         for optimizer in optimizers:
             optimizer.found_inf = broken  # type: ignore[attr-defined]  # fused optimisers leave everything as it is where this is 1
             optimizer.step()
@@ -183,7 +205,9 @@ class Agent(nn.Module, ABC):
         metrics[f"{phase.name}_gradient_norm"] = norm
 
     def _follow(self) -> None:
-        for part, tau in self._targets.items():
+        for part, (tau, every) in self._targets.items():
+            if self.updates % every:
+                continue
             source, target = getattr(self, part), getattr(self, f"{part}_target")
             with torch.no_grad():
                 torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), tau)

@@ -84,18 +84,47 @@ def _copied(module: nn.Module, in_shape: Shape, out_shape: Shape | None) -> nn.M
 
 
 class FromBytes(nn.Module):
-    """Lets a network that wants numbers see pictures: bytes become float32 in [0, 1], what comes as numbers stays.
+    """Lets a network that wants numbers see pictures: bytes become float32 in [0, 1], standardised where their statistics are known.
+
+    What comes as numbers stays as it is.
 
     Args:
         module: The network.
+        mean: Of each channel in [0, 1]; empty for numbers in [0, 1] as they are. Stacked pictures repeat it.
+        std: Likewise.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()) -> None:
         super().__init__()
-        self.module = module
+        self.module, self.standardised = module, bool(mean)
+        scale = torch.tensor(std or (1.0,))
+        # (x / 255 - mean) / std in one multiplication and one addition.
+        self.register_buffer("scale", (1.0 / (255.0 * scale)).view(-1, 1, 1), persistent=False)
+        self.register_buffer("offset", (-torch.tensor(mean or (0.0,)) / scale).view(-1, 1, 1), persistent=False)
 
     def forward(self, obs: torch.Tensor) -> Any:
-        return self.module(obs.to(torch.float32).div_(255.0) if obs.dtype == torch.uint8 else obs)
+        if obs.dtype == torch.uint8:
+            obs = obs.to(torch.float32).div_(255.0) if not self.standardised else torch.addcmul(self.offset, obs.float(), self.scale)
+        return self.module(obs)
+
+
+class Standardised(nn.Module):
+    """Lets a network see vectors whose numbers have mean 0 and deviation 1.
+
+    Args:
+        module: The network.
+        mean: Of each number ``(D,)``.
+        std: Likewise.
+    """
+
+    def __init__(self, module: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.module = module
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("std", torch.tensor(std), persistent=False)
+
+    def forward(self, obs: torch.Tensor) -> Any:
+        return self.module((obs - self.mean) / self.std)
 
 
 def wants_numbers(module: nn.Module, in_shape: Shape) -> bool:

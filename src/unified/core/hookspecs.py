@@ -174,8 +174,10 @@ class Lifecycle:
         """
 
     @hookspec
-    def on_evaluation_end(self, run: Any, trainer: Any, row: Any, episodes: Any) -> None:
-        """After the agent was judged: the row, and the episodes (``.ret``, ``.length``, ``.frames``).
+    def on_evaluation_end(self, run: Any, trainer: Any, row: Any, episodes: Any, judged: Any) -> None:
+        """After the agent was judged: the row, the episodes (``.ret``, ``.length``, ``.frames``), and all of it (`Judged`).
+
+        A data set has no episodes: ``judged.score`` and ``judged.metric`` are there for every kind of task.
 
         >>> @hookimpl
         ... def on_evaluation_end(self, row):

@@ -102,9 +102,11 @@ class Phase:
         objectives: Terms that are added.
         trains: Names of the parts whose parameters move; gradients reach these and nothing else.
         every: In updates; 2 skips every other one.
+        clip: Greatest norm of the gradient, of all these parameters together; a longer one is scaled down to it. ``None``: as it is.
     """
 
     name: str
     objectives: tuple[Objective, ...]
     trains: tuple[str, ...]
     every: int = 1
+    clip: float | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from unified.core.architecture import FromBytes, construct, output_shape, trial, wants_numbers
+from unified.core.architecture import FromBytes, Standardised, construct, output_shape, trial, wants_numbers
 from unified.core.errors import Problem, UsageError, blame
 from unified.core.objective import Objective, Phase
 from unified.core.references import label
@@ -61,10 +62,18 @@ class Build:
         """
         if isinstance(selection, list | tuple):
             return self._chain(selection, in_shape, out_shape)
+        return self._one(selection, in_shape, out_shape, first=True)
+
+    def _one(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, first: bool) -> nn.Module:
+        """One architecture; the first of a chain sees observations as they are kept."""
         target, options = self._target(selection)
         module = construct(target, in_shape, out_shape, options)
-        if self._are_pictures(in_shape) and wants_numbers(module, in_shape):
-            module = FromBytes(module)
+        seen = self._spec
+        if first and self._are_pictures(in_shape):
+            if wants_numbers(module, in_shape):
+                module = FromBytes(module, seen.mean, seen.std) if seen is not None else FromBytes(module)
+        elif first and seen is not None and seen.mean and in_shape == seen.observation.shape:
+            module = Standardised(module, seen.mean, seen.std)
         return module.to(self.device)
 
     def _chain(self, selections: Sequence[Any], in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None) -> nn.Sequential:
@@ -73,7 +82,7 @@ class Build:
         for index, selection in enumerate(selections):
             last = index == len(selections) - 1
             try:
-                modules.append(self.part(selection, shape, out_shape if last else None))
+                modules.append(self._one(selection, shape, out_shape if last else None, first=not index))
                 if last:
                     trial(modules[-1], shape)  # a head may return what has no shape
                 else:
@@ -125,8 +134,11 @@ class Build:
         if added:
             if not own:
                 raise UsageError(Problem(f"objective {added[0].name} has nothing to be added to: this agent has no phases"))
-            first = own[0]
-            own = [Phase(first.name, (*first.objectives, *map(self.objective, added)), first.trains, first.every), *own[1:]]
+            first, own_parts = own[0], {part for phase in own for part in phase.trains}
+            # A part that nobody trained yet is trained with the terms that were added for it.
+            new = [part for each in added for part in each.component.trains if part not in own_parts]
+            first = replace(first, trains=tuple(dict.fromkeys((*first.trains, *new))))
+            own = [replace(first, objectives=(*first.objectives, *map(self.objective, added))), *own[1:]]
         return own
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import numpy as np
 
     from unified.core.batch import Batch
     from unified.core.replay.gather import Gatherer
+    from unified.core.replay.replay import Replay
     from unified.core.replay.store import Store
 
 
@@ -44,6 +47,23 @@ class View:
     def span(self) -> int:
         """Consecutive slots that one row reads at most; a lane shorter than that could never give one."""
         raise NotImplementedError
+
+    #: Whether rows come from a data set, or from experience that is there already: no environment is stepped.
+    fixed: ClassVar[bool] = False
+
+    @property
+    def keeps(self) -> int | None:
+        """Slots of each lane that are worth keeping; ``None`` for as many as there is room for."""
+        return None
+
+    def due(self, lanes: int) -> tuple[int, float]:
+        """When updates are due with so many environments: after every so many steps of all, and how many for each of these steps."""
+        return 1, self.updates_per_step
+
+    def batches(self, replay: Replay, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        """`count` batches of a replay; `prepare` is the agent's, for views that show it everything before it learns from parts."""
+        for _ in range(count):
+            yield replay.sample()
 
     def eligible(self, store: Store, lane: np.ndarray, slot: np.ndarray) -> np.ndarray:
         """Which of the slots ``(K,)``, absolute numbers within their lanes ``(K,)``, can begin a row: bool ``(K,)``."""
@@ -97,3 +117,74 @@ class Transitions(View):
         from unified.core.replay.gather import gather_transitions
 
         return gather_transitions(self, store, index, gatherer)
+
+
+@dataclass(frozen=True)
+class Labelled(View):
+    """Rows of a data set, each once in an epoch.
+
+    `obs` is the input and `label` the target; the agent adds `action`, the target as its policy would have given it, when it perceives.
+    """
+
+    fixed: ClassVar[bool] = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("obs", "label", "action", "index", "weight")
+
+    @property
+    def span(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class Rollout(View):
+    """Everything since the last updates, in the order it happened, then consumed: `horizon` steps of each environment.
+
+    The agent sees all of it at once (`Agent.prepare`: advantages, returns), then `epochs` times in minibatches of about `batch_size` rows,
+    without replacement. Columns that `prepare` and the agent's `extra_columns` add are named in `adds`.
+
+    Args:
+        horizon: Steps of each environment between updates, T.
+        epochs: Passes over the rollout.
+        discount: γ of one agent step.
+        adds: Names of further columns of a batch.
+    """
+
+    horizon: int = 128
+    epochs: int = 4
+    discount: float = 0.99
+    adds: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.horizon < 1 or self.epochs < 1 or not 0 <= self.discount <= 1:
+            raise ValueError(f"a rollout needs horizon >= 1, epochs >= 1 and 0 <= discount <= 1: {self}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("obs", "action", "reward", "discount", "index", "weight", *self.adds)
+
+    @property
+    def span(self) -> int:
+        return self.stack + 1
+
+    @property
+    def keeps(self) -> int:
+        return 2 * (self.horizon + 1) + self.stack  # an episode of T steps takes T + 1 slots, the shortest of one step two
+
+    def due(self, lanes: int) -> tuple[int, float]:
+        rows = self.horizon * lanes
+        return rows, self.epochs * max(1, round(rows / self.batch_size)) / rows
+
+    def batches(self, replay: Replay, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        from unified.core.replay.rollout import minibatches
+
+        return minibatches(self, replay, count, prepare)
+
+    def eligible(self, store: Store, lane: np.ndarray, slot: np.ndarray) -> np.ndarray:
+        eligible: np.ndarray = ~store.data["last"][store.index(lane, slot)]
+        return eligible
+
+    def count(self, store: Store) -> int:
+        return int(store.held.sum())

@@ -16,25 +16,26 @@ from unified.core.components import (
 )
 from unified.core.hookspecs import hookimpl
 from unified.plugins import architectures, objectives
-from unified.plugins.agents import drqv2, random
-from unified.plugins.callbacks import console, curve, tensorboard, video
+from unified.plugins.agents import ac2, dqn, drqv2, ppo, random, sac
+from unified.plugins.architectures import heads
+from unified.plugins.callbacks import console, curve, images, tensorboard, video
 from unified.plugins.launchers import local
-from unified.plugins.suites import dmc, gym
+from unified.plugins.suites import atari, dmc, gym, tables, vision
 
 
 @hookimpl
 def register_agents() -> Iterator[AgentComponent]:
-    yield from (drqv2.component, random.component)
+    yield from (each.component for each in (ac2, dqn, drqv2, ppo, random, sac))
 
 
 @hookimpl
 def register_suites() -> Iterator[SuiteComponent]:
-    yield from (dmc.component, gym.component)
+    yield from (atari.component, dmc.component, gym.component, vision.component, *tables.components)
 
 
 @hookimpl
 def register_architectures() -> Iterator[ArchitectureComponent]:
-    yield from architectures.components
+    yield from (*architectures.components, *heads.components)
 
 
 @hookimpl
@@ -44,7 +45,7 @@ def register_objectives() -> Iterator[ObjectiveComponent]:
 
 @hookimpl
 def register_callbacks() -> Iterator[CallbackComponent]:
-    yield from (console.component, curve.component, tensorboard.component, video.component)
+    yield from (each.component for each in (console, curve, images, tensorboard, video))
 
 
 @hookimpl

@@ -54,7 +54,7 @@ def watched(path: Path, metrics: list[dict[str, Any]] | None = None, budget: int
     clock = SimpleNamespace(frames=0, steps=0, updates=0, elapsed=0.0, done=False)
     clock.budget_frames, clock.budget_updates, clock.budget_hours = budget, None, None
     notes = ["render OSMesa, fast: no shadows (no GPU found; suite.render=exact for the reference's pixels)"]
-    trainer = SimpleNamespace(config=config, clock=clock, evaluator=SimpleNamespace(record=None), best_return=None, notes=notes)
+    trainer = SimpleNamespace(config=config, clock=clock, evaluator=SimpleNamespace(record=None), best_score=None, notes=notes)
     return run, trainer
 
 
@@ -65,4 +65,4 @@ def at(trainer: Any, row: dict[str, Any]) -> None:
     clock.elapsed = clock.frames / 58
     clock.done = clock.budget_frames is not None and clock.frames >= clock.budget_frames
     if row["kind"] == "evaluate":
-        trainer.best_return = max(trainer.best_return or -math.inf, row["return"])
+        trainer.best_score = max(trainer.best_score or -math.inf, row["return"])

@@ -14,7 +14,7 @@ from unified.core.config.schema import WITH, CheckpointOptions, Evaluate, Replay
 #: Keys, and groups of keys, that do not change the result of a run: a resumed run may differ in them.
 FREE = (
     *("root", "experiment", WITH, "checkpoint", "launcher"),
-    *("train.frames", "train.updates", "train.hours"),  # a longer budget is the same run, going on
+    *("train.frames", "train.updates", "train.hours", "train.epochs"),  # a longer budget is the same run, going on
     *("train.placement", "train.environment_timeout", "train.bad_limit", "replay.backing", "replay.save"),
 )
 

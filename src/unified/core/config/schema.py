@@ -90,11 +90,15 @@ class Train(Options):
     """How long, with how many environments."""
 
     frames: int | None = Field(default=1_000_000, gt=0)
-    """Budget in frames of the task (agent steps x action repeat); null: no limit."""
+    """Budget in frames of the task (agent steps x action repeat), or rows of a data set; null: no limit."""
     updates: int | None = Field(default=None, gt=0)
     """Budget in updates; the budget that is reached first ends the run."""
     hours: float | None = Field(default=None, gt=0)
     """Budget in hours of wall time, over all sessions of the run."""
+    epochs: float | None = Field(default=None, gt=0)
+    """Budget in passes over the rows of a data set."""
+    overfit: int | None = Field(default=None, gt=0)
+    """Train on only so many rows of a data set: a network that cannot learn these by heart has a mistake in it."""
     environments: int = Field(default=1, gt=0)
     """Environments that are stepped together. Updates per step stay the same."""
     placement: Literal["auto", "inline", "process"] = "auto"
@@ -108,8 +112,8 @@ class Train(Options):
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
-        if self.frames is None and self.updates is None and self.hours is None:
-            raise ValueError("no budget is left: set one of train.frames, train.updates, train.hours")
+        if self.frames is None and self.updates is None and self.hours is None and self.epochs is None:
+            raise ValueError("no budget is left: set one of train.frames, train.updates, train.epochs, train.hours")
         return self
 
 

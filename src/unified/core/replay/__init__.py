@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unified.core.replay.backing import DiskBacking, RamBacking, check_capacity, choose_backing
+from unified.core.replay.fixed import FixedReplay
 from unified.core.replay.named import check_free, find_named, saved_names
 from unified.core.replay.replay import Replay
 from unified.core.replay.samplers import Prioritised, Sampler, Uniform
@@ -15,6 +16,7 @@ __all__ = [
     "Column",
     "DamagedSegment",
     "DiskBacking",
+    "FixedReplay",
     "Prioritised",
     "RamBacking",
     "Replay",

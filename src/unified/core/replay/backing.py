@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,9 @@ def make_backing(name: str, directory: str | Path | None) -> Backing:
     raise UsageError(Problem(f"replay.backing={name}", "replay.backing=ram or replay.backing=disk (in a directory)"))
 
 
-def choose_backing(name: str, spec: Spec, action: Space, capacity: int, lanes: int, directory: str | Path) -> str:
+def choose_backing(
+    name: str, spec: Spec, action: Space, capacity: int, lanes: int, directory: str | Path, extra: Mapping[str, Space] | None = None
+) -> str:
     """``"ram"`` or ``"disk"`` for a replay of `capacity` slots; with ``name="auto"`` memory if it fits there, else disk.
 
     Args:
@@ -93,11 +96,12 @@ def choose_backing(name: str, spec: Spec, action: Space, capacity: int, lanes: i
         capacity: Slots, of all lanes.
         lanes: Environments.
         directory: Where segments, and the files of a replay on disk, will lie; need not exist yet.
+        extra: Further columns.
 
     Raises:
         UsageError: If the capacity does not fit, with the bytes it needs, those available and the capacity that would fit.
     """
-    columns = columns_of(spec.observation, action)
+    columns = columns_of(spec.observation, action, extra)
     return check_capacity(name, sum(column.bytes for column in columns.values()), -(-capacity // lanes) * lanes, directory)
 
 

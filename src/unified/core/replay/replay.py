@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ class Replay:
         action: What is stored of an action; that of the spec unless given.
         sampler: Which rows; `Uniform` unless given.
         pin: Batches in page-locked memory, for copies to a GPU; where there is a GPU unless given.
+        extra: Further columns of a step, which the agent gives with its action (`Action.extra`).
 
     Raises:
         UsageError: If the capacity is too small for a single row of the view.
@@ -57,6 +58,7 @@ class Replay:
         action: Space | None = None,
         sampler: Sampler | None = None,
         pin: bool | None = None,
+        extra: Mapping[str, Space] | None = None,
     ) -> None:
         if capacity < lanes * view.span:
             raise UsageError(
@@ -67,9 +69,13 @@ class Replay:
             )
         self.spec, self.view, self.streams = spec, view, streams
         self.directory = Path(directory) if directory is not None else None
-        self.store = Store(columns_of(spec.observation, action or spec.action), capacity, lanes, make_backing(backing, directory))
+        self.extra = tuple(extra or ())
+        columns = columns_of(spec.observation, action or spec.action, extra or {})
+        self.store = Store(columns, capacity, lanes, make_backing(backing, directory))
+        #: Slots of each lane ``(lanes,)`` below which a view that consumes has seen everything.
+        self.consumed = np.zeros(lanes, np.int64)
         self.sampler = sampler or Uniform()
-        self._gatherer = Gatherer(torch.cuda.is_available() if pin is None else pin)
+        self.gatherer = Gatherer(torch.cuda.is_available() if pin is None else pin)
         self._segments: list[dict[str, Any]] = []  # of the last cut
         self._sealed_in: Path | None = None
 
@@ -88,16 +94,18 @@ class Replay:
     def discard(self, lane: int) -> None:
         """Drop the rows of the environment's current episode; a new one has to begin."""
         self.sampler.removed(self.store.discard(lane))
+        self.consumed[lane] = min(self.consumed[lane], self.store.head[lane])
 
-    def extend(self, actions: Array, steps: Steps) -> None:
-        """One step of all environments: ``(n, *action)`` as stored, and what came of them.
+    def extend(self, actions: Array, steps: Steps, extra: Mapping[str, Array] | None = None) -> None:
+        """One step of all environments: ``(n, *action)`` as stored, and what came of them; with the further columns ``(n, …)``.
 
         Where an episode ended the next one is opened with its first observation; where it failed its rows are dropped before that.
         """
         good = np.flatnonzero(~steps.failed)
         over = steps.terminated | steps.truncated | steps.failed
         if len(good):
-            self._append(good, actions[good], steps.reward[good], steps.terminated[good], steps.truncated[good], steps.observation[good])
+            step = (actions[good], steps.reward[good], steps.terminated[good], steps.truncated[good], steps.observation[good])
+            self._append(good, *step, {name: values[good] for name, values in (extra or {}).items()})
         for lane in np.flatnonzero(steps.failed):
             self.discard(int(lane))
         fresh = np.flatnonzero(over)
@@ -107,10 +115,19 @@ class Replay:
     def _begin(self, lane: Array, observation: Array) -> None:
         self.sampler.removed(self.store.begin(lane, observation))
 
-    def _append(self, lane: Array, action: Array, reward: Array, terminated: Array, truncated: Array, observation: Array) -> None:
+    def _append(
+        self,
+        lane: Array,
+        action: Array,
+        reward: Array,
+        terminated: Array,
+        truncated: Array,
+        observation: Array,
+        extra: Mapping[str, Array] | None = None,
+    ) -> None:
         if not self.store.open[lane].all():
             raise RuntimeError("a step was added to an environment whose episode has ended: begin the next one first")
-        completed, written = self.store.append(lane, action, reward, terminated, truncated, observation)
+        completed, written = self.store.append(lane, action, reward, terminated, truncated, observation, extra or {})
         self.sampler.removed(written)
         self.sampler.added(completed)
 
@@ -134,9 +151,18 @@ class Replay:
         if not self.ready:
             raise UnifiedError("the replay holds no transition to sample yet")
         index, weight = self.sampler.draw(self.store, self.view, self.view.batch_size, self.streams["replay"].numpy())
-        batch = self.view.gather(self.store, index, self._gatherer)
+        batch = self.view.gather(self.store, index, self.gatherer)
         batch["weight"] = torch.from_numpy(weight)
         return batch
+
+    def batches(self, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        """`count` batches, as the view gives them; `prepare` is the agent's."""
+        return self.view.batches(self, count, prepare)
+
+    def consume(self) -> None:
+        """A view that shows each row only once has shown everything that is held."""
+        # The newest slot of an episode that goes on waits for its action: it is shown the next time.
+        self.consumed = self.store.head - self.store.open
 
     def reprioritise(self, index: torch.Tensor, priority: torch.Tensor) -> None:
         """Tell the sampler the priorities ``(B,)`` that an update found for the rows at `index`."""
@@ -223,7 +249,7 @@ class Replay:
 
     def state_dict(self) -> dict[str, Any]:
         """What the cut does not hold: the sampler's state, and the counters it belongs to."""
-        return {"head": self.store.head.tolist(), "sampler": self.sampler.state_dict()}
+        return {"head": self.store.head.tolist(), "consumed": self.consumed.tolist(), "sampler": self.sampler.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """After `restore`.
@@ -233,4 +259,5 @@ class Replay:
         """
         if list(state["head"]) != self.store.head.tolist():
             raise UnifiedError(Problem("the replay's state does not belong to the rows restored", "resume another checkpoint"))
+        self.consumed = np.array(state["consumed"], np.int64)
         self.sampler.load_state_dict(state["sampler"])

@@ -26,8 +26,8 @@ class Column:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-def columns_of(observation: Space, action: Space) -> dict[str, Column]:
-    """What a slot holds: an observation, what was done there and what came of it.
+def columns_of(observation: Space, action: Space, extra: Mapping[str, Space] | None = None) -> dict[str, Column]:
+    """What a slot holds: an observation, what was done there and what came of it; `extra` is what an agent keeps beside its action.
 
     ``last`` marks a slot without an action: the last observation of an episode, or the newest one of an episode that goes on. ``step`` is
     the number of the slot within its episode.
@@ -40,6 +40,7 @@ def columns_of(observation: Space, action: Space) -> dict[str, Column]:
         "terminated": Column((), "bool"),
         "last": Column((), "bool"),
         "step": Column((), "int32"),
+        **{name: Column(space.shape, space.dtype) for name, space in (extra or {}).items()},
     }
 
 
@@ -104,7 +105,14 @@ class Store:
         return self._push(lane, observation, np.zeros(len(lane), np.int32))
 
     def append(
-        self, lane: Array, action: Array, reward: Array, terminated: Array, truncated: Array, observation: Array
+        self,
+        lane: Array,
+        action: Array,
+        reward: Array,
+        terminated: Array,
+        truncated: Array,
+        observation: Array,
+        extra: Mapping[str, Array] | None = None,
     ) -> tuple[Array, Array]:
         """One step in each of the lanes ``(m,)``: what was done in the newest slot, and the observation ``(m, *obs)`` that came of it.
 
@@ -117,6 +125,8 @@ class Store:
         self.data["reward"][index] = reward
         self.data["terminated"][index] = terminated
         self.data["last"][index] = False
+        for name, values in (extra or {}).items():
+            self.data[name][index] = values
         self.held[lane] += 1
         self.sealed[lane] = np.minimum(self.sealed[lane], newest)
         written = self._push(lane, observation, self.data["step"][index] + 1)

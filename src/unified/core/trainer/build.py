@@ -11,19 +11,22 @@ import torch
 
 from unified.core.adopted import AdoptedSuite
 from unified.core.components import SuiteComponent
+from unified.core.config.overrides import DEFAULT
+from unified.core.data import DataSuite
 from unified.core.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.environment import SuiteReference, Vector
 from unified.core.errors import Notice, PluginFailed, Problem, UsageError, blame
 from unified.core.imports import OBJECT
 from unified.core.parts import Build
 from unified.core.registry import registry
-from unified.core.replay import DamagedSegment, Replay, check_free, choose_backing
+from unified.core.replay import DamagedSegment, FixedReplay, Replay, check_free, choose_backing
 from unified.core.rng import Streams, derive
 from unified.core.run import Run, provenance
 from unified.core.spec import Spec
 from unified.core.trainer.clock import Clock
-from unified.core.trainer.collector import Collector
-from unified.core.trainer.evaluator import Episode, Evaluator, summarise
+from unified.core.trainer.collector import Collector, Reader, Source
+from unified.core.trainer.evaluator import Evaluator, Judge
+from unified.core.trainer.examiner import Examiner
 from unified.core.trainer.lifecycle import Participant
 from unified.core.trainer.player import Player
 from unified.core.trainer.trainer import Trainer
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from unified.core.agent import Agent
     from unified.core.config import Config
     from unified.core.config.schema import Selection
+    from unified.core.judging.judged import Judged
     from unified.core.run import Checkpoint
     from unified.core.suite import Suite
 
@@ -79,14 +83,14 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None) -> None:
             for line in provenance.changed(checkpoint.manifest.get("components", ()), registry()):
                 run.event("warning", message=line)
             run.set_aside(newer_than=checkpoint)
-            run.event("restored", frames=checkpoint.frames, exact=trainer.collector.environments.exact)
+            run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact)
         elif config.replay.load:
             trainer.replay.load_named(run.root, config.replay.load)
         # Rows of metrics after the checkpoint are lived again.
         run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
         trainer.train()
     finally:
-        trainer.collector.environments.close()
+        trainer.source.close()
         trainer.evaluator.close()
 
 
@@ -116,31 +120,36 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
 
 def assemble(run: Run, config: Config) -> Trainer:
     """The objects of a run, nothing started yet."""
-    environments = make_environments(config, "environment", config.train.environments)
+    suite = built_suite(config)
+    environments = None if isinstance(suite, DataSuite) else make_environments(config, "environment", config.train.environments)
     try:
-        return _assemble(run, config, environments)
+        spec = suite.spec() if isinstance(suite, DataSuite) else environments.spec  # type: ignore[union-attr]
+        streams = Streams(config.seed)
+        agent = make_agent(config, spec, streams)
+        if not agent.needs.fixed:
+            environments = environments or make_environments(config, "environment", config.train.environments)
+        return _assemble(run, config, suite, agent, spec, streams, environments)
     except BaseException:
-        environments.close()
+        if environments is not None:
+            environments.close()
         raise
 
 
-def _assemble(run: Run, config: Config, environments: Vector) -> Trainer:
-    spec = environments.spec
-    streams = Streams(config.seed)
-    agent = make_agent(config, spec, streams)
-    replay = make_replay(run, config, agent, spec, environments.count, streams)
+def _assemble(
+    run: Run, config: Config, suite: Suite, agent: Agent, spec: Spec, streams: Streams, environments: Vector | None
+) -> Trainer:
     view = agent.needs
-    clock = Clock(
-        spec.action_repeat,
-        view.updates_per_step,
-        view.learn_after,
-        frames=config.train.frames,
-        updates=config.train.updates,
-        hours=config.train.hours,
-    )
-    count = min(config.evaluate.environments, config.evaluate.episodes)
-    evaluator = Evaluator(lambda: make_environments(config, "evaluation", count), config.evaluate.episodes)
-    suite = make(config.suite, config.suite.task or "", config.suite.options)
+    replay: Replay | FixedReplay
+    source: Source
+    if environments is None:
+        replay, source = make_fixed_replay(config, suite, agent, streams), Reader(spec)
+        clock = Clock(view.batch_size, 1.0, credit=1.0, rows=replay.size, **_budgets(config))
+    else:
+        _refuse_epochs(config)
+        replay = make_replay(run, config, agent, spec, environments.count, streams)
+        source = Collector(environments, agent, replay)
+        every, per_step = view.due(environments.count)
+        clock = Clock(spec.action_repeat, per_step, view.learn_after, every, **_budgets(config))
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
         Participant(f"agent {config.agent.label}", agent, control=True),
@@ -149,7 +158,51 @@ def _assemble(run: Run, config: Config, environments: Vector) -> Trainer:
         *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
     ]
     notes = [*suite.notes(), f"precision {agent.precision} on {agent.device}"]
-    return Trainer(run, config, agent, replay, Collector(environments, agent, replay), evaluator, clock, streams, participants, notes)
+    return Trainer(run, config, agent, replay, source, make_judge(config, suite), clock, streams, participants, notes)
+
+
+def _budgets(config: Config) -> dict[str, Any]:
+    train = config.train
+    # A number of epochs that somebody asked for is not cut short by frames that nobody asked for.
+    frames = None if train.epochs is not None and config.sources.get("train.frames") == DEFAULT else train.frames
+    return {"frames": frames, "updates": train.updates, "hours": train.hours, "epochs": train.epochs}
+
+
+def _refuse_epochs(config: Config) -> None:
+    for name in ("epochs", "overfit"):
+        if getattr(config.train, name) is not None:
+            what = f"train.{name} counts rows of a data set; agent {config.agent.label} learns from what it does on {config.suite.text}"
+            raise UsageError(Problem(what, "train.frames=…   or an agent that learns from labels: --agent ac2 --suite digits"))
+
+
+def built_suite(config: Config) -> Suite:
+    """The suite of a run, in this process."""
+    with _made(config.suite):
+        suite = suite_of(config)
+        return suite.build() if isinstance(suite, SuiteReference) else suite
+
+
+def make_judge(config: Config, suite: Suite, episodes: int | None = None, environments: int | None = None) -> Judge:
+    """Who says how well the agent does: by rows of a data set that are kept for it, or by episodes."""
+    if isinstance(suite, DataSuite):
+        return Examiner(lambda: suite.rows("test"), suite.spec())
+    wanted = episodes if episodes is not None else config.evaluate.episodes
+    count = min(environments if environments is not None else config.evaluate.environments, wanted)
+    return Evaluator(lambda: make_environments(config, "evaluation", count), wanted)
+
+
+def make_fixed_replay(config: Config, suite: Suite, agent: Agent, streams: Streams) -> FixedReplay:
+    """The rows that an agent of a labelled view learns from.
+
+    Raises:
+        UsageError: If the suite has none.
+    """
+    if not isinstance(suite, DataSuite):
+        what = f"agent {config.agent.label} learns from rows with labels here, and suite {config.suite.label} has none"
+        raise UsageError(Problem(what, "a data set: --suite digits"))
+    with _made(config.suite):
+        rows = suite.rows("train")
+    return FixedReplay(rows, agent.needs, streams, overfit=config.train.overfit, pin=agent.device.type == "cuda")
 
 
 def make(selection: Selection, *arguments: Any) -> Any:
@@ -201,13 +254,16 @@ def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
 def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, streams: Streams) -> Replay:
     """The replay the agent's view asks for, in memory or on disk, refused where neither can hold it."""
     settings, capacity = config.replay, config.replay.capacity
+    if agent.needs.keeps is not None:
+        capacity = min(capacity, agent.needs.keeps * lanes)
     if config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
         capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + lanes * (agent.needs.span + 1))
     directory = run.path / "replay"
-    backing = choose_backing(settings.backing, spec, agent.stored_action, capacity, lanes, directory)
+    action, extra = agent.stored_action, agent.extra_columns
+    backing = choose_backing(settings.backing, spec, action, capacity, lanes, directory, extra)
     pin = agent.device.type == "cuda"
-    return Replay(spec, agent.needs, capacity, lanes, streams, backing=backing, directory=directory, action=agent.stored_action, pin=pin)
+    return Replay(spec, agent.needs, capacity, lanes, streams, backing=backing, directory=directory, action=action, pin=pin, extra=extra)
 
 
 def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
@@ -228,23 +284,27 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
     return Player(agent, spec, found.frames)
 
 
-def evaluate(
-    run: Run, episodes: int = 10, checkpoint: str | int = "best", record: tuple[int, int] | None = None
-) -> tuple[dict[str, Any], list[Episode]]:
-    """Play episodes with a trained agent.
+def evaluate(run: Run, episodes: int = 10, checkpoint: str | int = "best", record: tuple[int, int] | None = None) -> tuple[int, Judged]:
+    """Judge a trained agent anew.
+
+    Args:
+        run: That was trained.
+        episodes: That are played, where the task is judged by episodes.
+        checkpoint: See `load_agent`.
+        record: ``(height, width)`` of the first episode's pictures.
 
     Returns:
-        The row (mean return, spread, …) and the episodes; the first has pictures of size `record`, ``(height, width)``.
+        The frames it was trained for, and what was found.
     """
     player = load_agent(run, checkpoint)
-    evaluator = Evaluator(lambda: make_environments(run.config, "evaluation", 1), episodes)
-    evaluator.record = record
+    judge = make_judge(run.config, built_suite(run.config), episodes, environments=1)
+    judge.record = record
     try:
-        played = evaluator.evaluate(player.agent, f"of checkpoint {checkpoint}")
-        assert played is not None
-        return {"kind": "evaluate", "frames": player.frames, **summarise(played)}, played
+        judged = judge.judge(player.agent, f"of checkpoint {checkpoint}")
+        assert judged is not None
+        return player.frames, judged
     finally:
-        evaluator.close()
+        judge.close()
 
 
 def pick_checkpoint(run: Run, which: str | int) -> Checkpoint:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from typing import Any
 
@@ -16,7 +18,10 @@ class Clock:
         action_repeat: Frames of one step.
         updates_per_step: The ratio.
         learn_after: Steps before which no update is owed.
-        frames: Budget, likewise `updates` and `hours`; the first reached ends the run. ``None`` for no limit.
+        learn_every: Steps that are gathered before the updates for them are owed, all at once.
+        credit: Updates that are owed from the start.
+        rows: Of a data set: frames of one epoch.
+        frames: Budget, likewise `updates`, `hours` and `epochs`; the first reached ends the run. ``None`` for no limit.
     """
 
     def __init__(
@@ -24,16 +29,24 @@ class Clock:
         action_repeat: int = 1,
         updates_per_step: float = 1.0,
         learn_after: int = 0,
+        learn_every: int = 1,
         *,
+        credit: float = 0.0,
+        rows: int | None = None,
         frames: int | None = None,
         updates: int | None = None,
         hours: float | None = None,
+        epochs: float | None = None,
     ) -> None:
         self.action_repeat, self.updates_per_step, self.learn_after = action_repeat, updates_per_step, learn_after
+        self.learn_every = learn_every
+        if epochs is not None and rows is not None:
+            frames = min(math.ceil(epochs * rows), frames or sys.maxsize)
         self.budget_frames, self.budget_updates, self.budget_hours = frames, updates, hours
         self.steps = 0
         self.updates = 0
-        self._credit = 0.0  # updates owed
+        self._gathered = 0  # steps that updates are not owed for yet
+        self._credit = credit  # updates owed
         self._periods: dict[str, int] = {}  # duty -> number of the period in which it was last done
         self._elapsed_before = 0.0
         self._started: float | None = None
@@ -74,11 +87,14 @@ class Clock:
         """Count new steps; while `learning`, updates become owed for them."""
         self.steps += steps
         if learning and self.steps > self.learn_after:
-            self._credit += self.updates_per_step * min(steps, self.steps - self.learn_after)
+            self._gathered += min(steps, self.steps - self.learn_after)
+            whole = self._gathered - self._gathered % self.learn_every
+            self._gathered -= whole
+            self._credit += self.updates_per_step * whole
 
     def take_updates(self) -> int:
         """How many whole updates are owed; they count as done."""
-        due = int(self._credit)
+        due = int(self._credit + 1e-9)  # ten tenths are one
         if self.budget_updates is not None:
             due = min(due, self.budget_updates - self.updates)
         self._credit -= due
@@ -105,12 +121,14 @@ class Clock:
         return {
             "steps": self.steps,
             "updates": self.updates,
+            "gathered": self._gathered,
             "credit": self._credit,
             "periods": dict(self._periods),
             "elapsed": self.elapsed,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.steps, self.updates, self._credit = state["steps"], state["updates"], state["credit"]
+        self.steps, self.updates = state["steps"], state["updates"]
+        self._gathered, self._credit = state["gathered"], state["credit"]
         self._periods = dict(state["periods"])
         self._elapsed_before = state["elapsed"]

@@ -1,7 +1,9 @@
-"""Acts in the environments and brings what happens into the replay."""
+"""Where experience comes from: environments that the agent acts in, or rows that are there already."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +15,73 @@ if TYPE_CHECKING:
     from unified.core.agent import Agent
     from unified.core.environment import Steps, Vector
     from unified.core.replay import Replay
-    from unified.core.spec import Space
+    from unified.core.spec import Space, Spec
+
+
+class Source(ABC):
+    """Where experience comes from. The trainer begins a step, learns while it is under way, and finishes it.
+
+    Attributes:
+        spec: Of the task.
+        exact: Whether the last `load_state_dict` brought everything back bit for bit.
+        restarts: Processes that were replaced.
+        discarded: Episodes that failed.
+        incidents: What happened, one line each; whoever reports them clears them.
+    """
+
+    spec: Spec
+    exact: bool = True
+    restarts: int = 0
+    discarded: int = 0
+    incidents: deque[str]
+
+    @abstractmethod
+    def start(self) -> None:
+        """Before the first step of a new run."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Begin a step; returns at once."""
+
+    @abstractmethod
+    def finish(self) -> Steps | None:
+        """Wait for the step; its rows are in the replay. ``None`` where they were there before."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def close(self) -> None:  # noqa: B027  # nothing to release
+        """Release everything. Closing twice does no harm."""
+
+
+class Reader(Source):
+    """Rows that are there already: a data set, or a replay that somebody saved. A step is one batch, its frames are the rows of it.
+
+    Args:
+        spec: Of the task.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.incidents = deque()
+
+    def start(self) -> None:
+        pass
+
+    def begin(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
 
 
 class FrameStack:
@@ -43,7 +111,7 @@ class FrameStack:
         return torch.from_numpy(self.frames.reshape(count, stack * first, *rest).copy()).to(device)
 
 
-class Collector:
+class Collector(Source):
     """Steps the environments in lock-step with learning: they act and render while updates run, with a fixed lag of one step.
 
     Args:
@@ -54,8 +122,16 @@ class Collector:
 
     def __init__(self, environments: Vector, agent: Agent, replay: Replay) -> None:
         self.environments, self.agent, self.replay = environments, agent, replay
+        self.spec = environments.spec
         self.stack = FrameStack(environments.spec.observation, environments.count, agent.needs.stack)
         self._stored: np.ndarray | None = None
+        self._extra: dict[str, np.ndarray] = {}
+
+    # The environments know how they are.
+    exact = property(lambda self: self.environments.exact)  # type: ignore[assignment]
+    restarts = property(lambda self: self.environments.restarts)  # type: ignore[assignment]
+    discarded = property(lambda self: self.environments.discarded)  # type: ignore[assignment]
+    incidents = property(lambda self: self.environments.incidents)  # type: ignore[assignment]
 
     def start(self) -> None:
         """Reset all environments and open an episode in the replay for each."""
@@ -69,13 +145,14 @@ class Collector:
         if not isinstance(action, Action):
             raise TypeError(f"act must return a unified.Action(stored, enacted), not {type(action).__name__}")
         self._stored = action.stored.cpu().numpy()
+        self._extra = {name: values.cpu().numpy() for name, values in action.extra.items() if name in self.replay.extra}
         self.environments.begin(action.enacted.cpu().numpy())
 
     def finish(self) -> Steps:
         """Wait for the environments; the rows enter the replay."""
         assert self._stored is not None, "finish() without begin()"
         steps = self.environments.finish()
-        self.replay.extend(self._stored, steps)
+        self.replay.extend(self._stored, steps, self._extra)
         for lane in range(self.environments.count):
             if steps.terminated[lane] or steps.truncated[lane] or steps.failed[lane]:
                 self.stack.begin(lane, steps.reset_observation[lane])
@@ -95,3 +172,6 @@ class Collector:
             self.replay.discard(int(lane))
             self.replay.begin(int(lane), observation)
             self.stack.begin(int(lane), observation)
+
+    def close(self) -> None:
+        self.environments.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unified.core.errors import UnifiedError
+from unified.core.judging.judged import Judged
 from unified.core.suite import UnsupportedRender
 from unified.core.trainer.collector import FrameStack
 
@@ -26,7 +29,25 @@ class Episode:
     frames: list[np.ndarray] | None = field(default=None, repr=False)
 
 
-class Evaluator:
+class Judge(ABC):
+    """Says how well an agent does, without training noticing."""
+
+    #: ``(height, width)`` makes the next judgement keep pictures of its first episode, where there are episodes.
+    record: tuple[int, int] | None = None
+
+    @abstractmethod
+    def judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> Judged | None:
+        """Judgement `number`; ``None`` where `stopping` said so before its end."""
+
+    def take_incidents(self) -> list[str]:
+        """What happened since the last call."""
+        return []
+
+    def close(self) -> None:  # noqa: B027  # nothing to release
+        """Release everything. Closing twice does no harm."""
+
+
+class Evaluator(Judge):
     """Plays episodes without exploration.
 
     Args:
@@ -37,8 +58,6 @@ class Evaluator:
     def __init__(self, make: Callable[[], Vector], episodes: int) -> None:
         self._make, self.episodes = make, episodes
         self._environments: Vector | None = None
-        #: ``(height, width)`` makes the next evaluation keep pictures of its first episode.
-        self.record: tuple[int, int] | None = None
 
     def take_incidents(self) -> list[str]:
         """What happened to the environments since the last call."""
@@ -59,13 +78,12 @@ class Evaluator:
         """
         if self._environments is None:
             self._environments = self._make()
-        streams = agent.streams.state_dict()
-        agent.train(False)
-        try:
+        with unnoticed(agent):
             return self._play(agent, self._environments, number, stopping)
-        finally:
-            agent.train()
-            agent.streams.rewind(streams)  # training never notices, nor does an evaluation that is done again after a stop
+
+    def judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> Judged | None:
+        episodes = self.evaluate(agent, number, stopping)
+        return None if episodes is None else Judged(summarise(episodes), episodes=episodes)
 
     def _play(self, agent: Agent, environments: Vector, number: int | str, stopping: Callable[[], bool]) -> list[Episode] | None:
         count = environments.count
@@ -112,6 +130,18 @@ class Evaluator:
         if self._environments is not None:
             self._environments.close()
             self._environments = None
+
+
+@contextmanager
+def unnoticed(agent: Agent) -> Iterator[None]:
+    """Within it the agent is judged: training never notices, nor does a judgement that is done again after a stop."""
+    streams = agent.streams.state_dict()
+    agent.train(False)
+    try:
+        yield
+    finally:
+        agent.train()
+        agent.streams.rewind(streams)
 
 
 def summarise(episodes: list[Episode]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from unified.core.errors import PluginFailed, Problem, UnifiedError, blame
 from unified.core.run import provenance
-from unified.core.trainer.evaluator import Evaluator, summarise
 from unified.core.trainer.interrupts import Interrupts, Stopped
 from unified.core.trainer.lifecycle import Hooks, Participant
 from unified.core.trainer.meter import Meter, Stopwatch
@@ -18,11 +17,13 @@ if TYPE_CHECKING:
     from unified.core.agent import Agent
     from unified.core.batch import Batch
     from unified.core.config import Config
-    from unified.core.replay import Replay
+    from unified.core.environment import Steps
+    from unified.core.replay import FixedReplay, Replay
     from unified.core.rng import Streams
     from unified.core.run import Checkpoint, Run
     from unified.core.trainer.clock import Clock
-    from unified.core.trainer.collector import Collector
+    from unified.core.trainer.collector import Source
+    from unified.core.trainer.evaluator import Judge
 
 
 class Trainer:
@@ -33,7 +34,7 @@ class Trainer:
         config: What was asked for.
         agent: That acts and learns.
         replay: That keeps the experience.
-        collector: That brings it in.
+        source: Where experience comes from.
         evaluator: That judges.
         clock: That says how far the run is and what is due.
         streams: The random streams, checkpointed here.
@@ -46,16 +47,16 @@ class Trainer:
         run: Run,
         config: Config,
         agent: Agent,
-        replay: Replay,
-        collector: Collector,
-        evaluator: Evaluator,
+        replay: Replay | FixedReplay,
+        source: Source,
+        evaluator: Judge,
         clock: Clock,
         streams: Streams,
         participants: list[Participant],
         notes: list[str],
     ) -> None:
         self.run, self.config, self.notes = run, config, notes
-        self.agent, self.replay, self.collector, self.evaluator = agent, replay, collector, evaluator
+        self.agent, self.replay, self.source, self.evaluator = agent, replay, source, evaluator
         self.clock, self.streams = clock, streams
         self.meter, self.watch = Meter(), Stopwatch()
         self.hooks = Hooks(participants, lambda name, text: run.event("warning", plugin=name, message=text))
@@ -68,7 +69,7 @@ class Trainer:
         self.episodes = 0  # finished in training
         self._bad_updates = 0  # non-finite ones since the last log interval without any
         self._discarded_before = 0  # failed episodes up to the last one that went well
-        self.best_return: float | None = None
+        self.best_score: float | None = None
         self._checkpoint_time = time.monotonic()
         self._unpaid = 0  # updates that were taken and are not done
         self._stepping = False  # whether the environments are acting
@@ -94,7 +95,7 @@ class Trainer:
                 for name, saved in self._callback_states.items():
                     self.hooks.call("checkpoint_load", only=name, run=self.run, trainer=self, state=saved)
                 if not self._restored:
-                    self.collector.start()
+                    self.source.start()
                 self._mark_start()
                 self._loop()
                 self._finish()
@@ -118,24 +119,32 @@ class Trainer:
             if self.clock.done:
                 return
             with self.watch.measure("env"), blame(self._agent_name, "while acting"):
-                self.collector.begin()
+                self.source.begin()
             self._stepping = True
             for batch in self._due_batches():
                 self._learn(batch)
             self._stepping = False  # where an environment raises now, this step never happened
             with self.watch.measure("env"):
-                steps = self.collector.finish()
+                steps = self.source.finish()
             self._count(steps)
-            self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
+            if steps is not None:
+                self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
             self._report_incidents()
 
     def _due_batches(self) -> Iterator[Batch]:
-        for unpaid in range(self.clock.take_updates(), 0, -1):
-            self._unpaid = unpaid
+        self._unpaid = self.clock.take_updates()
+        batches = self.replay.batches(self._unpaid, self._prepare) if self._unpaid else iter(())
+        while self._unpaid:
             with self.watch.measure("sample"):
-                batch = self.replay.sample().to(self.agent.device)
+                batch = next(batches).to(self.agent.device)
             yield batch
-        self._unpaid = 0
+            self._unpaid -= 1
+        for _ in batches:
+            raise AssertionError("a replay gave more batches than were due")
+
+    def _prepare(self, batch: Batch) -> Batch:
+        with blame(self._agent_name, "while it prepared to learn"):
+            return self.agent.prepare(batch.to(self.agent.device))
 
     def _learn(self, batch: Batch) -> None:
         with self.watch.measure("update"):
@@ -147,21 +156,26 @@ class Trainer:
                 self.replay.reprioritise(batch.index, learned.priority)
             self.hooks.call("after_update", run=self.run, trainer=self, batch=batch, metrics=learned.metrics)
 
-    def _count(self, steps: Any) -> None:
+    def _count(self, steps: Steps | None) -> None:
+        """A step is done; without answers of environments it was one batch of what is there already."""
+        if steps is None:
+            self.clock.advance(1, learning=True)
+            self.agent.steps = self.clock.steps
+            return
         self.clock.advance(len(steps.reward), learning=self.replay.ready)
         self.agent.steps = self.clock.steps
         ended = (steps.terminated | steps.truncated) & ~steps.failed
         for lane in ended.nonzero()[0]:
             self.episodes += 1
-            self._discarded_before = self.collector.environments.discarded
+            self._discarded_before = self.source.discarded
             self.meter.add_episode(float(steps.returns[lane]), int(steps.lengths[lane]))
 
     def _report_incidents(self) -> None:
         """Tell what happened to the environments; too many failed episodes end the run."""
-        environments, limit = self.collector.environments, self.config.train.bad_limit
-        while environments.incidents:
-            self.run.event("warning", message=environments.incidents.popleft(), frames=self.clock.frames)
-        failed = environments.discarded - self._discarded_before
+        source, limit = self.source, self.config.train.bad_limit
+        while source.incidents:
+            self.run.event("warning", message=source.incidents.popleft(), frames=self.clock.frames)
+        failed = source.discarded - self._discarded_before
         if failed > limit:
             self._give_up(f"{failed} episodes failed in a row, more than train.bad_limit={limit}")
 
@@ -191,20 +205,20 @@ class Trainer:
         self.hooks.call("before_evaluation", run=self.run, trainer=self)
         start = time.monotonic()
         with self.watch.measure("evaluate"), blame(self._agent_name, "while it was judged"):
-            episodes = self.evaluator.evaluate(self.agent, self.clock.frames, lambda: self.interrupts.stopping is not None)
+            judged = self.evaluator.judge(self.agent, self.clock.frames, lambda: self.interrupts.stopping is not None)
         self.evaluator.record = None
         for incident in self.evaluator.take_incidents():
             self.run.event("warning", message=f"evaluation: {incident}", frames=self.clock.frames)
-        if episodes is None:
+        if judged is None:
             return  # stopped in the middle: it is still due, so a resumed run does it first
         self.clock.did("evaluate", every)
-        row = {"kind": "evaluate", **self._counts(), **summarise(episodes)}
+        row = {"kind": "evaluate", **self._counts(), **judged.row}
         self.run.log(row)
         self.run.event("evaluate", **row, elapsed_s=self.clock.elapsed, seconds=time.monotonic() - start)
-        improved = self.best_return is None or row["return"] > self.best_return
+        improved = self.best_score is None or judged.score > self.best_score
         if improved:
-            self.best_return = row["return"]
-        self.hooks.call("on_evaluation_end", run=self.run, trainer=self, row=row, episodes=episodes)
+            self.best_score = judged.score
+        self.hooks.call("on_evaluation_end", run=self.run, trainer=self, row=row, episodes=judged.episodes, judged=judged)
         if improved and self.clock.steps > 0:
             self.checkpoint(best=True)
 
@@ -273,7 +287,7 @@ class Trainer:
         try:
             if self._restored or self.clock.steps:
                 if self._stepping:
-                    self._count(self.collector.finish())
+                    self._count(self.source.finish())
                 self.clock.give_back(self._unpaid)
                 if failed or self._unpaid:
                     self._exact = False  # an update that failed may have moved something
@@ -308,8 +322,8 @@ class Trainer:
             "replay_steps": self.replay.steps,
             "replay_bytes": self.replay.bytes,
             "checkpoint_age_s": time.monotonic() - self._checkpoint_time,
-            "restarts": self.collector.environments.restarts,
-            "discarded": self.collector.environments.discarded,
+            "restarts": self.source.restarts,
+            "discarded": self.source.discarded,
         }
 
     def _seconds_left(self, seconds: float) -> float | None:
@@ -320,14 +334,14 @@ class Trainer:
         return seconds * (1 - self.clock.progress) / progress
 
     def _manifest(self) -> dict[str, Any]:
-        environments = self.collector.environments
+        spec = self.source.spec
         return {
             "config": self.config.tree,
             "components": self.components,
-            "spec": environments.spec.to_json(),
+            "spec": spec.to_json(),
             "replay": self.replay.seal(self.run.path / "replay"),
-            "best_return": self.best_return,
-            "exact": self._exact and environments.spec.deterministic,
+            "best_score": self.best_score,
+            "exact": self._exact and spec.deterministic,
             "device": str(self.agent.device),
             "precision": self.agent.precision,
             **self._counts(),
@@ -344,10 +358,10 @@ class Trainer:
                 "episodes": self.episodes,
                 "bad_updates": self._bad_updates,
                 "discarded_before": self._discarded_before,
-                "best_return": self.best_return,
+                "best_score": self.best_score,
                 "exact": self._exact,
             },
-            "collector": self.collector.state_dict(),
+            "collector": self.source.state_dict(),
             "replay": self.replay.state_dict(),
             "callbacks": self.hooks.call("checkpoint_save", run=self.run, trainer=self),
         }
@@ -366,10 +380,10 @@ class Trainer:
         self.meter.load_state_dict(state["meter"])
         self.episodes = state["episodes"]
         self._bad_updates, self._discarded_before = state["bad_updates"], state["discarded_before"]
-        self.best_return = state["best_return"]
+        self.best_score = state["best_score"]
         self.agent.load_training_state(checkpoint.load("agent"))
         self.agent.steps = self.clock.steps
-        self.collector.load_state_dict(checkpoint.load("collector"))
-        self._exact = state["exact"] and self.collector.environments.exact
+        self.source.load_state_dict(checkpoint.load("collector"))
+        self._exact = state["exact"] and self.source.exact
         self._restored = True
         self._callback_states = checkpoint.load("callbacks")

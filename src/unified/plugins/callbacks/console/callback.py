@@ -56,7 +56,7 @@ class Console:
     def on_log(self, run: Any, trainer: Any, row: Mapping[str, Any], speed: Mapping[str, Any]) -> None:
         # Episodes do not end in every interval: the last known return stays on the display.
         self.row = {**self.row, **row}
-        self.speed, self.logged, self.best = speed, time.monotonic(), trainer.best_return
+        self.speed, self.logged, self.best = speed, time.monotonic(), trainer.best_score
         self._warnings(run)
         if self.live is None:
             self._print(Text(" · ".join(self._plain())))
@@ -68,16 +68,13 @@ class Console:
             self._print(Text("evaluating …"))
 
     @hookimpl
-    def on_evaluation_end(self, trainer: Any, row: Mapping[str, Any], episodes: Sequence[Any]) -> None:
-        self.doing, self.evaluation, self.evaluated, self.best = "", dict(row), time.monotonic(), trainer.best_return
+    def on_evaluation_end(self, trainer: Any, row: Mapping[str, Any], episodes: Sequence[Any] | None) -> None:
+        self.doing, self.evaluation, self.evaluated, self.best = "", dict(row), time.monotonic(), trainer.best_score
         if self.live is None:
-            low, high = units.value(row.get("return_min")), units.value(row.get("return_max"))
-            self._print(
-                Text(
-                    f"evaluation at {units.count(row['frames'])} frames: return {units.spread(row['return'], row.get('return_sd'))}"
-                    f" ({len(episodes)} episodes, {low} to {high})"
-                )
-            )
+            of = ""
+            if episodes:
+                of = f" ({len(episodes)} episodes, {units.value(row.get('return_min'))} to {units.value(row.get('return_max'))})"
+            self._print(Text(f"evaluation at {units.count(row['frames'])} frames: {units.result(row)}{of}"))
 
     @hookimpl
     def teardown(self, run: Any, trainer: Any, error: BaseException | None) -> None:
@@ -120,12 +117,13 @@ class Console:
             parts.append(Text.assemble("train ", (units.spread(self.row["return"], self.row.get("return_sd")), "bold")))
         if self.evaluation:
             when = units.duration(time.monotonic() - self.evaluated)
-            episodes = f"{self.evaluation.get('episodes', '?')} episodes, {when} ago"
-            mean = units.spread(self.evaluation["return"], self.evaluation.get("return_sd"))
-            parts.append(Text.assemble("eval ", (mean, "bold green"), (f" ({episodes})", "dim")))
+            of = f"{self.evaluation['episodes']} episodes, {when} ago" if "episodes" in self.evaluation else f"{when} ago"
+            name, value, sd = units.scored(self.evaluation)
+            what = "eval " if name == "return" else f"{name} "
+            parts.append(Text.assemble(what, (units.spread(value, sd), "bold green"), (f" ({of})", "dim")))
         if self.best is not None:
             parts.append(Text.assemble("best ", (units.value(self.best), "bold")))
-        return self._line("return", parts, "   ")
+        return self._line("score" if self.evaluation and "metric" in self.evaluation else "return", parts, "   ")
 
     def _speed(self) -> Text | None:
         return self._line("speed", [Text(part) for part in self._pace()])
@@ -165,7 +163,8 @@ class Console:
         if "return" in self.row:
             parts.append(f"return {units.spread(self.row['return'], self.row.get('return_sd'))}")
         if self.evaluation:
-            parts.append(f"eval {units.spread(self.evaluation['return'], self.evaluation.get('return_sd'))}")
+            name, value, sd = units.scored(self.evaluation)
+            parts.append(f"{'eval' if name == 'return' else name} {units.spread(value, sd)}")
         return parts + self._pace()
 
     def _budget(self) -> tuple[float | None, str]:

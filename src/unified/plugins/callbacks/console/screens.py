@@ -91,7 +91,8 @@ def last(run: Any, trainer: Any, error: BaseException | None, evaluation: dict[s
     at = f"{units.count(frames)} frames in {units.duration(elapsed)}"
     result = Text("")
     if evaluation:
-        result = Text.assemble("eval return ", (units.spread(evaluation["return"], evaluation.get("return_sd")), "bold"))
+        name, value, sd = units.scored(evaluation)
+        result = Text.assemble(f"eval {name} ", (units.spread(value, sd), "bold"))
         if evaluation["frames"] != frames:
             result.append(f" (of {units.count(evaluation['frames'])} frames)")
         result.append(" at ")

@@ -1,0 +1,33 @@
+"""Advantages along trajectories."""
+
+from __future__ import annotations
+
+import torch
+
+
+def generalised_advantages(
+    reward: torch.Tensor, discount: torch.Tensor, value: torch.Tensor, next_value: torch.Tensor, cut: torch.Tensor, decay: float
+) -> torch.Tensor:
+    """GAE(λ): Â_t = δ_t + γ λ Â_{t+1} with δ_t = r_t + γ V(s_{t+1}) - V(s_t), the sum ending where a trajectory is cut.
+
+    A cut for lack of time keeps the value of what would have come; only a terminal state, whose `discount` is 0, has none.
+    Source: Schulman et al. 2016, "High-Dimensional Continuous Control Using Generalized Advantage Estimation", equation 16.
+
+    Args:
+        reward: ``(N,)``, trajectories one after another, each in the order of time.
+        discount: ``(N,)``, γ, or 0 where the next state is terminal.
+        value: ``(N,)``, V(s).
+        next_value: ``(N,)``, V(s').
+        cut: ``(N,)`` bool, where the next row does not follow this one.
+        decay: λ.
+
+    Returns:
+        ``(N,)``.
+    """
+    delta = reward + discount * next_value - value
+    factor = torch.where(cut, 0.0, discount * decay)
+    running, advantages = 0.0, []
+    for error, keep in zip(reversed(delta.tolist()), reversed(factor.tolist()), strict=True):
+        running = error + keep * running
+        advantages.append(running)
+    return torch.tensor(advantages[::-1], dtype=reward.dtype, device=reward.device)

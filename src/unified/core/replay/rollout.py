@@ -1,0 +1,65 @@
+"""Rollouts: what happened since the last updates, in order, and then in minibatches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from unified.core.batch import Batch
+from unified.core.replay.gather import gather_stacks
+
+if TYPE_CHECKING:
+    from unified.core.replay.replay import Replay
+    from unified.core.views import Rollout
+
+
+def minibatches(view: Rollout, replay: Replay, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+    """`count` batches of what happened since the last time: all of it in each of the view's epochs, in a new order."""
+    rows = prepare(gather_rollout(view, replay))
+    size = len(rows.reward)
+    parts = max(1, -(-count // view.epochs))
+    generator = replay.streams["replay"].numpy()
+    given = 0
+    while given < count:
+        for piece in np.array_split(generator.permutation(size), parts)[: count - given]:
+            index = torch.from_numpy(piece).to(rows.reward.device)
+            yield Batch({name: column.index_select(0, index) for name, column in rows.items()})
+            given += 1
+    replay.consume()
+
+
+def gather_rollout(view: Rollout, replay: Replay) -> Batch:
+    """The transitions that were not consumed yet, environment after environment, each in the order of time.
+
+    Beside the columns of the view there are `next_obs`, the true next observation, and `cut` ``(N,)``: whether the row after this one is
+    of another episode or environment, or not there yet. `discount` is γ, or 0 where the episode terminated.
+    """
+    store = replay.store
+    found = []
+    for lane in range(store.lanes):
+        slot = np.arange(max(int(replay.consumed[lane]), int(store.tail[lane])), int(store.head[lane]))
+        index = store.index(lane, slot)
+        found.append(index[~store.data["last"][index]])
+    index = np.concatenate(found)
+    ends = np.cumsum([len(piece) for piece in found]) - 1
+    lane_base = index - index % store.length
+    after = lane_base + (index % store.length + 1) % store.length
+    cut = store.data["last"][after].copy()
+    cut[ends[[len(piece) > 0 for piece in found]]] = True
+    discount = np.where(store.data["terminated"][index], np.float32(0), np.float32(view.discount))
+    frames = gather_stacks(store, np.stack([index, after]), view.stack, replay.gatherer)
+    extra = {name: torch.from_numpy(store.data[name][index]) for name in replay.extra}
+    return Batch(
+        obs=frames[0],
+        action=torch.from_numpy(store.data["action"][index]),
+        reward=torch.from_numpy(store.data["reward"][index]),
+        discount=torch.from_numpy(discount),
+        next_obs=frames[1],
+        index=torch.from_numpy(index),
+        weight=torch.ones(len(index)),
+        cut=torch.from_numpy(cut),
+        **extra,
+    )

@@ -1,0 +1,57 @@
+"""Judges an agent by rows of a data set that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from unified.core.judging import classification, regression
+from unified.core.judging.judged import Judged
+from unified.core.trainer.evaluator import Judge, unnoticed
+
+if TYPE_CHECKING:
+    from unified.core.agent import Agent
+    from unified.core.data import Rows
+    from unified.core.spec import Spec
+
+#: Rows that are answered at once, and pictures that are kept to look at.
+BATCH, PICTURES = 512, 64
+
+
+class Examiner(Judge):
+    """Lets the agent answer every row, without exploration, and compares with the targets.
+
+    Args:
+        rows: Makes the rows; called once, at the first judgement.
+        spec: Of the rows.
+    """
+
+    def __init__(self, rows: Callable[[], Rows], spec: Spec) -> None:
+        self._make, self._spec = rows, spec
+        self._rows: Rows | None = None
+
+    def judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> Judged | None:
+        rows = self._rows = self._rows or self._make()
+        answers = []
+        with unnoticed(agent), torch.no_grad():
+            for start in range(0, len(rows), BATCH):
+                if stopping():
+                    return None
+                inputs = torch.from_numpy(np.array(rows.inputs[start : start + BATCH])).to(agent.device)
+                answers.append(agent.act(inputs, explore=False).enacted.cpu().numpy())
+        return self._compare(np.concatenate(answers), rows)
+
+    def _compare(self, answers: np.ndarray, rows: Rows) -> Judged:
+        spec, targets = self._spec, np.asarray(rows.targets)
+        if spec.action.choices is None:
+            found = regression.judged_regression(answers, targets, spec.targets)
+            return Judged(found.row(), metric="r2", report=regression.report(found))
+        named = classification.judged_classification(answers, targets, spec.action.choices)
+        names = spec.classes or tuple(map(str, range(spec.action.choices)))
+        pictures = np.asarray(rows.inputs[:PICTURES]) if rows.inputs.dtype == np.uint8 else None
+        captions = [names[int(answer)] for answer in answers[:PICTURES]] if pictures is not None else None
+        report = classification.report(named, names)
+        return Judged(named.row(), pictures=pictures, captions=captions, metric="accuracy", report=report)

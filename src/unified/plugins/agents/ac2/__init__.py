@@ -1,0 +1,15 @@
+"""AC2: the generalist, for every kind of task."""
+
+from __future__ import annotations
+
+from unified.core.components import AgentComponent
+
+component = AgentComponent(
+    name="ac2",
+    target="unified.plugins.agents.ac2.agent:AC2",
+    config="unified.plugins.agents.ac2.config:AC2Options",
+    presets="unified.plugins.agents.ac2.config:PRESETS",
+    parts=("encoder", "actor", "critic"),
+    example="--suite digits",
+    summary="the generalist: encoder, actor and critic for control, classification and regression",
+)

@@ -1,0 +1,126 @@
+"""AC2: one actor-critic for every kind of task, after the agent of UnifiedML (Lerman et al. 2022) and DrQ-v2 (Yarats et al. 2021)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.action import Action, ContinuousActions
+from unified.core.agent import Agent
+from unified.core.batch import Batch
+from unified.core.discrete_actions import DiscreteActions
+from unified.core.heads import Policy, Value
+from unified.core.objective import Phase
+from unified.core.views import Labelled, Transitions, View
+from unified.plugins.architectures.actors import make_actor, policy_head, uniform
+from unified.plugins.architectures.critics import make_critic, reduced
+from unified.plugins.architectures.encoders import make_encoder, shows_pixels
+from unified.plugins.architectures.shift import RandomShift
+
+if TYPE_CHECKING:
+    from unified.core.parts import Build
+    from unified.core.spec import Space, Spec
+
+#: What represents the policy where nobody says: of numbers, by the view.
+HEADS = {"control": "truncated_normal", "regress": "deterministic"}
+
+
+class AC2(Agent):
+    """Encoder, actor and critic. The view of the task says what is learned: control by `td` and `dpg`, targets by `imitate`.
+
+    On rows with labels, ``-o reward`` learns them by reward alone, and ``-o +reward`` by both.
+    """
+
+    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+        super().__init__(spec, options, build)
+        control, pixels = spec.view == "control", shows_pixels(spec)
+        self.stack = options.stack if control and pixels else 1
+        self.aug = RandomShift(options.pad) if control and pixels else None
+        usual = None if control or not pixels else "cnn"
+        self.encoder, features = make_encoder(build, options.encoder or usual, spec, self.stack)
+        head = policy_head(build, options.actor.head or ("categorical" if spec.action.discrete else HEADS[spec.view]))
+        self.actions = DiscreteActions(spec.action) if head.discrete else ContinuousActions(spec.action)
+        emitted = {"choices": self.actions.choices} if isinstance(self.actions, DiscreteActions) else {"actions": self.actions.size}
+        trunk = options.feature_dim if control and pixels else None
+        self.actor = make_actor(options.actor, head, features, trunk=trunk, **emitted)
+        self.critic = make_critic(build, options.critic, features, trunk=trunk, stream=self.streams["noise"], **emitted)
+        self.follow("critic", options.tau)
+        if options.ema is not None:
+            self.follow("encoder", options.ema)
+            self.follow("actor", options.ema)
+
+    @property
+    def needs(self) -> View:
+        o = self.options
+        if self.spec.view != "control":
+            return Labelled(batch_size=o.batch_size)
+        return Transitions(
+            batch_size=o.batch_size,
+            stack=self.stack,
+            updates_per_step=o.updates_per_step,
+            learn_after=o.seed_steps,
+            n_step=o.n_step,
+            discount=o.discount,
+        )
+
+    @property
+    def stored_action(self) -> Space:
+        return self.actions.stored
+
+    def phases(self) -> list[Phase]:
+        clip = self.options.clip
+        if self.spec.view != "control":
+            return [Phase("actor", (self.build.objective("imitate"),), trains=("encoder", "actor"), clip=clip)]
+        return [
+            Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic"), clip=clip),
+            Phase("actor", (self.build.objective("dpg"),), trains=("actor",), clip=clip),
+        ]
+
+    def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(parameters, lr=self.options.lr, weight_decay=self.options.weight_decay, fused=True)
+
+    def perceive(self, batch: Batch) -> Batch:
+        if "label" in batch:
+            return batch.with_columns(features=self.encode(batch.obs), action=self.actions.store(batch.label))
+        obs, next_obs = batch.obs, batch.next_obs
+        if self.aug is not None:
+            obs, next_obs = self.aug(obs, self._draw("shift")), self.aug(next_obs, self._draw("shift"))
+        with torch.no_grad():
+            next_features = self.encode(next_obs, full=False)
+        return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
+
+    def policy(self, features: torch.Tensor) -> Policy:
+        policy: Policy = self.actor(features, self.steps)
+        return policy
+
+    def noise(self) -> torch.Generator:
+        return self._draw("policy")
+
+    def bootstrap(self, batch: Batch) -> Value:
+        """V(s'): the least of the target critics at the policy's next action; its expectation over choices."""
+
+        def judged(action: torch.Tensor | None) -> Value:
+            return reduced(self.critic_target(batch.next_features, action), self.options.critic.reduce, lambda: self._draw("reduce"))
+
+        return self.policy(batch.next_features).expectation(judged, self._draw("target"))[0]
+
+    @torch.no_grad()
+    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+        if not explore:
+            averaged = self.options.ema is not None and not self.training
+            encoder, actor = (self.encoder_target, self.actor_target) if averaged else (self.encoder, self.actor)
+            return self.actions.enact(actor(self.encode(observation, encoder), self.steps).mode, None)
+        generator = self._draw("explore")
+        random = uniform(self.stored_action, len(observation), generator)
+        if self.spec.view == "control" and self.steps < self.options.seed_steps:
+            return self.actions.enact(random, generator)
+        action = self.actor(self.encode(observation), self.steps, acting=True).sample(generator)
+        if self.stored_action.discrete:  # a policy over choices that is sure of itself would try nothing else
+            coins = torch.rand(len(action), generator=generator, device=self.device) < self.options.explore
+            action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), random, action)
+        return self.actions.enact(action, generator)
+
+    def _draw(self, stream: str) -> torch.Generator:
+        return self.streams[stream].torch(self.device)

@@ -1,0 +1,55 @@
+"""Hyper-parameters of AC2. Torch-free."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from unified.core.components import Preset
+from unified.core.config.schema import Part
+from unified.core.options import Options
+from unified.plugins.architectures.groups import ActorOptions, TwinCriticOptions
+
+
+class AC2Options(Options):
+    """Settings that do well on most tasks; what only counts for control says so."""
+
+    lr: float = Field(3e-4, gt=0)
+    """Learning rate of AdamW, for every part."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decay of AdamW."""
+    batch_size: int = Field(256, ge=1)
+    """Rows of an update."""
+    ema: float | None = Field(None, gt=0, le=1)
+    """Rate at which averaged weights follow, which then answer when the agent is judged; null: the weights themselves."""
+    clip: float | None = Field(None, gt=0)
+    """Greatest norm of a gradient; null: as it is."""
+    encoder: Part | None = None
+    """Architecture of the encoder; by default cnn for pictures and identity for vectors."""
+    actor: ActorOptions = ActorOptions()
+    """The policy; by default of choices where the task has some, deterministic for targets, and truncated_normal for control."""
+    critic: TwinCriticOptions = TwinCriticOptions()
+    """The critic, where something is learned by reward."""
+    n_step: int = Field(3, ge=1)
+    """Steps of a return before the bootstrap (control)."""
+    discount: float = Field(0.99, ge=0, le=1)
+    """γ of one agent step (control)."""
+    stack: int = Field(3, ge=1)
+    """Frames in one observation (control from pixels)."""
+    tau: float = Field(0.01, gt=0, le=1)
+    """Rate at which the target critic follows."""
+    seed_steps: int = Field(1000, ge=0)
+    """Agent steps of uniform random actions before learning starts (control)."""
+    updates_per_step: float = Field(0.5, ge=0)
+    """Updates for each agent step (control)."""
+    explore: float = Field(0.1, ge=0, le=1)
+    """Share of answers that are random where choices are learned by reward."""
+    feature_dim: int = Field(50, ge=1)
+    """Features that actor and critic see of pixels, behind a bottleneck each (control)."""
+    pad: int = Field(4, ge=0)
+    """Greatest random shift of pixels (control)."""
+
+
+PRESETS = (
+    Preset("data", "digits iris wine breast_cancer diabetes", {"evaluate.every": 50_000, "checkpoint.every": 0}, "an epoch takes no time"),
+    Preset("small", "digits", {"train.epochs": 200, "agent.lr": 1e-3}, "measured"),
+)

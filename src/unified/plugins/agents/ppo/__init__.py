@@ -1,0 +1,15 @@
+"""PPO: on-policy control."""
+
+from __future__ import annotations
+
+from unified.core.components import AgentComponent
+
+component = AgentComponent(
+    name="ppo",
+    target="unified.plugins.agents.ppo.agent:PPO",
+    config="unified.plugins.agents.ppo.config:PPOOptions",
+    presets="unified.plugins.agents.ppo.config:PRESETS",
+    parts=("encoder", "actor"),
+    example="--suite gym:CartPole-v1",
+    summary="on-policy actor-critic with clipped updates, for choices and numbers (Schulman et al. 2017)",
+)

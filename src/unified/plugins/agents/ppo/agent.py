@@ -1,0 +1,161 @@
+"""PPO: proximal policy optimisation. Schulman, Wolski, Dhariwal, Radford & Klimov 2017."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.action import Action, ContinuousActions
+from unified.core.advantages import generalised_advantages
+from unified.core.agent import Agent
+from unified.core.architecture import output_shape
+from unified.core.batch import Batch
+from unified.core.discrete_actions import DiscreteActions
+from unified.core.objective import Objective, Phase
+from unified.core.spec import Space
+from unified.core.views import Rollout
+from unified.plugins.architectures.heads.policies import Categorical, Gaussian
+from unified.plugins.architectures.heads.values import ScalarValue
+from unified.plugins.objectives.config import EntropyOptions, StateValueOptions, SurrogateOptions
+from unified.plugins.objectives.entropy import Entropy
+from unified.plugins.objectives.surrogate import Surrogate
+from unified.plugins.objectives.value import StateValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from unified.core.heads import Policy
+    from unified.core.parts import Build
+    from unified.core.spec import Spec
+
+
+def perceptron(inputs: int, outputs: int, hidden: int, depth: int, gain: float) -> nn.Sequential:
+    """Layers with tanh between them; orthogonal weights, the last ones scaled by `gain`. Andrychowicz et al. 2021, section 3.2."""
+    sizes = [inputs, *[hidden] * depth]
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.Tanh()]
+        nn.init.orthogonal_(layers[-2].weight, math.sqrt(2))  # type: ignore[arg-type]
+    layers.append(nn.Linear(sizes[-1], outputs))
+    nn.init.orthogonal_(layers[-1].weight, gain)  # type: ignore[arg-type]
+    for layer in layers[::2]:
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return nn.Sequential(*layers)
+
+
+class Choices(nn.Module):
+    """Features to a policy over choices."""
+
+    def __init__(self, features: int, actions: int, hidden: int, depth: int) -> None:
+        super().__init__()
+        self.logits = perceptron(features, actions, hidden, depth, 0.01)
+
+    def forward(self, features: torch.Tensor) -> Categorical:
+        return Categorical(self.logits(features))
+
+
+class Numbers(nn.Module):
+    """Features to a normal policy whose deviation is the same everywhere."""
+
+    def __init__(self, features: int, actions: int, hidden: int, depth: int) -> None:
+        super().__init__()
+        self.mean = perceptron(features, actions, hidden, depth, 0.01)
+        self.log_std = nn.Parameter(torch.zeros(actions))
+
+    def forward(self, features: torch.Tensor) -> Gaussian:
+        return Gaussian(self.mean(features), self.log_std)
+
+
+class Critic(nn.Module):
+    """Features to the value of a state."""
+
+    def __init__(self, features: int, hidden: int, depth: int) -> None:
+        super().__init__()
+        self.value = perceptron(features, 1, hidden, depth, 1.0)
+
+    def forward(self, features: torch.Tensor) -> ScalarValue:
+        return ScalarValue(self.value(features).T)
+
+
+class PPO(Agent):
+    """On-policy actor-critic: rollouts of several environments, generalised advantages, clipped updates in minibatches."""
+
+    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+        super().__init__(spec, options, build)
+        discrete = spec.action.discrete
+        self.actions = DiscreteActions(spec.action) if discrete else ContinuousActions(spec.action)
+        shape = spec.observation.shape
+        pixels = len(shape) == 3
+        self.stack = options.stack if pixels and spec.view == "control" else 1
+        if pixels:
+            shape = (shape[0] * self.stack, *shape[1:])
+        usual = "identity" if not pixels else "nature_cnn" if min(shape[1:]) >= 36 else "cnn"
+        self.encoder = build.part(options.encoder or usual, shape)
+        features = math.prod(output_shape(self.encoder, shape))
+        sizes = (options.hidden_dim, options.depth)
+        self.actor = (Choices if discrete else Numbers)(features, self.actions.size, *sizes)
+        self.critic = Critic(features, *sizes)
+        self._seen: tuple[torch.Tensor, Policy] | None = None
+
+    @property
+    def needs(self) -> Rollout:
+        o = self.options
+        return Rollout(
+            batch_size=o.batch_size,
+            stack=self.stack,
+            horizon=o.horizon,
+            epochs=o.epochs,
+            discount=o.discount,
+            adds=("log_prob", "advantage", "return"),
+        )
+
+    @property
+    def stored_action(self) -> Space:
+        return self.actions.stored
+
+    @property
+    def extra_columns(self) -> Mapping[str, Space]:
+        return {"log_prob": Space((), "float32")}
+
+    def phases(self) -> list[Phase]:
+        o = self.options
+        terms: list[Objective] = [Surrogate(SurrogateOptions(clip=o.clip)), StateValue(StateValueOptions(weight=o.value))]
+        if o.entropy:
+            terms.append(Entropy(EntropyOptions(weight=o.entropy)))
+        return [Phase("policy", tuple(terms), trains=("encoder", "actor", "critic"), clip=o.max_norm)]
+
+    @torch.no_grad()
+    def prepare(self, batch: Batch) -> Batch:
+        """Advantages and returns of a rollout, by the critic as it is now."""
+        value = self._value(batch.obs)
+        next_value = value.roll(-1)
+        next_value[batch.cut] = self._value(batch.next_obs[batch.cut])
+        advantage = generalised_advantages(batch.reward, batch.discount, value, next_value, batch.cut, self.options.decay)
+        kept = {name: batch[name] for name in ("obs", "action", "reward", "discount", "index", "weight", "log_prob")}
+        return Batch(kept).with_columns(advantage=advantage, **{"return": advantage + value})
+
+    def _value(self, observation: torch.Tensor) -> torch.Tensor:
+        value: torch.Tensor = self.critic(self.encode(observation).flatten(1)).mean[0]
+        return value
+
+    def perceive(self, batch: Batch) -> Batch:
+        return batch.with_columns(features=self.encode(batch.obs).flatten(1))
+
+    def policy(self, features: torch.Tensor) -> Policy:
+        """π(·|s); that of the same features once, however many terms ask for it."""
+        if self._seen is None or self._seen[0] is not features:
+            self._seen = (features, self.actor(features))
+        return self._seen[1]
+
+    @torch.no_grad()
+    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+        policy = self.actor(self.encode(observation).flatten(1))
+        if not explore:
+            return self.actions.enact(policy.mode, None)
+        action = policy.sample(self.streams["explore"].torch(self.device))
+        enacted = self.actions.enact(action, None)
+        return Action(action, enacted.enacted, {"log_prob": policy.log_prob(action)})

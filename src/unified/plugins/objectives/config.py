@@ -1,0 +1,35 @@
+"""Options of the objectives. Torch-free."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from unified.core.options import Options
+
+
+class SurrogateOptions(Options):
+    """How far a policy may move from the one that acted."""
+
+    clip: float = Field(0.2, gt=0)
+    """Greatest change ε of an action's probability ratio that is rewarded."""
+
+
+class StateValueOptions(Options):
+    """How much it counts."""
+
+    weight: float = Field(0.5, ge=0)
+    """Factor of the loss beside the others of its phase."""
+
+
+class EntropyOptions(Options):
+    """How much it counts."""
+
+    weight: float = Field(0.01, ge=0)
+    """Factor of the entropy beside the other terms of its phase."""
+
+
+class ImitateOptions(Options):
+    """How closely."""
+
+    smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share ε of the probability that is spread over all choices (label smoothing); for policies over choices."""

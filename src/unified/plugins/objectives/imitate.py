@@ -1,0 +1,30 @@
+"""Imitation: the policy is made to do what was done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from unified.core.batch import Batch
+from unified.core.objective import Loss, Objective
+
+
+class Imitate(Objective):
+    """L = -log π(a|s): the likelihood of the actions in the batch.
+
+    The head of the policy says what that is: the cross-entropy of a categorical one (classification, cloning of choices), half the squared
+    error of a deterministic one (regression, cloning of numbers), the likelihood of a normal one. Source: Bishop 2006, chapters 3 and 4;
+    label smoothing: Szegedy et al. 2016, section 7.
+    """
+
+    needs = ("obs", "action")
+    parts = ("actor",)
+
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
+        policy = agent.policy(batch.features)
+        log_prob = policy.log_prob(batch.action)
+        if self.options.smoothing:
+            log_prob = torch.lerp(log_prob, policy.mean_log_prob(), self.options.smoothing)
+        loss = -log_prob
+        return Loss((batch.weight * loss).mean(), {"imitate": loss.detach().mean()}, priority=loss.detach())

@@ -1,0 +1,24 @@
+"""Regression of a state's value on the return that came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from unified.core.batch import Batch
+from unified.core.objective import Loss, Objective
+
+
+class StateValue(Objective):
+    """L = w · distance of V(s) to the return Â + V_old(s). Source: Schulman et al. 2017, equation 9."""
+
+    needs = ("obs", "return")
+    parts = ("critic",)
+
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
+        value = agent.critic(batch.features)
+        with torch.no_grad():
+            target = value.backup(batch["return"], torch.zeros_like(batch["return"]))
+        loss = value.loss(target).mean()
+        return Loss(self.options.weight * loss, {"value": value.mean.mean().detach(), "value_loss": loss.detach()})
