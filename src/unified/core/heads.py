@@ -2,54 +2,131 @@
 
 What makes one critic or policy differ from another is how a value is represented, backed up and compared, and how an action is. The
 algorithms are written once against these contracts; the members are architectures.
+
+Shapes: B rows, E members of an ensemble (always there, 1 for a single critic), A choices of an action, D numbers of an action each of which
+is a choice of its own.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Self
 
 import torch
 
 
 class Value(ABC):
-    """An estimate of a return, for a batch; an ensemble of E members where the leading dimension says so."""
+    """Estimates of a return: ``(E, B)`` of states or actions, ``(E, B, A)`` of all choices, ``(E, B, D, A)`` where these are D at once."""
 
     @property
     @abstractmethod
     def mean(self) -> torch.Tensor:
-        """Expected return, ``(B,)``, or ``(E, B)`` for an ensemble."""
+        """Expected returns, ``(E, B)``, ``(E, B, A)`` or ``(E, B, D, A)``."""
+
+    @property
+    def greedy(self) -> torch.Tensor:
+        """The choices of greatest mean, averaged over the members: ``(B,)`` or ``(B, D)``, int64."""
+        return self.mean.mean(dim=0).argmax(dim=-1)
+
+    @abstractmethod
+    def at(self, action: torch.Tensor) -> Self:
+        """Of all choices, the one that was made ``(B,)``: ``(E, B, A)`` becomes ``(E, B)``.
+
+        Of D choices ``(B, D)`` it is the average of their values: ``(E, B, D, A)`` becomes ``(E, B)`` (decoupled Q-learning, Seyde et al.
+        2023, "Solving continuous control via Q-learning", equation 2).
+        """
+
+    @abstractmethod
+    def expected(self, probabilities: torch.Tensor) -> Self:
+        """The average over all choices with these probabilities ``(B, A)`` or ``(B, D, A)``: ``(E, B)``, as `at` is of one choice."""
 
     @abstractmethod
     def least(self) -> Self:
-        """The member with the least mean, chosen row by row: a whole member, not a minimum of its parts (clipped double Q-learning)."""
+        """The member with the least mean, chosen row by row, as an ensemble of one: a whole member, not a minimum of its parts.
+
+        Source: Fujimoto et al. 2018, clipped double Q-learning.
+        """
 
     @abstractmethod
-    def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> torch.Tensor:
-        """What ``reward + discount * self`` is in this representation: the target that `loss` takes."""
+    def average(self) -> Self:
+        """The average over the members, as an ensemble of one."""
 
     @abstractmethod
-    def loss(self, target: torch.Tensor) -> torch.Tensor:
-        """Distance to a target for each row ``(B,)``, summed over the members of an ensemble."""
+    def mixture(self, generator: torch.Generator) -> Self:
+        """A random convex combination of the members, one for all rows, as an ensemble of one. Source: Agarwal et al. 2020, REM."""
+
+    @abstractmethod
+    def shift(self, delta: torch.Tensor) -> Self:
+        """Every return greater by a number for each row ``(B,)``: an entropy bonus."""
+
+    @abstractmethod
+    def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> Self:
+        """``reward + discount * self`` for rewards and discounts ``(B,)``: the target that `loss` takes.
+
+        With discount 0 it is the reward alone, whatever this value is: so a known return becomes a target.
+        """
+
+    @abstractmethod
+    def loss(self, target: Self) -> torch.Tensor:
+        """Distance to a target, for each row ``(B,)``, summed over the members; a target of one member is everyone's."""
 
 
 class Policy(ABC):
-    """A distribution over actions for a batch of observations."""
+    """A distribution over actions for a batch of observations: numbers ``(B, D)``, or choices ``(B,)`` or ``(B, D)``, int64."""
 
     @property
     @abstractmethod
     def mode(self) -> torch.Tensor:
-        """The action to play when not exploring, ``(B, A)``."""
+        """The action to play when not exploring."""
 
     @abstractmethod
     def rsample(self, generator: torch.Generator) -> torch.Tensor:
-        """A draw ``(B, A)`` through which gradients flow."""
+        """A draw through which gradients flow.
+
+        Raises:
+            TypeError: If actions are choices: no gradient flows through one. `expectation` serves both.
+        """
 
     @abstractmethod
     def log_prob(self, action: torch.Tensor) -> torch.Tensor:
-        """Log-density of the actions, ``(B,)``."""
+        """Log-density, or log-probability, of the actions: ``(B,)``."""
+
+    def mean_log_prob(self) -> torch.Tensor:
+        """Average of the log-probabilities of all choices, ``(B,)``: what label smoothing adds.
+
+        Raises:
+            TypeError: If actions are numbers.
+        """
+        raise TypeError(f"{type(self).__name__} has no choices whose labels could be smoothed: objective.imitate.smoothing=0")
+
+    @abstractmethod
+    def entropy(self) -> torch.Tensor:
+        """Entropy ``(B,)``, with gradient."""
 
     def sample(self, generator: torch.Generator) -> torch.Tensor:
-        """A draw ``(B, A)`` without gradient."""
+        """A draw without gradient."""
         with torch.no_grad():
-            return self.rsample(generator)
+            return self.rsample(generator).detach()
+
+    def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """A draw and its log-probability ``(B,)``, both with what gradient there is: exact where `log_prob` has to invert a squashing."""
+        action = self.rsample(generator)
+        return action, self.log_prob(action)
+
+    def expectation(
+        self,
+        value: Callable[[torch.Tensor | None], Value],
+        generator: torch.Generator,
+    ) -> tuple[Value, torch.Tensor]:
+        """The value of acting so, ``(E, B)``, and E[log π] ``(B,)``, with gradients for the policy.
+
+        Numbers are drawn once, and gradients flow through the draw; over choices the expectation is exact. What is written with this works
+        for both.
+
+        Args:
+            value: Gives the value of an action, or of all choices where it is given None.
+            generator: For the draw.
+        """
+        action, log_prob = self.draw(generator)
+        return value(action), log_prob

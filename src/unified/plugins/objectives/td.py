@@ -25,5 +25,5 @@ class TD(Objective):
             target = agent.bootstrap(batch).backup(batch.reward, batch.discount)
         value = agent.critic(batch.features, batch.action)
         loss = value.loss(target)  # (B,)
-        metrics = {"target": target.mean(), "q": value.mean.mean(), "batch_reward": batch.reward.mean()}
+        metrics = {"target": target.mean.mean(), "q": value.mean.mean(), "batch_reward": batch.reward.mean()}
         return Loss((batch.weight * loss).mean(), metrics, priority=loss.detach())

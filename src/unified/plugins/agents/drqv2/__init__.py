@@ -9,7 +9,7 @@ component = AgentComponent(
     target="unified.plugins.agents.drqv2.agent:DrQV2",
     config="unified.plugins.agents.drqv2.config:DrQV2Options",
     presets="unified.plugins.agents.drqv2.config:PRESETS",
-    parts=("encoder",),
+    parts=("encoder", "critic"),
     example="--suite dmc:walker_walk",
     summary="off-policy actor-critic with random shifts, from pixels or vectors (Yarats et al. 2021)",
 )

@@ -12,10 +12,12 @@ from unified.core.agent import Agent
 from unified.core.architecture import output_shape
 from unified.core.batch import Batch
 from unified.core.errors import Problem, UsageError
+from unified.core.heads import Value
 from unified.core.objective import Phase
 from unified.core.schedule import Schedule
 from unified.core.views import Transitions
-from unified.plugins.architectures.heads import ScalarValue, TruncatedNormal
+from unified.plugins.architectures.critics import Critic, value_head
+from unified.plugins.architectures.heads import TruncatedNormal
 from unified.plugins.architectures.mlp import MLP, Bottleneck, EnsembleMLP
 from unified.plugins.architectures.shift import RandomShift
 
@@ -34,18 +36,6 @@ class Actor(nn.Module):
 
     def forward(self, features: torch.Tensor, std: float, clip: float | None) -> TruncatedNormal:
         return TruncatedNormal(self.mean(self.trunk(features)).tanh(), std, clip)
-
-
-class Critic(nn.Module):
-    """Features and action to the values of two critics that share their bottleneck."""
-
-    def __init__(self, in_features: int, actions: int, feature_dim: int, hidden_dim: int) -> None:
-        super().__init__()
-        self.trunk = Bottleneck(in_features, feature_dim)
-        self.values = EnsembleMLP(feature_dim + actions, 1, members=2, hidden=hidden_dim, depth=2)
-
-    def forward(self, features: torch.Tensor, action: torch.Tensor) -> ScalarValue:
-        return ScalarValue(self.values(torch.cat([self.trunk(features), action], dim=-1)).squeeze(-1))
 
 
 class DrQV2(Agent):
@@ -70,10 +60,15 @@ class DrQV2(Agent):
             raise UsageError(
                 Problem(f"the encoder turns {shape} into {features}; this agent wants one vector", "encoder=drqv2_cnn for pixels")
             )
-        sizes = (features[0], self.actions.size, options.feature_dim, options.hidden_dim)
-        self.actor = Actor(*sizes)
-        self.critic = Critic(*sizes)
+        self.actor = Actor(features[0], self.actions.size, options.feature_dim, options.hidden_dim)
+        self.critic = self._critic(features[0])
         self.follow("critic", options.tau)
+
+    def _critic(self, features: int) -> Critic:
+        """Two critics that share their bottleneck."""
+        o = self.options
+        trunk, head = Bottleneck(features, o.feature_dim), value_head(self.build, o.critic.head, o.critic.low, o.critic.high)
+        return Critic(trunk, EnsembleMLP(o.feature_dim + self.actions.size, head.size, members=2, hidden=o.hidden_dim, depth=2), head)
 
     @property
     def needs(self) -> Transitions:
@@ -111,10 +106,11 @@ class DrQV2(Agent):
     def noise(self) -> torch.Generator:
         return self._draw("policy")
 
-    def bootstrap(self, batch: Batch) -> ScalarValue:
+    def bootstrap(self, batch: Batch) -> Value:
         """V(s'): the least of the target critics at a noisy action of the actor."""
         action = self.policy(batch.next_features).rsample(self._draw("target"))
-        return self.critic_target(batch.next_features, action).least()
+        value: Value = self.critic_target(batch.next_features, action)
+        return value.least()
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:

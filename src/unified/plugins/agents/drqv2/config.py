@@ -10,6 +10,17 @@ from unified.core.options import Options
 from unified.core.schedule import Schedule
 
 
+class DrQV2CriticOptions(Options):
+    """How the two critics represent a value; the layers are the agent's ``feature_dim`` and ``hidden_dim``."""
+
+    head: Part = "scalar"
+    """How a value is represented: scalar, categorical, quantile."""
+    low: float = 0.0
+    """Least return, for heads that have one."""
+    high: float = 200.0
+    """Greatest return, likewise: at 1 for each of 2 frames of a step, 2 / (1 - γ)."""
+
+
 class DrQV2Options(Options):
     """The common settings of the paper; `PRESETS` holds what differs by task."""
 
@@ -41,6 +52,8 @@ class DrQV2Options(Options):
     """Greatest random shift, in pixels."""
     encoder: Part | None = None
     """Architecture of the encoder; by default drqv2_cnn for pixels and identity for vectors."""
+    critic: DrQV2CriticOptions = DrQV2CriticOptions()
+    """The critics."""
 
     @field_validator("stddev")
     @classmethod

@@ -1,0 +1,89 @@
+"""DQN: human-level control through deep reinforcement learning. Mnih et al. 2015; with what came after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.action import Action
+from unified.core.agent import Agent
+from unified.core.batch import Batch
+from unified.core.discrete_actions import DiscreteActions
+from unified.core.heads import Value
+from unified.core.objective import Phase
+from unified.core.schedule import Schedule
+from unified.core.views import Transitions
+from unified.plugins.architectures.actors import uniform
+from unified.plugins.architectures.critics import make_critic, reduced
+from unified.plugins.architectures.encoders import make_encoder, shows_pixels
+
+if TYPE_CHECKING:
+    from unified.core.parts import Build
+    from unified.core.spec import Space, Spec
+
+
+class DQN(Agent):
+    """Q-learning: the critic values every choice, the greatest value acts, and a target critic judges what comes next.
+
+    Double (van Hasselt et al. 2016), n-step, and by options of the critic dueling (Wang et al. 2016), noisy (Fortunato et al. 2018) or
+    distributional (``critic.head=categorical``: C51, Bellemare et al. 2017; ``quantile``: QR-DQN, Dabney et al. 2018). Where a task takes
+    numbers, each is a choice between a few, with values of its own, and an action is worth their average (Seyde et al. 2023).
+    """
+
+    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+        super().__init__(spec, options, build)
+        self.actions = DiscreteActions(spec.action, options.bins)
+        self.epsilon = Schedule(options.epsilon)
+        self.stack = options.stack if shows_pixels(spec) else 1
+        self.encoder, features = make_encoder(build, options.encoder, spec, self.stack)
+        self.critic = make_critic(build, options.critic, features, choices=self.actions.choices, stream=self.streams["noise"])
+        self.follow("critic", options.tau, options.target_every)
+
+    @property
+    def needs(self) -> Transitions:
+        o = self.options
+        return Transitions(
+            batch_size=o.batch_size,
+            stack=self.stack,
+            updates_per_step=o.updates_per_step,
+            learn_after=o.seed_steps,
+            n_step=o.n_step,
+            discount=o.discount,
+        )
+
+    @property
+    def stored_action(self) -> Space:
+        return self.actions.stored
+
+    def phases(self) -> list[Phase]:
+        return [Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic"), clip=self.options.clip)]
+
+    def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, lr=self.options.lr, eps=self.options.adam_eps, fused=True)
+
+    def perceive(self, batch: Batch) -> Batch:
+        with torch.no_grad():
+            next_features = self.encode(batch.next_obs)
+        return batch.with_columns(features=self.encode(batch.obs), next_features=next_features)
+
+    def bootstrap(self, batch: Batch) -> Value:
+        """V(s'): what the target critic thinks of the action that the online critic (double), or it itself, likes best."""
+        value = reduced(self.critic_target(batch.next_features), self.options.critic.reduce, lambda: self._draw("reduce"))
+        chooser = self.critic(batch.next_features) if self.options.double else value
+        return value.at(chooser.greedy)
+
+    @torch.no_grad()
+    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+        greedy = self.critic(self.encode(observation)).greedy
+        if not explore:
+            return self.actions.enact(greedy)
+        generator = self._draw("explore")
+        epsilon = 1.0 if self.steps < self.options.seed_steps else self.epsilon(self.steps)
+        coins = torch.rand(len(observation), generator=generator, device=self.device) < epsilon  # one for each environment
+        random = uniform(self.stored_action, len(observation), generator)
+        return self.actions.enact(torch.where(coins.view(-1, *[1] * (greedy.dim() - 1)), random, greedy))
+
+    def _draw(self, stream: str) -> torch.Generator:
+        return self.streams[stream].torch(self.device)

@@ -1,0 +1,83 @@
+"""Hyper-parameters of DQN, and how they differ by task. Torch-free."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from unified.core.components import Preset
+from unified.core.config.schema import Part
+from unified.core.options import Options
+from unified.core.schedule import Schedule
+from unified.plugins.architectures.groups import CriticOptions
+
+
+class DQNOptions(Options):
+    """Settings for small tasks; `PRESETS` holds what differs by task."""
+
+    lr: float = Field(5e-4, gt=0)
+    """Learning rate of Adam, for every part."""
+    adam_eps: float = Field(1e-8, gt=0)
+    """What Adam adds to the root of its second moment."""
+    clip: float | None = Field(10.0, gt=0)
+    """Greatest norm of a gradient; null: as it is."""
+    batch_size: int = Field(128, ge=1)
+    """Transitions of an update."""
+    n_step: int = Field(3, ge=1)
+    """Steps of a return before the bootstrap."""
+    discount: float = Field(0.99, ge=0, le=1)
+    """γ of one agent step."""
+    stack: int = Field(3, ge=1)
+    """Frames in one observation; counts only for pixels."""
+    double: bool = True
+    """Let the online critic choose the action that the target critic values (van Hasselt et al. 2016)."""
+    tau: float = Field(0.005, gt=0, le=1)
+    """Rate at which the target critic follows; 1 is a copy."""
+    target_every: int = Field(1, ge=1)
+    """Updates between two steps of the target critic."""
+    epsilon: str = "linear(1.0,0.05,10000)"
+    """Probability of a random action, over agent steps; 0 in evaluation."""
+    bins: int = Field(5, ge=2)
+    """Choices of each number of an action, where a task takes numbers."""
+    seed_steps: int = Field(1000, ge=0)
+    """Agent steps of random actions before learning starts."""
+    updates_per_step: float = Field(1.0, ge=0)
+    """Updates for each agent step."""
+    encoder: Part | None = None
+    """Architecture of the encoder; by default drqv2_cnn for pixels and identity for vectors."""
+    critic: CriticOptions = CriticOptions()
+    """Q(s, ·): how its values are represented, and its layers."""
+
+    @field_validator("epsilon")
+    @classmethod
+    def _is_a_schedule(cls, text: str) -> str:
+        Schedule(text)
+        return text
+
+
+PRESETS = (
+    Preset(
+        "cartpole",
+        "gym:CartPole-v*",
+        {"train.frames": 50_000, "evaluate.every": 5_000, "agent.critic.low": 0.0, "agent.critic.high": 100.0},
+        "a reward of 1 for each step: no return exceeds 1 / (1 - γ)",
+    ),
+    Preset(
+        "lunarlander",
+        "gym:LunarLander-v*",
+        {
+            **{"train.frames": 300_000, "agent.n_step": 5, "agent.epsilon": "linear(1.0,0.05,50000)", "agent.seed_steps": 10_000},
+            **{"agent.critic.low": -300.0, "agent.critic.high": 300.0},
+        },
+        "n-step, start and range of returns as in RLcycle's lunarlander configurations",
+    ),
+    Preset(
+        "atari",
+        "atari:*",
+        {
+            **{"agent.lr": 6.25e-5, "agent.adam_eps": 1.5e-4, "agent.batch_size": 32, "agent.stack": 4, "agent.encoder": "nature_cnn"},
+            **{"agent.tau": 1.0, "agent.target_every": 2000, "agent.epsilon": "linear(1.0,0.01,250000)", "agent.seed_steps": 20_000},
+            **{"agent.updates_per_step": 0.25, "agent.critic.hidden": 512, "agent.critic.depth": 1},
+        },
+        "Castro et al. 2018 (Dopamine): Adam as in its Rainbow, n-step 3, a copy of the target every 8,000 steps, which are 2,000 updates",
+    ),
+)

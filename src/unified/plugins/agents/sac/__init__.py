@@ -1,0 +1,15 @@
+"""SAC: soft actor-critic."""
+
+from __future__ import annotations
+
+from unified.core.components import AgentComponent
+
+component = AgentComponent(
+    name="sac",
+    target="unified.plugins.agents.sac.agent:SAC",
+    config="unified.plugins.agents.sac.config:SACOptions",
+    presets="unified.plugins.agents.sac.config:PRESETS",
+    parts=("encoder", "actor", "critic"),
+    example="--suite gym:Pendulum-v1",
+    summary="off-policy actor-critic of maximum entropy, for numbers and for choices (Haarnoja et al. 2018)",
+)

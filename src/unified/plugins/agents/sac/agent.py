@@ -1,0 +1,127 @@
+"""SAC: soft actor-critic algorithms and applications. Haarnoja, Zhou, Hartikainen et al. 2018; for choices, Christodoulou 2019."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.action import Action, ContinuousActions
+from unified.core.agent import Agent
+from unified.core.batch import Batch
+from unified.core.discrete_actions import DiscreteActions
+from unified.core.heads import Policy, Value
+from unified.core.objective import Phase
+from unified.core.views import Transitions
+from unified.plugins.architectures.actors import make_actor, policy_head, uniform
+from unified.plugins.architectures.critics import make_critic, reduced
+from unified.plugins.architectures.encoders import make_encoder, shows_pixels
+from unified.plugins.architectures.shift import RandomShift
+
+if TYPE_CHECKING:
+    from unified.core.parts import Build
+    from unified.core.spec import Space, Spec
+
+
+class Alpha(nn.Module):
+    """The temperature α, learned as its logarithm."""
+
+    def __init__(self, initial: float) -> None:
+        super().__init__()
+        self.log = nn.Parameter(torch.tensor(math.log(initial)))
+
+    def forward(self) -> torch.Tensor:
+        return self.log.exp()
+
+
+class SAC(Agent):
+    """An off-policy actor-critic that is paid for entropy: twin critics, a squashed normal policy, a temperature that is learned.
+
+    With a categorical actor, the default where actions are choices, expectations over actions are exact. From pixels, the critic trains the
+    encoder, as in DrQ (Kostrikov et al. 2020), and actor and critic each see its features through a bottleneck.
+    """
+
+    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+        super().__init__(spec, options, build)
+        pixels = shows_pixels(spec)
+        self.stack = options.stack if pixels else 1
+        self.aug = RandomShift(options.pad) if pixels else None
+        self.encoder, features = make_encoder(build, options.encoder, spec, self.stack)
+        head = policy_head(build, options.actor.head or ("categorical" if spec.action.discrete else "tanh_gaussian"))
+        self.actions = DiscreteActions(spec.action, options.bins) if head.discrete else ContinuousActions(spec.action)
+        emitted = {"choices": self.actions.choices} if isinstance(self.actions, DiscreteActions) else {"actions": self.actions.size}
+        trunk = options.feature_dim if pixels else None
+        self.actor = make_actor(options.actor, head, features, trunk=trunk, **emitted)
+        self.critic = make_critic(build, options.critic, features, trunk=trunk, stream=self.streams["noise"], **emitted)
+        self.alpha = Alpha(options.alpha)
+        self.target_entropy = self._target_entropy()
+        self.follow("critic", options.tau)
+
+    def _target_entropy(self) -> float:
+        if self.options.target_entropy is not None:
+            return float(self.options.target_entropy)
+        space = self.actions.stored
+        return self.options.entropy_share * space.size * math.log(space.choices) if space.choices else -float(space.size)
+
+    @property
+    def needs(self) -> Transitions:
+        o = self.options
+        return Transitions(
+            batch_size=o.batch_size,
+            stack=self.stack,
+            updates_per_step=o.updates_per_step,
+            learn_after=o.seed_steps,
+            n_step=o.n_step,
+            discount=o.discount,
+        )
+
+    @property
+    def stored_action(self) -> Space:
+        return self.actions.stored
+
+    def phases(self) -> list[Phase]:
+        return [
+            Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic")),
+            Phase("actor", (self.build.objective("maxent"),), trains=("actor",)),
+            Phase("alpha", (self.build.objective("temperature"),), trains=("alpha",)),
+        ]
+
+    def perceive(self, batch: Batch) -> Batch:
+        obs, next_obs = batch.obs, batch.next_obs
+        if self.aug is not None:
+            obs, next_obs = self.aug(obs, self._draw("shift")), self.aug(next_obs, self._draw("shift"))
+        with torch.no_grad():
+            next_features = self.encode(next_obs, full=False)
+        return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
+
+    def policy(self, features: torch.Tensor) -> Policy:
+        policy: Policy = self.actor(features, self.steps)
+        return policy
+
+    def noise(self) -> torch.Generator:
+        return self._draw("policy")
+
+    def bootstrap(self, batch: Batch) -> Value:
+        """V(s') = Q(s', a') - α log π(a'|s'), a' ~ π: the least of the target critics, at the next action of the present policy."""
+
+        def judged(action: torch.Tensor | None) -> Value:
+            return reduced(self.critic_target(batch.next_features, action), self.options.critic.reduce, lambda: self._draw("reduce"))
+
+        value, log_prob = self.policy(batch.next_features).expectation(judged, self._draw("target"))
+        return value.shift(-self.alpha() * log_prob)
+
+    @torch.no_grad()
+    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+        if explore and self.steps < self.options.seed_steps:
+            generator = self._draw("explore")
+            return self.actions.enact(uniform(self.stored_action, len(observation), generator), generator)
+        policy: Policy = self.actor(self.encode(observation, full=False), self.steps, acting=True)
+        if not explore:
+            return self.actions.enact(policy.mode, None)
+        generator = self._draw("explore")
+        return self.actions.enact(policy.sample(generator), generator)
+
+    def _draw(self, stream: str) -> torch.Generator:
+        return self.streams[stream].torch(self.device)

@@ -1,0 +1,77 @@
+"""Hyper-parameters of SAC, the published ones, and how they differ by task. Torch-free."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from unified.core.components import Preset
+from unified.core.config.schema import Part
+from unified.core.options import Options
+from unified.plugins.architectures.groups import ActorOptions, TwinCriticOptions
+
+
+class SACOptions(Options):
+    """The settings of the paper's table 1; `PRESETS` holds what differs by task."""
+
+    lr: float = Field(3e-4, gt=0)
+    """Learning rate of Adam, for every part."""
+    batch_size: int = Field(256, ge=1)
+    """Transitions of an update."""
+    n_step: int = Field(1, ge=1)
+    """Steps of a return before the bootstrap."""
+    discount: float = Field(0.99, ge=0, le=1)
+    """γ of one agent step."""
+    stack: int = Field(3, ge=1)
+    """Frames in one observation; counts only for pixels."""
+    tau: float = Field(0.005, gt=0, le=1)
+    """Rate at which the target critics follow."""
+    alpha: float = Field(1.0, gt=0)
+    """What entropy is worth at the start."""
+    target_entropy: float | None = None
+    """Entropy that the policy is to keep; null: -dim(A) for numbers, and a share of the greatest for choices."""
+    entropy_share: float = Field(0.98, ge=0, le=1)
+    """Share of the greatest entropy that a policy of choices is to keep (Christodoulou 2019)."""
+    bins: int = Field(5, ge=2)
+    """Choices of each number of an action, where the actor's head is categorical and the task takes numbers."""
+    seed_steps: int = Field(1000, ge=0)
+    """Agent steps of uniform random actions before learning starts."""
+    updates_per_step: float = Field(1.0, ge=0)
+    """Updates for each agent step."""
+    pad: int = Field(4, ge=0)
+    """Greatest random shift, in pixels (Kostrikov et al. 2020, DrQ); counts only for pixels."""
+    feature_dim: int = Field(50, ge=1)
+    """Features that actor and critic see of pixels."""
+    encoder: Part | None = None
+    """Architecture of the encoder, which the critic trains; by default drqv2_cnn for pixels and identity for vectors."""
+    actor: ActorOptions = ActorOptions()
+    """The policy."""
+    critic: TwinCriticOptions = TwinCriticOptions()
+    """The critics."""
+
+
+PRESETS = (
+    Preset(
+        "pendulum",
+        "gym:Pendulum-v*",
+        {"train.frames": 10_000, "evaluate.every": 2_000, "agent.critic.low": -1500.0, "agent.critic.high": 0.0},
+        "one step costs 16.3 at most, 200 of them 1,410 discounted",
+    ),
+    Preset(
+        "mujoco",
+        "gym:HalfCheetah-v* gym:Hopper-v* gym:Walker2d-v* gym:Ant-v* gym:Humanoid-v* gym:Swimmer-v*",
+        {"train.frames": 1_000_000, "agent.seed_steps": 10_000, "agent.critic.low": -200.0, "agent.critic.high": 1500.0},
+        "Haarnoja et al. 2018, table 1; the start as in its code, 10,000 steps",
+    ),
+    Preset(
+        "reacher",
+        "gym:Reacher-v* gym:InvertedPendulum-v* gym:InvertedDoublePendulum-v* gym:Pusher-v*",
+        {"train.frames": 100_000, "agent.critic.low": -200.0, "agent.critic.high": 1000.0},
+        "short tasks: a tenth of the steps",
+    ),
+    Preset(
+        "dmc",
+        "dmc:*",
+        {"agent.critic.low": 0.0, "agent.critic.high": 200.0},
+        "a reward of 1 at most for each of 2 frames of a step: no return exceeds 2 / (1 - γ)",
+    ),
+)

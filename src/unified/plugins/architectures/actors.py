@@ -1,0 +1,86 @@
+"""Actors: features to a policy, with any policy head."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.errors import Problem, UsageError
+from unified.core.heads import Policy
+from unified.core.references import label
+from unified.core.spec import Space
+from unified.plugins.architectures.mlp import MLP, Bottleneck
+
+if TYPE_CHECKING:
+    from unified.core.parts import Build
+    from unified.plugins.architectures.heads.modules import PolicyHead
+
+
+class Actor(nn.Module):
+    """Features to a policy.
+
+    Args:
+        trunk: What features go through first.
+        numbers: ``(B, F)`` to ``(B, size)``.
+        head: What reads these as a policy.
+        choices: ``(A,)``, or ``(D, A)`` for D choices; empty for numbers.
+    """
+
+    def __init__(self, trunk: nn.Module, numbers: nn.Module, head: PolicyHead, choices: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.trunk, self.numbers, self.head, self.choices = trunk, numbers, head, choices
+
+    def forward(self, features: torch.Tensor, step: int = 0, *, acting: bool = False) -> Policy:
+        """Features ``(B, F)`` at an agent step to a policy, for acting or for learning (`PolicyHead.policy`)."""
+        raw = self.numbers(self.trunk(features))
+        return self.head.policy(raw.unflatten(-1, self.choices) if self.choices else raw, step, acting=acting)
+
+
+def make_actor(
+    options: Any,
+    head: PolicyHead,
+    features: int,
+    *,
+    actions: int = 0,
+    choices: tuple[int, ...] = (),
+    trunk: int | None = None,
+) -> Actor:
+    """An actor as its options say (`ActorOptions`), of `actions` numbers or of `choices`.
+
+    Args:
+        options: ``hidden, depth``.
+        head: Its head (`policy_head`).
+        features: Numbers that come in, F.
+        actions: Numbers of an action.
+        choices: ``(A,)``, or ``(D, A)`` for D choices.
+        trunk: Features behind a `Bottleneck`; ``None`` for the features as they are.
+    """
+    body = nn.Identity() if trunk is None else Bottleneck(features, trunk)
+    size = head.size_of(math.prod(choices) if choices else actions)
+    return Actor(body, MLP(features if trunk is None else trunk, size, options.hidden, options.depth), head, choices)
+
+
+def policy_head(build: Build, selection: Any) -> PolicyHead:
+    """The head of policies that was selected.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    head: Any = build.part(selection, (1,))
+    if not hasattr(head, "policy"):
+        name = label(selection if isinstance(selection, str) else getattr(selection, "name", type(selection).__name__))
+        raise UsageError(
+            Problem(f"{name} is no head of policies", "actor.head=tanh_gaussian, categorical, truncated_normal, deterministic")
+        )
+    return head  # type: ignore[no-any-return]
+
+
+def uniform(space: Space, count: int, generator: torch.Generator) -> torch.Tensor:
+    """Actions ``(count, *space)`` without any preference: choices, or numbers within [-1, 1]."""
+    shape, device = (count, *space.shape), generator.device
+    if space.choices:
+        return torch.randint(space.choices, shape, generator=generator, device=device)
+    return torch.empty(shape, device=device).uniform_(-1.0, 1.0, generator=generator)

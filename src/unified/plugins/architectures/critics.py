@@ -1,0 +1,137 @@
+"""Critics, in their three forms: V(s), Q(s, a) and Q(s, ·), with any value head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.errors import Problem, UsageError
+from unified.core.heads import Value
+from unified.core.references import label
+from unified.plugins.architectures.mlp import Bottleneck, EnsembleMLP
+from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
+
+if TYPE_CHECKING:
+    from unified.core.parts import Build
+    from unified.core.rng import Stream
+    from unified.plugins.architectures.heads.modules import ValueHead
+
+
+class Critic(nn.Module):
+    """V(s), or Q(s, a) of actions that are numbers.
+
+    Args:
+        trunk: What features go through first, one for all members.
+        values: ``(B, features + actions)`` to ``(E, B, size)``.
+        head: What reads these as values.
+    """
+
+    def __init__(self, trunk: nn.Module, values: EnsembleMLP, head: ValueHead) -> None:
+        super().__init__()
+        self.trunk, self.values, self.head = trunk, values, head
+
+    def forward(self, features: torch.Tensor, action: torch.Tensor | None = None) -> Value:
+        """Features ``(B, F)`` and actions ``(B, D)``, where it takes some, to values ``(E, B)``."""
+        inputs = self.trunk(features)
+        if action is not None:
+            inputs = torch.cat([inputs, action], dim=-1)
+        return self.head.value(self.values(inputs))
+
+
+class ChoiceCritic(nn.Module):
+    """Q(s, ·) of actions that are choices.
+
+    A dueling critic has two streams of layers, V(s) and advantages A(s, ·), and Q = V + A - mean A, in the numbers that the head reads.
+    Sources: Wang et al. 2016, equation 9; Hessel et al. 2018 (Rainbow) for distributions.
+
+    Args:
+        trunk: What features go through first, one for all members.
+        advantages: ``(B, F)`` to ``(E, B, choices · size)``; alone, they are the values.
+        state: ``(B, F)`` to ``(E, B, D · size)``: V(s), of a dueling critic.
+        head: What reads the numbers as values.
+        choices: ``(A,)``, or ``(D, A)`` for D choices.
+    """
+
+    def __init__(
+        self, trunk: nn.Module, advantages: EnsembleMLP, state: EnsembleMLP | None, head: ValueHead, choices: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.trunk, self.advantages, self.state, self.head, self.choices = trunk, advantages, state, head, choices
+
+    def forward(self, features: torch.Tensor, action: torch.Tensor | None = None) -> Value:
+        """Features ``(B, F)`` to the values of all choices ``(E, B, A)`` or ``(E, B, D, A)``, or of those that were made ``(E, B)``."""
+        inputs = self.trunk(features)
+        raw = self.advantages(inputs).unflatten(-1, (*self.choices, self.head.size))
+        if self.state is not None:
+            state = self.state(inputs).unflatten(-1, (*self.choices[:-1], 1, self.head.size))
+            raw = state + raw - raw.mean(dim=-2, keepdim=True)
+        value = self.head.value(raw)
+        return value if action is None else value.at(action)
+
+
+def make_critic(
+    build: Build,
+    options: Any,
+    features: int,
+    *,
+    actions: int = 0,
+    choices: tuple[int, ...] = (),
+    trunk: int | None = None,
+    stream: Stream | None = None,
+) -> Critic | ChoiceCritic:
+    """A critic as its options say (`CriticOptions`): V(s), or Q(s, a) of `actions` numbers, or Q(s, ·) of `choices`.
+
+    Args:
+        build: The agent's.
+        options: ``head, hidden, depth, members, dueling, noisy, low, high``.
+        features: Numbers that come in, F.
+        actions: Numbers of an action, where it is one that is given.
+        choices: ``(A,)``, or ``(D, A)`` for D choices.
+        trunk: Features that all members share, behind a `Bottleneck`; ``None`` for the features as they are.
+        stream: Of the noise, for a noisy critic.
+
+    Raises:
+        UsageError: If its head is none of values, or it is to duel without choices.
+    """
+    head = value_head(build, options.head, options.low, options.high)
+    body = nn.Identity() if trunk is None else Bottleneck(features, trunk)
+    features = features if trunk is None else trunk
+
+    def values(out_features: int) -> EnsembleMLP:
+        sizes = {"members": options.members, "hidden": options.hidden, "depth": options.depth}
+        if options.noisy:
+            return NoisyEnsembleMLP(features + actions, out_features, Noise(stream or build.streams["noise"]), **sizes)
+        return EnsembleMLP(features + actions, out_features, **sizes)
+
+    if choices:
+        state = values(math.prod(choices[:-1]) * head.size) if options.dueling else None
+        return ChoiceCritic(body, values(math.prod(choices) * head.size), state, head, choices)
+    if options.dueling:
+        raise UsageError(Problem("a dueling critic needs choices to compare, and actions are numbers here", "critic.dueling=false"))
+    return Critic(body, values(head.size), head)
+
+
+def value_head(build: Build, selection: Any, low: float = -math.inf, high: float = math.inf) -> ValueHead:
+    """The head of values that was selected.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    head: Any = build.part(selection, (1,))
+    if not hasattr(head, "value"):
+        name = label(selection if isinstance(selection, str) else getattr(selection, "name", type(selection).__name__))
+        raise UsageError(Problem(f"{name} is no head of values", "scalar, categorical or quantile is one"))
+    if math.isfinite(low) and math.isfinite(high):
+        head.bound(low, high)
+    return head  # type: ignore[no-any-return]
+
+
+def reduced(value: Value, how: str, draw: Callable[[], torch.Generator]) -> Value:
+    """An ensemble as one member: ``"least"``, ``"average"`` or ``"mixture"`` (a random one, from a generator that is drawn for it)."""
+    if how == "mixture":
+        return value.mixture(draw())
+    return value.average() if how == "average" else value.least()

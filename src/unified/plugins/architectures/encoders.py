@@ -1,0 +1,36 @@
+"""The encoder of an agent: one vector of features, from pixels or from a vector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from unified.core.architecture import output_shape
+from unified.core.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from unified.core.parts import Build
+    from unified.core.spec import Spec
+
+
+def shows_pixels(spec: Spec) -> bool:
+    """Whether observations are pictures."""
+    return len(spec.observation.shape) == 3
+
+
+def make_encoder(build: Build, selection: Any, spec: Spec, stack: int) -> tuple[nn.Module, int]:
+    """The encoder that was selected, or drqv2_cnn for pixels and identity for vectors; and how many features it gives.
+
+    Raises:
+        UsageError: If it gives anything but one vector.
+    """
+    shape = spec.observation.shape
+    pixels = shows_pixels(spec)
+    if pixels:
+        shape = (shape[0] * stack, *shape[1:])
+    encoder = build.part(selection or ("drqv2_cnn" if pixels else "identity"), shape)
+    features = output_shape(encoder, shape)
+    if len(features) != 1:
+        raise UsageError(Problem(f"the encoder turns {shape} into {features}; this agent wants one vector", "encoder=drqv2_cnn for pixels"))
+    return encoder, features[0]

@@ -1,0 +1,79 @@
+"""Heads: how values and policies are represented. Torch-free until a class is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unified.core.components import ArchitectureComponent
+from unified.core.imports import import_object
+
+if TYPE_CHECKING:
+    from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
+    from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
+
+__all__ = [
+    "Categorical",
+    "CategoricalValue",
+    "Deterministic",
+    "Gaussian",
+    "QuantileValue",
+    "ScalarValue",
+    "TanhGaussian",
+    "TruncatedNormal",
+    "components",
+]
+
+_MODULES = "unified.plugins.architectures.heads.modules"
+_CONFIG = "unified.plugins.architectures.heads.config"
+_DQN = "--agent dqn --suite gym:CartPole-v1"
+_SAC = "--agent sac --suite gym:Pendulum-v1"
+
+components = (
+    ArchitectureComponent(
+        name="scalar",
+        target=f"{_MODULES}:ScalarHead",
+        config=f"{_CONFIG}:ScalarOptions",
+        summary="value head: one number, squared error or Huber's",
+        example=f"{_DQN} critic.head=scalar critic.head.huber=1",
+    ),
+    ArchitectureComponent(
+        name="categorical",
+        target=f"{_MODULES}:CategoricalHead",
+        config=f"{_CONFIG}:CategoricalOptions",
+        summary="value head: a distribution over fixed returns (C51); policy head: one of several choices",
+        example=f"{_DQN} critic.head=categorical",
+    ),
+    ArchitectureComponent(
+        name="quantile",
+        target=f"{_MODULES}:QuantileHead",
+        config=f"{_CONFIG}:QuantileOptions",
+        summary="value head: returns at fixed quantiles (QR-DQN)",
+        example=f"{_DQN} critic.head=quantile",
+    ),
+    ArchitectureComponent(
+        name="tanh_gaussian",
+        target=f"{_MODULES}:TanhGaussianHead",
+        config=f"{_CONFIG}:TanhGaussianOptions",
+        summary="policy head: a normal distribution squashed by tanh (SAC)",
+        example=f"{_SAC} actor.head=tanh_gaussian",
+    ),
+    ArchitectureComponent(
+        name="truncated_normal",
+        target=f"{_MODULES}:TruncatedNormalHead",
+        config=f"{_CONFIG}:TruncatedNormalOptions",
+        summary="policy head: noise of a scheduled deviation within the bounds (DrQ-v2)",
+        example=f"{_SAC} actor.head=truncated_normal",
+    ),
+    ArchitectureComponent(
+        name="deterministic",
+        target=f"{_MODULES}:DeterministicHead",
+        summary="policy head: one action and no other",
+        example=f"{_SAC} actor.head=deterministic",
+    ),
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__} has no attribute {name!r}")
+    return import_object(f"{__name__}.{'values' if name.endswith('Value') else 'policies'}:{name}")

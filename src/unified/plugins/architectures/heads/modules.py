@@ -1,0 +1,194 @@
+"""Heads: what reads the numbers that a network gives as values or as policies.
+
+A head has no layers. One of values has `size`, the numbers that stand for one value, and `value`; one of policies has `size_of` and
+`policy`. Called as a module it gives what the numbers say without a choice or a draw.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from unified.core.errors import Problem, UsageError
+from unified.core.heads import Policy, Value
+from unified.core.schedule import Schedule
+from unified.plugins.architectures.heads.policies import Categorical, Deterministic, TanhGaussian, TruncatedNormal
+from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
+
+
+class ValueHead(nn.Module, ABC):
+    """Reads numbers as values."""
+
+    #: Numbers that stand for one value.
+    size: int
+
+    @abstractmethod
+    def value(self, raw: torch.Tensor) -> Value:
+        """``(E, B, …, size)`` as a value."""
+
+    def bound(self, low: float, high: float) -> None:
+        """Returns lie between these, as far as its own options do not say otherwise."""
+
+
+class PolicyHead(nn.Module, ABC):
+    """Reads numbers as policies."""
+
+    #: Whether an action is a choice, or several.
+    discrete: ClassVar[bool] = False
+
+    @abstractmethod
+    def size_of(self, actions: int) -> int:
+        """Numbers it reads for actions of this many numbers, or of this many choices in all."""
+
+    @abstractmethod
+    def policy(self, raw: torch.Tensor, step: int = 0, *, acting: bool = False) -> Policy:
+        """``(B, size)`` as a policy; for choices ``(B, A)`` or ``(B, D, A)``.
+
+        Args:
+            raw: What the network gave.
+            step: Of the agent, for what is scheduled.
+            acting: For the environment, and not to be learned from: noise is not clipped.
+        """
+
+
+class ScalarHead(ValueHead):
+    """One number for each value.
+
+    Args:
+        huber: Error beyond which the loss is linear; ``None`` for the squared error.
+    """
+
+    size = 1
+
+    def __init__(self, huber: float | None = None) -> None:
+        super().__init__()
+        self.huber = huber
+
+    def value(self, raw: torch.Tensor) -> ScalarValue:
+        return ScalarValue(raw.squeeze(-1), self.huber)
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The values themselves."""
+        return raw.squeeze(-1)
+
+
+class QuantileHead(ValueHead):
+    """Returns at `atoms` quantiles. Source: Dabney et al. 2018 (QR-DQN).
+
+    Args:
+        atoms: Number of quantiles, N.
+        huber: Error beyond which the loss is linear.
+    """
+
+    def __init__(self, atoms: int = 51, huber: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.huber = atoms, huber
+
+    def value(self, raw: torch.Tensor) -> QuantileValue:
+        return QuantileValue(raw, self.huber)
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The quantiles."""
+        return raw
+
+
+class CategoricalHead(ValueHead, PolicyHead):
+    """Of values, a distribution over `atoms` returns from `low` to `high`; of policies, one over choices. Source: Bellemare et al. 2017.
+
+    Args:
+        atoms: Number of returns, N; 51 gave C51 its name.
+        low: Least return; ``None`` for what the critic says.
+        high: Greatest return, likewise.
+    """
+
+    discrete = True
+    atoms: torch.Tensor
+
+    def __init__(self, atoms: int = 51, low: float | None = None, high: float | None = None) -> None:
+        super().__init__()
+        self.size, self.low, self.high = atoms, low, high
+        self.register_buffer("atoms", torch.zeros(atoms))
+        self.bound(-10.0, 10.0)
+
+    def bound(self, low: float, high: float) -> None:
+        low, high = low if self.low is None else self.low, high if self.high is None else self.high
+        if low >= high:
+            raise UsageError(Problem(f"returns from {low:g} to {high:g} cannot be told apart", "critic.head.low=0 critic.head.high=100"))
+        self.atoms.copy_(torch.linspace(low, high, self.size))
+
+    def value(self, raw: torch.Tensor) -> CategoricalValue:
+        return CategoricalValue(raw, self.atoms)
+
+    def size_of(self, actions: int) -> int:
+        return actions
+
+    def policy(self, raw: torch.Tensor, step: int = 0, *, acting: bool = False) -> Categorical:
+        return Categorical(raw)
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The probabilities."""
+        return raw.softmax(dim=-1)
+
+
+class TanhGaussianHead(PolicyHead):
+    """Mean and deviation of a normal distribution, squashed by tanh. Source: Haarnoja et al. 2018.
+
+    Args:
+        low: Least logarithm of the deviation, approached smoothly, so that gradients never vanish altogether.
+        high: Greatest one.
+    """
+
+    def __init__(self, low: float = -5.0, high: float = 2.0) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def size_of(self, actions: int) -> int:
+        return 2 * actions
+
+    def policy(self, raw: torch.Tensor, step: int = 0, *, acting: bool = False) -> TanhGaussian:
+        mean, spread = raw.chunk(2, dim=-1)
+        return TanhGaussian(mean, self.low + 0.5 * (self.high - self.low) * (spread.tanh() + 1.0))
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The mode."""
+        return raw.chunk(2, dim=-1)[0].tanh()
+
+
+class TruncatedNormalHead(PolicyHead):
+    """A mean, within [-1, 1] by tanh, and noise of a scheduled deviation. Source: Yarats et al. 2021.
+
+    Args:
+        stddev: Deviation, over agent steps.
+        clip: Greatest noise in an action that is learned from; ``None`` for no limit.
+    """
+
+    def __init__(self, stddev: str = "linear(1.0,0.1,100000)", clip: float | None = 0.3) -> None:
+        super().__init__()
+        self.stddev, self.clip = Schedule(stddev), clip
+
+    def size_of(self, actions: int) -> int:
+        return actions
+
+    def policy(self, raw: torch.Tensor, step: int = 0, *, acting: bool = False) -> TruncatedNormal:
+        return TruncatedNormal(raw.tanh(), self.stddev(step), None if acting else self.clip)
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The mode."""
+        return raw.tanh()
+
+
+class DeterministicHead(PolicyHead):
+    """One action, within [-1, 1] by tanh; without noise. Source: Lillicrap et al. 2015."""
+
+    def size_of(self, actions: int) -> int:
+        return actions
+
+    def policy(self, raw: torch.Tensor, step: int = 0, *, acting: bool = False) -> Deterministic:
+        return Deterministic(raw.tanh())
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The action."""
+        return raw.tanh()

@@ -1,0 +1,204 @@
+"""How a policy is represented: choices, squashed or truncated normals, or a number without any doubt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from unified.core.heads import Policy, Value
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+class Categorical(Policy):
+    """One of A choices, or D of them that are independent of each other.
+
+    Args:
+        logits: ``(B, A)``, or ``(B, D, A)``.
+    """
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        self.log_probabilities = logits.log_softmax(dim=-1)
+
+    @property
+    def probabilities(self) -> torch.Tensor:
+        """``(B, A)`` or ``(B, D, A)``."""
+        return self.log_probabilities.exp()
+
+    @property
+    def mode(self) -> torch.Tensor:
+        return self.log_probabilities.argmax(dim=-1)
+
+    def sample(self, generator: torch.Generator) -> torch.Tensor:
+        probabilities = self.probabilities.detach()
+        drawn = torch.multinomial(probabilities.flatten(0, -2), 1, generator=generator)
+        return drawn.view(probabilities.shape[:-1])
+
+    def rsample(self, generator: torch.Generator) -> torch.Tensor:
+        raise TypeError("no gradient flows through a choice: use Policy.expectation, which is exact for choices")
+
+    def log_prob(self, action: torch.Tensor) -> torch.Tensor:
+        return self.log_probabilities.gather(-1, action[..., None]).flatten(1).sum(dim=-1)
+
+    def mean_log_prob(self) -> torch.Tensor:
+        return self.log_probabilities.mean(dim=-1, keepdim=True).flatten(1).sum(dim=-1)
+
+    def entropy(self) -> torch.Tensor:
+        return -(self.probabilities * self.log_probabilities).flatten(1).sum(dim=-1)
+
+    def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        action = self.sample(generator)
+        return action, self.log_prob(action)
+
+    def expectation(
+        self,
+        value: Callable[[torch.Tensor | None], Value],
+        generator: torch.Generator,
+    ) -> tuple[Value, torch.Tensor]:
+        return value(None).expected(self.probabilities), -self.entropy()
+
+
+class Gaussian(Policy):
+    """A normal distribution, without bounds.
+
+    Args:
+        mean: ``(B, D)``.
+        log_std: ``(B, D)``, or ``(D,)`` for a deviation that is the same everywhere.
+    """
+
+    def __init__(self, mean: torch.Tensor, log_std: torch.Tensor) -> None:
+        self.mean, self.log_std = mean, log_std.expand_as(mean)
+
+    @property
+    def mode(self) -> torch.Tensor:
+        return self.mean
+
+    def rsample(self, generator: torch.Generator) -> torch.Tensor:
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+        return self.mean + self.log_std.exp() * noise
+
+    def log_prob(self, action: torch.Tensor) -> torch.Tensor:
+        scaled = (action - self.mean) * (-self.log_std).exp()
+        return (-0.5 * scaled.square() - self.log_std - _HALF_LOG_2PI).sum(dim=-1)
+
+    def entropy(self) -> torch.Tensor:
+        return (self.log_std + 0.5 + _HALF_LOG_2PI).sum(dim=-1)
+
+
+class TanhGaussian(Policy):
+    """The tanh of a normal distribution, with a deviation for each row. Source: Haarnoja et al. 2018, appendix C.
+
+    Args:
+        mean: ``(B, D)`` before the tanh, float32.
+        log_std: ``(B, D)``.
+    """
+
+    #: Greatest size of an action whose log-density can be told: in float32 the next number is 1.
+    _EDGE = 1.0 - 6e-8
+
+    def __init__(self, mean: torch.Tensor, log_std: torch.Tensor) -> None:
+        self.normal = Gaussian(mean, log_std)
+
+    @property
+    def mode(self) -> torch.Tensor:
+        return self.normal.mean.tanh()
+
+    def rsample(self, generator: torch.Generator) -> torch.Tensor:
+        return self.normal.rsample(generator).tanh()
+
+    def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        before = self.normal.rsample(generator)
+        return before.tanh(), self._log_prob(before)
+
+    def log_prob(self, action: torch.Tensor) -> torch.Tensor:
+        return self._log_prob(action.clamp(-self._EDGE, self._EDGE).atanh())
+
+    def entropy(self) -> torch.Tensor:
+        """h(u) + E[log(1 - tanh²u)], the expectation by Gauss-Hermite quadrature: numbers of an action are independent."""
+        mean, std = self.normal.mean, self.normal.log_std.exp()
+        nodes, weights = (torch.as_tensor(each, dtype=mean.dtype, device=mean.device) for each in _hermite())
+        return self.normal.entropy() + (_log_slope(mean[..., None] + std[..., None] * nodes) @ weights).sum(dim=-1)
+
+    def _log_prob(self, before: torch.Tensor) -> torch.Tensor:
+        return self.normal.log_prob(before) - _log_slope(before).sum(dim=-1)
+
+
+def _log_slope(before: torch.Tensor) -> torch.Tensor:
+    """log(1 - tanh²u) = 2 (log 2 - u - softplus(-2u)), which does not round to log 0 where tanh rounds to 1."""
+    return 2.0 * (math.log(2.0) - before - F.softplus(-2.0 * before))
+
+
+@cache
+def _hermite(count: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of the expectation of a function of a standard normal."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
+    return nodes, weights / weights.sum()
+
+
+class TruncatedNormal(Policy):
+    """A normal distribution of fixed deviation whose draws stay within [-1, 1].
+
+    The noise is clipped, and so is the action, with a gradient as if it were not (straight-through), so that an action at the bound
+    still learns. Source: Yarats et al. 2021, "Mastering Visual Continuous Control", section 3.1.
+
+    Args:
+        mean: ``(B, A)`` within [-1, 1], float32: in bfloat16 a tanh is exactly ±1 beyond 3.5 and its gradient exactly 0.
+        std: Deviation.
+        clip: Greatest noise in a draw; ``None`` for no limit.
+    """
+
+    _EDGE = 1.0 - 1e-6
+
+    def __init__(self, mean: torch.Tensor, std: float, clip: float | None = None) -> None:
+        self.mean, self.std, self.clip = mean, std, clip
+
+    @property
+    def mode(self) -> torch.Tensor:
+        return self.mean
+
+    def rsample(self, generator: torch.Generator) -> torch.Tensor:
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device) * self.std
+        if self.clip is not None:
+            noise = noise.clamp(-self.clip, self.clip)
+        action = self.mean + noise
+        return action + (action.clamp(-self._EDGE, self._EDGE) - action).detach()
+
+    def log_prob(self, action: torch.Tensor) -> torch.Tensor:
+        scaled = (action - self.mean) / self.std
+        return (-0.5 * scaled.square() - math.log(self.std) - _HALF_LOG_2PI).sum(dim=-1)
+
+    def entropy(self) -> torch.Tensor:
+        """Of the normal distribution, as `log_prob` is: a constant."""
+        return torch.full_like(self.mean, math.log(self.std) + 0.5 + _HALF_LOG_2PI).sum(dim=-1)
+
+
+class Deterministic(Policy):
+    """One action and no other.
+
+    Its log-density is told as that of a normal of deviation 1 around it: to make an action likelier is then to come nearer in squares.
+
+    Args:
+        action: ``(B, D)``.
+    """
+
+    def __init__(self, action: torch.Tensor) -> None:
+        self.action = action
+
+    @property
+    def mode(self) -> torch.Tensor:
+        return self.action
+
+    def rsample(self, generator: torch.Generator) -> torch.Tensor:
+        return self.action
+
+    def log_prob(self, action: torch.Tensor) -> torch.Tensor:
+        return (-0.5 * (action - self.action).square() - _HALF_LOG_2PI).sum(dim=-1)
+
+    def entropy(self) -> torch.Tensor:
+        """0: nothing is left to chance."""
+        return torch.zeros_like(self.action).sum(dim=-1)

@@ -1,0 +1,214 @@
+"""How a value is represented: one number, a distribution over fixed returns, or returns at fixed quantiles."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Self
+
+import torch
+from torch.nn import functional as F
+
+from unified.core.heads import Value
+
+
+class Represented(Value):
+    """What all representations share: an array whose last dimensions, `own` of them, stand for one value.
+
+    Args:
+        numbers: ``(E, B, *own)``, ``(E, B, A, *own)`` or ``(E, B, D, A, *own)``.
+    """
+
+    own: ClassVar[int] = 1
+
+    def __init__(self, numbers: torch.Tensor) -> None:
+        self.numbers = numbers
+
+    @abstractmethod
+    def _blend(self, dim: int, weights: torch.Tensor | None = None) -> Self:
+        """The convex combination along a dimension of `numbers`, with weights that broadcast against the mean, or equal ones."""
+
+    def _like(self, numbers: torch.Tensor) -> Self:
+        """Other numbers, in the same representation."""
+        return type(self)(numbers)
+
+    def _per_row(self, rows: torch.Tensor) -> torch.Tensor:
+        """``(B,)`` so that it broadcasts against the numbers."""
+        return rows.view(1, -1, *[1] * (self.numbers.dim() - 2))
+
+    def at(self, action: torch.Tensor) -> Self:
+        index = action.view(1, *action.shape, *[1] * (1 + self.own))
+        shape = (self.numbers.shape[0], *action.shape, 1, *self.numbers.shape[self.numbers.dim() - self.own :])
+        chosen = self._like(self.numbers.gather(1 + action.dim(), index.expand(shape)).squeeze(1 + action.dim()))
+        return chosen._over_dimensions()
+
+    def expected(self, probabilities: torch.Tensor) -> Self:
+        return self._blend(probabilities.dim(), probabilities[None])._over_dimensions()
+
+    def _over_dimensions(self) -> Self:
+        """``(E, B, D)`` to ``(E, B)``; ``(E, B)`` as it is."""
+        return self._blend(2) if self.numbers.dim() - self.own > 2 else self
+
+    def least(self) -> Self:
+        if len(self.numbers) == 1:
+            return self
+        index = self.mean.argmin(dim=0, keepdim=True)
+        index = index.view(*index.shape, *[1] * self.own).expand(1, *self.numbers.shape[1:])
+        return self._like(self.numbers.gather(0, index))
+
+    def average(self) -> Self:
+        return self if len(self.numbers) == 1 else self._kept(self._blend(0))
+
+    def mixture(self, generator: torch.Generator) -> Self:
+        weights = torch.rand(len(self.numbers), generator=generator, device=self.numbers.device)
+        weights = (weights / weights.sum()).view(-1, *[1] * (self.numbers.dim() - self.own - 1))
+        return self._kept(self._blend(0, weights))
+
+    def _kept(self, blended: Self) -> Self:
+        """With the dimension of the members, which blending takes away."""
+        return self._like(blended.numbers[None])
+
+
+class ScalarValue(Represented):
+    """A value that is one number, compared by squared error, or by Huber's loss.
+
+    Args:
+        values: ``(E, B)``, ``(E, B, A)`` or ``(E, B, D, A)``.
+        huber: Error beyond which the loss is linear (Huber 1964; ½ of the squared error below it); ``None`` for the squared error.
+    """
+
+    own = 0
+
+    def __init__(self, values: torch.Tensor, huber: float | None = None) -> None:
+        super().__init__(values)
+        self.huber = huber
+
+    @property
+    def mean(self) -> torch.Tensor:
+        return self.numbers
+
+    def _like(self, numbers: torch.Tensor) -> Self:
+        return type(self)(numbers, self.huber)
+
+    def _blend(self, dim: int, weights: torch.Tensor | None = None) -> Self:
+        return self._like(self.numbers.mean(dim) if weights is None else (self.numbers * weights).sum(dim))
+
+    def shift(self, delta: torch.Tensor) -> Self:
+        return self._like(self.numbers + self._per_row(delta))
+
+    def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> Self:
+        return self._like(self._per_row(reward) + self._per_row(discount) * self.numbers)
+
+    def loss(self, target: Self) -> torch.Tensor:
+        wanted = target.numbers.expand_as(self.numbers)
+        if self.huber is None:
+            return F.mse_loss(self.numbers, wanted, reduction="none").sum(dim=0)
+        return F.huber_loss(self.numbers, wanted, reduction="none", delta=self.huber).sum(dim=0)
+
+
+class CategoricalValue(Represented):
+    """A distribution over fixed returns, the atoms, compared by cross-entropy. Source: Bellemare et al. 2017 (C51).
+
+    Args:
+        logits: ``(E, B, …, N)``: of each atom.
+        atoms: ``(N,)``, at equal distances, rising.
+        offset: ``(B,)``, by how much the returns of each row are greater than the atoms; ``None`` for nothing.
+    """
+
+    def __init__(self, logits: torch.Tensor, atoms: torch.Tensor, offset: torch.Tensor | None = None) -> None:
+        super().__init__(logits)
+        self.atoms, self.offset = atoms, offset
+
+    @property
+    def probabilities(self) -> torch.Tensor:
+        """Of each atom, ``(E, B, …, N)``."""
+        return self.numbers.softmax(dim=-1)
+
+    @property
+    def mean(self) -> torch.Tensor:
+        mean = self.probabilities @ self.atoms
+        return mean if self.offset is None else mean + self.offset.view(1, -1, *[1] * (mean.dim() - 2))
+
+    def _like(self, numbers: torch.Tensor) -> Self:
+        return type(self)(numbers, self.atoms, self.offset)
+
+    def _blend(self, dim: int, weights: torch.Tensor | None = None) -> Self:
+        # Probabilities are mixed, in logarithms; a weight of 0 would have no gradient but a nan.
+        logs = self.numbers.log_softmax(dim=-1)
+        return self._like((logs if weights is None else logs + weights.clamp_min(1e-30).log()[..., None]).logsumexp(dim))
+
+    def shift(self, delta: torch.Tensor) -> Self:
+        return type(self)(self.numbers, self.atoms, delta if self.offset is None else self.offset + delta)
+
+    def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> Self:
+        if self.offset is not None:
+            reward = reward + discount * self.offset
+        returns = self._per_row(reward) + self._per_row(discount) * self.atoms  # (1, B, …, N)
+        return type(self)(project(self.probabilities, returns.expand_as(self.numbers), self.atoms).log(), self.atoms)
+
+    def loss(self, target: Self) -> torch.Tensor:
+        if self.offset is not None:
+            target = target.backup(-self.offset, torch.ones_like(self.offset))
+        return -(target.probabilities * self.numbers.log_softmax(dim=-1)).sum(dim=-1).sum(dim=0)
+
+
+def project(probabilities: torch.Tensor, returns: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
+    """Spread the probabilities of any returns over the atoms: what lies between two goes to both, in proportion to its nearness.
+
+    Returns beyond the atoms count as the outermost one; no mass is lost, whether a return falls on an atom or between two. Source:
+    Bellemare et al. 2017, equation 7.
+
+    Args:
+        probabilities: ``(…, N)``.
+        returns: ``(…, N)``, that they belong to.
+        atoms: ``(N,)``, at equal distances, rising.
+    """
+    last = len(atoms) - 1
+    place = (returns.clamp(atoms[0], atoms[-1]) - atoms[0]) / (atoms[1] - atoms[0])
+    place = place.clamp(0, last)  # rounding
+    below = place.nan_to_num().floor().clamp(0, last - 1)  # numbers that are none stay so in the masses, and index nothing
+    upper = place - below
+    index = below.long()
+    spread = torch.zeros_like(probabilities).scatter_add_(-1, index, probabilities * (1.0 - upper))
+    return spread.scatter_add_(-1, index + 1, probabilities * upper)
+
+
+class QuantileValue(Represented):
+    """Returns at the quantiles (2i + 1) / 2N, compared pair by pair by the quantile Huber loss. Source: Dabney et al. 2018 (QR-DQN).
+
+    Averages of several are averages of their quantiles.
+
+    Args:
+        quantiles: ``(E, B, …, N)``.
+        huber: Error κ beyond which the loss is linear; 0 for the quantile loss itself.
+    """
+
+    def __init__(self, quantiles: torch.Tensor, huber: float = 1.0) -> None:
+        super().__init__(quantiles)
+        self.huber = huber
+
+    @property
+    def mean(self) -> torch.Tensor:
+        return self.numbers.mean(dim=-1)
+
+    def _like(self, numbers: torch.Tensor) -> Self:
+        return type(self)(numbers, self.huber)
+
+    def _blend(self, dim: int, weights: torch.Tensor | None = None) -> Self:
+        return self._like(self.numbers.mean(dim) if weights is None else (self.numbers * weights[..., None]).sum(dim))
+
+    def shift(self, delta: torch.Tensor) -> Self:
+        return self._like(self.numbers + self._per_row(delta))
+
+    def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> Self:
+        return self._like(self._per_row(reward) + self._per_row(discount) * self.numbers)
+
+    def loss(self, target: Self) -> torch.Tensor:
+        """Summed over the own quantiles and averaged over the target's (equation 10), N × N' pairs."""
+        count = self.numbers.shape[-1]
+        levels = (torch.arange(count, device=self.numbers.device) + 0.5) / count  # (N,)
+        error = target.numbers[..., None, :] - self.numbers[..., :, None]  # (E, B, N, N')
+        size = error.abs()
+        if self.huber:
+            size = F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=self.huber) / self.huber
+        below = (error.detach() < 0).to(error.dtype)
+        return ((levels[:, None] - below).abs() * size).mean(dim=-1).sum(dim=-1).sum(dim=0)

@@ -1,0 +1,36 @@
+"""Choices on tasks that take choices, and on tasks that take numbers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from unified.core.discrete_actions import DiscreteActions
+from unified.core.spec import Space
+
+
+def test_a_discrete_task_takes_its_choices() -> None:
+    actions = DiscreteActions(Space((), "int64", 0, 3, 4), bins=9)
+    assert actions.stored == Space((), "int64", 0, 3, 4)
+    assert actions.choices == (4,)
+    chosen = torch.tensor([3, 0])
+    assert torch.equal(actions.enact(chosen).enacted, chosen)
+
+
+def test_each_number_is_a_choice_between_evenly_spaced_ones() -> None:
+    actions = DiscreteActions(Space((2,), "float32", (-1.0, 0.0), (1.0, 8.0)), bins=5)
+    assert actions.stored == Space((2,), "int64", 0, 4, 5)
+    assert (actions.choices, actions.size) == ((2, 5), 10)
+    action = actions.enact(torch.tensor([[0, 0], [1, 1], [2, 2], [4, 4]]))
+    assert action.enacted.tolist() == [[-1.0, 0.0], [-0.5, 2.0], [0.0, 4.0], [1.0, 8.0]]
+    assert action.enacted.dtype == torch.float32
+    assert action.stored.dtype == torch.int64
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_numbers_keep_the_tasks_shape_and_what_has_no_bounds_stays_within_one(shape: tuple[int, ...]) -> None:
+    actions = DiscreteActions(Space(shape, "float32"), bins=3)
+    chosen = torch.full((4, actions.stored.size), 2)
+    enacted = actions.enact(chosen).enacted
+    assert enacted.shape == (4, *shape)
+    assert (enacted == 1.0).all()

@@ -1,0 +1,196 @@
+"""DQN against slow arithmetic, and the traps its relatives fell into."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+
+from unified.core.batch import Batch
+from unified.core.parts import Build
+from unified.core.registry import registry
+from unified.core.rng import Streams
+from unified.core.spec import Space, Spec
+from unified.plugins.agents.dqn.agent import DQN
+from unified.plugins.agents.dqn.config import PRESETS, DQNOptions
+from unified.plugins.architectures.groups import CriticOptions
+
+CHOICES, FEATURES, ROWS = 4, 3, 6
+DISCRETE = Space((), "int64", 0, CHOICES - 1, CHOICES)
+
+
+def make_agent(seed: int = 3, action: Space = DISCRETE, critic: dict[str, Any] | None = None, **changes: Any) -> DQN:
+    spec = Spec(Space((FEATURES,), "float32"), action)
+    critic = {"hidden": 8, "depth": 1, **(critic or {})}
+    options = DQNOptions(**{"batch_size": ROWS, "seed_steps": 0, **changes, "critic": CriticOptions(**critic)})
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        agent = DQN(spec, options, Build(torch.device("cpu"), "fp32", Streams(seed), registry()))
+        with torch.no_grad():  # targets that are no copies tell the two apart
+            for parameter in agent.critic_target.parameters():
+                parameter.add_(torch.randn_like(parameter))
+    agent.ready()
+    return agent
+
+
+def make_batch(seed: int = 0) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    obs, next_obs = torch.randn(2, ROWS, FEATURES, generator=generator)
+    return Batch(
+        obs=obs,
+        next_obs=next_obs,
+        action=torch.randint(CHOICES, (ROWS,), generator=generator),
+        reward=torch.rand(ROWS, generator=generator),
+        discount=torch.tensor([0.97] * (ROWS - 1) + [0.0]),
+        weight=torch.ones(ROWS),
+    )
+
+
+def disturb(module: torch.nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn_like(parameter) * 10)
+
+
+@pytest.mark.parametrize("double", [True, False])
+def test_the_loss_is_the_papers(double: bool) -> None:
+    agent, batch = make_agent(double=double), make_batch()
+    rows = agent.perceive(batch)
+    online, target = (critic(rows.next_features).mean[0] for critic in (agent.critic, agent.critic_target))
+    chosen = agent.critic(rows.features).mean[0]
+    expected = 0.0
+    for row in range(ROWS):
+        best = (online if double else target)[row].argmax()
+        y = batch.reward[row] + batch.discount[row] * target[row, best]
+        expected += ((chosen[row, batch.action[row]] - y) ** 2).item() / ROWS
+    assert agent.learn(batch).metrics["critic_loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_targets_do_not_move_with_the_online_critic() -> None:
+    """Discrete TD: the online network's values used through the target network."""
+    agent, rows = make_agent(double=False), make_batch()
+    rows = agent.perceive(rows)
+    expected = agent.bootstrap(rows).mean
+    disturb(agent.critic)
+    torch.testing.assert_close(agent.bootstrap(rows).mean, expected)
+    assert not agent.critic_target.training or not any(p.requires_grad for p in agent.critic_target.parameters())
+
+
+def test_double_takes_the_online_choice_and_the_targets_value() -> None:
+    agent = make_agent(double=True)
+    rows = agent.perceive(make_batch())
+    disturb(agent.critic)
+    best = agent.critic(rows.next_features).mean[0].argmax(-1)
+    values = agent.critic_target(rows.next_features).mean[0]
+    torch.testing.assert_close(agent.bootstrap(rows).mean[0], values[torch.arange(ROWS), best])
+    assert not torch.equal(best, values.argmax(-1))
+
+
+def test_a_terminal_state_is_worth_its_reward_alone() -> None:
+    agent = make_agent()
+    rows = agent.perceive(make_batch())
+    target = agent.bootstrap(rows).backup(rows.reward, rows.discount).mean[0]
+    assert target[-1] == rows.reward[-1]
+    assert not torch.isclose(target[0], rows.reward[0])
+
+
+def test_ensembles_are_reduced_as_told() -> None:
+    rows = make_agent().perceive(make_batch())
+    found = {how: make_agent(critic={"members": 3, "reduce": how}, double=False).bootstrap(rows) for how in ("least", "average", "mixture")}
+    agent = make_agent(critic={"members": 3}, double=False)
+    values = agent.critic_target(rows.next_features).mean
+    torch.testing.assert_close(found["least"].mean[0], values.min(0).values.max(-1).values)
+    torch.testing.assert_close(found["average"].mean[0], values.mean(0).max(-1).values)
+    assert found["mixture"].mean.shape == (1, ROWS)
+    assert not torch.allclose(found["mixture"].mean, found["average"].mean)
+
+
+def test_a_hard_target_is_copied_every_so_many_updates() -> None:
+    agent, batch = make_agent(tau=1.0, target_every=3), make_batch()
+    before = copy.deepcopy(agent.critic_target.state_dict())
+    for update in range(1, 7):
+        agent.learn(batch)
+        same = all(torch.equal(value, before[name]) for name, value in agent.critic_target.state_dict().items())
+        assert same == (update % 3 != 0)
+        if update % 3 == 0:
+            before = copy.deepcopy(agent.critic_target.state_dict())
+            assert all(torch.equal(value, agent.critic.state_dict()[name]) for name, value in before.items())
+
+
+def test_epsilon_follows_its_formula_with_independent_coins() -> None:
+    """ε schedules: decays in 140 steps instead of 10k; one coin for all environments."""
+    agent = make_agent(epsilon="linear(1.0,0.1,10000)")
+    obs = torch.zeros(4000, FEATURES)
+    greedy = int(agent.act(obs[:1], explore=False).enacted)
+    for step, epsilon in ((0, 1.0), (140, 0.9874), (5000, 0.55), (10_000, 0.1), (10**6, 0.1)):
+        agent.steps = step
+        assert agent.epsilon(step) == pytest.approx(epsilon)
+        chosen = agent.act(obs, explore=True).enacted
+        others = (chosen != greedy).float().mean().item()
+        assert others == pytest.approx(epsilon * (CHOICES - 1) / CHOICES, abs=0.03)  # a coin each: neither all nor none
+    agent = make_agent(epsilon="0.0", seed_steps=100)
+    assert agent.act(obs, explore=True).enacted.unique().tolist() == list(range(CHOICES))
+    agent.steps = 100
+    assert agent.act(obs, explore=True).enacted.unique().tolist() == [greedy]
+
+
+def test_evaluation_is_greedy_and_free_of_noise() -> None:
+    """Noisy nets: never switched off; A2C, A3C: evaluation always plays action 0."""
+    agent = make_agent(critic={"noisy": True, "dueling": True}, epsilon="1.0", seed_steps=1000)
+    obs = torch.randn(50, FEATURES)
+    agent.train(False)
+    first, second = agent.act(obs, explore=False), agent.act(obs, explore=False)
+    assert torch.equal(first.enacted, second.enacted)
+    assert torch.equal(first.enacted, agent.critic(obs).mean[0].argmax(-1))
+    assert len(first.enacted.unique()) > 1
+    agent.train()
+    assert not torch.equal(agent.critic(obs).mean, agent.critic(obs).mean)
+
+
+def test_a_number_is_a_choice_with_values_of_its_own() -> None:
+    action = Space((2,), "float32", -1.0, 1.0)
+    agent, batch = make_agent(action=action, bins=5), make_batch()
+    acted = agent.act(batch.obs, explore=False)
+    assert acted.stored.shape == acted.enacted.shape == (ROWS, 2)
+    assert acted.stored.dtype == torch.int64
+    values = agent.critic(batch.obs).mean[0]  # (B, 2, 5)
+    for row in range(ROWS):
+        for number in range(2):
+            best = values[row, number].argmax()
+            assert acted.stored[row, number] == best
+            assert acted.enacted[row, number] == pytest.approx(-1 + 2 * best.item() / 4)
+    batch["action"] = acted.stored
+    rows = agent.perceive(batch)
+    online, target = agent.critic(rows.next_features).mean[0], agent.critic_target(rows.next_features).mean[0]
+    for row, found in enumerate(agent.bootstrap(rows).mean[0].tolist()):
+        assert found == pytest.approx(sum(target[row, d, online[row, d].argmax()].item() for d in range(2)) / 2, rel=1e-5)
+    assert agent.learn(batch).metrics["nonfinite"] == 0
+
+
+def test_saved_and_loaded_it_goes_on_the_same() -> None:
+    """REM, PER, TD3 counters: state hidden outside state_dict."""
+    critic = {"members": 3, "reduce": "mixture", "noisy": True}
+    agent, batch = make_agent(critic=critic), make_batch()
+    agent.learn(batch)
+    other = make_agent(seed=4, critic=critic)
+    other.load_training_state(copy.deepcopy(agent.training_state()))
+    other.streams.load_state_dict(agent.streams.state_dict())
+    other.streams.seed = agent.streams.seed
+    for stream in other.streams._streams.values():
+        stream.seed = agent.streams.seed
+    agent.learn(batch)
+    other.learn(batch)
+    for name, value in agent.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_presets_name_options_that_exist() -> None:
+    for preset in PRESETS:
+        for key in preset.values:
+            if key.startswith("agent."):
+                model: Any = DQNOptions
+                for name in key.removeprefix("agent.").split("."):
+                    field = model.model_fields[name]
+                    model = field.annotation

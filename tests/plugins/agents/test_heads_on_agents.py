@@ -1,0 +1,132 @@
+"""Every value head works on every agent that learns values, through one objective; and agents find what probes hide."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from unified.core.agent import Agent
+from unified.core.batch import Batch
+from unified.core.components import AgentComponent
+from unified.core.config.schema import Selection
+from unified.core.environment import SuiteReference, Vector
+from unified.core.registry import registry
+from unified.core.replay import Replay
+from unified.core.rng import Streams
+from unified.core.spec import Space, Spec
+from unified.core.trainer.build import make_agent
+from unified.core.trainer.collector import Collector
+
+HEADS = ("scalar", "categorical", "quantile")
+ROWS, SIZE = 4, 24
+PIXELS, VECTOR = Space((3, SIZE, SIZE), "uint8", 0, 255), Space((5,), "float32")
+NUMBERS, CHOICES = Space((2,), "float32", -1.0, 1.0), Space((), "int64", 0, 2, 3)
+
+
+def build(name: str, spec: Spec, head: str, **changes: Any) -> Agent:
+    component = registry().get("agents", name)
+    model: Any = component.options_model()
+    group = model.model_fields["critic"].annotation
+    critic = {key: changes.pop(key) for key in list(changes) if key in group.model_fields}
+    options = model(**{"batch_size": ROWS, **changes, "critic": group(head=head, **critic)})
+    selection = Selection("agents", name, None, component, options)
+    config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=(), seed=1, agent=selection)
+    return make_agent(config, spec, Streams(1))
+
+
+def batch_of(agent: Agent) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    space, stored = agent.spec.observation, agent.stored_action
+    shape = (2, ROWS, agent.needs.stack * space.shape[0], *space.shape[1:])
+    pixels = space.dtype == "uint8"
+    obs, next_obs = torch.randint(256, shape, dtype=torch.uint8, generator=generator) if pixels else torch.randn(shape, generator=generator)
+    drawn = torch.rand(ROWS, *stored.shape, generator=generator)
+    action = (drawn * stored.choices).long() if stored.choices else drawn * 2 - 1
+    ends = torch.tensor([0.9] * (ROWS - 1) + [0.0])
+    return Batch(obs=obs, next_obs=next_obs, action=action, reward=drawn.view(ROWS, -1)[:, 0], discount=ends, weight=torch.ones(ROWS))
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
+@pytest.mark.parametrize("name", ["dqn", "sac", "drqv2"])
+def test_every_value_head_works_on_every_agent(name: str, action: Space, head: str) -> None:
+    agent = build(name, Spec(VECTOR, action), head)
+    metrics = agent.learn(batch_of(agent)).metrics
+    assert metrics["nonfinite"] == 0
+    assert all(torch.isfinite(value) for value in metrics.values())
+    assert agent.act(torch.zeros(2, 5), explore=False).enacted.shape == (2, *action.shape)
+
+
+@pytest.mark.parametrize("name", ["dqn", "sac"])
+@pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
+def test_pixels_train_the_encoder_by_the_critic_alone(name: str, action: Space) -> None:
+    agent = build(name, Spec(PIXELS, action), "quantile", hidden=8)
+    assert agent.needs.stack == 3
+    before = {key: value.clone() for key, value in agent.named_parameters()}
+    agent.phase_list = agent.phase_list[:1]
+    assert agent.learn(batch_of(agent)).metrics["nonfinite"] == 0
+    moved = {key.split(".")[0] for key, value in agent.named_parameters() if not torch.equal(value, before[key])}
+    assert moved == {"encoder", "critic", "critic_target"}
+
+
+@pytest.mark.parametrize("changes", [{"dueling": True}, {"noisy": True}, {"dueling": True, "noisy": True}, {"members": 3}], ids=str)
+@pytest.mark.parametrize("head", HEADS)
+def test_modifiers_work_with_every_value_head(head: str, changes: dict[str, Any]) -> None:
+    agent = build("dqn", Spec(VECTOR, CHOICES), head, **changes)
+    assert agent.learn(batch_of(agent)).metrics["nonfinite"] == 0
+
+
+PROBE = "unified.testing.probes:Probes"
+TASKS = ("constant", "observation", "delayed", "action", "both")
+
+
+def learned(name: str, task: str, head: str, discrete: bool, updates: int) -> tuple[Agent, list[float], list[float]]:
+    """An agent that lived a probe; what it does, and how it values that, at the cues -1 and 1."""
+    reference = SuiteReference(PROBE, task, {"discrete": discrete, "pixels": False, "size": 12, "rounds": 1}, f"{PROBE}.Options")
+    spec = reference.build().environment().spec
+    small = {"hidden": 32, "depth": 1, "low": -3.0, "high": 3.0}
+    changes: dict[str, Any] = {"batch_size": 64, "lr": 3e-3, "tau": 0.05, "seed_steps": 300, "n_step": 1, "discount": 0.9}
+    changes |= {"epsilon": "0.3", "bins": 5} if name == "dqn" else {"alpha": 0.02, "target_entropy": -3.0 if not discrete else 0.05}
+    agent = build(name, spec, head, **small, **changes)
+    replay = Replay(spec, agent.needs, 4000, 1, agent.streams, action=agent.stored_action, pin=False)
+    with Vector(reference, 1, 1, placement="inline") as environments:
+        collector = Collector(environments, agent, replay)
+        collector.start()
+        for step in range(1, 300 + updates):
+            collector.begin()
+            collector.finish()
+            agent.steps = step
+            if step > 300:
+                agent.learn(replay.sample())
+    agent.train(False)
+    cues = torch.tensor([[-1.0], [1.0]])
+    action = agent.act(cues, explore=False)
+    value = agent.critic(agent.encode(cues), action.stored).average().mean[0]
+    return agent, action.enacted.flatten().tolist(), value.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("discrete", [False, True], ids=["numbers", "choices"])
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", ["dqn", "sac"])
+def test_probes_are_solved(name: str, head: str, task: str, discrete: bool) -> None:
+    _, actions, values = learned(name, task, head, discrete, 600)
+    best = {"constant": [1, 1], "observation": [-1, 1], "delayed": [0.9, 1], "action": [1, 1], "both": [1, 1]}[task]
+    if task != "action":  # its only cue is 0
+        assert values == pytest.approx(best, abs=0.25)
+    if task == "both":
+        aim = [0, 1] if discrete else [-0.5, 0.5]
+        assert actions == pytest.approx(aim, abs=0.0 if discrete else 0.3)
+    if task == "action" and discrete:
+        assert actions == [1, 1]
+
+
+def test_components_name_their_parts() -> None:
+    for name in ("dqn", "sac", "drqv2"):
+        component = registry().get("agents", name)
+        assert isinstance(component, AgentComponent)
+        assert "critic" in component.parts

@@ -1,0 +1,165 @@
+"""SAC against slow arithmetic, and the traps its relatives fell into."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from unified.core.batch import Batch
+from unified.core.parts import Build
+from unified.core.registry import registry
+from unified.core.rng import Streams
+from unified.core.spec import Space, Spec
+from unified.plugins.agents.sac.agent import SAC
+from unified.plugins.agents.sac.config import SACOptions
+from unified.plugins.architectures.groups import ActorOptions, TwinCriticOptions
+
+FEATURES, ROWS = 3, 6
+NUMBERS = Space((2,), "float32", -1.0, 1.0)
+CHOICES = Space((), "int64", 0, 3, 4)
+
+
+def make_agent(action: Space = NUMBERS, head: str | None = None, **changes: Any) -> SAC:
+    small = {"hidden": 8, "depth": 1}
+    groups = {"actor": ActorOptions(head=head, **small), "critic": TwinCriticOptions(**small)}
+    options = SACOptions(**{"batch_size": ROWS, "seed_steps": 0, **changes, **groups})
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        agent = SAC(Spec(Space((FEATURES,), "float32"), action), options, Build(torch.device("cpu"), "fp32", Streams(3), registry()))
+        with torch.no_grad():
+            for parameter in agent.critic_target.parameters():
+                parameter.add_(torch.randn_like(parameter))
+    agent.ready()
+    return agent
+
+
+def make_batch(action: Space = NUMBERS) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    obs, next_obs = torch.randn(2, ROWS, FEATURES, generator=generator)
+    numbers = torch.rand(ROWS, 2, generator=generator) * 2 - 1
+    return Batch(
+        obs=obs,
+        next_obs=next_obs,
+        action=torch.randint(4, (ROWS,), generator=generator) if action.discrete else numbers,
+        reward=torch.rand(ROWS, generator=generator),
+        discount=torch.tensor([0.97] * (ROWS - 1) + [0.0]),
+        weight=torch.ones(ROWS),
+    )
+
+
+def disturb(module: torch.nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn_like(parameter))
+
+
+def test_the_target_entropy_is_minus_the_dimensions_of_the_action() -> None:
+    """SAC: target entropy from uninitialised memory."""
+    assert make_agent().target_entropy == -2.0
+    assert make_agent(Space((17,), "float32", -1.0, 1.0)).target_entropy == -17.0
+    assert make_agent(CHOICES).target_entropy == pytest.approx(0.98 * math.log(4))
+    assert make_agent(target_entropy=-1.5).target_entropy == -1.5
+
+
+def test_the_bootstrap_is_the_least_target_and_the_entropy_of_the_next_action() -> None:
+    agent = make_agent(alpha=0.3)
+    rows = agent.perceive(make_batch())
+    action, log_prob = agent.policy(rows.next_features).draw(Streams(3)["target"].torch())
+    values = agent.critic_target(rows.next_features, action).mean
+    found = agent.bootstrap(rows).mean[0]
+    for row in range(ROWS):
+        expected = min(values[0, row].item(), values[1, row].item()) - 0.3 * log_prob[row].item()
+        assert found[row].item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def test_the_bootstrap_of_choices_is_an_exact_expectation() -> None:
+    agent = make_agent(CHOICES, alpha=0.3)
+    rows = agent.perceive(make_batch(CHOICES))
+    policy, values = agent.policy(rows.next_features), agent.critic_target(rows.next_features).mean
+    found = agent.bootstrap(rows).mean[0]
+    for row in range(ROWS):
+        expected = 0.0
+        for choice in range(4):
+            p = policy.probabilities[row, choice].item()
+            expected += p * (min(values[:, row, choice].tolist()) - 0.3 * math.log(p))
+        assert found[row].item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
+def test_targets_use_the_target_critics_the_present_policy_and_the_next_state(action: Space) -> None:
+    """DDPG, TD3: target action from the current state or the online actor."""
+    rows = make_agent(action).perceive(make_batch(action))
+    expected = make_agent(action).bootstrap(rows).mean
+    agent = make_agent(action)
+    disturb(agent.critic)
+    torch.testing.assert_close(agent.bootstrap(rows).mean, expected)
+    torch.testing.assert_close(make_agent(action).bootstrap(rows.with_columns(features=rows.features * 0)).mean, expected)
+    for part in ("critic_target", "actor"):
+        agent = make_agent(action)
+        disturb(getattr(agent, part))
+        assert not torch.allclose(agent.bootstrap(rows).mean, expected), part
+
+
+@pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
+def test_phases_train_their_parts_and_the_temperature_follows_the_entropy(action: Space) -> None:
+    for target, rises in ((1e3, True), (-1e3, False)):
+        agent, batch = make_agent(action, target_entropy=target), make_batch(action)
+        before = {name: value.clone() for name, value in agent.named_parameters()}
+        metrics = agent.learn(batch).metrics
+        moved = {name.split(".")[0] for name, value in agent.named_parameters() if not torch.equal(value, before[name])}
+        assert moved == {"actor", "critic", "critic_target", "alpha"}
+        assert metrics["nonfinite"] == 0
+        assert (agent.alpha().item() > 1.0) == rises
+
+
+def test_the_actor_climbs_the_least_critic_and_its_entropy() -> None:
+    agent, batch = make_agent(alpha=0.7), make_batch()
+    agent.phase_list = agent.phase_list[1:2]
+    rows = agent.perceive(batch)
+    action, log_prob = agent.policy(rows.features).draw(Streams(3)["policy"].torch())
+    values = agent.critic(rows.features, action).mean
+    expected = (0.7 * log_prob - values.min(0).values).mean().item()
+    assert agent.learn(batch).metrics["actor_loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_actor_of_choices_climbs_their_expectation() -> None:
+    agent, batch = make_agent(CHOICES, alpha=0.7), make_batch(CHOICES)
+    agent.phase_list = agent.phase_list[1:2]
+    rows = agent.perceive(batch)
+    p, values = agent.policy(rows.features).probabilities, agent.critic(rows.features).mean
+    expected = (p * (0.7 * p.log() - values.min(0).values)).sum(-1).mean().item()
+    assert agent.learn(batch).metrics["actor_loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
+def test_evaluation_is_the_mode(action: Space) -> None:
+    """SAC: stochastic evaluation."""
+    agent, obs = make_agent(action, seed_steps=1000), torch.randn(50, FEATURES)
+    first, second = agent.act(obs, explore=False), agent.act(obs, explore=False)
+    assert torch.equal(first.enacted, second.enacted)
+    assert torch.equal(first.enacted, agent.policy(obs).mode)
+    assert not torch.equal(agent.act(obs, explore=True).enacted, agent.act(obs, explore=True).enacted)
+    agent.steps = 1000
+    assert not torch.equal(agent.act(obs, explore=True).enacted, agent.act(obs, explore=True).enacted)
+
+
+def test_seed_steps_are_uniform() -> None:
+    agent, obs = make_agent(seed_steps=10), torch.zeros(3000, FEATURES)
+    random = agent.act(obs, explore=True).enacted
+    assert random.abs().max() > 0.99
+    assert random.mean().item() == pytest.approx(0.0, abs=0.05)
+    choices = make_agent(CHOICES, seed_steps=10).act(obs, explore=True).enacted
+    assert (torch.bincount(choices, minlength=4) > 650).all()
+
+
+@pytest.mark.parametrize(("action", "head"), [(CHOICES, "tanh_gaussian"), (NUMBERS, "categorical"), (NUMBERS, "truncated_normal")])
+def test_any_policy_head_acts_on_any_task(action: Space, head: str) -> None:
+    agent, batch = make_agent(action, head), make_batch(action)
+    acted = agent.act(batch.obs, explore=True)
+    assert acted.enacted.shape == (ROWS, *action.shape)
+    assert acted.stored.shape == (ROWS, *agent.stored_action.shape)
+    batch["action"] = acted.stored
+    assert agent.learn(batch).metrics["nonfinite"] == 0
