@@ -105,6 +105,10 @@ class Train(Options):
     """Where environments live: in this process, in one each, or as the measured step time says."""
     environment_timeout: float = Field(default=60.0, gt=0)
     """Seconds of silence after which an environment's process is replaced."""
+    offline: bool = False
+    """Learn from the replay that replay.load names, and step no environment; a step is then a batch, and a frame one of its rows."""
+    learn: bool = True
+    """Whether anything is learned; without it experience is only collected (keep it with replay.save)."""
     log_every: int = Field(default=1000, gt=0)
     """Frames between two rows of metrics."""
     bad_limit: int = Field(default=100, ge=0)

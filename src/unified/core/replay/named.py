@@ -113,6 +113,18 @@ def find_named(root: str | Path, name: str) -> Path:
     )
 
 
+def named_spec(root: str | Path, name: str) -> dict[str, Any]:
+    """What the task of a kept replay looks like, as `Spec.to_json` says it."""
+    spec: dict[str, Any] = read_index(find_named(root, name))["spec"]
+    return spec
+
+
+def named_rows(root: str | Path, name: str) -> int:
+    """Slots that a kept replay holds."""
+    cut = read_index(find_named(root, name))["cut"]
+    return int(sum(head - tail for head, tail in zip(cut["head"], cut["tail"], strict=True)))
+
+
 def load_named(store: Store, directory: Path, stack: int) -> None:
     """Append the rows of a kept replay to the lanes of a store, as many of the newest as fit; its lanes go to ours in turn.
 

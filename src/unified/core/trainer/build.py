@@ -19,7 +19,7 @@ from unified.core.errors import Notice, PluginFailed, Problem, UsageError, blame
 from unified.core.imports import OBJECT
 from unified.core.parts import Build
 from unified.core.registry import registry
-from unified.core.replay import DamagedSegment, FixedReplay, Replay, check_free, choose_backing
+from unified.core.replay import DamagedSegment, FixedReplay, Replay, check_free, choose_backing, named_rows, named_spec
 from unified.core.rng import Streams, derive
 from unified.core.run import Run, provenance
 from unified.core.spec import Spec
@@ -119,37 +119,46 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
 
 
 def assemble(run: Run, config: Config) -> Trainer:
-    """The objects of a run, nothing started yet."""
+    """The objects of a run, nothing started yet.
+
+    Raises:
+        UsageError: If agent, suite and way of learning do not go together.
+    """
     suite = built_suite(config)
-    environments = None if isinstance(suite, DataSuite) else make_environments(config, "environment", config.train.environments)
+    if isinstance(suite, DataSuite):
+        with _made(config.suite):
+            spec = suite.spec()
+        return _assemble(run, config, suite, spec, None)
+    if config.train.offline:
+        return _assemble(run, config, suite, Spec.from_json(named_spec(run.root, _needed_replay(config))), None)
+    environments = make_environments(config, "environment", config.train.environments)
     try:
-        spec = suite.spec() if isinstance(suite, DataSuite) else environments.spec  # type: ignore[union-attr]
-        streams = Streams(config.seed)
-        agent = make_agent(config, spec, streams)
-        if not agent.needs.fixed:
-            environments = environments or make_environments(config, "environment", config.train.environments)
-        return _assemble(run, config, suite, agent, spec, streams, environments)
+        return _assemble(run, config, suite, environments.spec, environments)
     except BaseException:
-        if environments is not None:
-            environments.close()
+        environments.close()
         raise
 
 
-def _assemble(
-    run: Run, config: Config, suite: Suite, agent: Agent, spec: Spec, streams: Streams, environments: Vector | None
-) -> Trainer:
-    view = agent.needs
+def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: Vector | None) -> Trainer:
+    streams = Streams(config.seed)
+    agent = make_agent(config, spec, streams)
     replay: Replay | FixedReplay
-    source: Source
-    if environments is None:
-        replay, source = make_fixed_replay(config, suite, agent, streams), Reader(spec)
+    source: Source = Reader(spec)
+    view = agent.needs
+    if view.fixed:
+        replay = make_fixed_replay(config, suite, agent, streams)
         clock = Clock(view.batch_size, 1.0, credit=1.0, rows=replay.size, **_budgets(config))
+    elif config.train.offline and not isinstance(suite, DataSuite):
+        _refuse_epochs(config)
+        replay = make_replay(run, config, agent, spec, 1, streams)
+        clock = Clock(view.batch_size, 1.0, credit=1.0, **_budgets(config))
     else:
         _refuse_epochs(config)
+        environments = environments or make_environments(config, "environment", config.train.environments)
         replay = make_replay(run, config, agent, spec, environments.count, streams)
         source = Collector(environments, agent, replay)
         every, per_step = view.due(environments.count)
-        clock = Clock(spec.action_repeat, per_step, view.learn_after, every, **_budgets(config))
+        clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, every, **_budgets(config))
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
         Participant(f"agent {config.agent.label}", agent, control=True),
@@ -159,6 +168,12 @@ def _assemble(
     ]
     notes = [*suite.notes(), f"precision {agent.precision} on {agent.device}"]
     return Trainer(run, config, agent, replay, source, make_judge(config, suite), clock, streams, participants, notes)
+
+
+def _needed_replay(config: Config) -> str:
+    if not config.replay.load:
+        raise UsageError(Problem("train.offline=true learns from a replay that is there already", "replay.load=RUN   or the name of a saved one"))
+    return config.replay.load
 
 
 def _budgets(config: Config) -> dict[str, Any]:
@@ -256,7 +271,9 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, 
     settings, capacity = config.replay, config.replay.capacity
     if agent.needs.keeps is not None:
         capacity = min(capacity, agent.needs.keeps * lanes)
-    if config.train.frames is not None and not settings.load:
+    if config.train.offline:
+        capacity = named_rows(run.root, _needed_replay(config))
+    elif config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
         capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + lanes * (agent.needs.span + 1))
     directory = run.path / "replay"

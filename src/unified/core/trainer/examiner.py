@@ -51,7 +51,10 @@ class Examiner(Judge):
             return Judged(found.row(), metric="r2", report=regression.report(found))
         named = classification.judged_classification(answers, targets, spec.action.choices)
         names = spec.classes or tuple(map(str, range(spec.action.choices)))
-        pictures = np.asarray(rows.inputs[:PICTURES]) if rows.inputs.dtype == np.uint8 else None
-        captions = [names[int(answer)] for answer in answers[:PICTURES]] if pictures is not None else None
+        pictures = captions = None
+        if rows.inputs.dtype == np.uint8 and rows.inputs.ndim == 4:
+            pictures = np.asarray(rows.inputs[:PICTURES])
+            pairs = zip(targets[:PICTURES], answers[:PICTURES], strict=True)
+            captions = [names[answer] if answer == truth else f"{names[truth]} → {names[answer]}" for truth, answer in pairs]
         report = classification.report(named, names)
         return Judged(named.row(), pictures=pictures, captions=captions, metric="accuracy", report=report)

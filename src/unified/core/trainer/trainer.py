@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -215,7 +216,7 @@ class Trainer:
         row = {"kind": "evaluate", **self._counts(), **judged.row}
         self.run.log(row)
         self.run.event("evaluate", **row, elapsed_s=self.clock.elapsed, seconds=time.monotonic() - start)
-        improved = self.best_score is None or judged.score > self.best_score
+        improved = math.isfinite(judged.score) and (self.best_score is None or judged.score > self.best_score)
         if improved:
             self.best_score = judged.score
         self.hooks.call("on_evaluation_end", run=self.run, trainer=self, row=row, episodes=judged.episodes, judged=judged)
