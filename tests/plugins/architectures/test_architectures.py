@@ -100,7 +100,7 @@ def test_log_prob_is_the_normals() -> None:
 
 def test_least_is_a_whole_member_and_loss_has_one_number_per_row() -> None:
     value = ScalarValue(torch.tensor([[1.0, 5.0], [2.0, 3.0]]))
-    assert value.least().mean.tolist() == [1.0, 3.0]
-    loss = value.loss(torch.tensor([0.0, 1.0]))
-    assert loss.tolist() == [1 + 4, 16 + 4]
-    assert value.least().backup(torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.0])).tolist() == [1.5, 1.0]
+    assert value.least().mean.tolist() == [[1.0, 3.0]]
+    target = ScalarValue(torch.tensor([[0.0, 1.0]]))
+    assert value.loss(target).tolist() == [1 + 4, 16 + 4]
+    assert value.least().backup(torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.0])).mean.tolist() == [[1.5, 1.0]]
