@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from unified.core.options import Options
 
@@ -21,15 +21,17 @@ class SplitOptions(ViewOptions):
 
     test: float = Field(0.2, gt=0, lt=1)
     """Share of the rows that are not trained on but judged by."""
-    fold: int | None = Field(None, ge=0)
-    """Judge by this one of the folds, 0 for the first, and train on the others; leaves test aside."""
     folds: int = Field(5, ge=2)
     """Parts of equal size that fold chooses from."""
+    fold: int | None = Field(None, ge=0)
+    """Judge by this one of the folds, 0 for the first, and train on the others; leaves test aside."""
     split_seed: int = Field(0, ge=0)
     """Of the shuffle that decides which rows are judged by; the run's seed has no say in it."""
 
-    @model_validator(mode="after")
-    def _fold_exists(self) -> Self:
-        if self.fold is not None and self.fold >= self.folds:
-            raise ValueError(f"fold={self.fold}: with folds={self.folds} it can be 0 to {self.folds - 1}")
-        return self
+    @field_validator("fold")
+    @classmethod
+    def _exists(cls, fold: int | None, said: ValidationInfo) -> int | None:
+        folds = said.data.get("folds")
+        if fold is not None and folds is not None and fold >= folds:
+            raise ValueError(f"with folds={folds} it can be 0 to {folds - 1}")
+        return fold

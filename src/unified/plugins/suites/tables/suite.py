@@ -9,6 +9,7 @@ import numpy as np
 
 from unified.core.data import DataSuite, Rows, Split, extent, split, statistics, to_unit
 from unified.core.spec import Space, Spec
+from unified.plugins.suites.splits import SplitOptions
 
 
 class Table(NamedTuple):
@@ -28,6 +29,7 @@ class TableSuite(DataSuite):
 
     #: What follows ``load_`` in `sklearn.datasets`.
     table: ClassVar[str]
+    options: SplitOptions
 
     def native(self) -> Spec:
         table, inputs = read(self.table), self.data("train").inputs
@@ -50,7 +52,8 @@ class TableSuite(DataSuite):
         return Rows(table.inputs[self._sides[split]], targets if table.classes else to_unit(targets, extent(self._targets("train"))))
 
     def _targets(self, split: Split) -> np.ndarray:
-        return read(self.table).targets[self._sides[split]]
+        targets: np.ndarray = read(self.table).targets[self._sides[split]]
+        return targets
 
     @cached_property
     def _sides(self) -> dict[Split, Any]:

@@ -1,0 +1,14 @@
+"""Pictures of torchvision's data sets, and of folders."""
+
+from __future__ import annotations
+
+from unified.core.components import SuiteComponent
+
+component = SuiteComponent(
+    name="vision",
+    target="unified.plugins.suites.vision.suite:Vision",
+    config="unified.plugins.suites.vision.config:VisionOptions",
+    tasks="unified.plugins.suites.vision.tasks:TASKS",
+    example="cifar10",
+    summary="pictures with classes: torchvision's data sets, or a folder with a folder for each class",
+)

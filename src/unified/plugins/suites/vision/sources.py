@@ -1,0 +1,229 @@
+"""The files of each data set as they were published: where they belong, how they are unpacked and fetched, what to do without them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+import socket
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from unified.core.errors import Problem, UsageError, told
+
+#: Seconds after which a silent server counts as gone.
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it was published.
+
+    Args:
+        name: Of the file.
+        size: In bytes.
+        md5: Of its bytes, in hexadecimal.
+        gives: What it is unpacked to, relative to where the file lies; empty where it is used as it is.
+    """
+
+    name: str
+    size: int
+    md5: str
+    gives: tuple[str, ...] = ()
+
+    def is_published(self, path: Path) -> bool:
+        """Whether the file that is there is the one that was published."""
+        return path.stat().st_size == self.size and _md5(path) == self.md5
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from.
+
+    Args:
+        torchvision: The class of `torchvision.datasets` that fetches it.
+        folder: Of the files, relative to the root; torchvision's layout.
+        files: As they were published; sizes and sums are those of the authors' pages and of torchvision.
+        inner: MD5 sums of what is unpacked, by path, where they were published too.
+    """
+
+    torchvision: str
+    folder: str
+    files: tuple[File, ...]
+    inner: tuple[tuple[str, str], ...] = ()
+
+    def ready(self, root: Path) -> tuple[Path, ...]:
+        """The files and folders that are read, in a fixed order."""
+        return tuple(root / self.folder / name for file in self.files for name in file.gives or (file.name,))
+
+    def missing(self, root: Path) -> list[File]:
+        """Files that are neither there nor unpacked."""
+        here = root / self.folder
+        return [file for file in self.files if not (here / file.name).exists() and not _all_there(here, file)]
+
+    def provide(self, name: str, root: Path, download: bool) -> None:
+        """See that everything is there to be read: unpack what is there, fetch what is not.
+
+        Raises:
+            UsageError: If there are files missing, or damaged.
+        """
+        why = "suite.download=false"
+        if self.missing(root) and download:
+            why = self._fetch(root)
+        if missing := self.missing(root):
+            raise UsageError(*self._told(name, root, missing, why))
+        for file in self.files:
+            if not _all_there(root / self.folder, file):
+                _unpack(name, root / self.folder, file)
+
+    def unpublished(self, root: Path) -> list[str]:
+        """Names of the files that are there and differ from what was published."""
+        here = root / self.folder
+        packed = [file.name for file in self.files if (here / file.name).is_file() and not file.is_published(here / file.name)]
+        return packed + [path for path, md5 in self.inner if (here / path).is_file() and _md5(here / path) != md5]
+
+    def _fetch(self, root: Path) -> str:
+        """Let torchvision download everything; why it did not work, else nothing."""
+        try:
+            from torchvision import datasets
+
+            maker = getattr(datasets, self.torchvision)
+            with _patience():
+                # Only fetching: it would unpickle what it reads. The instance is empty but for what `download` looks at.
+                fetcher = maker.__new__(maker)
+                fetcher.root = str(root)
+                fetcher.download()
+        except Exception as error:  # no network, no space, a server's page instead of the file, gdown not installed
+            return told(error)
+        return ""
+
+    def _told(self, name: str, root: Path, missing: list[File], why: str) -> Iterator[Problem]:
+        reason = f" and cannot be fetched: {why}" if why else ""
+        yield Problem(f"vision:{name} needs files that are not there{reason}", "data that needs no files: --suite digits")
+        for file in missing:
+            yield Problem(f"  {file.name}", f"{file.size:,} bytes, md5 {file.md5}")
+        yield Problem(f"put them into {root / self.folder}", "or say where your data are: suite.root=DIR")
+
+
+def _all_there(here: Path, file: File) -> bool:
+    """Whether what is read is there: the file itself, or all that it gives."""
+    return all((here / name).exists() for name in file.gives or (file.name,))
+
+
+def _unpack(name: str, here: Path, file: File) -> None:
+    """Unpack a file beside itself; half of it is never taken for the whole."""
+    path = here / file.name
+    try:
+        if path.suffix == ".gz" and not path.name.endswith(".tar.gz"):
+            (target,) = file.gives
+            partial = here / f".{target}.unpacking"
+            with gzip.open(path) as packed, partial.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked)
+            partial.replace(here / target)
+            return
+        partial = here / f".{file.name}.unpacking"
+        shutil.rmtree(partial, ignore_errors=True)
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as packed_zip:
+                packed_zip.extractall(partial)
+        else:
+            with tarfile.open(path) as packed_tar:
+                packed_tar.extractall(partial, filter="data")  # nothing outside of the folder, no devices
+        for top in partial.iterdir():
+            if not (here / top.name).exists():
+                top.replace(here / top.name)
+        shutil.rmtree(partial, ignore_errors=True)
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise UsageError(_damaged(name, path, file, error)) from error
+    if not _all_there(here, file):
+        raise UsageError(_damaged(name, path, file, ValueError(f"it does not hold {file.gives[0]}")))
+
+
+def _damaged(name: str, path: Path, file: File, error: Exception) -> Problem:
+    seen = f"{path.stat().st_size:,} bytes, md5 {_md5(path)}; published: {file.size:,} bytes, md5 {file.md5}"
+    return Problem(f"vision:{name}: {path} cannot be unpacked: {told(error)}", seen)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Within it, connections that nobody named a limit for give up after a while."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _idx(*said: tuple[str, int, str]) -> tuple[File, ...]:
+    return tuple(File(f"{name}.gz", size, md5, (name,)) for name, size, md5 in said)
+
+
+def _archive(name: str, size: int, md5: str, inner: tuple[tuple[str, str], ...]) -> File:
+    return File(name, size, md5, tuple(path for path, _ in inner))
+
+
+_CIFAR10 = (
+    ("cifar-10-batches-py/data_batch_1", "c99cafc152244af753f735de768cd75f"),
+    ("cifar-10-batches-py/data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
+    ("cifar-10-batches-py/data_batch_3", "54ebc095f3ab1f0389bbae665268c751"),
+    ("cifar-10-batches-py/data_batch_4", "634d18415352ddfa80567beed471001a"),
+    ("cifar-10-batches-py/data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"),
+    ("cifar-10-batches-py/test_batch", "40351d587109b95175f43aff81a1287e"),
+    ("cifar-10-batches-py/batches.meta", "5ff9c542aee3614f3951f8cda6e48888"),
+)
+_CIFAR100 = (
+    ("cifar-100-python/train", "16019d7e3df5f24257cddd939b257f8d"),
+    ("cifar-100-python/test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),
+    ("cifar-100-python/meta", "7973b15100ade9c7d40fb424638fde48"),
+)
+
+SOURCES = {
+    "mnist": Source(
+        "MNIST",
+        "MNIST/raw",
+        _idx(
+            ("train-images-idx3-ubyte", 9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+            ("train-labels-idx1-ubyte", 28_881, "d53e105ee54ea40749a09fcbcd1e9432"),
+            ("t10k-images-idx3-ubyte", 1_648_877, "9fb629c4189551a2d022fa330f9573f3"),
+            ("t10k-labels-idx1-ubyte", 4_542, "ec29112dd5afa0611ce80d1b7f02629c"),
+        ),
+    ),
+    "fashion_mnist": Source(
+        "FashionMNIST",
+        "FashionMNIST/raw",
+        _idx(
+            ("train-images-idx3-ubyte", 26_421_880, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+            ("train-labels-idx1-ubyte", 29_515, "25c81989df183df01b3e8a0aad5dffbe"),
+            ("t10k-images-idx3-ubyte", 4_422_102, "bef4ecab320f06d8554ea6380940ec79"),
+            ("t10k-labels-idx1-ubyte", 5_148, "bb300cfdad3c16e7a12a480ee83cd310"),
+        ),
+    ),
+    "cifar10": Source(
+        "CIFAR10", "", (_archive("cifar-10-python.tar.gz", 170_498_071, "c58f30108f718f92721af3b95e74349a", _CIFAR10),), _CIFAR10
+    ),
+    "cifar100": Source(
+        "CIFAR100", "", (_archive("cifar-100-python.tar.gz", 169_001_437, "eb9058c3a382ffc7106e4002c42a8d85", _CIFAR100),), _CIFAR100
+    ),
+    "celeba": Source(
+        "CelebA",
+        "celeba",
+        (
+            File("img_align_celeba.zip", 1_443_490_838, "00d2c5bc6d35e252742224ab0c1e8fcb", ("img_align_celeba",)),
+            File("list_attr_celeba.txt", 26_721_026, "75e246fa4810816ffd6ee81facbd244c"),
+            File("identity_CelebA.txt", 3_424_458, "32bd1bd63d3c78cd57e08160ec5ed1e2"),
+            File("list_bbox_celeba.txt", 6_082_035, "00566efa6fedff7a56946cd1c10f1c16"),
+            File("list_landmarks_align_celeba.txt", 12_156_055, "cc24ecafdb5b50baae59b03474781f8c"),
+            File("list_eval_partition.txt", 2_836_386, "d32c9cbf5e040fd4025c592c306e6668"),
+        ),
+    ),
+}

@@ -1,0 +1,126 @@
+"""Pictures of torchvision's data sets, and of folders, as suites."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from unified.core.data import DataSuite, Rows, Split
+from unified.core.errors import Problem, UsageError
+from unified.core.spec import Space, Spec
+from unified.core.suggest import did_you_mean
+from unified.plugins.suites.vision import cache
+from unified.plugins.suites.vision.config import VisionOptions
+from unified.plugins.suites.vision.readers import Pictures, folder_sides, read
+from unified.plugins.suites.vision.sources import SOURCES
+
+#: The environment's word for where data are.
+VARIABLE = "UNIFIED_DATA"
+#: Height and width of CelebA's pictures where nothing else is said, as in most of the literature.
+CELEBA_SIZE = 64
+
+
+class Vision(DataSuite):
+    """``vision:mnist``, ``vision:cifar10``, …, and ``vision:folder suite.path=DIR``.
+
+    The files are read at the first start, which imports torchvision; later ones map what was kept then, and need no torch.
+    """
+
+    options: VisionOptions
+
+    def native(self) -> Spec:
+        meta, pictures = self._kept.meta, self._kept.rows["train"].inputs
+        classes = tuple(meta["classes"])
+        return Spec(
+            observation=Space(pictures.shape[1:], "uint8", 0, 255),
+            action=Space((), "int64", 0, len(classes) - 1, len(classes)),
+            view="classify",
+            mean=tuple(meta["mean"]),
+            std=tuple(meta["std"]),
+            classes=classes,
+        )
+
+    def data(self, split: Split) -> Rows:
+        return self._kept.rows[split]
+
+    def notes(self) -> list[str]:
+        others = self._kept.meta["unpublished"]
+        return [f"vision:{self.task}: not as published (another md5): {', '.join(others)}"] if others else []
+
+    @cached_property
+    def _kept(self) -> cache.Kept:
+        """The arrays, which are made where they are not there yet.
+
+        Raises:
+            UsageError: If the files are not there and cannot be fetched, or are damaged, or hold no such classes.
+        """
+        root = self._folder if self.task == "folder" else self._root
+        if self.task != "folder":
+            SOURCES[self.task].provide(self.task, root, self.options.download)
+        size = self.options.size or (CELEBA_SIZE if self.task == "celeba" else None)
+        read_with = self.options.model_dump(include={"classes", "grey", "attribute", "test", "split_seed"}) | {"size": size}
+        directory = self._cache / f"{self.task}-{cache.key(self.task, read_with, self._files(root))}"
+        kept = cache.find(directory)
+        if kept is None:
+            sides = {side: self._chosen(pictures) for side, pictures in read(self.task, root, self.options).items()}
+            unpublished = SOURCES[self.task].unpublished(root) if self.task != "folder" else []
+            kept = cache.keep(directory, sides, size, self.options.grey, {"unpublished": unpublished})
+        return kept
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.options.root) if self.options.root else _home()
+
+    @property
+    def _cache(self) -> Path:
+        return Path(self.options.cache) if self.options.cache else _home() / "arrays"
+
+    @property
+    def _folder(self) -> Path:
+        if self.options.path is None:
+            raise UsageError(Problem("vision:folder needs a folder with a folder of pictures for each class", "say which: suite.path=DIR"))
+        path = Path(self.options.path)
+        if not any(each.is_dir() for place in folder_sides(path).values() if place.is_dir() for each in place.iterdir()):
+            wanted = "it should be PATH/CLASS/*.png, or PATH/train/CLASS/*.png and PATH/test/CLASS/*.png"
+            raise UsageError(Problem(f"suite.path={path} is no folder with a folder for each class", wanted))
+        return path
+
+    def _files(self, root: Path) -> Iterator[tuple[str, Path]]:
+        """What is read, with names that do not depend on where it lies."""
+        if self.task != "folder":
+            yield from ((str(path.relative_to(root)), path) for path in SOURCES[self.task].ready(root))
+            return
+        for place, folders, files in os.walk(root, followlinks=True):
+            folders.sort()
+            yield from ((str(Path(place, name).relative_to(root)), Path(place, name)) for name in sorted(files))
+
+    def _chosen(self, pictures: Pictures) -> Pictures:
+        """Those of the classes that were asked for, numbered anew."""
+        if self.options.classes is None:
+            return pictures
+        wanted = [_number(said, pictures.classes) for said in self.options.classes]
+        if len(set(wanted)) < max(2, len(wanted)):
+            raise UsageError(Problem(f"suite.classes={','.join(self.options.classes)}: at least two, and none twice"))
+        anew = np.full(len(pictures.classes), -1)
+        anew[wanted] = range(len(wanted))
+        chosen = pictures.only(np.flatnonzero(anew[pictures.labels] >= 0))
+        return Pictures(chosen.at, anew[chosen.labels], tuple(pictures.classes[number] for number in wanted))
+
+
+def _home() -> Path:
+    return Path(os.environ.get(VARIABLE) or "~/.cache/unified/data").expanduser()
+
+
+def _number(said: str, classes: Sequence[str]) -> int:
+    """The number of a class by its name, in whatever case, or by its number."""
+    named = {name.lower(): number for number, name in enumerate(classes)}
+    if said.lower() in named:
+        return named[said.lower()]
+    if said.isdecimal() and int(said) < len(classes):
+        return int(said)
+    hint = did_you_mean(said, classes) or f"a name or a number of: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}"
+    raise UsageError(Problem(f"suite.classes: there is no class {said!r}", hint))
