@@ -234,7 +234,7 @@ def test_imports_stay_light(here: Path) -> None:
         ("architectures", "./mine.py:Mine", "is no architecture but a class, an agent"),
         ("architectures", "./mine.py:seen", "wanted: a class or function that returns an nn.Module"),
         ("suites", "./mine.py:Watch", "is no suite but a class, a callback"),
-        ("suites", "./envs.py:makes_nothing", "makes int, which is no environment"),
+        ("suites", "./envs.py:makes_nothing", "makes int, which is no environment and no data set"),
         ("suites", "./envs.py:breaks", "raised ZeroDivisionError"),
         ("suites", "./envs.py:takes_something", "def takes_something(loudness) -> gymnasium.Env"),
         ("objectives", "./nets.py:Tiny", "is no objective but a class, an architecture"),

@@ -34,7 +34,8 @@ from unified.core.suite import Environment, Suite
 #: What can be each kind.
 WANTED = {
     "agents": "a subclass of unified.Agent",
-    "suites": "a subclass of unified.Suite or unified.Environment, or what a suite adapts (a gymnasium.Env), or a function that makes one",
+    "suites": "a subclass of unified.Suite or unified.Environment, or what a suite adapts (a gymnasium.Env, a torch.utils.data.Dataset), "
+    "or a function that makes one",
     "architectures": "a class or function that returns an nn.Module, or an nn.Module",
     "objectives": "a subclass of unified.Objective, or a function (agent, batch) -> Loss",
     "callbacks": "a class with lifecycle hooks, each marked @unified.hookimpl",
@@ -247,7 +248,7 @@ def _suite(thing: Any, said: dict[str, Any], typed: str, known: Iterable[Compone
         return AdoptedSuite(**said | {"config": None}, adapter="unified.core.environment.adapted:Environments")
     adapting = _adapter(made, known)
     if adapting is None:
-        raise UsageError(Problem(f"{typed} makes {made.__name__}, which is no environment", f"wanted: {WANTED['suites']}"))
+        raise UsageError(Problem(f"{typed} makes {made.__name__}, which is no environment and no data set", f"wanted: {WANTED['suites']}"))
     return AdoptedSuite(**said | {"config": adapting.config}, adapter=adapting.adapter)
 
 

@@ -1,4 +1,4 @@
-"""Suites made of what is none: environments alone, and environments of other libraries. Torch-free."""
+"""Suites made of what is none: environments alone, and things of other libraries. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from unified.core.objects import word
 from unified.core.suite import Environment, Suite
 
 
-class Adapted(Suite):
-    """A suite of one task, made of somebody's environment, or of a class or function that makes one.
+class Handed(Suite):
+    """A suite of one task, made of an object that was handed over, or of a class or function that makes one.
 
     A suite that is registered with ``adapts=("library:Class",)`` names a subclass as its ``adapter``.
 
     Args:
-        thing: An environment, a class, or a function; called without arguments, or with the task where one was named.
+        thing: An object, a class, or a function; called without arguments, or with the task where one was named.
         task: The name that was typed after the thing, often empty.
         options: The validated options of the suite that adapts it.
     """
@@ -33,13 +33,23 @@ class Adapted(Suite):
         if not _is_callable(thing):
             self.placement = "inline"  # another process could not find it
 
+    def make(self) -> Any:
+        """What the class or function makes; an object as it is."""
+        if not _is_callable(self.thing):
+            return self.thing
+        return self.thing(self.task) if self.task else self.thing()
+
+
+class Adapted(Handed):
+    """A suite of one task, made of somebody's environment, or of a class or function that makes one."""
+
     def environment(self) -> Environment:
         """A new environment.
 
         Raises:
             UsageError: If there is no way to have another one.
         """
-        made = (self.thing(self.task) if self.task else self.thing()) if _is_callable(self.thing) else self.another(self.thing)
+        made = self.make() if _is_callable(self.thing) else self.another(self.thing)
         _refuse_again(made, self.name)
         return self.adapt(made)
 

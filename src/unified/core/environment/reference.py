@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from unified.core.environment.adapted import Adapted
+from unified.core.environment.adapted import Handed
 from unified.core.errors import UsageError
 from unified.core.imports import import_object
 from unified.core.suite import Suite
@@ -55,7 +55,7 @@ class SuiteReference:
     def of(cls, suite: Suite) -> SuiteReference | None:
         """The reference of a built suite, or ``None`` where no other process could find its class."""
         kind, options = type(suite), suite.options
-        if not _importable(kind) or isinstance(suite, Adapted):
+        if not _importable(kind) or isinstance(suite, Handed):
             return None
         target = f"{kind.__module__}:{kind.__qualname__}"
         if options is None:

@@ -1,0 +1,15 @@
+"""Data sets of torch."""
+
+from __future__ import annotations
+
+from unified.core.components import SuiteComponent
+
+component = SuiteComponent(
+    name="dataset",
+    target="unified.plugins.suites.dataset.suite:NamedDataset",
+    config="unified.plugins.suites.splits:SplitOptions",
+    tasks=None,
+    adapts=("torch.utils.data:Dataset",),
+    adapter="unified.plugins.suites.dataset.suite:DatasetSuite",
+    summary="any torch.utils.data.Dataset of pictures or vectors: --suite ./file.py:Name, or an object from Python",
+)

@@ -1,0 +1,154 @@
+"""All items of a `torch.utils.data.Dataset`, read once into arrays. Imports no torch: whoever made the items has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unified.core.errors import Problem, UsageError, told
+
+#: Numbers of channels by which an array of height, width, channels is known.
+_CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class Items:
+    """What was read.
+
+    Args:
+        inputs: ``(N, C, H, W)`` uint8 or ``(N, D)`` float32.
+        targets: ``(N,)`` int64 for classes, ``(N, D)`` float64 for numbers, ``(N, 0)`` where there are none.
+        classes: Names of the classes, empty for numbers.
+        steady: Whether the first item was the same when it was read again.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    classes: tuple[str, ...]
+    steady: bool
+
+
+def read(dataset: Any, name: str, as_numbers: bool) -> Items:
+    """Read a data set.
+
+    Args:
+        dataset: With a length, and items that are an input, or an input and its target.
+        name: For errors.
+        as_numbers: Whether whole numbers are to be predicted as numbers and are no classes.
+
+    Raises:
+        UsageError: If there are items that cannot be rows.
+    """
+    count = _length(dataset, name)
+    first, _ = _item(dataset, 0, name)
+    inputs, targets = np.empty((count, *first.shape), first.dtype), []
+    for number in range(count):
+        row, target = _item(dataset, number, name)
+        if row.shape != first.shape or row.dtype != first.dtype:
+            seen = f"{row.dtype} {row.shape}, item 0 is {first.dtype} {first.shape}"
+            raise UsageError(Problem(f"item {number} of {name} is {seen}", "bring them to one shape, torchvision.transforms.Resize(…)"))
+        inputs[number] = row
+        targets.append(target)
+    steady = np.array_equal(_item(dataset, 0, name)[0], first)
+    return Items(inputs, *_targets(targets, getattr(dataset, "classes", None), name, as_numbers), steady)
+
+
+def _length(dataset: Any, name: str) -> int:
+    try:
+        count = len(dataset)
+    except (TypeError, NotImplementedError) as error:
+        raise UsageError(Problem(f"{name} has no length", "rows are read once: give it __len__ and __getitem__")) from error
+    if not count:
+        raise UsageError(Problem(f"{name} is empty", "a data set needs items"))
+    return count
+
+
+def _item(dataset: Any, number: int, name: str) -> tuple[np.ndarray, Any]:
+    """Input and target of an item; the target is ``None`` where it has none."""
+    try:
+        item = dataset[number]
+    except Exception as error:  # whatever somebody's code does
+        raise UsageError(Problem(f"item {number} of {name} cannot be read: {told(error)}")) from error
+    if isinstance(item, tuple | list) and len(item) in (1, 2):
+        row, target = item if len(item) == 2 else (item[0], None)
+    elif isinstance(item, tuple | list | dict):
+        raise UsageError(Problem(f"item {number} of {name} is a {type(item).__name__} of {len(item)}", "wanted: input, or (input, target)"))
+    else:
+        row, target = item, None
+    try:
+        return as_row(row), None if target is None else _plain(target)
+    except (ValueError, TypeError) as error:
+        raise UsageError(Problem(f"item {number} of {name} cannot be a row: {error}", "wanted: pictures, or vectors of numbers")) from error
+
+
+def as_row(given: Any) -> np.ndarray:
+    """One input: a picture ``(C, H, W)`` uint8, or a vector ``(D,)`` float32.
+
+    PIL's pictures and arrays ``(H, W, C)`` are turned; pictures of floats in [0, 1], as `ToTensor` gives them, become bytes again.
+
+    Raises:
+        ValueError: If it can be neither.
+    """
+    array = np.asarray(given.convert("L" if given.mode in ("1", "L") else "RGB")) if hasattr(given, "convert") else _plain(given)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"it is of type {array.dtype}")
+    if array.ndim <= 1:
+        return array.astype(np.float32).reshape(-1)
+    if array.ndim > 3:
+        raise ValueError(f"its shape is {array.shape}")
+    is_tensor = hasattr(given, "detach")
+    if array.ndim == 2:
+        array = array[None]
+    elif not is_tensor and array.shape[-1] in _CHANNELS and array.shape[0] not in _CHANNELS:
+        array = array.transpose(2, 0, 1)
+    return _bytes(array)
+
+
+def _bytes(picture: np.ndarray) -> np.ndarray:
+    if picture.dtype == np.uint8:
+        return picture
+    low, high = picture.min(initial=0), picture.max(initial=0)
+    if picture.dtype.kind not in "bf" or not 0 <= low <= high <= 1:
+        change = "give bytes, or floats in [0, 1]; leave Normalize out, rows are standardised by the training rows' mean and deviation"
+        raise ValueError(f"a picture has numbers of {picture.dtype} from {low:g} to {high:g}: {change}")
+    return np.rint(picture.astype(np.float64) * 255).astype(np.uint8)
+
+
+def _plain(given: Any) -> np.ndarray:
+    """An array of a tensor, a number or a list."""
+    if hasattr(given, "detach"):
+        given = given.detach().cpu()
+        given = (given.float() if given.is_floating_point() else given).numpy()  # numpy knows no bfloat16
+    return np.asarray(given)
+
+
+def _targets(targets: Sequence[Any], names: Any, name: str, as_numbers: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+    """All targets, and the names of the classes where they are some."""
+    if all(target is None for target in targets):
+        return np.zeros((len(targets), 0)), ()
+    shapes = {None if target is None else target.shape for target in targets}
+    if len(shapes) > 1:
+        raise UsageError(Problem(f"the targets of {name} have several shapes: {', '.join(map(str, sorted(shapes, key=str)))}"))
+    found = np.stack(targets)
+    single = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
+    if single.ndim == 1 and single.dtype.kind in "biuU" and not (as_numbers and single.dtype.kind != "U"):
+        return _classes(single, names)
+    if found.ndim <= 2 and found.dtype.kind in ("biuf" if as_numbers else "f"):
+        return found.reshape(len(found), -1).astype(np.float64), ()
+    seen = f"{found.dtype} of shape {found.shape[1:]}"
+    raise UsageError(Problem(f"the targets of {name} are {seen}", "wanted: a class (int or text), or numbers (floats)"))
+
+
+def _classes(labels: np.ndarray, names: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Numbers of classes from 0 on, with the names that the data set has for them, if it has."""
+    if labels.dtype.kind in "iu" and _is_named(names) and 0 <= labels.min() <= labels.max() < len(names):
+        return labels.astype(np.int64), tuple(map(str, names))
+    different, numbered = np.unique(labels, return_inverse=True)
+    return numbered.astype(np.int64).reshape(-1), tuple(str(each) for each in different.tolist())
+
+
+def _is_named(names: Any) -> bool:
+    return isinstance(names, list | tuple) and all(isinstance(each, str) for each in names)

@@ -1,0 +1,77 @@
+"""A `torch.utils.data.Dataset` as a suite: an object, its class, a function that makes one, or a reference to one of these."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from unified.core import references
+from unified.core.data import DataSuite, Rows, Split, extent, split, statistics, to_unit
+from unified.core.environment.adapted import Handed
+from unified.core.errors import Problem, UsageError
+from unified.core.spec import Space, Spec
+from unified.plugins.suites.dataset.items import Items, read
+from unified.plugins.suites.splits import SplitOptions
+
+
+class DatasetSuite(Handed, DataSuite):
+    """Rows that are read once, item by item, and then lie in memory; some of them are set aside to judge by.
+
+    Targets that are whole numbers, truths or texts are classes, floats are numbers to predict; items without targets are to be generated.
+    """
+
+    options: SplitOptions
+
+    def native(self) -> Spec:
+        items, inputs = self._items, self._rows["train"].inputs
+        mean, std = statistics(inputs)
+        pictures = inputs.ndim == 4
+        seen = Space(inputs.shape[1:], "uint8", 0, 255) if pictures else Space(inputs.shape[1:], "float32")
+        if items.classes:
+            choice = Space((), "int64", 0, len(items.classes) - 1, len(items.classes))
+            return Spec(seen, choice, view="classify", mean=mean, std=std, classes=items.classes)
+        numbers = Space(items.targets.shape[1:], "float32", -1.0, 1.0)
+        if not numbers.size:
+            return Spec(seen, numbers, view="generate", mean=mean, std=std)
+        return Spec(seen, numbers, view="regress", mean=mean, std=std, targets=extent(items.targets[self._sides["train"]]))
+
+    def data(self, split: Split) -> Rows:
+        return self._rows[split]
+
+    def notes(self) -> list[str]:
+        again = f"{self.name} gives another input when an item is read again: its rows are read once, so augment them in the agent"
+        return [] if self._items.steady else [again]
+
+    @cached_property
+    def _items(self) -> Items:
+        made = self.make()
+        if not hasattr(made, "__getitem__"):
+            raise UsageError(Problem(f"{self.name} makes {type(made).__name__}, which is no torch.utils.data.Dataset"))
+        return read(made, self.name, self.options.view == "regress")
+
+    @cached_property
+    def _sides(self) -> dict[Split, Any]:
+        items, said = self._items, self.options
+        classes = items.targets if items.classes else None
+        train, test = split(len(items.inputs), classes, said.test, said.split_seed, said.fold, said.folds)
+        if not len(train) or not len(test):
+            raise UsageError(Problem(f"{self.name} has {len(items.inputs)} items: too few to set some aside", "suite.test=0.5"))
+        return {"train": train, "test": test}
+
+    @cached_property
+    def _rows(self) -> dict[Split, Rows]:
+        items = self._items
+        targets = items.targets
+        if not items.classes and targets.size:
+            targets = to_unit(targets, extent(targets[self._sides["train"]]))
+        return {side: Rows(items.inputs[index], targets[index]) for side, index in self._sides.items()}
+
+
+class NamedDataset(DatasetSuite):
+    """``dataset:package.module:Name``, the same as ``package.module:Name`` alone."""
+
+    def __init__(self, task: str, options: Any) -> None:
+        reference = references.parse(task)
+        if reference is None:
+            raise UsageError(Problem(f"dataset:{task} names no data set", "a file or a module and what of it: --suite ./file.py:Name"))
+        super().__init__(references.load(reference, "suites"), reference.task, options)
