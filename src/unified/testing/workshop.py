@@ -128,7 +128,8 @@ def experience(component: AgentComponent, place: Place, count: int = 6) -> tuple
     """
     agent = build(component, place)
     lanes, limit = 1, 4000
-    replay = Replay(place.spec, agent.needs, limit + 2 * agent.needs.span, lanes, agent.streams, action=agent.stored_action, pin=False)
+    capacity, columns = limit + 2 * agent.needs.span, {"action": agent.stored_action, "extra": agent.extra_columns}
+    replay = Replay(place.spec, agent.needs, capacity, lanes, agent.streams, pin=False, **columns)
     with Vector(place.reference, lanes, SEED, placement="inline") as environments:
         collector = Collector(environments, agent, replay)
         collector.start()
@@ -137,7 +138,7 @@ def experience(component: AgentComponent, place: Place, count: int = 6) -> tuple
             collector.finish()
             agent.steps = step
             if step > max(40, agent.needs.learn_after) and replay.ready:
-                batches = [fresh(replay.sample()) for _ in range(4 * count)]
+                batches = [fresh(batch) for batch in replay.batches(4 * count, agent.prepare)]
                 # Those with differing rows first: among equal ones a term that compares rows has no gradient, and nothing is wrong with it.
                 return tuple(sorted(batches, key=_all_equal)[:count])
     contract = "The view that an agent needs gives batches of its experience."
