@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,6 @@ from gymnasium import spaces
 from unified.core.environment import SuiteReference, Vector
 from unified.core.errors import UsageError
 from unified.core.suite import Environment, UnsupportedRender
-from unified.plugins.suites.gym.environment import resize
 from unified.plugins.suites.gym.suite import Gym
 
 
@@ -136,17 +136,26 @@ def test_numbers_without_axes_and_bounds(odd: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("observation", "action"),
+    ("observation", "action", "says"),
     [
-        (spaces.Tuple([spaces.Discrete(2)]), spaces.Discrete(2)),
-        (spaces.Box(0, 1, (2, 2)), spaces.Discrete(2)),
-        (spaces.Discrete(2), spaces.MultiDiscrete([2, 2])),
-        (spaces.Discrete(2), spaces.Box(0, 1, (2, 2))),
+        (spaces.Text(5), spaces.Discrete(2), "neither a vector nor a picture"),
+        (spaces.Discrete(2), spaces.Text(5), "actions can be Discrete, MultiDiscrete, MultiBinary or a Box"),
     ],
 )
-def test_other_spaces_are_refused(odd: Any, observation: Any, action: Any) -> None:
-    with pytest.raises(UsageError, match="can be a Box"):
+def test_other_spaces_are_refused(odd: Any, observation: Any, action: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
         make(odd(observation, action))
+
+
+def test_several_choices_and_things_to_see_from_end_to_end(odd: Any) -> None:
+    shown = spaces.Dict({"wind": spaces.Box(-1, 1, (2,)), "gear": spaces.Discrete(3)})
+    environment: Any = make(odd(shown, spaces.MultiDiscrete([2, 3])))
+    assert (environment.spec.observation.shape, environment.spec.action.choices) == ((5,), 6)
+    assert environment.reset(1)[:3].sum() == 1.0
+    environment.step(np.int64(5))
+    np.testing.assert_array_equal(environment._env.unwrapped.taken[-1], [1, 2])
+    only = make(odd(shown, spaces.MultiBinary(2)), observe=("wind",))
+    assert (only.spec.observation.shape, only.spec.action.choices) == ((2,), 4)
 
 
 def test_pixels_and_pictures(odd: Any) -> None:
@@ -155,15 +164,6 @@ def test_pixels_and_pictures(odd: Any) -> None:
     environment.reset(1)
     assert (environment.step(np.int64(1)).observation == 1).all()
     assert environment.render(120, 180).shape == (120, 180, 3)
-
-
-def test_shrinking_takes_means_and_growing_repeats() -> None:
-    picture = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-    np.testing.assert_array_equal(resize(picture, 4, 6), picture)
-    small = resize(picture, 2, 3)
-    np.testing.assert_allclose(small, picture.reshape(2, 2, 3, 2, 3).mean((1, 3)), atol=1)
-    np.testing.assert_array_equal(resize(picture, 8, 12)[::2, ::2], picture)
-    assert resize(np.zeros((400, 600, 3), np.uint8), 84, 84).shape == (84, 84, 3)
 
 
 def test_a_missing_package_for_pictures_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,3 +178,81 @@ def test_a_missing_package_for_pictures_is_named(monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_task_is_a_usage_error(task: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         make(task)
+
+
+# Bodies and landers
+
+
+MUJOCO = {
+    "HalfCheetah": (17, 6, 1000),
+    "Ant": (105, 8, 1000),
+    "Hopper": (11, 3, 1000),
+    "Walker2d": (17, 6, 1000),
+    "Humanoid": (348, 17, 1000),
+    "HumanoidStandup": (348, 17, 1000),
+    "Swimmer": (8, 2, 1000),
+    "Reacher": (10, 2, 50),
+    "Pusher": (23, 7, 100),
+    "InvertedPendulum": (4, 1, 1000),
+    "InvertedDoublePendulum": (9, 1, 1000),
+}
+
+
+def same_as_gymnasium(task: str, steps: int) -> Any:
+    """The last step of an episode, after each was compared with what Gymnasium itself tells."""
+    environment, plain = make(task), gymnasium.make(task)
+    space, generator = environment.spec.action, np.random.default_rng(0)
+    np.testing.assert_array_equal(environment.reset(5), plain.reset(seed=5)[0].astype(np.float32))
+    for _ in range(steps):
+        if space.choices:
+            action = enacted = generator.integers(space.choices)
+        else:
+            action = generator.uniform(-1, 1, space.shape).astype(np.float32)
+            enacted = (action * plain.action_space.high).astype(np.float32)  # the bounds of all of them are symmetric
+        step, expected = environment.step(action), plain.step(enacted)
+        np.testing.assert_allclose(step.observation, expected[0], rtol=1e-4, atol=1e-5)
+        assert step[1:] == (pytest.approx(expected[1], rel=1e-4), *expected[2:4])
+        if step.terminated or step.truncated:
+            break
+    environment.close(), plain.close()
+    return step
+
+
+@pytest.mark.parametrize(
+    "body", [body if body in ("HalfCheetah", "Reacher") else pytest.param(body, marks=pytest.mark.slow) for body in MUJOCO]
+)
+def test_mujoco_tasks_are_gymnasiums(body: str) -> None:
+    task, (seen, moved, limit) = f"{body}-v5", MUJOCO[body]
+    spec = make(task).spec
+    assert (spec.observation.shape, spec.action.shape, spec.episode_frames) == ((seen,), (moved,), limit)
+    last = same_as_gymnasium(task, min(limit, 120))
+    assert last.truncated == (limit <= 120)
+
+
+@pytest.mark.slow
+def test_a_cheetah_runs_until_its_time_is_up() -> None:
+    environment = make("HalfCheetah-v5")
+    environment.reset(1)
+    rows = [environment.step(np.zeros(6, np.float32)) for _ in range(1000)]
+    assert [row.truncated for row in rows] == [False] * 999 + [True]
+    assert not any(row.terminated for row in rows)
+
+
+@pytest.mark.parametrize("task", ["LunarLander-v3", "LunarLanderContinuous-v3", "BipedalWalker-v3"])
+def test_box2d_tasks_are_gymnasiums(task: str) -> None:
+    pytest.importorskip("Box2D")
+    assert same_as_gymnasium(task, 300).terminated  # nobody steers
+    environment = make(task)
+    first, actions = environment.reset(2), [np.zeros(environment.spec.action.shape, environment.spec.action.dtype)] * 30
+    rows = [environment.step(action) for action in actions]
+    environment.reset(3)
+    np.testing.assert_array_equal(environment.reset(2), first)
+    np.testing.assert_array_equal(environment.fast_forward(2, np.array(actions)), rows[-1].observation)
+
+
+def test_a_missing_box2d_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("gymnasium.envs.box2d")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "Box2D", None)
+    with pytest.raises(UsageError, match=r"gym:LunarLander-v3 needs Box2D.*pip install 'unified-ml\[gym-box2d\]'"):
+        make("LunarLander-v3")

@@ -12,5 +12,5 @@ component = SuiteComponent(
     example="Pendulum-v1",
     adapts=("gymnasium:Env",),
     adapter="unified.plugins.suites.gym.adapted:GymObject",
-    summary="any registered Gymnasium id with Box or Discrete spaces",
+    summary="any registered Gymnasium id whose spaces are made of numbers and choices",
 )

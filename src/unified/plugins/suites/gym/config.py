@@ -16,3 +16,5 @@ class GymOptions(Options):
     """Observe rendered pictures instead of what the environment tells."""
     size: int = Field(84, ge=8)
     """Height and width of the pictures, in pixels."""
+    observe: tuple[str, ...] = ()
+    """Of a task that shows several things by name, those that are observed: [image] or [position,velocity]; none for all of them."""

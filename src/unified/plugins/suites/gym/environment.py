@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import difflib
-import math
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import error as gym_error
-from gymnasium import spaces
 
 from unified.core.errors import Problem, UsageError
 from unified.core.spec import Space, Spec
 from unified.core.suite import Environment, Step, UnsupportedRender
-
-#: Bounds of this size mean that there are none; such actions are taken as they are.
-UNBOUNDED = 1e9
-
-Convert = Callable[[Any], Any]
+from unified.plugins.suites.gym.spaces import Convert, action_of, observation_of
+from unified.plugins.suites.pictures import resize
 
 
 class GymEnvironment(Environment):
-    """A task with Box or Discrete spaces.
-
-    Vectors become float32, images ``(H, W, C)`` become ``(C, H, W)`` uint8, a choice among n becomes a one-hot vector ``(n,)``; or, with
-    `pixels`, the picture that the task draws, ``(3, size, size)`` uint8. Bounded continuous actions are in [-1, 1] and are rescaled.
+    """A task whose spaces are as `unified.plugins.suites.gym.spaces` tells, or which is seen as it is drawn, ``(3, size, size)`` uint8.
 
     Args:
         task: Gymnasium's id; the name of `env` in messages, where that is given.
-        options: With action_repeat, pixels, size.
+        options: With action_repeat, pixels, size, observe.
         env: The environment itself instead, which is closed in the end.
     """
 
@@ -41,11 +32,11 @@ class GymEnvironment(Environment):
         self._task, self._repeat = task if env is not None else f"gym:{task}", options.action_repeat
         self._pixels, self._size = options.pixels, getattr(options, "size", 84)
         self._env: Any = _make(task) if env is None else env
-        action, self._enact = _action(self._task, self._env.action_space)
+        action, self._enact = action_of(self._task, self._env.action_space)
         if self._pixels:
             observation, self._see = Space((3, self._size, self._size), "uint8", 0, 255), _same
         else:
-            observation, self._see = _observation(self._task, self._env.observation_space)
+            observation, self._see = observation_of(self._task, self._env.observation_space, getattr(options, "observe", ()))
         # One that nobody registered says nothing: it is taken for deterministic, which is checked when a run is resumed.
         spec = self._env.spec
         self.spec = Spec(
@@ -121,7 +112,10 @@ def _make(task: str) -> Any:
     try:
         return make(task)
     except (gym_error.Error, ImportError) as error:
-        raise UsageError(Problem(f"gym:{task} cannot be made: {_plain(error)}", "install what it needs")) from error
+        problem = Problem(f"gym:{task} cannot be made: {_plain(error)}", "install what it needs")
+        if "box2d" in str(find(task).entry_point):
+            problem = Problem(f"gym:{task} needs Box2D or pygame, and one of them is not installed", "pip install 'unified-ml[gym-box2d]'")
+        raise UsageError(problem) from error
 
 
 def make(what: Any) -> Any:
@@ -132,55 +126,6 @@ def make(what: Any) -> Any:
             return gymnasium.make(what, render_mode="rgb_array", disable_env_checker=True)
         except (TypeError, ValueError, AttributeError):  # a task without pictures
             return gymnasium.make(what, disable_env_checker=True)
-
-
-def _action(task: str, space: Any) -> tuple[Space, Convert]:
-    """What the policy produces, and what the task takes for it."""
-    if isinstance(space, spaces.Discrete):
-        start = int(space.start)
-        return Space((), "int64", 0, int(space.n) - 1, int(space.n)), lambda action: int(action) + start
-    if isinstance(space, spaces.Box) and len(space.shape) <= 1 and space.dtype.kind == "f":
-        low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
-        bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
-        low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
-
-        def enact(action: np.ndarray) -> np.ndarray:
-            scaled = low + (np.clip(action, -1.0, 1.0).astype(np.float64) + 1.0) * (high - low) / 2.0
-            enacted: np.ndarray = scaled.astype(space.dtype).reshape(space.shape)
-            return enacted
-
-        return Space((math.prod(space.shape),), "float32", -1.0, 1.0), enact
-    raise UsageError(Problem(f"{task} takes {space}", "actions can be a Box of one axis or Discrete"))
-
-
-def _observation(task: str, space: Any) -> tuple[Space, Convert]:
-    """What the agent sees, and how it is made from what the task tells."""
-    if isinstance(space, spaces.Discrete):
-        n, start = int(space.n), int(space.start)
-        eye = np.eye(n, dtype=np.float32)
-        return Space((n,), "float32", 0.0, 1.0), lambda choice: eye[int(choice) - start]
-    if isinstance(space, spaces.Box) and len(space.shape) == 3:
-        height, width, channels = space.shape
-        bounds = (0, 255) if space.dtype == np.uint8 else (-math.inf, math.inf)
-        dtype = "uint8" if space.dtype == np.uint8 else "float32"
-        return Space((channels, height, width), dtype, *bounds), lambda image: np.ascontiguousarray(image.transpose(2, 0, 1), dtype)
-    if isinstance(space, spaces.Box) and len(space.shape) <= 1:
-        low, high = (tuple(float(x) for x in np.ravel(bound)) for bound in (space.low, space.high))
-        return Space((math.prod(space.shape),), "float32", low, high), lambda vector: np.array(vector, np.float32).reshape(-1)
-    raise UsageError(Problem(f"{task} shows {space}", "observations can be a Box of one axis or three (an image), or Discrete"))
-
-
-def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """``(H, W, C)`` uint8 as ``(height, width, C)``: means of areas where it shrinks, repeated pixels where it grows."""
-    for axis, size in enumerate((height, width)):
-        length = picture.shape[axis]
-        edges = np.arange(size) * length // size
-        if size >= length:
-            picture = picture.take(edges, axis)
-        else:
-            counts = np.diff(np.append(edges, length)).reshape(-1, *[1] * (2 - axis))
-            picture = (np.add.reduceat(picture.astype(np.uint32), edges, axis) / counts + 0.5).astype(np.uint8)
-    return np.ascontiguousarray(picture)
 
 
 def _same(observation: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Any registered Gymnasium task with Box or Discrete spaces (Towers et al. 2024, arXiv:2407.17032)."""
+"""Any registered Gymnasium task whose spaces are made of numbers and choices (Towers et al. 2024, arXiv:2407.17032)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Gym(Suite):
         """A new environment of the task, built in the calling process.
 
         Raises:
-            UsageError: If there is no such task, a package that it needs is missing, or its spaces are neither Box nor Discrete.
+            UsageError: If there is no such task, a package that it needs is missing, or its spaces hold something
+                that is neither numbers nor choices.
         """
         from unified.plugins.suites.gym.environment import GymEnvironment
 
