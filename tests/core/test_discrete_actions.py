@@ -18,19 +18,29 @@ def test_a_discrete_task_takes_its_choices() -> None:
 
 
 def test_each_number_is_a_choice_between_evenly_spaced_ones() -> None:
-    actions = DiscreteActions(Space((2,), "float32", (-1.0, 0.0), (1.0, 8.0)), bins=5)
+    actions = DiscreteActions(Space((2,), "float32", -1.0, 1.0), bins=5)
     assert actions.stored == Space((2,), "int64", 0, 4, 5)
     assert (actions.choices, actions.size) == ((2, 5), 10)
-    action = actions.enact(torch.tensor([[0, 0], [1, 1], [2, 2], [4, 4]]))
-    assert action.enacted.tolist() == [[-1.0, 0.0], [-0.5, 2.0], [0.0, 4.0], [1.0, 8.0]]
+    action = actions.enact(torch.tensor([[0, 4], [1, 3], [2, 2], [4, 0]]))
+    assert action.enacted.tolist() == [[-1.0, 1.0], [-0.5, 0.5], [0.0, 0.0], [1.0, -1.0]]
     assert action.enacted.dtype == torch.float32
     assert action.stored.dtype == torch.int64
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
-def test_numbers_keep_the_tasks_shape_and_what_has_no_bounds_stays_within_one(shape: tuple[int, ...]) -> None:
+def test_numbers_keep_the_shape_of_the_task(shape: tuple[int, ...]) -> None:
     actions = DiscreteActions(Space(shape, "float32"), bins=3)
-    chosen = torch.full((4, actions.stored.size), 2)
-    enacted = actions.enact(chosen).enacted
+    enacted = actions.enact(torch.full((4, actions.stored.size), 2)).enacted
     assert enacted.shape == (4, *shape)
     assert (enacted == 1.0).all()
+
+
+def test_answers_are_stored_as_the_nearest_choices() -> None:
+    choices = torch.tensor([2, 0])
+    assert torch.equal(DiscreteActions(Space((), "int64", 0, 3, 4)).store(choices), choices)
+    numbers = DiscreteActions(Space((3,), "float32", -1.0, 1.0), bins=5)
+    assert numbers.store(torch.tensor([[-0.9, 0.3, 7.0]])).tolist() == [[0, 3, 4]]
+    every = torch.arange(5)[:, None].expand(5, 3)
+    assert torch.equal(numbers.store(numbers.enact(every).enacted), every)
+    picture = DiscreteActions(Space((1, 1, 3), "uint8", 0, 255), bins=3)
+    assert picture.store(torch.tensor([[[[0, 130, 255]]]], dtype=torch.uint8)).tolist() == [[0, 1, 2]]

@@ -14,11 +14,11 @@ class DiscreteActions:
     """Lets a policy that chooses act on any task.
 
     A discrete task takes its choices as they are. Where a task takes D numbers, each is a choice of its own between `bins` evenly spaced
-    ones, the bounds included. Source: Seyde et al. 2023, "Solving continuous control via Q-learning" (decoupled Q-learning).
+    ones from -1 to 1. Source: Seyde et al. 2023, "Solving continuous control via Q-learning" (decoupled Q-learning).
 
     Args:
         task: What the environment takes.
-        bins: Choices of each number; a discrete task has choices of its own.
+        bins: Choices of each number, 2 at least; a discrete task has choices of its own.
     """
 
     def __init__(self, task: Space, bins: int = 5) -> None:
@@ -35,24 +35,15 @@ class DiscreteActions:
         return math.prod(self.choices)
 
     def enact(self, stored: torch.Tensor, generator: torch.Generator | None = None) -> Action:
-        """Turn choices ``(n,)`` or ``(n, D)`` into an `Action`. Nothing is drawn."""
+        """Turn choices ``(n,)`` or ``(n, D)`` into an `Action`, numbers within [-1, 1]. Nothing is drawn."""
         if self.task.discrete:
             return Action(stored, stored)
-        low, high = (self._bound(bound, other, stored) for bound, other in ((self.task.low, -1.0), (self.task.high, 1.0)))
-        share = stored.to(torch.float32) / max(self.choices[-1] - 1, 1)
-        numbers = torch.lerp(low.expand_as(share), high.expand_as(share), share)
-        return Action(stored, numbers.reshape(-1, *self.task.shape).to(getattr(torch, self.task.dtype)))
+        numbers = stored.to(torch.float32) * (2.0 / (self.choices[-1] - 1)) - 1.0
+        return Action(stored, numbers.reshape(-1, *self.task.shape))
 
     def store(self, target: torch.Tensor) -> torch.Tensor:
-        """What a task calls an answer ``(n, *action)``, as choices ``(n,)`` or ``(n, D)``: of numbers, the nearest ones there are."""
+        """What a task calls an answer ``(n, *action)``, as this policy would have chosen it: of numbers and bytes, the nearest choices."""
         if self.task.discrete:
             return target
-        low, high = (self._bound(bound, other, target) for bound, other in ((self.task.low, -1.0), (self.task.high, 1.0)))
-        share = (target.float().flatten(1) - low) / (high - low)
-        return (share * (self.choices[-1] - 1)).round().clamp(0, self.choices[-1] - 1).long()
-
-    @staticmethod
-    def _bound(bound: float | tuple[float, ...], other: float, like: torch.Tensor) -> torch.Tensor:
-        """Of each number, ``(D,)`` or ``()``; where there is none, the one that policies keep to."""
-        found = torch.as_tensor(bound, dtype=torch.float32, device=like.device)
-        return torch.where(found.isfinite(), found, torch.full_like(found, other))
+        numbers = target.float() / 127.5 - 1.0 if target.dtype == torch.uint8 else target.float()
+        return ((numbers.clamp(-1.0, 1.0) + 1.0) * ((self.choices[-1] - 1) / 2.0)).round().long().flatten(1)

@@ -110,3 +110,10 @@ def test_a_truncated_normals_deviation_follows_its_schedule_and_acting_is_not_cl
     assert [head.policy(raw, step).std for step in (0, 50, 1000)] == pytest.approx([1.0, 0.55, 0.1])
     assert head.policy(raw, 0).clip == 0.3
     assert head.policy(raw, 0, acting=True).clip is None
+
+
+def test_logits_that_are_none_give_some_choice_and_no_probability() -> None:
+    policy = Categorical(torch.full((3, 4), math.nan))
+    action, log_prob = policy.draw(generator())
+    assert ((action >= 0) & (action < 4)).all()
+    assert log_prob.isnan().all()

@@ -35,9 +35,9 @@ class Categorical(Policy):
         return self.log_probabilities.argmax(dim=-1)
 
     def sample(self, generator: torch.Generator) -> torch.Tensor:
-        probabilities = self.probabilities.detach()
-        drawn = torch.multinomial(probabilities.flatten(0, -2), 1, generator=generator)
-        return drawn.view(probabilities.shape[:-1])
+        # The greatest of log p - log E with E exponential is a draw (Gumbel 1954). It copes with numbers that are none, and no device waits.
+        logs = self.log_probabilities.detach()
+        return (logs - torch.empty_like(logs).exponential_(generator=generator).log()).argmax(dim=-1)
 
     def rsample(self, generator: torch.Generator) -> torch.Tensor:
         raise TypeError("no gradient flows through a choice: use Policy.expectation, which is exact for choices")
