@@ -145,7 +145,7 @@ def _unpack(name: str, here: Path, file: File) -> None:
 
 def _damaged(name: str, path: Path, file: File, error: Exception) -> Problem:
     seen = f"{path.stat().st_size:,} bytes, md5 {_md5(path)}; published: {file.size:,} bytes, md5 {file.md5}"
-    return Problem(f"vision:{name}: {path} cannot be unpacked: {told(error)}", seen)
+    return Problem(f"vision:{name}: {path} cannot be unpacked: {told(error)} ({seen})", "remove it, and start again")
 
 
 def _md5(path: Path) -> str:
