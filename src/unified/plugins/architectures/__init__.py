@@ -4,24 +4,56 @@ from __future__ import annotations
 
 from unified.core.components import ArchitectureComponent
 
-components = (
-    ArchitectureComponent(
-        name="drqv2_cnn",
-        target="unified.plugins.architectures.cnn:DrQV2CNN",
-        config="unified.plugins.architectures.config:CNNOptions",
-        summary="four 3×3 convolutions, the encoder of DrQ-v2",
+_HERE = "unified.plugins.architectures"
+
+
+def _component(name: str, target: str, options: str, summary: str, example: str = "") -> ArchitectureComponent:
+    return ArchitectureComponent(name, f"{_HERE}.{target}", f"{_HERE}.config:{options}", summary, example=example)
+
+
+_VECTORS = "--suite gym:Pendulum-v1"
+
+_NETWORKS = (
+    _component("drqv2_cnn", "cnn:DrQV2CNN", "DrQV2CNNOptions", "four 3×3 convolutions, the encoder of DrQ-v2"),
+    _component("cnn", "cnn:CNN", "CNNOptions", "convolutions for pictures of any size"),
+    _component("nature_cnn", "cnn:NatureCNN", "NatureCNNOptions", "three convolutions and a linear layer, the encoder of DQN"),
+    _component("resnet18", "resnet:resnet18", "ResNetOptions", "residual network of 18 layers, small pictures included"),
+    _component("resnet50", "resnet:resnet50", "ResNetOptions", "residual network of 50 layers, small pictures included"),
+    _component("vit", "vit:ViT", "ViTOptions", "vision transformer, small pictures included"),
+    _component(
+        "transformer",
+        "transformer:Transformer",
+        "TransformerOptions",
+        "attention over the places of a feature map, or over a sequence",
+        "encoder=[cnn,transformer] encoder.0.flat=false",
     ),
+    _component("unet", "unet:UNet", "UNetOptions", "pictures to pictures at a time, for flow matching"),
+    _component("dcgan_generator", "dcgan:DCGANGenerator", "GeneratorOptions", "head: noise to a picture, by transposed convolutions"),
+    _component("dcgan_discriminator", "dcgan:DCGANDiscriminator", "DiscriminatorOptions", "a picture to an answer, by convolutions"),
+    _component("mlp", "mlp:MLP", "MLPOptions", "linear layers with ReLU between them", f"encoder=mlp {_VECTORS}"),
     ArchitectureComponent(
-        name="mlp",
-        target="unified.plugins.architectures.mlp:MLP",
-        config="unified.plugins.architectures.config:MLPOptions",
-        summary="linear layers with ReLU between them",
-        example="encoder=mlp --suite gym:Pendulum-v1",
-    ),
-    ArchitectureComponent(
-        name="identity",
-        target="torch.nn:Identity",
-        summary="what comes in goes out",
-        example="encoder=identity --suite gym:Pendulum-v1",
+        name="identity", target="torch.nn:Identity", summary="what comes in goes out", example=f"encoder=identity {_VECTORS}"
     ),
 )
+
+_AUGMENTATIONS = (
+    _component("random_shift", "shift:RandomShift", "RandomShiftOptions", "augmentation: moved by up to 4 pixels, the border repeated"),
+    _component("random_crop", "augment:RandomCrop", "RandomCropOptions", "augmentation: padded, and cropped at a random place"),
+    _component(
+        "random_horizontal_flip",
+        "augment:RandomHorizontalFlip",
+        "RandomHorizontalFlipOptions",
+        "augmentation: mirrored, left to right, with a probability",
+    ),
+    _component("random_erasing", "augment:RandomErasing", "RandomErasingOptions", "augmentation: a random rectangle is filled"),
+    _component("cutout", "augment:Cutout", "CutoutOptions", "augmentation: a square at a random place is filled"),
+    _component("color_jitter", "colour:ColorJitter", "ColorJitterOptions", "augmentation: brightness, contrast and saturation"),
+    _component("intensity", "colour:Intensity", "IntensityOptions", "augmentation: multiplied by a random factor near 1, as in SPR"),
+    _component("v2", "transforms:V2", "V2Options", "augmentation: any transform of torchvision v2 by name, for each picture apart"),
+)
+
+_NORMALIZE = _component(
+    "normalize", "colour:Normalize", "NormalizeOptions", "pictures less a mean, over a deviation", "encoder=[normalize,cnn]"
+)
+
+components = (*_NETWORKS, _NORMALIZE, *_AUGMENTATIONS)

@@ -20,11 +20,13 @@ class RandomShift(nn.Module):
         super().__init__()
         self.pad = pad
 
-    def forward(self, obs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def forward(self, obs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """``(B, C, H, W)`` of any type to the same, shifted by -pad … pad pixels in each direction."""
+        if generator is None:
+            return obs
         rows, channels, height, width = obs.shape
         shift = torch.randint(-self.pad, self.pad + 1, (2, rows, 1), generator=generator, device=obs.device)
         y = (torch.arange(height, device=obs.device) + shift[0]).clamp_(0, height - 1)  # (B, H)
         x = (torch.arange(width, device=obs.device) + shift[1]).clamp_(0, width - 1)  # (B, W)
-        index = (y[:, :, None] * width + x[:, None, :]).view(rows, 1, -1).expand(-1, channels, -1)
+        index = (y[:, :, None] * width + x[:, None, :]).flatten(1)[:, None].expand(-1, channels, -1)
         return obs.flatten(2).gather(2, index).view_as(obs)

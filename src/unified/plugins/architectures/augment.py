@@ -1,0 +1,223 @@
+"""Augmentations of batches: each picture gets draws of its own, from a generator that is handed over, and all are moved at once.
+
+An augmentation is a module with ``forward(obs, generator)`` that keeps the shape. Without a generator nothing is drawn, and pictures stay
+as they are. Bytes stay bytes wherever that loses nothing: a quarter of the memory moves.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from unified.core.architecture import Shape, output_shape
+from unified.core.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from unified.core.parts import Build
+
+#: What NumPy, too, has a name for.
+_NUMPY = (torch.uint8, torch.float32, torch.float64)
+
+
+class Augmentations(nn.Sequential):
+    """Augmentations one after the other.
+
+    Args:
+        part: One, or a `torch.nn.Sequential` of several. One that takes no generator, of torchvision for example, draws what it draws
+            for each picture alone (`Apart`).
+    """
+
+    def __init__(self, part: nn.Module) -> None:
+        steps = list(part) if type(part) is nn.Sequential else [part]
+        super().__init__(*(step if takes_generator(step) else Apart(step) for step in steps))
+
+    def forward(self, obs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """``(B, *shape)`` to the same shape."""
+        for step in self:
+            obs = step(obs, generator)
+        return obs
+
+
+def make_augmentations(build: Build, selection: Any, in_shape: Shape) -> Augmentations:
+    """What was selected as an agent's ``aug``, one or a list.
+
+    Args:
+        build: Makes the parts.
+        selection: As in `Build.part`.
+        in_shape: Of an observation, stacked where they are.
+
+    Raises:
+        UsageError: If one of them changes the shape: what acts sees observations as they are, and must know them again.
+    """
+    with torch.random.fork_rng(devices=[]):  # those of other libraries draw when they are tried
+        augmentations = Augmentations(build.part(selection, in_shape))
+        for step in augmentations:
+            if (found := output_shape(step.module if isinstance(step, Apart) else step, in_shape)) != in_shape:
+                hint = "one that keeps the shape: random_crop pads first"
+                raise UsageError(Problem(f"an augmentation turns {in_shape} into {found}, and agents act on {in_shape}", hint))
+    return augmentations
+
+
+def takes_generator(module: nn.Module) -> bool:
+    """Whether a module draws from a generator that it is handed."""
+    return "generator" in inspect.signature(module.forward).parameters
+
+
+class Apart(nn.Module):
+    """Lets a module that draws from the global generator draw from one that is handed over, for each few rows anew.
+
+    A transform of torchvision draws once for all that it is given. A batch of pictures that have nothing to do with each other is
+    therefore taken apart, and this costs what the transform costs on a single picture: 30 to 150 µs, where what is written for batches
+    takes 1 to 10.
+
+    Args:
+        module: Takes a batch.
+        share: Rows that share their draws.
+    """
+
+    def __init__(self, module: nn.Module, share: int = 1) -> None:
+        super().__init__()
+        self.module, self.share = module, share
+
+    def forward(self, obs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """``(B, *shape)`` to the same shape."""
+        if generator is None:
+            return obs
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+        with torch.random.fork_rng(devices=[obs.device] if obs.is_cuda else []):
+            torch.manual_seed(seed)
+            return torch.cat([self.module(rows) for rows in torch.split(obs, self.share)])
+
+
+class RandomCrop(nn.Module):
+    """Pads a picture and crops it back at a random place: with four black pixels, the augmentation of CIFAR since He et al. 2016.
+
+    Args:
+        padding: Pixels on each side.
+        fill: Their value.
+    """
+
+    def __init__(self, padding: int = 4, fill: float = 0.0) -> None:
+        super().__init__()
+        self.padding, self.fill = padding, fill
+
+    def forward(self, obs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """``(B, C, H, W)`` of any type to the same."""
+        if generator is None:
+            return obs
+        y, x = torch.randint(2 * self.padding + 1, (2, len(obs)), generator=generator, device=obs.device)
+        return windows(F.pad(obs, (self.padding,) * 4, value=self.fill), y, x, obs.shape[2:])
+
+
+class RandomHorizontalFlip(nn.Module):
+    """Mirrors a picture, left to right.
+
+    Args:
+        p: Probability.
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, obs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """``(B, C, H, W)`` of any type to the same."""
+        if generator is None:
+            return obs
+        mirrored = torch.rand(len(obs), generator=generator, device=obs.device) < self.p
+        return where(mirrored[:, None, None, None], obs.flip(-1), obs)
+
+
+class RandomErasing(nn.Module):
+    """Fills a random rectangle. Source: Zhong et al. 2020, "Random Erasing Data Augmentation", algorithm 1.
+
+    A rectangle that is too high or too wide is cut to the picture, where the paper draws another one.
+
+    Args:
+        p: Probability.
+        scale: Least and greatest share of the picture's area.
+        ratio: Least and greatest height over width; its logarithm is drawn evenly.
+        fill: Value of the rectangle.
+    """
+
+    def __init__(
+        self, p: float = 0.5, scale: tuple[float, float] = (0.02, 0.33), ratio: tuple[float, float] = (0.3, 3.3), fill: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.p, self.scale, self.ratio, self.fill = p, scale, ratio, fill
+
+    def forward(self, obs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """``(B, C, H, W)`` of any type to the same."""
+        if generator is None:
+            return obs
+        sides = obs.shape[2:]
+        erased, share, shape, *place = torch.rand(5, len(obs), generator=generator, device=obs.device)
+        area = math.prod(sides) * _between(self.scale, share)
+        ratio = _between((math.log(self.ratio[0]), math.log(self.ratio[1])), shape).exp()
+        spans = []
+        for side, length, at in zip(sides, ((area * ratio).sqrt(), (area / ratio).sqrt()), place, strict=True):
+            length = length.round().clamp_(max=side)
+            start = (at * (side - length + 1)).floor()
+            spans.append(_span(side, start, start + length))
+        return _filled(obs, spans[0] & (erased < self.p)[:, None], spans[1], self.fill)
+
+
+class Cutout(nn.Module):
+    """Fills a square around a random pixel, as much of it as lies within the picture. Source: DeVries & Taylor 2017.
+
+    Args:
+        size: Height and width of the square.
+        fill: Its value.
+    """
+
+    def __init__(self, size: int = 8, fill: float = 0.0) -> None:
+        super().__init__()
+        self.size, self.fill = size, fill
+
+    def forward(self, obs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """``(B, C, H, W)`` of any type to the same."""
+        if generator is None:
+            return obs
+        spans = []
+        for side in obs.shape[2:]:
+            start = torch.randint(side, (len(obs),), generator=generator, device=obs.device) - self.size // 2
+            spans.append(_span(side, start, start + self.size))
+        return _filled(obs, spans[0], spans[1], self.fill)
+
+
+def windows(obs: torch.Tensor, y: torch.Tensor, x: torch.Tensor, sides: tuple[int, ...]) -> torch.Tensor:
+    """Of each picture ``(B, C, H, W)`` the part of these sides that begins at ``y, x``, ``(B,)`` each."""
+    view = obs.unfold(2, sides[0], 1).unfold(3, sides[1], 1)  # (B, C, Y, X, h, w), and nothing is copied
+    rows = torch.arange(len(obs), device=obs.device)
+    if obs.device.type == "cpu" and obs.dtype in _NUMPY and not obs.requires_grad:
+        # NumPy copies rows of a picture where torch copies pixels: four times as fast.
+        return torch.from_numpy(view.numpy()[rows.numpy(), :, y.numpy(), x.numpy()])
+    return view[rows, :, y, x]
+
+
+def where(mask: torch.Tensor, chosen: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """`torch.where`; of bytes by their bits, which is four times as fast."""
+    if chosen.dtype != torch.uint8:
+        return torch.where(mask, chosen, other)
+    bits = mask.to(torch.uint8).mul_(255)
+    return (chosen ^ other).bitwise_and_(bits).bitwise_xor_(other)
+
+
+def _between(bounds: tuple[float, float], share: torch.Tensor) -> torch.Tensor:
+    return bounds[0] + (bounds[1] - bounds[0]) * share
+
+
+def _span(side: int, start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+    """Which places of a side lie within start and end, ``(B, side)``."""
+    places = torch.arange(side, device=start.device)
+    return (places >= start[:, None]) & (places < end[:, None])
+
+
+def _filled(obs: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, fill: float) -> torch.Tensor:
+    """Pictures with a rectangle of another value, where rows ``(B, H)`` and columns ``(B, W)`` both say so."""
+    return where((rows[:, :, None] & columns[:, None, :])[:, None], torch.full((), fill, dtype=obs.dtype, device=obs.device), obs)
