@@ -70,7 +70,7 @@ class DQN(Agent):
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s'): what the target critic thinks of the action that the online critic (double), or it itself, likes best."""
-        value = reduced(self.critic_target(batch.next_features), self.options.critic.reduce, lambda: self._draw("reduce"))
+        value = reduced(self.get_submodule("critic_target")(batch.next_features), self.options.critic.reduce, lambda: self._draw("reduce"))
         chooser = self.critic(batch.next_features) if self.options.double else value
         return value.at(chooser.greedy)
 

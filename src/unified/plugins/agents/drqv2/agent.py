@@ -101,7 +101,8 @@ class DrQV2(Agent):
         return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
 
     def policy(self, features: torch.Tensor) -> TruncatedNormal:
-        return self.actor(features, self.stddev(self.steps), self.options.stddev_clip)
+        policy: TruncatedNormal = self.actor(features, self.stddev(self.steps), self.options.stddev_clip)
+        return policy
 
     def noise(self) -> torch.Generator:
         return self._draw("policy")
@@ -109,7 +110,7 @@ class DrQV2(Agent):
     def bootstrap(self, batch: Batch) -> Value:
         """V(s'): the least of the target critics at a noisy action of the actor."""
         action = self.policy(batch.next_features).rsample(self._draw("target"))
-        value: Value = self.critic_target(batch.next_features, action)
+        value: Value = self.get_submodule("critic_target")(batch.next_features, action)
         return value.least()
 
     @torch.no_grad()

@@ -107,7 +107,9 @@ class SAC(Agent):
         """V(s') = Q(s', a') - α log π(a'|s'), a' ~ π: the least of the target critics, at the next action of the present policy."""
 
         def judged(action: torch.Tensor | None) -> Value:
-            return reduced(self.critic_target(batch.next_features, action), self.options.critic.reduce, lambda: self._draw("reduce"))
+            return reduced(
+                self.get_submodule("critic_target")(batch.next_features, action), self.options.critic.reduce, lambda: self._draw("reduce")
+            )
 
         value, log_prob = self.policy(batch.next_features).expectation(judged, self._draw("target"))
         return value.shift(-self.alpha() * log_prob)

@@ -35,7 +35,7 @@ class Categorical(Policy):
         return self.log_probabilities.argmax(dim=-1)
 
     def sample(self, generator: torch.Generator) -> torch.Tensor:
-        # The greatest of log p - log E with E exponential is a draw (Gumbel 1954). It copes with numbers that are none, and no device waits.
+        # The greatest of log p - log E, E exponential, is a draw (Gumbel 1954); it copes with numbers that are none, and nothing waits.
         logs = self.log_probabilities.detach()
         return (logs - torch.empty_like(logs).exponential_(generator=generator).log()).argmax(dim=-1)
 
@@ -173,8 +173,8 @@ class TruncatedNormal(Policy):
         return (-0.5 * scaled.square() - math.log(self.std) - _HALF_LOG_2PI).sum(dim=-1)
 
     def entropy(self) -> torch.Tensor:
-        """Of the normal distribution, as `log_prob` is: a constant."""
-        return torch.full_like(self.mean, math.log(self.std) + 0.5 + _HALF_LOG_2PI).sum(dim=-1)
+        """Of the normal distribution, as `log_prob` is: a constant, whose gradient is 0."""
+        return (0.0 * self.mean + (math.log(self.std) + 0.5 + _HALF_LOG_2PI)).sum(dim=-1)
 
 
 class Deterministic(Policy):
