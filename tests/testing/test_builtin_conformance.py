@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from unified.testing import conformance
 
+sys.path.append(str(Path(__file__).parents[1] / "plugins" / "suites"))
+from pictures import write_cifar10
+
 # humanoid_run, three episodes of 500 steps drawn in software
 test_core = conformance("core", level="strict", marks={"suite:dmc-*": pytest.mark.slow})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_pictures(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """The data set that is played is here, a few pictures of it: files in the true format."""
+    root = tmp_path_factory.mktemp("data")
+    write_cifar10(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNIFIED_DATA", str(root))
+        yield

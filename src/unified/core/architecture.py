@@ -94,6 +94,9 @@ class FromBytes(nn.Module):
         std: Likewise.
     """
 
+    scale: torch.Tensor
+    offset: torch.Tensor
+
     def __init__(self, module: nn.Module, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()) -> None:
         super().__init__()
         self.module, self.standardised = module, bool(mean)
@@ -116,6 +119,9 @@ class Standardised(nn.Module):
         mean: Of each number ``(D,)``.
         std: Likewise.
     """
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, module: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()

@@ -62,6 +62,10 @@ class UsageError(UnifiedError):
     exit_code = 2
 
 
+class FilesMissing(UsageError):
+    """Files of a data set are not on this machine, and could not be fetched."""
+
+
 @contextmanager
 def blame(name: str, doing: str) -> Iterator[None]:
     """Whatever is raised within is the fault of `name`; what a person can mend stays as it is.

@@ -20,7 +20,7 @@ from unified.plugins.agents import ac2, dqn, drqv2, ppo, random, sac
 from unified.plugins.architectures import heads
 from unified.plugins.callbacks import console, curve, images, tensorboard, video
 from unified.plugins.launchers import local
-from unified.plugins.suites import atari, dmc, gym, tables, vision
+from unified.plugins.suites import atari, dataset, dmc, gym, tables, vision
 
 
 @hookimpl
@@ -30,7 +30,7 @@ def register_agents() -> Iterator[AgentComponent]:
 
 @hookimpl
 def register_suites() -> Iterator[SuiteComponent]:
-    yield from (atari.component, dmc.component, gym.component, vision.component, *tables.components)
+    yield from (atari.component, dataset.component, dmc.component, gym.component, vision.component, *tables.components)
 
 
 @hookimpl

@@ -31,8 +31,9 @@ from unified.core.trainer.collector import Collector
 from unified.testing.check import Failed, Skipped
 
 SEED = 3
-#: Options that make networks, batches and waits small, where a component has one of the name and it may be that small.
-TINY = {
+#: Options that make networks, batches and waits small, and let nothing be fetched, where a component has one of the name and it may be that small.
+TINY: dict[str, Any] = {
+    "download": False,
     **{"batch_size": 8, "learn_after": 0, "seed_steps": 4, "horizon": 8, "epochs": 2, "minibatches": 2},
     **{"hidden": 16, "hidden_dim": 16, "hidden_size": 16, "width": 16, "feature_dim": 8, "channels": 4, "depth": 1, "size": 24},
 }
@@ -128,8 +129,8 @@ def experience(component: AgentComponent, place: Place, count: int = 6) -> tuple
     """
     agent = build(component, place)
     lanes, limit = 1, 4000
-    capacity, columns = limit + 2 * agent.needs.span, {"action": agent.stored_action, "extra": agent.extra_columns}
-    replay = Replay(place.spec, agent.needs, capacity, lanes, agent.streams, pin=False, **columns)
+    view, action, extra = agent.needs, agent.stored_action, agent.extra_columns
+    replay = Replay(place.spec, view, limit + 2 * view.span, lanes, agent.streams, action=action, pin=False, extra=extra)
     with Vector(place.reference, lanes, SEED, placement="inline") as environments:
         collector = Collector(environments, agent, replay)
         collector.start()

@@ -172,7 +172,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
 
 def _needed_replay(config: Config) -> str:
     if not config.replay.load:
-        raise UsageError(Problem("train.offline=true learns from a replay that is there already", "replay.load=RUN   or the name of a saved one"))
+        raise UsageError(Problem("train.offline=true learns from a replay that is there already", "replay.load=RUN"))
     return config.replay.load
 
 

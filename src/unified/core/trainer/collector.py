@@ -128,10 +128,10 @@ class Collector(Source):
         self._extra: dict[str, np.ndarray] = {}
 
     # The environments know how they are.
-    exact = property(lambda self: self.environments.exact)  # type: ignore[assignment]
-    restarts = property(lambda self: self.environments.restarts)  # type: ignore[assignment]
-    discarded = property(lambda self: self.environments.discarded)  # type: ignore[assignment]
-    incidents = property(lambda self: self.environments.incidents)  # type: ignore[assignment]
+    exact = property(lambda self: self.environments.exact)
+    restarts = property(lambda self: self.environments.restarts)
+    discarded = property(lambda self: self.environments.discarded)
+    incidents = property(lambda self: self.environments.incidents)
 
     def start(self) -> None:
         """Reset all environments and open an episode in the replay for each."""

@@ -18,7 +18,7 @@ class Imitate(Objective):
     label smoothing: Szegedy et al. 2016, section 7.
     """
 
-    needs = ("obs", "action")
+    needs = ("obs", "action", "weight")
     parts = ("actor",)
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:

@@ -19,7 +19,7 @@ class Reward(Objective):
     Each row is an episode of one step: r = 1 for the right choice, or minus the mean squared error of numbers, and discount 0.
     """
 
-    needs = ("obs", "label")
+    needs = ("obs", "label", "weight")
     parts = ("actor", "critic")
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:

@@ -184,7 +184,7 @@ def _play(
                 seen.teardowns.append(hooks.teardowns)
                 seen.restored = through_a_file(hooks.restored.get(_called(component), seen.restored))
         finally:
-            trainer.collector.environments.close()
+            trainer.source.close()
             trainer.evaluator.close()
     return run
 

@@ -115,7 +115,8 @@ class PPO(Agent):
 
     @property
     def stored_action(self) -> Space:
-        return self.actions.stored
+        # Numbers are kept as they were drawn, beyond the bounds too: that is what their probability is of.
+        return self.actions.stored if self.spec.action.discrete else Space((self.actions.size,), "float32")
 
     @property
     def extra_columns(self) -> Mapping[str, Space]:
@@ -143,6 +144,7 @@ class PPO(Agent):
         return value
 
     def perceive(self, batch: Batch) -> Batch:
+        self._seen = None
         return batch.with_columns(features=self.encode(batch.obs).flatten(1))
 
     def policy(self, features: torch.Tensor) -> Policy:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from unified.core.errors import Problem, UsageError, told
+from unified.core.errors import FilesMissing, Problem, UsageError, told
 
 #: Seconds after which a silent server counts as gone.
 PATIENCE = 10.0
@@ -69,13 +69,14 @@ class Source:
         """See that everything is there to be read: unpack what is there, fetch what is not.
 
         Raises:
-            UsageError: If there are files missing, or damaged.
+            FilesMissing: If there are files missing.
+            UsageError: If there are damaged ones.
         """
         why = "suite.download=false"
         if self.missing(root) and download:
             why = self._fetch(root)
         if missing := self.missing(root):
-            raise UsageError(*self._told(name, root, missing, why))
+            raise FilesMissing(*self._told(name, root, missing, why))
         for file in self.files:
             if not _all_there(root / self.folder, file):
                 _unpack(name, root / self.folder, file)
