@@ -18,7 +18,7 @@ from unified.plugins.architectures.augment import Apart
 class V2(Apart):
     """A transform of `torchvision.transforms.v2` by its name, drawn for each picture of a batch.
 
-    What has a name of its own here, `random_crop` and others, is 20 times as fast.
+    What has a name of its own here, `random_crop` and others, is 10 to 30 times as fast.
 
     Args:
         in_shape: Of a picture.
