@@ -200,7 +200,8 @@ def run_figure(rows: Iterable[Mapping[str, Any]], title: str, subtitle: str = ""
             axes.fill_between(x, low, high, color=colour, alpha=0.10, linewidth=0, label="min to max")
             axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.22, linewidth=0, label="± 1 sd over episodes")
         of = f" of {episodes.pop()} episodes" if len(episodes) == 1 and None not in episodes else ""
-        axes.plot(x, mean, color=colour, linewidth=2, marker="o", markersize=3.5, label=f"evaluation, mean{of}" if episodes != {None} else "evaluation")
+        said = f"evaluation, mean{of}" if metric == "return" else "evaluation"
+        axes.plot(x, mean, color=colour, linewidth=2, marker="o", markersize=3.5, label=said)
         axes.annotate(
             f"{mean[-1]:,.0f}" if abs(mean[-1]) >= 100 else f"{mean[-1]:.3g}",
             (x[-1], mean[-1]),
@@ -229,7 +230,8 @@ def compare_figure(panels: Sequence[Panel], x_label: str = "frames", spread: Spr
     for axes, panel in zip(grid.flat, panels, strict=False):
         _dress(axes, x_label, NAMES.get(panel.metric, panel.metric))
         several = any(curve.seeds > 1 for curve in panel.curves)
-        _titles(axes, panel.title, f"evaluation, mean over seeds; band: {SPREADS[spread]}" if several else f"evaluation {panel.metric}, one seed")
+        said = f"evaluation, mean over seeds; band: {SPREADS[spread]}" if several else f"evaluation {panel.metric}, one seed"
+        _titles(axes, panel.title, said)
         colours = iter(COLOURS * (1 + len(panel.curves) // len(COLOURS)))
         for curve in panel.curves:
             colour = FAINT if curve.reference else next(colours)

@@ -10,7 +10,9 @@ from unified.core.advantages import generalised_advantages
 GAMMA = 0.9
 
 
-def by_definition(reward: list[float], terminal: list[bool], value: list[float], after: list[float], cut: list[bool], decay: float) -> list[float]:
+def by_definition(
+    reward: list[float], terminal: list[bool], value: list[float], after: list[float], cut: list[bool], decay: float
+) -> list[float]:
     """Â_t = Σ_k (γλ)^k δ_{t+k} up to the first cut."""
     found = []
     for start in range(len(reward)):

@@ -37,6 +37,10 @@ def conv(in_channels: int, channels: int = 4) -> nn.Module:
     return nn.Conv2d(in_channels, channels, 3)
 
 
+def linear(in_features: int) -> nn.Module:
+    return nn.Linear(in_features, 4)
+
+
 def flat() -> nn.Module:
     return nn.Flatten()
 
@@ -133,7 +137,7 @@ def test_selections_bring_their_options(tmp_path: Any) -> None:
             r"^ReLU, number 1 of \[mlp,ReLU\]: architecture ReLU has no output argument, so it cannot be used as",
         ),
         ([nn.Linear, "mlp"], (4,), None, r"^Linear, number 0 of \[Linear,mlp\]: .*it is a head, and a body is wanted here"),
-        ([conv, "mlp"], (3, 8, 8), None, r"^mlp, number 1 of \[conv,mlp\]: MLP cannot take \(4, 6, 6\).*torch.nn:Flatten between two"),
+        ([conv, linear], (3, 8, 8), None, r"^linear, number 1 of \[conv,linear\]: Linear cannot take \(4, 6, 6\).*torch.nn:Flatten"),
         (["mlp", conv], (3,), None, r"^conv, number 1 of \[mlp,conv\]: Conv2d cannot take \(256,\)"),
         (["mlp", nn.Linear(3, 3)], (4,), None, r"^Linear, number 1 of \[mlp,Linear\]: Linear cannot take \(256,\)"),
         ([conv, "drqv2_cnn"], (3, 8, 8), None, r"^drqv2_cnn, number 1"),

@@ -52,6 +52,7 @@ class Agent(nn.Module, ABC):
         self._targets: dict[str, tuple[float, int]] = {}  # part -> τ, and every how many updates
         self.phase_list: list[Phase] = []
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._mixes_rows = False  # whether some module's answer to a row depends on the other rows
         #: Agent steps taken so far, of all environments; schedules and seed exploration read it.
         self.steps = 0
         #: Updates done so far.
@@ -111,6 +112,7 @@ class Agent(nn.Module, ABC):
     def ready(self) -> None:
         """Called once when all parts exist and lie on their device: makes the phases and the optimisers of the parts they train."""
         self.phase_list = self.build.phases(self.phases())
+        self._mixes_rows = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.modules())
         self._refuse_misfits()
         for part in dict.fromkeys(part for phase in self.phase_list for part in phase.trains):
             parameters = [parameter for parameter in getattr(self, part).parameters() if parameter.requires_grad]
@@ -154,8 +156,14 @@ class Agent(nn.Module, ABC):
             full: Whether the features have to be float32.
         """
         encoder = self.get_submodule("encoder") if encoder is None else encoder
+        # What mixes rows (batch normalisation) does so where it learns, and nowhere else: acting on one row moves no statistics.
+        still = self.training and self._mixes_rows and not torch.is_grad_enabled()
+        if still:
+            encoder.train(False)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             features: torch.Tensor = encoder(observation)
+        if still:
+            encoder.train()
         return features.float() if full else features
 
     def learn(self, batch: Batch) -> Learned:

@@ -207,12 +207,13 @@ class ArchitectureComponent(Component):
 
 
 @dataclass(frozen=True)
-class ObjectiveComponent(Component):
+class ObjectiveComponent(_WithPresets):
     """One term of what is minimised.
 
     Args:
         needs: Columns of the batch that it reads.
         trains: Parts that it trains where it replaces an agent's own objectives.
+        presets: Where its presets are: what it asks of agent and suite.
     """
 
     kind: ClassVar[str] = "objectives"

@@ -58,6 +58,13 @@ class Objective(ABC):
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         """The loss on one batch."""
 
+    def phases(self) -> list[Phase]:
+        """The phases that stand for an agent's own where this objective replaces them; empty for one, of all that it trains.
+
+        An objective that pulls two parts in opposite directions has two.
+        """
+        return []
+
 
 @contextmanager
 def frozen(*parts: nn.Module) -> Iterator[None]:

@@ -125,12 +125,21 @@ class Build:
         objective.selected = label(name)
         return objective
 
+    def _phases_of(self, selection: Any) -> list[Phase]:
+        """Of an objective that replaces an agent's own."""
+        objective = self.objective(selection)
+        phases = objective.phases()
+        for phase in phases:
+            for term in phase.objectives:
+                term.selected = objective.selected
+        return phases or [Phase(label(selection.name), (objective,), _trained_by(selection))]
+
     def phases(self, own: list[Phase]) -> list[Phase]:
         """An agent's own phases as the run changes them: ``NAME`` replaces them, ``+NAME`` joins the first."""
         added = [each for each in self._objectives if each.name.startswith("+")]
         replaced = [each for each in self._objectives if each not in added]
         if replaced:
-            own = [Phase(label(each.name), (self.objective(each),), _trained_by(each)) for each in replaced]
+            own = [phase for each in replaced for phase in self._phases_of(each)]
         if added:
             if not own:
                 raise UsageError(Problem(f"objective {added[0].name} has nothing to be added to: this agent has no phases"))

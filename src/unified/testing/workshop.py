@@ -31,7 +31,8 @@ from unified.core.trainer.collector import Collector
 from unified.testing.check import Failed, Skipped
 
 SEED = 3
-#: Options that make networks, batches and waits small, and let nothing be fetched, where a component has one of the name and it may be that small.
+#: Options that make networks, batches and waits small, and let nothing be fetched, where a component has one of the name and it may be
+#: that small.
 TINY: dict[str, Any] = {
     "download": False,
     **{"batch_size": 8, "learn_after": 0, "seed_steps": 4, "horizon": 8, "epochs": 2, "minibatches": 2},

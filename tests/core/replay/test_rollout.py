@@ -80,7 +80,7 @@ def test_each_epoch_shows_every_row_once_in_an_order_of_its_own() -> None:
     count = round(every * per_step)
     assert (every, count) == (12, 9)
     shown = [batch.obs[:, 0].tolist() for batch in played.replay.batches(count, lambda batch: batch)]
-    epochs = [sum(shown[start : start + 3], []) for start in (0, 3, 6)]
+    epochs = [[value for part in shown[start : start + 3] for value in part] for start in (0, 3, 6)]
     assert all(sorted(epoch) == sorted(row[0] for row in played.since(0)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from unified.core.components import AgentComponent, Preset, SuiteComponent
+from unified.core.components import AgentComponent, Component, ObjectiveComponent, Preset, SuiteComponent
 from unified.core.config import recipes as recipe_files
 from unified.core.config.config import Config
 from unified.core.config.overrides import COMMAND_LINE, PYTHON, Layer, from_tree
@@ -111,8 +111,8 @@ def _choose_first(resolver: Resolver) -> None:
     if suite.component is None or not suite.valid:
         return
     presets: list[Layer] = []
-    for component in (suite.component, agent.component):
-        if isinstance(component, AgentComponent | SuiteComponent):
+    for component in (suite.component, agent.component, *_objectives(resolver)):
+        if isinstance(component, AgentComponent | SuiteComponent | ObjectiveComponent):
             try:
                 found = component.load_presets()
             except UnifiedError as error:
@@ -121,6 +121,16 @@ def _choose_first(resolver: Resolver) -> None:
             task = f"{suite.component.name}:{suite.task}" if suite.task else suite.component.name
             presets += [_layer(preset, label(component.name)) for preset in found if preset.matches(task)]
     resolver.layers[:0] = presets
+
+
+def _objectives(resolver: Resolver) -> list[Component]:
+    """Those that are selected; what is wrong with their names is told when they are read."""
+    before, found = len(resolver.problems), []
+    for name in resolver.listed((OBJECTIVE, NAME), "objectives", mixed=True)[0]:
+        with contextlib.suppress(UnifiedError):
+            found.append(resolver.registry.get("objectives", name.removeprefix("+")))
+    del resolver.problems[before:]
+    return found
 
 
 def _layer(preset: Preset, owner: str) -> Layer:

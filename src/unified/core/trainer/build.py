@@ -200,7 +200,7 @@ def built_suite(config: Config) -> Suite:
 def make_judge(config: Config, suite: Suite, episodes: int | None = None, environments: int | None = None) -> Judge:
     """Who says how well the agent does: by rows of a data set that are kept for it, or by episodes."""
     if isinstance(suite, DataSuite):
-        return Examiner(lambda: suite.rows("test"), suite.spec())
+        return Examiner(suite.rows, suite.spec())
     wanted = episodes if episodes is not None else config.evaluate.episodes
     count = min(environments if environments is not None else config.evaluate.environments, wanted)
     return Evaluator(lambda: make_environments(config, "evaluation", count), wanted)

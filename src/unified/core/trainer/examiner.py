@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from unified.core.judging import classification, regression
+from unified.core.judging import classification, generation, regression
 from unified.core.judging.judged import Judged
 from unified.core.trainer.evaluator import Judge, unnoticed
 
 if TYPE_CHECKING:
     from unified.core.agent import Agent
-    from unified.core.data import Rows
+    from unified.core.data import Rows, Split
     from unified.core.spec import Spec
 
 #: Rows that are answered at once, and pictures that are kept to look at.
@@ -22,19 +22,20 @@ BATCH, PICTURES = 512, 64
 
 
 class Examiner(Judge):
-    """Lets the agent answer every row, without exploration, and compares with the targets.
+    """Lets the agent answer every row, without exploration, and compares with the targets; or lets it make as many, and compares the sets.
 
     Args:
-        rows: Makes the rows; called once, at the first judgement.
+        rows: Gives the rows of a split; each is asked for once, at the first judgement that needs it.
         spec: Of the rows.
     """
 
-    def __init__(self, rows: Callable[[], Rows], spec: Spec) -> None:
+    def __init__(self, rows: Callable[[Split], Rows], spec: Spec) -> None:
         self._make, self._spec = rows, spec
         self._rows: Rows | None = None
+        self._trained: np.ndarray | None = None
 
     def judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> Judged | None:
-        rows = self._rows = self._rows or self._make()
+        rows = self._rows = self._rows or self._make("test")
         answers = []
         with unnoticed(agent), torch.no_grad():
             for start in range(0, len(rows), BATCH):
@@ -46,6 +47,8 @@ class Examiner(Judge):
 
     def _compare(self, answers: np.ndarray, rows: Rows) -> Judged:
         spec, targets = self._spec, np.asarray(rows.targets)
+        if spec.view == "generate":
+            return self._compare_made(answers, targets)
         if spec.action.choices is None:
             found = regression.judged_regression(answers, targets, spec.targets)
             return Judged(found.row(), metric="r2", report=regression.report(found))
@@ -58,3 +61,14 @@ class Examiner(Judge):
             captions = [names[answer] if answer == truth else f"{names[truth]} → {names[answer]}" for truth, answer in pairs]
         report = classification.report(named, names)
         return Judged(named.row(), pictures=pictures, captions=captions, metric="accuracy", report=report)
+
+    def _compare_made(self, made: np.ndarray, real: np.ndarray) -> Judged:
+        """What was made against rows that were kept for it, and beside it what was trained on against the same."""
+        self._trained = self._trained if self._trained is not None else np.asarray(self._make("train").targets)
+        pictures = None
+        if real.dtype == np.uint8:
+            made = np.rint((made + 1.0) * 127.5).astype(np.uint8)
+            pictures = made[:PICTURES]
+        train, test, made = (rows.reshape(len(rows), -1).astype(np.float32) for rows in (self._trained, real, made))
+        row: dict[str, Any] = {**generation.judged_generation(train, test, made)}
+        return Judged(row, pictures=pictures, metric="coverage", report=generation.report(row))

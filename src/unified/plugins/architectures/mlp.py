@@ -31,6 +31,11 @@ class MLP(nn.Sequential):
                 nn.init.orthogonal_(module.weight)
                 nn.init.zeros_(module.bias)
 
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """``(B, …)``, pictures too, as one row of numbers each."""
+        outputs: torch.Tensor = super().forward(inputs.flatten(1))  # type: ignore[no-untyped-call]
+        return outputs
+
 
 class EnsembleMLP(nn.Module):
     """E independent MLPs evaluated at once by batched matrix products.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from unified.core.options import Options
@@ -33,3 +35,23 @@ class ImitateOptions(Options):
 
     smoothing: float = Field(0.0, ge=0, lt=1)
     """Share ε of the probability that is spread over all choices (label smoothing); for policies over choices."""
+
+
+class VAEOptions(Options):
+    """What the two terms are worth."""
+
+    beta: float = Field(1.0, ge=0)
+    """Weight β of the divergence."""
+    variance: float = Field(0.05, gt=0)
+    """Of each number that is decoded, within [-1, 1]: the less, the more exact."""
+
+
+class AdversarialOptions(Options):
+    """Which loss, and how smooth the critic has to be."""
+
+    loss: Literal["nonsaturating", "hinge", "relativistic"] = "nonsaturating"
+    """The game: nonsaturating, hinge or relativistic."""
+    r1: float = Field(0.0, ge=0)
+    """Weight γ of the critic's slope at what is real."""
+    r2: float = Field(0.0, ge=0)
+    """Weight γ of the critic's slope at what is made."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 import torch
 from torch import nn
@@ -22,8 +23,8 @@ INPUTS: tuple[tuple[Shape, torch.dtype], ...] = (
     ((9, 84, 84), torch.float32),
     ((5, 7), torch.float32),
 )
-#: What a head has to give.
-OUTPUT: Shape = (5,)
+#: What a head has to give: numbers, or a picture where it gives nothing else.
+OUTPUTS: tuple[Shape, ...] = ((5,), (3, 24, 24))
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,11 @@ def uses(component: ArchitectureComponent) -> tuple[Use, ...]:
     """
     found: list[Use] = []
     tried: list[str] = []
-    for in_shape, dtype in INPUTS:
+    outputs = OUTPUTS if is_head(component.load()) else (None,)
+    for (in_shape, dtype), out_shape in product(INPUTS, outputs):
         if any(len(use.in_shape) == len(in_shape) for use in found):
             continue
-        use = Use(in_shape, dtype, OUTPUT if is_head(component.load()) else None)
+        use = Use(in_shape, dtype, out_shape)
         try:
             module = build(component, use)
             with torch.no_grad():

@@ -6,10 +6,10 @@ from unified.core.components import AgentComponent
 
 component = AgentComponent(
     name="ac2",
-    target="unified.plugins.agents.ac2.agent:AC2",
+    target="unified.plugins.agents.ac2.views:by_view",
     config="unified.plugins.agents.ac2.config:AC2Options",
     presets="unified.plugins.agents.ac2.config:PRESETS",
-    parts=("encoder", "actor", "critic"),
+    parts=("encoder", "actor", "critic", "generator", "discriminator"),
     example="--suite digits",
-    summary="the generalist: encoder, actor and critic for control, classification and regression",
+    summary="the generalist: encoder, actor and critic for control, classification, regression and generation",
 )

@@ -102,15 +102,16 @@ class AC2(Agent):
         """V(s'): the least of the target critics at the policy's next action; its expectation over choices."""
 
         def judged(action: torch.Tensor | None) -> Value:
-            return reduced(self.critic_target(batch.next_features, action), self.options.critic.reduce, lambda: self._draw("reduce"))
+            critic: Any = self.critic_target
+            return reduced(critic(batch.next_features, action), self.options.critic.reduce, lambda: self._draw("reduce"))
 
         return self.policy(batch.next_features).expectation(judged, self._draw("target"))[0]
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         if not explore:
-            averaged = self.options.ema is not None and not self.training
-            encoder, actor = (self.encoder_target, self.actor_target) if averaged else (self.encoder, self.actor)
+            which = "_target" if self.options.ema is not None and not self.training else ""
+            encoder, actor = self.get_submodule(f"encoder{which}"), self.get_submodule(f"actor{which}")
             return self.actions.enact(actor(self.encode(observation, encoder), self.steps).mode, None)
         generator = self._draw("explore")
         random = uniform(self.stored_action, len(observation), generator)

@@ -47,6 +47,14 @@ class AC2Options(Options):
     """Features that actor and critic see of pixels, behind a bottleneck each (control)."""
     pad: int = Field(4, ge=0)
     """Greatest random shift of pixels (control)."""
+    noise_dim: int = Field(32, ge=1)
+    """Numbers of the noise that something is made from (generation)."""
+    generator: Part | None = None
+    """Architecture that makes something from noise, or of a flow's velocity; by default an mlp, and for larger pictures dcgan or unet."""
+    discriminator: Part | None = None
+    """Architecture through which the critic sees what was made; by default as it is, and for larger pictures dcgan_discriminator."""
+    flow_steps: int = Field(20, ge=1)
+    """Steps in which a flow is followed (generation)."""
 
 
 PRESETS = (

@@ -70,6 +70,12 @@ components = (
         summary="policy head: one action and no other",
         example=f"{_SAC} actor.head=deterministic",
     ),
+    ArchitectureComponent(
+        name="flow",
+        target="unified.plugins.architectures.flow:FlowActor",
+        summary="policy head: follows a learned velocity from noise to an action",
+        example="--agent ac2 --suite digits -o flow",
+    ),
 )
 
 
