@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 
+import gymnasium
 import pytest
 
 from unified.core.components import KINDS, ObjectiveComponent
@@ -59,7 +61,10 @@ def test_the_published_settings_of_a_task(task: str, expected: dict[str, object]
 
 
 def test_presets_name_tasks_that_exist() -> None:
-    for component in registry().all("agents"):
+    suites = registry().all("suites")
+    known = [f"{suite.name}:{task}" if task else suite.name for suite in suites for task in suite.load_tasks() or ("",)]  # type: ignore[attr-defined]
+    known += [f"gym:{name}" for name in gymnasium.registry]
+    for component in (*registry().all("agents"), *registry().all("objectives"), *suites):
         for preset in component.load_presets():  # type: ignore[attr-defined]
             for pattern in preset.match.split():
-                assert any(preset.matches(f"dmc:{task}") for task in TASKS), pattern
+                assert any(fnmatchcase(name, pattern) for name in known), pattern

@@ -12,7 +12,7 @@ from unified.core.config import recipes as recipe_files
 from unified.core.config.config import Config
 from unified.core.config.overrides import COMMAND_LINE, PYTHON, Layer, from_tree
 from unified.core.config.resolve import Resolver
-from unified.core.config.schema import LISTS, OBJECTIVE, WITH, RunOptions, slot_of
+from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Choice, RunOptions, slot_of
 from unified.core.config.several import several
 from unified.core.config.slots import parts
 from unified.core.config.words import from_words
@@ -99,10 +99,12 @@ def compose(
 def _choose_first(resolver: Resolver) -> None:
     """Agent and suite are known before everything else: they bring presets, and the agent the names of its parts."""
     fields = RunOptions.model_fields
-    chosen = {}
-    for name in ("agent", "suite"):
+    chosen: dict[str, Choice] = {}
+    for name in ("suite", "agent"):
         slot = slot_of(fields[name])
         assert slot is not None
+        if name == "agent" and isinstance(data := chosen["suite"].component, SuiteComponent) and data.agent:
+            resolver.layers.insert(0, from_tree({name: data.agent}, f"suite {label(data.name)}"))
         chosen[name] = resolver.choose((name,), slot, fields[name])
     agent, suite = chosen["agent"], chosen["suite"]
     if agent.component is not None:
@@ -125,7 +127,8 @@ def _choose_first(resolver: Resolver) -> None:
 
 def _objectives(resolver: Resolver) -> list[Component]:
     """Those that are selected; what is wrong with their names is told when they are read."""
-    before, found = len(resolver.problems), []
+    before = len(resolver.problems)
+    found: list[Component] = []
     for name in resolver.listed((OBJECTIVE, NAME), "objectives", mixed=True)[0]:
         with contextlib.suppress(UnifiedError):
             found.append(resolver.registry.get("objectives", name.removeprefix("+")))

@@ -14,7 +14,7 @@ from unified.core.config.schema import WITH, CheckpointOptions, Evaluate, Replay
 #: Keys, and groups of keys, that do not change the result of a run: a resumed run may differ in them.
 FREE = (
     *("root", "experiment", WITH, "checkpoint", "launcher"),
-    *("train.frames", "train.updates", "train.hours", "train.epochs"),  # a longer budget is the same run, going on
+    *("train.frames", "train.updates", "train.hours", "train.epochs", "train.patience"),  # a longer budget is the same run, going on
     *("train.placement", "train.environment_timeout", "train.bad_limit", "replay.backing", "replay.save"),
 )
 
@@ -50,6 +50,11 @@ class Config:
     defaults: dict[str, Any] = field(repr=False)
     recipes: tuple[str, ...] = ()
     embedded: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether the agent acts in environments, or only learns from a replay that is there already."""
+        return not self.train.offline
 
     def changed(self) -> list[tuple[str, Any, str]]:
         """Key, value and source of everything that is not its default, in the order of the tree."""

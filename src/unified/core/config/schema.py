@@ -109,6 +109,8 @@ class Train(Options):
     """Learn from the replay that replay.load names, and step no environment; a step is then a batch, and a frame one of its rows."""
     learn: bool = True
     """Whether anything is learned; without it experience is only collected (keep it with replay.save)."""
+    patience: int | None = Field(default=None, gt=0)
+    """Evaluations without a better one after which the run ends; null: none."""
     log_every: int = Field(default=1000, gt=0)
     """Frames between two rows of metrics."""
     bad_limit: int = Field(default=100, ge=0)
@@ -128,6 +130,12 @@ class ReplayOptions(Options):
     """Agent steps that are kept; the oldest go first."""
     backing: Literal["auto", "ram", "disk"] = "auto"
     """Memory, memory-mapped files, or memory where it fits."""
+    sampler: Literal["uniform", "prioritised"] = "uniform"
+    """Which rows are drawn: all alike, or in proportion to what was wrong with them (Schaul et al. 2016)."""
+    alpha: float = Field(default=0.6, ge=0, le=1)
+    """Of prioritised rows: 0 is uniform, 1 in proportion."""
+    beta: float = Field(default=0.4, ge=0, le=1)
+    """Of prioritised rows: how much of the bias is corrected by weights."""
     save: str | None = None
     """Name under which the replay is kept at the end, for other runs."""
     load: str | None = None
@@ -185,6 +193,12 @@ class RunOptions(Options):
     """How the agent is judged."""
     checkpoint: CheckpointOptions = CheckpointOptions()
     """When everything is saved."""
+
+    @model_validator(mode="after")
+    def _has_something_to_learn_from(self) -> Self:
+        if self.train.offline and not self.replay.load:
+            raise ValueError("train.offline=true learns from a replay that is there already: replay.load=RUN")
+        return self
 
     @field_validator("device")
     @classmethod

@@ -21,6 +21,8 @@ from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.options import NAME, Options
 from unified.core.references import shown, split_task
 
+#: Begins the name of a run whose part is a part of this one.
+LOAD = "load:"
 _NO_NULL = "a list holds no null   leave it out, or say null alone"
 
 
@@ -51,12 +53,22 @@ class Slots(Layered, ABC):
                 layer.set((*path, NAME), layer.values.pop(path))
             if (*path, NAME) in layer.values:
                 value = layer.values[(*path, NAME)]
+                if slot.kind == "architectures" and isinstance(value, str) and value.startswith(LOAD):
+                    value = self._loaded(path, value, layer)
                 if slot.kind == "architectures" and (several := self._several(path, value, layer)) is not None:
                     value = several
                 layer.values[(*path, NAME)] = value if _is_list(value) else self.text(value, slot.kind)
         if slot.kind == "suites":
             self._split_tasks(path)
         self._drop_reselected(path, self.known_as(assumed, slot.kind))
+
+    def _loaded(self, path: Path, value: str, layer: Layer) -> str:
+        """``load:RUN#part`` is short for the architecture ``load`` with these options."""
+        run, _, part = value.removeprefix(LOAD).partition("#")
+        layer.values[(*path, "run")] = run
+        if part:
+            layer.values[(*path, "part")] = part
+        return LOAD.removesuffix(":")
 
     def _split_tasks(self, path: Path) -> None:
         """``suite=dmc:walker_walk`` is ``suite.name=dmc suite.task=walker_walk``; naming a suite alone leaves no task of a lower layer."""

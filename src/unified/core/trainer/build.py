@@ -19,7 +19,7 @@ from unified.core.errors import Notice, PluginFailed, Problem, UsageError, blame
 from unified.core.imports import OBJECT
 from unified.core.parts import Build
 from unified.core.registry import registry
-from unified.core.replay import DamagedSegment, FixedReplay, Replay, check_free, choose_backing, named_rows, named_spec
+from unified.core.replay import DamagedSegment, FixedReplay, Prioritised, Replay, check_free, choose_backing, named_rows, named_spec
 from unified.core.rng import Streams, derive
 from unified.core.run import Run, provenance
 from unified.core.spec import Spec
@@ -129,8 +129,8 @@ def assemble(run: Run, config: Config) -> Trainer:
         with _made(config.suite):
             spec = suite.spec()
         return _assemble(run, config, suite, spec, None)
-    if config.train.offline:
-        return _assemble(run, config, suite, Spec.from_json(named_spec(run.root, _needed_replay(config))), None)
+    if not config.acts:
+        return _assemble(run, config, suite, Spec.from_json(named_spec(run.root, config.replay.load or "")), None)
     environments = make_environments(config, "environment", config.train.environments)
     try:
         return _assemble(run, config, suite, environments.spec, environments)
@@ -148,7 +148,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
     if view.fixed:
         replay = make_fixed_replay(config, suite, agent, streams)
         clock = Clock(view.batch_size, 1.0, credit=1.0, rows=replay.size, **_budgets(config))
-    elif config.train.offline and not isinstance(suite, DataSuite):
+    elif not config.acts and not isinstance(suite, DataSuite):
         _refuse_epochs(config)
         replay = make_replay(run, config, agent, spec, 1, streams)
         clock = Clock(view.batch_size, 1.0, credit=1.0, **_budgets(config))
@@ -168,12 +168,6 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
     ]
     notes = [*suite.notes(), f"precision {agent.precision} on {agent.device}"]
     return Trainer(run, config, agent, replay, source, make_judge(config, suite), clock, streams, participants, notes)
-
-
-def _needed_replay(config: Config) -> str:
-    if not config.replay.load:
-        raise UsageError(Problem("train.offline=true learns from a replay that is there already", "replay.load=RUN"))
-    return config.replay.load
 
 
 def _budgets(config: Config) -> dict[str, Any]:
@@ -271,8 +265,8 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, 
     settings, capacity = config.replay, config.replay.capacity
     if agent.needs.keeps is not None:
         capacity = min(capacity, agent.needs.keeps * lanes)
-    if config.train.offline:
-        capacity = named_rows(run.root, _needed_replay(config))
+    if not config.acts:
+        capacity = named_rows(run.root, settings.load or "")
     elif config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
         capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + lanes * (agent.needs.span + 1))
@@ -280,7 +274,10 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, 
     action, extra = agent.stored_action, agent.extra_columns
     backing = choose_backing(settings.backing, spec, action, capacity, lanes, directory, extra)
     pin = agent.device.type == "cuda"
-    return Replay(spec, agent.needs, capacity, lanes, streams, backing=backing, directory=directory, action=action, pin=pin, extra=extra)
+    sampler = None
+    if settings.sampler == "prioritised":
+        sampler = Prioritised(-(-capacity // lanes) * lanes, settings.alpha, settings.beta)
+    return Replay(spec, agent.needs, capacity, lanes, streams, backing, directory, action, sampler, pin, extra)
 
 
 def load_agent(run: Run, checkpoint: str | int = "best") -> Player:

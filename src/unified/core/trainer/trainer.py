@@ -71,6 +71,7 @@ class Trainer:
         self._bad_updates = 0  # non-finite ones since the last log interval without any
         self._discarded_before = 0  # failed episodes up to the last one that went well
         self.best_score: float | None = None
+        self._stale = 0  # evaluations since the best one
         self._checkpoint_time = time.monotonic()
         self._unpaid = 0  # updates that were taken and are not done
         self._stepping = False  # whether the environments are acting
@@ -117,7 +118,7 @@ class Trainer:
             self._checkpoint_when_due()
             if self.interrupts.stopping:
                 self._stop()
-            if self.clock.done:
+            if self.clock.done or self._out_of_patience():
                 return
             with self.watch.measure("env"), blame(self._agent_name, "while acting"):
                 self.source.begin()
@@ -217,11 +218,16 @@ class Trainer:
         self.run.log(row)
         self.run.event("evaluate", **row, elapsed_s=self.clock.elapsed, seconds=time.monotonic() - start)
         improved = math.isfinite(judged.score) and (self.best_score is None or judged.score > self.best_score)
+        self._stale = 0 if improved else self._stale + 1
         if improved:
             self.best_score = judged.score
         self.hooks.call("on_evaluation_end", run=self.run, trainer=self, row=row, episodes=judged.episodes, judged=judged)
         if improved and self.clock.steps > 0:
             self.checkpoint(best=True)
+
+    def _out_of_patience(self) -> bool:
+        patience = self.config.train.patience
+        return patience is not None and self._stale >= patience
 
     def _checkpoint_when_due(self) -> None:
         overdue = time.monotonic() - self._checkpoint_time > 60 * self.config.checkpoint.every_minutes
@@ -360,6 +366,7 @@ class Trainer:
                 "bad_updates": self._bad_updates,
                 "discarded_before": self._discarded_before,
                 "best_score": self.best_score,
+                "stale": self._stale,
                 "exact": self._exact,
             },
             "collector": self.source.state_dict(),
@@ -381,7 +388,7 @@ class Trainer:
         self.meter.load_state_dict(state["meter"])
         self.episodes = state["episodes"]
         self._bad_updates, self._discarded_before = state["bad_updates"], state["discarded_before"]
-        self.best_score = state["best_score"]
+        self.best_score, self._stale = state["best_score"], state["stale"]
         self.agent.load_training_state(checkpoint.load("agent"))
         self.agent.steps = self.clock.steps
         self.source.load_state_dict(checkpoint.load("collector"))

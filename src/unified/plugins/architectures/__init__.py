@@ -30,6 +30,7 @@ _NETWORKS = (
     _component("unet", "unet:UNet", "UNetOptions", "pictures to pictures at a time, for flow matching"),
     _component("dcgan_generator", "dcgan:DCGANGenerator", "GeneratorOptions", "head: noise to a picture, by transposed convolutions"),
     _component("dcgan_discriminator", "dcgan:DCGANDiscriminator", "DiscriminatorOptions", "a picture to an answer, by convolutions"),
+    _component("load", "load:load", "LoadOptions", "a part of another run's agent: encoder=load:RUN#encoder"),
     _component("mlp", "mlp:MLP", "MLPOptions", "linear layers with ReLU between them", f"encoder=mlp {_VECTORS}"),
     ArchitectureComponent(
         name="identity", target="torch.nn:Identity", summary="what comes in goes out", example=f"encoder=identity {_VECTORS}"

@@ -202,3 +202,18 @@ class V2Options(Options):
     """Its arguments: {degrees: 15}."""
     share: int = Field(1, ge=1)
     """Pictures of a batch that share their draws: more is faster, and less various."""
+
+
+class LoadOptions(Options):
+    """Of `load`."""
+
+    run: str = Field(min_length=1)
+    """Name of the run, or enough of it."""
+    part: str = "encoder"
+    """Of its agent."""
+    checkpoint: str = "best"
+    """best, newest, or a number of frames."""
+    root: str = "runs"
+    """Where runs are kept."""
+    frozen: bool = False
+    """Whether it stays as it is."""

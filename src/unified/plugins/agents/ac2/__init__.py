@@ -9,7 +9,7 @@ component = AgentComponent(
     target="unified.plugins.agents.ac2.views:by_view",
     config="unified.plugins.agents.ac2.config:AC2Options",
     presets="unified.plugins.agents.ac2.config:PRESETS",
-    parts=("encoder", "actor", "critic", "generator", "discriminator"),
+    parts=("aug", "encoder", "actor", "critic", "generator", "discriminator"),
     example="--suite digits",
     summary="the generalist: encoder, actor and critic for control, classification, regression and generation",
 )

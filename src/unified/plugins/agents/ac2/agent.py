@@ -15,9 +15,9 @@ from unified.core.heads import Policy, Value
 from unified.core.objective import Phase
 from unified.core.views import Labelled, Transitions, View
 from unified.plugins.architectures.actors import make_actor, policy_head, uniform
+from unified.plugins.architectures.augment import make_augmentations
 from unified.plugins.architectures.critics import make_critic, reduced
 from unified.plugins.architectures.encoders import make_encoder, shows_pixels
-from unified.plugins.architectures.shift import RandomShift
 
 if TYPE_CHECKING:
     from unified.core.parts import Build
@@ -35,9 +35,10 @@ class AC2(Agent):
 
     def __init__(self, spec: Spec, options: Any, build: Build) -> None:
         super().__init__(spec, options, build)
-        control, pixels = spec.view == "control", shows_pixels(spec)
+        control, pixels, shape = spec.view == "control", shows_pixels(spec), spec.observation.shape
         self.stack = options.stack if control and pixels else 1
-        self.aug = RandomShift(options.pad) if control and pixels else None
+        shape = (shape[0] * self.stack, *shape[1:])
+        self.aug = make_augmentations(build, options.aug or ("random_shift" if control else "identity"), shape) if pixels else None
         usual = None if control or not pixels else "cnn"
         self.encoder, features = make_encoder(build, options.encoder or usual, spec, self.stack)
         head = policy_head(build, options.actor.head or ("categorical" if spec.action.discrete else HEADS[spec.view]))
@@ -47,9 +48,9 @@ class AC2(Agent):
         self.actor = make_actor(options.actor, head, features, trunk=trunk, **emitted)
         self.critic = make_critic(build, options.critic, features, trunk=trunk, stream=self.streams["noise"], **emitted)
         self.follow("critic", options.tau)
-        if options.ema is not None:
-            self.follow("encoder", options.ema)
-            self.follow("actor", options.ema)
+        if options.ema:
+            self.follow("encoder", options.ema_tau)
+            self.follow("actor", options.ema_tau)
 
     @property
     def needs(self) -> View:
@@ -82,14 +83,15 @@ class AC2(Agent):
         return torch.optim.AdamW(parameters, lr=self.options.lr, weight_decay=self.options.weight_decay, fused=True)
 
     def perceive(self, batch: Batch) -> Batch:
+        features = self.encode(self._augmented(batch.obs), full="label" in batch)
         if "label" in batch:
-            return batch.with_columns(features=self.encode(batch.obs), action=self.actions.store(batch.label))
-        obs, next_obs = batch.obs, batch.next_obs
-        if self.aug is not None:
-            obs, next_obs = self.aug(obs, self._draw("shift")), self.aug(next_obs, self._draw("shift"))
+            return batch.with_columns(features=features, action=self.actions.store(batch.label))
         with torch.no_grad():
-            next_features = self.encode(next_obs, full=False)
-        return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
+            next_features = self.encode(self._augmented(batch.next_obs), full=False)
+        return batch.with_columns(features=features, next_features=next_features)
+
+    def _augmented(self, observation: torch.Tensor) -> torch.Tensor:
+        return observation if self.aug is None else self.aug(observation, self._draw("shift"))
 
     def policy(self, features: torch.Tensor) -> Policy:
         policy: Policy = self.actor(features, self.steps)
@@ -110,7 +112,7 @@ class AC2(Agent):
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         if not explore:
-            which = "_target" if self.options.ema is not None and not self.training else ""
+            which = "_target" if self.options.ema and not self.training else ""
             encoder, actor = self.get_submodule(f"encoder{which}"), self.get_submodule(f"actor{which}")
             return self.actions.enact(actor(self.encode(observation, encoder), self.steps).mode, None)
         generator = self._draw("explore")

@@ -19,12 +19,16 @@ class AC2Options(Options):
     """Decay of AdamW."""
     batch_size: int = Field(256, ge=1)
     """Rows of an update."""
-    ema: float | None = Field(None, gt=0, le=1)
-    """Rate at which averaged weights follow, which then answer when the agent is judged; null: the weights themselves."""
+    ema: bool = False
+    """Whether averaged weights answer when the agent is judged."""
+    ema_tau: float = Field(0.01, gt=0, le=1)
+    """Rate at which averaged weights follow."""
     clip: float | None = Field(None, gt=0)
     """Greatest norm of a gradient; null: as it is."""
     encoder: Part | None = None
     """Architecture of the encoder; by default cnn for pictures and identity for vectors."""
+    aug: Part | None = None
+    """Augmentation of pictures that are learned from; by default random_shift for control, and none for labels."""
     actor: ActorOptions = ActorOptions()
     """The policy; by default of choices where the task has some, deterministic for targets, and truncated_normal for control."""
     critic: TwinCriticOptions = TwinCriticOptions()
@@ -45,8 +49,6 @@ class AC2Options(Options):
     """Share of answers that are random where choices are learned by reward."""
     feature_dim: int = Field(50, ge=1)
     """Features that actor and critic see of pixels, behind a bottleneck each (control)."""
-    pad: int = Field(4, ge=0)
-    """Greatest random shift of pixels (control)."""
     noise_dim: int = Field(32, ge=1)
     """Numbers of the noise that something is made from (generation)."""
     generator: Part | None = None

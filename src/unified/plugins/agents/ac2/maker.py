@@ -70,13 +70,13 @@ class Maker(Agent):
         self.flows = label(name) == "flow"
         self.noise_dim = 0 if self.flows else options.noise_dim
         if self.flows:
-            velocity = VelocityMLP(size, hidden=options.actor.hidden, depth=options.actor.depth + 1)
+            velocity: nn.Module = VelocityMLP(size, hidden=options.actor.hidden, depth=options.actor.depth + 1)
             if options.generator is not None or large:
                 velocity = build.part(options.generator or "unet", shape)
             form = shape if options.generator is not None or large else (size,)
             self.actor: nn.Module = FlowActor(velocity, form, options.flow_steps, self.streams["flow"])
         else:
-            network = MLP(options.noise_dim, size, options.actor.hidden, options.actor.depth)
+            network: nn.Module = MLP(options.noise_dim, size, options.actor.hidden, options.actor.depth)
             if options.generator is not None or large:
                 network = build.part(options.generator or "dcgan_generator", (options.noise_dim,), shape)
             head = policy_head(build, options.actor.head or "deterministic")
@@ -85,8 +85,8 @@ class Maker(Agent):
             critic = make_critic(build, options.critic, math.prod(output_shape(seen, shape)), stream=self.streams["noise"])
             self.critic = Judge(seen, shape, critic)
             self.posterior = MLP(size, 2 * options.noise_dim, options.actor.hidden, options.actor.depth)
-        if options.ema is not None:
-            self.follow("actor", options.ema)
+        if options.ema:
+            self.follow("actor", options.ema_tau)
 
     @property
     def needs(self) -> Labelled:
@@ -122,7 +122,7 @@ class Maker(Agent):
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         """Something new for each row ``(n, 0)``, whether it explores or not."""
         generator = self.streams["explore"].torch(self.device)
-        averaged = self.options.ema is not None and not self.training
+        averaged = self.options.ema and not self.training
         actor = self.get_submodule("actor_target" if averaged else "actor")
         made = actor(self._noise(len(observation), generator), self.steps).sample(generator)
         return self.actions.enact(made, None)

@@ -11,5 +11,6 @@ component = SuiteComponent(
     tasks=None,
     adapts=("torch.utils.data:Dataset",),
     adapter="unified.plugins.suites.dataset.suite:DatasetSuite",
+    agent="ac2",
     summary="any torch.utils.data.Dataset of pictures or vectors: --suite ./file.py:Name, or an object from Python",
 )

@@ -18,6 +18,7 @@ components = tuple(
         target=f"unified.plugins.suites.tables.suite:{name.title().replace('_', '')}",
         config="unified.plugins.suites.splits:SplitOptions",
         tasks="unified.plugins.suites.tables.tasks:TASKS",
+        agent="ac2",
         summary=summary,
     )
     for name, summary in _SUMMARIES.items()

@@ -10,5 +10,6 @@ component = SuiteComponent(
     config="unified.plugins.suites.vision.config:VisionOptions",
     tasks="unified.plugins.suites.vision.tasks:TASKS",
     example="cifar10",
+    agent="ac2",
     summary="pictures with classes: torchvision's data sets, or a folder with a folder for each class",
 )

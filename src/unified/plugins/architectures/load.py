@@ -1,0 +1,33 @@
+"""Parts of other runs."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from unified.core.errors import Problem, UsageError
+
+
+def load(
+    in_shape: tuple[int, ...], run: str, part: str = "encoder", checkpoint: str = "best", root: str = "runs", frozen: bool = False
+) -> nn.Module:
+    """A part of a trained agent, with what it has learned; it goes on learning unless it is frozen.
+
+    Args:
+        in_shape: Of what comes in; the part has to take it.
+        run: Name of the run, or enough of it.
+        part: Of its agent.
+        checkpoint: ``best``, ``newest``, or a number of frames.
+        root: Where runs are kept.
+        frozen: Whether it stays as it is.
+
+    Raises:
+        UsageError: If there is no such run, checkpoint or part.
+    """
+    from unified.core.run import Run
+    from unified.core.trainer.build import load_agent
+
+    agent = load_agent(Run.find(run, root), int(checkpoint) if checkpoint.isdigit() else checkpoint).agent
+    parts = {name: module for name, module in agent.named_children() if not name.endswith("_target")}
+    if part not in parts:
+        raise UsageError(Problem(f"the agent of run {run} has no part {part!r}", f"its parts: {', '.join(parts)}"))
+    return parts[part].train().requires_grad_(not frozen)
