@@ -113,14 +113,18 @@ def without(tree: Any, key: str) -> Any:
 def replay_of(directory: Path, cut: dict[str, Any]) -> dict[str, Any]:
     """The rows that a cut holds, however they were cut into files."""
     from unified.core.replay import Replay
+    from unified.core.replay.store import columns_of
     from unified.core.rng import Streams
     from unified.core.spec import Space, Spec
     from unified.core.views import Transitions
 
+    if "rows" in cut:  # a data set
+        return cut
     manifest = json.loads((newest(directory) / "manifest.json").read_text())
     spec = Spec.from_json(manifest["spec"])
-    shape, kind = cut["columns"]["action"]
-    replay = Replay(spec, Transitions(), 2000, len(cut["head"]), Streams(0), action=Space(tuple(shape), kind))
+    columns = {name: Space(tuple(shape), kind) for name, (shape, kind) in cut["columns"].items()}
+    extra = {name: space for name, space in columns.items() if name not in columns_of(spec.observation, columns["action"])}
+    replay = Replay(spec, Transitions(), 2000, len(cut["head"]), Streams(0), action=columns["action"], extra=extra)
     replay.restore(directory / "replay", cut)
     store = replay.store
     held = {}

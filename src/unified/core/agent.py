@@ -218,9 +218,10 @@ class Agent(nn.Module, ABC):
                 continue
             source, target = getattr(self, part), getattr(self, f"{part}_target")
             with torch.no_grad():
-                torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), tau)
-                for ours, theirs in zip(target.buffers(), source.buffers(), strict=True):
-                    ours.copy_(theirs)
+                if ours := list(target.parameters()):
+                    torch._foreach_lerp_(ours, list(source.parameters()), tau)
+                for buffer, newer in zip(target.buffers(), source.buffers(), strict=True):
+                    buffer.copy_(newer)
 
     def training_state(self) -> dict[str, Any]:
         """Everything that learning goes on from, beside the run's random streams."""
