@@ -16,12 +16,17 @@ class Step(NamedTuple):
     """What an environment answers to one action.
 
     `terminated` says that the task ended in this state (nothing follows, the value is 0); `truncated` that only the time was up.
+    `reward` and `lost` are for learning alone, so that the same environment is trained in and judged in: `score` is what the step adds to
+    the return that people read, where `reward` is another number (clipped, shaped); `lost` says that what follows counts for nothing (a
+    lost life), though the episode goes on.
     """
 
     observation: np.ndarray
     reward: float
     terminated: bool
     truncated: bool
+    score: float | None = None
+    lost: bool = False
 
 
 class EpisodeFailed(Exception):

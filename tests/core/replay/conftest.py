@@ -26,6 +26,7 @@ class Steps:
     truncated: np.ndarray
     failed: np.ndarray
     reset_observation: np.ndarray
+    lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
 
 
 @dataclass

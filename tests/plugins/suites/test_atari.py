@@ -105,7 +105,7 @@ def test_pictures_are_the_brighter_of_the_last_two_frames(grey: bool) -> None:
     seen = rows[-1].observation
     assert (seen.shape, seen.dtype, seen.flags.c_contiguous) == ((1 if grey else 3, 84, 84), np.uint8, True)
     np.testing.assert_array_equal(seen, expected[None] if grey else expected.transpose(2, 0, 1))
-    assert sum(row.reward for row in rows) == earned
+    assert sum(row.score for row in rows) == earned
     assert environment.render(210, 160).shape == (210, 160, 3)
     assert environment.spec.observation.shape == seen.shape
 
@@ -194,6 +194,49 @@ def test_a_lost_game_terminates() -> None:
     assert rows[-1].terminated
     assert not rows[-1].truncated
     assert 100 < len(rows) < 200
+
+
+# What is learned from, and what people read
+
+
+def scored(**options: Any) -> tuple[list[Any], Vector]:
+    """A game of space invaders, played by chance, and the vector it was played in."""
+    module = "unified.plugins.suites.atari"
+    vector = Vector(SuiteReference(f"{module}.suite:Atari", "space_invaders", options, f"{module}.config:AtariOptions"), 1, seed=3)
+    vector.reset()
+    generator, rows = np.random.default_rng(2), []
+    while not rows or not rows[-1].ended[0]:
+        vector.begin(generator.integers(6, size=1))
+        rows.append(vector.finish())
+    return rows, vector
+
+
+def test_rewards_are_clipped_for_learning_and_returns_are_the_score() -> None:
+    environment = make("qbert", sticky=0.0)
+    environment.reset(1)
+    generator = np.random.default_rng(0)
+    steps = [environment.step(np.int64(generator.integers(6))) for _ in range(150)]
+    assert {step.reward for step in steps} == {0.0, 1.0}
+    assert {step.score for step in steps} >= {0.0, 25.0}
+    assert environment.spec.reward_range == (-1.0, 1.0)
+    whole = make("qbert", sticky=0.0, clip_rewards=False)
+    whole.reset(1)
+    generator = np.random.default_rng(0)
+    for step in steps:
+        other = whole.step(np.int64(generator.integers(6)))
+        assert (other.reward, other.score) == (step.score, step.score)
+
+
+def test_a_lost_life_ends_nothing_but_what_is_learned_from_it() -> None:
+    rows, vector = scored(life_loss=True)
+    lost = [int(row.lost[0]) for row in rows]
+    assert sum(lost) == 3
+    assert [bool(row.ended[0]) for row in rows] == [False] * (len(rows) - 1) + [True]
+    assert rows[-1].returns[0] >= 5 * sum(row.reward[0] for row in rows) > 0  # the least that an invader is worth
+    plain, other = scored()
+    assert not any(row.lost[0] for row in plain)
+    np.testing.assert_array_equal(plain[-1].observation, rows[-1].observation)
+    vector.close(), other.close()
 
 
 # Seeds

@@ -15,7 +15,7 @@ from unified.core.config import values
 from unified.core.config.layered import Layered
 from unified.core.config.overrides import DEFAULT, Layer, Path, from_tree
 from unified.core.config.schema import TASK, Choice, Selection, Slot, slot_of, takes_none
-from unified.core.config.tasks import meant_suite, task_problems
+from unified.core.config.tasks import meant_suite, meant_task, task_problems
 from unified.core.config.unknown import with_option
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.options import NAME, Options
@@ -130,6 +130,8 @@ class Slots(Layered, ABC):
                 problem = replace(problem, hint=meant)
             self.problems.append(problem)
             return nothing
+        if isinstance(found, SuiteComponent):
+            task = meant_task(task, found)
         choice = Choice(found, self.registry.name_of(found), task or None, source, valid=True)
         if isinstance(found, SuiteComponent) and (wrong := task_problems(shown(choice.name), task or None, found)):
             self.problems += [replace(problem, source=source) for problem in wrong]

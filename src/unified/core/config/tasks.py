@@ -13,6 +13,22 @@ from unified.core.registry import Registry
 FEW = 5
 
 
+def meant_task(task: str | None, suite: SuiteComponent) -> str | None:
+    """The task as the suite spells it, where case and punctuation alone tell it from one of them: ``BattleZone`` is ``battle_zone``."""
+    try:
+        tasks = suite.load_tasks() or ()
+    except UnifiedError:
+        return task
+    if not task or task in tasks:
+        return task
+    alike = [known for known in tasks if _letters(known) == _letters(task)]
+    return alike[0] if len(alike) == 1 else task
+
+
+def _letters(task: str) -> str:
+    return "".join(filter(str.isalnum, task.lower()))
+
+
 def task_problems(name: str, task: str | None, suite: SuiteComponent) -> tuple[Problem, ...]:
     """What is wrong with a task of a suite, which is called `name` where it is typed."""
     try:

@@ -50,7 +50,7 @@ class Server:
     | op | asks | answers |
     |---|---|---|
     | `reset` | `seed` | the first observation |
-    | `step` | `next` (seed of the next episode), action | observation, `reward`, `terminated`, `truncated` |
+    | `step` | `next` (seed of the next episode), action | observation, `reward`, `terminated`, `truncated`, `score`, `lost` |
     | `rebuild` | `seed`, actions `(T, *action)` | the observation reached |
     | `render` | `height`, `width` | the picture |
 
@@ -83,9 +83,11 @@ class Server:
         try:
             step = self.environment.step(action)
             reward = float(step.reward)
-            if not math.isfinite(reward):
-                raise EpisodeFailed(f"the reward was {reward}")
+            score = reward if step.score is None else float(step.score)
+            if not (math.isfinite(reward) and math.isfinite(score)):
+                raise EpisodeFailed(f"the reward was {reward}" if math.isfinite(score) else f"the score was {score}")
             head = {"reward": reward, "terminated": bool(step.terminated), "truncated": bool(step.truncated)}
+            head |= {"score": score, "lost": bool(step.lost)}
             observation = self._checked(step.observation)
         except EpisodeFailed as failure:
             return Message({"failed": str(failure) or "EpisodeFailed"}, self._next(next_seed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,7 +18,8 @@ class Steps:
     | `terminated`, `truncated` | `(n,)` bool | the task ended · only the time was up |
     | `failed` | `(n,)` bool | this episode is to be discarded; the row holds no transition |
     | `reset_observation` | `(n, *observation)` | first observation of the next episode, where one ended or failed |
-    | `returns`, `lengths` | `(n,)` | of the episode that ended here, in agent steps |
+    | `returns`, `lengths` | `(n,)` | of the episode that ended here: its score, and its agent steps |
+    | `lost` | `(n,)` bool | what follows counts for nothing, though the episode may go on |
     """
 
     observation: np.ndarray
@@ -29,6 +30,7 @@ class Steps:
     reset_observation: np.ndarray
     returns: np.ndarray
     lengths: np.ndarray
+    lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
 
     @property
     def ended(self) -> np.ndarray:

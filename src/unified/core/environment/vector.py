@@ -153,6 +153,7 @@ class Vector:
             reset_observation=self._zeros(),
             returns=np.zeros(n, np.float64),
             lengths=np.zeros(n, np.int64),
+            lost=np.zeros(n, bool),
         )
         self.observations = self._zeros()
         try:
@@ -178,8 +179,8 @@ class Vector:
             return
         steps.observation[i] = self.observations[i] = lane.observation = answer.arrays[0].copy()
         steps.reward[i] = head["reward"]
-        lane.ret += head["reward"]
-        steps.terminated[i], steps.truncated[i] = head["terminated"], head["truncated"]
+        lane.ret += head["score"]
+        steps.terminated[i], steps.truncated[i], steps.lost[i] = head["terminated"], head["truncated"], head["lost"]
         if head["terminated"] or head["truncated"]:
             steps.returns[i], steps.lengths[i] = lane.ret, len(lane.actions)
             steps.reset_observation[i] = self._start(i, answer.arrays[1] if len(answer.arrays) > 1 else None)

@@ -127,6 +127,7 @@ def gather_transitions(view: Window, store: Store, index: Array, gatherer: Gathe
     """Rows of n-step transitions.
 
     reward = Σ_{k<m} γᵏ rₖ and discount = γᵐ, where m is n or, if the episode ends before, the steps to its end; 0 if it terminated there.
+    A row that terminated ends the sum also where the episode goes on (a lost life).
     """
     length, data = store.length, store.data
     position = index % length
@@ -137,7 +138,7 @@ def gather_transitions(view: Window, store: Store, index: Array, gatherer: Gathe
     alive = np.ones(len(index), bool)
     for k in range(1, view.n_step):
         at = base + (position + k) % length
-        alive &= ~data["last"][at]
+        alive &= ~data["last"][at] & ~data["terminated"][base + (position + k - 1) % length]
         reward += np.where(alive, powers[k] * data["reward"][at], np.float32(0))
         steps += alive
     end = base + (position + steps) % length

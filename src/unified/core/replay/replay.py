@@ -88,7 +88,7 @@ class Replay:
     def add(self, lane: int, action: Array, reward: float, terminated: bool, truncated: bool, next_observation: Array) -> None:
         """One step of environment `lane`: the action at its newest observation, and the true next observation ``(*obs)``."""
         one = np.array([lane])
-        step = (np.asarray(action)[None], np.array([reward]), np.array([terminated]), np.array([truncated]))
+        step = (np.asarray(action)[None], np.array([reward]), np.array([terminated]), np.array([terminated or truncated]))
         self._append(one, *step, np.asarray(next_observation)[None])
 
     def discard(self, lane: int) -> None:
@@ -104,7 +104,8 @@ class Replay:
         good = np.flatnonzero(~steps.failed)
         over = steps.terminated | steps.truncated | steps.failed
         if len(good):
-            step = (actions[good], steps.reward[good], steps.terminated[good], steps.truncated[good], steps.observation[good])
+            worthless = steps.terminated | steps.lost
+            step = (actions[good], steps.reward[good], worthless[good], over[good], steps.observation[good])
             self._append(good, *step, {name: values[good] for name, values in (extra or {}).items()})
         for lane in np.flatnonzero(steps.failed):
             self.discard(int(lane))
@@ -121,13 +122,13 @@ class Replay:
         action: Array,
         reward: Array,
         terminated: Array,
-        truncated: Array,
+        over: Array,
         observation: Array,
         extra: Mapping[str, Array] | None = None,
     ) -> None:
         if not self.store.open[lane].all():
             raise RuntimeError("a step was added to an environment whose episode has ended: begin the next one first")
-        completed, written = self.store.append(lane, action, reward, terminated, truncated, observation, extra or {})
+        completed, written = self.store.append(lane, action, reward, terminated, over, observation, extra or {})
         self.sampler.removed(written)
         self.sampler.added(completed)
 

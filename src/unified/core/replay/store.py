@@ -110,11 +110,13 @@ class Store:
         action: Array,
         reward: Array,
         terminated: Array,
-        truncated: Array,
+        over: Array,
         observation: Array,
         extra: Mapping[str, Array] | None = None,
     ) -> tuple[Array, Array]:
         """One step in each of the lanes ``(m,)``: what was done in the newest slot, and the observation ``(m, *obs)`` that came of it.
+
+        `terminated` says that what follows counts for nothing, `over` that the episode ended; a lost life is the one without the other.
 
         Returns:
             The indices of the slots that became transitions, and of those that hold the new observations.
@@ -130,7 +132,7 @@ class Store:
         self.held[lane] += 1
         self.sealed[lane] = np.minimum(self.sealed[lane], newest)
         written = self._push(lane, observation, self.data["step"][index] + 1)
-        self.open[lane] = ~(np.asarray(terminated) | np.asarray(truncated))
+        self.open[lane] = ~np.asarray(over)
         return index, written
 
     def _push(self, lane: Array, observation: Array, step: Array) -> Array:

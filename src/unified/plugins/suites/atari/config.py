@@ -24,3 +24,7 @@ class AtariOptions(Options):
     """All 18 actions of the joystick, or those alone that do something in the game."""
     episode_frames: int = Field(108_000, ge=1)
     """Frames after which an episode is cut off (half an hour of play)."""
+    clip_rewards: bool = True
+    """Learn from the signs of rewards, -1, 0 or 1; returns are the game's score all the same."""
+    life_loss: bool = False
+    """Learn as if nothing came after a lost life; the episode goes on, and its return is of the whole game."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class AtariEnvironment(Environment):
 
     Args:
         game: As ale-py calls it: ``"battle_zone"``.
-        options: With size, grey, frame_skip, sticky, noops, full_actions, episode_frames.
+        options: With size, grey, frame_skip, sticky, noops, full_actions, episode_frames, clip_rewards, life_loss.
     """
 
     def __init__(self, game: str, options: Any) -> None:
@@ -47,6 +48,7 @@ class AtariEnvironment(Environment):
         self.spec = Spec(
             observation=Space((1 if options.grey else 3, options.size, options.size), "uint8", 0, 255),
             action=Space((), "int64", 0, len(self._actions) - 1, len(self._actions)),
+            reward_range=(-1.0, 1.0) if options.clip_rewards else (-math.inf, math.inf),
             action_repeat=self._skip,
             episode_frames=options.episode_frames,
         )
@@ -63,9 +65,12 @@ class AtariEnvironment(Environment):
         return self._picture()
 
     def step(self, action: np.ndarray) -> Step:
-        reward = self._act(action)
+        options, lives = self._options, self._ale.lives()
+        score = self._act(action)
         over = self._over()
-        return Step(self._picture(), reward, over, not over and self._frames >= self._options.episode_frames)
+        reward = float(np.sign(score)) if options.clip_rewards else score
+        truncated = not over and self._frames >= options.episode_frames
+        return Step(self._picture(), reward, over, truncated, score, options.life_loss and self._ale.lives() < lives)
 
     def fast_forward(self, seed: int, actions: np.ndarray) -> np.ndarray:
         """The game alone, and one picture at the end."""
