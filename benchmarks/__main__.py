@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-NAMES = ("update", "replay", "rendering", "endtoend", "checkpoint", "startup")
+NAMES = ("update", "replay", "rendering", "endtoend", "checkpoint", "startup", "control", "data")
 
 
 def main(names: list[str]) -> None:
