@@ -72,7 +72,9 @@ def test_numbers_are_learned_too_and_judged_in_their_units(tmp_path: Path) -> No
 
 
 def test_a_task_is_learned_by_reward_alone(tmp_path: Path) -> None:
-    run = train(tmp_path, None, "iris", objective="reward", train__epochs=200, agent__batch_size=32, agent__lr=3e-3, agent__critic__hidden=32)
+    run = train(
+        tmp_path, None, "iris", objective="reward", train__epochs=200, agent__batch_size=32, agent__lr=3e-3, agent__critic__hidden=32
+    )
     assert run.metrics()[-1]["accuracy"] > 0.85
     assert [row["reward"] for row in run.metrics() if "reward" in row][-1] > 0.5
 
@@ -140,7 +142,7 @@ def test_epochs_are_of_a_data_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("objective", ["flow", "vae", "adversarial"])
 def test_pictures_are_made_and_compared_with_those_that_were_kept(objective: str, tmp_path: Path) -> None:
-    options = {"agent__actor__hidden": 32, "agent__critic__hidden": 32, "agent__flow_steps": 4, "train__epochs": 2, "evaluate__every": 0}
+    options = {"agent__actor__hidden": 32, "agent__critic__hidden": 32, "train__epochs": 2, "evaluate__every": 0}
     run = train(tmp_path, None, "digits", objective=objective, **options)
     last = run.metrics()[-1]
     assert last["metric"] == "coverage"

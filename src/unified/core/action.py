@@ -27,9 +27,9 @@ class Action:
 class ContinuousActions:
     """Lets a policy that emits real numbers act on any task.
 
-    A continuous task takes them within [-1, 1]: what is beyond counts as the bound. On a discrete task the policy emits one number for each
-    choice; that vector is what the replay stores and the critic sees, and the environment receives its argmax, or a sample of its softmax
-    while exploring.
+    A continuous task takes them within [-1, 1]: what is beyond counts as the bound; where it takes bytes, they stand for these. On a
+    discrete task the policy emits one number for each choice; that vector is what the replay stores and the critic sees, and the
+    environment receives its argmax, or a sample of its softmax while exploring.
     """
 
     def __init__(self, task: Space) -> None:
@@ -44,7 +44,8 @@ class ContinuousActions:
     def enact(self, stored: torch.Tensor, generator: torch.Generator | None) -> Action:
         """Turn what the policy produced ``(n, size)`` into an `Action`; exploring where a `generator` is given."""
         if not self.task.discrete:
-            return Action(stored, stored.clamp(-1.0, 1.0).reshape(-1, *self.task.shape))
+            enacted = stored.clamp(-1.0, 1.0).reshape(-1, *self.task.shape)
+            return Action(stored, enacted if self.task.dtype != "uint8" else ((enacted + 1.0) * 127.5).round().to(torch.uint8))
         if generator is None:
             return Action(stored, stored.argmax(dim=-1))
         choice = torch.multinomial(stored.float().softmax(dim=-1), 1, generator=generator).squeeze(-1)

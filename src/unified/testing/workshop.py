@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from types import SimpleNamespace
@@ -19,10 +20,11 @@ from unified.core.agent import Agent
 from unified.core.batch import Batch
 from unified.core.components import AgentComponent, Component
 from unified.core.config.schema import Selection
+from unified.core.data import DataSuite
 from unified.core.environment import SuiteReference, Vector
 from unified.core.errors import UsageError
 from unified.core.options import Options
-from unified.core.replay import Replay
+from unified.core.replay import FixedReplay, Replay
 from unified.core.rng import Streams
 from unified.core.run.packing import pack, safetensors_buffers, unpack
 from unified.core.spec import Spec
@@ -101,10 +103,27 @@ def places(component: AgentComponent) -> tuple[Place, ...]:
                     continue
                 found.append(place)
                 break
+    found += _labelled(component)
     if not found:
         contract = "An agent can be built for vectors or pictures, with continuous or discrete actions, by its default options."
         raise Failed(contract, "\n".join(refused), "take at least one of them, or give the options defaults that do")
     return tuple(found)
+
+
+def _labelled(component: AgentComponent) -> list[Place]:
+    """The probe data sets whose rows it learns from as they are; as environments of one step they are like the other probes."""
+    found = []
+    target = "unified.testing.labels:Labels"
+    for task, pixels in (("classify", False), ("classify", True), ("regress", False), ("generate", False)):
+        reference = SuiteReference(target, task, {"pixels": pixels}, f"{target}.Options")
+        suite = reference.build()
+        assert isinstance(suite, DataSuite)
+        place = Place(f"{'pictures' if pixels else 'rows'} to {task}", reference, suite.spec())
+        with suppress(UsageError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # layers of nothing, where nothing is observed
+            if build(component, place).needs.fixed:
+                found.append(place)
+    return found
 
 
 def _place(name: str, options: dict[str, Any]) -> Place:
@@ -131,6 +150,10 @@ def experience(component: AgentComponent, place: Place, count: int = 6) -> tuple
     agent = build(component, place)
     lanes, limit = 1, 4000
     view, action, extra = agent.needs, agent.stored_action, agent.extra_columns
+    if view.fixed:
+        suite = place.reference.build()
+        assert isinstance(suite, DataSuite)
+        return tuple(fresh(batch) for batch in FixedReplay(suite.rows("train"), view, agent.streams).batches(count, agent.prepare))
     replay = Replay(place.spec, view, limit + 2 * view.span, lanes, agent.streams, action=action, pin=False, extra=extra)
     with Vector(place.reference, lanes, SEED, placement="inline") as environments:
         collector = Collector(environments, agent, replay)

@@ -154,6 +154,9 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
         clock = Clock(view.batch_size, 1.0, credit=1.0, **_budgets(config))
     else:
         _refuse_epochs(config)
+        if spec.view == "generate":
+            what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
+            raise UsageError(Problem(what, "--agent ac2"))
         environments = environments or make_environments(config, "environment", config.train.environments)
         replay = make_replay(run, config, agent, spec, environments.count, streams)
         source = Collector(environments, agent, replay)

@@ -67,7 +67,6 @@ class Examiner(Judge):
         self._trained = self._trained if self._trained is not None else np.asarray(self._make("train").targets)
         pictures = None
         if real.dtype == np.uint8:
-            made = np.rint((made + 1.0) * 127.5).astype(np.uint8)
             pictures = made[:PICTURES]
         train, test, made = (rows.reshape(len(rows), -1).astype(np.float32) for rows in (self._trained, real, made))
         row: dict[str, Any] = {**generation.judged_generation(train, test, made)}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from unified.core.heads import Policy
+from unified.core.rng import Stream
+from unified.plugins.architectures.heads.modules import PolicyHead
 from unified.plugins.architectures.mlp import MLP
-
-if TYPE_CHECKING:
-    from unified.core.rng import Stream
 
 #: (x (B, *action), time (B,)) -> velocity (B, *action).
 Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -68,6 +66,30 @@ class Flow(Policy):
     def entropy(self) -> torch.Tensor:
         """Not told: it would take the divergence of the velocity along the way."""
         raise TypeError("a flow does not tell its entropy")
+
+
+class FlowHead(PolicyHead):
+    """A policy that follows a velocity.
+
+    Read from numbers alone, the velocity is the same everywhere and at all times; a network of place and time makes it a `FlowActor`.
+
+    Args:
+        steps: Of the integration.
+    """
+
+    def __init__(self, steps: int = 20) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def size_of(self, actions: int) -> int:
+        return actions
+
+    def policy(self, raw: torch.Tensor, step: int = 0, *, acting: bool = False) -> Flow:
+        return Flow(lambda x, time: raw, raw.shape[1:], len(raw), self.steps, Stream(step, "flow"), raw.device)
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The velocity."""
+        return raw
 
 
 class FlowActor(nn.Module):

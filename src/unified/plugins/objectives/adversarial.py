@@ -47,7 +47,7 @@ class Judging(Objective):
             made = agent.policy(batch.features).sample(agent.noise())
         real = batch.action.detach().requires_grad_(o.r1 > 0)
         made = made.detach().requires_grad_(o.r2 > 0)
-        of_real, of_made = agent.critic(batch.obs, real).mean, agent.critic(batch.obs, made).mean  # (E, B)
+        of_real, of_made = agent.critic(batch.features, real).mean, agent.critic(batch.features, made).mean  # (E, B)
         if o.loss == "hinge":
             loss = F.relu(1.0 - of_real) + F.relu(1.0 + of_made)
         elif o.loss == "relativistic":
@@ -70,11 +70,11 @@ class Fooling(Objective):
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         with frozen(agent.critic):
             made = agent.policy(batch.features).rsample(agent.noise())
-            of_made = agent.critic(batch.obs, made).mean
+            of_made = agent.critic(batch.features, made).mean
             if self.options.loss == "hinge":
                 loss = -of_made
             elif self.options.loss == "relativistic":
-                loss = F.softplus(agent.critic(batch.obs, batch.action).mean.detach() - of_made)
+                loss = F.softplus(agent.critic(batch.features, batch.action).mean.detach() - of_made)
             else:
                 loss = F.softplus(-of_made)
         return Loss(loss.mean())

@@ -18,6 +18,9 @@ from unified.core.registry import CORE, registry
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import Place, build, default_options, disturbed, experience, fresh, places, some
 
+#: Agents with nothing to move that are passed over.
+_TRIES = 4
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -60,7 +63,10 @@ def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:
         if any(other.place.pixels == pair.place.pixels for other in found):
             continue
         try:
-            _loss(component, pair)
+            loss = _loss(component, pair)
+            if isinstance(loss, Loss) and not loss.value.requires_grad and len(found) + len(refused) < _TRIES:
+                refused.append(f"{pair}: its loss has no graph")  # what it moves is fixed there: another agent may have more to move
+                continue
         except (AttributeError, UnifiedError) as error:  # it wants more of an agent than its parts
             refused.append(f"{pair}: {type(error).__name__}: {error}")
             continue

@@ -33,6 +33,14 @@ class AC2(Agent):
     On rows with labels, ``-o reward`` learns them by reward alone, and ``-o +reward`` by both.
     """
 
+    def __new__(cls, spec: Spec, options: Any, build: Build) -> AC2:
+        """Where something is made and nothing observed, it is a `Maker`."""
+        if spec.view == "generate":
+            from unified.plugins.agents.ac2.maker import Maker
+
+            cls = Maker
+        return super().__new__(cls)
+
     def __init__(self, spec: Spec, options: Any, build: Build) -> None:
         super().__init__(spec, options, build)
         control, pixels, shape = spec.view == "control", shows_pixels(spec), spec.observation.shape

@@ -55,8 +55,6 @@ class AC2Options(Options):
     """Architecture that makes something from noise, or of a flow's velocity; by default an mlp, and for larger pictures dcgan or unet."""
     discriminator: Part | None = None
     """Architecture through which the critic sees what was made; by default as it is, and for larger pictures dcgan_discriminator."""
-    flow_steps: int = Field(20, ge=1)
-    """Steps in which a flow is followed (generation)."""
 
 
 PRESETS = (

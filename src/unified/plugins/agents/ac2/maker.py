@@ -14,16 +14,16 @@ from unified.core.architecture import output_shape
 from unified.core.batch import Batch
 from unified.core.heads import Policy, Value
 from unified.core.objective import Phase
-from unified.core.references import label
 from unified.core.views import Labelled
+from unified.plugins.agents.ac2.agent import AC2
 from unified.plugins.architectures.actors import policy_head
 from unified.plugins.architectures.critics import make_critic
-from unified.plugins.architectures.flow import FlowActor, VelocityMLP
+from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
 from unified.plugins.architectures.mlp import MLP
 
 if TYPE_CHECKING:
     from unified.core.parts import Build
-    from unified.core.spec import Space, Spec
+    from unified.core.spec import Spec
 
 #: Least height and width of pictures for which convolutions are worth it.
 LARGE = 16
@@ -36,8 +36,8 @@ class Judge(nn.Module):
         super().__init__()
         self.seen, self.shape, self.critic = seen, shape, critic
 
-    def forward(self, observation: torch.Tensor, action: torch.Tensor) -> Value:
-        """Nothing ``(B, 0)`` and what was made ``(B, D)`` to values ``(E, B)``."""
+    def forward(self, features: torch.Tensor, action: torch.Tensor) -> Value:
+        """What was made ``(B, D)`` to values ``(E, B)``, whatever noise it was made from."""
         value: Value = self.critic(self.seen(action.view(-1, *self.shape)).flatten(1))
         return value
 
@@ -54,7 +54,7 @@ class Making(nn.Module):
         return policy
 
 
-class Maker(Agent):
+class Maker(AC2):
     """Generation as acting: nothing is observed but noise, and the action is the picture.
 
     ``-o flow``: the policy follows a velocity (its head is a flow). ``-o adversarial``: the critic judges what the actor makes. ``-o vae``,
@@ -62,24 +62,23 @@ class Maker(Agent):
     """
 
     def __init__(self, spec: Spec, options: Any, build: Build) -> None:
-        super().__init__(spec, options, build)
+        Agent.__init__(self, spec, options, build)
         self.actions = ContinuousActions(spec.action)
         shape, size = spec.action.shape, self.actions.size
         large = len(shape) == 3 and min(shape[1:]) >= LARGE
-        name = options.actor.head if isinstance(options.actor.head, str) else getattr(options.actor.head, "name", "")
-        self.flows = label(name) == "flow"
+        head = policy_head(build, options.actor.head or "deterministic")
+        self.flows = isinstance(head, FlowHead)
         self.noise_dim = 0 if self.flows else options.noise_dim
         if self.flows:
             velocity: nn.Module = VelocityMLP(size, hidden=options.actor.hidden, depth=options.actor.depth + 1)
             if options.generator is not None or large:
                 velocity = build.part(options.generator or "unet", shape)
             form = shape if options.generator is not None or large else (size,)
-            self.actor: nn.Module = FlowActor(velocity, form, options.flow_steps, self.streams["flow"])
+            self.actor: nn.Module = FlowActor(velocity, form, head.steps, self.streams["flow"])
         else:
             network: nn.Module = MLP(options.noise_dim, size, options.actor.hidden, options.actor.depth)
             if options.generator is not None or large:
                 network = build.part(options.generator or "dcgan_generator", (options.noise_dim,), shape)
-            head = policy_head(build, options.actor.head or "deterministic")
             self.actor = Making(nn.Sequential(network, nn.Tanh()) if isinstance(network, MLP) else network, head)
             seen = build.part(options.discriminator or ("dcgan_discriminator" if large else "identity"), shape)
             critic = make_critic(build, options.critic, math.prod(output_shape(seen, shape)), stream=self.streams["noise"])
@@ -91,10 +90,6 @@ class Maker(Agent):
     @property
     def needs(self) -> Labelled:
         return Labelled(batch_size=self.options.batch_size)
-
-    @property
-    def stored_action(self) -> Space:
-        return self.actions.stored
 
     def phases(self) -> list[Phase]:
         if self.flows:
@@ -110,13 +105,6 @@ class Maker(Agent):
 
     def _noise(self, rows: int, generator: torch.Generator) -> torch.Tensor:
         return torch.randn(rows, self.noise_dim, generator=generator, device=self.device)
-
-    def policy(self, features: torch.Tensor) -> Policy:
-        policy: Policy = self.actor(features, self.steps)
-        return policy
-
-    def noise(self) -> torch.Generator:
-        return self.streams["policy"].torch(self.device)
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:

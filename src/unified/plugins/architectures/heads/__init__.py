@@ -72,7 +72,8 @@ components = (
     ),
     ArchitectureComponent(
         name="flow",
-        target="unified.plugins.architectures.flow:FlowActor",
+        target="unified.plugins.architectures.flow:FlowHead",
+        config=f"{_CONFIG}:FlowOptions",
         summary="policy head: follows a learned velocity from noise to an action",
         example="--agent ac2 --suite digits -o flow",
     ),

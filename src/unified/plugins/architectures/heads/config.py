@@ -71,3 +71,10 @@ class TruncatedNormalOptions(Options):
     def _is_a_schedule(cls, text: str) -> str:
         Schedule(text)
         return text
+
+
+class FlowOptions(Options):
+    """Of `FlowHead`."""
+
+    steps: int = Field(20, ge=1)
+    """Steps in which a flow is followed."""

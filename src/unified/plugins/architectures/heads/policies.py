@@ -173,8 +173,8 @@ class TruncatedNormal(Policy):
         return (-0.5 * scaled.square() - math.log(self.std) - _HALF_LOG_2PI).sum(dim=-1)
 
     def entropy(self) -> torch.Tensor:
-        """Of the normal distribution, as `log_prob` is: a constant, whose gradient is 0."""
-        return (0.0 * self.mean + (math.log(self.std) + 0.5 + _HALF_LOG_2PI)).sum(dim=-1)
+        """Of the normal distribution, as `log_prob` is: a constant."""
+        return torch.full_like(self.mean, math.log(self.std) + 0.5 + _HALF_LOG_2PI).sum(dim=-1)
 
 
 class Deterministic(Policy):
