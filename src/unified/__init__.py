@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         SuiteComponent,
     )
     from unified.core.config import Config, Options, Part, compose
+    from unified.core.data import DataSuite, Rows
+    from unified.core.discrete_actions import DiscreteActions
     from unified.core.environment.adapted import Adapted
     from unified.core.errors import Problem, UnifiedError, UsageError
     from unified.core.hookspecs import API_VERSION, hookimpl, hookspec
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from unified.core.spec import Space, Spec
     from unified.core.suite import Environment, EpisodeFailed, Step, Suite
     from unified.core.trainer.build import launch
-    from unified.core.views import Transitions, View
+    from unified.core.views import Labelled, Rollout, Transitions, View
 
 from unified.version import __version__
 
@@ -64,6 +66,8 @@ _HOMES = {
         "SuiteComponent",
     ),
     "unified.core.config": ("Config", "Options", "Part", "compose"),
+    "unified.core.data": ("DataSuite", "Rows"),
+    "unified.core.discrete_actions": ("DiscreteActions",),
     "unified.core.environment.adapted": ("Adapted",),
     "unified.core.errors": ("Problem", "UnifiedError", "UsageError"),
     "unified.core.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),
@@ -75,7 +79,7 @@ _HOMES = {
     "unified.core.spec": ("Space", "Spec"),
     "unified.core.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
     "unified.core.trainer.build": ("launch",),
-    "unified.core.views": ("Transitions", "View"),
+    "unified.core.views": ("Labelled", "Rollout", "Transitions", "View"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -92,8 +96,11 @@ __all__ = [
     "CommandComponent",
     "Config",
     "ContinuousActions",
+    "DataSuite",
+    "DiscreteActions",
     "Environment",
     "EpisodeFailed",
+    "Labelled",
     "LauncherComponent",
     "Learned",
     "Loss",
@@ -105,6 +112,8 @@ __all__ = [
     "Preset",
     "Problem",
     "RecipeComponent",
+    "Rollout",
+    "Rows",
     "Run",
     "Schedule",
     "Space",
