@@ -20,11 +20,15 @@ PUBLIC = ("unified", "unified.heads", "unified.testing", "unified.testing.probes
 PROMISED = {
     "unified": """
         API_VERSION Action Adapted Agent AgentComponent ArchitectureComponent Batch Build CallbackComponent CommandComponent Config
-        ContinuousActions Environment EpisodeFailed LauncherComponent Learned Loss Objective ObjectiveComponent Options Part Phase
-        Preset Problem RecipeComponent Run Schedule Space Spec Step Suite SuiteComponent Transitions UnifiedError UsageError View
+        ContinuousActions DataSuite DiscreteActions Environment EpisodeFailed Labelled LauncherComponent Learned Loss Objective
+        ObjectiveComponent Options Part Phase Preset Problem RecipeComponent Rollout Rows Run Schedule Space Spec Step Suite
+        SuiteComponent Transitions UnifiedError UsageError View
         compose frozen hookimpl hookspec launch load output_shape registry train
     """,
-    "unified.heads": "MLP EnsembleMLP Policy ScalarValue TruncatedNormal Value",
+    "unified.heads": """
+        MLP Actor Categorical CategoricalValue ChoiceCritic Critic Deterministic EnsembleMLP Gaussian Policy PolicyHead QuantileValue
+        ScalarValue TanhGaussian TruncatedNormal Value ValueHead
+    """,
     "unified.testing": "Check Failed Skipped conformance",
     "unified.testing.probes": "Both ByAction Constant Delayed Observation Probe ProbeOptions Probes",
 }

@@ -117,3 +117,11 @@ def test_logits_that_are_none_give_some_choice_and_no_probability() -> None:
     action, log_prob = policy.draw(generator())
     assert ((action >= 0) & (action < 4)).all()
     assert log_prob.isnan().all()
+
+
+def test_a_clamped_draw_has_the_gradient_of_one_that_is_not() -> None:
+    """Straight-through clamp: gradient zero, or that of a plain clamp."""
+    mean = torch.tensor([[0.999, -0.999, 0.0]], requires_grad=True)
+    drawn = TruncatedNormal(mean, std=1.0, clip=None).rsample(torch.Generator().manual_seed(1))
+    assert (drawn.detach().abs() > 0.99).any()  # some are at the bound
+    torch.testing.assert_close(torch.autograd.grad(drawn.sum(), mean)[0], torch.ones(1, 3))

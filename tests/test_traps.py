@@ -1,0 +1,94 @@
+"""Mistakes that other implementations made, each with the test that keeps it out. A row without its test fails here."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+#: What others got wrong, and the tests that would fail if we did: ``file::name``.
+TRAPS = {
+    "TD targets: γⁿ kept across a terminal state, a discount of 0 turned to 1": (
+        "core/replay/test_sampling.py::test_windows_and_ends_by_hand",
+        "plugins/agents/test_dqn.py::test_a_terminal_state_is_worth_its_reward_alone",
+        "plugins/architectures/test_values.py::test_a_terminal_state_is_worth_its_reward_alone_as_a_distribution",
+    ),
+    "discrete TD: the online network's values used through the target network": (
+        "plugins/agents/test_dqn.py::test_targets_do_not_move_with_the_online_critic",
+        "plugins/agents/test_dqn.py::test_double_takes_the_online_choice_and_the_targets_value",
+    ),
+    "straight-through clamp: gradient zero or of a plain clamp": (
+        "plugins/architectures/test_policies.py::test_a_clamped_draw_has_the_gradient_of_one_that_is_not",
+        "plugins/agents/test_drqv2.py::test_bf16_is_the_encoders_alone_and_saturated_policies_still_learn",
+    ),
+    "C51: greedy by mean probability; a projection that loses mass; log 0": (
+        "plugins/architectures/test_values.py::test_greedy_is_the_greatest_expectation_and_not_the_greatest_probability",
+        "plugins/architectures/test_values.py::test_projection_loses_no_mass_where_b_is_an_integer_at_the_end_or_beyond",
+        "plugins/architectures/test_values.py::test_cross_entropy_with_certainty_and_impossibility_is_finite",
+    ),
+    "QR-DQN: an elementwise loss instead of all pairs": ("plugins/architectures/test_values.py::test_quantile_loss_is_the_double_loop",),
+    "PER: weights [B] times losses [B, 1]; β grows past 1; sums that are none": (
+        "plugins/objectives/test_learned_from_data.py::test_weights_of_rows_count",
+        "core/replay/test_samplers.py::test_refuses_exponents_out_of_range",
+        "core/replay/test_samplers.py::test_every_node_is_the_sum_of_its_children",
+    ),
+    "n-step windows that cross episodes": ("core/replay/test_sampling.py::test_equals_explicit_loops",),
+    "A2C / A3C: returns from the wrong index": (
+        "core/test_advantages.py::test_with_lambda_one_it_is_the_return_less_the_value",
+        "plugins/agents/test_ppo.py::test_returns_are_of_the_rows_they_stand_by",
+    ),
+    "A2C / A3C: evaluation always plays action 0": (
+        "plugins/agents/test_ppo.py::test_evaluation_plays_the_most_likely_action_and_never_draws",
+    ),
+    "DDPG / TD3: target action from the current state or the online critic; exploration left on in evaluation": (
+        "plugins/agents/test_drqv2.py::test_targets_use_the_target_critic_and_the_next_state",
+        "plugins/agents/test_drqv2.py::test_evaluation_is_deterministic_and_free_of_noise",
+    ),
+    "SAC: target entropy from uninitialised memory; stochastic evaluation": (
+        "plugins/agents/test_sac.py::test_the_target_entropy_is_minus_the_dimensions_of_the_action",
+        "plugins/agents/test_sac.py::test_evaluation_is_the_mode",
+    ),
+    "noisy nets that are never switched off": (
+        "plugins/architectures/test_critics.py::test_noise_is_factorised_and_off_in_evaluation",
+        "plugins/agents/test_dqn.py::test_evaluation_is_greedy_and_free_of_noise",
+    ),
+    "ε schedules that decay too soon; one coin for all environments": (
+        "plugins/agents/test_dqn.py::test_epsilon_follows_its_formula_with_independent_coins",
+    ),
+    "REM, PER and TD3: state hidden outside the state": (
+        "core/replay/test_samplers.py::test_state_goes_on_exactly",
+        "plugins/agents/test_dqn.py::test_saved_and_loaded_it_goes_on_the_same",
+        "runs/test_ways_of_learning.py::test_killed_and_resumed_it_is_the_same_run",
+    ),
+    "GAN: labels of real and fake swapped": (
+        "plugins/objectives/test_learned_from_data.py::test_the_critic_is_pulled_up_at_what_is_real_and_down_at_what_is_made_and_the_actor_climbs",
+    ),
+    "vector environments: more of them mean fewer updates": ("core/trainer/test_clock.py::test_updates_follow_steps_not_environments",),
+    "frame-once replay: the last observation of a timed-out episode is the next one's first": (
+        "core/replay/test_sampling.py::test_windows_and_ends_by_hand",
+        "core/replay/test_rollout.py::test_it_holds_what_happened_in_order_with_the_true_next_observations",
+    ),
+    "memory-mapped replay: rows newer than the checkpoint are trained on after a resume": (
+        "core/replay/test_segments.py::test_a_resumed_run_goes_its_own_way",
+    ),
+    "resume: the same seeds again, or a burst of updates": (
+        "core/trainer/test_clock.py::test_a_loaded_clock_goes_on_without_a_burst",
+        "runs/test_exact.py::test_killed_in_mid_episode_and_resumed",
+    ),
+}
+#: Rows of things that are not here yet.
+LATER = ("SPR / BYOL: the sign of the loss", "HER: ratios, recomputed rewards, no relabelling across episodes")
+
+
+def names_of(path: Path) -> list[str]:
+    return [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_each_trap_has_its_test(trap: str) -> None:
+    for where in TRAPS[trap]:
+        file, _, name = where.partition("::")
+        assert name in names_of(TESTS / file), where
