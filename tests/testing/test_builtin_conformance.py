@@ -12,8 +12,9 @@ from unified.testing import conformance
 sys.path.append(str(Path(__file__).parents[1] / "plugins" / "suites"))
 from pictures import write_cifar10
 
-# humanoid_run, three episodes of 500 steps drawn in software
-test_core = conformance("core", level="strict", marks={"suite:dmc-*": pytest.mark.slow})
+# Minutes in all, and CI prints the same by `unified plugins check --strict`: agents and objectives are tried here by default.
+SLOW = {f"{kind}:*": pytest.mark.slow for kind in ("architecture", "callback", "launcher", "recipe", "suite", "command")}
+test_core = conformance("core", level="strict", marks=SLOW)
 
 
 @pytest.fixture(scope="module", autouse=True)
