@@ -146,7 +146,7 @@ def test_every_kind(here: Path) -> None:
 def test_options_are_the_classs_own_else_those_of_what_it_inherits_from(here: Path) -> None:
     assert "batch_size" in get("agents", "./mine.py:Mine").options_model().model_fields
     assert list(get("agents", "./mine.py:Own").options_model().model_fields) == ["gain"]
-    assert get("agents", "./mine.py:Mine").parts == ("encoder",)
+    assert get("agents", "./mine.py:Mine").parts == ("encoder", "critic")
     assert list(get("architectures", "./nets.py:Tiny").options_model().model_fields) == ["width"]
     assert list(get("architectures", "./nets.py:conv").options_model().model_fields) == ["channels", "flat"]
     assert not get("architectures", "./nets.py:ready").options_model().model_fields

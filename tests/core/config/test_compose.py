@@ -261,7 +261,7 @@ def test_everything_wrong_is_told_at_once():
         ("every=3", "did you mean  evaluate.every, checkpoint.every or with.video.every ?"),
         ("env=walker_walk", "did you mean  suite ?"),
         ("agent.learning_rate=1", "did you mean  agent.lr ?"),
-        ("actor=mlp", "checkpoint, objective, with, encoder"),
+        ("actor=mlp", "actor does not exist    ac2, sac have it, drqv2 does not"),
         ("seed=abc", "seed=abc: must be a whole number"),
         ("seed=-1", "must be at least 0"),
         ("precision=fp16", "must be one of auto, fp32, bf16"),
@@ -272,7 +272,7 @@ def test_everything_wrong_is_told_at_once():
         ("train.frames=null", "no budget is left"),
         ("device=gpu", "device=gpu: must be auto, cpu, cuda"),
         ("encoder=mpl", "did you mean  mlp ?"),
-        ("encoder.depth=3", "select first:  encoder=mlp encoder.depth=…"),
+        ("encoder.depth=3", "select first:  encoder=cnn encoder.depth=…"),
         ("agent=", "must be a name    all: unified plugins list agents"),
         ("suite=", "must be a name    all: unified plugins list suites"),
         ("suite=:walker_walk", "did you mean  dmc:walker_walk ?"),
@@ -337,10 +337,10 @@ def test_what_was_meant_is_checked_too():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["agent=random", "agent.lr=1"], "agent.lr does not exist    drqv2 has it, random does not"),
-        (["agent=random", "encoder=mlp"], "encoder does not exist    drqv2 has it, random does not"),
+        (["agent=random", "agent.lr=1"], "agent.lr does not exist    ac2, dqn, drqv2 have it, random does not"),
+        (["agent=random", "encoder=mlp"], "encoder does not exist    ac2, dqn, drqv2 have it, random does not"),
         (["suite=gym:Pendulum-v1", "suite.camera=1"], "suite.camera does not exist    dmc has it, gym does not"),
-        (["encoder=drqv2_cnn", "encoder.depth=1"], "agent.encoder.depth does not exist    mlp has it, drqv2_cnn does not"),
+        (["encoder=drqv2_cnn", "encoder.depth=1"], "agent.encoder.depth does not exist    cnn, mlp, resnet18 have it, drqv2_cnn does not"),
     ],
 )
 def test_options_of_something_else_are_told_from_typing_errors(words, says):

@@ -100,10 +100,11 @@ def _choose_first(resolver: Resolver) -> None:
     """Agent and suite are known before everything else: they bring presets, and the agent the names of its parts."""
     fields = RunOptions.model_fields
     chosen: dict[str, Choice] = {}
-    for name in ("suite", "agent"):
+    named = any(path in layer.values for layer in resolver.layers for path in (("agent",), ("agent", NAME)))
+    for name in ("agent", "suite") if named else ("suite", "agent"):
         slot = slot_of(fields[name])
         assert slot is not None
-        if name == "agent" and isinstance(data := chosen["suite"].component, SuiteComponent) and data.agent:
+        if name == "agent" and not named and isinstance(data := chosen["suite"].component, SuiteComponent) and data.agent:
             resolver.layers.insert(0, from_tree({name: data.agent}, f"suite {label(data.name)}"))
         chosen[name] = resolver.choose((name,), slot, fields[name])
     agent, suite = chosen["agent"], chosen["suite"]
