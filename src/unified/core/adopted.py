@@ -242,14 +242,21 @@ def _suite(thing: Any, said: dict[str, Any], typed: str, known: Iterable[Compone
     if issubclass(own, Suite):
         shared = ("tasks", "example", *(["presets"] if basis is not None and _shares_options(own, basis) else []))
         inherited = {name: getattr(basis, name) for name in shared} if basis is not None else {}
-        return AdoptedSuite(**said, **inherited)
+        return AdoptedSuite(**said, **inherited, data=_is_data(own))
     made = _makes(thing, typed) if inspect.isroutine(thing) or isinstance(thing, partial) else own
     if issubclass(made, Environment):
         return AdoptedSuite(**said | {"config": None}, adapter="unified.core.environment.adapted:Environments")
     adapting = _adapter(made, known)
     if adapting is None:
         raise UsageError(Problem(f"{typed} makes {made.__name__}, which is no environment and no data set", f"wanted: {WANTED['suites']}"))
-    return AdoptedSuite(**said | {"config": adapting.config}, adapter=adapting.adapter)
+    kept = {name: getattr(adapting, name) for name in ("adapter", "agent", "data")}
+    return AdoptedSuite(**said | {"config": adapting.config}, **kept)
+
+
+def _is_data(kind: type) -> bool:
+    """Whether suites of this class are data sets; their module is there if they are, and is not imported to learn it."""
+    module = sys.modules.get("unified.core.data")
+    return module is not None and issubclass(kind, module.DataSuite)
 
 
 def _adapter(kind: type, known: Iterable[Component]) -> SuiteComponent | None:

@@ -172,6 +172,7 @@ class SuiteComponent(_WithPresets):
         example: A task, for hints.
         adapts: Classes of another library, ``"library:Class"``: what is of one of them, or makes one, can be a suite as it is.
         agent: That learns it where nobody names one.
+        data: Whether it is a data set (`DataSuite`), whose rows can be counted in epochs.
         adapter: What makes it a suite, ``"module:Class"``: called with the thing, the task and this suite's options
             (`unified.Adapted`).
     """
@@ -184,6 +185,7 @@ class SuiteComponent(_WithPresets):
     adapts: tuple[str, ...] = field(default=(), kw_only=True)
     adapter: str = field(default="", kw_only=True)
     agent: str = field(default="", kw_only=True)
+    data: bool = field(default=False, kw_only=True)
 
     def load_tasks(self) -> tuple[str, ...] | None:
         if self.tasks is None:

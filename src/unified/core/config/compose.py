@@ -75,6 +75,7 @@ def compose(
     _choose_first(resolver)
     options, tree = resolver.options(RunOptions, (), skip=tuple(LISTS))
     lists = {key: several(resolver, key) for key in LISTS}
+    _refuse_epochs(resolver, options)
     if found := resolver.report():
         gone = of_another_process(found)  # nothing else can be judged without them
         raise UsageError(*([gone] if gone else found))
@@ -94,6 +95,18 @@ def compose(
         recipes=tuple(map(str, chosen)),
         embedded=embedded,
     )
+
+
+def _refuse_epochs(resolver: Resolver, options: Any) -> None:
+    """Only the rows of a data set can be counted."""
+    suite = getattr(options, "suite", None)
+    if suite is None or suite.component.data:
+        return
+    for name in ("epochs", "overfit"):
+        if getattr(options.train, name) is not None:
+            source = resolver.sources.get(f"train.{name}", "")
+            message = f"train.{name} counts rows of a data set, and {suite.text} has none"
+            resolver.problems.append(Problem(message, "train.frames=…", str(resolver.origin(source))))
 
 
 def _choose_first(resolver: Resolver) -> None:

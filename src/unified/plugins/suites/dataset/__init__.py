@@ -12,5 +12,6 @@ component = SuiteComponent(
     adapts=("torch.utils.data:Dataset",),
     adapter="unified.plugins.suites.dataset.suite:DatasetSuite",
     agent="ac2",
+    data=True,
     summary="any torch.utils.data.Dataset of pictures or vectors: --suite ./file.py:Name, or an object from Python",
 )

@@ -19,6 +19,7 @@ components = tuple(
         config="unified.plugins.suites.splits:SplitOptions",
         tasks="unified.plugins.suites.tables.tasks:TASKS",
         agent="ac2",
+        data=True,
         summary=summary,
     )
     for name, summary in _SUMMARIES.items()

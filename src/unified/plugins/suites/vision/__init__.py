@@ -11,5 +11,6 @@ component = SuiteComponent(
     tasks="unified.plugins.suites.vision.tasks:TASKS",
     example="cifar10",
     agent="ac2",
+    data=True,
     summary="pictures with classes: torchvision's data sets, or a folder with a folder for each class",
 )
