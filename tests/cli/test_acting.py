@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from unified.cli import evaluate, play, resume
 from unified.core.errors import UnifiedError, UsageError
+from unified.core.judging.judged import Judged
 from unified.core.run import Run
 
 app = typer.Typer()
@@ -31,8 +32,8 @@ def builder(monkeypatch):
     def judge(run, episodes=10, checkpoint="best", record=None):
         module.asked.append((run.path, episodes, checkpoint, record))
         frames = [np.zeros((*record, 3), np.uint8)] * 30 if record and module.pictures else None
-        row = {"frames": 20_000, "return": 953.7, "return_sd": 20.2, "return_min": 920.0, "return_max": 990.0, "length": 500.0}
-        return row, [SimpleNamespace(ret=950.0 + index, length=500, frames=frames) for index in range(episodes)]
+        row = {"return": 953.7, "return_sd": 20.2, "return_min": 920.0, "return_max": 990.0, "length": 500.0}
+        return 20_000, Judged(row, [SimpleNamespace(ret=950.0 + index, length=500, frames=frames) for index in range(episodes)])
 
     module.evaluate, module.resume = judge, lambda run: module.asked.append(("resume", run.path))
     monkeypatch.setitem(sys.modules, "unified.core.trainer.build", module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Iterator
@@ -109,7 +110,15 @@ _PREFIX = {
 
 
 def prefix(names: Registry, component: Component) -> str:
-    """What stands before the keys of its options: ``objective.spr.``; empty where no run has them."""
+    """What stands before the keys of its options: ``objective.spr.``; empty where no run has them.
+
+    An architecture's stand where its example puts it: ``critic.head.``, ``encoder.1.``, else ``encoder.``.
+    """
+    if isinstance(component, ArchitectureComponent):
+        for key, selected in re.findall(r"(?:^|\s)([\w.]+)=(\[[^\]\s]*\]|\S+)", component.example):
+            several = selected.strip("[]").split(",")
+            if component.name in several:
+                return f"{key}.{several.index(component.name)}." if selected.startswith("[") else f"{key}."
     return _PREFIX.get(component.kind, "").format(name=label(names.name_of(component)))
 
 
@@ -170,8 +179,9 @@ def example(names: Registry, component: Component) -> str:
         return f"unified train --agent {name} {component.example}".rstrip()
     if isinstance(component, ArchitectureComponent):
         return f"unified train {component.example or f'encoder={name}'}"
+    if isinstance(component, ObjectiveComponent):
+        return f"unified train {component.example or f'-o +{name}'}"
     return {
-        "objectives": f"unified train -o +{name}",
         "callbacks": f"unified train with=[+{name}]",
         "launchers": f"unified train launcher={name}",
         "recipes": f"unified train -r {name}",

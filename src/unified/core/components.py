@@ -218,11 +218,13 @@ class ObjectiveComponent(_WithPresets):
         needs: Columns of the batch that it reads.
         trains: Parts that it trains where it replaces an agent's own objectives.
         presets: Where its presets are: what it asks of agent and suite.
+        example: What follows ``unified train`` where it works; empty for ``-o +NAME``.
     """
 
     kind: ClassVar[str] = "objectives"
     needs: tuple[str, ...] = ()
     trains: tuple[str, ...] = ()
+    example: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)

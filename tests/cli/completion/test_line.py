@@ -55,10 +55,10 @@ def completed(line: str) -> list[str]:
         ("unified train --agent ra", ["random"]),
         ("unified train -a ra", ["random"]),
         ("unified train --agent=ra", ["--agent=random"]),
-        ("unified train --suite d", ["dmc:", "digits"] if "digits" in registry().names("suites") else ["dmc:"]),
+        ("unified train --suite d", ["dataset:", "diabetes", "digits", "dmc:"]),
         ("unified train --suite dmc:cheet", ["dmc:cheetah_run"]),
         ("unified train --suite gym:", ["gym:Pendulum-v1"]),
-        ("unified train -o +t", ["+td"]),
+        ("unified train -o +t", ["+td", "+temperature"]),
         ("unified train -r la", ["laptop"]),
         ("unified train -r m", ["mine.yaml"]),
         ("unified train --agent ./m", ["./mine.py:"]),
@@ -83,7 +83,7 @@ def completed(line: str) -> list[str]:
         ("unified plugins show cor", ["core"]),
         ("unified plugins list arch", ["architectures"]),
         ("unified plugins hooks on_l", ["on_log"]),
-        ("unified plugins check random", ["random"]),
+        ("unified plugins check random_", ["random_crop", "random_erasing", "random_horizontal_flip", "random_shift"]),
         ("unified plugins new mine --kind a", ["agent", "architecture"]),
         ("unified plugins new mine --kind agent --path r", ["runs/"]),
         # keys
@@ -117,7 +117,7 @@ def completed(line: str) -> list[str]:
         ("unified train with=[console,vi", ["with=[console,video]", "with=[console,video,"]),
         ("unified train with=[console,cons", []),  # it is there already
         ("unified train with=con", ["with=console"]),
-        ("unified train objective=[t", ["objective=[td]", "objective=[td,"]),
+        ("unified train objective=[td", ["objective=[td]", "objective=[td,"]),
     ],
 )
 def test_completions(line: str, expected: list[str]) -> None:
@@ -129,15 +129,7 @@ def test_everything_that_can_be_set_is_offered() -> None:
 
     groups = completed("unified train ")
     assert {"agent=", "agent.", "suite=", "train.", "with=", "with.", "encoder=", "seed="} <= set(groups)
-    leaves = set(compose().defaults) - {
-        "with.name",
-        "agent.name",
-        "suite.name",
-        "suite.task",
-        "launcher.name",
-        "agent.encoder.name",
-        "objective.name",
-    }
+    leaves = {leaf for leaf in compose().defaults if not leaf.endswith(".name")} - {"suite.task"}
     for leaf in leaves:
         assert f"{leaf}=" in completed(f"unified train {leaf}"), leaf
 

@@ -15,6 +15,7 @@ from unified.core.config.describe import type_of
 from unified.core.config.overrides import Layer, Path
 from unified.core.config.resolve import Resolver
 from unified.core.config.schema import LISTS, RunOptions, slot_of, takes_none
+from unified.core.config.slots import parts
 from unified.core.config.words import from_words
 from unified.core.errors import UnifiedError
 from unified.core.options import NAME, Options
@@ -105,15 +106,22 @@ def _selected(words: Sequence[str], recipes: Sequence[str]) -> Resolver:
 
 def _keys(selected: Resolver) -> Iterator[Key]:
     agent = selected.choose(("agent",), _slot("agent"), RunOptions.model_fields["agent"]).component
-    parts = [name for name, field in _fields(agent) if slot_of(field)]
+    short = _parts(agent)
     for layer in selected.layers:
-        for path in [path for path in layer.values if path[0] in parts]:
+        for path in [path for path in layer.values if path[0] in short]:
             layer.set(("agent", *path), layer.values.pop(path))
     everything = [*_below(RunOptions.model_fields.items(), (), selected), *_lists(selected)]
     yield from everything
     for key in everything:  # ``encoder.depth`` is short for ``agent.encoder.depth``
-        if key.path[0] == "agent" and key.path[1:2] and key.path[1] in parts:
+        if key.path[0] == "agent" and key.path[1:2] and key.path[1] in short:
             yield Key(key.path[1:], key.help, key.field)
+
+
+def _parts(agent: Any) -> tuple[str, ...]:
+    try:
+        return parts(agent) if agent is not None else ()
+    except UnifiedError:
+        return ()
 
 
 def _slot(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from unified.core.components import ArchitectureComponent
 
 _HERE = "unified.plugins.architectures"
@@ -27,10 +29,26 @@ _NETWORKS = (
         "attention over the places of a feature map, or over a sequence",
         "encoder=[cnn,transformer] encoder.0.flat=false",
     ),
-    _component("unet", "unet:UNet", "UNetOptions", "pictures to pictures at a time, for flow matching"),
-    _component("dcgan_generator", "dcgan:DCGANGenerator", "GeneratorOptions", "head: noise to a picture, by transposed convolutions"),
-    _component("dcgan_discriminator", "dcgan:DCGANDiscriminator", "DiscriminatorOptions", "a picture to an answer, by convolutions"),
-    _component("load", "load:load", "LoadOptions", "a part of another run's agent: encoder=load:RUN#encoder"),
+    _component(
+        "unet", "unet:UNet", "UNetOptions", "pictures to pictures at a time, for flow matching", "--suite digits -o flow generator=unet"
+    ),
+    _component(
+        "dcgan_generator",
+        "dcgan:DCGANGenerator",
+        "GeneratorOptions",
+        "head: noise to a picture, by transposed convolutions",
+        "--suite digits -o vae generator=dcgan_generator",
+    ),
+    _component(
+        "dcgan_discriminator",
+        "dcgan:DCGANDiscriminator",
+        "DiscriminatorOptions",
+        "a picture to an answer, by convolutions",
+        "--suite digits -o adversarial discriminator=dcgan_discriminator",
+    ),
+    _component(
+        "load", "load:load", "LoadOptions", "a part of another run's agent: encoder=load:RUN#encoder", "encoder=load encoder.run=RUN"
+    ),
     _component("mlp", "mlp:MLP", "MLPOptions", "linear layers with ReLU between them", f"encoder=mlp {_VECTORS}"),
     ArchitectureComponent(
         name="identity", target="torch.nn:Identity", summary="what comes in goes out", example=f"encoder=identity {_VECTORS}"
@@ -57,4 +75,4 @@ _NORMALIZE = _component(
     "normalize", "colour:Normalize", "NormalizeOptions", "pictures less a mean, over a deviation", "encoder=[normalize,cnn]"
 )
 
-components = (*_NETWORKS, _NORMALIZE, *_AUGMENTATIONS)
+components = (*_NETWORKS, _NORMALIZE, *(replace(each, example=f"--suite digits aug={each.name}") for each in _AUGMENTATIONS))

@@ -24,6 +24,7 @@ components = (
         target="unified.plugins.objectives.maxent:MaxEnt",
         needs=("obs",),
         trains=("actor",),
+        example="--agent sac --suite gym:Pendulum-v1 -o +maxent",
         summary="soft policy improvement: the actor climbs its critic and keeps its entropy",
     ),
     ObjectiveComponent(
@@ -31,6 +32,7 @@ components = (
         target="unified.plugins.objectives.temperature:Temperature",
         needs=("obs",),
         trains=("alpha",),
+        example="--agent sac --suite gym:Pendulum-v1 -o +temperature",
         summary="the temperature that keeps a policy's entropy at its target",
     ),
     ObjectiveComponent(
@@ -39,6 +41,7 @@ components = (
         config="unified.plugins.objectives.config:SurrogateOptions",
         needs=("obs", "action", "log_prob", "advantage"),
         trains=("encoder", "actor"),
+        example="--agent ppo --suite gym:CartPole-v1 -o +surrogate",
         summary="the clipped surrogate of PPO: actions that did better become likelier, within bounds",
     ),
     ObjectiveComponent(
@@ -47,6 +50,7 @@ components = (
         config="unified.plugins.objectives.config:StateValueOptions",
         needs=("obs", "return"),
         trains=("encoder", "critic"),
+        example="--agent ppo --suite gym:CartPole-v1 -o +value",
         summary="regression of a state's value on the return that came of it",
     ),
     ObjectiveComponent(
@@ -55,6 +59,7 @@ components = (
         config="unified.plugins.objectives.config:EntropyOptions",
         needs=("obs",),
         trains=("actor",),
+        example="--agent ppo --suite gym:CartPole-v1 -o +entropy",
         summary="a bonus for policies that stay uncertain",
     ),
     ObjectiveComponent(
@@ -63,6 +68,7 @@ components = (
         config="unified.plugins.objectives.config:ImitateOptions",
         needs=("obs", "action", "weight"),
         trains=("encoder", "actor"),
+        example="--suite digits -o imitate",
         summary="the likelihood of the actions in the batch: classification, regression, cloning",
     ),
     ObjectiveComponent(
@@ -70,6 +76,7 @@ components = (
         target="unified.plugins.objectives.reward:Reward",
         needs=("obs", "label", "weight"),
         trains=("encoder", "critic", "actor"),
+        example="--suite digits -o +reward",
         summary="a labelled task learned by reward: the label is never shown, only how good an answer was",
     ),
     ObjectiveComponent(
@@ -79,6 +86,7 @@ components = (
         needs=("obs", "action", "weight"),
         trains=("actor",),
         presets="unified.plugins.objectives.presets:FLOW",
+        example="--suite digits -o flow",
         summary="flow matching: what is in the data is made from noise by following a learned velocity",
     ),
     ObjectiveComponent(
@@ -88,6 +96,7 @@ components = (
         needs=("obs", "action"),
         trains=("critic", "actor"),
         presets="unified.plugins.objectives.presets:ADVERSARIAL",
+        example="--suite digits -o adversarial",
         summary="a GAN: the critic tells real from made, the actor climbs it",
     ),
     ObjectiveComponent(
@@ -97,6 +106,7 @@ components = (
         needs=("action",),
         trains=("actor", "posterior"),
         presets="unified.plugins.objectives.presets:VAE",
+        example="--suite digits -o vae",
         summary="a variational autoencoder: the actor decodes what a posterior encodes",
     ),
 )

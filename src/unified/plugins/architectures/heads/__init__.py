@@ -75,7 +75,7 @@ components = (
         target="unified.plugins.architectures.flow:FlowHead",
         config=f"{_CONFIG}:FlowOptions",
         summary="policy head: follows a learned velocity from noise to an action",
-        example="--agent ac2 --suite digits -o flow",
+        example="--suite digits -o flow actor.head=flow",
     ),
 )
 

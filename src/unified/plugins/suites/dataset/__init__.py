@@ -9,6 +9,7 @@ component = SuiteComponent(
     target="unified.plugins.suites.dataset.suite:NamedDataset",
     config="unified.plugins.suites.splits:SplitOptions",
     tasks=None,
+    example="torchvision.datasets:FakeData",
     adapts=("torch.utils.data:Dataset",),
     adapter="unified.plugins.suites.dataset.suite:DatasetSuite",
     agent="ac2",
