@@ -24,6 +24,7 @@ ROLLOUTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [DATA, ROLLOUTS], ids=["data", "rollouts"])
 def test_killed_and_resumed_it_is_the_same_run(words: list[str], tmp_path: Path) -> None:
     for name in ("straight", "killed"):
@@ -50,6 +51,7 @@ def test_a_data_set_alone_is_learned_by_the_generalist(tmp_path: Path) -> None:
     assert last["frames"] == 60 * 120
 
 
+@pytest.mark.slow
 def test_a_judgement_says_what_was_taken_for_what(tmp_path: Path) -> None:
     run = train(tmp_path, None, "iris", train__epochs=60, agent__lr=3e-3)
     frames, judged = evaluate(run)
@@ -63,6 +65,7 @@ def test_a_judgement_says_what_was_taken_for_what(tmp_path: Path) -> None:
     assert json.loads(unified("evaluate", "iris", "--json", cwd=tmp_path))["accuracy"] == pytest.approx(judged.score)
 
 
+@pytest.mark.slow
 def test_numbers_are_learned_too_and_judged_in_their_units(tmp_path: Path) -> None:
     run = train(tmp_path, None, "diabetes", train__epochs=150)
     last = run.metrics()[-1]
@@ -71,6 +74,7 @@ def test_numbers_are_learned_too_and_judged_in_their_units(tmp_path: Path) -> No
     assert 20 < last["rmse"] < 80  # of 25 to 346
 
 
+@pytest.mark.slow
 def test_a_task_is_learned_by_reward_alone(tmp_path: Path) -> None:
     run = train(
         tmp_path, None, "iris", objective="reward", train__epochs=200, agent__batch_size=32, agent__lr=3e-3, agent__critic__hidden=32
@@ -97,11 +101,13 @@ def test_averaged_weights_answer_where_that_is_asked_for(tmp_path: Path) -> None
     assert agent.act(obs, explore=False).enacted.tolist() != [2] * 32
 
 
+@pytest.mark.slow
 def test_a_few_rows_are_learned_by_heart(tmp_path: Path) -> None:
     run = train(tmp_path, None, "digits", encoder="mlp", train__overfit=8, agent__batch_size=8, train__updates=150, agent__lr=3e-3)
     assert [row["imitate"] for row in run.metrics() if "imitate" in row][-1] < 0.1
 
 
+@pytest.mark.slow
 def test_a_run_ends_where_nothing_gets_better(tmp_path: Path) -> None:
     run = train(tmp_path, None, "iris", train__epochs=10_000, train__patience=3, evaluate__every=1024, agent__lr=1e-2)
     judged = [row["accuracy"] for row in run.metrics() if row["kind"] == "evaluate"]

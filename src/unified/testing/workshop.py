@@ -121,8 +121,9 @@ def _labelled(component: AgentComponent) -> list[Place]:
         place = Place(f"{'pictures' if pixels else 'rows'} to {task}", reference, suite.spec())
         with suppress(UsageError), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # layers of nothing, where nothing is observed
-            if build(component, place).needs.fixed:
-                found.append(place)
+            if not build(component, place).needs.fixed:
+                break
+            found.append(place)
     return found
 
 
