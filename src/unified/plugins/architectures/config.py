@@ -207,8 +207,8 @@ class V2Options(Options):
 class LoadOptions(Options):
     """Of `load`."""
 
-    run: str = Field(min_length=1)
-    """Name of the run, or enough of it."""
+    run: str = ""
+    """Name of the run, or enough of it; it has to be given."""
     part: str = "encoder"
     """Of its agent."""
     checkpoint: str = "best"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from unified.core.errors import Problem, UsageError
+from unified.core.errors import FilesMissing, Problem, UsageError
 
 
 def load(
-    in_shape: tuple[int, ...], run: str, part: str = "encoder", checkpoint: str = "best", root: str = "runs", frozen: bool = False
+    in_shape: tuple[int, ...], run: str = "", part: str = "encoder", checkpoint: str = "best", root: str = "runs", frozen: bool = False
 ) -> nn.Module:
     """A part of a trained agent, with what it has learned; it goes on learning unless it is frozen.
 
@@ -23,6 +23,8 @@ def load(
     Raises:
         UsageError: If there is no such run, checkpoint or part.
     """
+    if not run:
+        raise FilesMissing(Problem("load needs the name of a run", "encoder=load:RUN#encoder"))
     from unified.core.run import Run
     from unified.core.trainer.build import load_agent
 

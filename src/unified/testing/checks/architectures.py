@@ -11,6 +11,7 @@ from torch import nn
 
 from unified.core.architecture import Shape, construct, is_head, output_shape
 from unified.core.components import ArchitectureComponent
+from unified.core.errors import FilesMissing
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import some, tiny_options
 
@@ -67,6 +68,8 @@ def uses(component: ArchitectureComponent) -> tuple[Use, ...]:
                 module.train(False)(use.rows(2))
         except Skipped:
             raise
+        except FilesMissing as missing:  # what it reads is not here
+            raise Skipped(missing.problems[0].message) from missing
         except Exception as error:
             tried.append(f"{use}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
             continue
