@@ -37,6 +37,7 @@ def test_updates_that_are_not_finite_are_skipped_counted_and_end_the_run(tmp_pat
             assert np.isfinite(value.astype(np.float32)).all(), name
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_checkpoint_before(straight: Path, tmp_path: Path) -> None:
     output = unified(*STATE, cwd=tmp_path, fault="checkpoint:writing@20:full", expect=1)
     assert "could not be written" in output
@@ -54,7 +55,14 @@ def test_a_directory_that_cannot_be_written_ends_it_before_the_first_step(tmp_pa
     assert "root=" in output
 
 
-@pytest.mark.parametrize("name", ["agent.safetensors", "trainer.json", "manifest.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "agent.safetensors",
+        pytest.param("trainer.json", marks=pytest.mark.slow),
+        pytest.param("manifest.json", marks=pytest.mark.slow),
+    ],
+)
 def test_a_damaged_checkpoint_is_passed_over_with_one_warning(straight: Path, tmp_path: Path, name: str) -> None:
     directory = stop_at(STATE, tmp_path, "checkpoint:end@4:kill")
     flip(newest(directory) / name)
@@ -152,6 +160,7 @@ def test_a_start_that_was_refused_binds_nobody(tmp_path: Path) -> None:
     unified(*STATE, "train.frames=80", cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_longer_budget_goes_on_with_the_same_run(straight: Path, tmp_path: Path) -> None:
     unified(*STATE, "train.frames=240", cwd=tmp_path)
     unified(*STATE, cwd=tmp_path)

@@ -13,6 +13,7 @@ import unified as package
 from runs.commands import TINY, events, newest, rows, run_directory, unified
 
 
+@pytest.mark.slow
 def test_evaluate_plays_without_exploration_and_the_same_again(straight_pixels: Path) -> None:
     first = unified("evaluate", str(straight_pixels), "--episodes", "2", "--json", cwd=straight_pixels)
     again = unified("evaluate", str(straight_pixels), "--episodes", "2", "--json", cwd=straight_pixels)
@@ -48,6 +49,7 @@ def test_a_loaded_agent_acts(straight_pixels: Path) -> None:
         agent.act(np.zeros((84, 84, 3), np.uint8))
 
 
+@pytest.mark.slow
 def test_the_video_and_the_curve_of_a_run(tmp_path: Path) -> None:
     words = [word for word in TINY if word != "with=[]"]
     unified("train", "--suite", "dmc:cartpole_balance", "suite.pixels=false", "train.frames=200", *words, cwd=tmp_path)
@@ -71,6 +73,7 @@ def test_discrete_tasks_are_trained_by_the_same_loop(tmp_path: Path, agent: str)
     assert newest(directory).name == "000000200"
 
 
+@pytest.mark.slow
 def test_a_replay_is_saved_by_name_and_begun_with(tmp_path: Path) -> None:
     base = ["train", "--suite", "gym:Pendulum-v1", *TINY, "train.frames=200"]
     unified(*base, "experiment=one", "replay.save=swings", cwd=tmp_path)

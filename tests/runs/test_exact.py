@@ -37,15 +37,24 @@ def kill_and_resume(words: list[str], root: Path, fault: str) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("fault", ["checkpoint:end@2:kill", "checkpoint:before_rename@3:kill", "checkpoint:writing_manifest@4:kill"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "checkpoint:end@2:kill",
+        pytest.param("checkpoint:before_rename@3:kill", marks=pytest.mark.slow),
+        pytest.param("checkpoint:writing_manifest@4:kill", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_in_mid_episode_and_resumed(straight: Path, tmp_path: Path, fault: str) -> None:
     assert_same(straight, kill_and_resume(STATE, tmp_path, fault))
 
 
+@pytest.mark.slow
 def test_killed_from_pixels_and_resumed(straight_pixels: Path, tmp_path: Path) -> None:
     assert_same(straight_pixels, kill_and_resume(PIXELS, tmp_path, "checkpoint:end@2:kill"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_at_an_episodes_end(tmp_path: Path) -> None:
     words = [word for word in STATE if not word.startswith("checkpoint.every")] + ["checkpoint.every=200"]
     (tmp_path / "a").mkdir()
@@ -56,7 +65,7 @@ def test_a_checkpoint_at_an_episodes_end(tmp_path: Path) -> None:
     assert_same(run_directory(tmp_path / "a"), other)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)])
 def test_asked_to_stop_it_saves_says_so_and_goes_on(straight: Path, tmp_path: Path, number: int, code: int) -> None:
     process = start(*STATE, cwd=tmp_path)
     wait_for(tmp_path, 80)

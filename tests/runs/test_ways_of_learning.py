@@ -47,7 +47,7 @@ def test_a_data_set_alone_is_learned_by_the_generalist(tmp_path: Path) -> None:
     assert run.config.agent.name == "ac2"
     last = run.metrics()[-1]
     assert last["metric"] == "accuracy"
-    assert last["accuracy"] > 0.9
+    assert last["accuracy"] > 0.85
     assert last["frames"] == 60 * 120
 
 
