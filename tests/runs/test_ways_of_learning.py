@@ -76,11 +76,11 @@ def test_numbers_are_learned_too_and_judged_in_their_units(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_task_is_learned_by_reward_alone(tmp_path: Path) -> None:
-    run = train(
-        tmp_path, None, "iris", objective="reward", train__epochs=200, agent__batch_size=32, agent__lr=3e-3, agent__critic__hidden=32
-    )
-    assert run.metrics()[-1]["accuracy"] > 0.85
-    assert [row["reward"] for row in run.metrics() if "reward" in row][-1] > 0.5
+    options = {"train__epochs": 20, "agent__batch_size": 64, "evaluate__every": 0}
+    run = train(tmp_path, None, "digits", objective="reward", encoder="mlp", **options)
+    assert run.metrics()[-1]["accuracy"] > 0.7
+    rewards = [row["reward"] for row in run.metrics() if "reward" in row]
+    assert rewards[0] < 0.3 < 0.6 < rewards[-1]
 
 
 def test_reward_beside_labels_trains_the_critic_that_nobody_trained(tmp_path: Path) -> None:
