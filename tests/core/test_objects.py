@@ -85,6 +85,7 @@ def test_objectives_differ_by_their_numbers() -> None:
     assert fingerprint(Mine(0.5)) == fingerprint(Mine(0.5)) != fingerprint(Mine(0.7))
 
 
+@pytest.mark.slow
 def test_the_name_is_the_same_in_every_process_of_a_script(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -100,6 +100,7 @@ def test_nothing_to_check_is_a_test_that_fails(wrong, name, said):
         conformance(name)()
 
 
+@pytest.mark.slow
 def test_as_pytest_shows_it(tmp_path):
     (tmp_path / "test_mine.py").write_text(
         "from unified.testing import conformance\n"

@@ -84,6 +84,7 @@ AGENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_wrong_agent_is_found_by_the_right_check(plugin_registry, name):
     assert list(failures(plugin_registry, agent(name))) == [AGENTS[name]]
@@ -234,6 +235,7 @@ def test_an_example_that_cannot_be_typed_is_found(plugin_registry):
     assert "did you mean  right ?" in found["has_an_example_that_composes"]
 
 
+@pytest.mark.slow
 def test_descriptors_are_checked(plugin_registry):
     assert list(failures(plugin_registry, architecture("Right", config="testing.wrong_others:NeededOptions"))) == [
         "describes_itself",
