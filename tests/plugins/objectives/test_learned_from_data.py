@@ -151,7 +151,7 @@ def softplus(x: float) -> float:
 
 @pytest.mark.parametrize("kind", ["nonsaturating", "hinge", "relativistic"])
 def test_both_sides_of_the_game_are_the_papers(kind: str) -> None:
-    players, options = Players(), AdversarialOptions(loss=kind)
+    players, options = Players(), AdversarialOptions(loss=kind, r1=0, r2=0)
     judge = {
         "nonsaturating": lambda r, f: softplus(-r) + softplus(f),
         "hinge": lambda r, f: max(0.0, 1 - r) + max(0.0, 1 + f),
@@ -166,7 +166,7 @@ def test_both_sides_of_the_game_are_the_papers(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["nonsaturating", "hinge", "relativistic"])
 def test_the_critic_is_pulled_up_at_what_is_real_and_down_at_what_is_made_and_the_actor_climbs(kind: str) -> None:
     """GAN: labels of real and fake swapped."""
-    players, options = Players(), AdversarialOptions(loss=kind)
+    players, options = Players(), AdversarialOptions(loss=kind, r1=0, r2=0)
     with torch.no_grad():
         players.critic.weight.mul_(0.1)  # nobody is sure of anything
     before = _values(players)
@@ -198,6 +198,6 @@ def test_each_side_moves_its_own_part_alone() -> None:
 def test_slopes_are_those_of_the_critic() -> None:
     """Of a linear critic the slope is its weight: ½ γ ‖w‖² for each of R1 and R2."""
     players = Players()
-    plain = Judging(AdversarialOptions())(players, real()).value
+    plain = Judging(AdversarialOptions(r1=0, r2=0))(players, real()).value
     sloped = Judging(AdversarialOptions(r1=2.0, r2=3.0))(players, real()).value
     assert (sloped - plain).item() == pytest.approx(0.5 * (2.0 + 3.0) * (1 + 4), rel=1e-5)

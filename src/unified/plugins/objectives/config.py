@@ -49,9 +49,9 @@ class VAEOptions(Options):
 class AdversarialOptions(Options):
     """Which loss, and how smooth the critic has to be."""
 
-    loss: Literal["nonsaturating", "hinge", "relativistic"] = "nonsaturating"
+    loss: Literal["nonsaturating", "hinge", "relativistic"] = "relativistic"
     """The game: nonsaturating, hinge or relativistic."""
-    r1: float = Field(0.0, ge=0)
+    r1: float = Field(0.1, ge=0)
     """Weight γ of the critic's slope at what is real."""
-    r2: float = Field(0.0, ge=0)
+    r2: float = Field(0.1, ge=0)
     """Weight γ of the critic's slope at what is made."""
