@@ -10,7 +10,7 @@ FLOW = (Preset("generate", _DATA, {"suite.view": "generate", "agent.actor.head":
 ADVERSARIAL = (
     Preset("generate", _DATA, {"suite.view": "generate"}, "the actor makes what the data set holds"),
     Preset(
-        "stable", _DATA, {"agent.critic.members": 1, "agent.ema": True}, "one judge, as in R3GAN; averaged weights make steadier pictures"
+        "stable", _DATA, {"agent.critic.members": 1, "agent.ema": True}, "one judge, as in R3GAN; averaged weights are steadier"
     ),
 )
 VAE = (Preset("generate", _DATA, {"suite.view": "generate"}, "the actor makes what the data set holds"),)
