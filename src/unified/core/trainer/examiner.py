@@ -68,6 +68,7 @@ class Examiner(Judge):
         pictures = None
         if real.dtype == np.uint8:
             pictures = made[:PICTURES]
-        train, test, made = (rows.reshape(len(rows), -1).astype(np.float32) for rows in (self._trained, real, made))
+        scale = np.float32(255.0 if real.dtype == np.uint8 else 1.0)
+        train, test, made = (rows.reshape(len(rows), -1).astype(np.float32) / scale for rows in (self._trained, real, made))
         row: dict[str, Any] = {**generation.judged_generation(train, test, made)}
         return Judged(row, pictures=pictures, metric="coverage", report=generation.report(row))
