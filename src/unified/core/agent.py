@@ -144,6 +144,10 @@ class Agent(nn.Module, ABC):
         """What it was made of by name: architectures and objectives."""
         return list(self.build.used)
 
+    def draw(self, stream: str) -> torch.Generator:
+        """The generator of the next draw of a named stream, on the agent's device."""
+        return self.streams[stream].torch(self.device)
+
     def encode(self, observation: torch.Tensor, encoder: nn.Module | None = None, *, full: bool = True) -> torch.Tensor:
         """Features in float32, or with ``full=False`` as the encoder made them: in bfloat16 where the run's precision says so.
 

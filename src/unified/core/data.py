@@ -70,6 +70,11 @@ class DataSuite(Suite):
         Raises:
             UsageError: If they have no targets for that view.
         """
+        return self._spec
+
+    @cached_property
+    def _spec(self) -> Spec:
+        """Found once: a subclass may go through all its rows for their statistics."""
         native, view = self.native(), getattr(self.options, "view", "auto")
         view = native.view if view == "auto" else view
         if view == native.view != "generate":

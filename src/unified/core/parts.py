@@ -69,10 +69,12 @@ class Build:
         target, options = self._target(selection)
         module = construct(target, in_shape, out_shape, options)
         seen = self._spec
-        if first and self._are_pictures(in_shape):
+        if not first or seen is None:
+            return module.to(self.device)
+        if self._are_pictures(in_shape):
             if wants_numbers(module, in_shape):
-                module = FromBytes(module, seen.mean, seen.std) if seen is not None else FromBytes(module)
-        elif first and seen is not None and seen.mean and in_shape == seen.observation.shape:
+                module = FromBytes(module, seen.mean, seen.std)
+        elif seen.mean and in_shape == seen.observation.shape:
             module = Standardised(module, seen.mean, seen.std)
         return module.to(self.device)
 

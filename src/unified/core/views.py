@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +94,18 @@ class Transitions(View):
         super().__post_init__()
         if self.n_step < 1 or not 0 <= self.discount <= 1:
             raise ValueError(f"transitions need n_step >= 1 and 0 <= discount <= 1: {self}")
+
+    @classmethod
+    def of(cls, options: Any, stack: int) -> Self:
+        """As an agent's options say: ``batch_size, updates_per_step, seed_steps, n_step, discount``."""
+        return cls(
+            batch_size=options.batch_size,
+            stack=stack,
+            updates_per_step=options.updates_per_step,
+            learn_after=options.seed_steps,
+            n_step=options.n_step,
+            discount=options.discount,
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:

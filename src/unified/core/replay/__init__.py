@@ -8,7 +8,7 @@ from unified.core.replay.named import check_free, find_named, named_rows, named_
 from unified.core.replay.replay import Replay
 from unified.core.replay.samplers import Prioritised, Sampler, Uniform
 from unified.core.replay.segments import DamagedSegment, prune, verify
-from unified.core.replay.store import Backing, Column, Store
+from unified.core.replay.store import Backing, Column, Store, slots_of
 from unified.core.views import Transitions, View
 
 __all__ = [
@@ -33,5 +33,6 @@ __all__ = [
     "named_spec",
     "prune",
     "saved_names",
+    "slots_of",
     "verify",
 ]

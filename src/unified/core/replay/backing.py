@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unified.core.errors import Problem, UsageError
-from unified.core.replay.store import Backing, columns_of
+from unified.core.replay.store import Backing, columns_of, slots_of
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array
@@ -102,7 +102,7 @@ def choose_backing(
         UsageError: If the capacity does not fit, with the bytes it needs, those available and the capacity that would fit.
     """
     columns = columns_of(spec.observation, action, extra)
-    return check_capacity(name, sum(column.bytes for column in columns.values()), -(-capacity // lanes) * lanes, directory)
+    return check_capacity(name, sum(column.bytes for column in columns.values()), slots_of(capacity, lanes), directory)
 
 
 def check_capacity(name: str, slot_bytes: int, slots: int, directory: str | Path) -> str:

@@ -44,6 +44,11 @@ def columns_of(observation: Space, action: Space, extra: Mapping[str, Space] | N
     }
 
 
+def slots_of(capacity: int, lanes: int) -> int:
+    """Slots of a store of at least this capacity: all lanes are equally long."""
+    return -(-capacity // lanes) * lanes
+
+
 class Backing(Protocol):
     """Allocates the columns of a store."""
 
@@ -74,8 +79,8 @@ class Store:
 
     def __init__(self, columns: Mapping[str, Column], capacity: int, lanes: int, backing: Backing) -> None:
         self.columns, self.lanes = dict(columns), lanes
-        self.length = -(-capacity // lanes)
-        self.slots = self.length * lanes
+        self.slots = slots_of(capacity, lanes)
+        self.length = self.slots // lanes
         self.data: dict[str, Array] = {
             name: backing.allocate(name, (self.slots, *column.shape), column.dtype) for name, column in self.columns.items()
         }

@@ -19,7 +19,17 @@ from unified.core.errors import Notice, PluginFailed, Problem, UsageError, blame
 from unified.core.imports import OBJECT
 from unified.core.parts import Build
 from unified.core.registry import registry
-from unified.core.replay import DamagedSegment, FixedReplay, Prioritised, Replay, check_free, choose_backing, named_rows, named_spec
+from unified.core.replay import (
+    DamagedSegment,
+    FixedReplay,
+    Prioritised,
+    Replay,
+    check_free,
+    choose_backing,
+    named_rows,
+    named_spec,
+    slots_of,
+)
 from unified.core.rng import Streams, derive
 from unified.core.run import Run, provenance
 from unified.core.spec import Spec
@@ -279,7 +289,7 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, 
     pin = agent.device.type == "cuda"
     sampler = None
     if settings.sampler == "prioritised":
-        sampler = Prioritised(-(-capacity // lanes) * lanes, settings.alpha, settings.beta)
+        sampler = Prioritised(slots_of(capacity, lanes), settings.alpha, settings.beta)
     return Replay(spec, agent.needs, capacity, lanes, streams, backing, directory, action, sampler, pin, extra)
 
 

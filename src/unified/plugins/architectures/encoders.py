@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from unified.core.architecture import output_shape
 from unified.core.errors import Problem, UsageError
 
 if TYPE_CHECKING:
+    from unified.core.agent import Agent
+    from unified.core.batch import Batch
     from unified.core.parts import Build
     from unified.core.spec import Spec
 
@@ -34,3 +37,16 @@ def make_encoder(build: Build, selection: Any, spec: Spec, stack: int) -> tuple[
     if len(features) != 1:
         raise UsageError(Problem(f"the encoder turns {shape} into {features}; this agent wants one vector", "encoder=drqv2_cnn for pixels"))
     return encoder, features[0]
+
+
+def perceived(agent: Agent, batch: Batch, aug: nn.Module | None) -> Batch:
+    """Transitions with `features`, and `next_features` without a graph, of observations that were augmented where there is something to.
+
+    Features are as the encoder makes them, in bfloat16 where the run's precision says so: a bottleneck follows.
+    """
+    obs, next_obs = batch.obs, batch.next_obs
+    if aug is not None:
+        obs, next_obs = aug(obs, agent.draw("shift")), aug(next_obs, agent.draw("shift"))
+    with torch.no_grad():
+        next_features = agent.encode(next_obs, full=False)
+    return batch.with_columns(features=agent.encode(obs, full=False), next_features=next_features)

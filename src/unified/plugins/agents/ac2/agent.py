@@ -17,7 +17,7 @@ from unified.core.views import Labelled, Transitions, View
 from unified.plugins.architectures.actors import make_actor, policy_head, uniform
 from unified.plugins.architectures.augment import make_augmentations
 from unified.plugins.architectures.critics import make_critic, reduced
-from unified.plugins.architectures.encoders import make_encoder, shows_pixels
+from unified.plugins.architectures.encoders import make_encoder, perceived, shows_pixels
 
 if TYPE_CHECKING:
     from unified.core.parts import Build
@@ -62,17 +62,9 @@ class AC2(Agent):
 
     @property
     def needs(self) -> View:
-        o = self.options
         if self.spec.view != "control":
-            return Labelled(batch_size=o.batch_size)
-        return Transitions(
-            batch_size=o.batch_size,
-            stack=self.stack,
-            updates_per_step=o.updates_per_step,
-            learn_after=o.seed_steps,
-            n_step=o.n_step,
-            discount=o.discount,
-        )
+            return Labelled(batch_size=self.options.batch_size)
+        return Transitions.of(self.options, self.stack)
 
     @property
     def stored_action(self) -> Space:
@@ -91,31 +83,26 @@ class AC2(Agent):
         return torch.optim.AdamW(parameters, lr=self.options.lr, weight_decay=self.options.weight_decay, fused=True)
 
     def perceive(self, batch: Batch) -> Batch:
-        features = self.encode(self._augmented(batch.obs), full="label" in batch)
-        if "label" in batch:
-            return batch.with_columns(features=features, action=self.actions.store(batch.label))
-        with torch.no_grad():
-            next_features = self.encode(self._augmented(batch.next_obs), full=False)
-        return batch.with_columns(features=features, next_features=next_features)
-
-    def _augmented(self, observation: torch.Tensor) -> torch.Tensor:
-        return observation if self.aug is None else self.aug(observation, self._draw("shift"))
+        if "label" not in batch:
+            return perceived(self, batch, self.aug)
+        obs = batch.obs if self.aug is None else self.aug(batch.obs, self.draw("shift"))
+        return batch.with_columns(features=self.encode(obs), action=self.actions.store(batch.label))
 
     def policy(self, features: torch.Tensor) -> Policy:
         policy: Policy = self.actor(features, self.steps)
         return policy
 
     def noise(self) -> torch.Generator:
-        return self._draw("policy")
+        return self.draw("policy")
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s'): the least of the target critics at the policy's next action; its expectation over choices."""
 
         def judged(action: torch.Tensor | None) -> Value:
             critic: Any = self.critic_target
-            return reduced(critic(batch.next_features, action), self.options.critic.reduce, lambda: self._draw("reduce"))
+            return reduced(critic(batch.next_features, action), self.options.critic.reduce, lambda: self.draw("reduce"))
 
-        return self.policy(batch.next_features).expectation(judged, self._draw("target"))[0]
+        return self.policy(batch.next_features).expectation(judged, self.draw("target"))[0]
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
@@ -123,7 +110,7 @@ class AC2(Agent):
             which = "_target" if self.options.ema and not self.training else ""
             encoder, actor = self.get_submodule(f"encoder{which}"), self.get_submodule(f"actor{which}")
             return self.actions.enact(actor(self.encode(observation, encoder), self.steps).mode, None)
-        generator = self._draw("explore")
+        generator = self.draw("explore")
         random = uniform(self.stored_action, len(observation), generator)
         if self.spec.view == "control" and self.steps < self.options.seed_steps:
             return self.actions.enact(random, generator)
@@ -132,6 +119,3 @@ class AC2(Agent):
             coins = torch.rand(len(action), generator=generator, device=self.device) < self.options.explore
             action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), random, action)
         return self.actions.enact(action, generator)
-
-    def _draw(self, stream: str) -> torch.Generator:
-        return self.streams[stream].torch(self.device)

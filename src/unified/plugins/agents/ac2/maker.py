@@ -109,7 +109,7 @@ class Maker(AC2):
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         """Something new for each row ``(n, 0)``, whether it explores or not."""
-        generator = self.streams["explore"].torch(self.device)
+        generator = self.draw("explore")
         averaged = self.options.ema and not self.training
         actor = self.get_submodule("actor_target" if averaged else "actor")
         made = actor(self._noise(len(observation), generator), self.steps).sample(generator)

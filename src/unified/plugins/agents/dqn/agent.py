@@ -43,15 +43,7 @@ class DQN(Agent):
 
     @property
     def needs(self) -> Transitions:
-        o = self.options
-        return Transitions(
-            batch_size=o.batch_size,
-            stack=self.stack,
-            updates_per_step=o.updates_per_step,
-            learn_after=o.seed_steps,
-            n_step=o.n_step,
-            discount=o.discount,
-        )
+        return Transitions.of(self.options, self.stack)
 
     @property
     def stored_action(self) -> Space:
@@ -70,7 +62,7 @@ class DQN(Agent):
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s'): what the target critic thinks of the action that the online critic (double), or it itself, likes best."""
-        value = reduced(self.get_submodule("critic_target")(batch.next_features), self.options.critic.reduce, lambda: self._draw("reduce"))
+        value = reduced(self.get_submodule("critic_target")(batch.next_features), self.options.critic.reduce, lambda: self.draw("reduce"))
         chooser = self.critic(batch.next_features) if self.options.double else value
         return value.at(chooser.greedy)
 
@@ -79,11 +71,8 @@ class DQN(Agent):
         greedy = self.critic(self.encode(observation)).greedy
         if not explore:
             return self.actions.enact(greedy)
-        generator = self._draw("explore")
+        generator = self.draw("explore")
         epsilon = 1.0 if self.steps < self.options.seed_steps else self.epsilon(self.steps)
         coins = torch.rand(len(observation), generator=generator, device=self.device) < epsilon  # one for each environment
         random = uniform(self.stored_action, len(observation), generator)
         return self.actions.enact(torch.where(coins.view(-1, *[1] * (greedy.dim() - 1)), random, greedy))
-
-    def _draw(self, stream: str) -> torch.Generator:
-        return self.streams[stream].torch(self.device)

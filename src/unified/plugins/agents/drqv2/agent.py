@@ -9,14 +9,13 @@ from torch import nn
 
 from unified.core.action import Action, ContinuousActions
 from unified.core.agent import Agent
-from unified.core.architecture import output_shape
 from unified.core.batch import Batch
-from unified.core.errors import Problem, UsageError
 from unified.core.heads import Value
 from unified.core.objective import Phase
 from unified.core.schedule import Schedule
 from unified.core.views import Transitions
 from unified.plugins.architectures.critics import Critic, value_head
+from unified.plugins.architectures.encoders import make_encoder, perceived, shows_pixels
 from unified.plugins.architectures.heads import TruncatedNormal
 from unified.plugins.architectures.mlp import MLP, Bottleneck, EnsembleMLP
 from unified.plugins.architectures.shift import RandomShift
@@ -48,20 +47,12 @@ class DrQV2(Agent):
         super().__init__(spec, options, build)
         self.actions = ContinuousActions(spec.action)
         self.stddev = Schedule(options.stddev)
-        shape = spec.observation.shape
-        pixels = len(shape) == 3
+        pixels = shows_pixels(spec)
         self.stack = options.stack if pixels else 1
-        if pixels:
-            shape = (shape[0] * self.stack, *shape[1:])
         self.aug = RandomShift(options.pad) if pixels else None
-        self.encoder = build.part(options.encoder or ("drqv2_cnn" if pixels else "identity"), shape)
-        features = output_shape(self.encoder, shape)
-        if len(features) != 1:
-            raise UsageError(
-                Problem(f"the encoder turns {shape} into {features}; this agent wants one vector", "encoder=drqv2_cnn for pixels")
-            )
-        self.actor = Actor(features[0], self.actions.size, options.feature_dim, options.hidden_dim)
-        self.critic = self._critic(features[0])
+        self.encoder, features = make_encoder(build, options.encoder, spec, self.stack)
+        self.actor = Actor(features, self.actions.size, options.feature_dim, options.hidden_dim)
+        self.critic = self._critic(features)
         self.follow("critic", options.tau)
 
     def _critic(self, features: int) -> Critic:
@@ -72,15 +63,7 @@ class DrQV2(Agent):
 
     @property
     def needs(self) -> Transitions:
-        o = self.options
-        return Transitions(
-            batch_size=o.batch_size,
-            stack=self.stack,
-            updates_per_step=o.updates_per_step,
-            learn_after=o.seed_steps,
-            n_step=o.n_step,
-            discount=o.discount,
-        )
+        return Transitions.of(self.options, self.stack)
 
     @property
     def stored_action(self) -> Space:
@@ -93,23 +76,18 @@ class DrQV2(Agent):
         ]
 
     def perceive(self, batch: Batch) -> Batch:
-        obs, next_obs = batch.obs, batch.next_obs
-        if self.aug is not None:
-            obs, next_obs = self.aug(obs, self._draw("shift")), self.aug(next_obs, self._draw("shift"))
-        with torch.no_grad():
-            next_features = self.encode(next_obs, full=False)
-        return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
+        return perceived(self, batch, self.aug)
 
     def policy(self, features: torch.Tensor) -> TruncatedNormal:
         policy: TruncatedNormal = self.actor(features, self.stddev(self.steps), self.options.stddev_clip)
         return policy
 
     def noise(self) -> torch.Generator:
-        return self._draw("policy")
+        return self.draw("policy")
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s'): the least of the target critics at a noisy action of the actor."""
-        action = self.policy(batch.next_features).rsample(self._draw("target"))
+        action = self.policy(batch.next_features).rsample(self.draw("target"))
         value: Value = self.get_submodule("critic_target")(batch.next_features, action)
         return value.least()
 
@@ -117,7 +95,7 @@ class DrQV2(Agent):
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         if not explore:
             return self.actions.enact(self.policy(self.encode(observation, full=False)).mode, None)
-        generator = self._draw("explore")
+        generator = self.draw("explore")
         if self.steps < self.options.seed_steps:
             shape = (len(observation), self.actions.size)
             action = torch.empty(shape, device=self.device).uniform_(-1.0, 1.0, generator=generator)
@@ -125,6 +103,3 @@ class DrQV2(Agent):
             features = self.encode(observation, full=False)
             action = self.actor(features, self.stddev(self.steps), None).rsample(generator)
         return self.actions.enact(action, generator)
-
-    def _draw(self, stream: str) -> torch.Generator:
-        return self.streams[stream].torch(self.device)

@@ -158,6 +158,6 @@ class PPO(Agent):
         policy = self.actor(self.encode(observation).flatten(1))
         if not explore:
             return self.actions.enact(policy.mode, None)
-        action = policy.sample(self.streams["explore"].torch(self.device))
+        action = policy.sample(self.draw("explore"))
         enacted = self.actions.enact(action, None)
         return Action(action, enacted.enacted, {"log_prob": policy.log_prob(action)})

@@ -23,7 +23,7 @@ class Random(Agent):
 
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         space = self.spec.action
-        generator = self.streams["explore" if explore else "evaluate"].torch(self.device)
+        generator = self.draw("explore" if explore else "evaluate")
         shape = (len(observation), *space.shape)
         if space.choices is not None:
             action = torch.randint(space.choices, shape, generator=generator, device=self.device)

@@ -17,7 +17,7 @@ from unified.core.objective import Phase
 from unified.core.views import Transitions
 from unified.plugins.architectures.actors import make_actor, policy_head, uniform
 from unified.plugins.architectures.critics import make_critic, reduced
-from unified.plugins.architectures.encoders import make_encoder, shows_pixels
+from unified.plugins.architectures.encoders import make_encoder, perceived, shows_pixels
 from unified.plugins.architectures.shift import RandomShift
 
 if TYPE_CHECKING:
@@ -67,15 +67,7 @@ class SAC(Agent):
 
     @property
     def needs(self) -> Transitions:
-        o = self.options
-        return Transitions(
-            batch_size=o.batch_size,
-            stack=self.stack,
-            updates_per_step=o.updates_per_step,
-            learn_after=o.seed_steps,
-            n_step=o.n_step,
-            discount=o.discount,
-        )
+        return Transitions.of(self.options, self.stack)
 
     @property
     def stored_action(self) -> Space:
@@ -89,41 +81,33 @@ class SAC(Agent):
         ]
 
     def perceive(self, batch: Batch) -> Batch:
-        obs, next_obs = batch.obs, batch.next_obs
-        if self.aug is not None:
-            obs, next_obs = self.aug(obs, self._draw("shift")), self.aug(next_obs, self._draw("shift"))
-        with torch.no_grad():
-            next_features = self.encode(next_obs, full=False)
-        return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
+        return perceived(self, batch, self.aug)
 
     def policy(self, features: torch.Tensor) -> Policy:
         policy: Policy = self.actor(features, self.steps)
         return policy
 
     def noise(self) -> torch.Generator:
-        return self._draw("policy")
+        return self.draw("policy")
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s') = Q(s', a') - α log π(a'|s'), a' ~ π: the least of the target critics, at the next action of the present policy."""
 
         def judged(action: torch.Tensor | None) -> Value:
             return reduced(
-                self.get_submodule("critic_target")(batch.next_features, action), self.options.critic.reduce, lambda: self._draw("reduce")
+                self.get_submodule("critic_target")(batch.next_features, action), self.options.critic.reduce, lambda: self.draw("reduce")
             )
 
-        value, log_prob = self.policy(batch.next_features).expectation(judged, self._draw("target"))
+        value, log_prob = self.policy(batch.next_features).expectation(judged, self.draw("target"))
         return value.shift(-self.alpha() * log_prob)
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         if explore and self.steps < self.options.seed_steps:
-            generator = self._draw("explore")
+            generator = self.draw("explore")
             return self.actions.enact(uniform(self.stored_action, len(observation), generator), generator)
         policy: Policy = self.actor(self.encode(observation, full=False), self.steps, acting=True)
         if not explore:
             return self.actions.enact(policy.mode, None)
-        generator = self._draw("explore")
+        generator = self.draw("explore")
         return self.actions.enact(policy.sample(generator), generator)
-
-    def _draw(self, stream: str) -> torch.Generator:
-        return self.streams[stream].torch(self.device)
