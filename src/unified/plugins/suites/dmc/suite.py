@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from unified.core.suite import Environment, Suite
 from unified.plugins.suites.opengl import choose
@@ -14,14 +14,12 @@ NEEDS_GL = ("quadruped_escape",)
 class DMC(Suite):
     """Every task of dm_control's suite, ``dmc:<domain>_<task>``.
 
-    Pixels are always drawn in a process of their own: software GL must never meet Triton in one process.
+    Environments live in processes of their own, also where the state is observed: their evaluations are filmed, and software GL beside
+    torch ends in a segmentation fault now and then (Mesa's LLVM, Triton's LLVM and their threads in one process).
     """
 
     options: Any
-
-    def __init__(self, task: str, options: Any) -> None:
-        super().__init__(task, options)
-        self.placement: Literal["auto", "process", "inline"] = "process" if options.pixels or task in NEEDS_GL else "auto"
+    placement = "process"
 
     def environment(self) -> Environment:
         """A new environment of the task, built in the calling process.
