@@ -20,3 +20,14 @@ def test_pictures_and_captions_fit() -> None:
 def test_pictures_are_bytes_with_channels(pictures: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         Judged({}, pictures=pictures)
+
+
+def test_further_figures_stand_beside_the_others() -> None:
+    judged = Judged({"return": 3.0}, episodes=["one"], report=["a line"])
+    further = judged.beside({"normalised": 0.5, "share": 1 / 3})
+    assert further.row == {"return": 3.0, "normalised": 0.5, "share": 1 / 3}
+    assert further.report == ["a line", "normalised  0.5", "share  0.3333"]
+    assert (further.episodes, further.score) == (["one"], 3.0)
+    assert judged.row == {"return": 3.0}
+    with pytest.raises(ValueError, match="a judgement has return already"):
+        judged.beside({"return": 4.0})

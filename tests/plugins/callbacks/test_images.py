@@ -7,9 +7,9 @@ import pytest
 from watched import rows, watched
 
 from unified.core.judging.judged import Judged
+from unified.grid import GAP, STRIP, enlarged, figure, grid
 from unified.plugins.callbacks.images import component
 from unified.plugins.callbacks.images.callback import Images
-from unified.plugins.callbacks.images.grid import GAP, STRIP, enlarged, figure, grid
 
 
 def numbered(count: int, channels: int = 1, height: int = 2, width: int = 3) -> np.ndarray:
@@ -97,6 +97,15 @@ def test_captions_stand_under_their_pictures_and_change_none(tmp_path) -> None:
         assert ink[top + GAP + 30 : top + GAP + 30 + STRIP, left : left + GAP + 40].any() == bool(caption)
     texts = [text.get_text() for text in figure(pictures, captions, 2).axes[0].texts]
     assert texts == ["7", "$a_b$ …", ""]
+
+
+def test_pictures_of_classes_have_a_row_for_each(tmp_path) -> None:
+    run, trainer = watched(tmp_path)
+    row = {"frames": 7, "updates": 0}
+    judged = Judged(row, pictures=numbered(6), columns=2)
+    trainer.clock.done = True
+    Images(options(columns=5)).on_evaluation_end(run=run, trainer=trainer, row=row, judged=judged)
+    np.testing.assert_array_equal(picture(run.path / "images" / "eval-000000007.png"), grid(numbered(6), 2))
 
 
 def test_an_evaluation_without_pictures_writes_nothing(tmp_path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ class Judged:
         episodes: That were played, in the order of their seeds; ``None`` where nothing was played.
         pictures: Worth looking at, ``(n, C, H, W)`` uint8: generated ones, or test inputs; ``None`` without any.
         captions: A line of text for each picture; ``None`` without any.
+        columns: Pictures that belong side by side, those of one class, say; ``None`` where it does not matter.
         metric: Name of the number that counts; more of it is better.
         report: Lines for a person.
 
@@ -28,6 +30,7 @@ class Judged:
     episodes: list[Any] | None = None
     pictures: np.ndarray | None = field(default=None, repr=False)
     captions: list[str] | None = field(default=None, repr=False)
+    columns: int | None = None
     metric: str = "return"
     report: list[str] = field(default_factory=list, repr=False)
 
@@ -44,3 +47,17 @@ class Judged:
     def score(self) -> float:
         """The number that counts."""
         return float(self.row[self.metric])
+
+    def beside(self, figures: Mapping[str, float]) -> Judged:
+        """The same judgement with further figures in its row and in its report.
+
+        Raises:
+            ValueError: If one of them is there already.
+
+        >>> Judged({"return": 3.0}).beside({"human_normalised": 0.25}).report
+        ['human_normalised  0.25']
+        """
+        if twice := [name for name in figures if name in self.row]:
+            raise ValueError(f"a judgement has {', '.join(twice)} already")
+        lines = [f"{name}  {number:.4g}" for name, number in figures.items()]
+        return replace(self, row={**self.row, **figures}, report=[*self.report, *lines])

@@ -32,12 +32,13 @@ class Images:
         if judged.pictures is None or not len(judged.pictures) or not self._due(trainer):
             return
         from unified import plotting
-        from unified.plugins.callbacks.images.grid import enlarged, figure
+        from unified.grid import enlarged, figure
 
+        columns = judged.columns or self.options.columns
         pictures = enlarged(judged.pictures[: self.options.count], self.options.size)
         captions = judged.captions[: self.options.count] if judged.captions else None
         at = row["frames"] or row["updates"]
-        plotting.save(figure(pictures, captions, self.options.columns), Path(run.path) / "images" / f"eval-{at:09d}.png")
+        plotting.save(figure(pictures, captions, columns), Path(run.path) / "images" / f"eval-{at:09d}.png")
 
     @hookimpl
     def checkpoint_save(self) -> dict[str, Any]:

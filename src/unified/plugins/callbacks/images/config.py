@@ -15,6 +15,6 @@ class ImagesOptions(Options):
     count: int = Field(64, ge=1)
     """Most pictures in a file."""
     columns: int = Field(8, ge=1)
-    """Pictures side by side."""
+    """Pictures side by side, where they are not made for classes: each class has a row of its own."""
     size: int = Field(96, ge=1)
     """Least size of a picture in pixels: smaller ones are enlarged by a whole factor, larger ones stay."""
