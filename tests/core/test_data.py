@@ -25,8 +25,8 @@ LABELS = np.array([0, 1, 2, 0, 1, 2, 2])
 class Toy(DataSuite):
     """Rows that were handed over."""
 
-    def __init__(self, inputs: np.ndarray, targets: np.ndarray, view: str = "auto") -> None:
-        super().__init__("", SimpleNamespace(view=view))
+    def __init__(self, inputs: np.ndarray, targets: np.ndarray, view: str = "auto", conditional: bool = False) -> None:
+        super().__init__("", SimpleNamespace(view=view, conditional=conditional))
         self.all = Rows(inputs, targets)
 
     def native(self) -> Spec:
@@ -134,6 +134,38 @@ def test_rows_without_targets_are_generated() -> None:
     suite = Toy(PICTURES, np.zeros((7, 0), np.float32))
     assert suite.spec().view == "generate"
     assert suite.rows("train").targets is PICTURES
+
+
+def test_a_picture_is_generated_for_its_class() -> None:
+    suite = Toy(PICTURES, LABELS, "generate", conditional=True)
+    spec, rows = suite.spec(), suite.rows("test")
+    assert spec.observation == Space((3,), "float32", 0.0, 1.0)
+    assert (spec.view, spec.action, spec.classes) == ("generate", Space((2, 3, 4), "uint8", 0, 255), ("a", "b", "c"))
+    assert rows.inputs.dtype == np.float32
+    np.testing.assert_array_equal(rows.inputs, [[float(label == k) for k in range(3)] for label in LABELS])
+    assert rows.targets is PICTURES
+    np.testing.assert_array_equal(suite.environment().reset(5).sum(), 1.0)
+
+
+def test_a_vector_is_generated_for_its_numbers() -> None:
+    targets = np.linspace(-1, 1, 7, dtype=np.float32)[:, None]
+    suite = Toy(VECTORS, targets, "generate", conditional=True)
+    assert suite.spec().observation == Space((1,), "float32", -1.0, 1.0)
+    assert suite.spec().classes == ()
+    np.testing.assert_array_equal(suite.rows("train").inputs, targets)
+
+
+@pytest.mark.parametrize(
+    ("targets", "view", "says"),
+    [
+        (LABELS, "auto", "nothing is made here"),
+        (LABELS, "classify", "nothing is made here"),
+        (VECTORS[:, :0], "generate", "this data set has no targets to make anything for"),
+    ],
+)
+def test_what_cannot_be_made_for_something(targets: np.ndarray, view: str, says: str) -> None:
+    with pytest.raises(UsageError, match=f"suite.conditional=true: {says}"):
+        Toy(VECTORS, targets, view, conditional=True).spec()
 
 
 @pytest.mark.parametrize(

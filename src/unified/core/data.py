@@ -41,12 +41,14 @@ class Rows:
 
 
 class DataSuite(Suite):
-    """A suite of rows. A subclass gives them with `native`; what they are used for is its option ``view``, where it has one.
+    """A suite of rows. A subclass gives them with `native`; what they are used for are its options ``view`` and ``conditional``, where it
+    has these.
 
     | view | observation | action |
     |---|---|---|
     | classify, regress | the input | the target |
     | generate | nothing | the input: a picture in bytes, a vector within [-1, 1] |
+    | generate, conditional | the target: one number for each class, 1 for its own and 0 for the others, or numbers | the input |
 
     It is an environment of one step too (`OneStep`): agents that learn from rewards alone train on it as on any other.
     """
@@ -77,18 +79,41 @@ class DataSuite(Suite):
         """Found once: a subclass may go through all its rows for their statistics."""
         native, view = self.native(), getattr(self.options, "view", "auto")
         view = native.view if view == "auto" else view
-        if view == native.view != "generate":
-            return replace(native, reward_range=(0.0, 1.0) if native.action.discrete else (-4.0, 0.0))
+        self._refuse(native, view)
         if view != "generate":
+            return replace(native, reward_range=(0.0, 1.0) if native.action.discrete else (-4.0, 0.0))
+        made, targets = native.observation, None
+        if made.dtype != "uint8":
+            made, targets = Space(made.shape, "float32", -1.0, 1.0), self._extent
+        given, classes = self._given(native)
+        parts: dict[str, Any] = {"observation": given, "action": made, "classes": classes, "targets": targets}
+        return replace(native, view="generate", reward_range=(-4.0, 0.0), mean=(), std=(), **parts)
+
+    def _refuse(self, native: Spec, view: str) -> None:
+        """What the targets are not, or what is not made for any."""
+        if view not in (native.view, "generate"):
             has = {"classify": "classes", "regress": "numbers", "generate": "no targets"}[native.view]
             allowed = " or ".join(f"suite.view={each}" for each in dict.fromkeys((native.view, "generate")))
             raise UsageError(Problem(f"suite.view={view}: this data set has {has}", allowed))
-        nothing, made, targets = Space((0,), "float32", 0.0, 1.0), native.observation, None
-        if made.dtype != "uint8":
-            made, targets = Space(made.shape, "float32", -1.0, 1.0), self._extent
-        return replace(
-            native, view="generate", observation=nothing, action=made, reward_range=(-4.0, 0.0), mean=(), std=(), targets=targets
-        )
+        if self._conditional and view != "generate":
+            raise UsageError(Problem("suite.conditional=true: nothing is made here", "suite.view=generate   or an objective: -o flow"))
+        if self._conditional and native.view == "generate":
+            raise UsageError(
+                Problem("suite.conditional=true: this data set has no targets to make anything for", "suite.conditional=false")
+            )
+
+    @property
+    def _conditional(self) -> bool:
+        return bool(getattr(self.options, "conditional", False))
+
+    def _given(self, native: Spec) -> tuple[Space, tuple[str, ...]]:
+        """What is observed where something is made, and the names of its numbers where these are classes."""
+        choices = native.action.choices
+        if not self._conditional:
+            return Space((0,), "float32", 0.0, 1.0), native.classes
+        if choices is None:
+            return native.action, ()
+        return Space((choices,), "float32", 0.0, 1.0), native.classes or tuple(map(str, range(choices)))
 
     def rows(self, split: Split) -> Rows:
         """The rows in the view that was chosen."""
@@ -96,7 +121,11 @@ class DataSuite(Suite):
         if spec.view != "generate":
             return rows
         made = rows.inputs if spec.targets is None else to_unit(rows.inputs, spec.targets)
-        return Rows(np.zeros((len(rows), 0), np.float32), made)
+        given = np.zeros((len(rows), 0), np.float32)
+        if spec.observation.size:
+            of_classes = rows.targets.ndim == 1
+            given = np.eye(spec.observation.size, dtype=np.float32)[rows.targets] if of_classes else rows.targets.astype(np.float32)
+        return Rows(given, made)
 
     @cached_property
     def _extent(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

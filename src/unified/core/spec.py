@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+#: What a task may ask of an agent.
+VIEWS = ("control", "classify", "regress", "generate")
+
 
 @dataclass(frozen=True)
 class Space:
@@ -48,7 +51,7 @@ class Spec:
     Args:
         observation: One observation, a single frame where there are frames (stacking is the replay's).
         action: What the environment takes.
-        view: Which column plays observation and which action: ``"control"``, ``"classify"``, ``"regress"``, ``"generate"``.
+        view: Which column plays observation and which action, one of `VIEWS`.
         reward_range: Least and greatest reward of one agent step.
         action_repeat: Frames of the task for each agent step.
         episode_frames: Frames of an episode at a time limit; ``None`` without a limit.
@@ -56,7 +59,7 @@ class Spec:
         mean: Of each channel of a picture in [0, 1], or of each number of a vector, over the rows that are trained on; empty where
             nothing is known. Observations are standardised with it and with `std` before the first layer.
         std: Likewise.
-        classes: Names of the choices, where they have some.
+        classes: Names of the choices, where they have some; or of what is observed, where something is made for a class.
         targets: Least and greatest target in units of its own, for each number ``(D,)``, where the action's -1 and 1 stand for them.
     """
 
