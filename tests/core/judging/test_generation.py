@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from unified.core.judging import generation
-from unified.core.judging.generation import frechet_distance, judged_generation, kernel_distance, neighbourhood, report
+from unified.core.judging.generation import (
+    frechet_distance,
+    judged_generation,
+    kernel_distance,
+    nearest_neighbour_accuracy,
+    neighbourhood,
+    report,
+)
 
 METRICS = ("frechet", "kernel", "one_nn", "precision", "recall", "density", "coverage")
 
@@ -186,6 +193,47 @@ def test_fewer_rows_than_neighbours() -> None:
     assert found.coverage == 1
 
 
+# Learned from what was made -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", [2**23, 7])
+def test_the_nearest_neighbour_answers_as_in_a_double_loop(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "_BLOCK", block)
+    known, asked = normal(20, 3), normal(31, 3, 1)
+    classes, truth = np.arange(20) % 4, np.arange(31) % 4
+    right = 0
+    for row, label in zip(asked, truth, strict=True):
+        right += classes[min(range(20), key=lambda i: ((known[i] - row) ** 2).sum())] == label
+    assert 0 < right < 31
+    assert nearest_neighbour_accuracy(known, classes, asked, truth) == right / 31
+
+
+def test_of_two_equally_near_the_first_answers() -> None:
+    known, classes = np.array([[1.0], [-1.0], [9.0]]), np.array([4, 5, 6])
+    assert nearest_neighbour_accuracy(known, classes, np.array([[0.0], [9.0]]), np.array([4, 6])) == 1.0
+
+
+def test_what_was_made_for_a_class_is_learned_from_and_asked_about_real_rows() -> None:
+    classes = np.arange(90) % 3
+    train, test, made = (normal(90, 2, seed) * 0.3 + 5 * classes[:, None] for seed in range(3))
+    of_all = (classes, classes, classes)
+    row = judged_generation(train, test, made, classes=of_all)
+    assert (row["train_on_generated"], row["train_on_generated_floor"]) == (1.0, 1.0)
+    shifted = judged_generation(train, test, made, classes=(classes, classes, (classes + 1) % 3))
+    assert (shifted["train_on_generated"], shifted["train_on_generated_floor"]) == (0.0, 1.0)
+    one_mode = judged_generation(train, test, np.repeat(made[:1], 90, axis=0), classes=of_all)
+    assert one_mode["train_on_generated"] == pytest.approx(1 / 3)
+    assert {name for name in row if name.startswith("train_on")} == {"train_on_generated", "train_on_generated_floor"}
+    assert {name: row[name] for name in METRICS} == {name: judged_generation(train, test, made)[name] for name in METRICS}
+
+
+def test_classes_are_drawn_with_their_rows() -> None:
+    classes = np.arange(200) % 2
+    train, test = normal(200, 2) * 0.1 + 4 * classes[:, None], normal(60, 2, 1) * 0.1 + 4 * classes[:60, None]
+    row = judged_generation(train, test, train, classes=(classes, classes[:60], classes))
+    assert (row["samples"], row["train_on_generated"], row["train_on_generated_floor"]) == (60, 1.0, 1.0)
+
+
 # All together -------------------------------------------------------------------------------------------------------------------
 
 
@@ -228,6 +276,7 @@ def test_a_report_has_the_floor_beside_each_metric() -> None:
     assert "(50 rows" in lines[0]
     assert [line.split()[0] for line in lines[1:]] == list(METRICS)
     assert float(lines[1].split()[1]) == pytest.approx(row["frechet"], rel=1e-3)
+    assert report(row | {"features": "default/ac2/digits at 5 frames"})[0] == "in the features of default/ac2/digits at 5 frames"
 
 
 @pytest.mark.parametrize("measure", [frechet_distance, kernel_distance, neighbourhood])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,10 @@ _EQUAL = 1e-13
 #: Radii are compared up to this share: beyond it two ways to the same distance round differently.
 _TIE = 1e-9
 #: What is best, for a person. Density above 1 is no merit: rows near the middle of the real ones are dense.
-_BEST = {"frechet": "less", "kernel": "less", "one_nn": "0.5", "precision": "more", "recall": "more", "density": "1", "coverage": "more"}
+_BEST = {
+    **{"frechet": "less", "kernel": "less", "one_nn": "0.5", "precision": "more", "recall": "more", "density": "1", "coverage": "more"},
+    "train_on_generated": "more",
+}
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
@@ -137,7 +141,30 @@ def neighbourhood(real: np.ndarray, generated: np.ndarray, k_manifold: int = 3, 
     return Neighbourhood(float(told.mean()), float(precise.mean()), float(recalled.mean()), density, float(covered.mean()))
 
 
-def judged_generation(real_train: np.ndarray, real_test: np.ndarray, generated: np.ndarray, seed: int = 0) -> dict[str, float]:
+def nearest_neighbour_accuracy(known: np.ndarray, classes: np.ndarray, asked: np.ndarray, truth: np.ndarray) -> float:
+    """Accuracy of the 1-nearest-neighbour classifier (Cover & Hart 1967), by Euclidean distance; of those equally near, the first counts.
+
+    Args:
+        known: Features ``(N, D)`` of the rows that it knows.
+        classes: ``(N,)``, each one's.
+        asked: Features ``(M, D)`` of the rows that it is asked about.
+        truth: ``(M,)``, each one's class.
+
+    Raises:
+        ValueError: As `frechet_distance`.
+    """
+    asked, known = _features(asked, known)
+    nearest = np.concatenate([distances.argmin(axis=1) for _, distances in _distances(asked, known)])
+    return float((classes[nearest] == truth).mean())
+
+
+def judged_generation(
+    real_train: np.ndarray,
+    real_test: np.ndarray,
+    generated: np.ndarray,
+    seed: int = 0,
+    classes: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+) -> dict[str, float]:
     """Every metric of generated rows against test rows, and beside it its floor, that of training rows against test rows.
 
     Equally many rows of each set are compared, as many as the smallest has, drawn at random.
@@ -147,32 +174,47 @@ def judged_generation(real_train: np.ndarray, real_test: np.ndarray, generated: 
         real_test: Of rows that were not.
         generated: Of rows that were made.
         seed: Of the draw.
+        classes: Of training, test and generated rows, ``(N,)`` each, where rows are made for a class. ``train_on_generated`` is then the
+            accuracy on test rows of a `nearest_neighbour_accuracy` that knows the generated ones alone (Esteban et al. 2017, "train on
+            synthetic, test on real"; Ravuri & Vinyals 2019); its floor knows the training ones.
 
     Returns:
-        ``frechet, kernel, one_nn, precision, recall, density, coverage``, each with ``<name>_floor``, and ``samples``, the rows of a set.
+        ``frechet, kernel, one_nn, precision, recall, density, coverage`` and, with classes, ``train_on_generated``, each with
+        ``<name>_floor``; and ``samples``, the rows of a set.
 
     Raises:
         ValueError: As `frechet_distance`.
     """
     generator = np.random.default_rng(seed)
     samples = min(map(len, (real_train, real_test, generated)))
-    train, test, made = (
-        np.asarray(rows)[np.sort(generator.permutation(len(rows))[:samples])] for rows in (real_train, real_test, generated)
-    )
+    sets = (real_train, real_test, generated)
+    drawn = [np.sort(generator.permutation(len(rows))[:samples]) for rows in sets]
+    train, test, made = (np.asarray(rows)[index] for rows, index in zip(sets, drawn, strict=True))
     row: dict[str, float] = {}
     found, floor = (
         {"frechet": frechet_distance(test, rows), "kernel": kernel_distance(test, rows), **asdict(neighbourhood(test, rows))}
         for rows in (made, train)
     )
+    if classes is not None:
+        of_train, of_test, of_made = (np.asarray(each)[index] for each, index in zip(classes, drawn, strict=True))
+        found["train_on_generated"] = nearest_neighbour_accuracy(made, of_made, test, of_test)
+        floor["train_on_generated"] = nearest_neighbour_accuracy(train, of_train, test, of_test)
     for name in found:
         row |= {name: found[name], f"{name}_floor": floor[name]}
     return row | {"samples": samples}
 
 
-def report(row: Mapping[str, float]) -> list[str]:
-    """Lines for a person, of what `judged_generation` gives: each metric beside its floor."""
-    lines = [f"{'':<9}  {'generated':>9}  {'floor':>9}  best   ({row['samples']:,} rows; the floor: training against test rows)"]
-    return lines + [f"{name:<9}  {row[name]:>9.4g}  {row[f'{name}_floor']:>9.4g}  {best}" for name, best in _BEST.items() if name in row]
+def report(row: Mapping[str, Any]) -> list[str]:
+    """Lines for a person, of what `judged_generation` gives: each metric beside its floor.
+
+    Where ``row["features"]`` says in whose features it was found, they say so too.
+    """
+    names = [name for name in _BEST if name in row]
+    wide = max(map(len, names))
+    where = [f"in the features of {row['features']}"] if "features" in row else []
+    head = f"{'':<{wide}}  {'generated':>9}  {'floor':>9}  best   ({row['samples']:,} rows; the floor: training against test rows)"
+    lines = [f"{name:<{wide}}  {row[name]:>9.4g}  {row[f'{name}_floor']:>9.4g}  {_BEST[name]}" for name in names]
+    return [*where, head, *lines]
 
 
 # Pairs, in blocks ---------------------------------------------------------------------------------------------------------------
