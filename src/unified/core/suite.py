@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from pydantic import BaseModel
 
@@ -89,6 +91,14 @@ class Suite(ABC):
     @abstractmethod
     def environment(self) -> Environment:
         """A new environment of the task, built in the calling process."""
+
+    def judged(self, row: Mapping[str, Any]) -> Mapping[str, float]:
+        """Further figures of a judgement, by name: a return on a scale that people compare by, say.
+
+        Args:
+            row: What was found: ``return, return_sd, length, episodes``, or what a data set is judged by.
+        """
+        return {}
 
     def notes(self) -> list[str]:
         """Lines worth telling before the run starts, e.g. which renderer was chosen and why."""

@@ -317,3 +317,8 @@ def test_scores_on_a_person_s_scale() -> None:
     assert human_normalised("breakout", 401.2) == pytest.approx((401.2 - 1.7) / 28.8)
     with pytest.raises(UsageError, match="nobody measured"):
         human_normalised("tetris", 1.0)
+
+
+def test_a_judgement_says_the_score_on_a_person_s_scale_where_there_is_one() -> None:
+    assert Atari("breakout", AtariOptions()).judged({"return": 401.2}) == {"human_normalised": pytest.approx((401.2 - 1.7) / 28.8)}
+    assert Atari("tetris", AtariOptions()).judged({"return": 401.2}) == {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from unified.core.suite import Environment, Suite
+from unified.plugins.suites.atari.scores import SCORES, human_normalised
 from unified.plugins.suites.atari.tasks import canonical
 
 
@@ -23,3 +25,7 @@ class Atari(Suite):
         from unified.plugins.suites.atari.environment import AtariEnvironment
 
         return AtariEnvironment(self.task, self.options)
+
+    def judged(self, row: Mapping[str, Any]) -> dict[str, float]:
+        """The return where random play is 0 and a person is 1, of games that somebody measured both at."""
+        return {"human_normalised": human_normalised(self.task, row["return"])} if self.task in SCORES else {}
