@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 
 from unified.core.spec import Space
+
+if TYPE_CHECKING:
+    from unified.core.heads import Policy
 
 
 @dataclass(frozen=True)
@@ -17,11 +21,13 @@ class Action:
         stored: What the policy produced and the replay keeps, ``(n, *action)``.
         enacted: What the environments take, ``(n, *action)``.
         extra: Further columns for the replay (``log_prob``, ``value``).
+        probabilities: That the policy gives each choice of the task, ``(n, A)``, where it has such; an answer is judged by them too.
     """
 
     stored: torch.Tensor
     enacted: torch.Tensor
     extra: dict[str, torch.Tensor] = field(default_factory=dict)
+    probabilities: torch.Tensor | None = None
 
 
 class ContinuousActions:
@@ -50,6 +56,10 @@ class ContinuousActions:
             return Action(stored, stored.argmax(dim=-1))
         choice = torch.multinomial(stored.float().softmax(dim=-1), 1, generator=generator).squeeze(-1)
         return Action(stored, choice)
+
+    def answer(self, policy: Policy) -> Action:
+        """What a policy of numbers does where it does not explore."""
+        return self.enact(policy.mode, None)
 
     def store(self, target: torch.Tensor) -> torch.Tensor:
         """What a task calls an answer ``(n, *action)``, as this policy would have produced it ``(n, size)``.

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 
 from unified.core.action import Action
 from unified.core.spec import Space
+
+if TYPE_CHECKING:
+    from unified.core.heads import Policy
 
 
 class DiscreteActions:
@@ -40,6 +45,11 @@ class DiscreteActions:
             return Action(stored, stored)
         numbers = stored.to(torch.float32) * (2.0 / (self.choices[-1] - 1)) - 1.0
         return Action(stored, numbers.reshape(-1, *self.task.shape))
+
+    def answer(self, policy: Policy) -> Action:
+        """What a policy over choices does where it does not explore, and on a discrete task how likely each choice is to it."""
+        action = self.enact(policy.mode)
+        return replace(action, probabilities=policy.probabilities) if self.task.discrete else action
 
     def store(self, target: torch.Tensor) -> torch.Tensor:
         """What a task calls an answer ``(n, *action)``, as this policy would have chosen it: of numbers and bytes, the nearest choices."""

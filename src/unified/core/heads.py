@@ -80,6 +80,11 @@ class Policy(ABC):
     def mode(self) -> torch.Tensor:
         """The action to play when not exploring."""
 
+    @property
+    def probabilities(self) -> torch.Tensor | None:
+        """Of all choices, ``(B, A)`` or ``(B, D, A)``; ``None`` where actions are numbers."""
+        return None
+
     @abstractmethod
     def rsample(self, generator: torch.Generator) -> torch.Tensor:
         """A draw through which gradients flow.
