@@ -51,6 +51,14 @@ def test_a_picture_and_a_table_come_out(runs, tmp_path):
     assert (tmp_path / "out.png").stat().st_size > 20_000
 
 
+def test_three_seeds_have_an_interquartile_mean_with_its_interval(runs, tmp_path):
+    output = invoke(tmp_path).output
+    assert "IQM of last (95% CI)" in output
+    assert "800 (700 to 900)" in line(output, "cartpole_balance", "drqv2")
+    assert not line(output, "cartpole_balance", "random").rstrip().endswith(")")  # one seed
+    assert "IQM" not in invoke(tmp_path, "walker_walk").output
+
+
 @pytest.mark.parametrize(
     ("name", "count"),
     [

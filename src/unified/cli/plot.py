@@ -30,6 +30,8 @@ class Band(StrEnum):
 
 
 LABELS = {"frames": "frames", "hours": "hours of training", "updates": "updates"}
+#: Seeds from which an interval says something; with three it is rough.
+SEEDS = 3
 
 
 def plot(
@@ -160,21 +162,26 @@ def add_reference(panels: list[Panel], path: Path) -> None:
         raise UsageError(Problem(f"{path} is no reference: {error}", "its columns: task,frame,seeds,mean_return,sd,min,max")) from error
 
 
-def show(panels: Iterable[Panel], x: str) -> None:
-    """The same as a table: last and best return, mean ± sd over seeds."""
+def show(panels: list[Panel], x: str) -> None:
+    """The same as a table: last and best return, mean ± sd over seeds.
+
+    From `SEEDS` on also the interquartile mean of the last returns, with its 95% confidence interval (Agarwal et al. 2021).
+    """
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("task", "runs"):
         table.add_column(name, overflow="fold")
-    for name in ("seeds", x, "last return", "best return"):
+    several = any(len(curve.final) >= SEEDS for panel in panels for curve in panel.curves)
+    for name in ("seeds", x, "last return", "best return", *(["IQM of last (95% CI)"] if several else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for panel in panels:
         for curve in panel.curves:
             end = f"{curve.x[-1]:.2f}" if x == "hours" else units.count(curve.x[-1])
             last, best = _reference(curve) if curve.reference else (_over(curve.final), _over(curve.best))
-            table.add_row(panel.title, curve.label, str(curve.seeds), end, last, best)
+            middle = [_middle(curve.final) if len(curve.final) >= SEEDS else ""] if several else []
+            table.add_row(panel.title, curve.label, str(curve.seeds), end, last, best, *middle)
     screen = Console(highlight=False)
     (screen if screen.is_terminal else Console(highlight=False, width=200)).print(table)
 
@@ -183,6 +190,14 @@ def _over(values: tuple[float, ...]) -> str:
     from statistics import mean, stdev
 
     return units.spread(mean(values), stdev(values) if len(values) > 1 else None)
+
+
+def _middle(values: tuple[float, ...]) -> str:
+    """The interquartile mean with its interval."""
+    from unified.core.judging.statistics import spread
+
+    found = spread(values)
+    return f"{units.value(found.iqm)} ({units.value(found.low)} to {units.value(found.high)})"
 
 
 def _reference(curve: Curve) -> tuple[str, str]:
