@@ -120,6 +120,39 @@ def test_the_last_one_is_the_head() -> None:
     assert output_shape(head, (4,)) == (3,)
 
 
+def either(in_channels: int, flat: bool | None = None) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(in_channels, 4, 3), *([nn.Flatten()] if flat else []))
+
+
+@pytest.mark.parametrize(
+    ("after", "given"),
+    [
+        ([], (400,)),
+        ([nn.ReLU()], (400,)),
+        ([linear], (400,)),
+        (["mlp"], (400,)),
+        ([nn.Linear(400, 2)], (400,)),
+        ([conv], (4, 10, 10)),
+        (["transformer"], (4, 10, 10)),
+        ([nn.ReLU(), "cnn", "mlp"], (4, 10, 10)),
+        ([nn.Conv2d(4, 2, 3)], (4, 10, 10)),
+    ],
+)
+def test_a_map_is_given_to_what_asks_for_its_shape(after: list[Any], given: tuple[int, ...]) -> None:
+    body = build().part([either, *after], (3, 12, 12))
+    assert output_shape(body[0], (3, 12, 12)) == given
+
+
+def test_who_says_what_comes_out_is_heard() -> None:
+    def said(flat: str) -> Any:
+        config = compose(["agent=drqv2", "encoder=[cnn,transformer]", f"encoder.0.flat={flat}", "encoder.0.channels=4"])
+        return build().part(config.agent.options.encoder, (3, 8, 8))
+
+    assert [said(flat)[1].is_map for flat in ("null", "false", "true")] == [True, True, False]
+    assert output_shape(build().part("cnn", (3, 8, 8)), (3, 8, 8)) == (128,)
+    assert construct(either, (3, 12, 12), flat=False)(torch.zeros(1, 3, 12, 12)).shape == (1, 4, 10, 10)
+
+
 def test_selections_bring_their_options(tmp_path: Any) -> None:
     config = compose(["agent=drqv2", "encoder=[mlp,mlp]", "encoder.0.hidden=5", "encoder.1.depth=0"])
     body = build().part(config.agent.options.encoder, (7,))

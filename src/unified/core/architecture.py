@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -30,15 +30,20 @@ def is_head(target: Callable[..., nn.Module]) -> bool:
 
 
 def construct(
-    target: Callable[..., nn.Module] | nn.Module, in_shape: Shape, out_shape: Shape | None = None, options: dict[str, Any] | None = None
+    target: Callable[..., nn.Module] | nn.Module,
+    in_shape: Shape,
+    out_shape: Shape | None = None,
+    options: dict[str, Any] | None = None,
+    flat: bool = True,
 ) -> nn.Module:
-    """Build an architecture, filling in ``in_shape, in_features, in_dim, in_channels`` and the same with ``out_``.
+    """Build an architecture, filling in ``in_shape, in_features, in_dim, in_channels``, the same with ``out_``, and ``flat``.
 
     Args:
         target: A class or function returning a module; or a finished module, which is copied.
         in_shape: Of one row that goes in, e.g. ``(9, 84, 84)``.
         out_shape: Of one row that has to come out; only a head (`is_head`) takes it.
         options: Further arguments by name; they win over what is inferred.
+        flat: Whether one vector has to come out, or a map is welcome: fills in an argument of this name that is ``None``.
 
     Raises:
         UsageError: If an output is asked of a body, an argument is unknown or missing, or no module comes out.
@@ -59,6 +64,8 @@ def construct(
         if key not in parameters and not accepts_any:
             raise UsageError(f"architecture {name} has no argument {key!r}; it has {', '.join(parameters)}")
         arguments[key] = value
+    if "flat" in parameters and arguments.get("flat", parameters["flat"].default) is None:
+        arguments["flat"] = flat
     missing = [key for key, value in parameters.items() if key not in arguments and _is_needed(value)]
     if missing:
         head = out_shape is None and all(key.startswith("out_") for key in missing)
@@ -68,6 +75,19 @@ def construct(
     if not isinstance(module, nn.Module):
         raise UsageError(f"architecture {name} returned {type(module).__name__} and no nn.Module")
     return module
+
+
+def takes_maps(targets: Iterable[Callable[..., nn.Module] | nn.Module]) -> bool:
+    """Whether the first of these that is sized by what comes in asks for its shape or channels, and not for a number of features.
+
+    >>> takes_maps([nn.ReLU, nn.Conv2d, nn.Linear]), takes_maps([nn.Linear]), takes_maps([])
+    (True, False, False)
+    """
+    for target in targets:
+        names = inspect.signature(type(target) if isinstance(target, nn.Module) else target).parameters
+        if any(f"in_{suffix}" in names for suffix in _INFERRED):
+            return "in_shape" in names or "in_channels" in names
+    return False
 
 
 def _is_needed(parameter: inspect.Parameter) -> bool:

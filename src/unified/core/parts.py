@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.architecture import FromBytes, Standardised, construct, output_shape, trial, wants_numbers
+from unified.core.architecture import FromBytes, Standardised, construct, output_shape, takes_maps, trial, wants_numbers
 from unified.core.errors import Problem, UsageError, blame
 from unified.core.objective import Objective, Phase
 from unified.core.references import label
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from unified.core.components import Component
     from unified.core.rng import Streams
     from unified.core.spec import Spec
+
+    _Target = tuple[Callable[..., nn.Module] | nn.Module, dict[str, Any]]
 
 
 class Build:
@@ -50,7 +52,8 @@ class Build:
     def part(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None = None) -> nn.Module:
         """What was selected, sized for its place.
 
-        Several are composed in their order: each takes what the one before it gives, and the last one is the head where one is wanted.
+        Several are composed in their order: each takes what the one before it gives, and the last one is the head where one is wanted. One
+        that gives a vector or a map (its argument `flat` is left open) gives a map to one that asks for its shape.
 
         Args:
             selection: A `Selection`, a name, a class or function, a finished module (it is copied), or a list of these.
@@ -62,12 +65,13 @@ class Build:
         """
         if isinstance(selection, list | tuple):
             return self._chain(selection, in_shape, out_shape)
-        return self._one(selection, in_shape, out_shape, first=True)
+        return self._one(self._target(selection), in_shape, out_shape)
 
-    def _one(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, first: bool) -> nn.Module:
+    def _one(
+        self, target: _Target, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, first: bool = True, flat: bool = True
+    ) -> nn.Module:
         """One architecture; the first of a chain sees observations as they are kept."""
-        target, options = self._target(selection)
-        module = construct(target, in_shape, out_shape, options)
+        module = construct(target[0], in_shape, out_shape, target[1], flat)
         seen = self._spec
         if not first or seen is None:
             return module.to(self.device)
@@ -79,12 +83,14 @@ class Build:
         return module.to(self.device)
 
     def _chain(self, selections: Sequence[Any], in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None) -> nn.Sequential:
+        targets = [self._target(selection) for selection in selections]
         modules: list[nn.Module] = []
         shape = in_shape
         for index, selection in enumerate(selections):
             last = index == len(selections) - 1
+            flat = not takes_maps(target for target, _ in targets[index + 1 :])
             try:
-                modules.append(self._one(selection, shape, out_shape if last else None, first=not index))
+                modules.append(self._one(targets[index], shape, out_shape if last else None, first=not index, flat=flat))
                 if last:
                     trial(modules[-1], shape)  # a head may return what has no shape
                 else:
@@ -95,7 +101,7 @@ class Build:
                 raise UsageError(*(Problem(f"{said}: {problem.message}", hint) for problem in error.problems)) from error
         return nn.Sequential(*modules)
 
-    def _target(self, selection: Any) -> tuple[Callable[..., nn.Module] | nn.Module, dict[str, Any]]:
+    def _target(self, selection: Any) -> _Target:
         """What is called, or copied, for a selection, and its options."""
         if isinstance(selection, nn.Module) or not (isinstance(selection, str) or hasattr(selection, "component")):
             return selection, {}

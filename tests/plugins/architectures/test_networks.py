@@ -281,7 +281,7 @@ def test_options_are_arguments_with_their_defaults(name: str) -> None:
 
 
 def test_a_transformer_after_a_cnn() -> None:
-    config = compose(["agent=drqv2", "encoder=[cnn,transformer]", "encoder.0.flat=false", "encoder.0.depth=2", "encoder.1.depth=5"])
+    config = compose(["agent=drqv2", "encoder=[cnn,transformer]", "encoder.0.depth=2", "encoder.1.depth=5"])
     body = build(3, 24, 24).part(config.agent.options.encoder, (9, 24, 24))
     convolutions, transformer = body
     assert len(transformer.blocks) == 5

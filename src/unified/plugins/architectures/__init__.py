@@ -27,7 +27,7 @@ _NETWORKS = (
         "transformer:Transformer",
         "TransformerOptions",
         "attention over the places of a feature map, or over a sequence",
-        "encoder=[cnn,transformer] encoder.0.flat=false",
+        "encoder=[cnn,transformer]",
     ),
     _component(
         "unet", "unet:UNet", "UNetOptions", "pictures to pictures at a time, for flow matching", "--suite digits -o flow generator=unet"

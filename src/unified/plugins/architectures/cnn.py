@@ -25,7 +25,7 @@ class CNN(nn.Module):
         growth: By how much the channels grow where it shrinks.
         norm: What stands between a convolution and its ReLU.
         pool: What shrinks the picture: the convolution itself, or the greatest or the mean value of each patch after it.
-        flat: Whether one vector comes out, ``(H * W * C,)``, or the feature map, ``(C, H, W)``.
+        flat: Whether one vector comes out, ``(H * W * C,)``, or the feature map, ``(C, H, W)``; ``None`` leaves it to what follows.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class CNN(nn.Module):
         growth: int = 2,
         norm: Norm = "none",
         pool: Literal["none", "max", "mean"] = "none",
-        flat: bool = True,
+        flat: bool | None = None,
     ) -> None:
         super().__init__()
-        self.flat = flat
+        self.flat = flat is None or flat
         before, *sides = in_shape
         side = max(sides)
         layers: list[nn.Module] = []

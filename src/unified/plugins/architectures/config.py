@@ -33,8 +33,8 @@ class CNNOptions(Options):
     """What stands between a convolution and its ReLU."""
     pool: Literal["none", "max", "mean"] = "none"
     """What shrinks the picture: the convolution itself, or the greatest or mean value of each patch after it."""
-    flat: bool = True
-    """One vector comes out; false: the feature map, for a transformer after it."""
+    flat: bool | None = None
+    """One vector comes out, or the feature map (false); null: a vector, unless what follows in a list takes a map."""
 
 
 class NatureCNNOptions(Options):
@@ -49,8 +49,8 @@ class ResNetOptions(Options):
 
     depth: int = Field(4, ge=1, le=4)
     """Stages of residual blocks; each after the first halves the picture."""
-    flat: bool = True
-    """One vector comes out, the mean over all places; false: the feature map."""
+    flat: bool | None = None
+    """One vector comes out, the mean over all places, or the feature map (false); null: a vector, unless what follows takes a map."""
 
 
 class ViTOptions(Options):
@@ -79,8 +79,8 @@ class TransformerOptions(Options):
     """Of each attention; they divide the width."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of what is left out in training."""
-    flat: bool = True
-    """One vector comes out, the mean of the tokens; false: the tokens."""
+    flat: bool | None = None
+    """One vector comes out, the mean of the tokens, or the tokens (false); null: a vector, unless what follows takes tokens."""
 
 
 class UNetOptions(Options):

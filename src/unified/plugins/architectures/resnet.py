@@ -19,10 +19,10 @@ class ResNet(nn.Module):
         in_shape: ``(C, H, W)``, bytes or numbers.
         layers: 18 or 50.
         depth: Stages of blocks, 1 to 4; each after the first halves the picture and doubles the channels.
-        flat: Whether one vector comes out, the mean over all places, or the feature map.
+        flat: Whether one vector comes out, the mean over all places, or the feature map; ``None`` leaves it to what follows.
     """
 
-    def __init__(self, in_shape: tuple[int, int, int], layers: int = 18, depth: int = 4, flat: bool = True) -> None:
+    def __init__(self, in_shape: tuple[int, int, int], layers: int = 18, depth: int = 4, flat: bool | None = None) -> None:
         super().__init__()
         channels, *sides = in_shape
         network = {18: torchvision.models.resnet18, 50: torchvision.models.resnet50}[layers](weights=None)
@@ -32,7 +32,7 @@ class ResNet(nn.Module):
             nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, *([] if small else [network.maxpool]))
         self.stages = nn.Sequential(*[getattr(network, f"layer{index + 1}") for index in range(depth)])
-        self.flat = flat
+        self.flat = flat is None or flat
         self.to(memory_format=torch.channels_last)
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
@@ -41,11 +41,11 @@ class ResNet(nn.Module):
         return features.mean((2, 3)) if self.flat else features
 
 
-def resnet18(in_shape: tuple[int, int, int], depth: int = 4, flat: bool = True) -> ResNet:
+def resnet18(in_shape: tuple[int, int, int], depth: int = 4, flat: bool | None = None) -> ResNet:
     """18 layers: two convolutions in each block."""
     return ResNet(in_shape, layers=18, depth=depth, flat=flat)
 
 
-def resnet50(in_shape: tuple[int, int, int], depth: int = 4, flat: bool = True) -> ResNet:
+def resnet50(in_shape: tuple[int, int, int], depth: int = 4, flat: bool | None = None) -> ResNet:
     """50 layers: three convolutions in each block, the middle one with a quarter of the channels."""
     return ResNet(in_shape, layers=50, depth=depth, flat=flat)

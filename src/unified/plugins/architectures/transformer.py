@@ -56,12 +56,14 @@ class Transformer(nn.Module):
         depth: Blocks.
         heads: Of each attention; they divide the width.
         dropout: Share of what is left out in training.
-        flat: Whether one vector comes out, the mean of the tokens, or the tokens, ``(T, width)``.
+        flat: Whether one vector comes out, the mean of the tokens, or the tokens, ``(T, width)``; ``None`` leaves it to what follows.
     """
 
-    def __init__(self, in_shape: Shape, width: int = 128, depth: int = 2, heads: int = 4, dropout: float = 0.0, flat: bool = True) -> None:
+    def __init__(
+        self, in_shape: Shape, width: int = 128, depth: int = 2, heads: int = 4, dropout: float = 0.0, flat: bool | None = None
+    ) -> None:
         super().__init__()
-        self.is_map, self.flat = len(in_shape) == 3, flat
+        self.is_map, self.flat = len(in_shape) == 3, flat is None or flat
         size = in_shape[0] if self.is_map else in_shape[-1]
         self.embed = nn.Linear(size, width)
         self.places = nn.Parameter(torch.empty(1, math.prod(in_shape) // size, width).normal_(std=0.02))
