@@ -153,11 +153,13 @@ class AgentComponent(_WithPresets):
     Args:
         parts: Names of its options that choose architectures; a bare part name is short for ``agent.<part>``.
         presets: Where its presets are, ``"module:ATTRIBUTE"`` (a tuple of `Preset`).
+        views: Of tasks that it takes (`Spec.view`), others are refused when a run is composed; empty for all.
         example: What follows ``unified train --agent NAME`` where it works, for whoever looks it up.
     """
 
     kind: ClassVar[str] = "agents"
     parts: tuple[str, ...] = ()
+    views: tuple[str, ...] = field(default=(), kw_only=True)
     example: str = field(default="--suite gym:Pendulum-v1", kw_only=True)
 
 

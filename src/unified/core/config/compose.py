@@ -10,7 +10,7 @@ from typing import Any
 from unified.core.components import AgentComponent, Component, ObjectiveComponent, Preset, SuiteComponent
 from unified.core.config import recipes as recipe_files
 from unified.core.config.config import Config
-from unified.core.config.overrides import COMMAND_LINE, PYTHON, Layer, from_tree
+from unified.core.config.overrides import COMMAND_LINE, DEFAULT, PYTHON, Layer, from_tree
 from unified.core.config.resolve import Resolver
 from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Choice, RunOptions, slot_of
 from unified.core.config.several import several
@@ -21,6 +21,7 @@ from unified.core.options import NAME
 from unified.core.references import label, of_another_process
 from unified.core.registry import Registry
 from unified.core.registry import registry as process_registry
+from unified.core.spec import VIEWS
 
 #: What runs where nothing at all was named.
 EMBEDDED = "laptop"
@@ -137,6 +138,20 @@ def _choose_first(resolver: Resolver) -> None:
             task = f"{suite.component.name}:{suite.task}" if suite.task else suite.component.name
             presets += [_layer(preset, label(component.name)) for preset in found if preset.matches(task)]
     resolver.layers[:0] = presets
+    _refuse_view(resolver, agent, suite)
+
+
+def _refuse_view(resolver: Resolver, agent: Choice, suite: Choice) -> None:
+    """Where what is said tells what is to be learned, an agent that cannot learn it is refused before anything is imported."""
+    if not isinstance(agent.component, AgentComponent) or not isinstance(suite.component, SuiteComponent):
+        return
+    takes, said = agent.component.views, resolver.lookup(("suite", "view")) if suite.component.data else ("control", suite.source)
+    if not takes or said is None or said[0] in takes or said[0] not in VIEWS:
+        return
+    why = ": nothing that is made has a reward to learn from" if said[0] == "generate" else ""
+    message = f"agent {label(agent.name)} can {', '.join(takes)}, and not {said[0]}{why}"
+    hint = f"--agent {suite.component.agent}" if suite.component.agent else "all: unified plugins list agents"
+    resolver.problems.append(Problem(message, hint, "" if said[1] == DEFAULT else resolver.origin(said[1])))
 
 
 def _objectives(resolver: Resolver) -> list[Component]:

@@ -17,22 +17,25 @@ if TYPE_CHECKING:
     from unified.core.spec import Spec
 
 
+#: Least height and width that drqv2_cnn leaves something of.
+SMALLEST = 15
+
+
 def shows_pixels(spec: Spec) -> bool:
-    """Whether observations are pictures."""
-    return len(spec.observation.shape) == 3
+    """Whether a task of control shows pictures: these are stacked, and shifted at random; a picture with a label stands alone."""
+    return spec.view == "control" and len(spec.observation.shape) == 3
 
 
 def make_encoder(build: Build, selection: Any, spec: Spec, stack: int) -> tuple[nn.Module, int]:
-    """The encoder that was selected, or drqv2_cnn for pixels and identity for vectors; and how many features it gives.
+    """The encoder that was selected, or identity for vectors, drqv2_cnn for pictures and cnn for tiny ones; and how many features it gives.
 
     Raises:
         UsageError: If it gives anything but one vector.
     """
-    shape = spec.observation.shape
-    pixels = shows_pixels(spec)
-    if pixels:
-        shape = (shape[0] * stack, *shape[1:])
-    encoder = build.part(selection or ("drqv2_cnn" if pixels else "identity"), shape)
+    shape, usual = spec.observation.shape, "identity"
+    if len(shape) == 3:
+        shape, usual = (shape[0] * stack, *shape[1:]), "drqv2_cnn" if min(shape[1:]) >= SMALLEST else "cnn"
+    encoder = build.part(selection or usual, shape)
     features = output_shape(encoder, shape)
     if len(features) != 1:
         raise UsageError(Problem(f"the encoder turns {shape} into {features}; this agent wants one vector", "encoder=drqv2_cnn for pixels"))

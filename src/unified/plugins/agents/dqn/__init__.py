@@ -10,6 +10,7 @@ component = AgentComponent(
     config="unified.plugins.agents.dqn.config:DQNOptions",
     presets="unified.plugins.agents.dqn.config:PRESETS",
     parts=("encoder", "critic"),
+    views=("control", "classify", "regress"),
     example="--suite gym:CartPole-v1",
     summary="deep Q-learning: double, dueling, n-step, with any value head (Mnih et al. 2015)",
 )

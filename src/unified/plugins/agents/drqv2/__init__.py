@@ -10,6 +10,7 @@ component = AgentComponent(
     config="unified.plugins.agents.drqv2.config:DrQV2Options",
     presets="unified.plugins.agents.drqv2.config:PRESETS",
     parts=("encoder", "critic"),
+    views=("control", "classify", "regress"),
     example="--suite dmc:walker_walk",
     summary="off-policy actor-critic with random shifts, from pixels or vectors (Yarats et al. 2021)",
 )

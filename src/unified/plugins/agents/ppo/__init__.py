@@ -10,6 +10,7 @@ component = AgentComponent(
     config="unified.plugins.agents.ppo.config:PPOOptions",
     presets="unified.plugins.agents.ppo.config:PRESETS",
     parts=("encoder", "actor"),
+    views=("control", "classify", "regress"),
     example="--suite gym:CartPole-v1",
     summary="on-policy actor-critic with clipped updates, for choices and numbers (Schulman et al. 2017)",
 )

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 
-from unified.core.action import Action
+from unified.core.action import Action, ContinuousActions
 from unified.core.agent import Agent
+from unified.core.discrete_actions import DiscreteActions
 from unified.core.spec import Space
-from unified.core.views import Transitions
+from unified.core.views import Labelled, Transitions, View
+from unified.plugins.architectures.actors import uniform
+
+if TYPE_CHECKING:
+    from unified.core.parts import Build
+    from unified.core.spec import Spec
 
 
 class Random(Agent):
-    """Acts uniformly at random and learns nothing."""
+    """Acts uniformly at random and learns nothing; where something is to be made, every pixel is random."""
+
+    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+        super().__init__(spec, options, build)
+        self.actions = DiscreteActions(spec.action) if spec.action.discrete else ContinuousActions(spec.action)
 
     @property
-    def needs(self) -> Transitions:
+    def needs(self) -> View:
+        if self.spec.view == "generate":  # there is nothing to act in: rows are read, and what is made is judged
+            return Labelled()
         return Transitions(batch_size=1, stack=1, updates_per_step=0.0, learn_after=0, n_step=1, discount=1.0)
 
     @property
     def stored_action(self) -> Space:
-        return self.spec.action
+        return self.actions.stored
 
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        space = self.spec.action
         generator = self.draw("explore" if explore else "evaluate")
-        shape = (len(observation), *space.shape)
-        if space.choices is not None:
-            action = torch.randint(space.choices, shape, generator=generator, device=self.device)
-        else:
-            action = torch.empty(shape, device=self.device).uniform_(-1.0, 1.0, generator=generator)
-        return Action(action, action)
+        return self.actions.enact(uniform(self.stored_action, len(observation), generator), None)

@@ -10,6 +10,7 @@ component = AgentComponent(
     config="unified.plugins.agents.sac.config:SACOptions",
     presets="unified.plugins.agents.sac.config:PRESETS",
     parts=("encoder", "actor", "critic"),
+    views=("control", "classify", "regress"),
     example="--suite gym:Pendulum-v1",
     summary="off-policy actor-critic of maximum entropy, for numbers and for choices (Haarnoja et al. 2018)",
 )
