@@ -5,15 +5,20 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import nn
 
 from unified.core.batch import Batch
 from unified.core.errors import Problem, UsageError, blame
+from unified.core.learning import LearningOptions, optimizer_options
 from unified.core.objective import Loss, Objective, Phase
+from unified.core.optimizers import make_optimizer, skips
+from unified.core.pieces import Gradient, averaged, summed, together
+from unified.core.schedule import Schedule
+from unified.core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from unified.core.action import Action
@@ -43,15 +48,22 @@ class Agent(nn.Module, ABC):
         build: Makes parts and objectives by name, sized by inference; gives device, precision and random streams.
     """
 
+    #: Parts that answer when it acts: where options say ``ema``, averages of them do whenever it is not training.
+    acting: ClassVar[tuple[str, ...]] = ("encoder", "actor")
+
     def __init__(self, spec: Spec, options: Any, build: Build) -> None:
         super().__init__()
         self.spec, self.options = spec, options
         self.device, self.precision, self.streams = build.device, build.precision, build.streams
         #: What makes parts, in `__init__`, and objectives, in `phases`.
         self.build = build
-        self._targets: dict[str, tuple[float, int]] = {}  # part -> τ, and every how many updates
+        self._targets: dict[str, tuple[str, float, int]] = {}  # copy -> the part it follows, τ, and every how many updates
         self.phase_list: list[Phase] = []
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._averages: dict[str, str] = {}  # part -> the copy that answers for it where it does not train
+        moving = optimizer_options(options)
+        self._pieces = moving.accumulate
+        self._schedule = None if moving.schedule is None else Schedule(moving.schedule)
         self._mixes_rows = False  # whether some module's answer to a row depends on the other rows
         #: Agent steps taken so far, of all environments; schedules and seed exploration read it.
         self.steps = 0
@@ -87,8 +99,8 @@ class Agent(nn.Module, ABC):
         return []
 
     def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimiser of one part. Fused ones skip a non-finite update on the device, without waiting for it."""
-        return torch.optim.Adam(parameters, lr=self.options.lr, fused=True)
+        """The optimiser of one part, as the options say; other defaults: ``make_optimizer(self.options, part, parameters, betas=…)``."""
+        return make_optimizer(self.options, part, parameters)
 
     def perceive(self, batch: Batch) -> Batch:
         """Augment and encode once, for all phases: adds `features` and `next_features`."""
@@ -98,26 +110,89 @@ class Agent(nn.Module, ABC):
         """Everything that a view shows before it is learned from in parts, a rollout for one: adds advantages, say. On the device."""
         return batch
 
+    def penultimate(self, observation: torch.Tensor) -> torch.Tensor:
+        """What the last layer of the policy reads, ``(n, F)``, when the agent is judged: a classifier's features, for who compares by them.
+
+        Raises:
+            UsageError: If the agent does not tell.
+        """
+        raise UsageError(Problem(f"{type(self).__name__} does not tell what its last layer reads", "an agent that does: --agent ac2"))
+
     # What the base does ---------------------------------------------------------------------------------------------------------
 
-    def follow(self, part: str, tau: float, every: int = 1) -> None:
-        """Keep ``<part>_target``, a copy that follows `part` by θ' ← θ' + τ (θ - θ') after every update, or after every so many.
+    def follow(self, part: str, tau: float, every: int = 1, name: str = "") -> None:
+        """Keep a copy that follows `part` by θ' ← θ' + τ (θ - θ') after every update, or after every so many.
 
-        A hard copy is τ = 1 every few thousand updates.
+        A hard copy is τ = 1 every few thousand updates. The copy is called `name`, or ``<part>_target``.
         """
-        target = copy.deepcopy(getattr(self, part)).requires_grad_(False)
-        setattr(self, f"{part}_target", target)
-        self._targets[part] = (tau, every)
+        name = name or f"{part}_target"
+        self.bring(**{name: copy.deepcopy(getattr(self, part)).requires_grad_(False)})
+        self._targets[name] = (part, tau, every)
+
+    def bring(self, **parts: nn.Module) -> None:
+        """Take further parts, on the agent's device: an objective's own, when it joins. What joins a phase is trained by it.
+
+        Raises:
+            UsageError: If there is a part of one of the names.
+        """
+        if taken := [name for name in parts if hasattr(self, name)]:
+            raise UsageError(Problem(f"the agent has a part {', '.join(taken)} already", "call the new one otherwise"))
+        for name, part in parts.items():
+            setattr(self, name, part.to(self.device))
 
     def ready(self) -> None:
         """Called once when all parts exist and lie on their device: makes the phases and the optimisers of the parts they train."""
         self.phase_list = self.build.phases(self.phases())
-        self._mixes_rows = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.modules())
         self._refuse_misfits()
+        self.phase_list = [self._joined(phase) for phase in self.phase_list]
+        self._mixes_rows = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.modules())
         for part in dict.fromkeys(part for phase in self.phase_list for part in phase.trains):
             parameters = [parameter for parameter in getattr(self, part).parameters() if parameter.requires_grad]
             if parameters:
                 self._optimizers[part] = self.optimizer(part, parameters)
+        self._refuse_parts_that_nothing_moves()
+        if self._schedule is not None:
+            for group in [group for optimizer in self._optimizers.values() for group in optimizer.param_groups]:
+                group["initial_lr"] = group["lr"]
+        if isinstance(self.options, LearningOptions) and self.options.ema:
+            self._average(self.options.ema_tau)
+
+    def _average(self, tau: float) -> None:
+        """Averages of the parts that it acts with, which stand for them while it does not train."""
+        for part in self.acting:
+            if isinstance(getattr(self, part, None), nn.Module):
+                self._averages[part] = f"{part}_average"
+                self.follow(part, tau, name=self._averages[part])
+        if not self._averages:
+            problem = f"agent.ema averages what an agent acts with, and {type(self).__name__} has none of {', '.join(self.acting)}"
+            raise UsageError(Problem(problem, 'its class says what there is:  acting = ("policy",)'))
+
+    def train(self, mode: bool = True) -> Self:
+        """As every module; and where averages are kept, they answer for their parts as long as it does not train."""
+        for part, average in self._averages.items():
+            if mode:
+                self.__dict__.pop(part, None)
+            else:
+                self.__dict__[part] = self._modules[average]  # found before the part itself, which stays what is saved and learned
+        return super().train(mode)
+
+    @property
+    def view(self) -> View:
+        """The view that its batches come from: the one it `needs`, as its objectives widen it."""
+        view = self.needs
+        for objective in (objective for phase in self.phase_list for objective in phase.objectives):
+            with blame(f"objective {objective.label}", "to say what it reads"):
+                view = objective.widen(view)
+        return view
+
+    def _joined(self, phase: Phase) -> Phase:
+        """The phase, with the parts that its objectives bring: it trains them too."""
+        before = set(self._modules)
+        for objective in phase.objectives:
+            with blame(f"objective {objective.label}", "to join the agent"):
+                objective.join(self)
+        brought = [name for name in self._modules if name not in before and name not in self._targets]
+        return replace(phase, trains=(*phase.trains, *brought))
 
     def _refuse_misfits(self) -> None:
         """Objectives that need what the view does not give or the agent does not have, and phases that would undo each other."""
@@ -125,10 +200,10 @@ class Agent(nn.Module, ABC):
         for phase in self.phase_list:
             for objective in phase.objectives:
                 name = objective.label
-                columns = [column for column in objective.needs if column not in self.needs.columns]
+                columns = [column for column in objective.needs if column not in self.view.columns]
                 parts = [part for part in dict.fromkeys((*objective.parts, *phase.trains)) if not hasattr(self, part)]
                 if columns:
-                    has = ", ".join(self.needs.columns)
+                    has = ", ".join(self.view.columns)
                     problems.append(Problem(f"objective {name} needs column {', '.join(columns)}; the agent's view has {has}"))
                 if parts:
                     has = ", ".join(part for part, _ in self.named_children()) or "none"
@@ -136,6 +211,20 @@ class Agent(nn.Module, ABC):
         encoding = [phase.name for phase in self.phase_list if "encoder" in phase.trains]
         if len(encoding) > 1:
             problems.append(Problem(f"phases {', '.join(encoding)} all train the encoder, and features are made once", "add one: -o +NAME"))
+        if problems:
+            raise UsageError(*problems)
+
+    def _refuse_parts_that_nothing_moves(self) -> None:
+        """Options for the optimiser of a part that there is not, or that no phase trains."""
+        trained = list(self._optimizers)
+        problems = [
+            Problem(
+                f"agent.optimizer.parts.{part}: the agent trains no part of this name here",
+                did_you_mean(part, trained) or f"it trains {', '.join(trained) or 'none'}",
+            )
+            for part in optimizer_options(self.options).parts
+            if part not in trained
+        ]
         if problems:
             raise UsageError(*problems)
 
@@ -173,22 +262,21 @@ class Agent(nn.Module, ABC):
     def learn(self, batch: Batch) -> Learned:
         """One update: every phase that is due sums its objectives, and moves exactly the parts it trains; then the targets follow.
 
-        A phase with a non-finite loss or gradient moves nothing; updates with such a phase are counted in the metric ``nonfinite``.
+        A phase with a non-finite loss or gradient moves nothing; updates with such a phase are counted in the metric ``nonfinite``. Where
+        options say ``optimizer.accumulate``, pieces of the batch are perceived and differentiated one after the other, and a phase moves
+        its parts once, along the average: the same as the whole batch where a loss is a mean over rows, in the memory of a piece.
         """
-        batch = self.perceive(batch)
+        pieces = batch.split(self._pieces)
+        seen: list[Batch] = []  # what was perceived of each
         self.updates += 1
         metrics: dict[str, torch.Tensor] = {"nonfinite": torch.zeros((), device=self.device)}
         priority = None
         for phase in self.phase_list:
             if self.updates % phase.every:
                 continue
-            rows = batch if "encoder" in phase.trains else batch.detach()
-            losses = [self._loss(objective, rows) for objective in phase.objectives]
-            total = torch.stack([loss.value for loss in losses]).sum()
-            self._descend(phase, total, metrics)
-            for loss in losses:
-                metrics.update({name: value.detach() for name, value in loss.metrics.items()})
-                priority = loss.priority if loss.priority is not None else priority
+            loss = self._descend(phase, pieces, seen, metrics)
+            metrics.update(loss.metrics)
+            priority = loss.priority if loss.priority is not None else priority
         self._follow()
         return Learned(metrics, priority)
 
@@ -196,31 +284,60 @@ class Agent(nn.Module, ABC):
         with blame(f"objective {objective.label}", "in its loss"):
             return objective(self, batch)
 
-    def _descend(self, phase: Phase, total: torch.Tensor, metrics: dict[str, torch.Tensor]) -> None:
+    def _differentiate(
+        self, phase: Phase, parameters: list[nn.Parameter], pieces: list[tuple[float, Batch]], seen: list[Batch]
+    ) -> tuple[list[Gradient], Loss]:
+        """The gradients of a phase, and its loss without a graph; of several pieces, their average."""
+        gradients: list[Gradient] = []
+        told: list[Loss] = []
+        for index, (share, piece) in enumerate(pieces):
+            if index == len(seen):
+                seen.append(self.perceive(piece))
+            rows = seen[index] if "encoder" in phase.trains else seen[index].detach()
+            losses = [self._loss(objective, rows) for objective in phase.objectives]
+            total = torch.stack([loss.value for loss in losses]).sum()
+            found = torch.autograd.grad(total if share == 1.0 else share * total, parameters, allow_unused=True)
+            gradients = summed(gradients, found) if index else list(found)
+            told.append(together(total, losses))
+        return gradients, averaged([share for share, _ in pieces], told)
+
+    def _descend(self, phase: Phase, pieces: list[tuple[float, Batch]], seen: list[Batch], metrics: dict[str, torch.Tensor]) -> Loss:
         optimizers = [self._optimizers[part] for part in phase.trains if part in self._optimizers]
         parameters = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
-        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+        gradients, loss = self._differentiate(phase, parameters, pieces, seen)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = None if gradient is None else laid_out_like(gradient, parameter)
         norms = torch._foreach_norm([gradient for gradient in gradients if gradient is not None])
         norm = torch.stack(norms).norm()
-        broken = (~torch.isfinite(norm + total.detach())).float()
+        broken = (~torch.isfinite(norm + loss.value)).float()
         if phase.clip is not None:
             scale = (phase.clip / (norm + 1e-6)).clamp(max=1.0)
             torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], scale)
         for optimizer in optimizers:
-            optimizer.found_inf = broken  # type: ignore[attr-defined]  # fused optimisers leave everything as it is where this is 1
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            self._step(optimizer, broken)
         metrics["nonfinite"] = torch.maximum(metrics["nonfinite"], broken)
-        metrics[f"{phase.name}_loss"] = total.detach()
+        metrics[f"{phase.name}_loss"] = loss.value
         metrics[f"{phase.name}_gradient_norm"] = norm
+        return loss
+
+    def _step(self, optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
+        """One step, and none where `broken` is 1: fused optimisers see to that on the device, the others wait for it."""
+        if self._schedule is not None:
+            factor = self._schedule(self.updates - 1)
+            for group in optimizer.param_groups:
+                group["lr"] = factor * group["initial_lr"]
+        if skips(optimizer):
+            optimizer.found_inf = broken  # type: ignore[attr-defined]
+            optimizer.step()
+        elif not broken:
+            optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
     def _follow(self) -> None:
-        for part, (tau, every) in self._targets.items():
+        for name, (part, tau, every) in self._targets.items():
             if self.updates % every:
                 continue
-            source, target = getattr(self, part), getattr(self, f"{part}_target")
+            source, target = getattr(self, part), getattr(self, name)
             with torch.no_grad():
                 if ours := list(target.parameters()):
                     torch._foreach_lerp_(ours, list(source.parameters()), tau)

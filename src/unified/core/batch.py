@@ -18,6 +18,9 @@ class Batch(dict[str, torch.Tensor]):
     | `label`, `goal` | `(B, …)` | where the view has them |
     | `index` | `(B,)` | slot in the replay, for priorities |
     | `weight` | `(B,)` | importance weight |
+    | `future_obs` | `(B, K, *observation)` | the observations 1 … K steps later, where the view looks ahead |
+    | `future_action` | `(B, K, *action)` | the actions that led there, `action` being the first |
+    | `future_mask` | `(B, K)` | 1.0 where that observation belongs to the same episode, else 0.0 |
     | `mask` | `(B, T)` | valid steps of a sequence |
 
     Agents add `features` and `next_features` when they perceive.
@@ -39,6 +42,19 @@ class Batch(dict[str, torch.Tensor]):
     def detach(self) -> Batch:
         """The same rows, cut off from the graph that made them."""
         return Batch({key: value.detach() for key, value in self.items()})
+
+    def split(self, pieces: int) -> list[tuple[float, Batch]]:
+        """So many pieces of equal length, or nearly, in order, each with its share of the rows; a single one is this batch itself.
+
+        >>> [(share, piece.reward.tolist()) for share, piece in Batch(reward=torch.arange(4)).split(2)]
+        [(0.5, [0, 1]), (0.5, [2, 3])]
+        """
+        if pieces == 1:
+            return [(1.0, self)]
+        rows = len(next(iter(self.values())))
+        columns = {name: value.tensor_split(min(pieces, rows)) for name, value in self.items()}
+        cut = [Batch(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return [(len(next(iter(piece.values()))) / rows, piece) for piece in cut]
 
     def with_columns(self, **columns: torch.Tensor) -> Batch:
         """A copy with further columns; this batch is left as it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +16,9 @@ class Options(BaseModel):
     Every field has a description, a docstring under it or ``Field(description=…)``: people read it in ``unified plugins show``.
     """
 
+    #: Whether its own `name` says what is selected, as in a group: ``agent.optimizer=sgd`` is short for ``agent.optimizer.name=sgd``.
+    selects: ClassVar[bool] = False
+
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, coerce_numbers_to_str=True, protected_namespaces=()
     )
@@ -23,7 +26,7 @@ class Options(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if NAME in cls.model_fields:
+        if NAME in cls.model_fields and not cls.selects:
             raise TypeError(f"{cls.__name__}.{NAME}: this key says what is selected, call the option otherwise")
         undescribed = [name for name, field in cls.model_fields.items() if not field.description]
         if undescribed:

@@ -1,7 +1,11 @@
-"""Numbers that change over a run, written as text: ``0.1``, ``linear(1.0,0.1,100000)``. Torch-free, so that a config can check them."""
+"""Numbers that change over a run, written as text: ``0.1``, ``linear(1.0,0.1,100000)``, ``cosine(1.0,0.0,20000)``.
+
+Torch-free, so that a config can check them.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -10,9 +14,22 @@ _NUMBER = r"[-+]?\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?"
 _CALL = re.compile(r"\s*(?P<name>[a-z_]+)\s*\((?P<arguments>[^()]*)\)\s*")
 
 
-def _linear(arguments: list[float]) -> Callable[[float], float]:
+def _linear(start: float, end: float, step: float, duration: float) -> float:
+    return start + (end - start) * step / duration
+
+
+def _cosine(start: float, end: float, step: float, duration: float) -> float:
+    """Half a wave, flat at both ends. Loshchilov & Hutter 2017, equation 5."""
+    return start + (end - start) * (1.0 - math.cos(math.pi * step / duration)) / 2
+
+
+#: What a ramp is between its ends.
+_RAMPS = {"linear": _linear, "cosine": _cosine}
+
+
+def _chain(name: str, arguments: list[float]) -> Callable[[float], float]:
     if len(arguments) < 3 or len(arguments) % 2 == 0:
-        raise ValueError("linear(start,end,steps) or linear(start,end,steps,end,steps,…)")
+        raise ValueError(f"{name}(start,end,steps) or {name}(start,end,steps,end,steps,…)")
     # A chain of ramps: start -> end over steps, then to the next end over its steps; the reference's step_linear is the one with two.
     values = [arguments[0], *arguments[1::2]]
     durations = arguments[2::2]
@@ -22,27 +39,27 @@ def _linear(arguments: list[float]) -> Callable[[float], float]:
     def value(step: float) -> float:
         for (start, end), duration in zip(pairwise(values), durations, strict=True):
             if step < duration:
-                return start + (end - start) * max(step, 0.0) / duration
+                return _RAMPS[name](start, end, max(step, 0.0), duration)
             step -= duration
         return values[-1]
 
     return value
 
 
-_SCHEDULES = {"linear": _linear}
-
-
 class Schedule:
-    """A number as a function of the agent's steps.
+    """A number as a function of steps, or of updates: whoever asks says of what.
 
     Args:
-        text: A constant, or ``linear(start,end,steps)``, further ramps appended as ``,end,steps``.
+        text: A constant, ``linear(start,end,steps)`` or ``cosine(start,end,steps)``, further ramps appended as ``,end,steps``.
 
     Raises:
         ValueError: If the text is neither.
 
     >>> Schedule("linear(1.0,0.1,100)")(50)
     0.55
+    >>> warm_up = Schedule("cosine(0,1,100,0,1000)")
+    >>> warm_up(0), warm_up(100), warm_up(1100)
+    (0.0, 1.0, 0.0)
     """
 
     def __init__(self, text: str | float) -> None:
@@ -55,11 +72,11 @@ class Schedule:
             constant = float(text)
             return lambda step: constant
         call = _CALL.fullmatch(text)
-        if call is None or call["name"] not in _SCHEDULES:
-            raise ValueError(f"{text!r} is no schedule: write a number or linear(start,end,steps)")
+        if call is None or call["name"] not in _RAMPS:
+            raise ValueError(f"{text!r} is no schedule: write a number, linear(start,end,steps) or cosine(start,end,steps)")
         try:
             arguments = [float(word) for word in call["arguments"].split(",")]
-            return _SCHEDULES[call["name"]](arguments)
+            return _chain(call["name"], arguments)
         except ValueError as error:
             raise ValueError(f"{text!r} is no schedule: {error}") from None
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from unified.core.config import values
-from unified.core.config.schema import slot_of, takes_none
+from unified.core.config.schema import group_of, groups_of, slot_of, takes_none
 from unified.core.options import Options
 
 _LIMITS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
 
 
 def options(model: type[Options], prefix: str = "") -> list[tuple[str, str, str, str]]:
-    """Key, type, default and description of every option, groups flattened."""
+    """Key, type, default and description of every option, groups flattened; ``parts.PART.lr`` where there is one for each name."""
     rows = []
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Options):
-            rows += options(kind, f"{prefix}{name}.")
+        if group := group_of(field.annotation):
+            rows += options(group, f"{prefix}{name}.")
+        elif group := groups_of(field.annotation):
+            rows += options(group, f"{prefix}{name}.{name.removesuffix('s').upper()}.")
         else:
             default = "needed" if field.is_required() else values.show(_plain(field.get_default(call_default_factory=True)))
             rows.append((f"{prefix}{name}", type_of(field), default, " ".join((field.description or "").split())))
@@ -48,6 +49,8 @@ def _metadata(field: FieldInfo) -> list[Any]:
 
 def _word(kind: Any) -> str:
     origin = get_origin(kind)
+    if origin is Annotated:
+        return _word(get_args(kind)[0])
     if origin is Literal:
         return "|".join(map(values.show, get_args(kind)))
     if kind is bool:

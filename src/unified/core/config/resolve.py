@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from unified.core.components import Component
 from unified.core.config import values
 from unified.core.config.overrides import DEFAULT, Path
-from unified.core.config.schema import LISTS, TASK, slot_of
+from unified.core.config.schema import LISTS, TASK, group_of, groups_of, slot_of
 from unified.core.config.slots import Slots
 from unified.core.errors import Problem, UnifiedError
 from unified.core.options import NAME, Options
+from unified.core.references import canonical
 
 
 class Resolver(Slots):
@@ -50,8 +51,10 @@ class Resolver(Slots):
             at = (*path, name)
             if slot := slot_of(field):
                 given[name], tree[name] = self.select(at, slot, field)
-            elif group := _group(field):
+            elif group := group_of(field.annotation):
                 given[name], tree[name] = self._options_of_group(group, at)
+            elif group := groups_of(field.annotation):
+                given[name], tree[name] = self._options_by_name(group, at)
             else:
                 plain.append(name)
                 tree[name] = None  # keeps the order
@@ -77,11 +80,35 @@ class Resolver(Slots):
         return instance, tree
 
     def _options_of_group(self, model: type[Options], path: Path) -> tuple[Options | None, dict[str, Any]]:
+        if model.selects:
+            self._choose_in_group(model, path)
         exact = self.lookup(path)
         if exact is not None:
             keys = ", ".join(".".join((*path, name)) for name in model.model_fields)
             self._complain(path, exact[0], f"{'.'.join(path)} is a group of options   it has {keys}", exact[1])
         return self.options(model, path)
+
+    def _choose_in_group(self, model: type[Options], path: Path) -> None:
+        """The same for a group that says what is selected as for a slot: short for its `name`, and what is for another one is dropped."""
+        for layer in self.layers:
+            if path in layer.values:
+                layer.set((*path, NAME), layer.values.pop(path))
+            said = layer.values.get((*path, NAME))
+            if isinstance(said, str | type):
+                layer.values[(*path, NAME)] = canonical(said.strip()) if isinstance(said, str) else self._names.name(said)
+        self._drop_reselected(path, model.model_fields[NAME].default)
+        self.known.append(".".join(path))
+
+    def _options_by_name(self, model: type[Options], path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A group of options for each name that stands below `path`: ``agent.optimizer.parts.encoder.lr``."""
+        key = ".".join(path)
+        if (exact := self.lookup(path)) is not None:
+            self._complain(path, exact[0], f"options stand below a name   {key}.NAME.{next(iter(model.model_fields))}=…", exact[1])
+        names = dict.fromkeys(below[len(path)] for below, _ in self.below(path))
+        if not names:
+            self.sources[key], self.defaults[key] = DEFAULT, {}
+        found = {name: self._options_of_group(model, (*path, name)) for name in names}
+        return {name: made for name, (made, _) in found.items()}, {name: tree for name, (_, tree) in found.items()}
 
     def _read(self, path: Path, field: FieldInfo, given: dict[str, Any]) -> None:
         """Read the value of a plain field into `given`."""
@@ -127,11 +154,6 @@ class Resolver(Slots):
                 value, source = self.lookup(at) or (error["input"], DEFAULT)
                 self._complain(at, value, values.complaint(error), source)
             return None
-
-
-def _group(field: FieldInfo) -> type[Options] | None:
-    kind = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) and issubclass(kind, Options) else None
 
 
 def _leaf_keys(key: str, value: Any) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -81,6 +81,16 @@ def _marks(metadata: Any, annotation: Any) -> Iterator[Any]:
         yield from _marks((), inner)
 
 
+def group_of(kind: Any) -> type[Options] | None:
+    """The options that a field of this type holds, where it is a group of them."""
+    return kind if isinstance(kind, type) and issubclass(kind, Options) else None
+
+
+def groups_of(kind: Any) -> type[Options] | None:
+    """The options below each name, where a field of this type holds a group for each of some names: ``dict[str, Group]``."""
+    return group_of(get_args(kind)[1]) if get_origin(kind) is dict else None
+
+
 def takes_none(field: FieldInfo) -> bool:
     """Whether ``null`` is a value of the field."""
     return field.default is None or type(None) in get_args(field.annotation)
@@ -153,6 +163,8 @@ class Evaluate(Options):
     """Episodes of each evaluation."""
     environments: int = Field(default=1, gt=0)
     """Environments that evaluate together."""
+    features: str | None = None
+    """Run of a classifier: what is made is compared by what its last layer reads; null: by the numbers themselves, bytes within [0, 1]."""
 
 
 class CheckpointOptions(Options):

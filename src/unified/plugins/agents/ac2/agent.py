@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from unified.core.action import Action, ContinuousActions
 from unified.core.agent import Agent
@@ -17,7 +16,7 @@ from unified.core.views import Labelled, Transitions, View
 from unified.plugins.architectures.actors import make_actor, policy_head, uniform
 from unified.plugins.architectures.augment import make_augmentations
 from unified.plugins.architectures.critics import make_critic, reduced
-from unified.plugins.architectures.encoders import make_encoder, perceived, shows_pixels
+from unified.plugins.architectures.encoders import make_encoder, perceived
 
 if TYPE_CHECKING:
     from unified.core.parts import Build
@@ -43,7 +42,8 @@ class AC2(Agent):
 
     def __init__(self, spec: Spec, options: Any, build: Build) -> None:
         super().__init__(spec, options, build)
-        control, pixels, shape = spec.view == "control", shows_pixels(spec), spec.observation.shape
+        control, shape = spec.view == "control", spec.observation.shape
+        pixels = len(shape) == 3
         self.stack = options.stack if control and pixels else 1
         shape = (shape[0] * self.stack, *shape[1:])
         self.aug = make_augmentations(build, options.aug or ("random_shift" if control else "identity"), shape) if pixels else None
@@ -56,9 +56,6 @@ class AC2(Agent):
         self.actor = make_actor(options.actor, head, features, trunk=trunk, **emitted)
         self.critic = make_critic(build, options.critic, features, trunk=trunk, stream=self.streams["noise"], **emitted)
         self.follow("critic", options.tau)
-        if options.ema:
-            self.follow("encoder", options.ema_tau)
-            self.follow("actor", options.ema_tau)
 
     @property
     def needs(self) -> View:
@@ -78,9 +75,6 @@ class AC2(Agent):
             Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic"), clip=clip),
             Phase("actor", (self.build.objective("dpg"),), trains=("actor",), clip=clip),
         ]
-
-    def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(parameters, lr=self.options.lr, weight_decay=self.options.weight_decay, fused=True)
 
     def perceive(self, batch: Batch) -> Batch:
         if "label" not in batch:
@@ -105,11 +99,14 @@ class AC2(Agent):
         return self.policy(batch.next_features).expectation(judged, self.draw("target"))[0]
 
     @torch.no_grad()
+    def penultimate(self, observation: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.actor.penultimate(self.encode(observation))
+        return found
+
+    @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         if not explore:
-            which = "_target" if self.options.ema and not self.training else ""
-            encoder, actor = self.get_submodule(f"encoder{which}"), self.get_submodule(f"actor{which}")
-            return self.actions.enact(actor(self.encode(observation, encoder), self.steps).mode, None)
+            return self.actions.answer(self.actor(self.encode(observation), self.steps))
         generator = self.draw("explore")
         random = uniform(self.stored_action, len(observation), generator)
         if self.spec.view == "control" and self.steps < self.options.seed_steps:

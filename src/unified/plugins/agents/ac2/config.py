@@ -6,23 +6,26 @@ from pydantic import Field
 
 from unified.core.components import Preset
 from unified.core.config.schema import Part
-from unified.core.options import Options
+from unified.core.learning import LearningOptions, OptimizerName, OptimizerOptions
 from unified.plugins.architectures.groups import ActorOptions, TwinCriticOptions
 
 
-class AC2Options(Options):
+class AC2OptimizerOptions(OptimizerOptions):
+    """How parameters are moved along their gradients."""
+
+    name: OptimizerName = "adamw"
+    """Optimiser, or a class by reference: package.module:Class, ./file.py:Class."""
+
+
+class AC2Options(LearningOptions):
     """Settings that do well on most tasks; what only counts for control says so."""
 
     lr: float = Field(3e-4, gt=0)
-    """Learning rate of AdamW, for every part."""
-    weight_decay: float = Field(0.0, ge=0)
-    """Decay of AdamW."""
+    """Learning rate, for every part."""
+    optimizer: AC2OptimizerOptions = AC2OptimizerOptions()
+    """How parameters are moved along their gradients."""
     batch_size: int = Field(256, ge=1)
     """Rows of an update."""
-    ema: bool = False
-    """Whether averaged weights answer when the agent is judged."""
-    ema_tau: float = Field(0.01, gt=0, le=1)
-    """Rate at which averaged weights follow."""
     clip: float | None = Field(None, gt=0)
     """Greatest norm of a gradient; null: as it is."""
     encoder: Part | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,14 +14,18 @@ from unified.core.action import Action, ContinuousActions
 from unified.core.agent import Agent
 from unified.core.architecture import output_shape
 from unified.core.batch import Batch
+from unified.core.errors import Problem, UsageError
 from unified.core.heads import Policy, Value
 from unified.core.objective import Phase
+from unified.core.optimizers import make_optimizer
+from unified.core.references import label
 from unified.core.views import Labelled
 from unified.plugins.agents.ac2.agent import AC2
 from unified.plugins.architectures.actors import policy_head
 from unified.plugins.architectures.critics import make_critic
 from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
 from unified.plugins.architectures.mlp import MLP
+from unified.plugins.architectures.unet import UNet
 
 if TYPE_CHECKING:
     from unified.core.parts import Build
@@ -30,15 +36,23 @@ LARGE = 16
 
 
 class Judge(nn.Module):
-    """What was made to a value: D(x) of a GAN, the same thing as Q(s, a) without a state."""
+    """What was made to a value: D(x) of a GAN, the same thing as Q(s, a) without a state; D(x, y) where it was made for something.
 
-    def __init__(self, seen: nn.Module, shape: tuple[int, ...], critic: nn.Module) -> None:
+    Args:
+        seen: Through which it is seen.
+        shape: Of what is made.
+        critic: What is seen, and what it was made for beside it (Mirza & Osindero 2014), to a value.
+        noise_dim: Numbers of the noise.
+    """
+
+    def __init__(self, seen: nn.Module, shape: tuple[int, ...], critic: nn.Module, noise_dim: int) -> None:
         super().__init__()
-        self.seen, self.shape, self.critic = seen, shape, critic
+        self.seen, self.shape, self.critic, self.noise_dim = seen, shape, critic, noise_dim
 
     def forward(self, features: torch.Tensor, action: torch.Tensor) -> Value:
         """What was made ``(B, D)`` to values ``(E, B)``, whatever noise it was made from."""
-        value: Value = self.critic(self.seen(action.view(-1, *self.shape)).flatten(1))
+        seen = self.seen(action.view(-1, *self.shape)).flatten(1)
+        value: Value = self.critic(torch.cat([seen, features[:, self.noise_dim :]], dim=-1))
         return value
 
 
@@ -54,8 +68,24 @@ class Making(nn.Module):
         return policy
 
 
+def velocity(selection: Any, given: int) -> Any:
+    """The network of a flow's velocity, told how many numbers its condition has; unet by default.
+
+    Raises:
+        UsageError: If something is made for a condition, and it takes none.
+    """
+    if not given:
+        return selection or "unet"
+    component = getattr(selection, "component", None)
+    network, options = (UNet, {}) if selection is None else (component and component.load(), dict(getattr(selection, "options", {})))
+    if network is None or "condition_dim" not in inspect.signature(network).parameters:
+        name = label(getattr(selection, "name", "")) or "the generator"
+        raise UsageError(Problem(f"{name} takes no condition_dim, and something is made for a target here", "generator=unet"))
+    return partial(network, **options, condition_dim=given)
+
+
 class Maker(AC2):
-    """Generation as acting: nothing is observed but noise, and the action is the picture.
+    """Generation as acting: noise is observed, and what something is to be made for where the task says so; the action is the picture.
 
     ``-o flow``: the policy follows a velocity (its head is a flow). ``-o adversarial``: the critic judges what the actor makes. ``-o vae``,
     and without any objective: the actor decodes, a posterior encodes.
@@ -64,28 +94,26 @@ class Maker(AC2):
     def __init__(self, spec: Spec, options: Any, build: Build) -> None:
         Agent.__init__(self, spec, options, build)
         self.actions = ContinuousActions(spec.action)
-        shape, size = spec.action.shape, self.actions.size
+        shape, size, given = spec.action.shape, self.actions.size, spec.observation.size
         large = len(shape) == 3 and min(shape[1:]) >= LARGE
         head = policy_head(build, options.actor.head or "deterministic")
         self.flows = isinstance(head, FlowHead)
         self.noise_dim = 0 if self.flows else options.noise_dim
         if self.flows:
-            velocity: nn.Module = VelocityMLP(size, hidden=options.actor.hidden, depth=options.actor.depth + 1)
+            carrying: nn.Module = VelocityMLP(size, given, options.actor.hidden, options.actor.depth + 1)
             if options.generator is not None or large:
-                velocity = build.part(options.generator or "unet", shape)
+                carrying = build.part(velocity(options.generator, given), shape)
             form = shape if options.generator is not None or large else (size,)
-            self.actor: nn.Module = FlowActor(velocity, form, head.steps, self.streams["flow"])
+            self.actor: nn.Module = FlowActor(carrying, form, head.steps, self.streams["flow"])
         else:
-            network: nn.Module = MLP(options.noise_dim, size, options.actor.hidden, options.actor.depth)
+            network: nn.Module = MLP(options.noise_dim + given, size, options.actor.hidden, options.actor.depth)
             if options.generator is not None or large:
-                network = build.part(options.generator or "dcgan_generator", (options.noise_dim,), shape)
+                network = build.part(options.generator or "dcgan_generator", (options.noise_dim + given,), shape)
             self.actor = Making(nn.Sequential(network, nn.Tanh()) if isinstance(network, MLP) else network, head)
             seen = build.part(options.discriminator or ("dcgan_discriminator" if large else "identity"), shape)
-            critic = make_critic(build, options.critic, math.prod(output_shape(seen, shape)), stream=self.streams["noise"])
-            self.critic = Judge(seen, shape, critic)
-            self.posterior = MLP(size, 2 * options.noise_dim, options.actor.hidden, options.actor.depth)
-        if options.ema:
-            self.follow("actor", options.ema_tau)
+            critic = make_critic(build, options.critic, math.prod(output_shape(seen, shape)) + given, stream=self.streams["noise"])
+            self.critic = Judge(seen, shape, critic, options.noise_dim)
+            self.posterior = MLP(size + given, 2 * options.noise_dim, options.actor.hidden, options.actor.depth)
 
     @property
     def needs(self) -> Labelled:
@@ -97,20 +125,21 @@ class Maker(AC2):
         return [Phase("actor", (self.build.objective("vae"),), trains=("actor", "posterior"), clip=self.options.clip)]
 
     def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        betas = (0.5, 0.999) if hasattr(self, "critic") else (0.9, 0.999)  # Radford et al. 2016: 0.9 makes a game of two oscillate
-        return torch.optim.AdamW(parameters, lr=self.options.lr, betas=betas, weight_decay=self.options.weight_decay, fused=True)
+        if hasattr(self, "critic"):  # Radford et al. 2016: 0.9 makes a game of two oscillate
+            return make_optimizer(self.options, part, parameters, betas=(0.5, 0.999))
+        return super().optimizer(part, parameters)
 
     def perceive(self, batch: Batch) -> Batch:
-        return batch.with_columns(features=self._noise(len(batch.obs), self.noise()), action=self.actions.store(batch.label))
+        return batch.with_columns(features=self._seeds(batch.obs, self.noise()), action=self.actions.store(batch.label))
 
-    def _noise(self, rows: int, generator: torch.Generator) -> torch.Tensor:
-        return torch.randn(rows, self.noise_dim, generator=generator, device=self.device)
+    def _seeds(self, observation: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """What something is made from, ``(n, noise + observation)``: noise, and what it is made for ``(n, observation)``."""
+        noise = torch.randn(len(observation), self.noise_dim, generator=generator, device=self.device)
+        return torch.cat([noise, observation], dim=-1)
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        """Something new for each row ``(n, 0)``, whether it explores or not."""
+        """Something new for each row ``(n, observation)``, whether it explores or not."""
         generator = self.draw("explore")
-        averaged = self.options.ema and not self.training
-        actor = self.get_submodule("actor_target" if averaged else "actor")
-        made = actor(self._noise(len(observation), generator), self.steps).sample(generator)
+        made = self.actor(self._seeds(observation, generator), self.steps).sample(generator)
         return self.actions.enact(made, None)

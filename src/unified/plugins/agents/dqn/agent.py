@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from unified.core.action import Action
 from unified.core.agent import Agent
@@ -32,6 +31,8 @@ class DQN(Agent):
     numbers, each is a choice between a few, with values of its own, and an action is worth their average (Seyde et al. 2023).
     """
 
+    acting = ("encoder", "critic")
+
     def __init__(self, spec: Spec, options: Any, build: Build) -> None:
         super().__init__(spec, options, build)
         self.actions = DiscreteActions(spec.action, options.bins)
@@ -51,9 +52,6 @@ class DQN(Agent):
 
     def phases(self) -> list[Phase]:
         return [Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic"), clip=self.options.clip)]
-
-    def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=self.options.lr, eps=self.options.adam_eps, fused=True)
 
     def perceive(self, batch: Batch) -> Batch:
         with torch.no_grad():

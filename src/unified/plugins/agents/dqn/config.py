@@ -6,18 +6,16 @@ from pydantic import Field, field_validator
 
 from unified.core.components import Preset
 from unified.core.config.schema import Part
-from unified.core.options import Options
+from unified.core.learning import LearningOptions
 from unified.core.schedule import Schedule
 from unified.plugins.architectures.groups import CriticOptions
 
 
-class DQNOptions(Options):
+class DQNOptions(LearningOptions):
     """Settings for small tasks; `PRESETS` holds what differs by task."""
 
     lr: float = Field(5e-4, gt=0)
-    """Learning rate of Adam, for every part."""
-    adam_eps: float = Field(1e-8, gt=0)
-    """What Adam adds to the root of its second moment."""
+    """Learning rate, for every part."""
     clip: float | None = Field(10.0, gt=0)
     """Greatest norm of a gradient; null: as it is."""
     batch_size: int = Field(128, ge=1)
@@ -74,7 +72,7 @@ PRESETS = (
         "atari",
         "atari:*",
         {
-            **{"agent.lr": 6.25e-5, "agent.adam_eps": 1.5e-4, "agent.batch_size": 32, "agent.stack": 4, "agent.encoder": "nature_cnn"},
+            **{"agent.lr": 6.25e-5, "agent.optimizer.eps": 1.5e-4, "agent.batch_size": 32, "agent.stack": 4, "agent.encoder": "nature_cnn"},
             **{"agent.tau": 1.0, "agent.target_every": 2000, "agent.epsilon": "linear(1.0,0.01,250000)", "agent.seed_steps": 20_000},
             **{"agent.updates_per_step": 0.25, "agent.critic.hidden": 512, "agent.critic.depth": 1},
         },

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from unified.core.components import Preset
 from unified.core.config.schema import Part
+from unified.core.learning import LearningOptions
 from unified.core.options import Options
 from unified.core.schedule import Schedule
 
@@ -21,11 +22,11 @@ class DrQV2CriticOptions(Options):
     """Greatest return, likewise: at 1 for each of 2 frames of a step, 2 / (1 - γ)."""
 
 
-class DrQV2Options(Options):
+class DrQV2Options(LearningOptions):
     """The common settings of the paper; `PRESETS` holds what differs by task."""
 
     lr: float = Field(1e-4, gt=0)
-    """Learning rate of Adam, for every part."""
+    """Learning rate, for every part."""
     batch_size: int = Field(256, ge=1)
     """Transitions of an update."""
     n_step: int = Field(3, ge=1)

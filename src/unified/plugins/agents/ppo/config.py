@@ -6,14 +6,14 @@ from pydantic import Field
 
 from unified.core.components import Preset
 from unified.core.config.schema import Part
-from unified.core.options import Options
+from unified.core.learning import LearningOptions
 
 
-class PPOOptions(Options):
+class PPOOptions(LearningOptions):
     """The settings of the paper for continuous control, with the batch sizes that its code uses."""
 
     lr: float = Field(3e-4, gt=0)
-    """Learning rate of Adam, for every part."""
+    """Learning rate, for every part."""
     horizon: int = Field(256, ge=1)
     """Steps of each environment between two rounds of updates."""
     epochs: int = Field(10, ge=1)

@@ -6,15 +6,15 @@ from pydantic import Field
 
 from unified.core.components import Preset
 from unified.core.config.schema import Part
-from unified.core.options import Options
+from unified.core.learning import LearningOptions
 from unified.plugins.architectures.groups import ActorOptions, TwinCriticOptions
 
 
-class SACOptions(Options):
+class SACOptions(LearningOptions):
     """The settings of the paper's table 1; `PRESETS` holds what differs by task."""
 
     lr: float = Field(3e-4, gt=0)
-    """Learning rate of Adam, for every part."""
+    """Learning rate, for every part."""
     batch_size: int = Field(256, ge=1)
     """Transitions of an update."""
     n_step: int = Field(1, ge=1)

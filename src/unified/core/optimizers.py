@@ -1,0 +1,73 @@
+"""Optimisers, made as options say."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import nn
+
+from unified.core.errors import Problem, UsageError
+from unified.core.learning import SPECIAL, optimizer_options
+from unified.core.references import load, parse, shown
+
+_CLASSES: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
+
+
+def make_optimizer(options: Any, part: str, parameters: list[nn.Parameter], **usual: Any) -> torch.optim.Optimizer:
+    """The optimiser of one part of an agent.
+
+    Args:
+        options: Of the agent: `lr`, and `optimizer` where it has these options (`LearningOptions`); else it is Adam.
+        part: Its name.
+        parameters: Of the part.
+        usual: What the agent has where the options say nothing, for optimisers that take it: ``betas=(0.5, 0.999)``.
+
+    Raises:
+        UsageError: If what is referred to is no optimiser, or does not take an option.
+    """
+    said = optimizer_options(options).of(part)
+    assert said.name is not None
+    optimizer = _CLASSES.get(said.name) or _referred(said.name)
+    taken = inspect.signature(optimizer).parameters
+    given = {option: getattr(said, option) for option in SPECIAL if getattr(said, option) is not None}
+    if said.weight_decay:
+        given["weight_decay"] = said.weight_decay
+    if wrong := [option for option in given if option not in taken]:
+        raise UsageError(Problem(f"agent.optimizer={shown(said.name)} takes no {', '.join(wrong)}", f"it takes {', '.join(taken)}"))
+    settings = {"lr": options.lr if said.lr is None else said.lr, "weight_decay": 0.0, **usual, **given}
+    fused: dict[str, Any] = {"fused": True} if _is_fused(optimizer, parameters) else {}
+    made = optimizer(parameters, **{option: value for option, value in settings.items() if option in taken}, **fused)
+    if fused and settings.get("momentum"):
+        # torch leaves what it makes at a first step that is skipped as the memory was, and goes on from that.
+        for parameter in parameters:
+            made.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return made
+
+
+def skips(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether it leaves everything as it is where its `found_inf` is 1, without anybody waiting for the device."""
+    return bool(optimizer.defaults.get("fused"))
+
+
+def _is_fused(optimizer: type[torch.optim.Optimizer], parameters: list[nn.Parameter]) -> bool:
+    if optimizer is torch.optim.Adagrad:
+        return all(parameter.device.type == "cpu" for parameter in parameters)
+    return optimizer in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+
+
+def _referred(name: str) -> type[torch.optim.Optimizer]:
+    """The class that a reference refers to."""
+    reference = parse(name)
+    assert reference is not None, "the options refuse what is neither a name nor a reference"
+    found = load(reference, "optimizers")
+    if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
+        raise UsageError(Problem(f"{shown(name)} is no torch.optim.Optimizer", "a class like torch.optim:NAdam is"))
+    return found

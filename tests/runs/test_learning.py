@@ -1,0 +1,56 @@
+"""Optimisers, schedules, pieces and averages in whole runs."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import unified as library
+from runs.commands import STATE, assert_same, events, run_directory, unified
+from unified.core.errors import UsageError
+from unified.core.trainer.build import load_agent
+
+MOVING = [
+    *("agent.optimizer=sgd", "agent.optimizer.momentum=0.9", "agent.optimizer.weight_decay=1e-4", "agent.optimizer.accumulate=4"),
+    *("agent.optimizer.schedule=cosine(0,1,40,0,400)", "agent.optimizer.parts.actor=rmsprop", "agent.optimizer.parts.actor.lr=1e-3"),
+    *("agent.ema=true", "agent.ema_tau=0.05"),
+]
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_it_is_the_same_run(tmp_path: Path) -> None:
+    for name in ("straight", "killed"):
+        (tmp_path / name).mkdir()
+    unified(*STATE, *MOVING, cwd=tmp_path / "straight")
+    unified(*STATE, *MOVING, cwd=tmp_path / "killed", fault="checkpoint:end@2:kill", expect=-signal.SIGKILL)
+    unified(*STATE, *MOVING, cwd=tmp_path / "killed")
+    killed = run_directory(tmp_path / "killed")
+    assert events(killed, "restored")
+    assert_same(run_directory(tmp_path / "straight"), killed)
+
+
+def train(tmp_path: Path, **config: Any) -> library.Run:
+    values = {"root": str(tmp_path / "runs"), "with": [], **{key.replace("__", "."): value for key, value in config.items()}}
+    return library.train(suite="digits", config=values)
+
+
+def test_a_part_of_a_run_with_averages_is_the_average(tmp_path: Path) -> None:
+    first = train(tmp_path, encoder="mlp", train__epochs=2, experiment="first", agent__ema=True)
+    load = {"encoder__name": "load:first#encoder", "encoder__root": str(tmp_path / "runs"), "encoder__frozen": True}
+    second = train(tmp_path, train__epochs=1, experiment="second", **load)
+    theirs, ours = load_agent(first).agent, load_agent(second).agent.encoder.state_dict()
+    average, raw = theirs.get_submodule("encoder_average").state_dict(), theirs.train().get_submodule("encoder").state_dict()
+    assert all(torch.equal(value, average[name]) for name, value in ours.items())
+    assert not all(torch.equal(value, raw[name]) for name, value in ours.items())
+    with pytest.raises(UsageError, match="its parts: "):
+        train(tmp_path, experiment="third", **{**load, "encoder__name": "load:first#encoder_average"})
+
+
+def test_a_part_that_there_is_not_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean  encoder"):
+        train(tmp_path, encoder="mlp", agent__optimizer__parts__encodr__lr=1e-5)
+    assert not list((tmp_path / "runs").rglob("metrics.jsonl"))
