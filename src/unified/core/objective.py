@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
 
 from unified.core.batch import Batch
+
+if TYPE_CHECKING:
+    from unified.core.views import View
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,24 @@ class Objective(ABC):
     @abstractmethod
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         """The loss on one batch."""
+
+    def widen(self, view: View) -> View:
+        """The view of the agent with the further columns that this objective reads; as it is for most.
+
+        Raises:
+            UsageError: If nothing can be added to such a view.
+        """
+        return view
+
+    def join(self, agent: Any) -> None:  # noqa: B027  # most have no parts of their own
+        """Called once, when the agent's parts are there and nothing was learned: an objective with parts of its own brings them here.
+
+        ``agent.bring(projector=module)`` makes it a part, saved and loaded with the agent and trained by the phase that this objective is
+        in; ``agent.follow("encoder", tau, name="momentum_encoder")`` keeps a copy that follows one.
+
+        Raises:
+            UsageError: If it can do nothing with such an agent.
+        """
 
     def phases(self) -> list[Phase]:
         """The phases that stand for an agent's own where this objective replaces them; empty for one, of all that it trains.

@@ -85,15 +85,18 @@ class Transitions(View):
     Args:
         n_step: Steps of a window, n.
         discount: γ of one agent step.
+        ahead: Steps K whose actions and observations are shown beside, whatever n is. Rows near the end of an episode, or of what has been
+            lived, have fewer: `future_mask` says which.
     """
 
     n_step: int = 1
     discount: float = 0.99
+    ahead: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.n_step < 1 or not 0 <= self.discount <= 1:
-            raise ValueError(f"transitions need n_step >= 1 and 0 <= discount <= 1: {self}")
+        if self.n_step < 1 or not 0 <= self.discount <= 1 or self.ahead < 0:
+            raise ValueError(f"transitions need n_step >= 1, 0 <= discount <= 1 and ahead >= 0: {self}")
 
     @classmethod
     def of(cls, options: Any, stack: int) -> Self:
@@ -109,7 +112,8 @@ class Transitions(View):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ("obs", "action", "reward", "discount", "next_obs", "index", "weight")
+        future = ("future_obs", "future_action", "future_mask") if self.ahead else ()
+        return ("obs", "action", "reward", "discount", "next_obs", "index", "weight", *future)
 
     @property
     def span(self) -> int:

@@ -99,8 +99,22 @@ class Brute:
                         "reward": reward,
                         "discount": np.float32(0 if ends_there else self.view.discount ** (end - at)),
                         "next_obs": self.stack(episode, end),
+                        **self.future(episode, at),
                     }
         return found
+
+    def future(self, episode: Episode, at: int) -> dict[str, Any]:
+        """What followed step `at`, as far as it has been lived; the last observation and no action for what is beyond."""
+        if not self.view.ahead:
+            return {}
+        lived = len(episode.actions)
+        steps = range(at, at + self.view.ahead)
+        nothing = np.zeros_like(episode.actions[at])
+        return {
+            "future_obs": np.stack([self.stack(episode, min(step + 1, lived)) for step in steps]),
+            "future_action": np.stack([episode.actions[step] if step < lived else nothing for step in steps]),
+            "future_mask": np.array([step < lived for step in steps], np.float32),
+        }
 
     def steps(self) -> int:
         return sum(

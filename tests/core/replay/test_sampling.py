@@ -24,10 +24,12 @@ def plays(draw: st.DrawFn) -> tuple[int, list[str]]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(plays(), st.integers(1, 5), st.integers(1, 4), st.integers(0, 25), st.booleans())
-def test_equals_explicit_loops(helpers: Any, play: tuple[int, list[str]], n_step: int, stack: int, spare: int, pixels: bool) -> None:
+@given(plays(), st.integers(1, 5), st.integers(1, 4), st.integers(0, 6), st.integers(0, 25), st.booleans())
+def test_equals_explicit_loops(
+    helpers: Any, play: tuple[int, list[str]], n_step: int, stack: int, ahead: int, spare: int, pixels: bool
+) -> None:
     lanes, steps = play
-    view = Transitions(batch_size=24, stack=stack, n_step=n_step, discount=0.9)
+    view = Transitions(batch_size=24, stack=stack, n_step=n_step, discount=0.9, ahead=ahead)
     both = helpers.Both(helpers.FRAMES if pixels else helpers.VECTORS, view, lanes * (stack + n_step + spare), lanes)
     for lane in range(lanes):
         both.begin(lane)
@@ -61,6 +63,51 @@ def test_windows_and_ends_by_hand(helpers: Any) -> None:
         (4, 1, 8 + 16 / 2, 0.25, 6),  # a time limit keeps its discount and its true last observation
         (5, 2, 16.0, 0.5, 6),
     }
+
+
+def test_what_follows_by_hand(helpers: Any) -> None:
+    """An episode of three steps that ends, in a ring that has come round, and one that goes on: two steps ahead, stacked."""
+    replay = Replay(helpers.VECTORS, Transitions(batch_size=64, stack=2, ahead=2), 8, 1, Streams(0))
+    see = [np.full(3, value, np.float32) for value in range(10)]
+    replay.begin(0, see[9])
+    replay.add(0, 3, 0.0, True, False, see[9])
+    replay.begin(0, see[0])
+    for step in range(3):
+        replay.add(0, step + 1, 0.0, step == 2, False, see[step + 1])
+    replay.begin(0, see[5])
+    for step in range(2):
+        replay.add(0, step + 1, 0.0, False, False, see[step + 6])
+    batch = replay.sample()
+    rows = {
+        float(obs[-1]): (future[:, ::3].tolist(), action.tolist(), mask.tolist())
+        for obs, future, action, mask in zip(batch.obs, batch.future_obs, batch.future_action, batch.future_mask, strict=True)
+    }
+    assert rows == {
+        0: ([[0, 1], [1, 2]], [1, 2], [1, 1]),
+        1: ([[1, 2], [2, 3]], [2, 3], [1, 1]),  # the last observation of an episode belongs to it
+        2: ([[2, 3], [2, 3]], [3, 0], [1, 0]),
+        5: ([[5, 6], [6, 7]], [1, 2], [1, 1]),
+        6: ([[6, 7], [6, 7]], [2, 0], [1, 0]),  # what has not been lived yet
+    }
+
+
+def test_looking_ahead_changes_nothing_else(helpers: Any) -> None:
+    """The same rows with the same numbers, and three columns more."""
+    views = [Transitions(batch_size=16, stack=2, n_step=3, ahead=ahead) for ahead in (0, 4)]
+    plain, ahead = (helpers.play(helpers.Both(helpers.FRAMES, view, 60, 2), "---e--t-e" * 4).replay for view in views)
+    for _ in range(3):
+        one, other = plain.sample(), ahead.sample()
+        assert set(other) - set(one) == {"future_obs", "future_action", "future_mask"}
+        assert helpers.equal(one, type(one)({name: other[name] for name in one}))
+    assert set(other) == set(ahead.view.columns)
+    shapes = {name: (tuple(other[name].shape), other[name].dtype) for name in set(other) - set(one)}
+    assert shapes == {
+        "future_obs": ((16, 4, 2, 2, 2), torch.uint8),
+        "future_action": ((16, 4, 2), torch.float32),
+        "future_mask": ((16, 4), torch.float32),
+    }
+    assert torch.equal(other.future_action[:, 0], other.action)
+    assert torch.equal(other.future_obs[:, 2], other.next_obs)
 
 
 def test_shapes_and_types(helpers: Any) -> None:
@@ -144,6 +191,8 @@ def test_refuses_what_cannot_be(helpers: Any) -> None:
         replay.sample()
     with pytest.raises(RuntimeError, match="begin"):
         replay.add(0, np.zeros(2), 0.0, False, False, np.zeros((1, 2, 2)))
+    with pytest.raises(ValueError, match="ahead"):
+        Transitions(ahead=-1)
     with pytest.raises(ValueError, match="n_step"):
         Transitions(n_step=0)
 

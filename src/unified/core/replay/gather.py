@@ -95,6 +95,8 @@ class Window(Protocol):
     @property
     def discount(self) -> float: ...
     @property
+    def ahead(self) -> int: ...
+    @property
     def span(self) -> int: ...
 
 
@@ -124,7 +126,7 @@ def count_transitions(view: Window, store: Store) -> int:
 
 
 def gather_transitions(view: Window, store: Store, index: Array, gatherer: Gatherer) -> Batch:
-    """Rows of n-step transitions.
+    """Rows of n-step transitions, with what followed them where the view looks `ahead`.
 
     reward = Σ_{k<m} γᵏ rₖ and discount = γᵐ, where m is n or, if the episode ends before, the steps to its end; 0 if it terminated there.
     A row that terminated ends the sum also where the episode goes on (a lost life).
@@ -145,7 +147,7 @@ def gather_transitions(view: Window, store: Store, index: Array, gatherer: Gathe
     terminated = data["terminated"][base + (position + steps - 1) % length]
     discount = np.where(terminated, np.float32(0), powers[steps])
     frames = gather_stacks(store, np.stack([index, end]), view.stack, gatherer)
-    return Batch(
+    batch = Batch(
         obs=frames[0],
         action=torch.from_numpy(data["action"][index]),
         reward=torch.from_numpy(reward),
@@ -153,6 +155,27 @@ def gather_transitions(view: Window, store: Store, index: Array, gatherer: Gathe
         next_obs=frames[1],
         index=torch.from_numpy(index),
     )
+    if view.ahead:
+        batch.update(gather_future(view, store, index, gatherer))
+    return batch
+
+
+def gather_future(view: Window, store: Store, index: Array, gatherer: Gatherer) -> dict[str, torch.Tensor]:
+    """The K steps that followed each slot ``(B,)``, within its episode: `future_obs`, `future_action`, `future_mask` as in `Batch`.
+
+    Beyond the last slot of the episode, or the newest one of an episode that goes on, that slot is repeated, with mask and action 0.
+    """
+    last, length = store.data["last"], store.length
+    at = [index]
+    for _ in range(view.ahead):
+        position = at[-1] % length
+        at.append(np.where(last[at[-1]], at[-1], at[-1] - position + (position + 1) % length))
+    before, after = np.stack(at[:-1], axis=1), np.stack(at[1:], axis=1)  # (B, K)
+    return {
+        "future_obs": gather_stacks(store, after, view.stack, gatherer),
+        "future_action": torch.from_numpy(store.data["action"][before]),
+        "future_mask": torch.from_numpy((~last[before]).astype(np.float32)),
+    }
 
 
 def gather_stacks(store: Store, index: Array, stack: int, gatherer: Gatherer) -> torch.Tensor:
