@@ -27,10 +27,12 @@ app.command()(resume.resume)
 def builder(monkeypatch):
     """Takes the place of what needs torch; `asked` is what it was called with."""
     module: Any = ModuleType("unified.core.trainer.build")
-    module.asked, module.pictures = [], True
+    module.asked, module.pictures, module.made = [], True, None
 
-    def judge(run, episodes=10, checkpoint="best", record=None):
-        module.asked.append((run.path, episodes, checkpoint, record))
+    def judge(run, episodes=10, checkpoint="best", record=None, features=None):
+        module.asked.append((run.path, episodes, checkpoint, record, *([features] if features else [])))
+        if module.made is not None:
+            return 20_000, module.made
         frames = [np.zeros((*record, 3), np.uint8)] * 30 if record and module.pictures else None
         row = {"return": 953.7, "return_sd": 20.2, "return_min": 920.0, "return_max": 990.0, "length": 500.0}
         return 20_000, Judged(row, [SimpleNamespace(ret=950.0 + index, length=500, frames=frames) for index in range(episodes)])
@@ -76,6 +78,59 @@ def test_play_writes_a_video_and_prints_where(builder, path, tmp_path):
     invoke(tmp_path, "play", "cartpole_balance", "-o", str(tmp_path / "mine.mp4"), "--height", "96", "--width", "128")
     assert builder.asked[-1][-1] == (96, 128)
     assert (tmp_path / "mine.mp4").exists()
+
+
+def test_further_figures_follow_the_return(builder, path, tmp_path):
+    builder.made = Judged(
+        {"return": 9.0, "return_sd": 1.0, "return_min": 8.0, "return_max": 10.0, "length": 50.0}, [SimpleNamespace(ret=9.0)]
+    )
+    builder.made = builder.made.beside({"human_normalised": 0.25})
+    said = [line.split() for line in invoke(tmp_path, "evaluate", "cartpole_balance").output.splitlines()]
+    assert ["human_normalised", "0.25"] in said
+    assert [words[0] for words in said[1:]] == ["return", "length", "human_normalised", "see"]
+    assert json.loads(invoke(tmp_path, "evaluate", "cartpole_balance", "--json").output)["human_normalised"] == 0.25
+
+
+def test_what_is_made_is_compared_in_the_features_that_are_asked_for(builder, path, tmp_path):
+    builder.made = Judged({"coverage": 0.5}, metric="coverage", report=["coverage 0.5"])
+    output = invoke(tmp_path, "evaluate", "cartpole_balance", "--features", "digits").output
+    assert builder.asked == [(path, 10, "best", None, "digits")]
+    assert "coverage 0.5" in output
+    assert "see it" not in output
+
+
+def made(columns=None):
+    pictures = np.arange(6, dtype=np.uint8)[:, None, None, None].repeat(8, 2).repeat(8, 3) * 40
+    return Judged({"coverage": 0.5}, pictures=pictures, captions=list("aabbcc"), columns=columns, metric="coverage")
+
+
+def test_play_of_pictures_writes_them_side_by_side(builder, path, tmp_path):
+    from matplotlib.image import imread
+
+    builder.made = made(columns=2)
+    output = invoke(tmp_path, "play", "cartpole_balance").output
+    found = path / "images" / "play-000020000.png"
+    assert str(found) in output
+    assert "coverage 0.50 at 20,000 frames, 6 pictures" in output.replace("0.500", "0.50").replace("0.5 at", "0.50 at")
+    height, width = imread(found).shape[:2]
+    assert height > width  # three rows of two, one for each class
+    builder.made = made()
+    invoke(tmp_path, "play", "cartpole_balance", "-o", str(tmp_path / "grid.png"))
+    height, width = imread(tmp_path / "grid.png").shape[:2]
+    assert width > 5 * height
+
+
+@pytest.mark.parametrize(
+    ("pictures", "name", "says"),
+    [(True, "a.mp4", "-o a.png"), (False, "a.png", "-o a.mp4"), (True, "a.txt", "-o a.mp4"), (False, "a", "-o a.mp4")],
+)
+def test_play_writes_what_the_suffix_says_or_nothing(builder, path, tmp_path, pictures, name, says):
+    builder.made = made() if pictures else None
+    result = invoke(tmp_path, "play", "cartpole_balance", "-o", str(tmp_path / name), fails=True)
+    assert isinstance(result.exception, UsageError)
+    assert says in str(result.exception)
+    assert not (tmp_path / name).exists()
+    assert bool(builder.asked) == (name in ("a.mp4", "a.png"))  # what could be neither is refused at once
 
 
 def test_play_of_a_task_without_a_picture_says_so(builder, path, tmp_path):

@@ -15,6 +15,9 @@ def evaluate(
     name: Annotated[str, typer.Argument(help="A run, or enough of its name (unified runs list).")],
     episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Episodes to play.")] = 10,
     checkpoint: Annotated[str, typer.Option("--checkpoint", "-c", help="best, newest, or a number of frames.")] = "best",
+    features: Annotated[
+        str | None, typer.Option(help="Run of a classifier: what is made is compared by what its last layer reads.", metavar="RUN")
+    ] = None,
     root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -26,18 +29,18 @@ def evaluate(
     check_checkpoint(run, checkpoint)
     from unified.core.trainer.build import evaluate as judge
 
-    frames, judged = judge(run, episodes, checkpoint)
+    frames, judged = judge(run, episodes, checkpoint, features=features)
     row, played = {"kind": "evaluate", "frames": frames, **judged.row}, judged.episodes or []
     if as_json:
         returns = {"returns": [episode.ret for episode in played]} if played else {}
         typer.echo(json.dumps({"run": str(run.path), **row, **returns}, indent=2))
         return
     typer.echo(f"{run.path} at {units.count(frames)} frames ({checkpoint})")
+    if played:
+        low, high = units.value(row["return_min"]), units.value(row["return_max"])
+        typer.echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({len(played)} episodes, {low} to {high})")
+        typer.echo(f"  length  {units.value(row['length'])} steps")
     for line in judged.report:
         typer.echo(f"  {line}")
-    if not played:
-        return
-    low, high = units.value(row["return_min"]), units.value(row["return_max"])
-    typer.echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({len(played)} episodes, {low} to {high})")
-    typer.echo(f"  length  {units.value(row['length'])} steps")
-    typer.echo(f"  see it: unified play {run.name}")
+    if played or judged.pictures is not None:
+        typer.echo(f"  see it: unified play {run.name}")

@@ -1,38 +1,71 @@
-"""`unified play`: a checkpoint as a video."""
+"""`unified play`: a checkpoint as a video, or as pictures side by side."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unified import units
 
+if TYPE_CHECKING:
+    from unified.core.judging.judged import Judged
+
+#: What a video, and pictures side by side, are written as.
+VIDEOS, PICTURES = (".mp4",), (".png", ".pdf", ".svg")
+#: Least size in pixels of one picture among others, and how many stand side by side where it does not matter.
+SIZE, COLUMNS = 96, 8
+
 
 def play(
     name: Annotated[str, typer.Argument(help="A run, or enough of its name (unified runs list).")],
     checkpoint: Annotated[str, typer.Option("--checkpoint", "-c", help="best, newest, or a number of frames.")] = "best",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The mp4; in the run's videos by default.")] = None,
-    height: Annotated[int, typer.Option(min=16, help="Of the picture, in pixels.")] = 480,
-    width: Annotated[int, typer.Option(min=16, help="Of the picture, in pixels.")] = 640,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The mp4, or the png of a data set; in the run's videos or images by default.")
+    ] = None,
+    height: Annotated[int, typer.Option(min=16, help="Of the video's picture, in pixels.")] = 480,
+    width: Annotated[int, typer.Option(min=16, help="Of the video's picture, in pixels.")] = 640,
     fps: Annotated[float, typer.Option(min=1, help="Pictures per second.")] = 30.0,
     root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
 ) -> None:
-    """Play one episode with a checkpoint and write it as an mp4."""
+    """Play one episode with a checkpoint and write it as an mp4; on a data set, what is made, or what pictures are taken for, as a png."""
     from unified.cli.running import check_checkpoint
     from unified.core.errors import Problem, UnifiedError
     from unified.core.run import Run
 
     run = Run.find(name, root)
     check_checkpoint(run, checkpoint)
+    _check_suffix(output, (*VIDEOS, *PICTURES))
     from unified.core.trainer.build import evaluate
     from unified.video import write_mp4
 
     frames, judged = evaluate(run, 1, checkpoint, record=(height, width))
+    if judged.pictures is not None and len(judged.pictures):
+        _check_suffix(output, PICTURES)
+        path = _write_pictures(output or Path(run.path) / "images" / f"play-{frames:09d}.png", judged)
+        typer.echo(f"{path}   {units.result(judged.row)} at {units.count(frames)} frames, {len(judged.pictures)} pictures")
+        return
     episodes = judged.episodes
     if not episodes or not episodes[0].frames:
         raise UnifiedError(Problem(f"the task of {run.path} has no picture", f"how well it does: unified evaluate {run.name}"))
+    _check_suffix(output, VIDEOS)
     path = write_mp4(output or Path(run.path) / "videos" / f"play-{frames:09d}.mp4", episodes[0].frames, fps)
     length = units.duration(len(episodes[0].frames) / fps)
     typer.echo(f"{path}   return {units.value(judged.score)} at {units.count(frames)} frames, {length} at {fps:g} pictures/s")
+
+
+def _check_suffix(output: Path | None, allowed: tuple[str, ...]) -> None:
+    from unified.core.errors import Problem, UsageError
+
+    if output is not None and output.suffix.lower() not in allowed:
+        raise UsageError(Problem(f"--output {output}: this is written as {', '.join(allowed)}", f"-o {output.stem}{allowed[0]}"))
+
+
+def _write_pictures(path: Path, judged: Judged) -> Path:
+    """Side by side, those of a class in a row of their own."""
+    from unified import plotting
+    from unified.grid import enlarged, figure
+
+    assert judged.pictures is not None
+    return plotting.save(figure(enlarged(judged.pictures, SIZE), judged.captions, judged.columns or COLUMNS), path)

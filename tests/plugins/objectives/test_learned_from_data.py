@@ -112,12 +112,30 @@ def test_the_vaes_divergence_is_that_of_two_normals() -> None:
         posterior=lambda action: torch.cat([mean, log_variance], dim=-1), policy=lambda z: Deterministic(action), noise=lambda: generator(5)
     )
     action = torch.zeros(4, 2)
-    loss = VAE(VAEOptions(beta=2.0, variance=0.5))(agent, Batch(action=action))
+    loss = VAE(VAEOptions(beta=2.0, variance=0.5))(agent, Batch(obs=torch.zeros(4, 0), action=action))
     posterior = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
     divergence = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(-1).mean()
     torch.testing.assert_close(loss.metrics["divergence"], divergence)
     reconstruction = math.log(2 * math.pi) / 0.5  # two exact numbers: the constants alone
     torch.testing.assert_close(loss.value, reconstruction + 2.0 * divergence)
+
+
+def test_what_is_observed_is_known_on_both_sides_of_the_bottleneck() -> None:
+    seen: dict[str, torch.Tensor] = {}
+
+    def posterior(inputs: torch.Tensor) -> torch.Tensor:
+        seen["posterior"] = inputs
+        return torch.zeros(4, 6)
+
+    def policy(inputs: torch.Tensor) -> Deterministic:
+        seen["policy"] = inputs
+        return Deterministic(torch.zeros(4, 2))
+
+    agent = SimpleNamespace(posterior=posterior, policy=policy, noise=lambda: generator(5))
+    obs, action = torch.eye(4), torch.randn(4, 2, generator=generator(6))
+    VAE(VAEOptions())(agent, Batch(obs=obs, action=action))
+    torch.testing.assert_close(seen["posterior"], torch.cat([action, obs], dim=1))
+    torch.testing.assert_close(seen["policy"], torch.cat([torch.randn(4, 3, generator=generator(5)), obs], dim=1))
 
 
 # Games --------------------------------------------------------------------------------------------------------------------------

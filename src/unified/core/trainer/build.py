@@ -37,11 +37,14 @@ from unified.core.trainer.clock import Clock
 from unified.core.trainer.collector import Collector, Reader, Source
 from unified.core.trainer.evaluator import Evaluator, Judge
 from unified.core.trainer.examiner import Examiner
+from unified.core.trainer.features import Features
 from unified.core.trainer.lifecycle import Participant
 from unified.core.trainer.player import Player
 from unified.core.trainer.trainer import Trainer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from unified.core.agent import Agent
     from unified.core.config import Config
     from unified.core.config.schema import Selection
@@ -154,7 +157,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
     agent = make_agent(config, spec, streams)
     replay: Replay | FixedReplay
     source: Source = Reader(spec)
-    view = agent.needs
+    view = agent.view
     if view.fixed:
         replay = make_fixed_replay(config, suite, agent, streams)
         clock = Clock(view.batch_size, 1.0, credit=1.0, rows=replay.size, **_budgets(config))
@@ -172,6 +175,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
         source = Collector(environments, agent, replay)
         every, per_step = view.due(environments.count)
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, every, **_budgets(config))
+    judge = make_judge(config, suite, run.root)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
         Participant(f"agent {config.agent.label}", agent, control=True),
@@ -180,7 +184,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
         *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
     ]
     notes = [*suite.notes(), f"precision {agent.precision} on {agent.device}"]
-    return Trainer(run, config, agent, replay, source, make_judge(config, suite), clock, streams, participants, notes)
+    return Trainer(run, config, agent, replay, source, judge, clock, streams, participants, notes)
 
 
 def _budgets(config: Config) -> dict[str, Any]:
@@ -204,13 +208,31 @@ def built_suite(config: Config) -> Suite:
         return suite.build() if isinstance(suite, SuiteReference) else suite
 
 
-def make_judge(config: Config, suite: Suite, episodes: int | None = None, environments: int | None = None) -> Judge:
-    """Who says how well the agent does: by rows of a data set that are kept for it, or by episodes."""
+def make_judge(config: Config, suite: Suite, root: Path, **said: Any) -> Judge:
+    """Who says how well the agent does: by rows of a data set that are kept for it, or by episodes.
+
+    Args:
+        config: Of the run.
+        suite: Its suite.
+        root: Where runs are kept, the one whose features are compared among them.
+        **said: Options of ``evaluate`` that count instead of the run's.
+
+    Raises:
+        UsageError: If there is no such classifier, or nothing is made that it could see.
+    """
+    wanted = config.evaluate.model_copy(update=said)
+    spec = suite.spec() if isinstance(suite, DataSuite) else None
+    features = None
+    if wanted.features:
+        if spec is None or spec.view != "generate":
+            what = f"evaluate.features={wanted.features}: what is made is compared in features, and nothing is made on {config.suite.text}"
+            raise UsageError(Problem(what, "leave it out, or make something: --suite digits -o flow"))
+        classifier = Run.find(wanted.features, root)
+        features = Features(load_agent(classifier), "/".join(classifier.identity), spec)
     if isinstance(suite, DataSuite):
-        return Examiner(suite.rows, suite.spec())
-    wanted = episodes if episodes is not None else config.evaluate.episodes
-    count = min(environments if environments is not None else config.evaluate.environments, wanted)
-    return Evaluator(lambda: make_environments(config, "evaluation", count), wanted)
+        return Examiner(suite, features)
+    count = min(wanted.environments, wanted.episodes)
+    return Evaluator(suite, lambda: make_environments(config, "evaluation", count), wanted.episodes)
 
 
 def make_fixed_replay(config: Config, suite: Suite, agent: Agent, streams: Streams) -> FixedReplay:
@@ -224,7 +246,7 @@ def make_fixed_replay(config: Config, suite: Suite, agent: Agent, streams: Strea
         raise UsageError(Problem(what, "a data set: --suite digits"))
     with _made(config.suite):
         rows = suite.rows("train")
-    return FixedReplay(rows, agent.needs, streams, overfit=config.train.overfit, pin=agent.device.type == "cuda")
+    return FixedReplay(rows, agent.view, streams, overfit=config.train.overfit, pin=agent.device.type == "cuda")
 
 
 def make(selection: Selection, *arguments: Any) -> Any:
@@ -267,22 +289,22 @@ def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive(config.seed, "parameters"))
         agent: Agent = make(config.agent, spec, config.agent.options, build).to(device)
-    with _made(config.agent):
-        agent.ready()
-        agent.needs  # noqa: B018  (a property that raises does it here, where it has a name)
+        with _made(config.agent):
+            agent.ready()
+            agent.view  # noqa: B018  (a property that raises does it here, where it has a name)
     return agent
 
 
 def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, streams: Streams) -> Replay:
     """The replay the agent's view asks for, in memory or on disk, refused where neither can hold it."""
     settings, capacity = config.replay, config.replay.capacity
-    if agent.needs.keeps is not None:
-        capacity = min(capacity, agent.needs.keeps * lanes)
+    if agent.view.keeps is not None:
+        capacity = min(capacity, agent.view.keeps * lanes)
     if not config.acts:
         capacity = named_rows(run.root, settings.load or "")
     elif config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
-        capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + lanes * (agent.needs.span + 1))
+        capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + lanes * (agent.view.span + 1))
     directory = run.path / "replay"
     action, extra = agent.stored_action, agent.extra_columns
     backing = choose_backing(settings.backing, spec, action, capacity, lanes, directory, extra)
@@ -290,7 +312,7 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, 
     sampler = None
     if settings.sampler == "prioritised":
         sampler = Prioritised(slots_of(capacity, lanes), settings.alpha, settings.beta)
-    return Replay(spec, agent.needs, capacity, lanes, streams, backing, directory, action, sampler, pin, extra)
+    return Replay(spec, agent.view, capacity, lanes, streams, backing, directory, action, sampler, pin, extra)
 
 
 def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
@@ -311,7 +333,9 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
     return Player(agent, spec, found.frames)
 
 
-def evaluate(run: Run, episodes: int = 10, checkpoint: str | int = "best", record: tuple[int, int] | None = None) -> tuple[int, Judged]:
+def evaluate(
+    run: Run, episodes: int = 10, checkpoint: str | int = "best", record: tuple[int, int] | None = None, features: str | None = None
+) -> tuple[int, Judged]:
     """Judge a trained agent anew.
 
     Args:
@@ -319,12 +343,14 @@ def evaluate(run: Run, episodes: int = 10, checkpoint: str | int = "best", recor
         episodes: That are played, where the task is judged by episodes.
         checkpoint: See `load_agent`.
         record: ``(height, width)`` of the first episode's pictures.
+        features: Run of a classifier in whose features what is made is compared; ``None`` for what the run itself says.
 
     Returns:
         The frames it was trained for, and what was found.
     """
     player = load_agent(run, checkpoint)
-    judge = make_judge(run.config, built_suite(run.config), episodes, environments=1)
+    said = {"episodes": episodes, "environments": 1} | ({"features": features} if features else {})
+    judge = make_judge(run.config, built_suite(run.config), run.root, **said)
     judge.record = record
     try:
         judged = judge.judge(player.agent, f"of checkpoint {checkpoint}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unified.core.errors import UnifiedError
+from unified.core.errors import UnifiedError, blame
 from unified.core.judging.judged import Judged
 from unified.core.suite import UnsupportedRender
 from unified.core.trainer.collector import FrameStack
@@ -18,6 +18,7 @@ from unified.core.trainer.collector import FrameStack
 if TYPE_CHECKING:
     from unified.core.agent import Agent
     from unified.core.environment import Vector
+    from unified.core.suite import Suite
 
 
 @dataclass
@@ -30,14 +31,29 @@ class Episode:
 
 
 class Judge(ABC):
-    """Says how well an agent does, without training noticing."""
+    """Says how well an agent does, without training noticing.
+
+    Args:
+        suite: Of the task; what it adds to a judgement stands beside the rest (`Suite.judged`).
+    """
 
     #: ``(height, width)`` makes the next judgement keep pictures of its first episode, where there are episodes.
     record: tuple[int, int] | None = None
 
-    @abstractmethod
+    def __init__(self, suite: Suite) -> None:
+        self._suite = suite
+
     def judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> Judged | None:
-        """Judgement `number`; ``None`` where `stopping` said so before its end."""
+        """Judgement `number`, with the suite's own figures; ``None`` where `stopping` said so before its end."""
+        judged = self._judge(agent, number, stopping)
+        if judged is None:
+            return None
+        with blame(f"suite {type(self._suite).__name__}", "in its figures"):
+            return judged.beside(self._suite.judged(judged.row))
+
+    @abstractmethod
+    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> Judged | None:
+        """The judgement itself."""
 
     def take_incidents(self) -> list[str]:
         """What happened since the last call."""
@@ -51,11 +67,13 @@ class Evaluator(Judge):
     """Plays episodes without exploration.
 
     Args:
+        suite: Of the task.
         make: Makes the environments; called once, at the first evaluation.
         episodes: Played at each evaluation.
     """
 
-    def __init__(self, make: Callable[[], Vector], episodes: int) -> None:
+    def __init__(self, suite: Suite, make: Callable[[], Vector], episodes: int) -> None:
+        super().__init__(suite)
         self._make, self.episodes = make, episodes
         self._environments: Vector | None = None
 
@@ -81,7 +99,7 @@ class Evaluator(Judge):
         with unnoticed(agent):
             return self._play(agent, self._environments, number, stopping)
 
-    def judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> Judged | None:
+    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> Judged | None:
         episodes = self.evaluate(agent, number, stopping)
         return None if episodes is None else Judged(summarise(episodes), episodes=episodes)
 
@@ -89,7 +107,7 @@ class Evaluator(Judge):
         count = environments.count
         wanted = [len(range(index, self.episodes, count)) for index in range(count)]  # episodes of each environment
         played: list[list[Episode]] = [[] for _ in range(count)]
-        stack = FrameStack(environments.spec.observation, count, agent.needs.stack)
+        stack = FrameStack(environments.spec.observation, count, agent.view.stack)
         for index, observation in enumerate(environments.reset(f"evaluation {number}")):
             stack.begin(index, observation)
         frames = self._first_picture(environments)

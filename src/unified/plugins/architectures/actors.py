@@ -12,7 +12,7 @@ from unified.core.errors import Problem, UsageError
 from unified.core.heads import Policy
 from unified.core.references import label
 from unified.core.spec import Space
-from unified.plugins.architectures.mlp import MLP, Bottleneck
+from unified.plugins.architectures.mlp import MLP, Bottleneck, Full
 
 if TYPE_CHECKING:
     from unified.core.parts import Build
@@ -29,7 +29,7 @@ class Actor(nn.Module):
         choices: ``(A,)``, or ``(D, A)`` for D choices; empty for numbers.
     """
 
-    def __init__(self, trunk: nn.Module, numbers: nn.Module, head: PolicyHead, choices: tuple[int, ...] = ()) -> None:
+    def __init__(self, trunk: nn.Module, numbers: MLP, head: PolicyHead, choices: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.trunk, self.numbers, self.head, self.choices = trunk, numbers, head, choices
 
@@ -37,6 +37,10 @@ class Actor(nn.Module):
         """Features ``(B, F)`` at an agent step to a policy, for acting or for learning (`PolicyHead.policy`)."""
         raw = self.numbers(self.trunk(features))
         return self.head.policy(raw.unflatten(-1, self.choices) if self.choices else raw, step, acting=acting)
+
+    def penultimate(self, features: torch.Tensor) -> torch.Tensor:
+        """What the last layer reads of features ``(B, F)``."""
+        return self.numbers.penultimate(self.trunk(features))
 
 
 def make_actor(
@@ -58,7 +62,7 @@ def make_actor(
         choices: ``(A,)``, or ``(D, A)`` for D choices.
         trunk: Features behind a `Bottleneck`; ``None`` for the features as they are.
     """
-    body = nn.Identity() if trunk is None else Bottleneck(features, trunk)
+    body = Full() if trunk is None else Bottleneck(features, trunk)
     size = head.size_of(math.prod(choices) if choices else actions)
     return Actor(body, MLP(features if trunk is None else trunk, size, options.hidden, options.depth), head, choices)
 

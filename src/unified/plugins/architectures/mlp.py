@@ -36,6 +36,13 @@ class MLP(nn.Sequential):
         outputs: torch.Tensor = super().forward(inputs.flatten(1))  # type: ignore[no-untyped-call]
         return outputs
 
+    def penultimate(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What the last layer reads, ``(B, hidden)``."""
+        hidden = inputs.flatten(1)
+        for layer in list(self)[:-1]:
+            hidden = layer(hidden)
+        return hidden
+
 
 class EnsembleMLP(nn.Module):
     """E independent MLPs evaluated at once by batched matrix products.
@@ -65,6 +72,13 @@ class EnsembleMLP(nn.Module):
             if index < len(self.weights) - 1:
                 hidden = F.relu_(hidden)
         return hidden
+
+
+class Full(nn.Module):
+    """Features in float32, whatever precision the encoder gives them in: what stands where no `Bottleneck` does."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features.float()
 
 
 class Bottleneck(nn.Module):

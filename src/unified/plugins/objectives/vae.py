@@ -11,20 +11,20 @@ from unified.core.objective import Loss, Objective
 
 
 class VAE(Objective):
-    """L = -log π(x|z) + β KL(q(z|x) ‖ N(0, I)), z ~ q: the actor decodes, a posterior encodes.
+    """L = -log π(x|z, o) + β KL(q(z|x, o) ‖ N(0, I)), z ~ q: the actor decodes, a posterior encodes; o is what is observed, if anything is.
 
     Both terms are sums over their numbers, averaged over rows. Sources: Kingma & Welling 2014, "Auto-Encoding Variational Bayes", equation
-    10 and appendix B; β: Higgins et al. 2017.
+    10 and appendix B; β: Higgins et al. 2017; o: Sohn et al. 2015.
     """
 
-    needs = ("action",)
+    needs = ("obs", "action")
     parts = ("actor", "posterior")
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
-        mean, log_variance = agent.posterior(batch.action).chunk(2, dim=-1)
+        mean, log_variance = agent.posterior(torch.cat([batch.action, batch.obs], dim=-1)).chunk(2, dim=-1)
         noise = torch.randn(mean.shape, generator=agent.noise(), device=mean.device)
         z = mean + (0.5 * log_variance).exp() * noise
-        error = -agent.policy(z).log_prob(batch.action) / self.options.variance
+        error = -agent.policy(torch.cat([z, batch.obs], dim=-1)).log_prob(batch.action) / self.options.variance
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(dim=-1)
         loss = (error + self.options.beta * divergence).mean()
         return Loss(loss, {"reconstruction": error.detach().mean(), "divergence": divergence.detach().mean()})

@@ -157,7 +157,7 @@ class PPO(Agent):
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         policy = self.actor(self.encode(observation).flatten(1))
         if not explore:
-            return self.actions.enact(policy.mode, None)
+            return self.actions.answer(policy)
         action = policy.sample(self.draw("explore"))
         enacted = self.actions.enact(action, None)
         return Action(action, enacted.enacted, {"log_prob": policy.log_prob(action)})

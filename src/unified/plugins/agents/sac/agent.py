@@ -108,6 +108,6 @@ class SAC(Agent):
             return self.actions.enact(uniform(self.stored_action, len(observation), generator), generator)
         policy: Policy = self.actor(self.encode(observation, full=False), self.steps, acting=True)
         if not explore:
-            return self.actions.enact(policy.mode, None)
+            return self.actions.answer(policy)
         generator = self.draw("explore")
         return self.actions.enact(policy.sample(generator), generator)
