@@ -1,0 +1,139 @@
+"""AC2: what it makes something from and for, how sure it is, and what its last layer reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from unified.core.batch import Batch
+from unified.core.config import compose
+from unified.core.config.schema import Selection
+from unified.core.errors import UsageError
+from unified.core.rng import Streams
+from unified.core.spec import Space, Spec
+from unified.core.trainer.build import make_agent
+
+CLASSES, NOISE, ROWS = 3, 4, 6
+SMALL = [
+    "agent.actor.hidden=16",
+    "agent.actor.depth=1",
+    "agent.critic.hidden=16",
+    f"agent.noise_dim={NOISE}",
+    "device=cpu",
+    "precision=fp32",
+]
+VECTOR, PICTURE = Space((5,), "float32", -1.0, 1.0), Space((1, 16, 16), "uint8", 0, 255)
+
+
+def make(spec: Spec, *words: str) -> Any:
+    config = compose(["agent=ac2", "suite=digits", *SMALL, *words])
+    return make_agent(config, spec, Streams(config.seed))
+
+
+def making(made: Space, given: int = CLASSES) -> Spec:
+    return Spec(Space((given,), "float32", 0.0, 1.0), made, view="generate", classes=("a", "b", "c"))
+
+
+def rows(made: Space, given: int = CLASSES) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    label = torch.rand(ROWS, *made.shape, generator=generator)
+    label = label * 2 - 1 if made.dtype == "float32" else (label * 255).to(torch.uint8)
+    obs = torch.eye(CLASSES)[torch.arange(ROWS) % CLASSES][:, :given]
+    return Batch(obs=obs, label=label, index=torch.arange(ROWS), weight=torch.ones(ROWS))
+
+
+@pytest.mark.parametrize("objective", ["flow", "vae", "adversarial"])
+@pytest.mark.parametrize("given", [0, CLASSES])
+def test_what_is_made_depends_on_what_it_is_made_for(objective: str, given: int) -> None:
+    agent = make(making(VECTOR, given), f"objective={objective}")
+    assert all(torch.isfinite(value) for value in agent.learn(rows(VECTOR, given)).metrics.values())
+    assert agent.perceive(rows(VECTOR, given)).features.shape == (ROWS, given + (0 if objective == "flow" else NOISE))
+    agent.train(False)
+    streams = agent.streams.state_dict()
+
+    def made(observation: torch.Tensor) -> torch.Tensor:
+        agent.streams.rewind(streams)
+        found: torch.Tensor = agent.act(observation, explore=False).enacted
+        return found
+
+    if not given:
+        assert made(torch.zeros(2, 0)).shape == (2, 5)
+        return
+    one, other = torch.eye(CLASSES)[[0, 0]], torch.eye(CLASSES)[[0, 1]]
+    assert torch.equal(made(one)[0], made(other)[0])
+    assert not torch.allclose(made(one)[1], made(other)[1])
+
+
+def test_the_critic_sees_what_something_was_made_for_and_not_the_noise() -> None:
+    agent = make(making(VECTOR), "objective=adversarial")
+    action, noise = torch.zeros(2, 5), torch.randn(2, NOISE)
+    classes = torch.eye(CLASSES)
+    seen = agent.critic(torch.cat([noise, classes[[0, 1]]], dim=1), action).mean
+    others = agent.critic(torch.cat([2 * noise, classes[[0, 1]]], dim=1), action).mean
+    torch.testing.assert_close(seen, others)
+    assert not torch.allclose(seen[:, 0], seen[:, 1])
+
+
+def test_the_posterior_sees_what_something_was_made_for() -> None:
+    agent = make(making(VECTOR), "objective=vae")
+    assert agent.posterior[0].in_features == 5 + CLASSES
+    assert agent.actor.network[0][0].in_features == NOISE + CLASSES
+
+
+@pytest.mark.parametrize("words", [[], ["agent.generator=unet", "agent.generator.channels=4", "agent.generator.depth=1"]])
+def test_larger_pictures_flow_through_a_network_that_is_told_its_condition(words: list[str]) -> None:
+    agent = make(making(PICTURE), "objective=flow", "agent.actor.head.steps=1", *words)
+    assert agent.actor.velocity.embed_condition.in_features == CLASSES
+    assert agent.actor.velocity.enter.out_channels == (4 if words else 32)
+    assert all(torch.isfinite(value) for value in agent.learn(rows(PICTURE)).metrics.values())
+
+
+def test_larger_pictures_are_made_for_something_by_convolutions() -> None:
+    agent = make(making(PICTURE), "objective=adversarial")
+    assert all(torch.isfinite(value) for value in agent.learn(rows(PICTURE)).metrics.values())
+    assert agent.act(torch.eye(CLASSES), explore=False).enacted.shape == (CLASSES, 1, 16, 16)
+
+
+def test_a_velocity_that_takes_no_condition_is_refused() -> None:
+    with pytest.raises(UsageError, match="mlp takes no condition_dim, and something is made for a target here"):
+        make(making(PICTURE), "objective=flow", "agent.generator=mlp")
+
+
+# Classifying --------------------------------------------------------------------------------------------------------------------
+
+
+SEEN = Spec(Space((4,), "float32"), Space((), "int64", 0, 2, 3), view="classify")
+
+
+@pytest.mark.parametrize("words", [[], ["agent.ema=true"]])
+def test_answers_come_with_their_probabilities_and_the_features_they_are_made_of(words: list[str]) -> None:
+    agent = make(SEEN, *words)
+    agent.train(False)
+    with torch.no_grad():  # whichever answers, it is no copy of the other any more
+        agent.actor.numbers[0].bias.add_(1.0)
+    obs = torch.randn(7, 4, generator=torch.Generator().manual_seed(1))
+    answer, features = agent.act(obs, explore=False), agent.penultimate(obs)
+    assert answer.probabilities.shape == (7, 3)
+    torch.testing.assert_close(answer.probabilities.sum(dim=1), torch.ones(7))
+    assert torch.equal(answer.probabilities.argmax(dim=1), answer.enacted)
+    assert features.shape == (7, 16)
+    assert not features.requires_grad
+    last = agent.actor.numbers[-1]
+    torch.testing.assert_close(last(features).softmax(dim=1), answer.probabilities)
+
+
+def test_without_a_hidden_layer_the_features_are_the_encoders() -> None:
+    agent = make(SEEN, "agent.actor.depth=0")
+    obs = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(agent.penultimate(obs), agent.encode(obs))
+
+
+def test_an_agent_that_does_not_tell_its_features_says_so() -> None:
+    config = compose(["agent=dqn", "suite=digits", "device=cpu"])
+    assert isinstance(config.agent, Selection)
+    agent = make_agent(config, SEEN, Streams(1))
+    with pytest.raises(UsageError, match="DQN does not tell what its last layer reads"):
+        agent.penultimate(torch.zeros(1, 4))
+    assert agent.act(torch.zeros(1, 4), explore=False).probabilities is None
