@@ -13,8 +13,9 @@ from unified.core.errors import UsageError
 from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.rng import Streams
+from unified.plugins.architectures.actors import make_actor
 from unified.plugins.architectures.critics import make_critic
-from unified.plugins.architectures.heads.modules import CategoricalHead
+from unified.plugins.architectures.heads.modules import CategoricalHead, TruncatedNormalHead
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
 
 SIZES = {"scalar": 1, "categorical": 51, "quantile": 51}
@@ -102,3 +103,15 @@ def test_a_copy_draws_from_the_same_stream() -> None:
     module = NoisyEnsembleMLP(6, 2, Noise(streams["noise"]))
     copy.deepcopy(module)(torch.randn(5, 6))
     assert streams["noise"].count == 1
+
+
+def test_features_in_bfloat16_are_read_in_float32_with_a_bottleneck_and_without() -> None:
+    features = torch.randn(5, 6).bfloat16()
+    for places in ({"actions": 3}, {"choices": (4,)}, {"actions": 3, "trunk": 4}):
+        module, action = critic(**places), torch.randn(5, 3) if "actions" in places else None
+        mean = module(features, action).mean
+        assert mean.dtype == torch.float32
+        if "trunk" not in places:
+            torch.testing.assert_close(mean, module(features.float(), action).mean)
+    actor = make_actor(SimpleNamespace(hidden=8, depth=1), TruncatedNormalHead(), 6, actions=2)
+    assert torch.equal(actor(features).mode, actor(features.float()).mode)

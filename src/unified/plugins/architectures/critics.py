@@ -12,7 +12,7 @@ from torch import nn
 from unified.core.errors import Problem, UsageError
 from unified.core.heads import Value
 from unified.core.references import label
-from unified.plugins.architectures.mlp import Bottleneck, EnsembleMLP
+from unified.plugins.architectures.mlp import Bottleneck, EnsembleMLP, Full
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def make_critic(
         UsageError: If its head is none of values, or it is to duel without choices.
     """
     head = value_head(build, options.head, options.low, options.high)
-    body = nn.Identity() if trunk is None else Bottleneck(features, trunk)
+    body = Full() if trunk is None else Bottleneck(features, trunk)
     features = features if trunk is None else trunk
 
     def values(out_features: int) -> EnsembleMLP:

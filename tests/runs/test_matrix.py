@@ -1,0 +1,120 @@
+"""Every agent on every kind of task: it learns and is judged, or it is refused with a reason when the run is composed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import unified as library
+from matrix import AGENTS, TASKS, plain, reason, table
+from unified.core.config import compose
+from unified.core.errors import UsageError
+
+#: What each kind of task is judged by.
+METRICS = {"classify": "accuracy", "regress": "r2", "generate": "coverage"}
+#: Agents that learn from rewards alone, of which what is made has none.
+REWARDED = ("drqv2", "dqn", "sac", "ppo")
+REASON = "control, classify, regress, and not generate: nothing that is made has a reward to learn from"
+#: Small enough for a second.
+SMALL: dict[str, dict[str, Any]] = {
+    "random": {},
+    "drqv2": {"batch_size": 8, "hidden_dim": 16, "feature_dim": 8, "seed_steps": 30, "stddev": "0.3"},
+    "dqn": {"batch_size": 8, "critic.hidden": 16, "seed_steps": 30},
+    "sac": {"batch_size": 8, "actor.hidden": 16, "critic.hidden": 16, "seed_steps": 30},
+    "ppo": {"batch_size": 16, "hidden_dim": 16, "horizon": 16, "epochs": 2},
+    "ac2": {"batch_size": 8, "actor.hidden": 16, "critic.hidden": 16, "seed_steps": 30},
+}
+SHORT = {"train.frames": 200, "train.environments": 1, "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0, "with": []}
+#: Seconds go into episodes and pictures; these are the few that everybody waits for.
+QUICK = [("random", "generate"), ("random", "classify"), ("drqv2", "classify"), ("dqn", "regress"), ("sac", "classify"), ("ppo", "regress")]
+CELLS = [
+    pytest.param(agent, task, marks=() if (agent, task) in QUICK else pytest.mark.slow, id=f"{agent}-{task}")
+    for agent in AGENTS
+    for task in TASKS
+    if not (agent in REWARDED and task == "generate")
+]
+
+
+@pytest.mark.parametrize(("agent", "task"), CELLS)
+def test_it_trains_and_is_judged(agent: str, task: str, tmp_path: Path) -> None:
+    suite, *words = TASKS[task]
+    small = {f"agent.{key}": value for key, value in SMALL[agent].items()}
+    pixels = {"suite.size": 24} if task == "pixels" else {}
+    said = dict(word.split("=") for word in words)
+    run = library.train(agent=agent, suite=suite, config={**SHORT, **said, **small, **pixels, "root": str(tmp_path)})
+    (judged,) = [row for row in run.metrics() if row["kind"] == "evaluate"]
+    metric = METRICS.get(task, "return")
+    assert judged.get("metric", "return") == metric
+    assert judged[metric] == judged[metric]  # a number
+    assert judged["frames"] >= 200
+    if agent != "random":
+        assert judged["updates"] >= 10
+    bad = [row["nonfinite"] for row in run.metrics() if "nonfinite" in row]
+    assert not any(bad)
+
+
+@pytest.mark.parametrize("agent", REWARDED)
+def test_what_has_no_reward_is_refused(agent: str) -> None:
+    wanted = f"agent {agent} can {REASON}    --agent ac2"
+    for word, source in (("suite.view=generate", "the command line"), ("objective=vae", "preset generate of vae")):
+        with pytest.raises(UsageError) as refused:
+            compose([f"agent={agent}", "suite=digits", word])
+        assert str(refused.value.problems[0]) == f"{wanted}    (from {source})"
+    assert compose([f"agent={agent}", "suite=digits"]).agent.name == agent
+    assert compose([f"agent={agent}", "suite=digits", "suite.view=classify"]).agent.name == agent
+
+
+def test_it_is_refused_before_anything_is_imported() -> None:
+    program = f"""
+import sys
+from unified.cli.main import main
+sys.argv = ["unified", *{plain("dqn", "generate")!r}]
+try:
+    main()
+except SystemExit as exit:
+    assert exit.code == 2, exit.code
+assert not {{"torch", "numpy", "sklearn"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert reason(done.stderr) == f"agent dqn can {REASON}; --agent ac2"
+
+
+def test_random_pixels_are_random(tmp_path: Path) -> None:
+    from unified.core.trainer.build import evaluate, load_agent
+
+    run = library.train(agent="random", suite="digits", config={**SHORT, "suite.view": "generate", "root": str(tmp_path)})
+    (judged,) = [row for row in run.metrics() if row["kind"] == "evaluate"]
+    assert judged["coverage"] < 0.05 < judged["coverage_floor"]
+    pictures = evaluate(run)[1].pictures
+    assert pictures is not None
+    assert (pictures.dtype, pictures.shape[1:]) == ("uint8", (1, 8, 8))
+    assert 100 < pictures.mean() < 155
+    assert not load_agent(run).agent.phase_list
+
+
+@pytest.mark.parametrize("suite", ["digits", "diabetes", "vision:mnist", "atari:pong"])
+def test_where_nobody_names_an_agent_it_is_the_generalist(suite: str) -> None:
+    assert compose([f"suite={suite}"]).agent.name == "ac2"
+    assert compose([f"suite={suite}"], default_recipe=True).agent.name == "ac2"
+    assert compose([f"suite={suite}", "agent=dqn"]).agent.name == "dqn"
+
+
+def test_the_table_says_what_is_known() -> None:
+    found = {
+        "train --agent random --suite gym:CartPole-v1": {"metric": "return", "score": 22.4, "sd": 9.0},
+        "train --agent dqn --suite gym:CartPole-v1": {"metric": "return", "score": 498.0, "sd": 3.0},
+        "train --agent ppo --suite digits": {"metric": "accuracy", "score": 0.9, "sd": None},
+        "train --agent dqn --suite digits suite.view=generate": {"refused": "no"},
+        "train --agent sac --suite digits suite.view=generate": {"refused": "no"},
+    }
+    lines = {line.split(" | ")[0]: line for line in table(found).splitlines()}
+    assert lines["| random"].startswith("| random | return 22.4 ± 9.0 |  |")
+    assert lines["| dqn"].startswith("| dqn | return 498 ± 3 (random 22.4) |")
+    assert "| accuracy 0.9 |" in lines["| ppo"]
+    assert lines["| sac"].endswith("| –[^1] |")
+    assert table(found).endswith("\n\n[^1]: no")
