@@ -166,6 +166,7 @@ def test_right_architectures_pass_and_impossible_ones_say_what_was_tried(plugin_
 
 OBJECTIVES = {
     "Leaks": (objective("Leaks"), "trains_what_it_says", "actor."),
+    "BringsTheDead": (objective("BringsTheDead"), "trains_what_it_says", "none reach idle"),
     "Claims": (objective("Claims", trains=("encoder", "critic", "actor")), "trains_what_it_says", "none reach actor"),
     "ReadsMore": (objective("ReadsMore", needs=ALL_OF_TD[:-1]), "declares_what_it_reads", "weight"),
     "NeedsOther": (objective("Leaks", needs=("obs",)), "declares_what_it_reads", "descriptor: obs; class: obs, action"),

@@ -129,6 +129,13 @@ class DrawsFromAnywhere(TD):
         return Loss(super().__call__(agent, batch).value * (1 + torch.rand(())))
 
 
+class BringsTheDead(TD):
+    """It brings a part that it does not use."""
+
+    def join(self, agent: Any) -> None:
+        agent.bring(idle=nn.Linear(2, 2))
+
+
 class ForNobody(Objective):
     """No agent has such a part."""
 

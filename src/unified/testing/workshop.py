@@ -30,6 +30,7 @@ from unified.core.run.packing import pack, safetensors_buffers, unpack
 from unified.core.spec import Spec
 from unified.core.trainer.build import make_agent
 from unified.core.trainer.collector import Collector
+from unified.core.views import View
 from unified.testing.check import Failed, Skipped
 
 SEED = 3
@@ -121,7 +122,7 @@ def _labelled(component: AgentComponent) -> list[Place]:
         place = Place(f"{'pictures' if pixels else 'rows'} to {task}", reference, suite.spec())
         with suppress(UsageError), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # layers of nothing, where nothing is observed
-            if not build(component, place).needs.fixed:
+            if not build(component, place).view.fixed:
                 break
             found.append(place)
     return found
@@ -133,7 +134,7 @@ def _place(name: str, options: dict[str, Any]) -> Place:
     return Place(name, reference, reference.build().environment().spec)
 
 
-def build(component: AgentComponent, place: Place, *, parameters: int = SEED, objectives: tuple[str, ...] = ()) -> Agent:
+def build(component: AgentComponent, place: Place, *, parameters: int = SEED, objectives: tuple[Selection, ...] = ()) -> Agent:
     """A new agent; its random streams are always the same, its first parameters a function of the seed `parameters`."""
     options = tiny_options(component)
     selection = Selection(component.kind, component.name, None, component, options)
@@ -142,15 +143,15 @@ def build(component: AgentComponent, place: Place, *, parameters: int = SEED, ob
 
 
 @cache
-def experience(component: AgentComponent, place: Place, count: int = 6) -> tuple[Batch, ...]:
-    """Batches as the agent's view gives them, of what the agent itself lived; to be copied (`fresh`) before they are used.
+def experience(component: AgentComponent, place: Place, count: int = 6, view: View | None = None) -> tuple[Batch, ...]:
+    """Batches as the agent's view gives them, or another `view`, of what the agent itself lived; to be copied (`fresh`) before use.
 
     Raises:
         Failed: If its view gives none after some thousand steps.
     """
     agent = build(component, place)
     lanes, limit = 1, 4000
-    view, action, extra = agent.needs, agent.stored_action, agent.extra_columns
+    view, action, extra = view or agent.view, agent.stored_action, agent.extra_columns
     if view.fixed:
         suite = place.reference.build()
         assert isinstance(suite, DataSuite)
@@ -163,12 +164,12 @@ def experience(component: AgentComponent, place: Place, count: int = 6) -> tuple
             collector.begin()
             collector.finish()
             agent.steps = step
-            if step > max(40, agent.needs.learn_after) and replay.ready:
+            if step > max(40, view.learn_after) and replay.ready:
                 batches = [fresh(batch) for batch in replay.batches(4 * count, agent.prepare)]
                 # Those with differing rows first: among equal ones a term that compares rows has no gradient, and nothing is wrong with it.
                 return tuple(sorted(batches, key=_all_equal)[:count])
     contract = "The view that an agent needs gives batches of its experience."
-    raise Failed(contract, f"{agent.needs} has no row after {limit} steps in episodes of 8", "look at its `eligible` and `count`")
+    raise Failed(contract, f"{view} has no row after {limit} steps in episodes of 8", "look at its `eligible` and `count`")
 
 
 def _all_equal(batch: Batch) -> bool:
@@ -183,7 +184,7 @@ def fresh(batch: Batch) -> Batch:
 
 def observations(component: AgentComponent, place: Place, count: int) -> torch.Tensor:
     """``(count, *observation)``, stacked as the agent wants them; they differ."""
-    stack, space = build(component, place).needs.stack, place.spec.observation
+    stack, space = build(component, place).view.stack, place.spec.observation
     first, *rest = space.shape
     generator = torch.Generator().manual_seed(SEED)
     shape = (count, stack * first, *rest)

@@ -123,7 +123,7 @@ class Collector(Source):
     def __init__(self, environments: Vector, agent: Agent, replay: Replay) -> None:
         self.environments, self.agent, self.replay = environments, agent, replay
         self.spec = environments.spec
-        self.stack = FrameStack(environments.spec.observation, environments.count, agent.needs.stack)
+        self.stack = FrameStack(environments.spec.observation, environments.count, agent.view.stack)
         self._stored: np.ndarray | None = None
         self._extra: dict[str, np.ndarray] = {}
 

@@ -25,7 +25,7 @@ class Player:
 
     def __init__(self, agent: Agent, spec: Spec, frames: int = 0) -> None:
         self.agent, self.spec, self.frames = agent, spec, frames
-        self._stack = FrameStack(spec.observation, 1, agent.needs.stack)
+        self._stack = FrameStack(spec.observation, 1, agent.view.stack)
         self._fresh = True
 
     def reset(self) -> None:

@@ -12,7 +12,8 @@ import torch
 from unified.core.agent import Agent
 from unified.core.batch import Batch
 from unified.core.components import AgentComponent, ObjectiveComponent
-from unified.core.errors import UnifiedError
+from unified.core.config.schema import Selection
+from unified.core.errors import UnifiedError, UsageError
 from unified.core.objective import Loss, Objective
 from unified.core.registry import CORE, registry
 from unified.testing.check import Check, Failed, Skipped
@@ -88,7 +89,7 @@ def declares_what_it_reads(component: ObjectiveComponent) -> None:
         raise Failed("The descriptor of an objective needs what its class needs.", seen, "write the same columns in both")
     for pair in pairs(component):
         agent, batch = _agent_and_batch(component, pair)
-        given = set(experience(pair.agent, pair.place)[0])
+        given = set(_experience(agent, pair)[0])
         rows = ReadBatch(batch)
         _objective(component)(agent, rows)
         if secret := sorted((rows.read & given) - set(component.needs)):
@@ -123,12 +124,12 @@ def gives_a_finite_loss(component: ObjectiveComponent) -> str:
 
 
 def trains_what_it_says(component: ObjectiveComponent) -> None:
-    """Gradients reach every part that it trains, and no other."""
-    trains = set(component.trains)
-    if not trains:
+    """Gradients reach every part that it trains or brings, and no other."""
+    if not component.trains:
         raise Skipped("it names no parts that it trains: it is for phases of agents that do")
     for pair in pairs(component):
         agent, batch = _agent_and_batch(component, pair)
+        trains = set(component.trains) | _brought(agent, pair)
         loss = _objective(component)(agent, batch)
         if loss.value.dim() or not loss.value.requires_grad:
             raise Skipped("its loss is no scalar with a graph: see gives_a_finite_loss")
@@ -148,8 +149,9 @@ def trains_what_it_says(component: ObjectiveComponent) -> None:
             raise Failed(contract, seen, change)
         has = {name.partition(".")[0] for name, _ in named}
         if missed := sorted((trains & has) - set(reached.values())):
-            contract = "Gradients of an objective reach every part that it says it trains."
-            raise Failed(contract, f"with {pair} none reach {', '.join(missed)}", "take it out of `trains`, or look where the graph is cut")
+            contract = "Gradients of an objective reach every part that it trains or brings."
+            change = "take it out of `trains`, or do not bring it; or look where the graph is cut"
+            raise Failed(contract, f"with {pair} none reach {', '.join(missed)}", change)
 
 
 def is_the_same_again(component: ObjectiveComponent) -> None:
@@ -177,10 +179,30 @@ def _candidates(component: ObjectiveComponent) -> Iterator[Pair]:
         except (Failed, UnifiedError):  # told by its own checks
             continue
         for place in known:
-            built = build(agent, place)
-            has_all = all(hasattr(built, part) for part in wanted) and columns <= set(built.needs.columns)
+            pair = Pair(agent, place)
+            try:
+                built = _joined(component, pair)
+            except UsageError:  # it says what it cannot be added to
+                continue
+            has_all = all(hasattr(built, part) for part in wanted) and columns <= set(built.view.columns)
             if has_all and _can_be_moved(built, component):
-                yield Pair(agent, place)
+                yield pair
+
+
+def _joined(component: ObjectiveComponent, pair: Pair) -> Agent:
+    """The agent with the objective added to it, as `-o +NAME` does: with the columns and the parts that it brings."""
+    selection = Selection(component.kind, f"+{component.name}", None, component, default_options(component))
+    return build(pair.agent, pair.place, objectives=(selection,))
+
+
+def _brought(agent: Agent, pair: Pair) -> set[str]:
+    """Names of the parts that the objective brought."""
+    return {name for name, _ in agent.named_children()} - {name for name, _ in build(pair.agent, pair.place).named_children()}
+
+
+def _experience(agent: Agent, pair: Pair) -> tuple[Batch, ...]:
+    """What the agent without the objective lived, as it is seen with it."""
+    return experience(pair.agent, pair.place, view=None if agent.view == agent.needs else agent.view)
 
 
 def _can_be_moved(agent: Agent, component: ObjectiveComponent) -> bool:
@@ -191,8 +213,8 @@ def _can_be_moved(agent: Agent, component: ObjectiveComponent) -> bool:
 
 def _agent_and_batch(component: ObjectiveComponent, pair: Pair) -> tuple[Agent, Batch]:
     """What an objective is called with in an update: rows without a graph where the encoder is not trained."""
-    agent = build(pair.agent, pair.place)
-    batch = agent.perceive(fresh(experience(pair.agent, pair.place)[0]))
+    agent = _joined(component, pair)
+    batch = agent.perceive(fresh(_experience(agent, pair)[0]))
     return agent, batch if "encoder" in component.trains or not component.trains else batch.detach()
 
 
