@@ -206,6 +206,15 @@ def test_objects_replace_and_join_an_agents_own_objectives() -> None:
         build(objectives=(Names().name(Quiet()),)).phases(own)
 
 
+def test_what_is_added_joins_the_phase_that_trains_the_encoder_or_the_first() -> None:
+    """Features have their graph in that phase alone: elsewhere, what is to teach the encoder would teach nothing."""
+    loud, actor, critic = Names().name(Loud()), Phase("actor", (Quiet(),), ("actor",)), Phase("critic", (Quiet(),), ("encoder", "critic"))
+    first, second = build(objectives=(f"+{loud}",)).phases([actor, critic])
+    assert (first, len(second.objectives), second.trains) == (actor, 2, ("encoder", "critic"))
+    first, second = build(objectives=(f"+{loud}",)).phases([actor, Phase("critic", (Quiet(),), ("critic",))])
+    assert (len(first.objectives), first.trains, len(second.objectives)) == (2, ("actor", "encoder"), 1)
+
+
 def test_a_function_is_an_objective() -> None:
     scalar = FunctionObjective(lambda agent, batch: torch.ones(()))
     assert float(scalar(None, None).value) == 1

@@ -143,7 +143,7 @@ class Build:
         return phases or [Phase(label(selection.name), (objective,), _trained_by(selection))]
 
     def phases(self, own: list[Phase]) -> list[Phase]:
-        """An agent's own phases as the run changes them: ``NAME`` replaces them, ``+NAME`` joins the first."""
+        """An agent's own phases as the run changes them: ``NAME`` replaces them, ``+NAME`` joins what trains the encoder, or the first."""
         added = [each for each in self._objectives if each.name.startswith("+")]
         replaced = [each for each in self._objectives if each not in added]
         if replaced:
@@ -151,11 +151,13 @@ class Build:
         if added:
             if not own:
                 raise UsageError(Problem(f"objective {added[0].name} has nothing to be added to: this agent has no phases"))
-            first, own_parts = own[0], {part for phase in own for part in phase.trains}
+            at = next((number for number, phase in enumerate(own) if "encoder" in phase.trains), 0)  # features have a graph there alone
+            joined, own_parts = own[at], {part for phase in own for part in phase.trains}
             # A part that nobody trained yet is trained with the terms that were added for it.
             new = [part for each in added for part in each.component.trains if part not in own_parts]
-            first = replace(first, trains=tuple(dict.fromkeys((*first.trains, *new))))
-            own = [replace(first, objectives=(*first.objectives, *map(self.objective, added))), *own[1:]]
+            trains = tuple(dict.fromkeys((*joined.trains, *new)))
+            joined = replace(joined, objectives=(*joined.objectives, *map(self.objective, added)), trains=trains)
+            own = [*own[:at], joined, *own[at + 1 :]]
         return own
 
 
