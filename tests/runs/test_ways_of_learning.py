@@ -94,8 +94,8 @@ def test_averaged_weights_answer_where_that_is_asked_for(tmp_path: Path) -> None
     agent = load_agent(run).agent
     obs = torch.randn(32, 4, generator=torch.Generator().manual_seed(0)) * 3
     with torch.no_grad():
-        agent.actor_target.numbers[-1].weight.zero_()
-        agent.actor_target.numbers[-1].bias.copy_(torch.tensor([0.0, 0.0, 1.0]))
+        agent.actor_average.numbers[-1].weight.zero_()
+        agent.actor_average.numbers[-1].bias.copy_(torch.tensor([0.0, 0.0, 1.0]))
     assert agent.act(obs, explore=False).enacted.tolist() == [2] * 32
     agent.train()
     assert agent.act(obs, explore=False).enacted.tolist() != [2] * 32
