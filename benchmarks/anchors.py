@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
@@ -18,6 +18,7 @@ import unified
 from unified.core.config import compose
 from unified.core.data import DataSuite
 from unified.core.trainer.build import built_suite
+from unified.plugins.suites.atari.scores import SCORES
 from unified.units import scored
 
 #: Nothing on the screen but the table.
@@ -59,16 +60,19 @@ class Anchor:
         values: Of the run.
         wanted: Least mean score; ``None`` where only what stands beside it counts.
         parts: What differs from run to run: seeds, or folds.
-        beside: The score of something else on the same part.
+        beside: The score of something else on the same part; or what is known of others, in words.
     """
 
     values: dict[str, Any]
     wanted: float | None
     parts: tuple[dict[str, Any], ...] = tuple({"seed": seed} for seed in (1, 2, 3))
-    beside: Callable[[dict[str, Any]], float] | None = field(default=None)
+    beside: Callable[[dict[str, Any]], float] | str = ""
 
 
 FOLDS = tuple({"suite.fold": fold} for fold in range(5))
+#: An hour of wall time, of which evaluations and checkpoints take little. The machine decides how far it gets: it should do nothing else.
+HOUR = {"train.hours": 1.0, "train.frames": None, "evaluate.every": 1_000_000, "checkpoint.every": 1_000_000}
+RANDOM, HUMAN = SCORES["pong"]
 ANCHORS = {
     "ppo-cartpole": Anchor({"agent": "ppo", "suite": "gym:CartPole-v1"}, 475),
     "dqn-cartpole": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1"}, 475),
@@ -76,6 +80,12 @@ ANCHORS = {
     "dqn-cartpole-quantile": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1", "critic.head": "quantile"}, 475),
     "sac-pendulum": Anchor({"agent": "sac", "suite": "gym:Pendulum-v1", "train.frames": 10_000}, -200),
     "sac-halfcheetah": Anchor({"agent": "sac", "suite": "gym:HalfCheetah-v5", "train.frames": 100_000}, 3_000),
+    "dqn-pong": Anchor(
+        {"agent": "dqn", "suite": "atari:pong", **HOUR, "replay.capacity": 500_000},
+        None,
+        ({"seed": 1},),
+        f"{RANDOM} at random, {HUMAN} a person",
+    ),
     "digits": Anchor({"suite": "digits"}, 0.98, FOLDS, baseline(support_vectors, "digits")),
     "digits-by-reward": Anchor({"suite": "digits", "objective": "reward", "encoder": "mlp", "train.epochs": 100}, 0.95),
     "diabetes": Anchor({"suite": "diabetes", "train.epochs": 150}, None, FOLDS, baseline(ridge, "diabetes")),
@@ -85,6 +95,11 @@ ANCHORS = {
 }
 
 
+def spread(scores: list[float]) -> str:
+    """Mean and deviation."""
+    return f"{mean(scores):.4g} ± {stdev(scores):.2g}"
+
+
 def reached(name: str, anchor: Anchor) -> str:
     """One line of the table."""
     scores, others, metric, start = [], [], "", time.perf_counter()
@@ -92,16 +107,20 @@ def reached(name: str, anchor: Anchor) -> str:
         experiment = "-".join(["anchor", name, *(f"{value}" for key, value in part.items() if key != "seed")])
         run = unified.train(config={**QUIET, "experiment": experiment, **anchor.values, **part})
         last = [row for row in run.metrics() if row["kind"] == "evaluate"][-1]
-        metric, score, _ = scored(last)
+        metric, score, deviation = scored(last)
         scores.append(score)
-        if anchor.beside is not None:
+        if callable(anchor.beside):
             others.append(anchor.beside(part))
-    over = f"{len(scores)} {'folds' if 'suite.fold' in anchor.parts[0] else 'seeds'}"
-    beside = f"{mean(others):.4g} ± {stdev(others):.2g}" if others else ""
+    kind = "fold" if "suite.fold" in anchor.parts[0] else "seed"
+    over = f"{len(scores)} {kind}{'s' if len(scores) > 1 else ''}"
+    beside = spread(others) if others else anchor.beside
     wanted = "" if anchor.wanted is None else f"≥ {anchor.wanted:g}"
     minutes = (time.perf_counter() - start) / 60
-    each = ", ".join(f"{score:.4g}" for score in scores)
-    return f"| {name} | {metric} {mean(scores):.4g} ± {stdev(scores):.2g} ({each}) | {over} | {beside} | {wanted} | {minutes:.1f} min |"
+    if len(scores) > 1:
+        told = f"{spread(scores)} ({', '.join(f'{score:.4g}' for score in scores)})"
+    else:
+        told = f"{score:.4g} ± {deviation or 0.0:.2g} from episode to episode"
+    return f"| {name} | {metric} {told} | {over} | {beside} | {wanted} | {minutes:.1f} min |"
 
 
 def main(names: list[str]) -> None:

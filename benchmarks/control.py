@@ -1,40 +1,60 @@
 """DQN, SAC and PPO against Stable-Baselines3 of the same settings: environment steps per second once both learn.
 
-``pip install stable-baselines3`` first. Each side runs in a process of its own, one after the other, with the same threads.
+``pip install stable-baselines3 opencv-python-headless`` first. Each side runs in a process of its own, one after the other and in turns,
+with as many threads as torch takes by itself; networks, batches, numbers of updates and, for Atari, what wrappers do are the same on both.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 
-from row import Row, ratio
+from row import Row, in_turns, printed, require
 
-HERE = Path(__file__).parent
-#: What is measured: steps that are left out, steps that count, and how many times faster we want to be.
+TURNS = 3
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured.
+
+    Args:
+        what: For the table.
+        skip: Steps that are left out; with a replay, the latter half of them learn already.
+        count: Steps that count.
+        wanted: How many times as fast ours has to be.
+        arms: Of ours, by what the table says of each.
+    """
+
+    what: str
+    skip: int
+    count: int
+    wanted: float
+    arms: dict[str, tuple[str, ...]]
+
+
+LIKE = {"": ()}
+#: Of encoders; a perceptron has none.
+PRECISIONS = {", float32": ("precision=fp32",), ", our default precision": ("precision=auto",)}
 TASKS = {
-    "dqn": ("DQN, atari:pong, an update per 4 steps, batch 32", 1_000, 3_000, 3.0),
-    "sac": ("SAC, gym:Pendulum-v1, an update per step, batch 256, 2×256 units", 500, 2_500, 1.5),
-    "ppo": ("PPO, gym:CartPole-v1, 8 environments, the other side's defaults", 16_384, 65_536, 2.0),
+    "dqn": Task("DQN, atari:pong, an update per 4 steps, batch 32", 1_000, 2_000, 3.0, PRECISIONS),
+    "sac": Task("SAC, gym:Pendulum-v1, an update per step, batch 256, 2×256 units", 500, 2_000, 1.5, LIKE),
+    # Three rounds of 8 × 2,048 steps, and of updates for those before them: time runs from the end of the first steps.
+    "ppo": Task("PPO, gym:CartPole-v1, 8 environments, the other side's defaults", 16_384, 49_152, 2.0, LIKE),
 }
 
 
-def per_second(program: Path, *words: object) -> float:
-    """What a program prints last, run in a process of its own."""
-    done = subprocess.run([sys.executable, str(program), *map(str, words)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr[-3000:])
-    return float(json.loads(done.stdout.splitlines()[-1]))
+def measure(turns: int = TURNS, tasks: tuple[str, ...] = tuple(TASKS)) -> Iterator[Row]:
+    """One row for each task and arm.
 
-
-def measure() -> list[Row]:
-    if find_spec("stable_baselines3") is None:
-        sys.exit("the other side is not installed: pip install stable-baselines3")
-    rows = []
-    for name, (what, skip, count, wanted) in TASKS.items():
-        ours, theirs = (per_second(HERE / program, name, skip, count) for program in ("ours.py", "reference/stable_baselines.py"))
-        rows.append(ratio(what, ours, theirs, "steps/s", wanted))
-    return rows
+    Raises:
+        NotInstalled: If the other side is not there.
+    """
+    require("stable_baselines3", "cv2")
+    for name in tasks:
+        task = TASKS[name]
+        arms = {said: partial(printed, "ours.py", name, task.skip, task.count, *words) for said, words in task.arms.items()}
+        theirs = partial(printed, "reference/stable_baselines.py", name, task.skip, task.count)
+        for said, rates in in_turns(arms, theirs, turns).items():
+            yield rates.row(f"{task.what}{said}, beside Stable-Baselines3", "steps/s", task.wanted)

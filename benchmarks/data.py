@@ -1,76 +1,60 @@
-"""Data sets: what the loop costs over a hand-written one, and loading and augmenting against a DataLoader."""
+"""Data sets: loading and augmenting against a DataLoader, a ResNet against Lightning's trainer, and what the loop costs over one by hand.
+
+``pip install lightning`` first. In turns, and with as many threads as torch takes by itself on both sides.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from statistics import median
 
-import numpy as np
 import torch
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
 
-from control import per_second as per_second_of
-from row import Row, ratio
+from reference.pictures import BATCH, MEAN, STD, WORKERS, loader, random_pictures
+from row import Rates, Row, in_turns, printed, require
+from unified.core.architecture import FromBytes
 from unified.core.data import Rows
+from unified.core.device import keep_freed_memory
 from unified.core.replay import FixedReplay
 from unified.core.rng import Streams
 from unified.core.views import Labelled
 from unified.plugins.architectures.augment import RandomCrop, RandomHorizontalFlip
 
-HERE = Path(__file__).parent
-BATCH, WORKERS = 256, 2
-UPDATES, WARM = 2_000, 200
+TURNS = 3
+#: Of the ResNet: updates that are left out, and that count.
+PICTURES = (2, 6)
+#: Of the perceptron on digits.
+DIGITS = (200, 1_500)
+#: Rows of a batch that is loaded, and how many there are in all.
+LOADED, ROWS = 256, 50_000
 
 
-class Pictures(Dataset):  # type: ignore[type-arg]
-    """CIFAR-shaped bytes as a person would wrap them, each augmented on its own."""
-
-    def __init__(self, pictures: np.ndarray, labels: np.ndarray) -> None:
-        self.pictures, self.labels = pictures, labels
-        self.transform = v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True)])
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.transform(torch.from_numpy(self.pictures[index])), int(self.labels[index])
-
-
-def loading() -> Row:
-    """Samples per second, loaded, cropped, flipped, and as numbers, ready for a network."""
-    random = np.random.default_rng(0)
-    pictures, labels = random.integers(0, 256, (20_000, 3, 32, 32), dtype=np.uint8), random.integers(0, 10, 20_000)
-    replay = FixedReplay(Rows(pictures, labels), Labelled(batch_size=BATCH), Streams(0))
-    crop, flip, streams = RandomCrop(4), RandomHorizontalFlip(0.5), Streams(1)
+def loading(turns: int = TURNS, seconds: float = 4.0) -> Row:
+    """Samples per second, loaded, cropped, mirrored, made numbers and standardised: ready for a network."""
+    keep_freed_memory()  # as training does
+    pictures, labels = random_pictures(ROWS)
+    replay, streams = FixedReplay(Rows(pictures, labels), Labelled(batch_size=LOADED), Streams(0)), Streams(1)
+    crop, flip, numbers = RandomCrop(4), RandomHorizontalFlip(0.5), FromBytes(torch.nn.Identity(), MEAN, STD)
 
     def ours() -> None:
         batch = replay.sample()
-        flip(crop(batch.obs, streams["a"].torch()), streams["b"].torch()).float().div_(255.0)
+        numbers(flip(crop(batch.obs, streams["shift"].torch()), streams["shift"].torch()))
 
-    def theirs() -> Callable[[], Any]:
-        batches = iter(())
-
-        def take() -> None:
-            nonlocal batches
-            try:
-                next(batches)
-            except StopIteration:
-                batches = iter(DataLoader(Pictures(pictures, labels), BATCH, shuffle=True, num_workers=WORKERS))
-                next(batches)
-
-        return take
-
-    mine, other = (BATCH * per_second(work, seconds) for work, seconds in ((ours, 4.0), (theirs(), 8.0)))
-    return ratio("loading + crop + flip, CIFAR-shaped bytes, beside a DataLoader of 2 workers", mine, other, "samples/s", 20)
+    rates = Rates([], [])
+    for _ in range(turns):
+        rates.ours.append(LOADED * throughput(ours, seconds))
+        batches = iter(loader(pictures, labels, LOADED))
+        for _ in range(4 * WORKERS):  # made in advance, while nobody looked
+            next(batches)
+        rates.theirs.append(LOADED * throughput(batches.__next__, seconds))
+        del batches  # and with it the processes
+    return rates.row(f"loading, crop, flip and scaling of CIFAR-shaped bytes, beside a DataLoader of {WORKERS} workers", "samples/s", 20)
 
 
-def per_second(work: Callable[[], object], seconds: float) -> float:
-    """Calls per second, the mean."""
-    work()
+def throughput(work: Callable[[], object], seconds: float) -> float:
+    """Calls per second, the mean: a loader's batches come in bursts."""
     count, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds:
         work()
@@ -78,38 +62,28 @@ def per_second(work: Callable[[], object], seconds: float) -> float:
     return count / elapsed
 
 
-def by_hand() -> float:
-    """Seconds of the same updates, written as one writes them."""
-    from unified.core.config import compose
-    from unified.core.trainer.build import built_suite
+def classification(turns: int = TURNS) -> Iterator[Row]:
+    """Samples per second of a ResNet-18 that learns, like with like, and as each side is by default.
 
-    suite: Any = built_suite(compose(["suite=digits"]))
-    rows, spec = suite.rows("train"), suite.spec()
-    inputs = (torch.from_numpy(rows.inputs).float().div(255.0) - spec.mean[0]) / spec.std[0]
-    labels = torch.from_numpy(rows.targets)
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 256), nn.ReLU(inplace=True), nn.Linear(256, 256), nn.ReLU(inplace=True))
-    head = nn.Sequential(nn.Linear(256, 256), nn.ReLU(inplace=True), nn.Linear(256, 256), nn.ReLU(inplace=True), nn.Linear(256, 10))
-    network = nn.Sequential(encoder, head)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
-    start = 0.0
-    for update in range(UPDATES):
-        if update == WARM:
-            start = time.perf_counter()
-        if update * BATCH % len(inputs) < BATCH:
-            order = torch.randperm(len(inputs))
-        at = order[torch.arange(update * BATCH, (update + 1) * BATCH) % len(inputs)]
-        loss = nn.functional.cross_entropy(network(inputs[at]), labels[at])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-    return time.perf_counter() - start
+    Lightning's side standardises pictures, as everybody's does, where ours has them within [0, 1]: of what an update takes it is nothing.
+    """
+    require("lightning")
+    ours = {precision: partial(printed, "ours.py", "pictures", *PICTURES, f"precision={precision}") for precision in ("fp32", "auto")}
+    rates = in_turns(ours, partial(printed, "reference/lightning_peer.py", *PICTURES, "fp32"), turns)
+    for precision, said in (("fp32", "float32 on both sides"), ("auto", "both at their default precision")):
+        what = f"ResNet-18, CIFAR-shaped bytes, batch {BATCH}, {said}, beside Lightning with a DataLoader of {WORKERS} workers"
+        yield rates[precision].times(BATCH).row(what, "samples/s", 1.5)
 
 
-def overhead() -> Row:
-    ours, theirs = (UPDATES - WARM) / per_second_of(HERE / "ours.py", "digits", WARM, UPDATES - WARM), by_hand()
-    what = "the loop, digits, MLP, beside one written by hand"
-    return Row(what, f"{ours:.2f} s", f"{theirs:.2f} s", f"{ours / theirs:.2f}×", "≤ 1.1× the time")
+def overhead(turns: int = TURNS) -> Row:
+    """What an update takes on digits, of which the loop should be next to nothing; float32 on both sides."""
+    arms = {"ours": partial(printed, "ours.py", "digits", *DIGITS, "precision=fp32")}
+    rates = in_turns(arms, partial(printed, "reference/by_hand.py", *DIGITS), turns)["ours"]
+    ours, theirs = (f"{1000 / median(side):.2f} ms" for side in (rates.ours, rates.theirs))
+    return Row("an update of the loop, digits, MLP, beside one written by hand", ours, theirs, rates.told(invert=True), "≤ 1.1× the time")
 
 
-def measure() -> list[Row]:
-    return [loading(), overhead()]
+def measure(turns: int = TURNS) -> Iterator[Row]:
+    yield loading(turns)
+    yield overhead(turns)
+    yield from classification(turns)

@@ -1,4 +1,7 @@
-"""Our side where each needs a process of its own: ``python ours.py NAME SKIP COUNT`` prints what is done per second after SKIP."""
+"""Our side where each needs a process of its own: ``python ours.py NAME SKIP COUNT [KEY=VALUE …]`` prints what is done per second.
+
+NAME is a key of `SETTINGS`; SKIP steps of environments, or updates of a data set, are left out, and the COUNT after them are timed.
+"""
 
 from __future__ import annotations
 
@@ -6,58 +9,105 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 import unified
+from reference.pictures import BATCH, random_pictures
 from unified.core.hookspecs import hookimpl
 
+#: Nothing is timed but the loop: no screen, and evaluation and checkpoint come once, after the end.
 QUIET = {"with": [], "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0, "train.log_every": 10**9}
 
 
-def config(name: str, skip: int, count: int) -> dict[str, Any]:
-    """The settings that the other side has by default, but for what the table says."""
-    if name == "dqn":
-        learning = {"agent.seed_steps": skip // 2, "agent.batch_size": 32, "agent.updates_per_step": 0.25, "agent.n_step": 1}
-        pictures = {"encoder": "nature_cnn", "agent.stack": 4, "replay.capacity": 20_000}
-        return {"agent": "dqn", "suite": "atari:pong", **learning, **pictures, "train.frames": 4 * (skip + count)}
-    if name == "sac":
-        learning = {"agent.seed_steps": skip // 2, "agent.batch_size": 256, "agent.updates_per_step": 1.0}
-        return {"agent": "sac", "suite": "gym:Pendulum-v1", **learning, "train.frames": skip + count}
-    if name == "ppo":
-        rollouts = {"train.environments": 8, "agent.horizon": 2048, "agent.batch_size": 64, "agent.epochs": 10}
-        learning = {"agent.lr": 3e-4, "agent.discount": 0.99, "agent.decay": 0.95}
-        return {"agent": "ppo", "suite": "gym:CartPole-v1", **rollouts, **learning, "train.frames": skip + count}
-    rows = {"encoder": "mlp", "agent.batch_size": 256, "train.frames": None, "train.updates": skip + count}
-    return {"agent": "ac2", "suite": "digits", **rows}
+def dqn(skip: int, count: int) -> dict[str, Any]:
+    """Those of Stable-Baselines3's DQN: neither double nor n-step, Huber's loss, no layer between the encoder and the values."""
+    game = {"suite": "atari:pong", "suite.sticky": 0.0, "train.frames": 4 * (skip + count)}
+    network = {"encoder": "nature_cnn", "agent.critic.depth": 0, "critic.head": "scalar", "critic.head.huber": 1.0, "agent.stack": 4}
+    learning = {"agent.seed_steps": skip // 2, "agent.batch_size": 32, "agent.updates_per_step": 0.25, "agent.n_step": 1}
+    more = {"agent.double": False, "agent.target_every": 2_500, "agent.lr": 1e-4, "agent.epsilon": "0.05", "replay.capacity": 20_000}
+    return {"agent": "dqn", **game, **network, **learning, **more}
+
+
+def sac(skip: int, count: int) -> dict[str, Any]:
+    """The defaults of both sides, which are the paper's."""
+    learning = {"agent.seed_steps": skip // 2, "agent.batch_size": 256, "agent.updates_per_step": 1.0}
+    return {"agent": "sac", "suite": "gym:Pendulum-v1", **learning, "train.frames": skip + count}
+
+
+def ppo(skip: int, count: int) -> dict[str, Any]:
+    """Stable-Baselines3's defaults: 10 epochs of minibatches of 64 after 2,048 steps of each environment."""
+    rollouts = {"train.environments": 8, "agent.horizon": 2048, "agent.batch_size": 64, "agent.epochs": 10}
+    learning = {"agent.lr": 3e-4, "agent.discount": 0.99, "agent.decay": 0.95}
+    return {"agent": "ppo", "suite": "gym:CartPole-v1", **rollouts, **learning, "train.frames": skip + count}
+
+
+def digits(skip: int, count: int) -> dict[str, Any]:
+    """Those of `reference.by_hand`."""
+    budget = {"train.frames": None, "train.epochs": None, "train.updates": skip + count}
+    return {"agent": "ac2", "suite": "digits", "encoder": "mlp", "agent.batch_size": 256, "agent.lr": 1e-3, **budget}
+
+
+def pictures(skip: int, count: int) -> dict[str, Any]:
+    """Those of `reference.lightning_peer`: one linear layer after the ResNet."""
+    import torch
+
+    rows = torch.utils.data.TensorDataset(*map(torch.from_numpy, random_pictures(10_000)))
+    network = {"encoder": "resnet18", "agent.actor.depth": 0, "aug": ["random_crop", "random_horizontal_flip"]}
+    learning = {"objective": ["imitate"], "agent.batch_size": BATCH, "agent.lr": 3e-4}
+    budget = {"train.frames": None, "train.updates": skip + count}
+    return {"agent": "ac2", "suite": rows, "suite.test": 0.01, **network, **learning, **budget}
+
+
+SETTINGS: dict[str, Callable[[int, int], dict[str, Any]]] = {
+    "dqn": dqn,
+    "sac": sac,
+    "ppo": ppo,
+    "digits": digits,
+    "pictures": pictures,
+}
 
 
 class Watch:
-    """When the counted steps, or updates of a data set, began, and when they ended."""
+    """When the counted work began, and when it ended."""
 
     def __init__(self, skip: int) -> None:
-        self.skip, self.marks = skip, []
+        self.skip = skip
+        self.marks: list[tuple[float, int]] = []
 
     def mark(self, done: int) -> None:
         if done >= self.skip:
             self.marks = [*self.marks[:1], (time.perf_counter(), done)]
 
+    @property
+    def per_second(self) -> float:
+        (start, first), (end, last) = self.marks
+        return (last - first) / (end - start)
+
+
+class Steps(Watch):
+    """Of environments."""
+
     @hookimpl
     def on_experience(self, trainer: Any) -> None:
         self.mark(trainer.clock.steps)
 
+
+class Updates(Watch):
+    """Of a data set."""
+
     @hookimpl
     def after_update(self, trainer: Any) -> None:
-        if trainer.config.suite.name == "digits":
-            self.mark(trainer.agent.updates)
+        self.mark(trainer.agent.updates)
 
 
-def main(name: str, skip: int, count: int) -> None:
-    watch = Watch(skip)
+def main(name: str, skip: int, count: int, *words: str) -> None:
+    watch = (Updates if name in ("digits", "pictures") else Steps)(skip)
+    said = dict(word.split("=", 1) for word in words)
     with tempfile.TemporaryDirectory() as root:
-        unified.train(config={**QUIET, "root": root, **config(name, skip, count)}, callbacks=[watch])
-    (start, first), (end, last) = watch.marks
-    print(json.dumps((last - first) / (end - start)))
+        unified.train(config={**QUIET, "root": root, **SETTINGS[name](skip, count), **said}, callbacks=[watch])
+    print(json.dumps(watch.per_second))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

@@ -1,4 +1,8 @@
-"""The other side of `control`: ``python stable_baselines.py NAME SKIP COUNT`` prints steps per second, those after SKIP."""
+"""The other side of `control`: ``python stable_baselines.py NAME SKIP COUNT`` prints steps per second, those after SKIP.
+
+Stable-Baselines3 at its defaults (Raffin et al. 2021), which are those of its documentation's examples, but for what makes both sides learn
+as much from the first: when learning starts, how much is kept, and exploration that is as rare from the first as it is later.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,8 @@ class Watch(BaseCallback):
 
     def __init__(self, skip: int) -> None:
         super().__init__()
-        self.skip, self.marks = skip, []
+        self.skip = skip
+        self.marks: list[tuple[float, int]] = []
 
     def _on_step(self) -> bool:
         if self.num_timesteps >= self.skip:
@@ -31,9 +36,10 @@ def model(name: str, skip: int) -> DQN | SAC | PPO:
         import ale_py
 
         gymnasium.register_envs(ale_py)
+        # 84×84 in grey, the brighter of the last two of four frames, up to 30 no-ops, clipped rewards, no sticky actions; four in a stack.
         env = VecFrameStack(make_atari_env("PongNoFrameskip-v4", n_envs=1, seed=0), n_stack=4)
-        options = {"buffer_size": 20_000, "learning_starts": skip // 2, "batch_size": 32, "train_freq": 4, "gradient_steps": 1}
-        return DQN("CnnPolicy", env, device="cpu", **options)
+        learning = {"learning_starts": skip // 2, "batch_size": 32, "train_freq": 4, "gradient_steps": 1}
+        return DQN("CnnPolicy", env, buffer_size=20_000, exploration_initial_eps=0.05, device="cpu", **learning)
     if name == "sac":
         return SAC("MlpPolicy", "Pendulum-v1", learning_starts=skip // 2, batch_size=256, device="cpu")
     return PPO("MlpPolicy", make_vec_env("CartPole-v1", n_envs=8, seed=0), device="cpu")
