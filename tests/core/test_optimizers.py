@@ -260,6 +260,29 @@ def test_a_single_piece_is_the_batch_itself() -> None:
     assert piece is batch
 
 
+def test_pieces_take_the_memory_of_one() -> None:
+    """What autograd keeps for the way back, at its most, in numbers."""
+
+    def most(pieces: int) -> int:
+        held = {"now": 0, "most": 0}
+
+        class Kept:
+            def __init__(self, tensor: torch.Tensor) -> None:
+                self.tensor = tensor
+                held["now"] += tensor.numel()
+                held["most"] = max(held.values())
+
+            def __del__(self) -> None:
+                held["now"] -= self.tensor.numel()
+
+        agent = make(accumulate=pieces)
+        with torch.autograd.graph.saved_tensors_hooks(Kept, lambda kept: kept.tensor):
+            agent.learn(batch_of(rows=4000))
+        return held["most"]
+
+    assert most(8) < 0.2 * most(1)
+
+
 def test_one_bad_piece_spoils_the_update() -> None:
     agent, batch = make(accumulate=4), batch_of()
     before = parameters(agent)
