@@ -84,9 +84,10 @@ def test_what_cannot_be_judged_so_is_refused(runs: Path, suite: str, said: dict[
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["flow", "vae", "adversarial"])
 def test_a_class_can_be_asked_for(objective: str, tmp_path: Path) -> None:
-    """Trained for a while, pictures made for a digit are taken for it."""
-    run = train(tmp_path, objective=objective, suite__conditional=True, train__epochs=100, agent__actor__hidden=256, agent__lr=1e-3)
-    assert run.metrics()[-1]["train_on_generated"] > 0.7
+    """By the settings that digits have anyway, pictures made for a digit are taken for it more often than not."""
+    config = {"root": str(tmp_path), "with": [], "evaluate.every": 0, "suite.conditional": True, "train.epochs": 150}
+    run = library.train(suite="digits", config={**config, "objective": objective})
+    assert run.metrics()[-1]["train_on_generated"] > 0.6  # by chance 0.1
 
 
 @pytest.mark.slow
