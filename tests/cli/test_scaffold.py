@@ -127,8 +127,8 @@ SMALL = ["agent.seed_steps=100", "agent.batch_size=16"]
 TRAINS = {
     "agent": ["--agent", "mine", "--suite", "gym:Pendulum-v1", *SMALL],
     "suite": ["--agent", "random", "--suite", "mine:edge"],
-    "architecture": ["--suite", "gym:Pendulum-v1", *SMALL, "agent.hidden_dim=16", "encoder=mine", "encoder.width=16"],
-    "objective": ["--suite", "gym:Pendulum-v1", *SMALL, "agent.hidden_dim=16", "encoder=mlp", "-o", "+mine"],
+    "architecture": ["--agent", "drqv2", "--suite", "gym:Pendulum-v1", *SMALL, "agent.hidden_dim=16", "encoder=mine", "encoder.width=16"],
+    "objective": ["--agent", "drqv2", "--suite", "gym:Pendulum-v1", *SMALL, "agent.hidden_dim=16", "encoder=mlp", "-o", "+mine"],
     "callback": ["--agent", "random", "--suite", "gym:Pendulum-v1", "with=[+mine]", "with.mine.keep=1"],
 }
 

@@ -75,7 +75,7 @@ def test_discrete_tasks_are_trained_by_the_same_loop(tmp_path: Path, agent: str)
 
 @pytest.mark.slow
 def test_a_replay_is_saved_by_name_and_begun_with(tmp_path: Path) -> None:
-    base = ["train", "--suite", "gym:Pendulum-v1", *TINY, "train.frames=200"]
+    base = ["train", "--agent", "drqv2", "--suite", "gym:Pendulum-v1", *TINY, "train.frames=200"]
     unified(*base, "experiment=one", "replay.save=swings", cwd=tmp_path)
     unified(*base, "experiment=two", "replay.load=swings", cwd=tmp_path)
     other = next((tmp_path / "runs" / "two").rglob("events.jsonl")).parent

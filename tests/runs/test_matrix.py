@@ -97,7 +97,7 @@ def test_random_pixels_are_random(tmp_path: Path) -> None:
     assert not load_agent(run).agent.phase_list
 
 
-@pytest.mark.parametrize("suite", ["digits", "diabetes", "vision:mnist", "atari:pong"])
+@pytest.mark.parametrize("suite", ["digits", "diabetes", "vision:mnist", "atari:pong", "gym:CartPole-v1"])
 def test_where_nobody_names_an_agent_it_is_the_generalist(suite: str) -> None:
     assert compose([f"suite={suite}"]).agent.name == "ac2"
     assert compose([f"suite={suite}"], default_recipe=True).agent.name == "ac2"

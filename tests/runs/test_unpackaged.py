@@ -23,6 +23,7 @@ from runs.commands import ONE_THREAD, TINY, assert_same, events, newest, rows, r
 
 #: As `TINY`, for Python.
 SMALL: dict[str, Any] = {
+    "agent": "drqv2",
     **{"agent.batch_size": 8, "agent.hidden_dim": 8, "agent.feature_dim": 4, "agent.seed_steps": 20, "agent.stddev": "0.3"},
     **{"train.frames": 80, "train.log_every": 40, "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 40},
     **{"with": [], "replay.capacity": 500, "device": "cpu"},

@@ -44,11 +44,11 @@ class Kind:
     example: str
 
 
-#: The default agent, small, on a task that needs no pictures.
-_BESIDE_OTHERS = "unified train --suite gym:Pendulum-v1 train.frames=5000 agent.hidden_dim=64"
+#: An agent, small, on a task that needs no pictures.
+_BESIDE_OTHERS = "unified train --agent drqv2 --suite gym:Pendulum-v1 train.frames=5000 agent.hidden_dim=64"
 KINDS = {
     "agent": Kind("agents", "agent.py", "unified train --agent $name --suite gym:Pendulum-v1 train.frames=5000"),
-    "suite": Kind("suites", "environment.py", "unified train --suite $name:centre train.frames=5000 agent.hidden_dim=64"),
+    "suite": Kind("suites", "environment.py", "unified train --agent drqv2 --suite $name:centre train.frames=5000 agent.hidden_dim=64"),
     "architecture": Kind("architectures", "network.py", f"{_BESIDE_OTHERS} encoder=$name"),
     "objective": Kind("objectives", "objective.py", f"{_BESIDE_OTHERS} encoder=mlp -o +$name"),
     "callback": Kind("callbacks", "callback.py", f"{_BESIDE_OTHERS} with=[+$name]"),

@@ -156,6 +156,8 @@ def test_only_one_of_agent_and_suite_named():
     assert compose(["agent=drqv2"], default_recipe=True).suite.task == "cartpole_balance"
     config = compose(["suite=dmc:walker_walk"], default_recipe=True)
     assert (config.agent.name, config.recipes, config.embedded) == ("drqv2", (), False)
+    assert compose(["suite=gym:CartPole-v1"]).agent.name == "ac2"
+    assert compose(["suite=gym:CartPole-v1"]).sources["agent.name"] == "default"
 
 
 def test_nothing_named_is_the_recipe_laptop():
@@ -200,7 +202,8 @@ def test_what_changed():
     assert ("suite.size", 64, "the command line") in changed
     assert ("agent.encoder", "mlp", "the command line") in changed
     assert ("train.frames", 1_100_000, "preset easy of drqv2") in changed
-    assert not [key for key, _, _ in changed if key in ("seed", "agent", "agent.encoder.depth")]
+    assert ("agent", "drqv2", "the command line") in changed
+    assert not [key for key, _, _ in changed if key in ("seed", "agent.encoder.depth")]
     assert {key for key, _, _ in compose(["suite=dmc:walker_run"]).changed()} >= {"suite.task", "agent.n_step"}
 
 

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from unified.cli.completion.candidates import Candidate, behind, fitting, listed, names
 from unified.core.config import recipes as recipe_files
 from unified.core.config import values
+from unified.core.config.compose import agent_and_suite
 from unified.core.config.describe import type_of
 from unified.core.config.overrides import Layer, Path
 from unified.core.config.resolve import Resolver
@@ -105,7 +106,7 @@ def _selected(words: Sequence[str], recipes: Sequence[str]) -> Resolver:
 
 
 def _keys(selected: Resolver) -> Iterator[Key]:
-    agent = selected.choose(("agent",), _slot("agent"), RunOptions.model_fields["agent"]).component
+    agent = agent_and_suite(selected)[0].component
     short = _parts(agent)
     for layer in selected.layers:
         for path in [path for path in layer.values if path[0] in short]:
@@ -122,10 +123,6 @@ def _parts(agent: Any) -> tuple[str, ...]:
         return parts(agent) if agent is not None else ()
     except UnifiedError:
         return ()
-
-
-def _slot(name: str) -> Any:
-    return slot_of(RunOptions.model_fields[name])
 
 
 def _below(fields: Iterable[tuple[str, FieldInfo]], path: Path, selected: Resolver) -> Iterator[Key]:

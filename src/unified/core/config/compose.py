@@ -37,8 +37,9 @@ def compose(
 ) -> Config:
     """One checked configuration of everything that was said.
 
-    Where only one of agent and suite is named, the other is its default: agent ``drqv2``, suite ``dmc:cartpole_balance``, with the
-    settings published for that task. Where neither is, and no recipe either, `default_recipe` adds the recipe ``laptop``.
+    Where only the agent is named, the suite is ``dmc:cartpole_balance``; where only the suite is, the agent is the one that it names for
+    itself (`SuiteComponent.agent`), else the generalist, ``ac2``. Where neither is, and no recipe either, `default_recipe` adds the recipe
+    ``laptop``.
 
     A slot that is selected again, with another name, drops the options that lower layers set for it; options for the same name stay.
 
@@ -110,8 +111,8 @@ def _refuse_epochs(resolver: Resolver, options: Any) -> None:
             resolver.problems.append(Problem(message, "train.frames=…", str(resolver.origin(source))))
 
 
-def _choose_first(resolver: Resolver) -> None:
-    """Agent and suite are known before everything else: they bring presets, and the agent the names of its parts."""
+def agent_and_suite(resolver: Resolver) -> tuple[Choice, Choice]:
+    """Both as they are chosen; where nobody names an agent, it is the one that the suite names."""
     fields = RunOptions.model_fields
     chosen: dict[str, Choice] = {}
     named = any(path in layer.values for layer in resolver.layers for path in (("agent",), ("agent", NAME)))
@@ -121,7 +122,12 @@ def _choose_first(resolver: Resolver) -> None:
         if name == "agent" and not named and isinstance(data := chosen["suite"].component, SuiteComponent) and data.agent:
             resolver.layers.insert(0, from_tree({name: data.agent}, f"suite {label(data.name)}"))
         chosen[name] = resolver.choose((name,), slot, fields[name])
-    agent, suite = chosen["agent"], chosen["suite"]
+    return chosen["agent"], chosen["suite"]
+
+
+def _choose_first(resolver: Resolver) -> None:
+    """Agent and suite are known before everything else: they bring presets, and the agent the names of its parts."""
+    agent, suite = agent_and_suite(resolver)
     if agent.component is not None:
         with contextlib.suppress(UnifiedError):  # told when its options are checked
             _expand(resolver.layers, parts(agent.component))
@@ -177,4 +183,4 @@ def _expand(layers: Sequence[Layer], names: Sequence[str]) -> None:
                 layer.set(("agent", *path), layer.values.pop(path))
 
 
-__all__ = ["EMBEDDED", "compose"]
+__all__ = ["EMBEDDED", "agent_and_suite", "compose"]

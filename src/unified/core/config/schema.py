@@ -191,7 +191,7 @@ class RunOptions(Options):
     """Of encoders; bf16 where the hardware has it. Everything else is float32."""
     root: str = Field(default="runs", min_length=1)
     """Directory in which runs are kept."""
-    agent: Annotated[Any, Slot("agents")] = "drqv2"
+    agent: Annotated[Any, Slot("agents")] = "ac2"
     """What acts and learns."""
     suite: Annotated[Any, Slot("suites")] = "dmc:cartpole_balance"
     """Suite and task."""

@@ -10,6 +10,5 @@ component = SuiteComponent(
     config="unified.plugins.suites.atari.config:AtariOptions",
     tasks="unified.plugins.suites.atari.tasks:TASKS",
     example="pong",
-    agent="ac2",
     summary="Atari 2600 games in the Arcade Learning Environment, with sticky actions (Machado et al. 2018)",
 )

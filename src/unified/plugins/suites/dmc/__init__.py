@@ -10,5 +10,6 @@ component = SuiteComponent(
     config="unified.plugins.suites.dmc.config:DMCOptions",
     tasks="unified.plugins.suites.dmc.tasks:TASKS",
     example="humanoid_run",
+    agent="drqv2",
     summary="dm_control's tasks of continuous control in MuJoCo, from pixels or from the state (Tassa et al. 2018)",
 )
