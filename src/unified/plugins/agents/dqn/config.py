@@ -41,7 +41,7 @@ class DQNOptions(LearningOptions):
     updates_per_step: float = Field(1.0, ge=0)
     """Updates for each agent step."""
     encoder: Part | None = None
-    """Architecture of the encoder; by default drqv2_cnn for pixels and identity for vectors."""
+    """Architecture of the encoder; by default drqv2_cnn for pixels (cnn for tiny ones) and identity for vectors."""
     critic: CriticOptions = CriticOptions()
     """Q(s, ·): how its values are represented, and its layers."""
 

@@ -52,7 +52,7 @@ class DrQV2Options(LearningOptions):
     pad: int = Field(4, ge=0)
     """Greatest random shift, in pixels."""
     encoder: Part | None = None
-    """Architecture of the encoder; by default drqv2_cnn for pixels and identity for vectors."""
+    """Architecture of the encoder; by default drqv2_cnn for pixels (cnn for tiny ones) and identity for vectors."""
     critic: DrQV2CriticOptions = DrQV2CriticOptions()
     """The critics."""
 
