@@ -20,8 +20,8 @@ PUBLIC = ("unified", "unified.heads", "unified.testing", "unified.testing.probes
 PROMISED = {
     "unified": """
         API_VERSION Action Adapted Agent AgentComponent ArchitectureComponent Batch Build CallbackComponent CommandComponent Config
-        ContinuousActions DataSuite DiscreteActions Environment EpisodeFailed Labelled LauncherComponent Learned Loss Objective
-        ObjectiveComponent Options Part Phase Preset Problem RecipeComponent Rollout Rows Run Schedule Space Spec Step Suite
+        ContinuousActions DataSuite DiscreteActions Environment EpisodeFailed Labelled LauncherComponent Learned LearningOptions
+        Loss Objective ObjectiveComponent Options Part Phase Preset Problem RecipeComponent Rollout Rows Run Schedule Space Spec Step Suite
         SuiteComponent Transitions UnifiedError UsageError View
         compose frozen hookimpl hookspec launch load output_shape registry train
     """,

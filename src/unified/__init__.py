@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from unified.core.environment.adapted import Adapted
     from unified.core.errors import Problem, UnifiedError, UsageError
     from unified.core.hookspecs import API_VERSION, hookimpl, hookspec
+    from unified.core.learning import LearningOptions
     from unified.core.objective import Loss, Objective, Phase, frozen
     from unified.core.parts import Build
     from unified.core.registry import registry
@@ -71,6 +72,7 @@ _HOMES = {
     "unified.core.environment.adapted": ("Adapted",),
     "unified.core.errors": ("Problem", "UnifiedError", "UsageError"),
     "unified.core.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),
+    "unified.core.learning": ("LearningOptions",),
     "unified.core.objective": ("Loss", "Objective", "Phase", "frozen"),
     "unified.core.parts": ("Build",),
     "unified.core.registry": ("registry",),

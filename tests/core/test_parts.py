@@ -91,6 +91,14 @@ def test_pictures_in_bytes_are_made_numbers_for_networks_that_want_them() -> Non
     assert not wants_numbers(nn.Linear(5, 2), (3, 12, 12))  # it takes neither
 
 
+def test_vectors_are_standardised_once_also_for_a_network_that_brings_it_along() -> None:
+    seen = Spec(Space((3,), "float32"), Space((), "int64", choices=2), mean=(1.0, 2.0, 3.0), std=(2.0, 2.0, 2.0))
+    first = build(seen).part(nn.Identity(), (3,))
+    again = build(seen).part(first, (3,))
+    row = torch.tensor([[3.0, 2.0, 1.0]])
+    assert first(row).tolist() == again(row).tolist() == [[1.0, 0.0, -1.0]]
+
+
 def test_a_network_that_looks_at_its_numbers_is_tried_on_the_cpu() -> None:
     class Looks(nn.Module):
         def forward(self, rows: torch.Tensor) -> torch.Tensor:

@@ -78,7 +78,7 @@ class Build:
         if self._are_pictures(in_shape):
             if wants_numbers(module, in_shape):
                 module = FromBytes(module, seen.mean, seen.std)
-        elif seen.mean and in_shape == seen.observation.shape:
+        elif seen.mean and in_shape == seen.observation.shape and not isinstance(module, Standardised):  # as one of another run is already
             module = Standardised(module, seen.mean, seen.std)
         return module.to(self.device)
 

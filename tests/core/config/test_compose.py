@@ -381,18 +381,18 @@ class Parted(Options):
 
 def test_objectives_have_options(plugin_registry):
     def register_objectives():
-        yield ObjectiveComponent("spr", "json:loads", f"{__name__}:Weighted", "Looks ahead.")
+        yield ObjectiveComponent("foresee", "json:loads", f"{__name__}:Weighted", "Looks ahead.")
 
     module = ModuleType("ahead")
     module.register_objectives = hookimpl(register_objectives)
     sys.modules.setdefault(__name__, sys.modules[Weighted.__module__])
     plugin_registry(module)
-    (spr,) = compose([*CARTPOLE, "objective=[+spr]", "objective.spr.weight=2"]).objectives
-    assert (spr.name, spr.options.weight) == ("+spr", 2.0)
-    config = compose([*CARTPOLE], values={"objective": {"name": ["+spr"], "spr": {"weight": 3}}})
-    assert config.tree["objective"] == {"name": ["+spr"], "spr": {"weight": 3.0}}
+    (foresee,) = compose([*CARTPOLE, "objective=[+foresee]", "objective.foresee.weight=2"]).objectives
+    assert (foresee.name, foresee.options.weight) == ("+foresee", 2.0)
+    config = compose([*CARTPOLE], values={"objective": {"name": ["+foresee"], "foresee": {"weight": 3}}})
+    assert config.tree["objective"] == {"name": ["+foresee"], "foresee": {"weight": 3.0}}
     assert compose([], values=config.tree).tree == config.tree
-    assert refused(*CARTPOLE, "objective.spr.weight=2") == [
-        "objective.spr.weight: objective 'spr' is not selected    add it:  objective=[+spr]    (from the command line)"
+    assert refused(*CARTPOLE, "objective.foresee.weight=2") == [
+        "objective.foresee.weight: objective 'foresee' is not selected    add it:  objective=[+foresee]    (from the command line)"
     ]
-    assert "did you mean  objective.spr.weight ?" in refused(*CARTPOLE, "objective=[+spr]", "objective.spr.wieght=2")[0]
+    assert "did you mean  objective.foresee.weight ?" in refused(*CARTPOLE, "objective=[+foresee]", "objective.foresee.wieght=2")[0]
