@@ -105,6 +105,7 @@ __all__ = [
     "Labelled",
     "LauncherComponent",
     "Learned",
+    "LearningOptions",
     "Loss",
     "Objective",
     "ObjectiveComponent",
