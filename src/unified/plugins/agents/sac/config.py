@@ -42,7 +42,7 @@ class SACOptions(LearningOptions):
     feature_dim: int = Field(50, ge=1)
     """Features that actor and critic see of pixels."""
     encoder: Part | None = None
-    """Architecture of the encoder, which the critic trains; by default drqv2_cnn for pixels (cnn for tiny ones) and identity for vectors."""
+    """Architecture of the encoder, trained by the critic; by default drqv2_cnn for pixels (cnn for tiny ones) and identity for vectors."""
     actor: ActorOptions = ActorOptions()
     """The policy."""
     critic: TwinCriticOptions = TwinCriticOptions()
