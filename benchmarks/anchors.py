@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+import spr
 import unified
 from unified.core.config import compose
 from unified.core.data import DataSuite
@@ -52,6 +53,16 @@ def ridge() -> Any:
     return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 20)))
 
 
+def judgements(run: Any) -> list[dict[str, Any]]:
+    """Rows of all evaluations of a run."""
+    return [row for row in run.metrics() if row["kind"] == "evaluate"]
+
+
+def early(run: Any) -> tuple[str, float, None]:
+    """How fast it learned: the mean of all evaluations."""
+    return "mean return", mean(row["return"] for row in judgements(run)), None
+
+
 @dataclass(frozen=True)
 class Anchor:
     """What is trained, how often, and what it has to reach.
@@ -61,12 +72,14 @@ class Anchor:
         wanted: Least mean score; ``None`` where only what stands beside it counts.
         parts: What differs from run to run: seeds, or folds.
         beside: The score of something else on the same part; or what is known of others, in words.
+        score: Of a run: the name of the number, the number, and its spread where it has one; that of the last evaluation unless given.
     """
 
     values: dict[str, Any]
     wanted: float | None
     parts: tuple[dict[str, Any], ...] = tuple({"seed": seed} for seed in (1, 2, 3))
     beside: Callable[[dict[str, Any]], float] | str = ""
+    score: Callable[[Any], tuple[str, float, float | None]] = lambda run: scored(judgements(run)[-1])
 
 
 FOLDS = tuple({"suite.fold": fold} for fold in range(5))
@@ -85,6 +98,12 @@ ANCHORS = {
         None,
         ({"seed": 1},),
         f"{RANDOM} at random, {HUMAN} a person",
+    ),
+    "spr": Anchor(
+        {**spr.COMMON, **spr.ARMS["dqn +spr"]},
+        None,
+        beside=lambda part: mean(spr.curve("dqn", part["seed"]).values()),
+        score=early,
     ),
     "digits": Anchor({"suite": "digits"}, 0.98, FOLDS, baseline(support_vectors, "digits")),
     "digits-by-reward": Anchor({"suite": "digits", "objective": "reward", "encoder": "mlp", "train.epochs": 100}, 0.95),
@@ -106,8 +125,7 @@ def reached(name: str, anchor: Anchor) -> str:
     for part in anchor.parts:
         experiment = "-".join(["anchor", name, *(f"{value}" for key, value in part.items() if key != "seed")])
         run = unified.train(config={**QUIET, "experiment": experiment, **anchor.values, **part})
-        last = [row for row in run.metrics() if row["kind"] == "evaluate"][-1]
-        metric, score, deviation = scored(last)
+        metric, score, deviation = anchor.score(run)
         scores.append(score)
         if callable(anchor.beside):
             others.append(anchor.beside(part))

@@ -13,7 +13,7 @@ from statistics import median
 import torch
 
 from reference.pictures import BATCH, MEAN, STD, WORKERS, loader, random_pictures
-from row import Rates, Row, in_turns, printed, require
+from row import Row, in_turns, printed, require
 from unified.core.architecture import FromBytes
 from unified.core.data import Rows
 from unified.core.device import keep_freed_memory
@@ -31,26 +31,31 @@ DIGITS = (200, 1_500)
 LOADED, ROWS = 256, 50_000
 
 
-def loading(turns: int = TURNS, seconds: float = 4.0) -> Row:
-    """Samples per second, loaded, cropped, mirrored, made numbers and standardised: ready for a network."""
+def loading(turns: int = TURNS, seconds: float = 4.0) -> Iterator[Row]:
+    """Samples per second, loaded, cropped and mirrored: as a network is given them, and made numbers and standardised before.
+
+    The DataLoader does the latter in both rows: it is the first layer of our networks that does, and on their device.
+    """
     keep_freed_memory()  # as training does
     pictures, labels = random_pictures(ROWS)
     replay, streams = FixedReplay(Rows(pictures, labels), Labelled(batch_size=LOADED), Streams(0)), Streams(1)
     crop, flip, numbers = RandomCrop(4), RandomHorizontalFlip(0.5), FromBytes(torch.nn.Identity(), MEAN, STD)
 
-    def ours() -> None:
-        batch = replay.sample()
-        numbers(flip(crop(batch.obs, streams["shift"].torch()), streams["shift"].torch()))
+    def augmented() -> torch.Tensor:
+        return flip(crop(replay.sample().obs, streams["shift"].torch()), streams["shift"].torch())
 
-    rates = Rates([], [])
-    for _ in range(turns):
-        rates.ours.append(LOADED * throughput(ours, seconds))
+    def theirs() -> float:
         batches = iter(loader(pictures, labels, LOADED))
         for _ in range(4 * WORKERS):  # made in advance, while nobody looked
             next(batches)
-        rates.theirs.append(LOADED * throughput(batches.__next__, seconds))
-        del batches  # and with it the processes
-    return rates.row(f"loading, crop, flip and scaling of CIFAR-shaped bytes, beside a DataLoader of {WORKERS} workers", "samples/s", 20)
+        return LOADED * throughput(batches.__next__, seconds)
+
+    arms = {
+        "crop and flip, as the network is given them": lambda: LOADED * throughput(augmented, seconds),
+        "crop, flip and scaling": lambda: LOADED * throughput(lambda: numbers(augmented()), seconds),
+    }
+    for said, rates in in_turns(arms, theirs, turns).items():
+        yield rates.row(f"loading of CIFAR-shaped bytes, {said}, beside a DataLoader of {WORKERS} workers", "samples/s", 20)
 
 
 def throughput(work: Callable[[], object], seconds: float) -> float:
@@ -84,6 +89,6 @@ def overhead(turns: int = TURNS) -> Row:
 
 
 def measure(turns: int = TURNS) -> Iterator[Row]:
-    yield loading(turns)
+    yield from loading(turns)
     yield overhead(turns)
     yield from classification(turns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -45,4 +47,6 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
 def loader(pictures: np.ndarray, labels: np.ndarray, batch: int) -> DataLoader[tuple[torch.Tensor, int]]:
     """Batches in a new order for each epoch, made by `WORKERS` processes that live on between epochs."""
     rows = Pictures(pictures, labels)
-    return DataLoader(rows, batch, shuffle=True, num_workers=WORKERS, persistent_workers=True, drop_last=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of fewer cores than workers
+        return DataLoader(rows, batch, shuffle=True, num_workers=WORKERS, persistent_workers=True, drop_last=True)
