@@ -15,7 +15,7 @@ class Catch(Environment):
     """A ball falls by a cell each step; a paddle of three cells below goes left, stays or goes right, and must be under it in the end.
 
     The one reward is the last: 1 if the ball is caught, else -1. Three dimmer things drift to the right, and mean nothing. Observed is a
-    grey picture ``(1, 24, 24)``. An episode has 11 steps; actions at random return about -0.6, and every ball can be caught by who sees it.
+    grey picture ``(1, 24, 24)``. An episode has 11 steps; actions at random return about -0.5, and every ball can be caught by who sees it.
     """
 
     def __init__(self) -> None:
