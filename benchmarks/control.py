@@ -38,8 +38,8 @@ LIKE = {"": ()}
 #: Of encoders; a perceptron has none.
 PRECISIONS = {", float32": ("precision=fp32",), ", our default precision": ("precision=auto",)}
 TASKS = {
-    "dqn": Task("DQN, atari:pong, an update per 4 steps, batch 32", 1_000, 2_000, 3.0, PRECISIONS),
-    "sac": Task("SAC, gym:Pendulum-v1, an update per step, batch 256, 2×256 units", 500, 2_000, 1.5, LIKE),
+    "dqn": Task("DQN, atari:pong, an update per 4 steps, batch 32", 600, 1_500, 3.0, PRECISIONS),
+    "sac": Task("SAC, gym:Pendulum-v1, an update per step, batch 256, 2×256 units", 400, 1_500, 1.5, LIKE),
     # Three rounds of 8 × 2,048 steps, and of updates for those before them: time runs from the end of the first steps.
     "ppo": Task("PPO, gym:CartPole-v1, 8 environments, the other side's defaults", 16_384, 49_152, 2.0, LIKE),
 }

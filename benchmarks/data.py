@@ -24,7 +24,7 @@ from unified.plugins.architectures.augment import RandomCrop, RandomHorizontalFl
 
 TURNS = 3
 #: Of the ResNet: updates that are left out, and that count.
-PICTURES = (2, 6)
+PICTURES = (1, 4)
 #: Of the perceptron on digits.
 DIGITS = (200, 1_500)
 #: Rows of a batch that is loaded, and how many there are in all.
