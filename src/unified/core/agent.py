@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from torch import nn
 
 from unified.core.batch import Batch
 from unified.core.errors import Problem, UsageError, blame
+from unified.core.follower import Follower
 from unified.core.learning import LearningOptions, optimizer_options
 from unified.core.objective import Loss, Objective, Phase
 from unified.core.optimizers import make_optimizer, skips
@@ -57,7 +57,7 @@ class Agent(nn.Module, ABC):
         self.device, self.precision, self.streams = build.device, build.precision, build.streams
         #: What makes parts, in `__init__`, and objectives, in `phases`.
         self.build = build
-        self._targets: dict[str, tuple[str, float, int]] = {}  # copy -> the part it follows, τ, and every how many updates
+        self._followers: dict[str, tuple[str, Follower]] = {}  # copy -> the part it follows, and how
         self.phase_list: list[Phase] = []
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         self._averages: dict[str, str] = {}  # part -> the copy that answers for it where it does not train
@@ -126,8 +126,9 @@ class Agent(nn.Module, ABC):
         A hard copy is τ = 1 every few thousand updates. The copy is called `name`, or ``<part>_target``.
         """
         name = name or f"{part}_target"
-        self.bring(**{name: copy.deepcopy(getattr(self, part)).requires_grad_(False)})
-        self._targets[name] = (part, tau, every)
+        follower = Follower(getattr(self, part), tau, every)
+        self.bring(**{name: follower.copy})
+        self._followers[name] = (part, follower)
 
     def bring(self, **parts: nn.Module) -> None:
         """Take further parts, on the agent's device: an objective's own, when it joins. What joins a phase is trained by it.
@@ -191,7 +192,7 @@ class Agent(nn.Module, ABC):
         for objective in phase.objectives:
             with blame(f"objective {objective.label}", "to join the agent"):
                 objective.join(self)
-        brought = [name for name in self._modules if name not in before and name not in self._targets]
+        brought = [name for name in self._modules if name not in before and name not in self._followers]
         return replace(phase, trains=(*phase.trains, *brought))
 
     def _refuse_misfits(self) -> None:
@@ -334,15 +335,9 @@ class Agent(nn.Module, ABC):
         optimizer.zero_grad(set_to_none=True)
 
     def _follow(self) -> None:
-        for name, (part, tau, every) in self._targets.items():
-            if self.updates % every:
-                continue
-            source, target = getattr(self, part), getattr(self, name)
-            with torch.no_grad():
-                if ours := list(target.parameters()):
-                    torch._foreach_lerp_(ours, list(source.parameters()), tau)
-                for buffer, newer in zip(target.buffers(), source.buffers(), strict=True):
-                    buffer.copy_(newer)
+        for part, follower in self._followers.values():
+            if self.updates % follower.every == 0:
+                follower.follow(trained=part in self._optimizers)
 
     def training_state(self) -> dict[str, Any]:
         """Everything that learning goes on from, beside the run's random streams."""

@@ -127,7 +127,8 @@ class FromBytes(nn.Module):
 
     def forward(self, obs: torch.Tensor) -> Any:
         if obs.dtype == torch.uint8:
-            obs = obs.to(torch.float32).div_(255.0) if not self.standardised else torch.addcmul(self.offset, obs.float(), self.scale)
+            obs = obs.to(torch.float32)
+            obs = obs.mul_(self.scale).add_(self.offset) if self.standardised else obs.div_(255.0)
         return self.module(obs)
 
 

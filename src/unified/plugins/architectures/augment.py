@@ -29,11 +29,12 @@ class Augmentations(nn.Sequential):
 
     Args:
         part: One, or a `torch.nn.Sequential` of several. One that takes no generator, of torchvision for example, draws what it draws
-            for each picture alone (`Apart`).
+            for each picture alone (`Apart`). The identity costs nothing.
     """
 
     def __init__(self, part: nn.Module) -> None:
         steps = list(part) if type(part) is nn.Sequential else [part]
+        steps = [step for step in steps if not isinstance(step, nn.Identity)]
         super().__init__(*(step if takes_generator(step) else Apart(step) for step in steps))
 
     def forward(self, obs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
