@@ -47,10 +47,12 @@ def test_a_name_alone_is_short_as_for_a_slot() -> None:
 
 def test_another_one_drops_what_was_said_of_the_first(tmp_path: Path) -> None:
     recipe = tmp_path / "mine.yaml"
-    recipe.write_text("agent: {optimizer: {eps: 1.0e-4}}\n")
+    recipe.write_text("agent: {optimizer: {eps: 1.0e-4, schedule: 'linear(1,0,9)', accumulate: 2, parts: {actor: {lr: 0.5}}}}\n")
     assert optimizer(recipes=[str(recipe)]).eps == 1e-4
     assert optimizer("agent.optimizer=adam", recipes=[str(recipe)]).eps == 1e-4
-    assert optimizer("agent.optimizer=sgd", recipes=[str(recipe)]).eps is None
+    other = optimizer("agent.optimizer=sgd", recipes=[str(recipe)])
+    assert other.eps is None
+    assert (other.schedule, other.accumulate, other.parts["actor"].lr) == ("linear(1,0,9)", 2, 0.5)  # what is no optimiser's own stays
 
 
 @pytest.mark.parametrize(("agent", "name"), [("dqn", "adam"), ("drqv2", "adam"), ("sac", "adam"), ("ppo", "adam"), ("ac2", "adamw")])
@@ -122,6 +124,8 @@ def test_a_part_has_the_rest_from_all_and_another_optimiser_only_the_decay() -> 
         ("agent.optimizer.betas=[0.9]", "agent.optimizer.betas"),
         ("agent.optimizer.betas=[0.9,1.5]", "must be less than 1"),
         ("agent.optimizer.schedule=cosin(1,0,5)", "is no schedule"),
+        ("agent.optimizer.schedule=linear(1,-1,5)", "would be negative"),
+        ("agent.optimizer.schedule=linear(1,nan,5)", "finite"),
         ("agent.optimizer.accumulate=3", "optimizer.accumulate=3 does not divide batch_size=256; it divides batch_size=255"),
         ("agent.optimizer.lr=1e-4", "agent.lr"),
         ("agent.optimizer.parts.encoder.lrr=1", "did you mean  agent.optimizer.parts.encoder.lr ?"),

@@ -97,6 +97,8 @@ def test_vectors_are_standardised_once_also_for_a_network_that_brings_it_along()
     again = build(seen).part(first, (3,))
     row = torch.tensor([[3.0, 2.0, 1.0]])
     assert first(row).tolist() == again(row).tolist() == [[1.0, 0.0, -1.0]]
+    several = build(seen).part([nn.Identity(), nn.Identity()], (3,))
+    assert build(seen).part(several, (3,))(row).tolist() == [[1.0, 0.0, -1.0]]
 
 
 def test_a_network_that_looks_at_its_numbers_is_tried_on_the_cpu() -> None:

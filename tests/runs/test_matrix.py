@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_it_trains_and_is_judged(agent: str, task: str, tmp_path: Path) -> None:
     (judged,) = [row for row in run.metrics() if row["kind"] == "evaluate"]
     metric = METRICS.get(task, "return")
     assert judged.get("metric", "return") == metric
-    assert judged[metric] == judged[metric]  # a number
+    assert math.isfinite(judged[metric])
     assert judged["frames"] >= 200
     if agent != "random":
         assert judged["updates"] >= 10

@@ -40,7 +40,7 @@ def play(
     from unified.core.trainer.build import evaluate
     from unified.video import write_mp4
 
-    frames, judged = evaluate(run, 1, checkpoint, record=(height, width))
+    frames, judged = evaluate(run, 1, checkpoint, record=(height, width), features="")
     if judged.pictures is not None and len(judged.pictures):
         _check_suffix(output, PICTURES)
         path = _write_pictures(output or Path(run.path) / "images" / f"play-{frames:09d}.png", judged)

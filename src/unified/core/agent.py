@@ -57,7 +57,8 @@ class Agent(nn.Module, ABC):
         self.device, self.precision, self.streams = build.device, build.precision, build.streams
         #: What makes parts, in `__init__`, and objectives, in `phases`.
         self.build = build
-        self._followers: dict[str, tuple[str, Follower]] = {}  # copy -> the part it follows, and how
+        self._followers: dict[str, Follower] = {}  # by the name of the copy
+        self._moved: frozenset[int] = frozenset()  # `id` of each parameter that an optimiser moves
         self.phase_list: list[Phase] = []
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         self._averages: dict[str, str] = {}  # part -> the copy that answers for it where it does not train
@@ -126,9 +127,9 @@ class Agent(nn.Module, ABC):
         A hard copy is τ = 1 every few thousand updates. The copy is called `name`, or ``<part>_target``.
         """
         name = name or f"{part}_target"
-        follower = Follower(getattr(self, part), tau, every)
+        follower = Follower(part, getattr(self, part), tau, every)
         self.bring(**{name: follower.copy})
-        self._followers[name] = (part, follower)
+        self._followers[name] = follower
 
     def bring(self, **parts: nn.Module) -> None:
         """Take further parts, on the agent's device: an objective's own, when it joins. What joins a phase is trained by it.
@@ -151,9 +152,11 @@ class Agent(nn.Module, ABC):
             parameters = [parameter for parameter in getattr(self, part).parameters() if parameter.requires_grad]
             if parameters:
                 self._optimizers[part] = self.optimizer(part, parameters)
+        groups = [group for optimizer in self._optimizers.values() for group in optimizer.param_groups]
+        self._moved = frozenset(id(parameter) for group in groups for parameter in group["params"])
         self._refuse_parts_that_nothing_moves()
         if self._schedule is not None:
-            for group in [group for optimizer in self._optimizers.values() for group in optimizer.param_groups]:
+            for group in groups:
                 group["initial_lr"] = group["lr"]
         if isinstance(self.options, LearningOptions) and self.options.ema:
             self._average(self.options.ema_tau)
@@ -228,6 +231,11 @@ class Agent(nn.Module, ABC):
         ]
         if problems:
             raise UsageError(*problems)
+
+    @property
+    def followers(self) -> tuple[str, ...]:
+        """Names of the copies that follow a part."""
+        return tuple(self._followers)
 
     @property
     def components(self) -> list[Component]:
@@ -335,9 +343,9 @@ class Agent(nn.Module, ABC):
         optimizer.zero_grad(set_to_none=True)
 
     def _follow(self) -> None:
-        for part, follower in self._followers.values():
+        for follower in self._followers.values():
             if self.updates % follower.every == 0:
-                follower.follow(trained=part in self._optimizers)
+                follower.follow(getattr(self, follower.part), self._moved)
 
     def training_state(self) -> dict[str, Any]:
         """Everything that learning goes on from, beside the run's random streams."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Container, Iterable
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ class Follower:
     """A copy that moves by θ' ← θ' + τ (θ - θ'); what is no parameter is copied.
 
     Args:
+        part: Name of the part that is followed.
         source: The part.
         tau: τ; 1 is a hard copy.
         every: Updates between two steps.
@@ -20,20 +22,28 @@ class Follower:
         copy: Its parameters need no gradient.
     """
 
-    def __init__(self, source: nn.Module, tau: float, every: int = 1) -> None:
-        self.source, self.tau, self.every = source, tau, every
+    def __init__(self, part: str, source: nn.Module, tau: float, every: int = 1) -> None:
+        self.part, self.tau, self.every = part, tau, every
         self.copy = copy.deepcopy(source).requires_grad_(False)
-        self._ours: list[torch.Tensor] = list(self.copy.parameters())
-        self._theirs: list[torch.Tensor] = list(source.parameters())
-        self._versions = self._seen()
+        self._versions = _versions(source.parameters())
 
     @torch.no_grad()
-    def follow(self, trained: bool) -> None:
-        """One step. Where no optimiser moves the source (`trained`) and nobody else has touched it, its copy is where it is already."""
-        if self._ours and (trained or self._versions != self._seen()):
-            torch._foreach_lerp_(self._ours, self._theirs, self.tau)
-        for buffer, newer in zip(self.copy.buffers(), self.source.buffers(), strict=True):
+    def follow(self, source: nn.Module, moved: Container[int]) -> None:
+        """One step.
+
+        Args:
+            source: The part as it is now.
+            moved: ``id`` of every parameter that an optimiser moves. Where it moves none of these and nobody wrote into them, the copy
+                is where they are already, and nothing is to be done.
+        """
+        ours: list[torch.Tensor] = list(self.copy.parameters())
+        theirs: list[torch.Tensor] = list(source.parameters())
+        # Optimisers' fused steps do not count as writing.
+        if ours and (any(id(parameter) in moved for parameter in theirs) or self._versions != _versions(theirs)):
+            torch._foreach_lerp_(ours, theirs, self.tau)
+        for buffer, newer in zip(self.copy.buffers(), source.buffers(), strict=True):
             buffer.copy_(newer)
 
-    def _seen(self) -> list[int]:
-        return [parameter._version for parameter in self._theirs]
+
+def _versions(parameters: Iterable[torch.Tensor]) -> list[int]:
+    return [parameter._version for parameter in parameters]

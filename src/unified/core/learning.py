@@ -28,7 +28,7 @@ _Beta = Annotated[float, Field(ge=0, lt=1)]
 class _Moving(Options):
     """What parts have in common with the whole agent."""
 
-    selects: ClassVar[bool] = True
+    selects: ClassVar[tuple[str, ...]] = SPECIAL
 
     name: OptimizerName | None = None
     """Which optimiser."""
@@ -91,7 +91,9 @@ class OptimizerOptions(_Moving):
     @classmethod
     def _is_a_schedule(cls, text: str | None) -> str | None:
         if text is not None:
-            Schedule(text)
+            factor = Schedule(text)
+            if factor.least < 0:
+                raise ValueError(f"a learning rate would be negative: {text}")
         return text
 
     @model_validator(mode="after")
@@ -99,7 +101,7 @@ class OptimizerOptions(_Moving):
         for part, own in self.parts.items():
             for option in SPECIAL:
                 if getattr(own, option) is not None and (wrong := _not_taken(own.name or self.name, option)):
-                    raise ValueError(f"optimizer.parts.{part}.{option}: {wrong.replace('   ', '; ')}")
+                    raise ValueError(f"agent.optimizer.parts.{part}.{option}: {wrong.replace('   ', '; ')}")
         return self
 
     def of(self, part: str) -> PartOptimizerOptions:
@@ -127,7 +129,7 @@ class LearningOptions(Options):
         rows, pieces = getattr(self, "batch_size", None), self.optimizer.accumulate
         if rows is not None and rows % pieces:
             fits = max(rows - rows % pieces, pieces)
-            raise ValueError(f"optimizer.accumulate={pieces} does not divide batch_size={rows}; it divides batch_size={fits}")
+            raise ValueError(f"agent.optimizer.accumulate={pieces} does not divide batch_size={rows}; it divides batch_size={fits}")
         return self
 
 

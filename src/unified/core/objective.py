@@ -82,7 +82,8 @@ class Objective(ABC):
     def phases(self) -> list[Phase]:
         """The phases that stand for an agent's own where this objective replaces them; empty for one, of all that it trains.
 
-        An objective that pulls two parts in opposite directions has two.
+        An objective that pulls two parts in opposite directions has two. The objectives in them are asked to `widen` and to `join`,
+        this one only where it is one of them.
         """
         return []
 

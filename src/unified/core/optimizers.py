@@ -70,4 +70,7 @@ def _referred(name: str) -> type[torch.optim.Optimizer]:
     found = load(reference, "optimizers")
     if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
         raise UsageError(Problem(f"{shown(name)} is no torch.optim.Optimizer", "a class like torch.optim:NAdam is"))
+    closure = inspect.signature(found.step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
+        raise UsageError(Problem(f"{shown(name)} asks for the loss again (a closure), and an update has it once", "choose another"))
     return found

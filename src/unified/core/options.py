@@ -16,8 +16,9 @@ class Options(BaseModel):
     Every field has a description, a docstring under it or ``Field(description=…)``: people read it in ``unified plugins show``.
     """
 
-    #: Whether its own `name` says what is selected, as in a group: ``agent.optimizer=sgd`` is short for ``agent.optimizer.name=sgd``.
-    selects: ClassVar[bool] = False
+    #: Of a group whose own `name` says what is selected (``agent.optimizer=sgd`` is short for ``agent.optimizer.name=sgd``): the options
+    #: that are for what was selected, and are dropped where a higher layer selects something else.
+    selects: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, coerce_numbers_to_str=True, protected_namespaces=()

@@ -49,7 +49,7 @@ class Build:
         #: What was made so far, for the run's manifest.
         self.used: list[Component] = []
 
-    def part(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None = None) -> nn.Module:
+    def part(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None = None, **told: Any) -> nn.Module:
         """What was selected, sized for its place.
 
         Several are composed in their order: each takes what the one before it gives, and the last one is the head where one is wanted. One
@@ -59,13 +59,15 @@ class Build:
             selection: A `Selection`, a name, a class or function, a finished module (it is copied), or a list of these.
             in_shape: Of one row that goes in.
             out_shape: Of one row that has to come out, for a head.
+            told: Further arguments, of the first of several; one that does not take them is refused. A finished module is as it is.
 
         Raises:
             UsageError: If one cannot take what comes before it, or a body stands where a head is wanted.
         """
         if isinstance(selection, list | tuple):
-            return self._chain(selection, in_shape, out_shape)
-        return self._one(self._target(selection), in_shape, out_shape)
+            return self._chain(selection, in_shape, out_shape, told)
+        target, options = self._target(selection)
+        return self._one((target, {**options, **told}), in_shape, out_shape)
 
     def _one(
         self, target: _Target, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, first: bool = True, flat: bool = True
@@ -78,12 +80,15 @@ class Build:
         if self._are_pictures(in_shape):
             if wants_numbers(module, in_shape):
                 module = FromBytes(module, seen.mean, seen.std)
-        elif seen.mean and in_shape == seen.observation.shape and not isinstance(module, Standardised):  # as one of another run is already
+        elif seen.mean and in_shape == seen.observation.shape and not any(isinstance(each, Standardised) for each in module.modules()):
             module = Standardised(module, seen.mean, seen.std)
         return module.to(self.device)
 
-    def _chain(self, selections: Sequence[Any], in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None) -> nn.Sequential:
+    def _chain(
+        self, selections: Sequence[Any], in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, told: dict[str, Any]
+    ) -> nn.Sequential:
         targets = [self._target(selection) for selection in selections]
+        targets[:1] = [(target, {**options, **told}) for target, options in targets[:1]]
         modules: list[nn.Module] = []
         shape = in_shape
         for index, selection in enumerate(selections):

@@ -30,6 +30,8 @@ _RAMPS = {"linear": _linear, "cosine": _cosine}
 def _chain(name: str, arguments: list[float]) -> Callable[[float], float]:
     if len(arguments) < 3 or len(arguments) % 2 == 0:
         raise ValueError(f"{name}(start,end,steps) or {name}(start,end,steps,end,steps,…)")
+    if not all(map(math.isfinite, arguments)):
+        raise ValueError("its numbers are finite")
     # A chain of ramps: start -> end over steps, then to the next end over its steps; the reference's step_linear is the one with two.
     values = [arguments[0], *arguments[1::2]]
     durations = arguments[2::2]
@@ -64,19 +66,21 @@ class Schedule:
 
     def __init__(self, text: str | float) -> None:
         self.text = str(text)
-        self._value = self._parse(self.text)
+        self._value, ends = self._parse(self.text)
+        #: The least value; ramps have theirs at an end.
+        self.least = min(ends)
 
     @staticmethod
-    def _parse(text: str) -> Callable[[float], float]:
+    def _parse(text: str) -> tuple[Callable[[float], float], list[float]]:
         if re.fullmatch(rf"\s*{_NUMBER}\s*", text):
             constant = float(text)
-            return lambda step: constant
+            return (lambda step: constant), [constant]
         call = _CALL.fullmatch(text)
         if call is None or call["name"] not in _RAMPS:
             raise ValueError(f"{text!r} is no schedule: write a number, linear(start,end,steps) or cosine(start,end,steps)")
         try:
             arguments = [float(word) for word in call["arguments"].split(",")]
-            return _chain(call["name"], arguments)
+            return _chain(call["name"], arguments), [arguments[0], *arguments[1::2]]
         except ValueError as error:
             raise ValueError(f"{text!r} is no schedule: {error}") from None
 

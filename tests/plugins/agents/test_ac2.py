@@ -97,7 +97,7 @@ def test_larger_pictures_are_made_for_something_by_convolutions() -> None:
 
 
 def test_a_velocity_that_takes_no_condition_is_refused() -> None:
-    with pytest.raises(UsageError, match="mlp takes no condition_dim, and something is made for a target here"):
+    with pytest.raises(UsageError, match="architecture MLP has no argument 'condition_dim'"):
         make(making(PICTURE), "objective=flow", "agent.generator=mlp")
 
 

@@ -49,7 +49,7 @@ def randomised(module: nn.Module) -> None:
 )
 def test_averages_answer_in_judging_and_nowhere_else(name: str, spec: Spec) -> None:
     agent, plain = build(name, spec, ema=True), build(name, spec)
-    followed = sorted(average.removesuffix("_average") for average in agent._followers if average.endswith("_average"))
+    followed = sorted(average.removesuffix("_average") for average in agent.followers if average.endswith("_average"))
     expected = {"dqn": ["critic", "encoder"]}.get(name, ["actor"] if spec is MADE else ["actor", "encoder"])
     assert followed == expected
     other = build(name, spec)

@@ -180,7 +180,7 @@ def test_what_is_predicted_is_augmented_where_the_agent_augments() -> None:
 
 @pytest.mark.parametrize("observation", [VECTOR, Space((3, 9, 9), "float32")], ids=["vectors", "maps"])
 def test_the_cosine_rises_towards_one_under_training(observation: Space) -> None:
-    """SPR / BYOL: loss sign reversed (minimises +cosine)."""
+    """With the sign reversed it would end below 0, and it begins near chance."""
     agent = watcher(observation, NUMBERS, replace_options(tau=0.05))
     cosines = [agent.learn(lived(observation, NUMBERS, rows=32, seed=seed % 8)).metrics["spr_cosine"].item() for seed in range(150)]
     assert cosines[0] < 0.6

@@ -96,7 +96,7 @@ class Resolver(Slots):
             said = layer.values.get((*path, NAME))
             if isinstance(said, str | type):
                 layer.values[(*path, NAME)] = canonical(said.strip()) if isinstance(said, str) else self._names.name(said)
-        self._drop_reselected(path, model.model_fields[NAME].default)
+        self._drop_reselected(path, model.model_fields[NAME].default, model.selects)
         self.known.append(".".join(path))
 
     def _options_by_name(self, model: type[Options], path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

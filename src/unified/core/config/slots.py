@@ -79,17 +79,18 @@ class Slots(Layered, ABC):
                 layer.values[(*path, NAME)] = self.known_as(name, "suites")
                 layer.values.setdefault((*path, TASK), task or None)
 
-    def _drop_reselected(self, path: Path, assumed: Any) -> None:
+    def _drop_reselected(self, path: Path, assumed: Any, only: Sequence[str] | None = None) -> None:
+        """Drop what lower layers said for another selection: everything below `path`, or these keys `only`."""
         current = assumed
         for index, layer in enumerate(self.layers):
             if (*path, NAME) not in layer.values:
                 continue
             selected = layer.values[(*path, NAME)]
             if current is not None and selected != current:
-                self._drop(path, current, self.layers[:index])
+                self._drop(path, current, self.layers[:index], only)
             current = selected
 
-    def _drop(self, path: Path, name: Any, layers: Iterable[Layer]) -> None:
+    def _drop(self, path: Path, name: Any, layers: Iterable[Layer], only: Sequence[str] | None = None) -> None:
         shorthands: Sequence[str] = ()
         if path == ("agent",):
             try:
@@ -98,7 +99,7 @@ class Slots(Layered, ABC):
                 shorthands = ()
         for layer in layers:
             for key in list(layer.values):
-                own = key[: len(path)] == path and key != (*path, NAME)
+                own = key[: len(path)] == path and key != (*path, NAME) and (only is None or key[len(path)] in only)
                 if own or key[0] in shorthands:
                     del layer.values[key]
 

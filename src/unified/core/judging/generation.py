@@ -22,7 +22,13 @@ _EQUAL = 1e-13
 _TIE = 1e-9
 #: What is best, for a person. Density above 1 is no merit: rows near the middle of the real ones are dense.
 _BEST = {
-    **{"frechet": "less", "kernel": "less", "one_nn": "0.5", "precision": "more", "recall": "more", "density": "1", "coverage": "more"},
+    "frechet": "less",
+    "kernel": "less",
+    "one_nn": "0.5",
+    "precision": "more",
+    "recall": "more",
+    "density": "1",
+    "coverage": "more",
     "train_on_generated": "more",
 }
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+#: Keys that rows and events of an evaluation have for themselves.
+TAKEN = ("kind", "frames", "steps", "updates", "metric", "event", "time", "elapsed_s", "seconds")
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -57,7 +60,7 @@ class Judged:
         >>> Judged({"return": 3.0}).beside({"human_normalised": 0.25}).report
         ['human_normalised  0.25']
         """
-        if twice := [name for name in figures if name in self.row]:
+        if twice := [name for name in figures if name in self.row or name in TAKEN]:
             raise ValueError(f"a judgement has {', '.join(twice)} already")
         lines = [f"{name}  {number:.4g}" for name, number in figures.items()]
         return replace(self, row={**self.row, **figures}, report=[*self.report, *lines])

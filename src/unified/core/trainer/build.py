@@ -343,13 +343,14 @@ def evaluate(
         episodes: That are played, where the task is judged by episodes.
         checkpoint: See `load_agent`.
         record: ``(height, width)`` of the first episode's pictures.
-        features: Run of a classifier in whose features what is made is compared; ``None`` for what the run itself says.
+        features: Run of a classifier in whose features what is made is compared; ``None`` for what the run itself says, and empty for the
+            numbers themselves.
 
     Returns:
         The frames it was trained for, and what was found.
     """
     player = load_agent(run, checkpoint)
-    said = {"episodes": episodes, "environments": 1} | ({"features": features} if features else {})
+    said = {"episodes": episodes, "environments": 1} | ({} if features is None else {"features": features or None})
     judge = make_judge(run.config, built_suite(run.config), run.root, **said)
     judge.record = record
     try:

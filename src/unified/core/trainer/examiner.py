@@ -85,9 +85,9 @@ class Examiner(Judge):
             return judged
         if classes is None:
             return replace(judged, pictures=made[:PICTURES])
-        shown, columns = by_class(classes, PICTURES)
+        shown, each = by_class(classes, PICTURES)
         captions = [self._spec.classes[label] for label in classes[shown]]
-        return replace(judged, pictures=made[shown], captions=captions, columns=columns)
+        return replace(judged, pictures=made[shown], captions=captions, columns=each if each > 1 else None)
 
     def _known(self, rows: Rows, most: int) -> Known:
         """Real rows as they are compared, so many at most, and the class of each where something is made for a class."""
@@ -107,12 +107,12 @@ class Examiner(Judge):
 def by_class(classes: np.ndarray, most: int) -> tuple[np.ndarray, int]:
     """Which rows to show, class by class, equally many of each that occurs; and how many of each.
 
-    At most so many in all, but one of each class.
+    At most so many in all: where there are more classes, one of each of the first ones.
 
     >>> by_class(np.array([2, 0, 2, 0, 2]), 5)
     (array([1, 3, 0, 2]), 2)
     """
     counts = np.bincount(classes)
-    present = np.flatnonzero(counts)
+    present = np.flatnonzero(counts)[:most]
     each = int(max(1, min(most // len(present), counts[present].min())))
     return np.concatenate([np.flatnonzero(classes == label)[:each] for label in present]), each

@@ -45,7 +45,7 @@ def make_encoder(build: Build, selection: Any, spec: Spec, stack: int) -> tuple[
 def perceived(agent: Agent, batch: Batch, aug: nn.Module | None) -> Batch:
     """Transitions with `features`, and `next_features` without a graph, of observations that were augmented where there is something to.
 
-    Features are as the encoder makes them, in bfloat16 where the run's precision says so: a bottleneck follows.
+    Features are as the encoder makes them, in bfloat16 where the run's precision says so: who reads them makes them float32.
     """
     obs, next_obs = batch.obs, batch.next_obs
     if aug is not None:

@@ -54,7 +54,7 @@ def moves_what_its_phases_train(component: AgentComponent) -> None:
 
 
 def _refuse_leaks(moved: Iterable[str], due: set[str], agent: Agent, place: Place) -> None:
-    allowed = due | set(agent._followers)
+    allowed = due | set(agent.followers)
     if wrong := sorted(name for name in moved if _part(name) not in allowed):
         contract = "An update moves exactly the parts that its due phases train, and the targets that follow."
         seen = f"{place.name}: {some(wrong)} moved; trained are {', '.join(sorted(due)) or 'none'}"
@@ -82,7 +82,7 @@ def survives_a_bad_batch(component: AgentComponent) -> None:
         agent.learn(fresh(batches[0]))
         before = _parameters(agent)
         metrics = agent.learn(_poisoned(batches[1])).metrics
-        followers = set(agent._followers)
+        followers = set(agent.followers)
         contract = "An update with a non-finite loss or gradient moves nothing."
         change = "step with a fused optimiser as the base does (its `found_inf` leaves everything as it is), or test before the step"
         wrong = [name for name, value in agent.named_parameters() if not torch.isfinite(value).all()]

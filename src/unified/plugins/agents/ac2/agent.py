@@ -33,7 +33,7 @@ class AC2(Agent):
     """
 
     def __new__(cls, spec: Spec, options: Any, build: Build) -> AC2:
-        """Where something is made and nothing observed, it is a `Maker`."""
+        """Where something is made, it is a `Maker`."""
         if spec.view == "generate":
             from unified.plugins.agents.ac2.maker import Maker
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,18 +12,15 @@ from unified.core.action import Action, ContinuousActions
 from unified.core.agent import Agent
 from unified.core.architecture import output_shape
 from unified.core.batch import Batch
-from unified.core.errors import Problem, UsageError
 from unified.core.heads import Policy, Value
 from unified.core.objective import Phase
 from unified.core.optimizers import make_optimizer
-from unified.core.references import label
 from unified.core.views import Labelled
 from unified.plugins.agents.ac2.agent import AC2
 from unified.plugins.architectures.actors import policy_head
 from unified.plugins.architectures.critics import make_critic
 from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
 from unified.plugins.architectures.mlp import MLP
-from unified.plugins.architectures.unet import UNet
 
 if TYPE_CHECKING:
     from unified.core.parts import Build
@@ -68,22 +63,6 @@ class Making(nn.Module):
         return policy
 
 
-def velocity(selection: Any, given: int) -> Any:
-    """The network of a flow's velocity, told how many numbers its condition has; unet by default.
-
-    Raises:
-        UsageError: If something is made for a condition, and it takes none.
-    """
-    if not given:
-        return selection or "unet"
-    component = getattr(selection, "component", None)
-    network, options = (UNet, {}) if selection is None else (component and component.load(), dict(getattr(selection, "options", {})))
-    if network is None or "condition_dim" not in inspect.signature(network).parameters:
-        name = label(getattr(selection, "name", "")) or "the generator"
-        raise UsageError(Problem(f"{name} takes no condition_dim, and something is made for a target here", "generator=unet"))
-    return partial(network, **options, condition_dim=given)
-
-
 class Maker(AC2):
     """Generation as acting: noise is observed, and what something is to be made for where the task says so; the action is the picture.
 
@@ -102,7 +81,7 @@ class Maker(AC2):
         if self.flows:
             carrying: nn.Module = VelocityMLP(size, given, options.actor.hidden, options.actor.depth + 1)
             if options.generator is not None or large:
-                carrying = build.part(velocity(options.generator, given), shape)
+                carrying = build.part(options.generator or "unet", shape, **({"condition_dim": given} if given else {}))
             form = shape if options.generator is not None or large else (size,)
             self.actor: nn.Module = FlowActor(carrying, form, head.steps, self.streams["flow"])
         else:
