@@ -18,8 +18,9 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/unified train
 	@$(VENV)/bin/unified runs list
 
+# a process on each core: torch needs no second thread in any of them
 test: $(VENV)/.installed
-	$(VENV)/bin/pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --dist loadfile
 
 setup: $(VENV)/.installed
 
