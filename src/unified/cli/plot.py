@@ -115,20 +115,19 @@ def points(record: Record, x: str) -> tuple[list[float], list[float]]:
 
 
 def group(chosen: Iterable[Record], x: str, spread: Any) -> list[Panel]:
-    """One panel for each task, one curve for each experiment and agent."""
+    """One panel for each task and what it is judged by, one curve for each experiment and agent."""
     from unified.plotting import Panel, aggregate
 
-    grouped: dict[str, dict[tuple[str, str, str], list[Record]]] = {}
+    grouped: dict[tuple[str, str], dict[tuple[str, str, str], list[Record]]] = {}
     for record in chosen:
-        grouped.setdefault(record.task, {}).setdefault(record.group, []).append(record)
+        grouped.setdefault((record.task, record.metric), {}).setdefault(record.group, []).append(record)
     experiments = {record[0] for groups in grouped.values() for record in groups}
     panels = []
-    for task in sorted(grouped):
+    for (task, metric), groups in sorted(grouped.items()):
         curves = []
-        for (experiment, agent, _), seeds in sorted(grouped[task].items()):
+        for (experiment, agent, _), seeds in sorted(groups.items()):
             label = agent if len(experiments) == 1 else f"{experiment} {agent}"
             curves.append(aggregate(label, [points(record, x) for record in seeds], spread))
-        metric = next((seeds[0].metric for seeds in grouped[task].values() if seeds[0].evaluations), "return")
         panels.append(Panel(task, curves, metric))
     return panels
 
@@ -163,9 +162,9 @@ def add_reference(panels: list[Panel], path: Path) -> None:
 
 
 def show(panels: list[Panel], x: str) -> None:
-    """The same as a table: last and best return, mean ± sd over seeds.
+    """The same as a table: the last and the best evaluation, mean ± sd over seeds.
 
-    From `SEEDS` on also the interquartile mean of the last returns, with its 95% confidence interval (Agarwal et al. 2021).
+    From `SEEDS` on also the interquartile mean of the last ones, with its 95% confidence interval (Agarwal et al. 2021).
     """
     from rich.console import Console
     from rich.table import Table
@@ -174,14 +173,17 @@ def show(panels: list[Panel], x: str) -> None:
     for name in ("task", "runs"):
         table.add_column(name, overflow="fold")
     several = any(len(curve.final) >= SEEDS for panel in panels for curve in panel.curves)
-    for name in ("seeds", x, "last return", "best return", *(["IQM of last (95% CI)"] if several else [])):
+    metrics = {panel.metric for panel in panels}
+    judged = f" {metrics.pop()}" if len(metrics) == 1 else ""
+    for name in ("seeds", x, f"last{judged}", f"best{judged}", *(["IQM of last (95% CI)"] if several else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for panel in panels:
         for curve in panel.curves:
             end = f"{curve.x[-1]:.2f}" if x == "hours" else units.count(curve.x[-1])
             last, best = _reference(curve) if curve.reference else (_over(curve.final), _over(curve.best))
             middle = [_middle(curve.final) if len(curve.final) >= SEEDS else ""] if several else []
-            table.add_row(panel.title, curve.label, str(curve.seeds), end, last, best, *middle)
+            task = panel.title if judged else f"{panel.title} ({panel.metric})"
+            table.add_row(task, curve.label, str(curve.seeds), end, last, best, *middle)
     screen = Console(highlight=False)
     (screen if screen.is_terminal else Console(highlight=False, width=200)).print(table)
 

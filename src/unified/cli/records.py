@@ -59,11 +59,13 @@ class Record:
 
     @property
     def budget_frames(self) -> int | None:
+        """That were asked for; ``None`` where frames are not what ends the run."""
         try:
             train = self.run.tree.get("train")
         except UnifiedError:  # an unreadable config.json is no reason not to list the others
             return None
-        return train.get("frames") if isinstance(train, dict) else None
+        # Passes over a data set end a run by epochs: its frames are a limit that nobody meant.
+        return train.get("frames") if isinstance(train, dict) and train.get("epochs") is None else None
 
     @property
     def best(self) -> float | None:
