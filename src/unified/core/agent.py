@@ -277,16 +277,17 @@ class Agent(nn.Module, ABC):
         """
         pieces = batch.split(self._pieces)
         seen: list[Batch] = []  # what was perceived of each
-        self.updates += 1
+        number = self.updates + 1  # of this update; it counts when it is done
         metrics: dict[str, torch.Tensor] = {"nonfinite": torch.zeros((), device=self.device)}
         priority = None
         for phase in self.phase_list:
-            if self.updates % phase.every:
+            if number % phase.every:
                 continue
             loss = self._descend(phase, pieces, seen, metrics)
             metrics.update(loss.metrics)
             priority = loss.priority if loss.priority is not None else priority
-        self._follow()
+        self._follow(number)
+        self.updates = number
         return Learned(metrics, priority)
 
     def _loss(self, objective: Objective, batch: Batch) -> Loss:
@@ -332,7 +333,7 @@ class Agent(nn.Module, ABC):
     def _step(self, optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
         """One step, and none where `broken` is 1: fused optimisers see to that on the device, the others wait for it."""
         if self._schedule is not None:
-            factor = self._schedule(self.updates - 1)
+            factor = self._schedule(self.updates)
             for group in optimizer.param_groups:
                 group["lr"] = factor * group["initial_lr"]
         if skips(optimizer):
@@ -342,9 +343,9 @@ class Agent(nn.Module, ABC):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    def _follow(self) -> None:
+    def _follow(self, number: int) -> None:
         for follower in self._followers.values():
-            if self.updates % follower.every == 0:
+            if number % follower.every == 0:
                 follower.follow(getattr(self, follower.part), self._moved)
 
     def training_state(self) -> dict[str, Any]:
