@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,24 @@ def assert_same(one: Path, other: Path, parts: Iterable[str] = ("metrics", "tens
     a, b = result_of(one), result_of(other)
     for part in parts:
         assert a[part] == b[part], f"{part} differs between {one} and {other}"
+
+
+def kill_and_resume(words: Sequence[str], root: Path, fault: str = "checkpoint:end@2:kill") -> Path:
+    """A run that kills itself at a fault and is gone on with by the same command; returns its directory."""
+    unified(*words, cwd=root, fault=fault, expect=-signal.SIGKILL)
+    directory = run_directory(root)
+    before = len(events(directory, "resume"))
+    unified(*words, cwd=root)
+    assert len(events(directory, "resume")) == before + 1
+    return directory
+
+
+def killed_and_the_same(words: Sequence[str], root: Path) -> Path:
+    """The run killed and resumed in mid-course is the uninterrupted one bit for bit; returns its directory."""
+    for name in ("straight", "killed"):
+        (root / name).mkdir()
+    unified(*words, cwd=root / "straight")
+    killed = kill_and_resume(words, root / "killed")
+    assert events(killed, "restored")
+    assert_same(run_directory(root / "straight"), killed)
+    return killed

@@ -10,7 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from runs.commands import PIXELS, STATE, assert_same, events, newest, rows, run_directory, start, unified, wait_for
+from runs.commands import (
+    PIXELS,
+    STATE,
+    assert_same,
+    events,
+    kill_and_resume,
+    killed_and_the_same,
+    newest,
+    rows,
+    run_directory,
+    start,
+    unified,
+    wait_for,
+)
 
 
 def test_the_same_seed_gives_the_same_bits(straight: Path, tmp_path: Path) -> None:
@@ -26,15 +39,6 @@ def test_another_seed_gives_others(straight: Path, tmp_path: Path) -> None:
 def test_an_idle_callback_changes_nothing(straight: Path, tmp_path: Path) -> None:
     unified(*(word for word in STATE if word != "with=[]"), "with=[console]", cwd=tmp_path)
     assert_same(straight, run_directory(tmp_path))
-
-
-def kill_and_resume(words: list[str], root: Path, fault: str) -> Path:
-    unified(*words, cwd=root, fault=fault, expect=-signal.SIGKILL)
-    directory = run_directory(root)
-    before = len(events(directory, "resume"))
-    unified(*words, cwd=root)
-    assert len(events(directory, "resume")) == before + 1
-    return directory
 
 
 @pytest.mark.parametrize(
@@ -57,12 +61,7 @@ def test_killed_from_pixels_and_resumed(straight_pixels: Path, tmp_path: Path) -
 @pytest.mark.slow
 def test_a_checkpoint_at_an_episodes_end(tmp_path: Path) -> None:
     words = [word for word in STATE if not word.startswith("checkpoint.every")] + ["checkpoint.every=200"]
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    unified(*words, cwd=tmp_path / "a")
-    other = kill_and_resume(words, tmp_path / "b", "checkpoint:end@2:kill")
-    assert events(other, "restored")[-1]["frames"] % 200 == 0
-    assert_same(run_directory(tmp_path / "a"), other)
+    assert events(killed_and_the_same(words, tmp_path), "restored")[-1]["frames"] % 200 == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)])

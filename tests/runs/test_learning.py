@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 import unified as library
-from runs.commands import STATE, assert_same, events, run_directory, unified
+from runs.commands import STATE, killed_and_the_same
 from unified.core.errors import UsageError
 from unified.core.trainer.build import load_agent
 
@@ -23,14 +22,7 @@ MOVING = [
 
 @pytest.mark.slow
 def test_killed_and_resumed_it_is_the_same_run(tmp_path: Path) -> None:
-    for name in ("straight", "killed"):
-        (tmp_path / name).mkdir()
-    unified(*STATE, *MOVING, cwd=tmp_path / "straight")
-    unified(*STATE, *MOVING, cwd=tmp_path / "killed", fault="checkpoint:end@2:kill", expect=-signal.SIGKILL)
-    unified(*STATE, *MOVING, cwd=tmp_path / "killed")
-    killed = run_directory(tmp_path / "killed")
-    assert events(killed, "restored")
-    assert_same(run_directory(tmp_path / "straight"), killed)
+    killed_and_the_same([*STATE, *MOVING], tmp_path)
 
 
 def train(tmp_path: Path, **config: Any) -> library.Run:

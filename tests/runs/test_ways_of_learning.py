@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 import unified as library
-from runs.commands import assert_same, events, rows, run_directory, unified
+from runs.commands import events, killed_and_the_same, rows, unified
 from unified.core.errors import UsageError
 from unified.core.trainer.build import evaluate, load_agent
 
@@ -27,14 +26,7 @@ ROLLOUTS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [DATA, ROLLOUTS], ids=["data", "rollouts"])
 def test_killed_and_resumed_it_is_the_same_run(words: list[str], tmp_path: Path) -> None:
-    for name in ("straight", "killed"):
-        (tmp_path / name).mkdir()
-    unified(*words, cwd=tmp_path / "straight")
-    unified(*words, cwd=tmp_path / "killed", fault="checkpoint:end@2:kill", expect=-signal.SIGKILL)
-    unified(*words, cwd=tmp_path / "killed")
-    killed = run_directory(tmp_path / "killed")
-    assert events(killed, "restored")
-    assert_same(run_directory(tmp_path / "straight"), killed)
+    killed_and_the_same(words, tmp_path)
 
 
 def train(tmp_path: Path, agent: str | None, suite: str, **config: Any) -> library.Run:

@@ -58,7 +58,7 @@ class Agent(nn.Module, ABC):
         #: What makes parts, in `__init__`, and objectives, in `phases`.
         self.build = build
         self._followers: dict[str, Follower] = {}  # by the name of the copy
-        self._moved: frozenset[int] = frozenset()  # `id` of each parameter that an optimiser moves
+        self._moved: frozenset[torch.Tensor] = frozenset()  # parameters that an optimiser moves
         self.phase_list: list[Phase] = []
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         self._averages: dict[str, str] = {}  # part -> the copy that answers for it where it does not train
@@ -153,7 +153,7 @@ class Agent(nn.Module, ABC):
             if parameters:
                 self._optimizers[part] = self.optimizer(part, parameters)
         groups = [group for optimizer in self._optimizers.values() for group in optimizer.param_groups]
-        self._moved = frozenset(id(parameter) for group in groups for parameter in group["params"])
+        self._moved = frozenset(parameter for group in groups for parameter in group["params"])
         self._refuse_parts_that_nothing_moves()
         if self._schedule is not None:
             for group in groups:

@@ -28,18 +28,18 @@ class Follower:
         self._versions = _versions(source.parameters())
 
     @torch.no_grad()
-    def follow(self, source: nn.Module, moved: Container[int]) -> None:
+    def follow(self, source: nn.Module, moved: Container[torch.Tensor]) -> None:
         """One step.
 
         Args:
             source: The part as it is now.
-            moved: ``id`` of every parameter that an optimiser moves. Where it moves none of these and nobody wrote into them, the copy
-                is where they are already, and nothing is to be done.
+            moved: Every parameter that an optimiser moves. Where none of these is among them and nobody wrote into them, the copy is
+                where they are already, and nothing is to be done.
         """
         ours: list[torch.Tensor] = list(self.copy.parameters())
         theirs: list[torch.Tensor] = list(source.parameters())
         # Optimisers' fused steps do not count as writing.
-        if ours and (any(id(parameter) in moved for parameter in theirs) or self._versions != _versions(theirs)):
+        if ours and (any(parameter in moved for parameter in theirs) or self._versions != _versions(theirs)):
             torch._foreach_lerp_(ours, theirs, self.tau)
         for buffer, newer in zip(self.copy.buffers(), source.buffers(), strict=True):
             buffer.copy_(newer)

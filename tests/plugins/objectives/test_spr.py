@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from runs.commands import STATE, assert_same, events, run_directory, unified
+from runs.commands import STATE, killed_and_the_same
 from unified.core.action import Action
 from unified.core.agent import Agent
 from unified.core.batch import Batch
@@ -270,12 +269,5 @@ def test_it_needs_an_encoder_and_steps_that_follow() -> None:
 @pytest.mark.slow
 def test_killed_in_mid_episode_and_resumed_it_is_the_same_run(tmp_path: Path) -> None:
     words = [*STATE, "encoder=mlp", "encoder.hidden=16", "-o", "+spr", "objective.spr.hidden=16", "objective.spr.projection=16"]
-    for name in ("straight", "killed"):
-        (tmp_path / name).mkdir()
-    unified(*words, cwd=tmp_path / "straight")
-    unified(*words, cwd=tmp_path / "killed", fault="checkpoint:end@2:kill", expect=-signal.SIGKILL)
-    unified(*words, cwd=tmp_path / "killed")
-    killed = run_directory(tmp_path / "killed")
-    assert events(killed, "restored")
+    killed = killed_and_the_same(words, tmp_path)
     assert '"spr_cosine"' in (killed / "metrics.jsonl").read_text()
-    assert_same(run_directory(tmp_path / "straight"), killed)
