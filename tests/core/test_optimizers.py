@@ -16,6 +16,7 @@ from unified.core.batch import Batch
 from unified.core.errors import UsageError
 from unified.core.learning import LearningOptions, OptimizerOptions
 from unified.core.objective import FunctionObjective, Loss, Phase
+from unified.core.optimizers import make_optimizer, step
 from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.rng import Streams
@@ -135,6 +136,30 @@ def test_it_is_torchs_own(settings: dict[str, Any], theirs: Any, arguments: dict
         reference.step()
         agent.learn(batch)
         torch.testing.assert_close(weight.detach(), expected)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"name": "adamw"}, {"name": "sgd", "momentum": 0.9}, {"name": "rmsprop"}], ids=lambda s: s.get("name", "adam")
+)
+@pytest.mark.parametrize("dtypes", [(torch.float32, torch.float32), (torch.float32, torch.float64)], ids=["one type", "two types"])
+def test_a_step_is_torchs_bit_for_bit_and_a_broken_one_is_none(settings: dict[str, Any], dtypes: tuple[torch.dtype, ...]) -> None:
+    """However it is called: with and without gradients of all parameters, and after a step that was skipped."""
+    options = LearningOptions(optimizer=OptimizerOptions(weight_decay=0.1, **settings))
+    generator = torch.Generator().manual_seed(0)
+    some = [nn.Parameter(torch.randn(3, dtype=dtype, generator=generator)) for dtype in dtypes]
+    others = copy.deepcopy(some)
+    ours, theirs = make_optimizer(options, "part", some), make_optimizer(options, "part", others)
+    for number, broken in enumerate((0.0, 0.0, 1.0, 0.0, 0.0)):
+        for one, other in zip(some, others, strict=True):
+            missing = number == 3 and one is some[1]
+            one.grad = None if missing else torch.randn(3, dtype=one.dtype, generator=generator)
+            other.grad = None if missing else one.grad.clone()
+        step(ours, torch.tensor(broken))
+        if not broken:
+            theirs.step()
+        for one, other in zip(some, others, strict=True):
+            assert torch.equal(one, other)
+    assert differences(ours.state_dict(), theirs.state_dict()) == []
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from unified.core.errors import Problem, UsageError, blame
 from unified.core.follower import Follower
 from unified.core.learning import LearningOptions, optimizer_options
 from unified.core.objective import Loss, Objective, Phase
-from unified.core.optimizers import make_optimizer, skips
+from unified.core.optimizers import make_optimizer, step
 from unified.core.pieces import Gradient, averaged, summed, together
 from unified.core.schedule import Schedule
 from unified.core.suggest import did_you_mean
@@ -246,7 +247,7 @@ class Agent(nn.Module, ABC):
         """The generator of the next draw of a named stream, on the agent's device."""
         return self.streams[stream].torch(self.device)
 
-    def encode(self, observation: torch.Tensor, encoder: nn.Module | None = None, *, full: bool = True) -> torch.Tensor:
+    def encode(self, observation: torch.Tensor, encoder: nn.Module | None = None, *, full: bool = True, few: bool = False) -> torch.Tensor:
         """Features in float32, or with ``full=False`` as the encoder made them: in bfloat16 where the run's precision says so.
 
         Nothing but the encoder and a projection of its features belongs in bfloat16: there a policy's tanh is exactly ±1 beyond 3.5, its
@@ -256,14 +257,19 @@ class Agent(nn.Module, ABC):
             observation: ``(B, *observation)``.
             encoder: Another one than the agent's part of this name: a copy that follows it, say.
             full: Whether the features have to be float32.
+            few: Whether these are a few rows, which the encoder answers in float32 before it had cast its weights to bfloat16.
         """
         encoder = self.get_submodule("encoder") if encoder is None else encoder
         # What mixes rows (batch normalisation) does so where it learns, and nowhere else: acting on one row moves no statistics.
         still = self.training and self._mixes_rows and not torch.is_grad_enabled()
         if still:
             encoder.train(False)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            features: torch.Tensor = encoder(observation)
+        features: torch.Tensor
+        if self.precision == "bf16" and not few and next(encoder.parameters(), None) is not None:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                features = encoder(observation)
+        else:
+            features = encoder(observation)
         if still:
             encoder.train()
         return features.float() if full else features
@@ -304,11 +310,11 @@ class Agent(nn.Module, ABC):
             if index == len(seen):
                 seen.append(self.perceive(piece))
             rows = seen[index] if "encoder" in phase.trains else seen[index].detach()
-            losses = [self._loss(objective, rows) for objective in phase.objectives]
-            total = torch.stack([loss.value for loss in losses]).sum()
+            terms = [(objective.label, self._loss(objective, rows)) for objective in phase.objectives]
+            total = functools.reduce(torch.add, [loss.value for _, loss in terms])
             found = torch.autograd.grad(total if share == 1.0 else share * total, parameters, allow_unused=True)
             gradients = summed(gradients, found) if index else list(found)
-            told.append(together(total, losses))
+            told.append(together(total, terms))
         return gradients, averaged([share for share, _ in pieces], told)
 
     def _descend(self, phase: Phase, pieces: list[tuple[float, Batch]], seen: list[Batch], metrics: dict[str, torch.Tensor]) -> Loss:
@@ -319,29 +325,26 @@ class Agent(nn.Module, ABC):
             parameter.grad = None if gradient is None else laid_out_like(gradient, parameter)
         norms = torch._foreach_norm([gradient for gradient in gradients if gradient is not None])
         norm = torch.stack(norms).norm()
-        broken = (~torch.isfinite(norm + loss.value)).float()
+        broken = ((norm + loss.value) * 0.0).ne(0.0).float()  # 0 times what is not finite is not a number, which equals nothing
         if phase.clip is not None:
             scale = (phase.clip / (norm + 1e-6)).clamp(max=1.0)
             torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], scale)
         for optimizer in optimizers:
             self._step(optimizer, broken)
+        for parameter in parameters:
+            parameter.grad = None
         metrics["nonfinite"] = torch.maximum(metrics["nonfinite"], broken)
         metrics[f"{phase.name}_loss"] = loss.value
         metrics[f"{phase.name}_gradient_norm"] = norm
         return loss
 
     def _step(self, optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
-        """One step, and none where `broken` is 1: fused optimisers see to that on the device, the others wait for it."""
+        """One step of this optimiser at the rate that is due, and none where `broken` is 1."""
         if self._schedule is not None:
             factor = self._schedule(self.updates)
             for group in optimizer.param_groups:
                 group["lr"] = factor * group["initial_lr"]
-        if skips(optimizer):
-            optimizer.found_inf = broken  # type: ignore[attr-defined]
-            optimizer.step()
-        elif not broken:
-            optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        step(optimizer, broken)
 
     def _follow(self, number: int) -> None:
         for follower in self._followers.values():

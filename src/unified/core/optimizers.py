@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,6 +19,12 @@ _CLASSES: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
     "adagrad": torch.optim.Adagrad,
+}
+
+#: What those that are one kernel for all parameters call.
+_KERNELS: dict[type[torch.optim.Optimizer], Callable[..., None]] = {
+    torch.optim.Adam: torch._fused_adam_,
+    torch.optim.AdamW: torch._fused_adamw_,
 }
 
 
@@ -52,9 +59,58 @@ def make_optimizer(options: Any, part: str, parameters: list[nn.Parameter], **us
     return made
 
 
-def skips(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether it leaves everything as it is where its `found_inf` is 1, without anybody waiting for the device."""
-    return bool(optimizer.defaults.get("fused"))
+def step(optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
+    """One step along the gradients, and none where `broken` is 1: fused optimisers see to that on the device, the others wait for it.
+
+    For Adam it is the fused kernel alone. What `torch.optim` does around it takes longer than the kernel itself where networks are small,
+    and changes nothing.
+
+    Args:
+        optimizer: Of `make_optimizer`.
+        broken: 0 or 1, a scalar on the device.
+    """
+    if not optimizer.defaults.get("fused"):
+        if not broken:
+            optimizer.step()
+    elif _is_plain(optimizer):
+        for group in optimizer.param_groups:
+            _adam(optimizer, group, broken)
+    else:
+        optimizer.found_inf = broken  # type: ignore[attr-defined]
+        optimizer.step()
+
+
+def _is_plain(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether it is an Adam that has stepped before, and one call of its kernel takes all parameters."""
+    if type(optimizer) not in _KERNELS:
+        return False
+    due = [parameter for group in optimizer.param_groups for parameter in group["params"] if parameter.grad is not None]
+    return all(parameter in optimizer.state for parameter in due) and len({parameter.dtype for parameter in due}) == 1
+
+
+@torch.no_grad()
+def _adam(optimizer: torch.optim.Optimizer, group: dict[str, Any], broken: torch.Tensor) -> None:
+    parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+    states = [optimizer.state[parameter] for parameter in parameters]
+    steps = [state["step"] for state in states]
+    torch._foreach_add_(steps, 1)
+    _KERNELS[type(optimizer)](
+        parameters,
+        [parameter.grad for parameter in parameters],
+        [state["exp_avg"] for state in states],
+        [state["exp_avg_sq"] for state in states],
+        [],
+        steps,
+        amsgrad=False,
+        lr=group["lr"],
+        beta1=group["betas"][0],
+        beta2=group["betas"][1],
+        weight_decay=group["weight_decay"],
+        eps=group["eps"],
+        maximize=False,
+        found_inf=broken,
+    )
+    torch._foreach_sub_(steps, [broken] * len(steps))
 
 
 def _is_fused(optimizer: type[torch.optim.Optimizer], parameters: list[nn.Parameter]) -> bool:

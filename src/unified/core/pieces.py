@@ -11,15 +11,16 @@ from unified.core.objective import Loss
 Gradient = torch.Tensor | None
 
 
-def together(total: torch.Tensor, losses: Sequence[Loss]) -> Loss:
+def together(total: torch.Tensor, terms: Sequence[tuple[str, Loss]]) -> Loss:
     """The terms of a phase as one, without a graph; of several priorities the last counts.
 
     Args:
         total: Their sum.
-        losses: What each told.
+        terms: The name of each, and what it told; where there are several, the loss of each is a metric.
     """
-    metrics = {name: value.detach() for loss in losses for name, value in loss.metrics.items()}
-    priorities = [loss.priority for loss in losses if loss.priority is not None]
+    metrics = {f"{name}_loss": loss.value.detach() for name, loss in terms} if len(terms) > 1 else {}
+    metrics.update({name: value.detach() for _, loss in terms for name, value in loss.metrics.items()})
+    priorities = [loss.priority for _, loss in terms if loss.priority is not None]
     return Loss(total.detach(), metrics, priorities[-1] if priorities else None)
 
 

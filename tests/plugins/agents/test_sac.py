@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,7 +123,17 @@ def test_the_actor_climbs_the_least_critic_and_its_entropy() -> None:
     action, log_prob = agent.policy(rows.features).draw(Streams(3)["policy"].torch())
     values = agent.critic(rows.features, action).mean
     expected = (0.7 * log_prob - values.min(0).values).mean().item()
-    assert agent.learn(batch).metrics["actor_loss"].item() == pytest.approx(expected, rel=1e-5)
+    metrics = agent.learn(batch).metrics
+    assert metrics["maxent_loss"].item() == pytest.approx(expected, rel=1e-5)
+    assert metrics["temperature_loss"].item() == pytest.approx(-0.7 * (log_prob.mean().item() - 2.0), rel=1e-5)  # of the same draw
+
+
+def test_the_temperature_draws_for_itself_where_nobody_drew() -> None:
+    agent, batch = make_agent(alpha=0.7), make_batch()
+    actor, (_, temperature) = agent.phase_list[1], agent.phase_list[1].objectives
+    agent.phase_list = [replace(actor, objectives=(temperature,))]
+    log_prob = agent.policy(agent.perceive(batch).features).draw(Streams(3)["policy"].torch())[1]
+    assert agent.learn(batch).metrics["actor_loss"].item() == pytest.approx(-0.7 * (log_prob.mean().item() - 2.0), rel=1e-5)
 
 
 def test_the_actor_of_choices_climbs_their_expectation() -> None:
@@ -131,7 +142,10 @@ def test_the_actor_of_choices_climbs_their_expectation() -> None:
     rows = agent.perceive(batch)
     p, values = agent.policy(rows.features).probabilities, agent.critic(rows.features).mean
     expected = (p * (0.7 * p.log() - values.min(0).values)).sum(-1).mean().item()
-    assert agent.learn(batch).metrics["actor_loss"].item() == pytest.approx(expected, rel=1e-5)
+    metrics = agent.learn(batch).metrics
+    assert metrics["maxent_loss"].item() == pytest.approx(expected, rel=1e-5)
+    entropy = -(p * p.log()).sum(-1).mean().item()
+    assert metrics["temperature_loss"].item() == pytest.approx(0.7 * (entropy - agent.target_entropy), rel=1e-4)
 
 
 @pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])

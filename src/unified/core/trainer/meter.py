@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+#: Rows of metrics that are kept until they are added up, all at once.
+_ROWS = 64
+
 
 class Meter:
     """Means of the metrics of many updates; a non-finite value is left out of its mean."""
@@ -17,6 +20,8 @@ class Meter:
         self.clear()
 
     def clear(self) -> None:
+        self._rows: list[torch.Tensor] = []  # (names,), of updates that are not in the sums yet
+        self._row_names: list[str] = []
         self._names: list[str] = []
         self._sums: torch.Tensor | None = None  # (2, names): sum and count
         self.returns: list[float] = []
@@ -25,24 +30,24 @@ class Meter:
     def add(self, metrics: dict[str, torch.Tensor]) -> None:
         """The metrics of one update, scalars on the device."""
         names = sorted(metrics)
-        values = torch.stack([metrics[name].detach().float() for name in names])
-        finite = torch.isfinite(values)
-        row = torch.stack([torch.where(finite, values, 0.0), finite.float()])
-        if self._sums is not None:
-            self._sums = self._sums.to(row.device)  # a checkpoint brings them back on the CPU
-        if self._sums is not None and names == self._names:
-            self._sums += row
-        else:
-            self._merge(names, row)
+        if names != self._row_names or len(self._rows) == _ROWS:
+            self._fold()
+        self._row_names = names
+        self._rows.append(torch.stack([metrics[name].detach().float() for name in names]))
 
-    def _merge(self, names: list[str], row: torch.Tensor) -> None:
-        """Add metrics of other names than before: those of a phase that is not due at every update."""
-        union = sorted({*self._names, *names})
-        merged = torch.zeros(2, len(union), device=row.device)
-        for some, sums in ((self._names, self._sums), (names, row)):
+    def _fold(self) -> None:
+        """Add the rows to the sums, under names that may be others than before: those of a phase that is not due at every update."""
+        if not self._rows:
+            return
+        values = torch.stack([row.to(self._rows[-1].device) for row in self._rows])  # a checkpoint brings them back on the CPU
+        finite = torch.isfinite(values)
+        added = torch.stack([torch.where(finite, values, 0.0).sum(dim=0), finite.float().sum(dim=0)])
+        union = sorted({*self._names, *self._row_names})
+        merged = torch.zeros(2, len(union), device=added.device)
+        for some, sums in ((self._names, self._sums), (self._row_names, added)):
             if sums is not None:
-                merged[:, [union.index(name) for name in some]] += sums
-        self._names, self._sums = union, merged
+                merged[:, [union.index(name) for name in some]] += sums.to(added.device)
+        self._names, self._sums, self._rows = union, merged, []
 
     def add_episode(self, ret: float, length: int) -> None:
         self.returns.append(ret)
@@ -50,6 +55,7 @@ class Meter:
 
     def take(self) -> dict[str, float]:
         """Everything since the last call, in one transfer; starts again from nothing. ``nonfinite`` is a number of updates, not a mean."""
+        self._fold()
         row: dict[str, float] = {}
         if self.returns:
             returns = torch.tensor(self.returns, dtype=torch.float64)
@@ -67,9 +73,18 @@ class Meter:
         return row
 
     def state_dict(self) -> dict[str, Any]:
-        return {"names": list(self._names), "sums": self._sums, "returns": list(self.returns), "lengths": list(self.lengths)}
+        return {
+            "rows": torch.stack(self._rows) if self._rows else None,  # as they are: added up earlier, they would be rounded otherwise
+            "row_names": list(self._row_names),
+            "names": list(self._names),
+            "sums": self._sums,
+            "returns": list(self.returns),
+            "lengths": list(self.lengths),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        rows = state.get("rows")  # checkpoints of earlier versions have none
+        self._rows, self._row_names = [] if rows is None else list(rows), list(state.get("row_names", ()))
         self._names, self._sums = list(state["names"]), state["sums"]
         self.returns, self.lengths = list(state["returns"]), list(state["lengths"])
 

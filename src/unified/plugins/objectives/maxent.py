@@ -27,6 +27,6 @@ class MaxEnt(Objective):
             return value
 
         with frozen(agent.critic):
-            value, log_prob = agent.policy(batch.features).expectation(judged, agent.noise())
+            value, log_prob = agent.expectation(batch.features, judged)
         loss = agent.alpha().detach() * log_prob - value.mean  # (1, B)
         return Loss(loss.mean(), {"entropy": -log_prob.detach().mean()})

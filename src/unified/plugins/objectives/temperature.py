@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from unified.core.batch import Batch
 from unified.core.objective import Loss, Objective
 
@@ -20,7 +18,5 @@ class Temperature(Objective):
     parts = ("actor", "alpha")
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
-        with torch.no_grad():
-            _, log_prob = agent.policy(batch.features).draw(agent.noise())
         alpha = agent.alpha()
-        return Loss(-alpha * (log_prob + agent.target_entropy).mean(), {"alpha": alpha.detach()})
+        return Loss(-alpha * (agent.log_prob(batch.features) + agent.target_entropy).mean(), {"alpha": alpha.detach()})

@@ -66,11 +66,16 @@ class DQN(Agent):
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        greedy = self.critic(self.encode(observation)).greedy
         if not explore:
-            return self.actions.enact(greedy)
+            return self.actions.enact(self._greedy(observation))
         generator = self.draw("explore")
         epsilon = 1.0 if self.steps < self.options.seed_steps else self.epsilon(self.steps)
         coins = torch.rand(len(observation), generator=generator, device=self.device) < epsilon  # one for each environment
         random = uniform(self.stored_action, len(observation), generator)
-        return self.actions.enact(torch.where(coins.view(-1, *[1] * (greedy.dim() - 1)), random, greedy))
+        if epsilon >= 1.0:
+            return self.actions.enact(random)  # nobody asks the critic
+        return self.actions.enact(torch.where(coins.view(-1, *[1] * (random.dim() - 1)), random, self._greedy(observation)))
+
+    def _greedy(self, observation: torch.Tensor) -> torch.Tensor:
+        value: Value = self.critic(self.encode(observation, few=True))
+        return value.greedy

@@ -21,6 +21,8 @@ from unified.plugins.architectures.encoders import make_encoder, perceived, show
 from unified.plugins.architectures.shift import RandomShift
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from unified.core.parts import Build
     from unified.core.spec import Space, Spec
 
@@ -58,6 +60,7 @@ class SAC(Agent):
         self.alpha = Alpha(options.alpha)
         self.target_entropy = self._target_entropy()
         self.follow("critic", options.tau)
+        self._drawn: tuple[torch.Tensor, torch.Tensor] | None = None  # features, and log π of what was drawn there
 
     def _target_entropy(self) -> float:
         if self.options.target_entropy is not None:
@@ -76,19 +79,29 @@ class SAC(Agent):
     def phases(self) -> list[Phase]:
         return [
             Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic")),
-            Phase("actor", (self.build.objective("maxent"),), trains=("actor",)),
-            Phase("alpha", (self.build.objective("temperature"),), trains=("alpha",)),
+            Phase("actor", (self.build.objective("maxent"), self.build.objective("temperature")), trains=("actor", "alpha")),
         ]
 
     def perceive(self, batch: Batch) -> Batch:
+        self._drawn = None
         return perceived(self, batch, self.aug)
 
     def policy(self, features: torch.Tensor) -> Policy:
         policy: Policy = self.actor(features, self.steps)
         return policy
 
-    def noise(self) -> torch.Generator:
-        return self.draw("policy")
+    def expectation(self, features: torch.Tensor, value: Callable[[torch.Tensor | None], Value]) -> tuple[Value, torch.Tensor]:
+        """`Policy.expectation` at these features."""
+        found, log_prob = self.policy(features).expectation(value, self.draw("policy"))
+        self._drawn = (features, log_prob.detach())
+        return found, log_prob
+
+    def log_prob(self, features: torch.Tensor) -> torch.Tensor:
+        """E[log π] ``(B,)`` at these features, without gradient: by the draw of `expectation` where there was one."""
+        if self._drawn is None or self._drawn[0] is not features:
+            with torch.no_grad():
+                return self.policy(features).draw(self.draw("policy"))[1]
+        return self._drawn[1]
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s') = Q(s', a') - α log π(a'|s'), a' ~ π: the least of the target critics, at the next action of the present policy."""

@@ -79,12 +79,24 @@ class Gaussian(Policy):
         return self.mean
 
     def rsample(self, generator: torch.Generator) -> torch.Tensor:
-        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
-        return self.mean + self.log_std.exp() * noise
+        return self._moved(self._noise(generator))
+
+    def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        noise = self._noise(generator)
+        return self._moved(noise), self._log_prob(noise)
 
     def log_prob(self, action: torch.Tensor) -> torch.Tensor:
-        scaled = (action - self.mean) * (-self.log_std).exp()
-        return (-0.5 * scaled.square() - self.log_std - _HALF_LOG_2PI).sum(dim=-1)
+        return self._log_prob((action - self.mean) * (-self.log_std).exp())
+
+    def _noise(self, generator: torch.Generator) -> torch.Tensor:
+        return torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+
+    def _moved(self, noise: torch.Tensor) -> torch.Tensor:
+        return torch.addcmul(self.mean, self.log_std.exp(), noise)
+
+    def _log_prob(self, noise: torch.Tensor) -> torch.Tensor:
+        """Of what is so many deviations from the mean, ``(B, D)``."""
+        return (-0.5 * noise.square() - self.log_std - _HALF_LOG_2PI).sum(dim=-1)
 
     def entropy(self) -> torch.Tensor:
         return (self.log_std + 0.5 + _HALF_LOG_2PI).sum(dim=-1)
@@ -112,20 +124,18 @@ class TanhGaussian(Policy):
         return self.normal.rsample(generator).tanh()
 
     def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        before = self.normal.rsample(generator)
-        return before.tanh(), self._log_prob(before)
+        before, log_prob = self.normal.draw(generator)
+        return before.tanh(), log_prob - _log_slope(before).sum(dim=-1)
 
     def log_prob(self, action: torch.Tensor) -> torch.Tensor:
-        return self._log_prob(action.clamp(-self._EDGE, self._EDGE).atanh())
+        before = action.clamp(-self._EDGE, self._EDGE).atanh()
+        return self.normal.log_prob(before) - _log_slope(before).sum(dim=-1)
 
     def entropy(self) -> torch.Tensor:
         """h(u) + E[log(1 - tanh²u)], the expectation by Gauss-Hermite quadrature: numbers of an action are independent."""
         mean, std = self.normal.mean, self.normal.log_std.exp()
         nodes, weights = (torch.as_tensor(each, dtype=mean.dtype, device=mean.device) for each in _hermite())
         return self.normal.entropy() + (_log_slope(mean[..., None] + std[..., None] * nodes) @ weights).sum(dim=-1)
-
-    def _log_prob(self, before: torch.Tensor) -> torch.Tensor:
-        return self.normal.log_prob(before) - _log_slope(before).sum(dim=-1)
 
 
 def _log_slope(before: torch.Tensor) -> torch.Tensor:
