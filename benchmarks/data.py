@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -45,7 +46,7 @@ def loading(turns: int = TURNS, seconds: float = 4.0) -> Iterator[Row]:
         return flip(crop(replay.sample().obs, streams["shift"].torch()), streams["shift"].torch())
 
     def theirs() -> float:
-        batches = iter(loader(pictures, labels, LOADED))
+        batches = itertools.chain.from_iterable(itertools.repeat(loader(pictures, labels, LOADED)))  # epoch after epoch
         for _ in range(4 * WORKERS):  # made in advance, while nobody looked
             next(batches)
         return LOADED * throughput(batches.__next__, seconds)

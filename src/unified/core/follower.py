@@ -25,7 +25,14 @@ class Follower:
     def __init__(self, part: str, source: nn.Module, tau: float, every: int = 1) -> None:
         self.part, self.tau, self.every = part, tau, every
         self.copy = copy.deepcopy(source).requires_grad_(False)
-        self._versions = _versions(source.parameters())
+        self._look_at(source)
+        self._versions = _versions(self._theirs)
+
+    def _look_at(self, source: nn.Module) -> None:
+        """Find the parameters of both: to go through all modules takes as long as to move the copy."""
+        self._source = source
+        self._ours: list[torch.Tensor] = list(self.copy.parameters())
+        self._theirs: list[torch.Tensor] = list(source.parameters())
 
     @torch.no_grad()
     def follow(self, source: nn.Module, moved: Container[torch.Tensor]) -> None:
@@ -36,12 +43,12 @@ class Follower:
             moved: Every parameter that an optimiser moves. Where none of these is among them and nobody wrote into them, the copy is
                 where they are already, and nothing is to be done.
         """
-        ours: list[torch.Tensor] = list(self.copy.parameters())
-        theirs: list[torch.Tensor] = list(source.parameters())
+        if source is not self._source:
+            self._look_at(source)
         # Optimisers' fused steps do not count as writing.
-        if ours and (any(parameter in moved for parameter in theirs) or self._versions != _versions(theirs)):
-            torch._foreach_lerp_(ours, theirs, self.tau)
-        for buffer, newer in zip(self.copy.buffers(), source.buffers(), strict=True):
+        if self._ours and (any(parameter in moved for parameter in self._theirs) or self._versions != _versions(self._theirs)):
+            torch._foreach_lerp_(self._ours, self._theirs, self.tau)
+        for buffer, newer in zip(self.copy.buffers(), source.buffers(), strict=True):  # a module may put another in its place
             buffer.copy_(newer)
 
 
