@@ -151,6 +151,16 @@ def test_resume_says_where_it_goes_on_and_goes_on(builder, path, tmp_path):
     assert builder.asked == [("resume", path)]
 
 
+def test_resume_of_a_run_that_has_ended_says_so(builder, path):
+    (path / "checkpoints" / "000020000").mkdir(parents=True, exist_ok=True)
+    run = Run(path)
+    run.event("finish", frames=20_000)
+    assert "has reached its end, 20,000 frames: nothing is left to do" in resume.announcement(run)
+    assert f"unified evaluate {run.name}" in resume.announcement(run)
+    run.event("resume")
+    assert resume.announcement(run).startswith("resuming")
+
+
 @pytest.mark.parametrize("command", ["evaluate", "play", "resume"])
 def test_a_wrong_name_starts_nothing_and_is_answered_with_a_suggestion(builder, path, tmp_path, command):
     result = invoke(tmp_path, command, "cartpole_balanse", fails=True)

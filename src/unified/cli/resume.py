@@ -34,5 +34,8 @@ def announcement(run: Run) -> str:
     if not saved:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
     lost = max((row.get("frames", 0) for row in run.metrics()), default=0) - max(saved)
+    if run.finished and lost <= 0:
+        on = f"unified evaluate {run.name}; its train command with a greater budget, train.frames=… for one, trains on"
+        return f"{run.path} has reached its end, {units.count(max(saved))} frames: nothing is left to do ({on})"
     again = f"; {units.count(lost)} frames after it are lived again" if lost > 0 else ""
     return f"resuming {run.path} at {units.count(max(saved))} frames (its newest checkpoint{again})"
