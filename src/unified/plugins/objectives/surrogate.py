@@ -25,7 +25,8 @@ class Surrogate(Objective):
         ratio = change.exp()
         advantage = batch.advantage
         if len(advantage) > 1:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+            spread, mean = torch.std_mean(advantage)
+            advantage = (advantage - mean) / (spread + 1e-8)
         gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
         with torch.no_grad():
             # The estimator of the divergence with the lesser variance: Schulman 2020, "Approximating KL divergence".

@@ -150,7 +150,7 @@ class TanhGaussianHead(PolicyHead):
 
     def policy(self, raw: torch.Tensor, step: int = 0, *, acting: bool = False) -> TanhGaussian:
         mean, spread = raw.chunk(2, dim=-1)
-        return TanhGaussian(mean, self.low + 0.5 * (self.high - self.low) * (spread.tanh() + 1.0))
+        return TanhGaussian(mean, 0.5 * (self.high + self.low) + 0.5 * (self.high - self.low) * spread.tanh())
 
     def forward(self, raw: torch.Tensor) -> torch.Tensor:
         """The mode."""
