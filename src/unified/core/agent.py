@@ -233,6 +233,19 @@ class Agent(nn.Module, ABC):
         if problems:
             raise UsageError(*problems)
 
+    def notes(self) -> list[str]:
+        """Lines worth telling before it learns: a part that it acts with and that nothing trains, say."""
+        trained = {part for phase in self.phase_list for part in phase.trains}
+        idle = [part for part in self.acting if part not in trained and self._would_learn(part)]
+        if not (self.phase_list and idle):
+            return []
+        named = ", ".join(objective.label for phase in self.phase_list for objective in phase.objectives)
+        return [f"nothing trains {' and '.join(idle)}, which it acts with: of {named}, none does   an objective is added by  -o +NAME"]
+
+    def _would_learn(self, part: str) -> bool:
+        module = getattr(self, part, None)
+        return isinstance(module, nn.Module) and any(parameter.requires_grad for parameter in module.parameters())
+
     @property
     def followers(self) -> tuple[str, ...]:
         """Names of the copies that follow a part."""

@@ -183,7 +183,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
         Participant(f"suite {config.suite.label}", suite, control=True),
         *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
     ]
-    notes = [*suite.notes(), f"precision {agent.precision} on {agent.device}"]
+    notes = [*suite.notes(), *agent.notes(), f"precision {agent.precision} on {agent.device}"]
     return Trainer(run, config, agent, replay, source, judge, clock, streams, participants, notes)
 
 
