@@ -239,8 +239,8 @@ class Agent(nn.Module, ABC):
         idle = [part for part in self.acting if part not in trained and self._would_learn(part)]
         if not (self.phase_list and idle):
             return []
-        named = ", ".join(objective.label for phase in self.phase_list for objective in phase.objectives)
-        return [f"nothing trains {' and '.join(idle)}, which it acts with: of {named}, none does   an objective is added by  -o +NAME"]
+        first = self.phase_list[0].objectives[0].label
+        return [f"nothing trains {' and '.join(idle)}, which it acts with; beside the agent's own objectives:  -o +{first}"]
 
     def _would_learn(self, part: str) -> bool:
         module = getattr(self, part, None)

@@ -25,6 +25,13 @@ MADE = Spec(Space((0,), "float32"), Space((4,), "float32", -1.0, 1.0), view="gen
 CLASSES = Spec(Space((5,), "float32"), Space((), "int64", 0, 2, 3), view="classify")
 
 
+EVERY = pytest.mark.parametrize(
+    ("name", "spec"),
+    [("dqn", CONTROL), ("drqv2", CONTROL), ("sac", CONTROL), ("ppo", CONTROL), ("ac2", CONTROL), ("ac2", CLASSES), ("ac2", MADE)],
+    ids=["dqn", "drqv2", "sac", "ppo", "ac2", "ac2-classes", "ac2-made"],
+)
+
+
 def build(name: str, spec: Spec = CONTROL, seed: int = 1, **changes: Any) -> Agent:
     component = registry().get("agents", name)
     model: Any = component.options_model()
@@ -42,11 +49,12 @@ def randomised(module: nn.Module) -> None:
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
 
 
-@pytest.mark.parametrize(
-    ("name", "spec"),
-    [("dqn", CONTROL), ("drqv2", CONTROL), ("sac", CONTROL), ("ppo", CONTROL), ("ac2", CONTROL), ("ac2", CLASSES), ("ac2", MADE)],
-    ids=["dqn", "drqv2", "sac", "ppo", "ac2", "ac2-classes", "ac2-made"],
-)
+@EVERY
+def test_every_part_that_acts_is_trained(name: str, spec: Spec) -> None:
+    assert build(name, spec).notes() == []
+
+
+@EVERY
 def test_averages_answer_in_judging_and_nowhere_else(name: str, spec: Spec) -> None:
     agent, plain = build(name, spec, ema=True), build(name, spec)
     followed = sorted(average.removesuffix("_average") for average in agent.followers if average.endswith("_average"))
