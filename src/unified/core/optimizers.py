@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,10 +20,11 @@ _CLASSES: dict[str, type[torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
 }
 
-#: What those that are one kernel for all parameters call.
-_KERNELS: dict[type[torch.optim.Optimizer], Callable[..., None]] = {
-    torch.optim.Adam: torch._fused_adam_,
-    torch.optim.AdamW: torch._fused_adamw_,
+#: What those that are one kernel for all parameters call; it is private to torch, and may be called otherwise one day.
+_KERNELS: dict[type[torch.optim.Optimizer], Any] = {
+    optimizer: getattr(torch, name)
+    for optimizer, name in ((torch.optim.Adam, "_fused_adam_"), (torch.optim.AdamW, "_fused_adamw_"))
+    if hasattr(torch, name)
 }
 
 
