@@ -85,8 +85,8 @@ class Anchor:
 FOLDS = tuple({"suite.fold": fold} for fold in range(5))
 #: Less than an hour of wall time, of which evaluations and checkpoints take little. The machine decides how far it gets.
 HOUR = {"train.hours": 0.75, "train.frames": None, "evaluate.every": 1_000_000, "checkpoint.every": 1_000_000}
-#: Exploration, targets and updates for 150,000 steps where the published settings have millions: van Hasselt et al. 2019 have longer returns
-#: and more updates too.
+#: Exploration, targets and updates for 150,000 steps where the published settings have millions; van Hasselt et al. 2019 ("When to use
+#: parametric models in reinforcement learning?") have longer returns and more updates for such a budget too.
 SOON = {
     **{"agent.seed_steps": 5_000, "agent.epsilon": "linear(1.0,0.02,20000)", "agent.updates_per_step": 0.5, "agent.target_every": 1_000},
     **{"agent.lr": 1e-4, "agent.n_step": 10, "agent.critic.dueling": True, "replay.capacity": 500_000},
