@@ -1,6 +1,7 @@
 """The pages under docs/reference, written from the live code: ``python tools/reference.py`` (a test sees that nobody forgot).
 
-A page for each hook (the specification) and for each built-in component (its descriptor and its options).
+A page for each hook (the specification) and for each built-in component (its descriptor and its options),
+and one of the options of every run.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from unified.cli.hooks import hooks, signature
 from unified.cli.show import example, prefix
 from unified.core.components import KINDS, AgentComponent, Component, ObjectiveComponent, RecipeComponent, SuiteComponent
 from unified.core.config.describe import options
+from unified.core.config.schema import LISTS, RunOptions
 from unified.core.config.values import show
 from unified.core.hookspecs import API_VERSION, REGISTRATION
 from unified.core.registry import CORE, Registry, registry
@@ -30,6 +32,7 @@ def pages() -> dict[str, str]:
         for component in names.all(kind):
             if component.origin.provider == CORE:
                 found[f"{kind}/{component.name}.md"] = "\n".join(_component(names, component))
+    found["run.md"] = "\n".join(_run())
     found["README.md"] = "\n".join(_index(names))
     return {path: f"{_HEAD}{text.rstrip()}\n" for path, text in found.items()}
 
@@ -37,7 +40,8 @@ def pages() -> dict[str, str]:
 def _index(names: Registry) -> Iterator[str]:
     yield "# Reference"
     yield f"\nOne page for each hook and each built-in component. Plugin API {API_VERSION}. The same is told by"
-    yield "`unified plugins show NAME` and `unified plugins hooks NAME`, also of what others have published.\n"
+    yield "`unified plugins show NAME` and `unified plugins hooks NAME`, also of what others have published."
+    yield "\nWhat every run has, whatever its components – budgets, replay, judging, checkpoints – is on [a page of its own](run.md).\n"
     for kind in KINDS:
         components = [component for component in names.all(kind) if component.origin.provider == CORE]
         if components:
@@ -46,6 +50,21 @@ def _index(names: Registry) -> Iterator[str]:
     yield "\n## Hooks\n"
     for name, spec in hooks().items():
         yield f"- [{name}](hooks/{name}.md): {(inspect.getdoc(spec) or '').splitlines()[0]}"
+
+
+def _run() -> Iterator[str]:
+    yield "# Options of every run\n"
+    yield "`KEY=VALUE` words of `unified train`, keys of recipes, and arguments of `unified.train`. Those of the agent, the suite"
+    yield "and the other components are on the pages of these.\n"
+    yield from _table(options(RunOptions))
+    yield "\nLists of components, each with its options below its name:\n\n| key | holds | default | |\n|---|---|---|---|"
+    for key, listed in LISTS.items():
+        yield f"| `{key}` | {listed.kind} | `[{','.join(listed.default)}]` | {_cell(listed.help)} |"
+
+
+def _table(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:
+    yield "| option | type | default | |\n|---|---|---|---|"
+    yield from (f"| `{key}` | {_cell(kind)} | `{default}` | {_cell(description)} |" for key, kind, default, description in rows)
 
 
 def _hook(name: str) -> Iterator[str]:
@@ -76,8 +95,8 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
         return
     rows = options(component.options_model(), prefix(names, component))
     if rows:
-        yield "\n| option | type | default | |\n|---|---|---|---|"
-        yield from (f"| `{key}` | {_cell(kind)} | `{default}` | {_cell(description)} |" for key, kind, default, description in rows)
+        yield ""
+        yield from _table(rows)
     if isinstance(component, SuiteComponent) and (tasks := component.load_tasks()):
         yield f"\n{len(tasks)} tasks: {', '.join(f'`{task}`' for task in tasks)}."
     if isinstance(component, AgentComponent | SuiteComponent) and (presets := component.load_presets()):

@@ -22,6 +22,8 @@ def resume(
 
     run = Run.find(name, root)
     typer.echo(announcement(run))
+    if has_ended(run):
+        return
     from unified.cli.running import until_stopped
     from unified.core.trainer.build import resume as go_on
 
@@ -33,9 +35,20 @@ def announcement(run: Run) -> str:
     saved = [int(path.name.split(".")[0]) for path in run.checkpoints.paths()]
     if not saved:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
-    lost = max((row.get("frames", 0) for row in run.metrics()), default=0) - max(saved)
-    if run.finished and lost <= 0:
+    lost = _lost(run)
+    if has_ended(run):
         on = f"unified evaluate {run.name}; its train command with a greater budget, train.frames=… for one, trains on"
         return f"{run.path} has reached its end, {units.count(max(saved))} frames: nothing is left to do ({on})"
     again = f"; {units.count(lost)} frames after it are lived again" if lost > 0 else ""
     return f"resuming {run.path} at {units.count(max(saved))} frames (its newest checkpoint{again})"
+
+
+def has_ended(run: Run) -> bool:
+    """Whether it reached the end of its budget, and its newest checkpoint is from there."""
+    return run.finished and bool(run.checkpoints.paths()) and _lost(run) <= 0
+
+
+def _lost(run: Run) -> int:
+    """Frames that were trained after the newest checkpoint."""
+    newest = max(int(path.name.split(".")[0]) for path in run.checkpoints.paths())
+    return max((row.get("frames", 0) for row in run.metrics()), default=0) - newest

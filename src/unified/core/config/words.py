@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from unified.core import suggest
+from unified.core.components import SuiteComponent
 from unified.core.config.overrides import COMMAND_LINE, Layer, canonical, path_of
 from unified.core.config.schema import LISTS, RunOptions
 from unified.core.config.tasks import suites_with
@@ -70,7 +71,9 @@ def _selection(word: str, names: Registry) -> str:
     """For a name alone, the word that selects it."""
     suite, colon, _ = word.partition(":")
     if suite in names.names("suites"):
-        return suggest.ask([f"suite={word}" if colon else f"suite={word}:TASK"])
+        component = names.get("suites", suite)
+        has_tasks = not colon and isinstance(component, SuiteComponent) and component.load_tasks() != ()
+        return suggest.ask([f"suite={word}:TASK" if has_tasks else f"suite={word}"])
     for kind, form in SELECTED.items():
         if word in names.names(kind):
             return suggest.ask([form.format(word)])

@@ -13,7 +13,7 @@ from unified.core.references import label
 CONFIG = "config.json"
 #: <root>/<experiment>/<agent>/<suite>/<task>/seed-<n>
 DEPTH = 5
-DEFAULT_ROOT = "runs"
+DEFAULT_ROOT, DEFAULT_EXPERIMENT = "runs", "default"
 
 
 def identity_path(experiment: str, agent: str, suite: str, task: str | None, seed: int) -> Path:
@@ -50,6 +50,13 @@ def shortest_name(path: Path, root: Path) -> str:
     return relative(path)
 
 
+def lasting_name(path: Path, root: Path) -> str:
+    """A text that `find` takes for this run whatever runs come after it: what is printed is typed later."""
+    if str(root) != DEFAULT_ROOT or len(path.parts) < DEPTH:
+        return str(path)
+    return relative(path).removeprefix(f"{DEFAULT_EXPERIMENT}/")
+
+
 def find(text: str, root: Path) -> Path:
     """The one run that `text` means: its directory, its name, or parts of it (``cartpole``, ``drqv2 walker seed-2``, ``dmc:walker_run``).
 
@@ -66,8 +73,9 @@ def find(text: str, root: Path) -> Path:
     if not everything:
         raise UsageError(Problem(f"there is no run {text!r}: none at all in {root}", "start one: unified train"))
     matches = _best_matches(text, everything)
-    if len(matches) == 1:
-        return matches[0]
+    begun = [path for path in matches if _begins(text, path)]
+    if len(matches) == 1 or len(begun) == 1:
+        return (begun or matches)[0]
     if matches:
         listed = [Problem(f"  {_typed(path, root)}") for path in matches[:20]]
         more = [Problem(f"  and {len(matches) - 20} more: unified runs list")] if len(matches) > 20 else []
@@ -75,6 +83,12 @@ def find(text: str, root: Path) -> Path:
     near = _nearest(text, everything)
     hint = f"did you mean  {near} ?" if near else "all: unified runs list"
     raise UsageError(Problem(f"there is no run {text!r} in {root}", hint))
+
+
+def _begins(text: str, path: Path) -> bool:
+    """Whether `text` is the beginning of the run's own part of its path, where that of the default experiment may be left out."""
+    words, parts = text.strip("/").split("/"), list(path.parts[-DEPTH:])
+    return words == parts[: len(words)] or [DEFAULT_EXPERIMENT, *words] == parts[: len(words) + 1]
 
 
 def _best_matches(text: str, everything: Iterable[Path]) -> list[Path]:

@@ -122,6 +122,11 @@ class Run:
         """The shortest text by which `find` finds it: ``cartpole_balance``, or ``cartpole_balance/seed-2`` where more is needed."""
         return lookup.shortest_name(self.path, self.root)
 
+    @property
+    def lasting_name(self) -> str:
+        """A text that finds it whatever runs come after it: ``drqv2/dmc/cartpole_balance/seed-1``."""
+        return lookup.lasting_name(self.path, self.root)
+
     # What was asked for ---------------------------------------------------------------------------------------------------------
 
     @property

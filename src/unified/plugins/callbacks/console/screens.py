@@ -73,7 +73,7 @@ def first(run: Any, trainer: Any) -> list[Text]:
     """What runs, where it is kept, on what, and what differs from the defaults and why."""
     config = run.config
     lines = [title(config)]
-    lines.append(_line("run", Text(shown(run.path), "bold"), Text("     resume with: ", "dim"), f"unified resume {run.name}"))
+    lines.append(_line("run", Text(shown(run.path), "bold"), Text("     resume with: ", "dim"), f"unified resume {run.lasting_name}"))
     if trainer.clock.frames:
         lines.append(
             _line("resumed", f"at {units.count(trainer.clock.frames)} frames, {units.duration(trainer.clock.elapsed)} of training")

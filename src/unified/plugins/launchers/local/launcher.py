@@ -16,6 +16,9 @@ class Local:
         self.options = options
 
     def launch(self, config: Config) -> Run:
+        from unified.core.run import Run
+
+        run = Run.create_or_open(config)  # refuses what it has to before torch is imported
         from unified.core.trainer.build import launch
 
-        return launch(config)
+        return launch(config, run)
