@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import nn
 from unified.core.action import Action
 from unified.core.agent import Agent
 from unified.core.batch import Batch
-from unified.core.errors import UsageError
+from unified.core.errors import PluginFailed, UsageError
 from unified.core.learning import LearningOptions, OptimizerOptions
 from unified.core.objective import FunctionObjective, Loss, Phase
 from unified.core.optimizers import make_optimizer, step
@@ -160,6 +161,54 @@ def test_a_step_is_torchs_bit_for_bit_and_a_broken_one_is_none(settings: dict[st
         for one, other in zip(some, others, strict=True):
             assert torch.equal(one, other)
     assert differences(ours.state_dict(), theirs.state_dict()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("adam", {"amsgrad": True}), ("adam", {"maximize": True}), ("adam", {"decoupled_weight_decay": True}), ("adamw", {"amsgrad": True})],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_what_an_agent_asks_for_beyond_the_options_counts(name: str, settings: dict[str, Any]) -> None:
+    options = LearningOptions(lr=0.1, optimizer=OptimizerOptions(name=name, weight_decay=0.1))
+    some, others = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    ours, theirs = make_optimizer(options, "part", [some], **settings), make_optimizer(options, "part", [others], **settings)
+    for number in range(4):
+        some.grad, others.grad = torch.full((3,), 1.0 - number), torch.full((3,), 1.0 - number)
+        step(ours, torch.tensor(0.0))
+        theirs.step()
+        assert torch.equal(some, others)
+
+
+def test_hooks_of_a_step_and_groups_without_gradients_are_heeded() -> None:
+    some, idle = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.Adam([{"params": [some]}, {"params": [idle]}], fused=True)
+    called = []
+    for number in range(4):
+        if number == 2:
+            optimizer.register_step_post_hook(lambda *_: called.append("stepped"))
+        some.grad = torch.ones(3)
+        step(optimizer, torch.tensor(0.0))
+    assert called == ["stepped"] * 2
+    assert torch.equal(idle, torch.ones(3))
+    assert float(optimizer.state[some]["step"]) == 4
+
+
+def test_a_loss_that_is_no_number_is_refused_with_its_name() -> None:
+    agent = make()
+    agent.phase_list = [replace(agent.phase_list[0], objectives=(FunctionObjective(lambda agent, batch: batch.features.mean(dim=1)),))]
+    with pytest.raises(
+        PluginFailed, match=r"objective FunctionObjective failed in its loss: ValueError: a loss is one number.*\(12,\).*mean"
+    ):
+        agent.learn(batch_of())
+
+
+def test_a_term_that_is_called_like_its_phase_does_not_hide_the_sum() -> None:
+    agent = make()
+    for objective in agent.phase_list[0].objectives:
+        objective.selected = "critic"
+    rows = agent.perceive(batch_of())
+    total = fitted(agent, rows).value + small(agent, rows)
+    assert agent.learn(batch_of()).metrics["critic_loss"].item() == pytest.approx(total.item())
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:

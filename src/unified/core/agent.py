@@ -235,16 +235,15 @@ class Agent(nn.Module, ABC):
 
     def notes(self) -> list[str]:
         """Lines worth telling before it learns: a part that it acts with and that nothing trains, say."""
-        trained = {part for phase in self.phase_list for part in phase.trains}
-        idle = [part for part in self.acting if part not in trained and self._would_learn(part)]
-        if not (self.phase_list and idle):
-            return []
-        first = self.phase_list[0].objectives[0].label
-        return [f"nothing trains {' and '.join(idle)}, which it acts with; beside the agent's own objectives:  -o +{first}"]
+        idle = [part for part in self.acting if self._is_idle(part)] if self.phase_list else []
+        return [
+            f"nothing trains {' and '.join(idle)}, which it acts with: -o +NAME adds an objective to its own, -o NAME replaces them"
+        ] * bool(idle)
 
-    def _would_learn(self, part: str) -> bool:
+    def _is_idle(self, part: str) -> bool:
         module = getattr(self, part, None)
-        return isinstance(module, nn.Module) and any(parameter.requires_grad for parameter in module.parameters())
+        learning = [parameter for parameter in module.parameters() if parameter.requires_grad] if isinstance(module, nn.Module) else []
+        return bool(learning) and self._moved.isdisjoint(learning)
 
     @property
     def followers(self) -> tuple[str, ...]:
@@ -270,7 +269,7 @@ class Agent(nn.Module, ABC):
             observation: ``(B, *observation)``.
             encoder: Another one than the agent's part of this name: a copy that follows it, say.
             full: Whether the features have to be float32.
-            few: Whether these are a few rows, which the encoder answers in float32 before it had cast its weights to bfloat16.
+            few: Whether these are few rows: to cast the weights to bfloat16 would take longer than to answer in float32.
         """
         encoder = self.get_submodule("encoder") if encoder is None else encoder
         # What mixes rows (batch normalisation) does so where it learns, and nowhere else: acting on one row moves no statistics.
@@ -303,7 +302,6 @@ class Agent(nn.Module, ABC):
             if number % phase.every:
                 continue
             loss = self._descend(phase, pieces, seen, metrics)
-            metrics.update(loss.metrics)
             priority = loss.priority if loss.priority is not None else priority
         self._follow(number)
         self.updates = number
@@ -311,7 +309,10 @@ class Agent(nn.Module, ABC):
 
     def _loss(self, objective: Objective, batch: Batch) -> Loss:
         with blame(f"objective {objective.label}", "in its loss"):
-            return objective(self, batch)
+            loss = objective(self, batch)
+            if loss.value.dim():
+                raise ValueError(f"a loss is one number, and this one has the shape {tuple(loss.value.shape)}: end with .mean()")
+            return loss
 
     def _differentiate(
         self, phase: Phase, parameters: list[nn.Parameter], pieces: list[tuple[float, Batch]], seen: list[Batch]
@@ -346,6 +347,7 @@ class Agent(nn.Module, ABC):
             self._step(optimizer, broken)
         for parameter in parameters:
             parameter.grad = None
+        metrics.update({name: value for name, value in loss.metrics.items() if name != "nonfinite"})
         metrics["nonfinite"] = torch.maximum(metrics["nonfinite"], broken)
         metrics[f"{phase.name}_loss"] = loss.value
         metrics[f"{phase.name}_gradient_norm"] = norm

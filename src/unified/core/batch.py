@@ -41,7 +41,7 @@ class Batch(dict[str, torch.Tensor]):
 
     def detach(self) -> Batch:
         """The same rows, cut off from the graph that made them."""
-        return Batch({key: value.detach() if value.requires_grad else value for key, value in self.items()})
+        return Batch({key: value.detach() for key, value in self.items()})
 
     def split(self, pieces: int) -> list[tuple[float, Batch]]:
         """So many pieces of equal length, or nearly, in order, each with its share of the rows; a single one is this batch itself.

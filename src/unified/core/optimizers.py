@@ -26,6 +26,8 @@ _KERNELS: dict[type[torch.optim.Optimizer], Any] = {
     for optimizer, name in ((torch.optim.Adam, "_fused_adam_"), (torch.optim.AdamW, "_fused_adamw_"))
     if hasattr(torch, name)
 }
+#: Whether weights decay by themselves, and not by way of the gradient.
+_DECOUPLED = {torch.optim.Adam: False, torch.optim.AdamW: True}
 
 
 def make_optimizer(options: Any, part: str, parameters: list[nn.Parameter], **usual: Any) -> torch.optim.Optimizer:
@@ -81,16 +83,21 @@ def step(optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
 
 
 def _is_plain(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether it is an Adam that has stepped before, and one call of its kernel takes all parameters."""
-    if type(optimizer) not in _KERNELS:
+    """Whether it is an Adam as its paper has it that nobody watches, stepped before, and one call of its kernel takes all parameters."""
+    if type(optimizer) not in _KERNELS or optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
         return False
-    due = [parameter for group in optimizer.param_groups for parameter in group["params"] if parameter.grad is not None]
+    groups = optimizer.param_groups
+    if any(group["amsgrad"] or group["maximize"] or group["decoupled_weight_decay"] != _DECOUPLED[type(optimizer)] for group in groups):
+        return False
+    due = [parameter for group in groups for parameter in group["params"] if parameter.grad is not None]
     return all(parameter in optimizer.state for parameter in due) and len({parameter.dtype for parameter in due}) == 1
 
 
 @torch.no_grad()
 def _adam(optimizer: torch.optim.Optimizer, group: dict[str, Any], broken: torch.Tensor) -> None:
     parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+    if not parameters:
+        return
     states = [optimizer.state[parameter] for parameter in parameters]
     steps = [state["step"] for state in states]
     torch._foreach_add_(steps, 1)

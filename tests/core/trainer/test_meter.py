@@ -62,6 +62,22 @@ def test_it_does_not_matter_when_it_was_saved() -> None:
     assert saved.take() == straight.take()
 
 
+def test_phases_that_take_turns() -> None:
+    meter = Meter()
+    for number in range(150):
+        meter.add(row(a=number, b=2 * number) if number % 2 else row(a=number))
+    assert meter.take() == {"a": 74.5, "b": 150.0}
+
+
+def test_it_goes_on_where_metrics_come_from() -> None:
+    meter, other = Meter(), Meter()
+    meter.add(row(a=1))
+    other.load_state_dict(meter.state_dict(), "meta")
+    other.add({"a": torch.tensor(2.0, device="meta")})
+    (rows,) = other.state_dict()["rows"]
+    assert rows["values"].shape == (2, 1)
+
+
 def test_shares_add_up_to_one() -> None:
     watch = Stopwatch()
     with watch.measure("env"):

@@ -136,6 +136,12 @@ def test_the_temperature_draws_for_itself_where_nobody_drew() -> None:
     assert agent.learn(batch).metrics["actor_loss"].item() == pytest.approx(-0.7 * (log_prob.mean().item() - 2.0), rel=1e-5)
 
 
+def test_other_objectives_of_an_actor_are_served_too() -> None:
+    agent = make_agent()
+    agent.phase_list = [agent.phase_list[0], replace(agent.phase_list[1], objectives=(agent.build.objective("dpg"),), trains=("actor",))]
+    assert agent.learn(make_batch()).metrics["nonfinite"] == 0
+
+
 def test_the_actor_of_choices_climbs_their_expectation() -> None:
     agent, batch = make_agent(CHOICES, alpha=0.7), make_batch(CHOICES)
     agent.phase_list = agent.phase_list[1:2]

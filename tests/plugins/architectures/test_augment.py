@@ -93,14 +93,17 @@ def test_no_rows_stay_no_rows() -> None:
 # Geometry -----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", TYPES, ids=str)
-def test_crop_is_a_crop_of_each_padded_picture(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("padding", [3, 15])
+@pytest.mark.parametrize("fill", [0, 7])
+@pytest.mark.parametrize("dtype", [*TYPES, torch.int64], ids=str)
+def test_crop_is_a_crop_of_each_padded_picture(dtype: torch.dtype, fill: int, padding: int) -> None:
     obs = some_pictures(20, dtype=dtype)
-    made = RandomCrop(3, fill=7)(obs, generator(1))
-    y, x = torch.randint(7, (2, 20), generator=generator(1))
+    made = RandomCrop(padding, fill=fill)(obs, generator(1))
+    assert made.dtype == dtype
+    y, x = torch.randint(2 * padding + 1, (2, 20), generator=generator(1))
     for row in range(20):
-        padded = torch.full((3, 18, 16), 7, dtype=dtype)
-        padded[:, 3:15, 3:13] = obs[row]
+        padded = torch.full((3, 12 + 2 * padding, 10 + 2 * padding), fill, dtype=dtype)
+        padded[:, padding : padding + 12, padding : padding + 10] = obs[row]
         assert torch.equal(made[row], padded[:, y[row] : y[row] + 12, x[row] : x[row] + 10])
     assert y.unique().numel() > 1
     assert x.unique().numel() > 1

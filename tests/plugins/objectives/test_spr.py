@@ -241,7 +241,7 @@ def test_alone_it_trains_the_encoder_and_no_critic() -> None:
     agent = build("dqn", Spec(VECTOR, CHOICES), ("spr",), encoder=encoder("mlp"))
     (phase,) = agent.phase_list
     assert phase.trains == ("encoder", "dynamics", "projector", "predictor")
-    assert agent.notes() == ["nothing trains critic, which it acts with; beside the agent's own objectives:  -o +spr"]
+    assert [note.partition(":")[0] for note in agent.notes()] == ["nothing trains critic, which it acts with"]
     assert agent.learn(lived(VECTOR, CHOICES, rows=6)).metrics["nonfinite"] == 0
 
 

@@ -20,34 +20,32 @@ class Meter:
         self.clear()
 
     def clear(self) -> None:
-        self._rows: list[torch.Tensor] = []  # (names,), of updates that are not in the sums yet
-        self._row_names: list[str] = []
+        self._rows: dict[tuple[str, ...], list[torch.Tensor]] = {}  # names -> (names,) of each update that is not in the sums yet
         self._names: list[str] = []
         self._sums: torch.Tensor | None = None  # (2, names): sum and count
         self.returns: list[float] = []
         self.lengths: list[int] = []
 
     def add(self, metrics: dict[str, torch.Tensor]) -> None:
-        """The metrics of one update, scalars on the device."""
-        names = sorted(metrics)
-        if names != self._row_names or len(self._rows) == _ROWS:
+        """The metrics of one update, scalars on the device; not all of them where a phase is not due at every update."""
+        names = tuple(sorted(metrics))
+        if sum(map(len, self._rows.values())) == _ROWS:
             self._fold()
-        self._row_names = names
-        self._rows.append(torch.stack([metrics[name].detach().float() for name in names]))
+        self._rows.setdefault(names, []).append(torch.stack([metrics[name].detach().float() for name in names]))
 
     def _fold(self) -> None:
-        """Add the rows to the sums, under names that may be others than before: those of a phase that is not due at every update."""
-        if not self._rows:
-            return
-        values = torch.stack([row.to(self._rows[-1].device) for row in self._rows])  # a checkpoint brings them back on the CPU
-        finite = torch.isfinite(values)
-        added = torch.stack([torch.where(finite, values, 0.0).sum(dim=0), finite.float().sum(dim=0)])
-        union = sorted({*self._names, *self._row_names})
-        merged = torch.zeros(2, len(union), device=added.device)
-        for some, sums in ((self._names, self._sums), (self._row_names, added)):
-            if sums is not None:
-                merged[:, [union.index(name) for name in some]] += sums.to(added.device)
-        self._names, self._sums, self._rows = union, merged, []
+        """Add the rows to the sums."""
+        for names, rows in self._rows.items():
+            values = torch.stack(rows)
+            finite = torch.isfinite(values)
+            added = torch.stack([torch.where(finite, values, 0.0).sum(dim=0), finite.float().sum(dim=0)])
+            union = sorted({*self._names, *names})
+            merged = torch.zeros(2, len(union), device=added.device)
+            for some, sums in ((self._names, self._sums), (names, added)):
+                if sums is not None:
+                    merged[:, [union.index(name) for name in some]] += sums
+            self._names, self._sums = union, merged
+        self._rows = {}
 
     def add_episode(self, ret: float, length: int) -> None:
         self.returns.append(ret)
@@ -74,18 +72,19 @@ class Meter:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "rows": torch.stack(self._rows) if self._rows else None,  # as they are: added up earlier, they would be rounded otherwise
-            "row_names": list(self._row_names),
+            # As they are: added up earlier, they would be rounded otherwise.
+            "rows": [{"names": list(names), "values": torch.stack(rows)} for names, rows in self._rows.items()],
             "names": list(self._names),
             "sums": self._sums,
             "returns": list(self.returns),
             "lengths": list(self.lengths),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        rows = state.get("rows")  # checkpoints of earlier versions have none
-        self._rows, self._row_names = [] if rows is None else list(rows), list(state.get("row_names", ()))
-        self._names, self._sums = list(state["names"]), state["sums"]
+    def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
+        """Go on from a `state_dict`, on the device that metrics come from."""
+        rows = state.get("rows", ())  # checkpoints of earlier versions have none
+        self._rows = {tuple(each["names"]): list(each["values"].to(device)) for each in rows}
+        self._names, self._sums = list(state["names"]), None if state["sums"] is None else state["sums"].to(device)
         self.returns, self.lengths = list(state["returns"]), list(state["lengths"])
 
 

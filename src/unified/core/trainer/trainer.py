@@ -385,7 +385,7 @@ class Trainer:
         state = checkpoint.load("trainer")
         self.clock.load_state_dict(state["clock"])
         self.streams.load_state_dict(state["streams"])
-        self.meter.load_state_dict(state["meter"])
+        self.meter.load_state_dict(state["meter"], self.agent.device)
         self.episodes = state["episodes"]
         self._bad_updates, self._discarded_before = state["bad_updates"], state["discarded_before"]
         self.best_score, self._stale = state["best_score"], state["stale"]

@@ -206,7 +206,7 @@ def cropped(obs: torch.Tensor, padding: int, y: torch.Tensor, x: torch.Tensor, f
     seen = down.index_select(0, y).bitwise_and_(right.index_select(0, x))[:, None]  # (B, 1, H * W)
     if obs.dtype == torch.uint8 and not fill:
         return moved.bitwise_and_(seen).view(obs.shape)
-    return torch.where(seen.bool(), moved, fill).view(obs.shape)
+    return torch.where(seen.bool(), moved, torch.full((), fill, dtype=obs.dtype, device=obs.device)).view(obs.shape)
 
 
 @lru_cache(maxsize=8)
@@ -219,8 +219,10 @@ def _seen(height: int, width: int, padding: int, device: torch.device) -> tuple[
 
 def _windows(line: torch.Tensor, start: torch.Tensor, length: int) -> torch.Tensor:
     """The parts of a line ``(L,)`` that begin at ``start``, of any shape: ``(*start, length)``."""
+    if line.requires_grad:  # of a window's gradient torch keeps all windows
+        return line[start[..., None] + torch.arange(length, device=line.device)]
     view = line.unfold(0, length, 1)  # nothing is copied
-    if line.device.type == "cpu" and line.dtype in _NUMPY and not line.requires_grad:
+    if line.device.type == "cpu" and line.dtype in _NUMPY:
         # NumPy copies a part at once, torch number by number.
         return torch.from_numpy(view.numpy()[start.numpy()])
     return view[start]

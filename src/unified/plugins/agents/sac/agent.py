@@ -90,9 +90,12 @@ class SAC(Agent):
         policy: Policy = self.actor(features, self.steps)
         return policy
 
+    def noise(self) -> torch.Generator:
+        return self.draw("policy")
+
     def expectation(self, features: torch.Tensor, value: Callable[[torch.Tensor | None], Value]) -> tuple[Value, torch.Tensor]:
         """`Policy.expectation` at these features."""
-        found, log_prob = self.policy(features).expectation(value, self.draw("policy"))
+        found, log_prob = self.policy(features).expectation(value, self.noise())
         self._drawn = (features, log_prob.detach())
         return found, log_prob
 
@@ -100,7 +103,7 @@ class SAC(Agent):
         """E[log π] ``(B,)`` at these features, without gradient: by the draw of `expectation` where there was one."""
         if self._drawn is None or self._drawn[0] is not features:
             with torch.no_grad():
-                return self.policy(features).draw(self.draw("policy"))[1]
+                return self.policy(features).draw(self.noise())[1]
         return self._drawn[1]
 
     def bootstrap(self, batch: Batch) -> Value:
