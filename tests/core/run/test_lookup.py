@@ -84,6 +84,20 @@ def test_the_name_of_a_run_finds_it(root: Path) -> None:
     assert elsewhere.name == str(elsewhere.path)
 
 
+def test_a_name_that_was_printed_lasts(root: Path) -> None:
+    """Whatever runs come after it, in other experiments too."""
+    before = {run.lasting_name: run.path for run in Run.all(root)}
+    assert "drqv2/dmc/cartpole_balance/seed-1" in before
+    for run in Run.all(root):
+        experiment, *rest = run.identity
+        for other in (("another", *rest), (experiment, *rest[:-1], "seed-77"), (experiment, "sac", *rest[1:])):
+            path = root.joinpath(*other)
+            path.mkdir(parents=True, exist_ok=True)
+            (path / "config.json").write_text("{}")
+    assert {name: Run.find(name, root).path for name in before} == before
+    assert Run.find("default/drqv2/dmc/walker_walk/seed-1", root).identity[0] == "default"
+
+
 def test_identity_and_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run.all(root)[-1]
     assert run.identity == ("paper", "drqv2", "gym", "ALE-Pong-v5", "seed-1")

@@ -35,7 +35,7 @@ def test_the_first_screen_says_what_runs_where_and_what_differs(tmp_path, termin
     run, trainer = watched(tmp_path)
     text = play(Console(OPTIONS, screen(terminal=terminal)), run, trainer, [])
     assert "unified 0." in text
-    for said in ("agent drqv2", "suite dmc:cartpole_balance", "unified resume cartpole_balance", "render OSMesa, fast"):
+    for said in ("agent drqv2", "suite dmc:cartpole_balance", "unified resume drqv2/dmc/cartpole_balance/seed-1", "render OSMesa, fast"):
         assert said in text
     assert str(run.path) in text
     assert "agent.batch_size=64  (recipe laptop)" in text
