@@ -12,11 +12,12 @@ import unified
 
 
 @pytest.fixture
-def builder(monkeypatch):
+def builder(monkeypatch, tmp_path):
     """Takes the place of what needs torch; `asked` is what it was called with."""
+    monkeypatch.chdir(tmp_path)
     module: Any = ModuleType("unified.core.trainer.build")
     module.asked = []
-    module.launch = lambda config: module.asked.append(config) or SimpleNamespace(config=config)
+    module.launch = lambda config, run: module.asked.append(config) or SimpleNamespace(config=config)
     module.load_agent = lambda run, checkpoint: (run.path, checkpoint)
     monkeypatch.setitem(sys.modules, "unified.core.trainer.build", module)
     return module
