@@ -50,7 +50,9 @@ def watched(path: Path, metrics: list[dict[str, Any]] | None = None, budget: int
         objectives=[],
         changed=lambda: changed,
     )
-    run = SimpleNamespace(path=path, name="cartpole_balance", lasting_name="drqv2/dmc/cartpole_balance/seed-1", config=config, metrics=lambda: metrics)
+    run = SimpleNamespace(
+        path=path, name="cartpole_balance", lasting_name="drqv2/dmc/cartpole_balance/seed-1", config=config, metrics=lambda: metrics
+    )
     clock = SimpleNamespace(frames=0, steps=0, updates=0, elapsed=0.0, done=False)
     clock.budget_frames, clock.budget_updates, clock.budget_hours = budget, None, None
     notes = ["render OSMesa, fast: no shadows (no GPU found; suite.render=exact for the reference's pixels)"]
