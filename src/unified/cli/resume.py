@@ -22,8 +22,6 @@ def resume(
 
     run = Run.find(name, root)
     typer.echo(announcement(run))
-    if has_ended(run):
-        return
     from unified.cli.running import until_stopped
     from unified.core.trainer.build import resume as go_on
 
@@ -36,14 +34,14 @@ def announcement(run: Run) -> str:
     if not saved:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
     lost = _lost(run)
-    if has_ended(run):
+    if _has_ended(run):
         on = f"unified evaluate {run.name}; its train command with a greater budget, train.frames=… for one, trains on"
         return f"{run.path} has reached its end, {units.count(max(saved))} frames: nothing is left to do ({on})"
     again = f"; {units.count(lost)} frames after it are lived again" if lost > 0 else ""
     return f"resuming {run.path} at {units.count(max(saved))} frames (its newest checkpoint{again})"
 
 
-def has_ended(run: Run) -> bool:
+def _has_ended(run: Run) -> bool:
     """Whether it reached the end of its budget, and its newest checkpoint is from there."""
     return run.finished and bool(run.checkpoints.paths()) and _lost(run) <= 0
 
