@@ -100,7 +100,7 @@ def _adam(optimizer: torch.optim.Optimizer, group: dict[str, Any], broken: torch
         return
     states = [optimizer.state[parameter] for parameter in parameters]
     steps = [state["step"] for state in states]
-    torch._foreach_add_(steps, 1)
+    torch._foreach_add_(steps, [1.0 - broken] * len(steps))  # a step that is none does not count
     _KERNELS[type(optimizer)](
         parameters,
         [parameter.grad for parameter in parameters],
@@ -117,7 +117,6 @@ def _adam(optimizer: torch.optim.Optimizer, group: dict[str, Any], broken: torch
         maximize=False,
         found_inf=broken,
     )
-    torch._foreach_sub_(steps, [broken] * len(steps))
 
 
 def _is_fused(optimizer: type[torch.optim.Optimizer], parameters: list[nn.Parameter]) -> bool:
