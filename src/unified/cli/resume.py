@@ -30,23 +30,12 @@ def resume(
 
 def announcement(run: Run) -> str:
     """What is about to happen, said before anything slow does."""
-    saved = [int(path.name.split(".")[0]) for path in run.checkpoints.paths()]
-    if not saved:
+    newest = max((int(path.name.split(".")[0]) for path in run.checkpoints.paths()), default=None)
+    if newest is None:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
-    lost = _lost(run)
-    if _has_ended(run):
+    lost = max((row.get("frames", 0) for row in run.metrics()), default=0) - newest
+    if run.finished and lost <= 0:
         on = f"unified evaluate {run.name}; its train command with a greater budget, train.frames=… for one, trains on"
-        return f"{run.path} has reached its end, {units.count(max(saved))} frames: nothing is left to do ({on})"
+        return f"{run.path} has reached its end, {units.count(newest)} frames: nothing is left to do ({on})"
     again = f"; {units.count(lost)} frames after it are lived again" if lost > 0 else ""
-    return f"resuming {run.path} at {units.count(max(saved))} frames (its newest checkpoint{again})"
-
-
-def _has_ended(run: Run) -> bool:
-    """Whether it reached the end of its budget, and its newest checkpoint is from there."""
-    return run.finished and bool(run.checkpoints.paths()) and _lost(run) <= 0
-
-
-def _lost(run: Run) -> int:
-    """Frames that were trained after the newest checkpoint."""
-    newest = max(int(path.name.split(".")[0]) for path in run.checkpoints.paths())
-    return max((row.get("frames", 0) for row in run.metrics()), default=0) - newest
+    return f"resuming {run.path} at {units.count(newest)} frames (its newest checkpoint{again})"
