@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from unified.core.errors import Problem
 
 #: The key that a slot keeps for itself: what is selected lies under it.
 NAME = "name"
@@ -32,3 +36,13 @@ class Options(BaseModel):
         undescribed = [name for name, field in cls.model_fields.items() if not field.description]
         if undescribed:
             raise TypeError(f"{cls.__name__}: each option needs a line of text under it that says what it is: {', '.join(undescribed)}")
+
+    def lacking(self, root: Path) -> list[Problem]:
+        """What these options name outside of the configuration, and is not there: a folder, another run.
+
+        Asked before a new run begins, and by ``--dry-run``, while torch is not imported yet.
+
+        Args:
+            root: Where runs are kept.
+        """
+        return []

@@ -40,6 +40,9 @@ def make_config(root: Path, **values: Any) -> Any:
         agent=SimpleNamespace(name=tree["agent"]["name"]),
         suite=SimpleNamespace(name=tree["suite"]["name"], task=tree["suite"]["task"]),
         checkpoint=SimpleNamespace(keep=tree["checkpoint"]["keep"]),
+        replay=SimpleNamespace(load=None, save=None),
+        evaluate=SimpleNamespace(features=None),
+        options=lambda: iter(()),
         defaults={},
         digest=lambda: hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest(),
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from unified.core.components import Component
 from unified.core.config.overrides import dotted
-from unified.core.config.schema import WITH, CheckpointOptions, Evaluate, ReplayOptions, Selection, Train
+from unified.core.config.schema import OBJECTIVE, WITH, CheckpointOptions, Evaluate, ReplayOptions, Selection, Train
+from unified.core.options import Options
 
 #: Keys, and groups of keys, that do not change the result of a run: a resumed run may differ in them.
 FREE = (
@@ -70,10 +72,29 @@ class Config:
         chosen = [self.agent, self.suite, self.launcher, *self.objectives, *self.callbacks]
         return [component for selection in chosen for component in components_of(selection)]
 
+    def options(self) -> Iterator[tuple[str, Options]]:
+        """The options of everything that is selected by name, at any depth, each with its dotted key."""
+        slots = {"agent": self.agent, "suite": self.suite, "launcher": self.launcher, OBJECTIVE: self.objectives, WITH: self.callbacks}
+        for key, chosen in slots.items():
+            yield from options_of(chosen, key)
+
     def digest(self) -> str:
         """sha256 of what defines the result: not where it is kept, how long it goes on, who watches, or how often it is saved."""
         material = {".".join(path): value for path, value in leaves(self.tree) if not is_free(".".join(path))}
         return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
+
+
+def options_of(chosen: Any, key: str) -> Iterator[tuple[str, Options]]:
+    """Key and options of everything that is selected in a selection, in options or in lists of them, at any depth."""
+    if isinstance(chosen, Selection):
+        yield from options_of(chosen.options, key)
+    elif isinstance(chosen, list | tuple):
+        for item in chosen:
+            yield from options_of(item, key)
+    elif isinstance(chosen, Options):
+        yield key, chosen
+        for name in type(chosen).model_fields:
+            yield from options_of(getattr(chosen, name), f"{key}.{name}")
 
 
 def components_of(options: Any) -> list[Component]:

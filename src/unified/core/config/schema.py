@@ -149,7 +149,7 @@ class ReplayOptions(Options):
     save: str | None = None
     """Name under which the replay is kept at the end, for other runs."""
     load: str | None = None
-    """Name of a saved replay to start from."""
+    """A replay to start from: a saved name, or a run by enough of its name."""
 
 
 class Evaluate(Options):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from unified.core.replay.backing import DiskBacking, RamBacking, check_capacity, choose_backing
 from unified.core.replay.fixed import FixedReplay
-from unified.core.replay.named import check_free, find_named, named_rows, named_spec, saved_names
 from unified.core.replay.replay import Replay
 from unified.core.replay.samplers import Prioritised, Sampler, Uniform
 from unified.core.replay.segments import DamagedSegment, prune, verify
@@ -26,13 +25,8 @@ __all__ = [
     "Uniform",
     "View",
     "check_capacity",
-    "check_free",
     "choose_backing",
-    "find_named",
-    "named_rows",
-    "named_spec",
     "prune",
-    "saved_names",
     "slots_of",
     "verify",
 ]

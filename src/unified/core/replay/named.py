@@ -1,8 +1,7 @@
-"""Replays that are kept under a name, or lie in a run, and can be loaded into another run. They are read, never changed, never deleted."""
+"""Replays under a name, or of a run: written, and loaded into another run. They are never changed, never deleted."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shutil
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unified.core.errors import Problem, UsageError
-from unified.core.replay.segments import INDEX, Cut, check_columns, checksum, load_rows, sync_directory, verify
+from unified.core.replay.segments import Cut, check_columns, checksum, load_rows, sync_directory, verify
+from unified.core.run.replays import INDEX, check_free, read_index
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array, Store
@@ -28,35 +28,6 @@ def write_index(directory: Path, cut: Cut, about: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
     temporary.rename(directory / INDEX)
     sync_directory(directory)
-
-
-def read_index(directory: Path) -> dict[str, Any]:
-    """What ``index.json`` says."""
-    try:
-        index: dict[str, Any] = json.loads((directory / INDEX).read_text())
-        if not isinstance(index["cut"]["segments"], list):
-            raise ValueError("no segments")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(Problem(f"{directory / INDEX} cannot be read: {error}", "put back a copy of it")) from error
-    return index
-
-
-def saved_names(root: str | Path) -> list[str]:
-    """Names of the replays saved under a root of runs."""
-    return sorted(path.parent.name for path in Path(root, "replays").glob(f"*/{INDEX}"))
-
-
-def check_free(root: str | Path, name: str, source: str | Path) -> None:
-    """Refuse a name that cannot be saved under: ill-formed, or taken by the replay of another run than `source`.
-
-    Raises:
-        UsageError: At the start of a run rather than at its end.
-    """
-    if name != Path(name).name or name.startswith("."):
-        raise UsageError(Problem(f"replay.save={name} is no name", "a name without slashes that does not start with a dot"))
-    target = Path(root, "replays", name)
-    if target.exists() and not ((target / INDEX).is_file() and read_index(target).get("source") == str(Path(source).absolute())):
-        raise UsageError(Problem(f"replay.save={name} exists in {target}", "another name; a saved replay is never written over"))
 
 
 def save(source: Path, cut: Cut, about: Mapping[str, Any], root: str | Path, name: str) -> Path:
@@ -91,38 +62,6 @@ def save(source: Path, cut: Cut, about: Mapping[str, Any], root: str | Path, nam
         raise
     sync_directory(target.parent)
     return target
-
-
-def find_named(root: str | Path, name: str) -> Path:
-    """The directory of a replay: a saved name, the name of a run under `root`, or the path of either.
-
-    Raises:
-        UsageError: If there is none, with the names there are.
-    """
-    root = Path(root)
-    for directory in (root / "replays" / name, root / name / "replay", Path(name), Path(name) / "replay"):
-        if (directory / INDEX).is_file():
-            return directory
-    names = saved_names(root)
-    close = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise UsageError(
-        Problem(
-            f"replay.load={name}: there is no such replay", f"{hint}saved in {root}: {', '.join(names) or 'none'}; or the path of a run"
-        )
-    )
-
-
-def named_spec(root: str | Path, name: str) -> dict[str, Any]:
-    """What the task of a kept replay looks like, as `Spec.to_json` says it."""
-    spec: dict[str, Any] = read_index(find_named(root, name))["spec"]
-    return spec
-
-
-def named_rows(root: str | Path, name: str) -> int:
-    """Slots that a kept replay holds."""
-    cut = read_index(find_named(root, name))["cut"]
-    return int(sum(head - tail for head, tail in zip(cut["head"], cut["tail"], strict=True)))
 
 
 def load_named(store: Store, directory: Path, stack: int) -> None:

@@ -15,6 +15,7 @@ from unified.core.replay.backing import make_backing
 from unified.core.replay.gather import Gatherer
 from unified.core.replay.samplers import Sampler, Uniform
 from unified.core.replay.store import Store, columns_of
+from unified.core.run.replays import check_free, find_named
 
 if TYPE_CHECKING:
     from unified.core.batch import Batch
@@ -225,7 +226,7 @@ class Replay:
         """
         if self.directory is None:
             raise UsageError("a replay without a directory of its own cannot be saved under a name")
-        named.check_free(root, name, self.directory)
+        check_free(root, name, self.directory)
         return named.save(self.directory, self.seal(self.directory), self._about(), root, name)
 
     def load_named(self, root: str | Path, name: str) -> None:
@@ -235,7 +236,7 @@ class Replay:
             UsageError: If there is none, or its rows do not fit this task and agent.
             DamagedSegment: If a file is missing or not what was written.
         """
-        named.load_named(self.store, named.find_named(root, name), self.view.stack)
+        named.load_named(self.store, find_named(root, name), self.view.stack)
         self._tell_sampler()
 
     def _about(self) -> dict[str, Any]:

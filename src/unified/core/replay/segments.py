@@ -20,6 +20,7 @@ from safetensors.numpy import load, save_file
 
 from unified.core.atomic import fault_point
 from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.run.replays import INDEX
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array, Store
@@ -28,7 +29,6 @@ Cut = dict[str, Any]
 #: Most bytes of one file, about.
 SEGMENT_BYTES = 256_000_000
 COUNTERS = ("head", "tail", "start", "open")
-INDEX = "index.json"
 SCHEMA = 1
 
 

@@ -28,6 +28,7 @@ from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.run import lookup
 from unified.core.run.checkpoint import Checkpoint, Checkpoints, peek
 from unified.core.run.jsonl import JsonLines
+from unified.core.run.lacking import lacking
 from unified.core.run.lock import RunLock
 
 if TYPE_CHECKING:
@@ -68,12 +69,15 @@ class Run:
             root: Where runs are kept, ``config.root`` if not given.
 
         Raises:
-            UsageError: If the directory cannot be written, or holds a run of another configuration.
+            UsageError: If the directory cannot be written, or holds a run of another configuration; or if what a new run begins with is
+                not there.
         """
         suite = config.suite
         below = lookup.identity_path(config.experiment, config.agent.name, suite.name, suite.task, config.seed)
         run = cls(Path(root if root is not None else config.root) / below, config)
         run._draft = not run.path.exists()
+        if not run.config_path.exists() and (problems := lacking(config, run.root)):
+            raise UsageError(*problems)
         run._refuse_unwritable()
         run._refuse_another_config()
         if not run.config_path.exists():

@@ -24,14 +24,12 @@ from unified.core.replay import (
     FixedReplay,
     Prioritised,
     Replay,
-    check_free,
     choose_backing,
-    named_rows,
-    named_spec,
     slots_of,
 )
 from unified.core.rng import Streams, derive
 from unified.core.run import Run, provenance
+from unified.core.run.replays import check_free, named_rows, named_spec
 from unified.core.spec import Spec
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.collector import Collector, Reader, Source

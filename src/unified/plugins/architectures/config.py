@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from unified.core.errors import Problem, UsageError
 from unified.core.options import Options
 
 
@@ -217,3 +219,16 @@ class LoadOptions(Options):
     """Where runs are kept."""
     frozen: bool = False
     """Whether it stays as it is."""
+
+    def lacking(self, root: Path) -> list[Problem]:
+        from unified.core.run import Run
+
+        if not self.run:
+            return [Problem("load needs the name of a run", "encoder=load:RUN#encoder")]
+        try:
+            run = Run.find(self.run, self.root)
+        except UsageError as error:
+            return list(error.problems)
+        if not run.checkpoints.paths():
+            return [Problem(f"run {run.name} has no checkpoint yet", f"unified runs show {run.name}")]
+        return []

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from unified.core.errors import Problem
 from unified.plugins.suites.splits import ViewOptions
 
 
@@ -41,3 +42,8 @@ class VisionOptions(ViewOptions):
     """Share of the pictures of each class that are judged by, where a folder has no test pictures of its own."""
     split_seed: int = Field(0, ge=0)
     """Of the shuffle that decides which pictures of a folder are judged by."""
+
+    def lacking(self, root: Path) -> list[Problem]:
+        if self.path is None or Path(self.path).is_dir():
+            return []
+        return [Problem(f"there is no folder {self.path}", "suite.path=FOLDER with CLASS/*.png, or train/CLASS/*.png and test/CLASS/*.png")]
