@@ -31,7 +31,7 @@ def play(
 ) -> None:
     """Play one episode with a checkpoint and write it as an mp4; on a data set, what is made, or what pictures are taken for, as a png."""
     from unified.cli.running import check_checkpoint
-    from unified.core.errors import Problem, UnifiedError
+    from unified.core.errors import Problem, UsageError
     from unified.core.run import Run
 
     run = Run.find(name, root)
@@ -48,7 +48,7 @@ def play(
         return
     episodes = judged.episodes
     if not episodes or not episodes[0].frames:
-        raise UnifiedError(Problem(f"the task of {run.path} has no picture", f"how well it does: unified evaluate {run.name}"))
+        raise UsageError(Problem(f"the task of {run.path} has no picture", f"how well it does: unified evaluate {run.name}"))
     _check_suffix(output, VIDEOS)
     path = write_mp4(output or Path(run.path) / "videos" / f"play-{frames:09d}.mp4", episodes[0].frames, fps)
     length = units.duration(len(episodes[0].frames) / fps)

@@ -33,6 +33,8 @@ class Follower:
         self._source = source
         self._ours: list[torch.Tensor] = list(self.copy.parameters())
         self._theirs: list[torch.Tensor] = list(source.parameters())
+        pairs = zip(self.copy.modules(), source.modules(), strict=True)
+        self._with_buffers = [(ours, theirs) for ours, theirs in pairs if theirs._buffers]
 
     @torch.no_grad()
     def follow(self, source: nn.Module, moved: Container[torch.Tensor]) -> None:
@@ -48,8 +50,11 @@ class Follower:
         # Optimisers' fused steps do not count as writing.
         if self._ours and (any(parameter in moved for parameter in self._theirs) or self._versions != _versions(self._theirs)):
             torch._foreach_lerp_(self._ours, self._theirs, self.tau)
-        for buffer, newer in zip(self.copy.buffers(), source.buffers(), strict=True):  # a module may put another in its place
-            buffer.copy_(newer)
+        for ours, theirs in self._with_buffers:
+            for name, buffer in ours._buffers.items():
+                newer = theirs._buffers[name]  # a module may put another in its place
+                if buffer is not None and newer is not None:
+                    buffer.copy_(newer)
 
 
 def _versions(parameters: Iterable[torch.Tensor]) -> list[int]:
