@@ -24,6 +24,7 @@ TASKS = {
     "discrete control": ("gym:CartPole-v1",),
     "continuous control": ("gym:Pendulum-v1",),
     "pixels": ("dmc:cartpole_balance", "suite.size=32"),
+    "few pixels": ("./benchmarks/catch.py:Catch",),  # a file of this repository, which is where all is typed
     "classify": ("digits",),
     "regress": ("diabetes",),
     "generate": ("digits", "suite.view=generate"),
@@ -31,6 +32,8 @@ TASKS = {
 #: The agent that learns nothing: it needs no minute, and all others stand beside it.
 FLOOR = "random"
 QUIET = ("with=[]", "evaluate.every=0", "checkpoint.every=0")
+#: Where it is typed.
+REPOSITORY = Path(__file__).resolve().parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 Found = dict[str, Any]
@@ -49,10 +52,10 @@ def measure(agent: str, task: str, seconds: float, root: Path) -> Found:
     """
     experiment = f"{agent}-{task}-{seconds:g}".replace(" ", "-")
     budget = "train.frames=1000" if agent == FLOOR else f"train.hours={seconds / 3600:.6f}"
-    words = [*plain(agent, task), budget, *QUIET, f"experiment={experiment}", f"root={root}"]
-    start = time.perf_counter()
+    words = [*plain(agent, task), budget, *QUIET, f"experiment={experiment}", f"root={root.absolute()}"]
+    start, environment = time.perf_counter(), {**os.environ, **ONE_THREAD}
     done = subprocess.run(
-        [sys.executable, "-m", "unified", *words], env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "unified", *words], env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     if done.returncode == 2:
         return {"refused": reason(done.stderr)}

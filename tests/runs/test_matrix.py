@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import unified as library
-from matrix import AGENTS, TASKS, plain, reason, table
+from matrix import AGENTS, REPOSITORY, TASKS, plain, reason, table
 from unified.core.config import compose
 from unified.core.errors import UsageError
 
@@ -41,7 +41,8 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("agent", "task"), CELLS)
-def test_it_trains_and_is_judged(agent: str, task: str, tmp_path: Path) -> None:
+def test_it_trains_and_is_judged(agent: str, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
     suite, *words = TASKS[task]
     small = {f"agent.{key}": value for key, value in SMALL[agent].items()}
     pixels = {"suite.size": 24} if task == "pixels" else {}
