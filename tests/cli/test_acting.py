@@ -13,7 +13,7 @@ from seeded import write_run
 from typer.testing import CliRunner
 
 from unified.cli import evaluate, play, resume
-from unified.core.errors import UnifiedError, UsageError
+from unified.core.errors import UsageError
 from unified.core.judging.judged import Judged
 from unified.core.run import Run
 
@@ -136,7 +136,7 @@ def test_play_writes_what_the_suffix_says_or_nothing(builder, path, tmp_path, pi
 def test_play_of_a_task_without_a_picture_says_so(builder, path, tmp_path):
     builder.pictures = False
     result = invoke(tmp_path, "play", "cartpole_balance", fails=True)
-    assert isinstance(result.exception, UnifiedError)
+    assert isinstance(result.exception, UsageError)  # exit code 2
     assert "no picture" in str(result.exception)
 
 

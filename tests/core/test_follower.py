@@ -55,6 +55,30 @@ def test_what_is_no_parameter_is_copied() -> None:
     assert follower.copy.running_mean.tolist() == [3.0, 3.0]
 
 
+class Late(nn.Module):
+    """Learns what the mean of its inputs is when it first sees some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", None)
+
+    def see(self, mean: float) -> None:
+        self.mean = torch.tensor([mean])
+        self.register_buffer("later", torch.tensor([2 * mean]))
+
+
+def test_buffers_that_come_later_are_followed() -> None:
+    source = nn.Sequential(nn.Linear(2, 1), Late())
+    follower = Follower("encoder", source, tau=0.25)
+    follower.follow(source, frozenset())
+    for mean in (3.0, 4.0):
+        source[1].see(mean)
+        follower.follow(source, frozenset())
+        assert follower.copy.state_dict()["1.mean"].tolist() == [mean]
+        assert follower.copy[1].later.tolist() == [2 * mean]
+    assert follower.copy[1].mean is not source[1].mean
+
+
 def test_another_part_of_that_name_is_followed() -> None:
     _, follower = pair()
     other = nn.Linear(2, 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,7 +44,7 @@ def train(
     """
     from unified.core.config import compose
     from unified.core.errors import Problem, UsageError
-    from unified.core.run.lacking import lacking
+    from unified.core.run import Run
 
     if format is not None and not dry_run:
         raise UsageError(Problem(f"--format {format} says how --dry-run prints", f"unified train … --dry-run --format {format}"))
@@ -53,7 +52,7 @@ def train(
     config = compose(said, list(recipe or []), default_recipe=True)
     if dry_run:
         typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)
-        if problems := lacking(config, Path(config.root)):
+        if problems := Run.planned(config).lacking():
             raise UsageError(*problems)
         return
     from unified.cli.running import until_stopped

@@ -235,8 +235,8 @@ class Agent(nn.Module, ABC):
 
     def notes(self) -> list[str]:
         """Lines worth telling before it learns: a part that it acts with and that nothing trains, say."""
-        idle = [part for part in self.acting if self._is_idle(part)]
-        if not idle or not self.phase_list:
+        idle = [part for part in self.acting if self._is_idle(part)] if self.phase_list else []
+        if not idle:
             return []
         return [f"nothing trains {' and '.join(idle)}, which it acts with: -o +NAME adds an objective to its own, -o NAME replaces them"]
 

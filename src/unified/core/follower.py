@@ -33,8 +33,7 @@ class Follower:
         self._source = source
         self._ours: list[torch.Tensor] = list(self.copy.parameters())
         self._theirs: list[torch.Tensor] = list(source.parameters())
-        pairs = zip(self.copy.modules(), source.modules(), strict=True)
-        self._with_buffers = [(ours, theirs) for ours, theirs in pairs if theirs._buffers]
+        self._modules = list(zip(self.copy.modules(), source.modules(), strict=True))
 
     @torch.no_grad()
     def follow(self, source: nn.Module, moved: Container[torch.Tensor]) -> None:
@@ -50,11 +49,12 @@ class Follower:
         # Optimisers' fused steps do not count as writing.
         if self._ours and (any(parameter in moved for parameter in self._theirs) or self._versions != _versions(self._theirs)):
             torch._foreach_lerp_(self._ours, self._theirs, self.tau)
-        for ours, theirs in self._with_buffers:
-            for name, buffer in ours._buffers.items():
-                newer = theirs._buffers[name]  # a module may put another in its place
-                if buffer is not None and newer is not None:
-                    buffer.copy_(newer)
+        for ours, theirs in self._modules:
+            for name, newer in theirs._buffers.items():  # a module may put another in its place, or make one later
+                if newer is not None and ours._buffers.get(name) is None:
+                    ours.register_buffer(name, newer.clone())
+                elif newer is not None:
+                    ours.get_buffer(name).copy_(newer)
 
 
 def _versions(parameters: Iterable[torch.Tensor]) -> list[int]:

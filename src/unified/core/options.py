@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: The key that a slot keeps for itself: what is selected lies under it.
 NAME = "name"
+#: What options are asked; no option is called so.
+METHODS = ("lacking",)
 
 
 class Options(BaseModel):
@@ -33,16 +35,18 @@ class Options(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         if NAME in cls.model_fields and not cls.selects:
             raise TypeError(f"{cls.__name__}.{NAME}: this key says what is selected, call the option otherwise")
+        if taken := [name for name in cls.model_fields if name in METHODS]:
+            raise TypeError(f"{cls.__name__}.{taken[0]}: options have a method of this name, call the option otherwise")
         undescribed = [name for name, field in cls.model_fields.items() if not field.description]
         if undescribed:
             raise TypeError(f"{cls.__name__}: each option needs a line of text under it that says what it is: {', '.join(undescribed)}")
 
-    def lacking(self, root: Path) -> list[Problem]:
-        """What these options name outside of the configuration, and is not there: a folder, another run.
+    def lacking(self, run: Path) -> list[Problem]:
+        """What these options name outside of the configuration, and is not there: a folder, another run. Nothing, if all is.
 
         Asked before a new run begins, and by ``--dry-run``, while torch is not imported yet.
 
         Args:
-            root: Where runs are kept.
+            run: Where the run will be, ``<root>/<experiment>/<agent>/<suite>/<task>/seed-<n>``; nothing is there yet.
         """
         return []

@@ -268,7 +268,7 @@ def test_names_are_never_written_over(helpers: Any, tmp_path: Path) -> None:
         one.replay.save_named(tmp_path, "../mine")
     one.replay.prune(tmp_path / "one" / "replay", [])
     assert {path: path.read_bytes() for path in (tmp_path / "replays").rglob("*") if path.is_file()} == before
-    with pytest.raises(UsageError, match="did you mean mine"):
+    with pytest.raises(UsageError, match="did you mean  mine"):
         one.replay.load_named(tmp_path, "mime")
 
 

@@ -10,9 +10,8 @@ import pytest
 
 import unified
 from unified.core.config import compose
-from unified.core.errors import Problem, UsageError
+from unified.core.errors import PluginFailed, Problem, UsageError
 from unified.core.run import Run
-from unified.core.run.lacking import lacking
 from unified.core.run.replays import find_named
 from unified.plugins.agents.random.agent import Random
 
@@ -24,7 +23,8 @@ class Picky(Random):
         file: str = "there.txt"
         """A file that has to be there."""
 
-        def lacking(self, root: Path) -> list[Problem]:
+        def lacking(self, run: Path) -> list[Problem]:
+            assert run == Path("runs/default/Picky/digits/default/seed-1")
             return [] if Path(self.file).is_file() else [Problem(f"there is no file {self.file}", "agent.file=FILE")]
 
     def __init__(self, spec: Any, options: Any, build: Any) -> None:
@@ -48,8 +48,7 @@ def kept(name: str, **files: Any) -> Path:
 
 
 def told(*words: str, **python: Any) -> list[str]:
-    config = compose(list(words), [], python)
-    return [str(problem) for problem in lacking(config, Path(config.root))]
+    return [str(problem) for problem in Run.planned(compose(list(words), [], python)).lacking()]
 
 
 def test_everything_that_is_not_there_is_told_at_once() -> None:
@@ -57,7 +56,7 @@ def test_everything_that_is_not_there_is_told_at_once() -> None:
     assert told("suite=digits", "encoder=load:walker", "evaluate.features=nobody", "replay.save=.hidden") == [
         "replay.save=.hidden is no name    a name without slashes that does not start with a dot",
         "evaluate.features: there is no run 'nobody' in runs    all: unified runs list",
-        "agent.encoder: run walker_walk has no checkpoint yet    unified runs show walker_walk",
+        "agent.encoder: run drqv2/dmc/walker_walk/seed-1 has no checkpoint yet    unified runs show drqv2/dmc/walker_walk/seed-1",
     ]
     assert told("suite=digits") == []
 
@@ -74,21 +73,66 @@ def test_a_run_that_was_refused_leaves_nothing() -> None:
     assert not Path("runs").exists()
 
 
-def test_of_a_run_that_is_there_nothing_is_asked() -> None:
+def test_of_a_run_that_has_begun_nothing_is_asked() -> None:
     Path("there.txt").touch()
     config = compose([], [], {"agent": Picky, "suite": "digits"})
     made = Run.create_or_open(config)
     Path("there.txt").unlink()
-    assert lacking(config, Path("runs"))
+    with pytest.raises(UsageError, match="there is no file"):  # a start that came to nothing binds nobody
+        Run.create_or_open(config)
+    made.log({"kind": "train", "frames": 1})
     assert Run.create_or_open(config).path == made.path
 
 
-def test_a_replay_is_found_by_enough_of_a_run_s_name() -> None:
+def test_options_that_fail_are_named() -> None:
+    class Broken(Picky):
+        class Options(Picky.Options):
+            def lacking(self, run: Path) -> list[Problem]:
+                return [self.fiel]  # type: ignore[attr-defined]
+
+    with pytest.raises(PluginFailed, match="agent failed to say what it lacks: AttributeError"):
+        told("suite=digits", agent=Broken)
+    with pytest.warns(UserWarning, match="shadows"), pytest.raises(TypeError, match="options have a method of this name"):
+        type("Taken", (unified.Options,), {"__annotations__": {"lacking": str}, "__module__": __name__})
+
+
+def test_groups_and_lists_are_asked_too() -> None:
+    kept("walker_walk")
+    assert told("suite=digits", "encoder=[load,mlp]", "encoder.0.run=walker_walk") == [
+        "agent.encoder.0: run drqv2/dmc/walker_walk/seed-1 has no checkpoint yet    unified runs show drqv2/dmc/walker_walk/seed-1"
+    ]
+
+
+def test_another_run_s_name_must_not_fit_the_run_that_begins() -> None:
+    other = Path("runs/default/ac2/digits/default/seed-1")
+    (other / "checkpoints" / "000000400").mkdir(parents=True)
+    (other / "config.json").write_text("{}")
+    new = ("suite=digits", "experiment=tuned")
+    assert told(*new, "encoder=load:ac2/digits/default/seed-1") == told(*new, "encoder=load:default") == []
+    first, *fits = told(*new, "encoder=load:digits")
+    assert first == "agent.encoder: 'digits' fits 2 runs; name one of them:"
+    assert [line.strip() for line in fits] == ["default/ac2/digits/default/seed-1", "tuned/ac2/digits/default/seed-1"]
+    assert told(*new, "encoder=load:tuned") == [
+        "agent.encoder: 'tuned' would be this run itself    the whole name of another one: unified runs list"
+    ]
+    (unfit,) = told(*new, "encoder=load:default", "encoder.checkpoint=800")
+    assert "has no checkpoint 800    it has those at 400 frames" in unfit
+    assert told(*new, "encoder=load:default", "encoder.checkpoint=400") == []
+
+
+def test_a_replay_has_one_name_whatever_comes_after_it() -> None:
     path = kept("walker_walk", replay={"cut": {"segments": []}})
     kept("cartpole_balance")
-    assert find_named("runs", "walker") == path / "replay"
-    assert told("suite=dmc:walker_walk", "agent=drqv2", "replay.load=walker") == []
-    with pytest.raises(UsageError, match="run default/drqv2/dmc/cartpole_balance/seed-1 holds no replay"):
-        find_named("runs", "cartpole")
-    with pytest.raises(UsageError, match=r"no such replay.*\n.*fits 2 runs"):
-        find_named("runs", "drqv2")
+    name = "drqv2/dmc/walker_walk/seed-1"
+    for whole in (name, f"default/{name}", f"runs/default/{name}", str((Path("runs/default") / name).absolute())):
+        assert find_named("runs", whole).resolve() == (path / "replay").resolve()
+    wanted = "replay.load=walker: there is no such replay    did you mean  drqv2/dmc/walker_walk/seed-1 ?"
+    assert told("suite=dmc:walker_walk", "agent=drqv2", "experiment=two", "replay.load=walker") == [wanted]
+    config = compose(["suite=dmc:walker_walk", "agent=drqv2", "experiment=two", f"replay.load={name}"])
+    Run.create_or_open(config)
+    assert find_named("runs", name) == path / "replay"
+    with pytest.raises(UsageError, match="this run holds no replay"):
+        find_named("runs", "drqv2/dmc/cartpole_balance/seed-1")
+    for wrong in ("drqv2", "x" * 300):
+        with pytest.raises(UsageError, match="no such replay"):
+            find_named("runs", wrong)

@@ -74,9 +74,12 @@ class Config:
 
     def options(self) -> Iterator[tuple[str, Options]]:
         """The options of everything that is selected by name, at any depth, each with its dotted key."""
-        slots = {"agent": self.agent, "suite": self.suite, "launcher": self.launcher, OBJECTIVE: self.objectives, WITH: self.callbacks}
-        for key, chosen in slots.items():
-            yield from options_of(chosen, key)
+        chosen = [("agent", self.agent), ("suite", self.suite), ("launcher", self.launcher)]
+        chosen += [(f"{OBJECTIVE}.{each.name}", each) for each in self.objectives] + [
+            (f"{WITH}.{each.name}", each) for each in self.callbacks
+        ]
+        for key, selection in chosen:
+            yield from ((where, found) for where, found in chosen_in(selection, key) if isinstance(found, Options))
 
     def digest(self) -> str:
         """sha256 of what defines the result: not where it is kept, how long it goes on, who watches, or how often it is saved."""
@@ -84,26 +87,26 @@ class Config:
         return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
 
 
-def options_of(chosen: Any, key: str) -> Iterator[tuple[str, Options]]:
-    """Key and options of everything that is selected in a selection, in options or in lists of them, at any depth."""
-    if isinstance(chosen, Selection):
-        yield from options_of(chosen.options, key)
-    elif isinstance(chosen, list | tuple):
-        for item in chosen:
-            yield from options_of(item, key)
-    elif isinstance(chosen, Options):
-        yield key, chosen
-        for name in type(chosen).model_fields:
-            yield from options_of(getattr(chosen, name), f"{key}.{name}")
+def chosen_in(value: Any, key: str = "") -> Iterator[tuple[str, Selection | Options]]:
+    """Dotted key and value of every selection, and of all options, in a selection, in options, or in lists and groups of them."""
+    if isinstance(value, Selection):
+        yield key, value
+        yield from chosen_in(value.options, key)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from chosen_in(item, f"{key}.{index}")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from chosen_in(item, f"{key}.{name}")
+    elif isinstance(value, Options):
+        yield key, value
+        for name in type(value).model_fields:
+            yield from chosen_in(getattr(value, name), f"{key}.{name}")
 
 
 def components_of(options: Any) -> list[Component]:
     """The components that are selected in a selection, in options or in lists of them, at any depth."""
-    if isinstance(options, Selection):
-        return [options.component, *components_of(options.options)]
-    if isinstance(options, list | tuple):
-        return [component for item in options for component in components_of(item)]
-    return [component for name in getattr(type(options), "model_fields", ()) for component in components_of(getattr(options, name))]
+    return [found.component for _, found in chosen_in(options) if isinstance(found, Selection)]
 
 
 def is_free(key: str) -> bool:

@@ -149,7 +149,7 @@ class ReplayOptions(Options):
     save: str | None = None
     """Name under which the replay is kept at the end, for other runs."""
     load: str | None = None
-    """A replay to start from: a saved name, or a run by enough of its name."""
+    """A replay to start from: a saved name, or the whole name of a run."""
 
 
 class Evaluate(Options):

@@ -177,7 +177,7 @@ class Checkpoints:
         """All that have a checkpoint's name, newest first; nothing is verified."""
         try:
             found = [path for path in self.directory.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(found, key=_order, reverse=True)
 

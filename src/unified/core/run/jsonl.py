@@ -20,7 +20,7 @@ class JsonLines:
         """Bytes so far."""
         try:
             return self.path.stat().st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return 0
 
     def append(self, row: dict[str, Any]) -> None:

@@ -2,43 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from unified.core.errors import Problem, UsageError
+from unified.core.errors import Problem, UsageError, blame
 from unified.core.run import lookup
 from unified.core.run.replays import check_free, find_named
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from unified.core.config import Config
 
 
-def lacking(config: Config, root: Path) -> list[Problem]:
+def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
     """Everything that has to be there before a run of this configuration begins, and is not.
 
     Args:
-        config: Of the run, which is not there yet.
+        config: Of the run.
         root: Where runs are kept.
+        run: Where this one will be.
     """
+    load, save, classifier = config.replay.load, config.replay.save, config.evaluate.features
     problems: list[Problem] = []
-    if name := config.replay.load:
-        problems += _told_by(find_named, root, name)
-    if name := config.replay.save:
-        suite = config.suite
-        run = lookup.identity_path(config.experiment, config.agent.name, suite.name, suite.task, config.seed)
-        problems += _told_by(check_free, root, name, root / run / "replay")
-    if name := config.evaluate.features:
-        problems += [_of("evaluate.features", problem) for problem in _told_by(lookup.find, name, root)]
+    if load:
+        problems += _told_by(lambda: find_named(root, load))
+    if save:
+        problems += _told_by(lambda: check_free(root, save, run / "replay"))
+    if classifier:
+        problems += [_of("evaluate.features", problem) for problem in missing_run(classifier, root, run)]
     for key, options in config.options():
-        problems += [_of(key, problem) for problem in options.lacking(root)]
+        with blame(key, "to say what it lacks"):
+            problems += [_of(key, problem) for problem in options.lacking(run)]
     return problems
 
 
-def _told_by(look: Callable[..., object], *arguments: Any) -> list[Problem]:
+def missing_run(name: str, root: Path, run: Path, checkpoint: str = "best") -> list[Problem]:
+    """Why another run cannot be begun with: none or several are called so, or it has no such checkpoint.
+
+    Args:
+        name: Of the other run, or enough of it. It must not fit the run that is about to begin: it would mean two from then on.
+        root: Where the other run is kept.
+        run: Where the one that begins will be.
+        checkpoint: ``best``, ``newest``, or a number of frames.
+    """
     try:
-        look(*arguments)
+        found = lookup.find(name, root, coming=run if run.is_relative_to(root) else None)
+    except UsageError as error:
+        return list(error.problems)
+    if found == run:
+        return [Problem(f"{name!r} would be this run itself", "the whole name of another one: unified runs list")]
+    from unified.core.run.run import Run
+
+    frames = [str(int(path.name.split(".")[0])) for path in Run(found).checkpoints.paths()]
+    if not frames:
+        return [Problem(f"run {lookup.whole_name(found)} has no checkpoint yet", f"unified runs show {lookup.whole_name(found)}")]
+    if checkpoint.isdigit() and str(int(checkpoint)) not in frames:
+        return [Problem(f"run {lookup.whole_name(found)} has no checkpoint {checkpoint}", f"it has those at {', '.join(frames)} frames")]
+    return []
+
+
+def _told_by(look: Callable[[], object]) -> list[Problem]:
+    try:
+        look()
     except UsageError as error:
         return list(error.problems)
     return []

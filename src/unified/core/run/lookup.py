@@ -54,11 +54,21 @@ def lasting_name(path: Path, root: Path) -> str:
     """A text that `find` takes for this run whatever runs come after it: what is printed is typed later."""
     if str(root) != DEFAULT_ROOT or len(path.parts) < DEPTH:
         return str(path)
+    return whole_name(path)
+
+
+def whole_name(path: Path) -> str:
+    """The run's own part of its path, where that of the default experiment is left out: ``drqv2/dmc/cartpole_balance/seed-1``."""
     return relative(path).removeprefix(f"{DEFAULT_EXPERIMENT}/")
 
 
-def find(text: str, root: Path) -> Path:
+def find(text: str, root: Path, coming: Path | None = None) -> Path:
     """The one run that `text` means: its directory, its name, or parts of it (``cartpole``, ``drqv2 walker seed-2``, ``dmc:walker_run``).
+
+    Args:
+        text: What was typed.
+        root: Where runs are kept.
+        coming: A run that is about to be made there, and counts as if it were there: what is found stays what is found.
 
     Raises:
         UsageError: If several fit or none does, with what to type instead.
@@ -67,11 +77,13 @@ def find(text: str, root: Path) -> Path:
     if direct.name == CONFIG:
         direct = direct.parent
     for path in (direct, root / text):
-        if (path / CONFIG).is_file():
+        if is_file(path / CONFIG):
             return path
     everything = paths(root)
     if not everything:
         raise UsageError(Problem(f"there is no run {text!r}: none at all in {root}", "start one: unified train"))
+    if coming is not None and coming not in everything:
+        everything.append(coming)
     matches = _best_matches(text, everything)
     begun = [path for path in matches if _begins(text, path)]
     if len(matches) == 1 or len(begun) == 1:
@@ -83,6 +95,14 @@ def find(text: str, root: Path) -> Path:
     near = _nearest(text, everything)
     hint = f"did you mean  {near} ?" if near else "all: unified runs list"
     raise UsageError(Problem(f"there is no run {text!r} in {root}", hint))
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a file: a name that the system does not take, or does not let anybody look at, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _begins(text: str, path: Path) -> bool:

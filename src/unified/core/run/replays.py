@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 from pathlib import Path
@@ -44,28 +45,37 @@ def check_free(root: str | Path, name: str, source: str | Path) -> None:
 
 
 def find_named(root: str | Path, name: str) -> Path:
-    """The directory of a replay: a saved name, a run's name or enough of it, or the path of either.
+    """The directory of a replay: a saved name, the whole name of a run under `root`, or the path of either.
+
+    A run's name is not looked for by parts of it: a configuration has to mean the same replay whatever runs come after it.
 
     Raises:
         UsageError: If there is none, with the names there are.
     """
     root = Path(root)
-    for directory in (root / "replays" / name, root / name / "replay", Path(name), Path(name) / "replay"):
-        if (directory / INDEX).is_file():
+    runs = (root / name, root / lookup.DEFAULT_EXPERIMENT / name, Path(name))
+    for directory in (root / "replays" / name, Path(name), *(run / "replay" for run in runs)):
+        if lookup.is_file(directory / INDEX):
             return directory
     names = saved_names(root)
-    try:
+    if any(lookup.is_file(run / lookup.CONFIG) for run in runs):
+        raise UsageError(Problem(f"replay.load={name}: this run holds no replay", f"saved in {root}: {', '.join(names) or 'none'}"))
+    near = difflib.get_close_matches(name, names, 1) or _runs_meant(root, name)
+    hint = (
+        f"did you mean  {near[0]} ?"
+        if near
+        else f"saved in {root}: {', '.join(names) or 'none'}; or a run's whole name, [EXPERIMENT/]AGENT/SUITE/TASK/seed-N"
+    )
+    raise UsageError(Problem(f"replay.load={name}: there is no such replay", hint))
+
+
+def _runs_meant(root: Path, name: str) -> list[str]:
+    """The whole name of the one run with a replay that a part of its name fits."""
+    with contextlib.suppress(UsageError):
         run = lookup.find(name, root)
-    except UsageError as error:
-        close = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        known = f"{hint}saved in {root}: {', '.join(names) or 'none'}; or a run: unified runs list"
-        several = error.problems if len(error.problems) > 1 else ()  # the name fits more runs than one
-        raise UsageError(Problem(f"replay.load={name}: there is no such replay", known), *several) from None
-    if (run / "replay" / INDEX).is_file():
-        return run / "replay"
-    known = f"a run has one from its first checkpoint on; saved in {root}: {', '.join(names) or 'none'}"
-    raise UsageError(Problem(f"replay.load={name}: run {lookup.relative(run)} holds no replay", known))
+        if lookup.is_file(run / "replay" / INDEX):
+            return [lookup.whole_name(run)]
+    return []
 
 
 def named_spec(root: str | Path, name: str) -> dict[str, Any]:

@@ -61,28 +61,42 @@ class Run:
     # Which run ------------------------------------------------------------------------------------------------------------------
 
     @classmethod
+    def planned(cls, config: Config, root: Path | str | None = None) -> Run:
+        """The run that this configuration is, whether it is there or not; nothing is made.
+
+        Args:
+            config: Composed; experiment, agent, suite, task and seed say where the run lives.
+            root: Where runs are kept, ``config.root`` if not given.
+        """
+        suite = config.suite
+        below = lookup.identity_path(config.experiment, config.agent.name, suite.name, suite.task, config.seed)
+        return cls(Path(root if root is not None else config.root) / below, config)
+
+    @classmethod
     def create_or_open(cls, config: Config, root: Path | str | None = None) -> Run:
         """The run of this configuration: a new directory, or the one of the same identity and configuration.
 
         Args:
-            config: Composed; experiment, agent, suite, task and seed say where the run lives.
+            config: Composed.
             root: Where runs are kept, ``config.root`` if not given.
 
         Raises:
             UsageError: If the directory cannot be written, or holds a run of another configuration; or if what a new run begins with is
                 not there.
         """
-        suite = config.suite
-        below = lookup.identity_path(config.experiment, config.agent.name, suite.name, suite.task, config.seed)
-        run = cls(Path(root if root is not None else config.root) / below, config)
+        run = cls.planned(config, root)
         run._draft = not run.path.exists()
-        if not run.config_path.exists() and (problems := lacking(config, run.root)):
+        if problems := run.lacking():
             raise UsageError(*problems)
         run._refuse_unwritable()
         run._refuse_another_config()
         if not run.config_path.exists():
             run._write_config()
         return run
+
+    def lacking(self) -> list[Problem]:
+        """What has to be there before it begins, and is not; nothing of a run that has begun."""
+        return lacking(self.config, self.root, self.path) if self.untouched else []
 
     def forget_draft(self) -> None:
         """Take back a directory that `create_or_open` has just made, where the start was refused and nothing is in it yet."""

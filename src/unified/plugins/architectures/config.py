@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from unified.core.errors import Problem, UsageError
+from unified.core.errors import Problem
 from unified.core.options import Options
 
 
@@ -220,15 +220,9 @@ class LoadOptions(Options):
     frozen: bool = False
     """Whether it stays as it is."""
 
-    def lacking(self, root: Path) -> list[Problem]:
-        from unified.core.run import Run
+    def lacking(self, run: Path) -> list[Problem]:
+        from unified.core.run.lacking import missing_run
 
         if not self.run:
             return [Problem("load needs the name of a run", "encoder=load:RUN#encoder")]
-        try:
-            run = Run.find(self.run, self.root)
-        except UsageError as error:
-            return list(error.problems)
-        if not run.checkpoints.paths():
-            return [Problem(f"run {run.name} has no checkpoint yet", f"unified runs show {run.name}")]
-        return []
+        return missing_run(self.run, Path(self.root), run, self.checkpoint)

@@ -43,7 +43,11 @@ class VisionOptions(ViewOptions):
     split_seed: int = Field(0, ge=0)
     """Of the shuffle that decides which pictures of a folder are judged by."""
 
-    def lacking(self, root: Path) -> list[Problem]:
-        if self.path is None or Path(self.path).is_dir():
+    def lacking(self, run: Path) -> list[Problem]:
+        *_, task, _seed = run.parts
+        if task != "folder":
             return []
-        return [Problem(f"there is no folder {self.path}", "suite.path=FOLDER with CLASS/*.png, or train/CLASS/*.png and test/CLASS/*.png")]
+        if self.path is None:
+            return [Problem("vision:folder needs a folder with a folder of pictures for each class", "say which: suite.path=DIR")]
+        wanted = "suite.path=DIR with CLASS/*.png, or train/CLASS/*.png and test/CLASS/*.png"
+        return [] if Path(self.path).is_dir() else [Problem(f"there is no folder {self.path}", wanted)]
