@@ -89,7 +89,8 @@ def test_another_data_set_is_noticed_when_a_run_is_resumed(tmp_path: Path) -> No
 def test_what_makes_no_sense_of_a_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no rows"):
         replay(count=0)
-    for refused in (replay().save_named, replay().load_named):
-        with pytest.raises(UnifiedError):
-            refused(tmp_path, "name")
+    with pytest.raises(UnifiedError, match="is not saved again"):
+        replay().save_named(tmp_path, "name")
+    with pytest.raises(UnifiedError, match="come from its suite"):
+        replay().load_kept(tmp_path)
     assert isinstance(replay().sample(), Batch)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from unified.core.errors import UnifiedError, UsageError
 from unified.core.replay import DamagedSegment, Replay, Transitions, segments, verify
 from unified.core.rng import Streams
+from unified.core.run.lookup import find_replay
 
 VIEW = Transitions(batch_size=16, stack=2, n_step=2)
 
@@ -210,7 +211,7 @@ def test_saved_under_a_name_and_loaded(helpers: Any, tmp_path: Path) -> None:
     expected = {(row["reward"].item(), row["obs"].tobytes(), row["next_obs"].tobytes()) for row in both.brute.rows().values()}
     for name in ("walks", "walk", str(run), str(saved)):
         other = Replay(helpers.FRAMES, Transitions(batch_size=400, stack=2, n_step=2), 60, 1, Streams(1))
-        other.load_named(root, name)
+        other.load_kept(find_replay(name, root))
         batch = other.sample()
         found = {
             (round(reward, 5), obs.tobytes(), after.tobytes())
@@ -223,7 +224,7 @@ def test_loaded_rows_join_the_run(helpers: Any, tmp_path: Path) -> None:
     """They are sealed with it, and collecting goes on behind them."""
     helpers.play(make(helpers, directory=tmp_path / "old" / "replay"), "----e--t-" * 9).replay.save_named(tmp_path, "old")
     both = make(helpers, 100)
-    both.replay.load_named(tmp_path, "old")
+    both.replay.load_kept(find_replay("old", tmp_path))
     held = both.replay.steps
     assert held > 20
     for lane in (0, 1):
@@ -247,8 +248,8 @@ def test_loading_into_a_small_ring_keeps_the_newest(helpers: Any, tmp_path: Path
     helpers.play(source, "-------e--t-" * 5).replay.save_named(tmp_path, "old")
     true = {(row["obs"].tobytes(), row["next_obs"].tobytes()) for row in source.brute.rows().values()}
     whole, small = Replay(helpers.FRAMES, view, 200, 1, Streams(1)), Replay(helpers.FRAMES, view, 30, lanes, Streams(1))
-    whole.load_named(tmp_path, "old")
-    small.load_named(tmp_path, "old")
+    whole.load_kept(find_replay("old", tmp_path))
+    small.load_kept(find_replay("old", tmp_path))
     assert pairs(whole.sample()) == true
     assert pairs(small.sample()) <= true
     assert small.store.length - 6 <= small.store.held.max() <= small.store.length
@@ -269,12 +270,12 @@ def test_names_are_never_written_over(helpers: Any, tmp_path: Path) -> None:
     one.replay.prune(tmp_path / "one" / "replay", [])
     assert {path: path.read_bytes() for path in (tmp_path / "replays").rglob("*") if path.is_file()} == before
     with pytest.raises(UsageError, match="did you mean  mine"):
-        one.replay.load_named(tmp_path, "mime")
+        one.replay.load_kept(find_replay("mime", tmp_path))
 
 
 def test_a_name_of_another_task_is_refused(helpers: Any, tmp_path: Path) -> None:
     helpers.play(make(helpers, directory=tmp_path / "one" / "replay"), "----e").replay.save_named(tmp_path, "mine")
     other = Replay(helpers.VECTORS, VIEW, 40, 2, Streams(7))
     with pytest.raises(UnifiedError, match="another task"):
-        other.load_named(tmp_path, "mine")
+        other.load_kept(find_replay("mine", tmp_path))
     np.testing.assert_array_equal(other.store.head, 0)

@@ -12,7 +12,7 @@ import unified
 from unified.core.config import compose
 from unified.core.errors import PluginFailed, Problem, UsageError
 from unified.core.run import Run
-from unified.core.run.replays import find_named
+from unified.core.run.lookup import find_replay
 from unified.plugins.agents.random.agent import Random
 
 
@@ -125,14 +125,14 @@ def test_a_replay_has_one_name_whatever_comes_after_it() -> None:
     kept("cartpole_balance")
     name = "drqv2/dmc/walker_walk/seed-1"
     for whole in (name, f"default/{name}", f"runs/default/{name}", str((Path("runs/default") / name).absolute())):
-        assert find_named("runs", whole).resolve() == (path / "replay").resolve()
+        assert find_replay(whole, Path("runs")).resolve() == (path / "replay").resolve()
     wanted = "replay.load=walker: there is no such replay    did you mean  drqv2/dmc/walker_walk/seed-1 ?"
     assert told("suite=dmc:walker_walk", "agent=drqv2", "experiment=two", "replay.load=walker") == [wanted]
     config = compose(["suite=dmc:walker_walk", "agent=drqv2", "experiment=two", f"replay.load={name}"])
     Run.create_or_open(config)
-    assert find_named("runs", name) == path / "replay"
+    assert find_replay(name, Path("runs")) == path / "replay"
     with pytest.raises(UsageError, match="this run holds no replay"):
-        find_named("runs", "drqv2/dmc/cartpole_balance/seed-1")
+        find_replay("drqv2/dmc/cartpole_balance/seed-1", Path("runs"))
     for wrong in ("drqv2", "x" * 300):
         with pytest.raises(UsageError, match="no such replay"):
-            find_named("runs", wrong)
+            find_replay(wrong, Path("runs"))

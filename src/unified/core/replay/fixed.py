@@ -134,8 +134,8 @@ class FixedReplay:
     def save_named(self, root: str | Path, name: str) -> Path:
         raise UsageError(Problem(f"replay.save={name}: a data set is there already, and is not saved again"))
 
-    def load_named(self, root: str | Path, name: str) -> None:
-        raise UsageError(Problem(f"replay.load={name}: the rows of a data set come from its suite", "leave replay.load out"))
+    def load_kept(self, directory: Path) -> None:
+        raise UsageError(Problem(f"replay.load={directory}: the rows of a data set come from its suite", "leave replay.load out"))
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "position": self.position}

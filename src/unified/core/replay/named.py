@@ -64,7 +64,7 @@ def save(source: Path, cut: Cut, about: Mapping[str, Any], root: str | Path, nam
     return target
 
 
-def load_named(store: Store, directory: Path, stack: int) -> None:
+def load_kept(store: Store, directory: Path, stack: int) -> None:
     """Append the rows of a kept replay to the lanes of a store, as many of the newest as fit; its lanes go to ours in turn.
 
     Episodes that went on count as cut off by a time limit. Of an episode whose first slots are no longer there, those that would need them

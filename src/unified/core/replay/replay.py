@@ -15,7 +15,7 @@ from unified.core.replay.backing import make_backing
 from unified.core.replay.gather import Gatherer
 from unified.core.replay.samplers import Sampler, Uniform
 from unified.core.replay.store import Store, columns_of
-from unified.core.run.replays import check_free, find_named
+from unified.core.run.replays import check_free
 
 if TYPE_CHECKING:
     from unified.core.batch import Batch
@@ -229,14 +229,14 @@ class Replay:
         check_free(root, name, self.directory)
         return named.save(self.directory, self.seal(self.directory), self._about(), root, name)
 
-    def load_named(self, root: str | Path, name: str) -> None:
-        """Append the rows of a replay saved under a name, or of a run; they then belong to this run's replay, and theirs is only read.
+    def load_kept(self, directory: Path) -> None:
+        """Append the rows of a replay that is kept in a directory; they then belong to this run's replay, and theirs is only read.
 
         Raises:
-            UsageError: If there is none, or its rows do not fit this task and agent.
+            UsageError: If its rows do not fit this task and agent.
             DamagedSegment: If a file is missing or not what was written.
         """
-        named.load_named(self.store, find_named(root, name), self.view.stack)
+        named.load_kept(self.store, directory, self.view.stack)
         self._tell_sampler()
 
     def _about(self) -> dict[str, Any]:

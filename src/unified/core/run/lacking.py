@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from unified.core.errors import Problem, UsageError, blame
 from unified.core.run import lookup
-from unified.core.run.replays import check_free, find_named
+from unified.core.run.checkpoint import Checkpoints
+from unified.core.run.replays import check_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
     load, save, classifier = config.replay.load, config.replay.save, config.evaluate.features
     problems: list[Problem] = []
     if load:
-        problems += _told_by(lambda: find_named(root, load))
+        problems += _told_by(lambda: lookup.find_replay(load, root))
     if save:
         problems += _told_by(lambda: check_free(root, save, run / "replay"))
     if classifier:
@@ -53,9 +54,7 @@ def missing_run(name: str, root: Path, run: Path, checkpoint: str = "best") -> l
         return list(error.problems)
     if found == run:
         return [Problem(f"{name!r} would be this run itself", "the whole name of another one: unified runs list")]
-    from unified.core.run.run import Run
-
-    frames = [str(int(path.name.split(".")[0])) for path in Run(found).checkpoints.paths()]
+    frames = [str(int(path.name.split(".")[0])) for path in Checkpoints(found / "checkpoints").paths()]
     if not frames:
         return [Problem(f"run {lookup.whole_name(found)} has no checkpoint yet", f"unified runs show {lookup.whole_name(found)}")]
     if checkpoint.isdigit() and str(int(checkpoint)) not in frames:

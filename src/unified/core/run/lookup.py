@@ -1,7 +1,8 @@
-"""Finding runs: by directory, by name, or by enough of it."""
+"""Finding runs, by directory, by name, or by enough of it; and replays, by their names."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from unified.core.errors import Problem, UsageError
 from unified.core.references import label
+from unified.core.run.replays import INDEX, saved_names
 
 CONFIG = "config.json"
 #: <root>/<experiment>/<agent>/<suite>/<task>/seed-<n>
@@ -95,6 +97,39 @@ def find(text: str, root: Path, coming: Path | None = None) -> Path:
     near = _nearest(text, everything)
     hint = f"did you mean  {near} ?" if near else "all: unified runs list"
     raise UsageError(Problem(f"there is no run {text!r} in {root}", hint))
+
+
+def find_replay(name: str, root: Path) -> Path:
+    """The directory of a replay: a saved name, the whole name of a run under `root`, or the path of either.
+
+    A run's name is not looked for by parts of it: a configuration has to mean the same replay whatever runs come after it.
+
+    Raises:
+        UsageError: If there is none, with the names there are.
+    """
+    runs = (root / name, root / DEFAULT_EXPERIMENT / name, Path(name))
+    for directory in (root / "replays" / name, Path(name), *(run / "replay" for run in runs)):
+        if is_file(directory / INDEX):
+            return directory
+    names = saved_names(root)
+    if any(is_file(run / CONFIG) for run in runs):
+        raise UsageError(Problem(f"replay.load={name}: this run holds no replay", f"saved in {root}: {', '.join(names) or 'none'}"))
+    near = difflib.get_close_matches(name, names, 1) or _runs_meant(name, root)
+    hint = (
+        f"did you mean  {near[0]} ?"
+        if near
+        else f"saved in {root}: {', '.join(names) or 'none'}; or a run's whole name, [EXPERIMENT/]AGENT/SUITE/TASK/seed-N"
+    )
+    raise UsageError(Problem(f"replay.load={name}: there is no such replay", hint))
+
+
+def _runs_meant(name: str, root: Path) -> list[str]:
+    """The whole name of the one run with a replay that a part of its name fits."""
+    with contextlib.suppress(UsageError):
+        run = find(name, root)
+        if is_file(run / "replay" / INDEX):
+            return [whole_name(run)]
+    return []
 
 
 def is_file(path: Path) -> bool:

@@ -1,15 +1,12 @@
-"""Replays that can be loaded into a run, by name: those saved under a root, and those of runs. Torch-free, for it is asked first."""
+"""Replays that are kept: their names, and what their index says. Torch-free, for it is asked first."""
 
 from __future__ import annotations
 
-import contextlib
-import difflib
 import json
 from pathlib import Path
 from typing import Any
 
 from unified.core.errors import Problem, UsageError
-from unified.core.run import lookup
 
 #: Says what a directory of segments holds.
 INDEX = "index.json"
@@ -44,47 +41,13 @@ def check_free(root: str | Path, name: str, source: str | Path) -> None:
         raise UsageError(Problem(f"replay.save={name} exists in {target}", "another name; a saved replay is never written over"))
 
 
-def find_named(root: str | Path, name: str) -> Path:
-    """The directory of a replay: a saved name, the whole name of a run under `root`, or the path of either.
-
-    A run's name is not looked for by parts of it: a configuration has to mean the same replay whatever runs come after it.
-
-    Raises:
-        UsageError: If there is none, with the names there are.
-    """
-    root = Path(root)
-    runs = (root / name, root / lookup.DEFAULT_EXPERIMENT / name, Path(name))
-    for directory in (root / "replays" / name, Path(name), *(run / "replay" for run in runs)):
-        if lookup.is_file(directory / INDEX):
-            return directory
-    names = saved_names(root)
-    if any(lookup.is_file(run / lookup.CONFIG) for run in runs):
-        raise UsageError(Problem(f"replay.load={name}: this run holds no replay", f"saved in {root}: {', '.join(names) or 'none'}"))
-    near = difflib.get_close_matches(name, names, 1) or _runs_meant(root, name)
-    hint = (
-        f"did you mean  {near[0]} ?"
-        if near
-        else f"saved in {root}: {', '.join(names) or 'none'}; or a run's whole name, [EXPERIMENT/]AGENT/SUITE/TASK/seed-N"
-    )
-    raise UsageError(Problem(f"replay.load={name}: there is no such replay", hint))
-
-
-def _runs_meant(root: Path, name: str) -> list[str]:
-    """The whole name of the one run with a replay that a part of its name fits."""
-    with contextlib.suppress(UsageError):
-        run = lookup.find(name, root)
-        if lookup.is_file(run / "replay" / INDEX):
-            return [lookup.whole_name(run)]
-    return []
-
-
-def named_spec(root: str | Path, name: str) -> dict[str, Any]:
+def spec_of(directory: Path) -> dict[str, Any]:
     """What the task of a kept replay looks like, as `Spec.to_json` says it."""
-    spec: dict[str, Any] = read_index(find_named(root, name))["spec"]
+    spec: dict[str, Any] = read_index(directory)["spec"]
     return spec
 
 
-def named_rows(root: str | Path, name: str) -> int:
+def rows_of(directory: Path) -> int:
     """Slots that a kept replay holds."""
-    cut = read_index(find_named(root, name))["cut"]
+    cut = read_index(directory)["cut"]
     return sum(int(head) - int(tail) for head, tail in zip(cut["head"], cut["tail"], strict=True))

@@ -28,8 +28,8 @@ from unified.core.replay import (
     slots_of,
 )
 from unified.core.rng import Streams, derive
-from unified.core.run import Run, provenance
-from unified.core.run.replays import check_free, named_rows, named_spec
+from unified.core.run import Run, lookup, provenance
+from unified.core.run.replays import check_free, rows_of, spec_of
 from unified.core.spec import Spec
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.collector import Collector, Reader, Source
@@ -96,7 +96,7 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None) -> None:
             run.set_aside(newer_than=checkpoint)
             run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact)
         elif config.replay.load:
-            trainer.replay.load_named(run.root, config.replay.load)
+            trainer.replay.load_kept(lookup.find_replay(config.replay.load, run.root))
         # Rows of metrics after the checkpoint are lived again.
         run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
         trainer.train()
@@ -141,7 +141,7 @@ def assemble(run: Run, config: Config) -> Trainer:
             spec = suite.spec()
         return _assemble(run, config, suite, spec, None)
     if not config.acts:
-        return _assemble(run, config, suite, Spec.from_json(named_spec(run.root, config.replay.load or "")), None)
+        return _assemble(run, config, suite, Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root))), None)
     environments = make_environments(config, "environment", config.train.environments)
     try:
         return _assemble(run, config, suite, environments.spec, environments)
@@ -299,7 +299,7 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, 
     if agent.view.keeps is not None:
         capacity = min(capacity, agent.view.keeps * lanes)
     if not config.acts:
-        capacity = named_rows(run.root, settings.load or "")
+        capacity = rows_of(lookup.find_replay(settings.load or "", run.root))
     elif config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
         capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + lanes * (agent.view.span + 1))
