@@ -71,7 +71,12 @@ def construct(
         head = out_shape is None and all(key.startswith("out_") for key in missing)
         why = "it is a head, and a body is wanted here" if head else "inferred are in_shape, in_features, in_channels, in_dim and out_…"
         raise UsageError(Problem(f"architecture {name} needs {', '.join(missing)}: {why}"))
-    module = target(**arguments)
+    try:
+        module = target(**arguments)
+    except (ValueError, IndexError) as error:
+        if "in_shape" in parameters and len(in_shape) != 3:  # a network of pictures, which looks for their sides
+            raise UsageError(Problem(f"{name} cannot take {in_shape}: {error}", _others(in_shape))) from error
+        raise
     if not isinstance(module, nn.Module):
         raise UsageError(f"architecture {name} returned {type(module).__name__} and no nn.Module")
     return module
@@ -198,7 +203,12 @@ def trial(module: nn.Module, in_shape: Shape) -> Any:
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             name = type(module.module if isinstance(module, FromBytes) else module).__name__
-            raise UsageError(Problem(f"{name} cannot take {in_shape}: {reason}", "all: unified plugins list architectures")) from error
+            raise UsageError(Problem(f"{name} cannot take {in_shape}: {reason}", _others(in_shape))) from error
+
+
+def _others(in_shape: Shape) -> str:
+    everything = "all: unified plugins list architectures"
+    return everything if len(in_shape) == 3 else f"a vector is taken by identity or mlp   {everything}"
 
 
 def _call(module: nn.Module, in_shape: Shape, device: str) -> Any:

@@ -396,3 +396,25 @@ def test_objectives_have_options(plugin_registry):
         "objective.foresee.weight: objective 'foresee' is not selected    add it:  objective=[+foresee]    (from the command line)"
     ]
     assert "did you mean  objective.foresee.weight ?" in refused(*CARTPOLE, "objective=[+foresee]", "objective.foresee.wieght=2")[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "budgets"),
+    [
+        (["agent=dqn", "suite=gym:CartPole-v1"], {"frames": 50_000}),  # of a preset
+        (["agent=dqn", "suite=gym:CartPole-v1", "train.updates=60000"], {"updates": 60_000}),
+        (["agent=dqn", "suite=gym:CartPole-v1", "train.hours=2", "train.frames=70000"], {"frames": 70_000, "hours": 2.0}),
+        (["agent=dqn", "suite=gym:CartPole-v1", "train.hours=null"], {"frames": 50_000}),
+        (["agent=random", "suite=dmc:walker_walk"], {"frames": 1_000_000}),  # the default
+        (["agent=random", "suite=dmc:walker_walk", "train.hours=2"], {"hours": 2.0}),
+        (["suite=digits"], {"epochs": 200.0}),
+        (["suite=digits", "train.updates=3"], {"updates": 3}),
+        (["suite=digits", "train.epochs=null"], {"frames": 1_000_000}),
+    ],
+)
+def test_a_budget_that_was_said_is_not_cut_short_by_one_that_was_not(words, budgets):
+    config = compose(words)
+    found = {name: getattr(config.train, name) for name in ("frames", "updates", "hours", "epochs")}
+    assert {name: value for name, value in found.items() if value is not None} == budgets
+    again = compose([], [], config.tree)  # as a run's own configuration is read
+    assert again.train == config.train

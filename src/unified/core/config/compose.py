@@ -10,7 +10,7 @@ from typing import Any
 from unified.core.components import AgentComponent, Component, ObjectiveComponent, Preset, SuiteComponent
 from unified.core.config import recipes as recipe_files
 from unified.core.config.config import Config
-from unified.core.config.overrides import COMMAND_LINE, DEFAULT, PYTHON, Layer, from_tree
+from unified.core.config.overrides import COMMAND_LINE, DEFAULT, PYTHON, Layer, Path, from_tree
 from unified.core.config.resolve import Resolver
 from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Choice, RunOptions, slot_of
 from unified.core.config.several import several
@@ -99,6 +99,10 @@ def compose(
     )
 
 
+#: What ends a run.
+BUDGETS: tuple[Path, ...] = (("train", "frames"), ("train", "updates"), ("train", "hours"), ("train", "epochs"))
+
+
 def _refuse_epochs(resolver: Resolver, options: Any) -> None:
     """Only the rows of a data set can be counted."""
     suite = getattr(options, "suite", None)
@@ -143,8 +147,27 @@ def _choose_first(resolver: Resolver) -> None:
                 continue
             task = f"{suite.component.name}:{suite.task}" if suite.task else suite.component.name
             presets += [_layer(preset, label(component.name)) for preset in found if preset.matches(task)]
+    _keep_what_was_said(presets, resolver.layers)
     resolver.layers[:0] = presets
     _refuse_view(resolver, agent, suite)
+
+
+def _keep_what_was_said(presets: list[Layer], said: Sequence[Layer]) -> None:
+    """A budget that somebody asked for is not cut short by one that nobody asked for: of a preset, or the default."""
+
+    def values(layers: Sequence[Layer]) -> dict[Path, Any]:
+        return {path: layer.values[path] for layer in layers for path in BUDGETS if path in layer.values}  # the highest layer's
+
+    def any_of(found: Iterable[Any]) -> bool:
+        return any(str(value).lower() not in ("none", "null", "") for value in found)
+
+    if any_of(values(said).values()):
+        for preset in presets:
+            for path in BUDGETS:
+                preset.values.pop(path, None)
+    found = values([*presets, *said])
+    if any_of(found.values()) and ("train", "frames") not in found:
+        presets.insert(0, from_tree({"train": {"frames": None}}, "there is another budget"))
 
 
 def _refuse_view(resolver: Resolver, agent: Choice, suite: Choice) -> None:

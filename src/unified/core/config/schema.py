@@ -100,7 +100,7 @@ class Train(Options):
     """How long, with how many environments."""
 
     frames: int | None = Field(default=1_000_000, gt=0)
-    """Budget in frames of the task (agent steps x action repeat), or rows of a data set; null: no limit."""
+    """Budget in frames of the task (agent steps x action repeat), or rows of a data set; no limit where another budget is set instead."""
     updates: int | None = Field(default=None, gt=0)
     """Budget in updates; the budget that is reached first ends the run."""
     hours: float | None = Field(default=None, gt=0)

@@ -27,6 +27,7 @@ from unified.core import atomic
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.run import lookup
 from unified.core.run.checkpoint import Checkpoint, Checkpoints, peek
+from unified.core.run.differences import differences, jsonable
 from unified.core.run.jsonl import JsonLines
 from unified.core.run.lacking import lacking
 from unified.core.run.lock import RunLock
@@ -207,7 +208,7 @@ class Run:
         with self._lock:
             if self._config is not None:
                 self._refuse_another_config()
-                if self.tree != _jsonable(self._config.tree):
+                if self.tree != jsonable(self._config.tree):
                     self._write_config()
             if not self._lock.supported:
                 self.event(
@@ -357,24 +358,15 @@ class Run:
     # Inside ---------------------------------------------------------------------------------------------------------------------
 
     def _refuse_another_config(self) -> None:
-        from unified.core.config.config import is_free
-
         assert self._config is not None
         self.__dict__.pop("tree", None)
         if not self.config_path.exists() or self.untouched:
             return
-        before, now = _leaves(self.tree), _leaves(_jsonable(self._config.tree))
-        # An option that this version has and the run's did not is as if the run had said its default.
-        before = {**{key: value for key, value in self._config.defaults.items() if key in now}, **before}
-        differences = [
-            Problem(f"  {key}: {_shown(before, key)} -> {_shown(now, key)}")
-            for key in sorted({*before, *now})
-            if not is_free(key) and (key not in before or key not in now or before[key] != now[key])
-        ]
-        if differences:
+        problems = differences(self.tree, self._config)
+        if problems:
             raise UsageError(
                 Problem(f"{self.path} holds a run of another configuration, which would change:"),
-                *differences,
+                *problems,
                 Problem("keep both: add experiment=NAME", f"go on with the one that is there: unified resume {self.name}"),
             )
 
@@ -392,25 +384,5 @@ class Run:
 
     def _write_config(self) -> None:
         assert self._config is not None
-        atomic.replace(self.config_path, (json.dumps(_jsonable(self._config.tree), indent=1) + "\n").encode())
+        atomic.replace(self.config_path, (json.dumps(jsonable(self._config.tree), indent=1) + "\n").encode())
         self.__dict__.pop("tree", None)
-
-
-def _jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree as JSON gives it back (tuples are lists)."""
-    return dict(json.loads(json.dumps(tree, default=str)))
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted key -> value."""
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            leaves.update(_leaves(value, f"{prefix}{key}."))
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
-
-
-def _shown(leaves: Mapping[str, Any], key: str) -> str:
-    return json.dumps(leaves[key]) if key in leaves else "(not set)"

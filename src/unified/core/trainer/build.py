@@ -11,7 +11,6 @@ import torch
 
 from unified.core.adopted import AdoptedSuite
 from unified.core.components import SuiteComponent
-from unified.core.config.overrides import DEFAULT
 from unified.core.data import DataSuite
 from unified.core.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.environment import SuiteReference, Vector
@@ -38,6 +37,7 @@ from unified.core.trainer.examiner import Examiner
 from unified.core.trainer.features import Features
 from unified.core.trainer.lifecycle import Participant
 from unified.core.trainer.player import Player
+from unified.core.trainer.refusals import refuse_another_task, refuse_epochs, refuse_idle
 from unified.core.trainer.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -141,7 +141,10 @@ def assemble(run: Run, config: Config) -> Trainer:
             spec = suite.spec()
         return _assemble(run, config, suite, spec, None)
     if not config.acts:
-        return _assemble(run, config, suite, Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root))), None)
+        kept = Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root)))
+        with _made(config.suite):
+            refuse_another_task(config, kept, suite)
+        return _assemble(run, config, suite, kept, None)
     environments = make_environments(config, "environment", config.train.environments)
     try:
         return _assemble(run, config, suite, environments.spec, environments)
@@ -156,15 +159,16 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
     replay: Replay | FixedReplay
     source: Source = Reader(spec)
     view = agent.view
+    refuse_idle(config, view)
     if view.fixed:
         replay = make_fixed_replay(config, suite, agent, streams)
         clock = Clock(view.batch_size, 1.0, credit=1.0, rows=replay.size, **_budgets(config))
     elif not config.acts and not isinstance(suite, DataSuite):
-        _refuse_epochs(config)
+        refuse_epochs(config)
         replay = make_replay(run, config, agent, spec, 1, streams)
         clock = Clock(view.batch_size, 1.0, credit=1.0, **_budgets(config))
     else:
-        _refuse_epochs(config)
+        refuse_epochs(config)
         if spec.view == "generate":
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "--agent ac2"))
@@ -187,16 +191,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
 
 def _budgets(config: Config) -> dict[str, Any]:
     train = config.train
-    # A number of epochs that somebody asked for is not cut short by frames that nobody asked for.
-    frames = None if train.epochs is not None and config.sources.get("train.frames") == DEFAULT else train.frames
-    return {"frames": frames, "updates": train.updates, "hours": train.hours, "epochs": train.epochs}
-
-
-def _refuse_epochs(config: Config) -> None:
-    for name in ("epochs", "overfit"):
-        if getattr(config.train, name) is not None:
-            what = f"train.{name} counts rows of a data set; agent {config.agent.label} learns from what it does on {config.suite.text}"
-            raise UsageError(Problem(what, "train.frames=…   or an agent that learns from labels: --agent ac2 --suite digits"))
+    return {"frames": train.frames, "updates": train.updates, "hours": train.hours, "epochs": train.epochs}
 
 
 def built_suite(config: Config) -> Suite:
