@@ -93,8 +93,8 @@ def test_further_figures_follow_the_return(builder, path, tmp_path):
 
 def test_what_is_made_is_compared_in_the_features_that_are_asked_for(builder, path, tmp_path):
     builder.made = Judged({"coverage": 0.5}, metric="coverage", report=["coverage 0.5"])
-    output = invoke(tmp_path, "evaluate", "cartpole_balance", "--features", "digits").output
-    assert builder.asked == [(path, 10, "best", None, "digits")]
+    output = invoke(tmp_path, "evaluate", "cartpole_balance", "--features", "cartpole_balance").output
+    assert builder.asked == [(path, 10, "best", None, "cartpole_balance")]
     assert "coverage 0.5" in output
     assert "see it" not in output
 

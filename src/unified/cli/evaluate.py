@@ -27,6 +27,8 @@ def evaluate(
 
     run = Run.find(name, root)
     check_checkpoint(run, checkpoint)
+    if features:
+        check_checkpoint(Run.find(features, run.root), "best")
     from unified.core.trainer.build import evaluate as judge
 
     frames, judged = judge(run, episodes, checkpoint, features=features)
