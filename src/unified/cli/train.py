@@ -43,7 +43,7 @@ def train(
     Without an agent, a suite or a recipe: drqv2 on dmc:cartpole_balance with the recipe laptop, a few minutes on a small machine.
     """
     from unified.core.config import compose
-    from unified.core.errors import Problem, UsageError
+    from unified.core.errors import FilesMissing, Problem, UsageError
     from unified.core.run import Run
 
     if format is not None and not dry_run:
@@ -53,7 +53,7 @@ def train(
     if dry_run:
         typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)
         if problems := Run.planned(config).lacking():
-            raise UsageError(*problems)
+            raise FilesMissing(*problems)
         return
     from unified.cli.running import until_stopped
 

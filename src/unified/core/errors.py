@@ -63,7 +63,7 @@ class UsageError(UnifiedError):
 
 
 class FilesMissing(UsageError):
-    """Files of a data set are not on this machine, and could not be fetched."""
+    """What a run needs is not on this machine: files of a data set that could not be fetched, another run, a kept replay."""
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified.core import atomic
-from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.errors import FilesMissing, Problem, UnifiedError, UsageError
 from unified.core.run import lookup
 from unified.core.run.checkpoint import Checkpoint, Checkpoints, peek
 from unified.core.run.differences import differences, jsonable
@@ -88,7 +88,7 @@ class Run:
         run = cls.planned(config, root)
         run._draft = not run.path.exists()
         if problems := run.lacking():
-            raise UsageError(*problems)
+            raise FilesMissing(*problems)
         run._refuse_unwritable()
         run._refuse_another_config()
         if not run.config_path.exists():
