@@ -418,3 +418,9 @@ def test_a_budget_that_was_said_is_not_cut_short_by_one_that_was_not(words, budg
     assert {name: value for name, value in found.items() if value is not None} == budgets
     again = compose([], [], config.tree)  # as a run's own configuration is read
     assert again.train == config.train
+
+
+def test_the_recipe_that_nobody_named_brings_no_budget_beside_one_that_was_said():
+    assert compose(["train.hours=8"], default_recipe=True).train.frames is None
+    assert compose(["train.hours=8"], ["laptop"]).train.frames == 50_000
+    assert compose(["seed=2"], default_recipe=True).train.frames == 50_000

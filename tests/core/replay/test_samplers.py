@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified.core.errors import UnifiedError
 from unified.core.replay import Prioritised, Transitions
 from unified.core.replay.samplers import SumTree
 
@@ -95,5 +94,27 @@ def test_state_goes_on_exactly(helpers: Any, tmp_path: Any) -> None:
     other.replay.streams.load_state_dict(streams)
     for _ in range(3):
         assert helpers.equal(one.replay.sample(), other.replay.sample())
-    with pytest.raises(UnifiedError, match="slots"):
-        Prioritised(39).load_state_dict(state["sampler"])
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("capacity", [30, 200])
+def test_priorities_go_over_to_a_replay_of_another_size(helpers: Any, tmp_path: Any, lanes: int, capacity: int) -> None:
+    """A run that is trained on with a greater budget may have a greater ring."""
+
+    def make(slots: int) -> Any:
+        return helpers.Both(helpers.FRAMES, Transitions(batch_size=8, stack=2), slots, lanes, sampler=Prioritised(slots))
+
+    one, other = helpers.play(make(40), "----e--t" * 8), make(capacity)
+    for _ in range(20):
+        one.replay.reprioritise(one.replay.sample().index, torch.rand(8))
+    other.replay.restore(tmp_path, one.replay.seal(tmp_path))
+    other.replay.load_state_dict(one.replay.state_dict())
+    ours, theirs = one.replay.store, other.replay.store
+    for lane in range(lanes):
+        slot = np.arange(max(ours.tail[lane], theirs.tail[lane]), ours.head[lane])
+        before, after = one.replay.sampler.tree.leaves, other.replay.sampler.tree.leaves
+        np.testing.assert_array_equal(after[theirs.index(lane, slot)], before[ours.index(lane, slot)])
+        assert len(slot) > 5
+    assert np.count_nonzero(other.replay.sampler.tree.leaves) <= theirs.slots
+    assert len(set(np.unique(other.replay.sampler.tree.leaves))) > 4
+    other.replay.sample()

@@ -54,7 +54,7 @@ def told(*words: str, **python: Any) -> list[str]:
 def test_everything_that_is_not_there_is_told_at_once() -> None:
     kept("walker_walk")
     assert told("suite=digits", "encoder=load:walker", "evaluate.features=nobody", "replay.save=.hidden") == [
-        "replay.save=.hidden is no name    a name without slashes that does not start with a dot",
+        "replay.save=.hidden is no name    a short name without slashes that does not start with a dot",
         "evaluate.features: there is no run 'nobody' in runs    all: unified runs list",
         "agent.encoder: run drqv2/dmc/walker_walk/seed-1 has no checkpoint yet    unified runs show drqv2/dmc/walker_walk/seed-1",
     ]

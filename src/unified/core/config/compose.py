@@ -72,6 +72,8 @@ def compose(
             layers += recipe_files.load(str(recipe), names)
         except UsageError as error:
             problems += [replace(problem, source=problem.source or COMMAND_LINE) for problem in error.problems]
+    if embedded:
+        _drop_budgets(layers, said)
     resolver = Resolver(names, [*layers, *said])
     resolver.problems += problems
     _choose_first(resolver)
@@ -147,27 +149,29 @@ def _choose_first(resolver: Resolver) -> None:
                 continue
             task = f"{suite.component.name}:{suite.task}" if suite.task else suite.component.name
             presets += [_layer(preset, label(component.name)) for preset in found if preset.matches(task)]
-    _keep_what_was_said(presets, resolver.layers)
+    _drop_budgets(presets, resolver.layers)
     resolver.layers[:0] = presets
+    budgets = _budgets(resolver.layers)
+    if _is_limited(budgets) and ("train", "frames") not in budgets:
+        resolver.layers.insert(0, from_tree({"train": {"frames": None}}, "there is another budget"))
     _refuse_view(resolver, agent, suite)
 
 
-def _keep_what_was_said(presets: list[Layer], said: Sequence[Layer]) -> None:
-    """A budget that somebody asked for is not cut short by one that nobody asked for: of a preset, or the default."""
+def _budgets(layers: Sequence[Layer]) -> dict[Path, Any]:
+    """What the highest layer says of each budget."""
+    return {path: layer.values[path] for layer in layers for path in BUDGETS if path in layer.values}
 
-    def values(layers: Sequence[Layer]) -> dict[Path, Any]:
-        return {path: layer.values[path] for layer in layers for path in BUDGETS if path in layer.values}  # the highest layer's
 
-    def any_of(found: Iterable[Any]) -> bool:
-        return any(str(value).lower() not in ("none", "null", "") for value in found)
+def _is_limited(budgets: Mapping[Path, Any]) -> bool:
+    return any(str(value).lower() not in ("none", "null", "") for value in budgets.values())
 
-    if any_of(values(said).values()):
-        for preset in presets:
+
+def _drop_budgets(unasked: Sequence[Layer], said: Sequence[Layer]) -> None:
+    """A budget that somebody asked for is not cut short by those that nobody asked for."""
+    if _is_limited(_budgets(said)):
+        for layer in unasked:
             for path in BUDGETS:
-                preset.values.pop(path, None)
-    found = values([*presets, *said])
-    if any_of(found.values()) and ("train", "frames") not in found:
-        presets.insert(0, from_tree({"train": {"frames": None}}, "there is another budget"))
+                layer.values.pop(path, None)
 
 
 def _refuse_view(resolver: Resolver, agent: Choice, suite: Choice) -> None:

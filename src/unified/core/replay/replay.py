@@ -262,4 +262,4 @@ class Replay:
         if list(state["head"]) != self.store.head.tolist():
             raise UnifiedError(Problem("the replay's state does not belong to the rows restored", "resume another checkpoint"))
         self.consumed = np.array(state["consumed"], np.int64)
-        self.sampler.load_state_dict(state["sampler"])
+        self.sampler.load_state_dict(state["sampler"], self.store)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from unified.core.errors import Problem, UnifiedError
+from unified.core.errors import UnifiedError
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array, Store
@@ -39,8 +39,8 @@ class Sampler(ABC):
     def state_dict(self) -> dict[str, Any]:
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
-        pass
+    def load_state_dict(self, state: dict[str, Any], store: Store) -> None:  # noqa: B027
+        """Go on from a `state_dict`; the store holds its rows already, in rings of the same length or of another."""
 
 
 class Uniform(Sampler):
@@ -122,16 +122,12 @@ class Prioritised(Sampler):
     def state_dict(self) -> dict[str, Any]:
         return {"leaves": self.tree.leaves.copy(), "greatest": self.greatest}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], store: Store) -> None:
         leaves = np.asarray(state["leaves"], np.float64)
-        if len(leaves) != self.tree.slots:
-            raise UnifiedError(
-                Problem(
-                    f"the saved priorities are of {len(leaves):,} slots; this replay has {self.tree.slots:,}",
-                    "give the replay.capacity and train.environments it was saved with",
-                )
-            )
-        self.tree.set(np.arange(len(leaves)), leaves)
+        length = len(leaves) // store.lanes  # of a ring then: with another budget it may have another length
+        for lane in range(store.lanes):
+            slot = np.arange(max(store.tail[lane], store.head[lane] - length), store.head[lane])
+            self.tree.set(store.index(lane, slot), leaves[lane * length + slot % length])
         self.greatest = float(state["greatest"])
 
 

@@ -34,8 +34,8 @@ def check_free(root: str | Path, name: str, source: str | Path) -> None:
     Raises:
         UsageError: At the start of a run rather than at its end.
     """
-    if name != Path(name).name or name.startswith("."):
-        raise UsageError(Problem(f"replay.save={name} is no name", "a name without slashes that does not start with a dot"))
+    if name != Path(name).name or name.startswith(".") or name != name.strip() or len(name.encode()) > 200:
+        raise UsageError(Problem(f"replay.save={name} is no name", "a short name without slashes that does not start with a dot"))
     target = Path(root, "replays", name)
     if target.exists() and not ((target / INDEX).is_file() and read_index(target).get("source") == str(Path(source).absolute())):
         raise UsageError(Problem(f"replay.save={name} exists in {target}", "another name; a saved replay is never written over"))
