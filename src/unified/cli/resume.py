@@ -30,7 +30,7 @@ def resume(
 
 def announcement(run: Run) -> str:
     """What is about to happen, said before anything slow does."""
-    newest = max((int(path.name.split(".")[0]) for path in run.checkpoints.paths()), default=None)
+    newest = max(run.checkpoints.frames(), default=None)
     if newest is None:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
     lost = max((row.get("frames", 0) for row in run.metrics()), default=0) - newest

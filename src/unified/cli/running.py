@@ -35,7 +35,7 @@ def check_checkpoint(run: Run, which: str) -> None:
     """
     from unified.core.suggest import closest
 
-    known = ["best", "newest", *(str(int(path.name.split(".")[0])) for path in run.checkpoints.paths())]
+    known = ["best", "newest", *(str(number) for number in run.checkpoints.frames())]
     if len(known) == 2:
         raise UsageError(Problem(f"run {run.name} has no checkpoint yet", f"go on with it: unified resume {run.name}"))
     if which not in known and not (which.isdigit() and str(int(which)) in known):

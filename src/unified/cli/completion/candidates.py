@@ -120,7 +120,7 @@ def checkpoints(typed: str, run: str | None, root: Path) -> list[Candidate]:
     saved = []
     if run is not None:
         try:
-            saved = [Candidate(str(int(path.name.split(".")[0])), "frames") for path in Run.find(run, root).checkpoints.paths()]
+            saved = [Candidate(str(number), "frames") for number in Run.find(run, root).checkpoints.frames()]
         except UnifiedError:
             saved = []
     return fitting([Candidate("best"), Candidate("newest"), *saved], typed)

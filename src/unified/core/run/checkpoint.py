@@ -181,6 +181,10 @@ class Checkpoints:
             return []
         return sorted(found, key=_order, reverse=True)
 
+    def frames(self) -> list[int]:
+        """After how many frames each of `paths` was saved."""
+        return [int(path.name.split(".")[0]) for path in self.paths()]
+
     # Saving ---------------------------------------------------------------------------------------------------------------------
 
     def _write(self, directory: Path, packed: Mapping[str, tuple[Any, dict[str, Any]]], manifest: dict[str, Any]) -> None:

@@ -19,9 +19,9 @@ def differences(kept: Mapping[str, Any], config: Config) -> list[Problem]:
         kept: The tree of the run's ``config.json``.
         config: With which it is asked to go on.
     """
-    from unified.core.config.config import is_free
+    from unified.core.config.config import is_free, leaves
 
-    before, now = _leaves(kept), _leaves(jsonable(config.tree))
+    before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (dict(kept), jsonable(config.tree)))
     # An option that this version has and the run's did not is as if the run had said its default.
     before = {**{key: value for key, value in config.defaults.items() if key in now}, **before}
     return [
@@ -34,17 +34,6 @@ def differences(kept: Mapping[str, Any], config: Config) -> list[Problem]:
 def jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The tree as JSON gives it back (tuples are lists)."""
     return dict(json.loads(json.dumps(tree, default=str)))
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted key -> value."""
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            leaves.update(_leaves(value, f"{prefix}{key}."))
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
 
 
 def _shown(leaves: Mapping[str, Any], key: str) -> str:

@@ -54,7 +54,7 @@ def missing_run(name: str, root: Path, run: Path, checkpoint: str = "best") -> l
         return list(error.problems)
     if found == run:
         return [Problem(f"{name!r} would be this run itself", "the whole name of another one: unified runs list")]
-    frames = [str(int(path.name.split(".")[0])) for path in Checkpoints(found / "checkpoints").paths()]
+    frames = [str(number) for number in Checkpoints(found / "checkpoints").frames()]
     if not frames:
         return [Problem(f"run {lookup.whole_name(found)} has no checkpoint yet", f"unified runs show {lookup.whole_name(found)}")]
     if checkpoint.isdigit() and str(int(checkpoint)) not in frames:
