@@ -16,7 +16,11 @@ from golden.runs import GOLDEN, RENAMED, Golden, compare, elsewhere, expected, t
 
 def check(golden: Golden, root: Path) -> bool:
     """Whether it is as it was frozen, or cannot be compared here; prints which."""
-    found, frozen = trained(golden, root), expected(golden)
+    try:
+        found, frozen = trained(golden, root), expected(golden)
+    except AssertionError as error:
+        print(f"  the resumed run is another one: {error}")
+        return False
     if reason := elsewhere(frozen, found):
         print(f"  resumed is straight; not compared with what is frozen ({reason})")
         return True

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits  # scikit-learn brings it
 
 from runs.commands import assert_same
 from unified import Run, UnifiedError, compose, hookimpl, launch, load
@@ -183,11 +184,12 @@ def _train(words: Sequence[str], root: Path, *callbacks: Any) -> Run:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """The order of a sum depends on the number of threads."""
+    """The order of a sum depends on the number of threads, torch's and those of NumPy's BLAS."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
 
