@@ -92,7 +92,7 @@ class Evaluator(Judge):
             The episodes in the order of their seeds, or ``None`` where `stopping` said so before the end.
 
         Raises:
-            UnifiedError: If more episodes fail than were asked for.
+            UnifiedError: If more episodes fail at a step than were asked for.
         """
         if self._environments is None:
             self._environments = self._make()
@@ -117,11 +117,11 @@ class Evaluator(Judge):
                 return None
             environments.begin(agent.act(stack.stacked(agent.device), explore=False).enacted.cpu().numpy())
             steps = environments.finish()
-            failed += int((steps.failed & unfinished).sum())  # an environment that has played its episodes goes on, and counts for nothing
+            failed += int((steps.failed & unfinished).sum())  # idle environments step along, and do not count
             if failed > self.episodes:
                 raise UnifiedError(f"evaluation {number}: {failed} episodes failed: {environments.incidents[-1]}")
             stack.update(steps)
-            for index in np.flatnonzero(steps.ended & unfinished):
+            for index in map(int, np.flatnonzero(steps.ended & unfinished)):
                 pictures = frames if index == 0 and not played[0] else None
                 played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), pictures))
             if steps.failed[0] and frames is not None and not played[0]:
