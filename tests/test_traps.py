@@ -16,6 +16,10 @@ TRAPS = {
         "plugins/agents/test_dqn.py::test_a_terminal_state_is_worth_its_reward_alone",
         "plugins/architectures/test_values.py::test_a_terminal_state_is_worth_its_reward_alone_as_a_distribution",
     ),
+    "evaluation: an episode's first action on the terminal observation of the one before": (
+        "core/trainer/test_evaluator.py::test_episodes_are_those_of_the_loop",
+        "core/trainer/test_evaluations_agree.py::test_four_ways_agree",
+    ),
     "discrete TD: the online network's values used through the target network": (
         "plugins/agents/test_dqn.py::test_targets_do_not_move_with_the_online_critic",
         "plugins/agents/test_dqn.py::test_double_takes_the_online_choice_and_the_targets_value",

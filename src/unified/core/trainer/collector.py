@@ -105,6 +105,14 @@ class FrameStack:
         self.frames[index, :-1] = self.frames[index, 1:]
         self.frames[index, -1] = observation
 
+    def update(self, steps: Steps) -> None:
+        """One step of all environments: push the next observation, or begin with the reset observation where an episode ended or failed."""
+        for index, begins in enumerate(steps.ended | steps.failed):
+            if begins:
+                self.begin(index, steps.reset_observation[index])
+            else:
+                self.push(index, steps.observation[index])
+
     def stacked(self, device: torch.device) -> torch.Tensor:
         """``(n, stack * C, H, W)``, or ``(n, stack * D)``, on `device`; a copy."""
         count, stack, first, *rest = self.frames.shape if self.frames.ndim > 2 else (*self.frames.shape, 1)
@@ -153,11 +161,7 @@ class Collector(Source):
         assert self._stored is not None, "finish() without begin()"
         steps = self.environments.finish()
         self.replay.extend(self._stored, steps, self._extra)
-        for lane in range(self.environments.count):
-            if steps.terminated[lane] or steps.truncated[lane] or steps.failed[lane]:
-                self.stack.begin(lane, steps.reset_observation[lane])
-            else:
-                self.stack.push(lane, steps.observation[lane])
+        self.stack.update(steps)
         return steps
 
     def state_dict(self) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Evaluator(Judge):
             The episodes in the order of their seeds, or ``None`` where `stopping` said so before the end.
 
         Raises:
-            UnifiedError: If more episodes fail than were asked for.
+            UnifiedError: If more episodes fail at a step than were asked for.
         """
         if self._environments is None:
             self._environments = self._make()
@@ -111,27 +111,21 @@ class Evaluator(Judge):
         for index, observation in enumerate(environments.reset(f"evaluation {number}")):
             stack.begin(index, observation)
         frames = self._first_picture(environments)
-        discarded = environments.discarded
-        while any(len(done) < want for done, want in zip(played, wanted, strict=True)):
+        failed = 0
+        while any(unfinished := [len(done) < want for done, want in zip(played, wanted, strict=True)]):
             if stopping():
                 return None
             environments.begin(agent.act(stack.stacked(agent.device), explore=False).enacted.cpu().numpy())
             steps = environments.finish()
-            if environments.discarded - discarded > self.episodes:
-                raise UnifiedError(
-                    f"evaluation {number}: {environments.discarded - discarded} episodes failed: {environments.incidents[-1]}"
-                )
-            for index in range(count):
-                ended = bool(steps.terminated[index] or steps.truncated[index])
-                if ended and len(played[index]) < wanted[index]:
-                    first = index == 0 and not played[0]
-                    played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), frames if first else None))
-                if ended or steps.failed[index]:
-                    stack.begin(index, steps.reset_observation[index])
-                if steps.failed[index] and index == 0 and frames is not None and not played[0]:
-                    frames.clear()  # the episode is played again, with another seed
-                else:
-                    stack.push(index, steps.observation[index])
+            failed += int((steps.failed & unfinished).sum())  # idle environments step along, and do not count
+            if failed > self.episodes:
+                raise UnifiedError(f"evaluation {number}: {failed} episodes failed: {environments.incidents[-1]}")
+            stack.update(steps)
+            for index in map(int, np.flatnonzero(steps.ended & unfinished)):
+                pictures = frames if index == 0 and not played[0] else None
+                played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), pictures))
+            if steps.failed[0] and frames is not None and not played[0]:
+                frames.clear()  # the first episode is played again, with another seed
             if frames is not None and self.record is not None and not played[0]:
                 frames.append(environments.render(0, *self.record))
         return [played[number % count][number // count] for number in range(self.episodes)]
@@ -152,13 +146,13 @@ class Evaluator(Judge):
 
 @contextmanager
 def unnoticed(agent: Agent) -> Iterator[None]:
-    """Within it the agent is judged: training never notices, nor does a judgement that is done again after a stop."""
-    streams = agent.streams.state_dict()
+    """Put the agent into evaluation mode; restore its mode and its random streams afterwards, so that training does not change."""
+    training, streams = agent.training, agent.streams.state_dict()
     agent.train(False)
     try:
         yield
     finally:
-        agent.train()
+        agent.train(training)
         agent.streams.rewind(streams)
 
 

@@ -36,18 +36,21 @@ class Player:
         """The action for one observation, as the environment takes it.
 
         Args:
-            observation: One observation, unstacked, as ``spec.observation`` describes it.
+            observation: One observation, unstacked, with the shape of ``spec.observation`` and a dtype that casts to its dtype.
             explore: Whether to act as in training.
 
         Raises:
-            UsageError: If the observation is not of that shape.
+            UsageError: If the observation has another shape, or a dtype that does not cast: floats given for bytes, for example.
         """
-        if observation.shape != self.spec.observation.shape:
-            raise UsageError(f"observation has shape {observation.shape}; this agent takes {self.spec.observation.shape}")
+        space, observation = self.spec.observation, np.asarray(observation)
+        if observation.shape != space.shape:
+            raise UsageError(f"observation has shape {observation.shape}; this agent takes {space.shape}")
+        if not np.can_cast(observation.dtype, space.dtype, "same_kind"):
+            raise UsageError(f"observation has dtype {observation.dtype}; this agent takes {space.dtype}")
         if self._fresh:
             self._stack.begin(0, observation)
+            self._fresh = False
         else:
             self._stack.push(0, observation)
-        self._fresh = False
         action = self.agent.act(self._stack.stacked(self.agent.device), explore=explore)
         return action.enacted[0].cpu().numpy()
