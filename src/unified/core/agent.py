@@ -326,6 +326,8 @@ class Agent(nn.Module, ABC):
             rows = seen[index] if "encoder" in phase.trains else seen[index].detach()
             terms = [(objective.label, self._loss(objective, rows)) for objective in phase.objectives]
             total = functools.reduce(torch.add, [loss.value for _, loss in terms])
+            if not (parameters and total.requires_grad):
+                raise _no_gradient(phase)
             found = torch.autograd.grad(total if share == 1.0 else share * total, parameters, allow_unused=True)
             gradients = summed(gradients, found) if index else list(found)
             told.append(together(total, terms))
@@ -335,6 +337,8 @@ class Agent(nn.Module, ABC):
         optimizers = [self._optimizers[part] for part in phase.trains if part in self._optimizers]
         parameters = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
         gradients, loss = self._differentiate(phase, parameters, pieces, seen)
+        if all(gradient is None for gradient in gradients):
+            raise _no_gradient(phase)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = None if gradient is None else laid_out_like(gradient, parameter)
         norms = torch._foreach_norm([gradient for gradient in gradients if gradient is not None])
@@ -383,6 +387,13 @@ class Agent(nn.Module, ABC):
                 for name, value in moments.items():
                     if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                         moments[name] = laid_out_like(value, parameter)
+
+
+def _no_gradient(phase: Phase) -> UsageError:
+    """The loss of a phase does not depend on the parts that the phase trains."""
+    names = ", ".join(objective.label for objective in phase.objectives)
+    message = f"phase {phase.name} (objective {names}) trains {', '.join(phase.trains)}, and no gradient of its loss reaches them"
+    return UsageError(Problem(message, "remove detach() or no_grad() from the loss, or train a part that it depends on"))
 
 
 def laid_out_like(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
