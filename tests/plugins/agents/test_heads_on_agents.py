@@ -79,6 +79,18 @@ def test_modifiers_work_with_every_value_head(head: str, changes: dict[str, Any]
     assert agent.learn(batch_of(agent)).metrics["nonfinite"] == 0
 
 
+@pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
+@pytest.mark.parametrize("name", ["dqn", "sac", "ac2"])
+def test_a_mixture_of_critics_moves_all_of_them(name: str, action: Space) -> None:
+    agent = build(name, Spec(VECTOR, action), "quantile", members=3, reduce="mixture")
+    weights = [parameter for key, parameter in agent.critic.named_parameters() if ".weights." in key]
+    before = [weight.clone() for weight in weights]
+    assert agent.learn(batch_of(agent)).metrics["nonfinite"] == 0
+    for weight, old in zip(weights, before, strict=True):
+        assert len(weight) == 3
+        assert ((weight - old).abs().flatten(1).sum(dim=1) > 0).all()
+
+
 PROBE = "unified.testing.probes:Probes"
 TASKS = ("constant", "observation", "delayed", "action", "both")
 

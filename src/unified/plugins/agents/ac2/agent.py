@@ -29,7 +29,8 @@ HEADS = {"control": "truncated_normal", "regress": "deterministic"}
 class AC2(Agent):
     """Encoder, actor and critic. The view of the task says what is learned: control by `td` and `dpg`, targets by `imitate`.
 
-    On rows with labels, ``-o reward`` learns them by reward alone, and ``-o +reward`` by both.
+    On rows with labels, ``-o reward`` learns them by reward alone, and ``-o +reward`` by both. The target critics read the online encoder's
+    features of the next observation, as in DrQ-v2: they follow slowly.
     """
 
     def __new__(cls, spec: Spec, options: Any, build: Build) -> AC2:
