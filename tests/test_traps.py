@@ -39,6 +39,21 @@ TRAPS = {
         "core/replay/test_samplers.py::test_refuses_exponents_out_of_range",
         "core/replay/test_samplers.py::test_every_node_is_the_sum_of_its_children",
     ),
+    "PER: the squared error, summed over critics, as priority; entropy of the target in it; -log π of a density, which may be negative": (
+        "plugins/objectives/test_td.py::test_rows_with_errors_of_one_and_two_are_drawn_one_to_two",
+        "plugins/objectives/test_td.py::test_a_distribution_that_is_predicted_exactly_has_no_priority_however_wide_it_is",
+        "plugins/objectives/test_td.py::test_the_worse_a_density_fits_a_row_the_oftener_it_is_drawn",
+    ),
+    "DQN: a target critic that reads the online encoder's features": (
+        "plugins/agents/test_dqn.py::test_targets_do_not_move_with_the_online_encoder",
+    ),
+    "REM: only the target is mixed, and every member regressed on it": (
+        "plugins/objectives/test_td.py::test_a_mixture_is_of_prediction_and_target_and_moves_each_member_by_its_share",
+        "plugins/agents/test_dqn.py::test_a_mixture_is_one_draw_for_each_update_for_all_rows_and_both_sides",
+    ),
+    "SPR: -5 cos where 5 (2 - 2 cos) was published": (
+        "plugins/objectives/test_spr.py::test_the_published_strength_is_ten_times_the_cosines_gradient",
+    ),
     "n-step windows that cross episodes": ("core/replay/test_sampling.py::test_equals_explicit_loops",),
     "A2C / A3C: returns from the wrong index": (
         "core/test_advantages.py::test_with_lambda_one_it_is_the_return_less_the_value",

@@ -162,3 +162,39 @@ def test_an_objective_that_fails_to_join_is_named():
 
     with pytest.raises(PluginFailed, match="objective Clumsy failed to join the agent: ValueError: oops"):
         ready(Clumsy())
+
+
+# Losses that move nothing -------------------------------------------------------------------------------------------------------
+
+
+class Detached(Objective):
+    """Its loss has no graph."""
+
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
+        return Loss(batch.features.detach().square().mean())
+
+
+class Elsewhere(Objective):
+    """Its loss has a graph, to something that its phase does not train."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other = torch.zeros(1, requires_grad=True)
+
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
+        return Loss(self.other.sum())
+
+
+@pytest.mark.parametrize("terms", [(Detached(),), (Elsewhere(),), (Detached(), Elsewhere())], ids=["no graph", "elsewhere", "both"])
+def test_a_phase_that_no_gradient_reaches_is_named_with_its_objectives(terms: tuple[Objective, ...]) -> None:
+    agent = ready(*terms)
+    names = ", ".join(type(term).__name__ for term in terms)
+    with pytest.raises(UsageError, match=rf"phase seeing \(objective {names}\) trains encoder, and no gradient of its loss reaches them"):
+        agent.learn(seen())
+
+
+def test_a_term_without_a_gradient_is_fine_beside_one_that_has_some() -> None:
+    agent = ready(Detached(), Plain())
+    before = agent.encoder.weight.clone()
+    agent.learn(seen())
+    assert not torch.equal(agent.encoder.weight, before)

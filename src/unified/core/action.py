@@ -35,7 +35,9 @@ class ContinuousActions:
 
     A continuous task takes them within [-1, 1]: what is beyond counts as the bound; where it takes bytes, they stand for these. On a
     discrete task the policy emits one number for each choice; that vector is what the replay stores and the critic sees, and the
-    environment receives its argmax, or a sample of its softmax while exploring.
+    environment receives its argmax. Exploration is the noise in the numbers: it ends as their deviation falls, and what happens remains a
+    function of the action that the critic values. Numbers that noise took beyond the bounds are equal there, and a random one of the
+    greatest counts.
     """
 
     def __init__(self, task: Space) -> None:
@@ -48,14 +50,20 @@ class ContinuousActions:
         return self.stored.size
 
     def enact(self, stored: torch.Tensor, generator: torch.Generator | None) -> Action:
-        """Turn what the policy produced ``(n, size)`` into an `Action`; exploring where a `generator` is given."""
+        """Turn what the policy produced ``(n, size)`` into an `Action`.
+
+        Args:
+            stored: With the noise of exploration in it, where there is some.
+            generator: Chooses among the greatest where several are equal; ``None``: the first of them counts.
+        """
         if not self.task.discrete:
             enacted = stored.clamp(-1.0, 1.0).reshape(-1, *self.task.shape)
             return Action(stored, enacted if self.task.dtype != "uint8" else ((enacted + 1.0) * 127.5).round().to(torch.uint8))
         if generator is None:
             return Action(stored, stored.argmax(dim=-1))
-        choice = torch.multinomial(stored.float().softmax(dim=-1), 1, generator=generator).squeeze(-1)
-        return Action(stored, choice)
+        greatest = stored == stored.amax(dim=-1, keepdim=True)
+        lots = torch.rand(stored.shape, generator=generator, device=stored.device)
+        return Action(stored, torch.where(greatest, lots, -1.0).argmax(dim=-1))
 
     def answer(self, policy: Policy) -> Action:
         """What a policy of numbers does where it does not explore."""

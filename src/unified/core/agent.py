@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -326,7 +326,9 @@ class Agent(nn.Module, ABC):
             rows = seen[index] if "encoder" in phase.trains else seen[index].detach()
             terms = [(objective.label, self._loss(objective, rows)) for objective in phase.objectives]
             total = functools.reduce(torch.add, [loss.value for _, loss in terms])
-            found = torch.autograd.grad(total if share == 1.0 else share * total, parameters, allow_unused=True)
+            found: Sequence[Gradient] = [None] * len(parameters)
+            if parameters and total.requires_grad:
+                found = torch.autograd.grad(total if share == 1.0 else share * total, parameters, allow_unused=True)
             gradients = summed(gradients, found) if index else list(found)
             told.append(together(total, terms))
         return gradients, averaged([share for share, _ in pieces], told)
@@ -335,10 +337,11 @@ class Agent(nn.Module, ABC):
         optimizers = [self._optimizers[part] for part in phase.trains if part in self._optimizers]
         parameters = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
         gradients, loss = self._differentiate(phase, parameters, pieces, seen)
+        if all(gradient is None for gradient in gradients):
+            raise _no_gradient(phase)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = None if gradient is None else laid_out_like(gradient, parameter)
-        norms = torch._foreach_norm([gradient for gradient in gradients if gradient is not None])
-        norm = torch.stack(norms).norm()
+        norm = torch.stack(torch._foreach_norm([gradient for gradient in gradients if gradient is not None])).norm()
         broken = ((norm + loss.value) * 0.0).ne(0.0).float()  # 0 times what is not finite is not a number, which equals nothing
         if phase.clip is not None:
             scale = (phase.clip / (norm + 1e-6)).clamp(max=1.0)
@@ -383,6 +386,13 @@ class Agent(nn.Module, ABC):
                 for name, value in moments.items():
                     if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                         moments[name] = laid_out_like(value, parameter)
+
+
+def _no_gradient(phase: Phase) -> UsageError:
+    """The loss of a phase does not depend on the parts that the phase trains."""
+    names = ", ".join(objective.label for objective in phase.objectives)
+    message = f"phase {phase.name} (objective {names}) trains {', '.join(phase.trains)}, and no gradient of its loss reaches them"
+    return UsageError(Problem(message, "remove detach() or no_grad() from the loss, or train a part that it depends on"))
 
 
 def laid_out_like(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

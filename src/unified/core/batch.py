@@ -18,12 +18,13 @@ class Batch(dict[str, torch.Tensor]):
     | `label`, `goal` | `(B, …)` | where the view has them |
     | `index` | `(B,)` | slot in the replay, for priorities |
     | `weight` | `(B,)` | importance weight |
+    | `mixture` | `(B, E)` | weight of each critic in a random mixture of them, the same in all rows (REM) |
     | `future_obs` | `(B, K, *observation)` | the observations 1 … K steps later, where the view looks ahead |
     | `future_action` | `(B, K, *action)` | the actions that led there, `action` being the first |
     | `future_mask` | `(B, K)` | 1.0 where that observation belongs to the same episode, else 0.0 |
     | `mask` | `(B, T)` | valid steps of a sequence |
 
-    Agents add `features` and `next_features` when they perceive.
+    Agents add `features` and `next_features` when they perceive, and `target_features` where a target encoder sees `next_obs`.
 
     >>> Batch(reward=torch.ones(2)).reward
     tensor([1., 1.])

@@ -53,8 +53,8 @@ class Value(ABC):
         """The average over the members, as an ensemble of one."""
 
     @abstractmethod
-    def mixture(self, generator: torch.Generator) -> Self:
-        """A random convex combination of the members, one for all rows, as an ensemble of one. Source: Agarwal et al. 2020, REM."""
+    def mixture(self, weights: torch.Tensor) -> Self:
+        """The convex combination of the members with these weights ``(B, E)``, as an ensemble of one. Source: Agarwal et al. 2020, REM."""
 
     @abstractmethod
     def shift(self, delta: torch.Tensor) -> Self:
@@ -70,6 +70,15 @@ class Value(ABC):
     @abstractmethod
     def loss(self, target: Self) -> torch.Tensor:
         """Distance to a target, for each row ``(B,)``, summed over the members; a target of one member is everyone's."""
+
+    @torch.no_grad()
+    def td_error(self, target: Self) -> torch.Tensor:
+        """Size of the TD error of each row ``(B,)``, never negative: its priority in a prioritised replay. Averaged over the members.
+
+        It is |δ|, the distance between the means, where a head does not override it, and not the loss: neither the exponent of a loss nor
+        the number of critics may change how often a row is drawn. Source: Schaul et al. 2016, section 3.3 (p = |δ|).
+        """
+        return (self.mean - target.mean).abs().mean(dim=0)
 
 
 class Policy(ABC):
@@ -96,6 +105,18 @@ class Policy(ABC):
     @abstractmethod
     def log_prob(self, action: torch.Tensor) -> torch.Tensor:
         """Log-density, or log-probability, of the actions: ``(B,)``."""
+
+    def misfit(self, action: torch.Tensor, log_prob: torch.Tensor) -> torch.Tensor:
+        """How badly the policy fits the actions, ``(B,)``: 0 for a perfect fit and never negative, the priority of imitation.
+
+        By default the difference between the log-density at the mode and at the action. The density alone would not do: it has no upper
+        bound, so that -log π is negative for the rows that fit well.
+
+        Args:
+            action: As for `log_prob`.
+            log_prob: What `log_prob` returned for them, ``(B,)``.
+        """
+        return (self.log_prob(self.mode) - log_prob).clamp_min(0.0)
 
     def mean_log_prob(self) -> torch.Tensor:
         """Average of the log-probabilities of all choices, ``(B,)``: what label smoothing adds.

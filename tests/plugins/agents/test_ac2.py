@@ -96,6 +96,13 @@ def test_larger_pictures_are_made_for_something_by_convolutions() -> None:
     assert agent.act(torch.eye(CLASSES), explore=False).enacted.shape == (CLASSES, 1, 16, 16)
 
 
+@pytest.mark.parametrize("head", ["categorical", "tanh_gaussian"])
+@pytest.mark.parametrize("made", [VECTOR, PICTURE], ids=["vector", "picture"])
+def test_heads_that_read_no_number_for_each_number_are_refused_for_generation(made: Space, head: str) -> None:
+    with pytest.raises(UsageError, match=rf"generation needs a policy head.*actor.head={head} does not +actor.head=deterministic"):
+        make(making(made), f"agent.actor.head={head}")
+
+
 def test_a_velocity_that_takes_no_condition_is_refused() -> None:
     with pytest.raises(UsageError, match="architecture MLP has no argument 'condition_dim'"):
         make(making(PICTURE), "objective=flow", "agent.generator=mlp")
@@ -137,3 +144,24 @@ def test_an_agent_that_does_not_tell_its_features_says_so() -> None:
     with pytest.raises(UsageError, match="DQN does not tell what its last layer reads"):
         agent.penultimate(torch.zeros(1, 4))
     assert agent.act(torch.zeros(1, 4), explore=False).probabilities is None
+
+
+# Flows of other tasks -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_flow_head_learns_from_noise_of_the_run_and_every_seed_has_its_own() -> None:
+    """The noise was a function of the step count alone, the same for all seeds."""
+    targets = Spec(Space((4,), "float32"), Space((2,), "float32", -1.0, 1.0), view="regress")
+    batch = Batch(obs=torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), action=torch.zeros(5, 2), weight=torch.ones(5))
+    found = {}
+    for seed in (1, 2):
+        torch.manual_seed(0)
+        agent = make(targets, "objective=imitate", "agent.actor.head=flow", "agent.ema=true", f"seed={seed}")
+        for parameter in agent.actor.parameters():
+            torch.nn.init.constant_(parameter, 0.1)
+        policy = agent.policy(agent.encode(batch.obs))
+        found[seed] = [policy.log_prob(batch.action).tolist() for _ in range(2)]
+        assert agent.streams.state_dict()["flow"] == 2
+        assert agent.actor_average.head.policy(torch.zeros(1, 2)).stream is policy.stream  # a copy counts in the same stream
+    assert found[1][0] != found[1][1]
+    assert found[1] != found[2]

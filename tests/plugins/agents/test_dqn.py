@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from unified.core.batch import Batch
+from unified.core.config.schema import Selection
 from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.rng import Streams
@@ -97,14 +98,87 @@ def test_a_terminal_state_is_worth_its_reward_alone() -> None:
 
 
 def test_ensembles_are_reduced_as_told() -> None:
+    found = {}
+    for how in ("least", "average", "mixture"):
+        agent = make_agent(critic={"members": 3, "reduce": how}, double=False)
+        found[how] = agent.bootstrap(agent.perceive(make_batch()))
     rows = make_agent().perceive(make_batch())
-    found = {how: make_agent(critic={"members": 3, "reduce": how}, double=False).bootstrap(rows) for how in ("least", "average", "mixture")}
     agent = make_agent(critic={"members": 3}, double=False)
     values = agent.critic_target(rows.next_features).mean
     torch.testing.assert_close(found["least"].mean[0], values.min(0).values.max(-1).values)
     torch.testing.assert_close(found["average"].mean[0], values.mean(0).max(-1).values)
     assert found["mixture"].mean.shape == (1, ROWS)
     assert not torch.allclose(found["mixture"].mean, found["average"].mean)
+
+
+@pytest.mark.parametrize("double", [True, False])
+def test_a_mixture_is_one_draw_for_each_update_for_all_rows_and_both_sides(double: bool) -> None:
+    """REM: only the target is mixed, and every member regressed on it."""
+    agent, batch = make_agent(critic={"members": 3, "reduce": "mixture"}, double=double), make_batch()
+    rows = agent.perceive(batch)
+    alpha = rows.mixture[0]
+    assert torch.equal(rows.mixture, alpha.expand(ROWS, 3))
+    assert alpha.sum().item() == pytest.approx(1.0)
+    online, target = (torch.einsum("e,eba->ba", alpha, critic(rows.next_features).mean) for critic in (agent.critic, agent.critic_target))
+    chosen = torch.einsum("e,eba->ba", alpha, agent.critic(rows.features).mean)
+    expected = 0.0
+    for row in range(ROWS):
+        best = (online if double else target)[row].argmax()
+        y = batch.reward[row] + batch.discount[row] * target[row, best]
+        expected += ((chosen[row, batch.action[row]] - y) ** 2).item() / ROWS
+    assert torch.equal(agent.perceive(batch).mixture, rows.mixture)  # another term, or another piece, of the same update
+    assert agent.learn(batch).metrics["critic_loss"].item() == pytest.approx(expected, rel=1e-5)
+    assert not torch.equal(agent.perceive(batch).mixture, rows.mixture)
+
+
+def test_a_mixture_is_the_same_for_a_batch_in_pieces() -> None:
+    whole, apart = (make_agent(critic={"members": 3, "reduce": "mixture"}, optimizer={"accumulate": pieces}) for pieces in (1, 2))
+    for agent in (whole, apart):
+        for seed in range(3):
+            agent.learn(make_batch(seed))
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(value, apart.state_dict()[name])
+
+
+def learned_encoder(**changes: Any) -> DQN:
+    component = registry().get("architectures", "mlp")
+    return make_agent(encoder=Selection("architectures", "mlp", None, component, component.options_model()(hidden=5)), **changes)
+
+
+@pytest.mark.parametrize("double", [True, False])
+def test_targets_do_not_move_with_the_online_encoder(double: bool) -> None:
+    """Nature DQN copies the whole network; a target critic must not read features that moved on since it was copied."""
+    agent, batch = learned_encoder(double=double, tau=1.0, target_every=1000), make_batch()
+    valued = agent.critic_target(agent.encoder_target(batch.next_obs)).mean[0].detach()
+    before = agent.bootstrap(agent.perceive(batch)).mean[0]
+    disturb(agent.encoder)
+    rows = agent.perceive(batch)
+    after = agent.bootstrap(rows).mean[0]
+    if double:  # the choice is the online network's, its value the target's
+        torch.testing.assert_close(after, valued[torch.arange(ROWS), agent.critic(rows.next_features).greedy])
+    else:
+        torch.testing.assert_close(after, before)
+        torch.testing.assert_close(after, valued.max(-1).values)
+
+
+def test_the_target_encoder_follows_as_the_target_critic_does() -> None:
+    agent, batch = learned_encoder(tau=1.0, target_every=3), make_batch()
+    before = copy.deepcopy(agent.encoder_target.state_dict())
+    for update in range(1, 7):
+        agent.learn(batch)
+        for name, value in agent.encoder_target.state_dict().items():
+            assert torch.equal(value, agent.encoder.state_dict()[name] if update % 3 == 0 else before[name])
+        if update % 3 == 0:
+            before = copy.deepcopy(agent.encoder_target.state_dict())
+
+
+def test_without_a_target_encoder_or_parameters_in_it_there_is_no_copy() -> None:
+    shared, plain = learned_encoder(target_encoder=False), make_agent()
+    for agent in (shared, plain):
+        assert agent.followers == ("critic_target",)
+        rows = agent.perceive(make_batch())
+        expected = agent.critic_target(rows.next_features).mean[0][torch.arange(ROWS), agent.critic(rows.next_features).greedy]
+        torch.testing.assert_close(agent.bootstrap(rows).mean[0], expected)
 
 
 def test_a_hard_target_is_copied_every_so_many_updates() -> None:

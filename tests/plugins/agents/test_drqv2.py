@@ -32,6 +32,23 @@ def make_agent(seed: int = 3, precision: str = "fp32", action: Space | None = No
     return agent
 
 
+def test_on_choices_it_explores_less_and_less() -> None:
+    """A softmax of numbers within [-1, 1] keeps the greatest of 18 below 30 %, whatever is learned."""
+    agent = make_agent(action=Space((), "int64", 0, 17, 18), stddev="linear(1.0,0.1,1000)", seed_steps=0)
+    with torch.no_grad():
+        last = agent.actor.mean[-1]
+        last.weight.zero_()
+        last.bias.fill_(-1.0)
+        last.bias[11] = 1.0
+    obs = torch.zeros(2000, 9, SIZE, SIZE, dtype=torch.uint8)
+    assert agent.act(obs, explore=False).enacted.unique().tolist() == [11]
+    shares = {}
+    for agent.steps in (0, 1000):
+        shares[agent.steps] = (agent.act(obs, explore=True).enacted == 11).float().mean().item()
+    assert shares[0] < 0.5
+    assert shares[1000] > 0.95
+
+
 def make_batch(seed: int = 0, rows: int = ROWS, actions: int = ACTIONS) -> Batch:
     g = torch.Generator().manual_seed(seed)
     obs, next_obs = torch.randint(0, 256, (2, rows, 9, SIZE, SIZE), dtype=torch.uint8, generator=g)

@@ -69,7 +69,7 @@ def test_pixels_train_the_encoder_by_the_critic_alone(name: str, action: Space) 
     agent.phase_list = agent.phase_list[:1]
     assert agent.learn(batch_of(agent)).metrics["nonfinite"] == 0
     moved = {key.split(".")[0] for key, value in agent.named_parameters() if not torch.equal(value, before[key])}
-    assert moved == {"encoder", "critic", "critic_target"}
+    assert moved == {"encoder", "critic", "critic_target", *(["encoder_target"] if name == "dqn" else [])}
 
 
 @pytest.mark.parametrize("changes", [{"dueling": True}, {"noisy": True}, {"dueling": True, "noisy": True}, {"members": 3}], ids=str)
@@ -77,6 +77,18 @@ def test_pixels_train_the_encoder_by_the_critic_alone(name: str, action: Space) 
 def test_modifiers_work_with_every_value_head(head: str, changes: dict[str, Any]) -> None:
     agent = build("dqn", Spec(VECTOR, CHOICES), head, **changes)
     assert agent.learn(batch_of(agent)).metrics["nonfinite"] == 0
+
+
+@pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
+@pytest.mark.parametrize("name", ["dqn", "sac", "ac2"])
+def test_a_mixture_of_critics_moves_all_of_them(name: str, action: Space) -> None:
+    agent = build(name, Spec(VECTOR, action), "quantile", members=3, reduce="mixture")
+    weights = [parameter for key, parameter in agent.critic.named_parameters() if ".weights." in key]
+    before = [weight.clone() for weight in weights]
+    assert agent.learn(batch_of(agent)).metrics["nonfinite"] == 0
+    for weight, old in zip(weights, before, strict=True):
+        assert len(weight) == 3
+        assert ((weight - old).abs().flatten(1).sum(dim=1) > 0).all()
 
 
 PROBE = "unified.testing.probes:Probes"

@@ -174,11 +174,12 @@ def test_least_picks_a_whole_member(kind: str, shape: tuple[int, ...]) -> None:
 def test_average_and_mixture_are_convex_combinations(kind: str) -> None:
     value = make(kind, 3, 4, 2)
     torch.testing.assert_close(value.average().mean, value.mean.mean(0, keepdim=True))
-    first, again = (value.mixture(torch.Generator().manual_seed(5)).mean for _ in range(2))
-    assert torch.equal(first, again)
-    weights = torch.rand(3, generator=torch.Generator().manual_seed(5))
-    expected = torch.einsum("e,eba->ba", weights / weights.sum(), value.mean)[None]
-    torch.testing.assert_close(first, expected)
+    weights = torch.rand(4, 3, generator=torch.Generator().manual_seed(5))
+    weights /= weights.sum(dim=1, keepdim=True)
+    expected = torch.einsum("be,eba->ba", weights, value.mean)[None]
+    torch.testing.assert_close(value.mixture(weights).mean, expected)
+    chosen = value.at(torch.tensor([0, 1, 1, 0]))
+    torch.testing.assert_close(chosen.mixture(weights).mean, torch.einsum("be,eb->b", weights, chosen.mean)[None])
 
 
 @pytest.mark.parametrize("kind", KINDS)

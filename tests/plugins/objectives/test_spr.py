@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from runs.commands import STATE, killed_and_the_same
 from unified.core.action import Action
@@ -25,8 +26,10 @@ from unified.core.rng import Streams
 from unified.core.spec import Space, Spec
 from unified.core.trainer.build import make_agent
 from unified.core.views import Transitions
+from unified.plugins.architectures.augment import Augmentations
+from unified.plugins.architectures.shift import RandomShift
 from unified.plugins.objectives.config import SPROptions
-from unified.plugins.objectives.spr import SPR, numbers
+from unified.plugins.objectives.spr import SPR, numbers, scaled
 
 PIXELS, VECTOR = Space((3, 24, 24), "uint8", 0, 255), Space((4,), "float32")
 NUMBERS, CHOICES = Space((2,), "float32", -1.0, 1.0), Space((), "int64", 0, 2, 3)
@@ -96,9 +99,9 @@ def by_hand(row: list[float]) -> list[float]:
 
 
 @torch.no_grad()
-def slow_loss(agent: Watcher, batch: Batch) -> float:
-    """Row by row and step by step, as the paper says it."""
-    cosines, action = [], agent.stored_action
+def slow_loss(agent: Watcher, batch: Batch) -> tuple[float, float]:
+    """Row by row and step by step, as the paper says it: the loss, and the mean cosine."""
+    cosines, losses, action = [], [], agent.stored_action
     parts: Any = agent
     for row in range(len(batch.obs)):
         features = parts.encoder(batch.obs[row : row + 1].float() if batch.obs.dtype == torch.uint8 else batch.obs[row : row + 1])
@@ -116,8 +119,11 @@ def slow_loss(agent: Watcher, batch: Batch) -> float:
             seen = parts.momentum_encoder(batch.future_obs[row, k : k + 1].float())
             aim = parts.momentum_projector[1](torch.tensor([by_hand(seen.flatten().tolist())]))[0].tolist()
             dot = sum(a * b for a, b in zip(guess, aim, strict=True))
-            cosines.append(dot / math.sqrt(sum(a * a for a in guess) * sum(b * b for b in aim)))
-    return -5.0 * sum(cosines) / len(cosines)
+            long, wide = (math.sqrt(sum(a * a for a in each)) for each in (guess, aim))
+            cosines.append(dot / (long * wide))
+            apart = sum((a / long - b / wide) ** 2 for a, b in zip(guess, aim, strict=True))  # the published loss of one step
+            losses.append(batch.weight[row].item() * apart)
+    return 5.0 * sum(losses) / len(losses), sum(cosines) / len(cosines)
 
 
 def moved_apart(agent: Agent) -> None:
@@ -133,9 +139,39 @@ def moved_apart(agent: Agent) -> None:
 def test_the_loss_is_that_of_explicit_loops(observation: Space, action: Space) -> None:
     agent, batch = watcher(observation, action), lived(observation, action)
     moved_apart(agent)
+    batch["weight"] = torch.tensor([1.0, 0.25, 0.5, 0.75])
     loss = SPR(SMALL)(agent, agent.perceive(batch))
-    assert loss.value.item() == pytest.approx(slow_loss(agent, batch), rel=1e-4)
-    assert loss.metrics["spr_cosine"].item() == pytest.approx(-loss.value.item() / 5, rel=1e-5)
+    expected, cosine = slow_loss(agent, batch)
+    assert loss.value.item() == pytest.approx(expected, rel=1e-4)
+    assert loss.metrics["spr_cosine"].item() == pytest.approx(cosine, rel=1e-4)
+
+
+def test_the_published_strength_is_ten_times_the_cosines_gradient() -> None:
+    """SPR: -5 cos where 5 (2 - 2 cos) was published, half the gradient."""
+    agent, batch = watcher(), lived(VECTOR, CHOICES)
+    moved_apart(agent)
+    parameters = list(agent.predictor.parameters())
+    loss = SPR(SMALL)(agent, agent.perceive(batch))
+    assert loss.value.item() == pytest.approx(10 * (1 - loss.metrics["spr_cosine"].item()), rel=1e-5)
+    rows, cosines = agent.perceive(batch), []
+    for k in range(3):
+        latent = scaled(rows.features)
+        for j in range(k + 1):
+            latent = agent.dynamics(latent, numbers(batch.future_action, CHOICES)[:, j])
+        aim = agent.momentum_projector(scaled(agent.momentum_encoder(batch.future_obs[:, k])))
+        cosines.append(F.cosine_similarity(agent.predictor(agent.projector(latent)), aim) * batch.future_mask[:, k])
+    mean = torch.stack(cosines).sum() / batch.future_mask.sum()
+    for found, slope in zip(*(torch.autograd.grad(each, parameters) for each in (loss.value, mean)), strict=True):
+        torch.testing.assert_close(found, -10.0 * slope, rtol=1e-4, atol=1e-6)
+
+
+def test_copies_share_the_online_weights_with_augmentation_and_follow_slowly_without() -> None:
+    """SPR: one τ for both; with augmentation the published one is 1."""
+    shift = RandomShift(2)
+    for aug, tau in ((None, 0.01), (Augmentations(nn.Identity()), 0.01), (shift, 1.0), (Augmentations(shift), 1.0)):
+        agent = watcher(Space((3, 9, 9), "float32"), NUMBERS, aug=aug)
+        assert [agent._followers[name].tau for name in ("momentum_encoder", "momentum_projector")] == [tau, tau]
+    assert watcher(options=replace_options(tau=0.5))._followers["momentum_encoder"].tau == 0.5
 
 
 def test_each_of_several_choices_is_told_apart() -> None:
@@ -191,7 +227,7 @@ def replace_options(**values: Any) -> SPROptions:
 
 
 def test_copies_follow_and_get_no_gradient_while_all_else_is_trained() -> None:
-    agent, tau = watcher(), SMALL.tau
+    agent, tau = watcher(), 0.01
     moved_apart(agent)
     before = {name: value.clone() for name, value in agent.state_dict().items()}
     agent.learn(lived(VECTOR, CHOICES))

@@ -12,11 +12,11 @@ from unified.core.errors import Problem, UsageError
 from unified.core.heads import Policy
 from unified.core.references import label
 from unified.core.spec import Space
+from unified.plugins.architectures.heads.modules import PolicyHead
 from unified.plugins.architectures.mlp import MLP, Bottleneck, Full
 
 if TYPE_CHECKING:
     from unified.core.parts import Build
-    from unified.plugins.architectures.heads.modules import PolicyHead
 
 
 class Actor(nn.Module):
@@ -79,6 +79,8 @@ def policy_head(build: Build, selection: Any) -> PolicyHead:
         raise UsageError(
             Problem(f"{name} is no head of policies", "actor.head=tanh_gaussian, categorical, truncated_normal, deterministic")
         )
+    if isinstance(head, PolicyHead):
+        head.draw_from(build.streams)
     return head  # type: ignore[no-any-return]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +15,8 @@ from unified.plugins.architectures.mlp import Bottleneck, EnsembleMLP, Full
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
 
 if TYPE_CHECKING:
+    from unified.core.agent import Agent
+    from unified.core.batch import Batch
     from unified.core.parts import Build
     from unified.core.rng import Stream
     from unified.plugins.architectures.heads.modules import ValueHead
@@ -130,8 +131,21 @@ def value_head(build: Build, selection: Any, low: float = -math.inf, high: float
     return head  # type: ignore[no-any-return]
 
 
-def reduced(value: Value, how: str, draw: Callable[[], torch.Generator]) -> Value:
-    """An ensemble as one member: ``"least"``, ``"average"`` or ``"mixture"`` (a random one, from a generator that is drawn for it)."""
+def reduced(value: Value, how: str, batch: Batch) -> Value:
+    """An ensemble as one member: ``"least"``, ``"average"`` or ``"mixture"``, with the weights of the batch (`with_mixture`)."""
     if how == "mixture":
-        return value.mixture(draw())
+        return value.mixture(batch.mixture)
     return value.average() if how == "average" else value.least()
+
+
+def with_mixture(agent: Agent, batch: Batch) -> Batch:
+    """Where the agent's ``critic.reduce`` is ``"mixture"``, the batch with the column `mixture` ``(B, E)``: α of each critic.
+
+    α_k = u_k / Σ u, u ~ U(0, 1), is drawn once for each update, the same for all rows, whatever pieces the batch comes in, and serves for
+    prediction and target: (Σ α_k Q_k(s, a) - r - γ max Σ α_k Q̄_k(s', ·))². Source: Agarwal et al. 2020, REM, equation 6.
+    """
+    critic = agent.options.critic
+    if getattr(critic, "reduce", "") != "mixture":
+        return batch
+    draws = torch.rand(critic.members, generator=agent.streams["mixture"].at(agent.updates, agent.device), device=agent.device)
+    return batch.with_columns(mixture=(draws / draws.sum()).expand(len(batch.obs), -1))

@@ -9,6 +9,7 @@ from torch import nn
 
 from unified.core.architecture import output_shape
 from unified.core.errors import Problem, UsageError
+from unified.plugins.architectures.critics import with_mixture
 
 if TYPE_CHECKING:
     from unified.core.agent import Agent
@@ -48,6 +49,7 @@ def perceived(agent: Agent, batch: Batch, aug: nn.Module | None) -> Batch:
     Features are as the encoder makes them, in bfloat16 where the run's precision says so: who reads them makes them float32.
     """
     obs, next_obs = batch.obs, batch.next_obs
+    batch = with_mixture(agent, batch)
     if aug is not None:
         obs, next_obs = aug(obs, agent.draw("shift")), aug(next_obs, agent.draw("shift"))
     with torch.no_grad():

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from unified.core.heads import Policy
-from unified.core.rng import Stream
+from unified.core.rng import Stream, Streams
 from unified.plugins.architectures.heads.modules import PolicyHead
 from unified.plugins.architectures.mlp import MLP
+from unified.plugins.architectures.noisy import Noise
 
 #: (x (B, *action), time (B,)) -> velocity (B, *action).
 Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -63,6 +64,10 @@ class Flow(Policy):
         error = self.velocity(torch.lerp(noise, target, at), time) - (target - noise)
         return -0.5 * error.square().flatten(1).sum(dim=-1)
 
+    def misfit(self, action: torch.Tensor, log_prob: torch.Tensor) -> torch.Tensor:
+        """The flow matching loss that `log_prob` is the negative of: half a squared error, never negative."""
+        return -log_prob
+
     def entropy(self) -> torch.Tensor:
         """Not told: it would take the divergence of the velocity along the way."""
         raise TypeError("a flow does not tell its entropy")
@@ -80,12 +85,21 @@ class FlowHead(PolicyHead):
     def __init__(self, steps: int = 20) -> None:
         super().__init__()
         self.steps = steps
+        self.noise: Noise | None = None
+
+    def draw_from(self, streams: Streams) -> None:
+        """Take the stream ``flow`` of the run: of the noise and times that are learned from."""
+        self.noise = Noise(streams["flow"])
 
     def size_of(self, actions: int) -> int:
         return actions
 
     def policy(self, raw: torch.Tensor, step: int = 0, *, acting: bool = False) -> Flow:
-        return Flow(lambda x, time: raw, raw.shape[1:], len(raw), self.steps, Stream(step, "flow"), raw.device)
+        if self.noise is None:
+            raise RuntimeError(
+                "a flow draws from the run's random streams, and has none: call draw_from(build.streams), or use policy_head"
+            )
+        return Flow(lambda x, time: raw, raw.shape[1:], len(raw), self.steps, self.noise.stream, raw.device)
 
     def forward(self, raw: torch.Tensor) -> torch.Tensor:
         """The velocity."""
@@ -104,7 +118,7 @@ class FlowActor(nn.Module):
 
     def __init__(self, velocity: nn.Module, shape: tuple[int, ...], steps: int, stream: Stream) -> None:
         super().__init__()
-        self.velocity, self.shape, self.steps, self.stream = velocity, shape, steps, stream
+        self.velocity, self.shape, self.steps, self.noise = velocity, shape, steps, Noise(stream)
 
     def forward(self, features: torch.Tensor, step: int = 0, *, acting: bool = False) -> Flow:
         condition = features if features.shape[-1] else None
@@ -113,7 +127,7 @@ class FlowActor(nn.Module):
             found: torch.Tensor = self.velocity(x, time, condition)
             return found
 
-        return Flow(velocity, self.shape, len(features), self.steps, self.stream, features.device)
+        return Flow(velocity, self.shape, len(features), self.steps, self.noise.stream, features.device)
 
 
 class VelocityMLP(nn.Module):

@@ -33,7 +33,7 @@ class CriticOptions(Options):
     members: int = Field(1, ge=1)
     """Critics, which differ in their first parameters."""
     reduce: Literal["least", "average", "mixture"] = "least"
-    """How target critics become one: the least, their average, or a random mixture (REM)."""
+    """How target critics become one: the least, their average, or a random mixture, which the prediction is then too (REM)."""
     dueling: bool = False
     """Streams for V(s) and for advantages, where actions are choices."""
     noisy: bool = False

@@ -113,7 +113,7 @@ components = (
         name="spr",
         target="unified.plugins.objectives.spr:SPR",
         config="unified.plugins.objectives.config:SPROptions",
-        needs=("obs", "future_obs", "future_action", "future_mask"),
+        needs=("obs", "weight", "future_obs", "future_action", "future_mask"),
         trains=("encoder",),
         example="--agent dqn --suite gym:CartPole-v1 encoder=mlp -o +spr",
         summary="self-predictive representations: the encoder learns to tell what it will see next",

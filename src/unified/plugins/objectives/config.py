@@ -61,11 +61,11 @@ class SPROptions(Options):
     """How far ahead, and how much it counts; as in the paper on Atari, its `scripts/run.py`."""
 
     weight: float = Field(5.0, ge=0)
-    """Factor of the loss beside the others of its phase."""
+    """Factor of the loss, 2 - 2 cos for each step, beside the others of its phase."""
     jumps: int = Field(5, ge=1)
     """Steps K that are predicted."""
-    tau: float = Field(0.01, gt=0, le=1)
-    """Rate at which the encoder and the projector of what is predicted follow; 1 is a copy."""
+    tau: float | None = Field(None, gt=0, le=1)
+    """Rate at which the encoder and the projector of what is predicted follow; null: 1, a copy, where the agent augments, else 0.01."""
     hidden: int = Field(256, ge=1)
     """Units, or channels, between the two layers of the dynamics."""
     projection: int = Field(256, ge=1)

@@ -16,6 +16,9 @@ class Imitate(Objective):
     The head of the policy says what that is: the cross-entropy of a categorical one (classification, cloning of choices), half the squared
     error of a deterministic one (regression, cloning of numbers), the likelihood of a normal one. Source: Bishop 2006, chapters 3 and 4;
     label smoothing: Szegedy et al. 2016, section 7.
+
+    The priority of a row is `Policy.misfit`: 0 where the policy fits the action perfectly, and never negative. It is not the loss, because
+    -log π of a density is negative for the rows that fit best.
     """
 
     needs = ("obs", "action", "weight")
@@ -24,7 +27,9 @@ class Imitate(Objective):
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         policy = agent.policy(batch.features)
         log_prob = policy.log_prob(batch.action)
+        with torch.no_grad():
+            misfit = policy.misfit(batch.action, log_prob)
         if self.options.smoothing:
             log_prob = torch.lerp(log_prob, policy.mean_log_prob(), self.options.smoothing)
         loss = -log_prob
-        return Loss((batch.weight * loss).mean(), {"imitate": loss.detach().mean()}, priority=loss.detach())
+        return Loss((batch.weight * loss).mean(), {"imitate": loss.detach().mean()}, priority=misfit.detach())

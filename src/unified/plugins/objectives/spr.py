@@ -17,17 +17,26 @@ from unified.core.objective import Loss, Objective
 from unified.core.spec import Space
 from unified.core.views import Transitions, View
 
+#: τ of what is predicted, with augmentation and without, as the README of the paper's code recommends.
+AUGMENTED, PLAIN = 1.0, 0.01
+
 
 class SPR(Objective):
-    """L = -w · mean of cos(q(p(ẑ_{t+k})), p̄(z̄_{t+k})) over k = 1 … K, where ẑ_t = z_t and ẑ_{t+k} = h(ẑ_{t+k-1}, a_{t+k-1}).
+    """L = w · mean of ‖y_k - ȳ_k‖² = 2 - 2 cos(y_k, ȳ_k) over rows and k = 1 … K: y_k = q(p(ẑ_{t+k})), ȳ_k = p̄(z̄_{t+k}), both of norm 1.
 
-    z are the encoder's features, scaled (`scaled`); dynamics h, projector p and predictor q are trained with the encoder. The encoder
-    and the projector of what is predicted, z̄ and p̄, follow these and get no gradient; it is augmented where the agent augments.
-    Steps beyond the end of an episode do not count. Source: Schwarzer et al. 2021, "Data-Efficient Reinforcement Learning with
-    Self-Predictive Representations", section 2.2; there p is the critic's first layer, here a layer of its own, so that any critic will do.
+    ẑ_t = z_t and ẑ_{t+k} = h(ẑ_{t+k-1}, a_{t+k-1}). z are the encoder's features, scaled (`scaled`); dynamics h, projector p and
+    predictor q are trained with the encoder. The encoder and the projector of what is predicted, z̄ and p̄, follow these and get no
+    gradient; it is augmented where the agent augments. They follow with τ = 1, which is to share the online ones without gradient, where
+    there is augmentation, and with τ = 0.01 where there is none. Rows count by their importance weights.
+
+    Source: Schwarzer et al. 2021, "Data-Efficient Reinforcement Learning with Self-Predictive Representations", section 2.2, and its code:
+    the weight 5 belongs to 2 - 2 cos averaged over K. Three differences. p is the critic's first layer there and a layer of its own here,
+    so that any critic will do. Steps beyond the end of an episode count in neither, but here the mean is over the steps that are left in
+    the batch, and there over all K, so that rows near an end weigh less. Without augmentation the code also drops out features; here
+    nothing does.
     """
 
-    needs = ("obs", "future_obs", "future_action", "future_mask")
+    needs = ("obs", "weight", "future_obs", "future_action", "future_mask")
     parts = ("encoder",)
 
     def widen(self, view: View) -> View:
@@ -49,8 +58,9 @@ class SPR(Objective):
             projector=nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), o.projection)),
             predictor=nn.Linear(o.projection, o.projection),
         )
-        agent.follow("encoder", o.tau, name="momentum_encoder")
-        agent.follow("projector", o.tau, name="momentum_projector")
+        tau = o.tau if o.tau is not None else AUGMENTED if augments(agent) else PLAIN
+        agent.follow("encoder", tau, name="momentum_encoder")
+        agent.follow("projector", tau, name="momentum_projector")
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         steps = slice(self.options.jumps)
@@ -60,8 +70,9 @@ class SPR(Objective):
             latent = agent.dynamics(latent, action[:, k])
             predicted.append(agent.predictor(agent.projector(latent)))
         cosine = F.cosine_similarity(torch.stack(predicted, dim=1), self._seen(agent, batch.future_obs[:, steps]), dim=-1)  # (B, K)
-        cosine = (cosine * mask).sum() / mask.sum()
-        return Loss(-self.options.weight * cosine, {"spr_cosine": cosine.detach()})
+        count = mask.sum().clamp_min(1.0)
+        loss = (batch.weight[:, None] * mask * (2.0 - 2.0 * cosine)).sum() / count
+        return Loss(self.options.weight * loss, {"spr_cosine": (cosine * mask).sum().detach() / count})
 
     @torch.no_grad()
     def _seen(self, agent: Any, future: torch.Tensor) -> torch.Tensor:
@@ -99,6 +110,12 @@ class Dynamics(nn.Module):
         """``(B, D)`` or ``(B, C, H, W)``, and ``(B, A)``, to the next latent of the same shape, scaled."""
         planes = action.view(*action.shape, *[1] * (latent.dim() - 2)).expand(-1, -1, *latent.shape[2:])
         return scaled(latent + self.change(torch.cat([latent, planes], dim=1)))
+
+
+def augments(agent: Any) -> bool:
+    """Whether an agent learns from augmented observations."""
+    aug = getattr(agent, "aug", None)
+    return aug is not None and any(not isinstance(each, nn.Identity | nn.Sequential) for each in aug.modules())
 
 
 def scaled(features: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ from unified.core.objective import Phase
 from unified.core.views import Labelled, Transitions, View
 from unified.plugins.architectures.actors import make_actor, policy_head, uniform
 from unified.plugins.architectures.augment import make_augmentations
-from unified.plugins.architectures.critics import make_critic, reduced
+from unified.plugins.architectures.critics import make_critic, reduced, with_mixture
 from unified.plugins.architectures.encoders import make_encoder, perceived
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ HEADS = {"control": "truncated_normal", "regress": "deterministic"}
 class AC2(Agent):
     """Encoder, actor and critic. The view of the task says what is learned: control by `td` and `dpg`, targets by `imitate`.
 
-    On rows with labels, ``-o reward`` learns them by reward alone, and ``-o +reward`` by both.
+    On rows with labels, ``-o reward`` learns them by reward alone, and ``-o +reward`` by both. The target critics read the online encoder's
+    features of the next observation, as in DrQ-v2: they follow slowly.
     """
 
     def __new__(cls, spec: Spec, options: Any, build: Build) -> AC2:
@@ -80,7 +81,7 @@ class AC2(Agent):
         if "label" not in batch:
             return perceived(self, batch, self.aug)
         obs = batch.obs if self.aug is None else self.aug(batch.obs, self.draw("shift"))
-        return batch.with_columns(features=self.encode(obs), action=self.actions.store(batch.label))
+        return with_mixture(self, batch).with_columns(features=self.encode(obs), action=self.actions.store(batch.label))
 
     def policy(self, features: torch.Tensor) -> Policy:
         policy: Policy = self.actor(features, self.steps)
@@ -94,7 +95,7 @@ class AC2(Agent):
 
         def judged(action: torch.Tensor | None) -> Value:
             critic: Any = self.critic_target
-            return reduced(critic(batch.next_features, action), self.options.critic.reduce, lambda: self.draw("reduce"))
+            return reduced(critic(batch.next_features, action), self.options.critic.reduce, batch)
 
         return self.policy(batch.next_features).expectation(judged, self.draw("target"))[0]
 

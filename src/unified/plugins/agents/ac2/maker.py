@@ -12,9 +12,11 @@ from unified.core.action import Action, ContinuousActions
 from unified.core.agent import Agent
 from unified.core.architecture import output_shape
 from unified.core.batch import Batch
+from unified.core.errors import Problem, UsageError
 from unified.core.heads import Policy, Value
 from unified.core.objective import Phase
 from unified.core.optimizers import make_optimizer
+from unified.core.references import label
 from unified.core.views import Labelled
 from unified.plugins.agents.ac2.agent import AC2
 from unified.plugins.architectures.actors import policy_head
@@ -76,6 +78,12 @@ class Maker(AC2):
         shape, size, given = spec.action.shape, self.actions.size, spec.observation.size
         large = len(shape) == 3 and min(shape[1:]) >= LARGE
         head = policy_head(build, options.actor.head or "deterministic")
+        if head.discrete or head.size_of(size) != size:
+            name = label(getattr(options.actor.head, "name", str(options.actor.head)))
+            what = (
+                f"generation needs a policy head that reads {size} numbers as an action of {size} numbers, and actor.head={name} does not"
+            )
+            raise UsageError(Problem(what, "actor.head=deterministic, or -o flow"))
         self.flows = isinstance(head, FlowHead)
         self.noise_dim = 0 if self.flows else options.noise_dim
         if self.flows:

@@ -15,7 +15,7 @@ from unified.core.objective import Phase
 from unified.core.schedule import Schedule
 from unified.core.views import Transitions
 from unified.plugins.architectures.actors import uniform
-from unified.plugins.architectures.critics import make_critic, reduced
+from unified.plugins.architectures.critics import make_critic, reduced, with_mixture
 from unified.plugins.architectures.encoders import make_encoder, shows_pixels
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ class DQN(Agent):
     Double (van Hasselt et al. 2016), n-step, and by options of the critic dueling (Wang et al. 2016), noisy (Fortunato et al. 2018) or
     distributional (``critic.head=categorical``: C51, Bellemare et al. 2017; ``quantile``: QR-DQN, Dabney et al. 2018). Where a task takes
     numbers, each is a choice between a few, with values of its own, and an action is worth their average (Seyde et al. 2023).
+
+    The target network is the whole network, as in the paper: a copy of the encoder goes with that of the critic (``target_encoder``),
+    unless the encoder has nothing to train. A target critic that is copied every few thousand updates would otherwise read features that
+    have moved on since.
     """
 
     acting = ("encoder", "critic")
@@ -41,6 +45,9 @@ class DQN(Agent):
         self.encoder, features = make_encoder(build, options.encoder, spec, self.stack)
         self.critic = make_critic(build, options.critic, features, choices=self.actions.choices, stream=self.streams["noise"])
         self.follow("critic", options.tau, options.target_every)
+        self.copies_encoder = options.target_encoder and any(parameter.requires_grad for parameter in self.encoder.parameters())
+        if self.copies_encoder:
+            self.follow("encoder", options.tau, options.target_every)
 
     @property
     def needs(self) -> Transitions:
@@ -55,14 +62,19 @@ class DQN(Agent):
 
     def perceive(self, batch: Batch) -> Batch:
         with torch.no_grad():
-            next_features = self.encode(batch.next_obs)
-        return batch.with_columns(features=self.encode(batch.obs), next_features=next_features)
+            seen = {"next_features": self.encode(batch.next_obs)}
+            if self.copies_encoder:
+                seen["target_features"] = self.encode(batch.next_obs, self.get_submodule("encoder_target"))
+        return with_mixture(self, batch).with_columns(features=self.encode(batch.obs), **seen)
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s'): what the target critic thinks of the action that the online critic (double), or it itself, likes best."""
-        value = reduced(self.get_submodule("critic_target")(batch.next_features), self.options.critic.reduce, lambda: self.draw("reduce"))
-        chooser = self.critic(batch.next_features) if self.options.double else value
-        return value.at(chooser.greedy)
+        how, features = self.options.critic.reduce, batch.target_features if self.copies_encoder else batch.next_features
+        value = reduced(self.get_submodule("critic_target")(features), how, batch)
+        if not self.options.double:
+            return value.at(value.greedy)
+        chooser: Value = self.critic(batch.next_features)
+        return value.at((chooser.mixture(batch.mixture) if how == "mixture" else chooser).greedy)
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:

@@ -32,6 +32,8 @@ class DQNOptions(LearningOptions):
     """Rate at which the target critic follows; 1 is a copy."""
     target_every: int = Field(1, ge=1)
     """Updates between two steps of the target critic."""
+    target_encoder: bool = True
+    """A copy of the encoder for the target critic, which follows as it does; counts only where the encoder has something to train."""
     epsilon: str = "linear(1.0,0.05,10000)"
     """Probability of a random action, over agent steps; 0 in evaluation."""
     bins: int = Field(5, ge=2)

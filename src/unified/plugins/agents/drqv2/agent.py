@@ -40,7 +40,9 @@ class Actor(nn.Module):
 class DrQV2(Agent):
     """An off-policy actor-critic from pixels: random shifts, n-step clipped double Q-learning, scheduled exploration noise.
 
-    Vectors instead of pixels need no shift and no convolutions: the encoder is then the identity.
+    Vectors instead of pixels need no shift and no convolutions: the encoder is then the identity. The target critics read the online
+    encoder's features of the next observation, as in the authors' code (`drqv2.py`, `update_critic`): they follow slowly (τ = 0.01), so
+    that these features are never far from the ones they learned to read. An encoder of their own is for hard copies (`dqn`).
     """
 
     def __init__(self, spec: Spec, options: Any, build: Build) -> None:

@@ -42,7 +42,9 @@ class SAC(Agent):
     """An off-policy actor-critic that is paid for entropy: twin critics, a squashed normal policy, a temperature that is learned.
 
     With a categorical actor, the default where actions are choices, expectations over actions are exact. From pixels, the critic trains the
-    encoder, as in DrQ (Kostrikov et al. 2020), and actor and critic each see its features through a bottleneck.
+    encoder, as in DrQ (Kostrikov et al. 2020), and actor and critic each see its features through a bottleneck. The target critics then
+    read the online encoder's features of the next observation, as in DrQ-v2: they follow slowly (τ = 0.005). In DrQ they have an encoder of
+    their own, which follows as they do.
     """
 
     def __init__(self, spec: Spec, options: Any, build: Build) -> None:
@@ -110,9 +112,7 @@ class SAC(Agent):
         """V(s') = Q(s', a') - α log π(a'|s'), a' ~ π: the least of the target critics, at the next action of the present policy."""
 
         def judged(action: torch.Tensor | None) -> Value:
-            return reduced(
-                self.get_submodule("critic_target")(batch.next_features, action), self.options.critic.reduce, lambda: self.draw("reduce")
-            )
+            return reduced(self.get_submodule("critic_target")(batch.next_features, action), self.options.critic.reduce, batch)
 
         value, log_prob = self.policy(batch.next_features).expectation(judged, self.draw("target"))
         return value.shift(-self.alpha() * log_prob)

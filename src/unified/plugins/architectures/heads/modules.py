@@ -7,7 +7,7 @@ A head has no layers. One of values has `size`, the numbers that stand for one v
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -17,6 +17,9 @@ from unified.core.heads import Policy, Value
 from unified.core.schedule import Schedule
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, TanhGaussian, TruncatedNormal
 from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
+
+if TYPE_CHECKING:
+    from unified.core.rng import Streams
 
 
 class ValueHead(nn.Module, ABC):
@@ -38,6 +41,9 @@ class PolicyHead(nn.Module, ABC):
 
     #: Whether an action is a choice, or several.
     discrete: ClassVar[bool] = False
+
+    def draw_from(self, streams: Streams) -> None:  # most draw by the generator of an action alone
+        """Take the run's random streams, for draws that no generator is handed over for."""
 
     @abstractmethod
     def size_of(self, actions: int) -> int:

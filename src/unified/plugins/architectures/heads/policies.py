@@ -45,6 +45,10 @@ class Categorical(Policy):
     def log_prob(self, action: torch.Tensor) -> torch.Tensor:
         return self.log_probabilities.gather(-1, action[..., None]).flatten(1).sum(dim=-1)
 
+    def misfit(self, action: torch.Tensor, log_prob: torch.Tensor) -> torch.Tensor:
+        """-log π(a|s): a probability is at most 1, so this is 0 for certainty in the right choice and positive otherwise."""
+        return -log_prob
+
     def mean_log_prob(self) -> torch.Tensor:
         return self.log_probabilities.mean(dim=-1, keepdim=True).flatten(1).sum(dim=-1)
 
@@ -130,6 +134,11 @@ class TanhGaussian(Policy):
     def log_prob(self, action: torch.Tensor) -> torch.Tensor:
         before = action.clamp(-self._EDGE, self._EDGE).atanh()
         return self.normal.log_prob(before) - _log_slope(before).sum(dim=-1)
+
+    def misfit(self, action: torch.Tensor, log_prob: torch.Tensor) -> torch.Tensor:
+        """That of the normal before the tanh, ½ Σ ((u - μ) / σ)²: the slope of the tanh depends on the action and not on the policy."""
+        before = action.clamp(-self._EDGE, self._EDGE).atanh()
+        return self.normal.misfit(before, self.normal.log_prob(before))
 
     def entropy(self) -> torch.Tensor:
         """h(u) + E[log(1 - tanh²u)], the expectation by Gauss-Hermite quadrature: numbers of an action are independent."""

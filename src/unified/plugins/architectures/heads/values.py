@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import ClassVar, Self
 
@@ -58,10 +59,8 @@ class Represented(Value):
     def average(self) -> Self:
         return self if len(self.numbers) == 1 else self._kept(self._blend(0))
 
-    def mixture(self, generator: torch.Generator) -> Self:
-        weights = torch.rand(len(self.numbers), generator=generator, device=self.numbers.device)
-        weights = (weights / weights.sum()).view(-1, *[1] * (self.numbers.dim() - self.own - 1))
-        return self._kept(self._blend(0, weights))
+    def mixture(self, weights: torch.Tensor) -> Self:
+        return self._kept(self._blend(0, weights.T.view(*weights.T.shape, *[1] * (self.numbers.dim() - self.own - 2))))
 
     def _kept(self, blended: Self) -> Self:
         """With the dimension of the members, which blending takes away."""
@@ -150,6 +149,19 @@ class CategoricalValue(Represented):
             target = target.backup(-self.offset, torch.ones_like(self.offset))
         return -(target.probabilities * self.numbers.log_softmax(dim=-1)).sum(dim=-1).sum(dim=0)
 
+    @torch.no_grad()
+    def td_error(self, target: Self) -> torch.Tensor:
+        """KL(target ‖ prediction), averaged over the members: the cross-entropy without the target's entropy.
+
+        The entropy is a property of the target that no prediction can lower: with it, rows of random returns would be drawn most however
+        well they are predicted. Source: Hessel et al. 2018 (Rainbow), section "Prioritized replay".
+        """
+        if self.offset is not None:
+            target = target.backup(-self.offset, torch.ones_like(self.offset))
+        wanted = target.probabilities
+        entropy = torch.special.entr(wanted).sum(dim=-1)
+        return (-(wanted * self.numbers.log_softmax(dim=-1)).sum(dim=-1) - entropy).mean(dim=0).clamp_min(0.0)  # rounding
+
 
 def project(probabilities: torch.Tensor, returns: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
     """Spread the probabilities of any returns over the atoms: what lies between two goes to both, in proportion to its nearness.
@@ -212,3 +224,15 @@ class QuantileValue(Represented):
             size = F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=self.huber) / self.huber
         below = (error.detach() < 0).to(error.dtype)
         return ((levels[:, None] - below).abs() * size).mean(dim=-1).sum(dim=-1).sum(dim=0)
+
+    @torch.no_grad()
+    def td_error(self, target: Self) -> torch.Tensor:
+        """Mean |difference| between the quantiles in rising order, averaged over the members: the 1-Wasserstein distance.
+
+        It is |δ| where returns are certain, and 0 where prediction and target agree. The mean over all N × N' pairs is not: it is large for
+        every row of random returns, however well predicted. Source: Dabney et al. 2018, equation 3, the distance that QR-DQN minimises.
+        """
+        own, wanted = self.numbers.sort(dim=-1).values, target.numbers.sort(dim=-1).values
+        count = math.lcm(own.shape[-1], wanted.shape[-1])
+        own, wanted = (each.repeat_interleave(count // each.shape[-1], dim=-1) for each in (own, wanted))
+        return (own - wanted).abs().mean(dim=-1).mean(dim=0)
