@@ -11,6 +11,7 @@ import torch
 
 from unified.core.adopted import AdoptedSuite
 from unified.core.components import SuiteComponent
+from unified.core.config.intervals import intervals
 from unified.core.data import DataSuite
 from unified.core.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.environment import SuiteReference, Vector
@@ -162,11 +163,13 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
     refuse_idle(config, view)
     if view.fixed:
         replay = make_fixed_replay(config, suite, agent, streams)
-        clock = Clock(view.batch_size, 1.0, credit=1.0, rows=replay.size, **_budgets(config))
+        limits = _budgets(config) | {"every": intervals(config, view.batch_size, replay.size)}
+        clock = Clock(view.batch_size, 1.0, credit=1.0, rows=replay.size, **limits)
     elif not config.acts and not isinstance(suite, DataSuite):
         refuse_epochs(config)
         replay = make_replay(run, config, agent, spec, 1, streams)
-        clock = Clock(view.batch_size, 1.0, credit=1.0, **_budgets(config))
+        limits = _budgets(config) | {"every": intervals(config, view.batch_size)}
+        clock = Clock(view.batch_size, 1.0, credit=1.0, **limits)
     else:
         refuse_epochs(config)
         if spec.view == "generate":
@@ -175,8 +178,9 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
         environments = environments or make_environments(config, "environment", config.train.environments)
         replay = make_replay(run, config, agent, spec, environments.count, streams)
         source = Collector(environments, agent, replay)
-        every, per_step = view.due(environments.count)
-        clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, every, **_budgets(config))
+        learn_every, per_step = view.due(environments.count)
+        limits = _budgets(config) | {"every": intervals(config)}
+        clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
     judge = make_judge(config, suite, run.root)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
