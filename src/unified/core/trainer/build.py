@@ -106,16 +106,6 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None) -> None:
         trainer.evaluator.close()
 
 
-def resume(run: Run) -> Run:
-    """Go on with a run that is there, as its own ``config.json`` says.
-
-    Raises:
-        UsageError: If what it names is not installed here.
-        Stopped: If somebody stopped it again.
-    """
-    return launch(run.config, run)
-
-
 def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
     """Go on from this checkpoint, or from an older one where a part of its replay is damaged."""
     while True:
@@ -308,7 +298,7 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, 
     pin = agent.device.type == "cuda"
     sampler = None
     if settings.sampler == "prioritised":
-        sampler = Prioritised(slots_of(capacity, lanes), settings.alpha, settings.beta)
+        sampler = Prioritised(slots_of(capacity, lanes), settings.alpha, settings.beta, lanes=lanes)
     return Replay(spec, agent.view, capacity, lanes, streams, backing, directory, action, sampler, pin, extra)
 
 
