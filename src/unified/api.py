@@ -45,14 +45,14 @@ def train(
     >>> run.metrics()[-1]["return"]                                                         # doctest: +SKIP
     """
     from unified.core.config import compose
+    from unified.core.run import start
 
     named = {name: value for name, value in (("agent", agent), ("suite", suite)) if value is not None}
     tree: dict[str, Any] = {**(config or {}), **values, **named}
     watching = [callbacks] if isinstance(callbacks, str) else callbacks
     recipes = [recipes] if isinstance(recipes, str) else list(recipes)
     composed = compose([], recipes, tree, default_recipe=True, callbacks=watching)
-    run: Run = composed.launcher.component.load()(composed.launcher.options).launch(composed)
-    return run
+    return start(composed)
 
 
 def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root: str | os.PathLike[str] = "runs") -> Player:

@@ -240,7 +240,7 @@ def test_imports_stay_light(here: Path) -> None:
         ("objectives", "./nets.py:Tiny", "is no objective but a class, an architecture"),
         ("callbacks", "./mine.py:Small", "is no callback but a class, an objective"),
         ("callbacks", "./mine.py:Unmarked", "put @unified.hookimpl above on_log"),
-        ("launchers", "./mine.py:Watch", "wanted: a class with a method launch(config)"),
+        ("launchers", "./mine.py:Watch", "wanted: a class with a method launch"),
         ("commands", "./mine.py:Watch", "unified plugins new"),
         ("agents", "nowhere.at_all:X", "there is no module nowhere    a file is said with its path"),
         ("agents", "unified.core.nothing:X", "there is no module unified.core.nothing"),

@@ -186,11 +186,11 @@ class Unmarked:
 class Here:
     """In this process."""
 
-    def launch(self, config):
+    def launch(self, config, run):
         from unified.core.trainer.build import launch
 
         seen.append("launched")
-        return launch(config)
+        return launch(config, run)
 '''
 
 

@@ -232,10 +232,10 @@ class GivesNothingBack:
     def __init__(self, options: Any) -> None:
         pass
 
-    def launch(self, config: Any) -> None:
+    def launch(self, config: Any, run: Any) -> None:
         from unified.core.trainer.build import launch
 
-        launch(config)
+        launch(config, run)
 
 
 def mute() -> Any:

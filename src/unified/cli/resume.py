@@ -18,14 +18,13 @@ def resume(
     root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
 ) -> None:
     """Go on with a run from its newest valid checkpoint."""
-    from unified.core.run import Run
+    from unified.core.run import Run, start
 
     run = Run.find(name, root)
     typer.echo(announcement(run))
     from unified.cli.running import until_stopped
-    from unified.core.trainer.build import resume as go_on
 
-    until_stopped(lambda: go_on(run))
+    until_stopped(lambda: start(run.config, run))
 
 
 def announcement(run: Run) -> str:

@@ -44,7 +44,7 @@ def train(
     """
     from unified.core.config import compose
     from unified.core.errors import FilesMissing, Problem, UsageError
-    from unified.core.run import Run
+    from unified.core.run import Run, start
 
     if format is not None and not dry_run:
         raise UsageError(Problem(f"--format {format} says how --dry-run prints", f"unified train … --dry-run --format {format}"))
@@ -57,7 +57,7 @@ def train(
         return
     from unified.cli.running import until_stopped
 
-    until_stopped(lambda: config.launcher.component.load()(config.launcher.options).launch(config))
+    until_stopped(lambda: start(config))
 
 
 def as_json(config: Config) -> str:

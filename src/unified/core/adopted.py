@@ -39,7 +39,7 @@ WANTED = {
     "architectures": "a class or function that returns an nn.Module, or an nn.Module",
     "objectives": "a subclass of unified.Objective, or a function (agent, batch) -> Loss",
     "callbacks": "a class with lifecycle hooks, each marked @unified.hookimpl",
-    "launchers": "a class with a method launch(config)",
+    "launchers": "a class with a method launch(config, run)",
 }
 
 

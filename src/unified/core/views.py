@@ -51,6 +51,9 @@ class View:
     #: Whether rows come from a data set, or from experience that is there already: no environment is stepped.
     fixed: ClassVar[bool] = False
 
+    #: Whether all updates that are due at once are one piece: a run is never saved in the middle of them.
+    whole: ClassVar[bool] = False
+
     @property
     def keeps(self) -> int | None:
         """Slots of each lane that are worth keeping; ``None`` for as many as there is room for."""
@@ -61,7 +64,10 @@ class View:
         return 1, self.updates_per_step
 
     def batches(self, replay: Replay, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
-        """`count` batches of a replay; `prepare` is the agent's, for views that show it everything before it learns from parts."""
+        """The batches of the updates that are due, `count` of them unless the view is `whole`.
+
+        `prepare` is the agent's, for views that show it everything before it learns from parts.
+        """
         for _ in range(count):
             yield replay.sample()
 
@@ -158,7 +164,8 @@ class Rollout(View):
     """Everything since the last updates, in the order it happened, then consumed: `horizon` steps of each environment.
 
     The agent sees all of it at once (`Agent.prepare`: advantages, returns), then `epochs` times in minibatches of about `batch_size` rows,
-    without replacement. Columns that `prepare` and the agent's `extra_columns` add are named in `adds`.
+    without replacement. A rollout that lost rows (of an episode that failed) has fewer minibatches, not other ones.
+    Columns that `prepare` and the agent's `extra_columns` add are named in `adds`.
 
     Args:
         horizon: Steps of each environment between updates, T.
@@ -189,14 +196,20 @@ class Rollout(View):
     def keeps(self) -> int:
         return 2 * (self.horizon + 1) + self.stack  # an episode of T steps takes T + 1 slots, the shortest of one step two
 
+    whole: ClassVar[bool] = True
+
+    def minibatches(self, rows: int) -> int:
+        """Minibatches of an epoch over so many rows."""
+        return max(1, round(rows / self.batch_size))
+
     def due(self, lanes: int) -> tuple[int, float]:
         rows = self.horizon * lanes
-        return rows, self.epochs * max(1, round(rows / self.batch_size)) / rows
+        return rows, self.epochs * self.minibatches(rows) / rows
 
     def batches(self, replay: Replay, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
         from unified.core.replay.rollout import minibatches
 
-        return minibatches(self, replay, count, prepare)
+        return minibatches(self, replay, prepare)
 
     def eligible(self, store: Store, lane: np.ndarray, slot: np.ndarray) -> np.ndarray:
         eligible: np.ndarray = ~store.data["last"][store.index(lane, slot)]

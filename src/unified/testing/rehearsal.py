@@ -52,9 +52,9 @@ def tiny_config(root: Path | str, task: str = "both", **values: Any) -> Config:
 
 def tiny_run(root: Path | str, task: str = "both", **values: Any) -> Run:
     """Train it to its end and give the run; see `tiny_config`."""
-    config = tiny_config(root, task, **values)
-    run: Run = config.launcher.component.load()(config.launcher.options).launch(config)
-    return run
+    from unified.core.run import start
+
+    return start(tiny_config(root, task, **values))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

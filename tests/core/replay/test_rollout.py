@@ -85,6 +85,39 @@ def test_each_epoch_shows_every_row_once_in_an_order_of_its_own() -> None:
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
+@pytest.mark.parametrize("owed", [1, 5, 9])
+def test_minibatches_follow_from_the_rows_and_not_from_what_is_owed(owed: int) -> None:
+    played = Played(Rollout(horizon=6, batch_size=4, epochs=3))
+    played.act(6)
+    assert [len(batch.obs) for batch in played.replay.batches(owed, lambda batch: batch)] == [4] * 9
+
+
+def test_a_short_rollout_has_fewer_minibatches_of_the_same_size() -> None:
+    played = Played(Rollout(horizon=8, batch_size=4, epochs=2))
+    played.act(8)
+    played.replay.discard(1)  # its episode of 5 steps is over, the next one is 3 steps old
+    assert [len(batch.obs) for batch in played.replay.batches(8, lambda batch: batch)] == [5, 4, 4] * 2
+
+
+def test_where_every_episode_failed_there_is_nothing_to_learn_from() -> None:
+    played = Played(Rollout(horizon=2, batch_size=4, epochs=2))
+    played.act(2)
+    for lane in range(LANES):
+        played.replay.discard(lane)
+    assert not list(played.replay.batches(2, lambda batch: batch))
+
+
+def test_a_rollout_is_consumed_when_its_last_update_is_done() -> None:
+    played = Played(Rollout(horizon=4, batch_size=4, epochs=1))
+    played.act(4)
+    batches = played.replay.batches(2, lambda batch: batch)
+    for _ in range(2):
+        next(batches)
+        assert len(gather_rollout(played.view, played.replay).reward) == 8
+    assert next(batches, None) is None
+    assert not len(gather_rollout(played.view, played.replay).reward)
+
+
 def test_the_agent_prepares_the_whole_of_it_once() -> None:
     played = Played(Rollout(horizon=4, batch_size=4, epochs=2))
     played.act(4)

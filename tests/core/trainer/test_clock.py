@@ -11,10 +11,11 @@ from unified.core.trainer.clock import Clock
 @pytest.mark.parametrize("environments", [1, 4])
 def test_updates_follow_steps_not_environments(ratio: float, environments: int) -> None:
     clock = Clock(updates_per_step=ratio)
+    updates = 0
     while clock.steps < 400:
         clock.advance(environments, learning=True)
-        clock.take_updates()
-    assert clock.updates == 400 * ratio
+        updates += clock.take_updates()
+    assert updates == 400 * ratio
 
 
 def test_nothing_is_owed_for_the_time_before_learning() -> None:
@@ -38,35 +39,90 @@ def test_a_loaded_clock_goes_on_without_a_burst() -> None:
     for some in (clock, other):
         some.advance(1, learning=True)
     assert (other.steps, other.frames, other.take_updates()) == (12, 24, clock.take_updates())
-    assert other.updates == clock.updates
+    assert other.state_dict()["credit"] == clock.state_dict()["credit"]
+
+
+def test_updates_come_all_at_once_for_the_steps_that_were_gathered() -> None:
+    clock = Clock(updates_per_step=0.5, learn_every=8)
+    owed = []
+    for _ in range(12):
+        clock.advance(2, learning=True)
+        owed.append(clock.take_updates())
+    assert owed == [0, 0, 0, 4] * 3
+
+
+@pytest.mark.parametrize("budget", [{"updates": 3}, {"updates": 4}, {"frames": 1}, {}])
+def test_no_budget_cuts_what_is_owed_at_once(budget: dict[str, int]) -> None:
+    clock = Clock(updates_per_step=0.5, learn_every=8, **budget)
+    clock.advance(8, learning=True)
+    assert clock.take_updates() == 4
+    clock.updates += 4
+    assert clock.done == bool(budget)
+
+
+def test_what_was_taken_and_not_done_is_owed_again() -> None:
+    clock = Clock(updates_per_step=4.0)
+    clock.advance(1, learning=True)
+    taken = clock.take_updates()
+    clock.updates += 1
+    clock.give_back(taken - clock.updates)
+    assert (clock.updates, clock.take_updates(), clock.take_updates()) == (1, 3, 0)
 
 
 def test_duties_come_once_a_period_and_at_the_start_where_asked() -> None:
-    clock = Clock(action_repeat=2)
+    clock = Clock(action_repeat=2, every={"evaluate": 10, "log": 10, "checkpoint": 0})
     clock.expect_at_start("evaluate")
-    assert clock.due("evaluate", 10)
-    assert not clock.due("log", 10)
-    clock.did("evaluate", 10)
+    assert clock.due("evaluate")
+    assert not clock.due("log")
+    clock.did("evaluate")
     seen = []
     for _ in range(20):
         clock.advance(1, learning=False)
-        if clock.due("evaluate", 10):
-            clock.did("evaluate", 10)
+        if clock.due("evaluate"):
+            clock.did("evaluate")
             seen.append(clock.frames)
     assert seen == [10, 20, 30, 40]
-    assert not clock.due("evaluate", 0)
+    clock.did("checkpoint")
+    assert clock.due("log")
+    assert not clock.due("checkpoint")
+
+
+def test_a_duty_that_is_done_beside_its_period_is_due_as_before() -> None:
+    """At the end of a budget everything is done once more: a longer budget then goes on as it would have."""
+    plain, ended = Clock(every={"log": 10}), Clock(every={"log": 10})
+    for clock in (plain, ended):
+        clock.advance(14, learning=False)
+        clock.did("log")
+    ended.advance(1, learning=False)
+    ended.did("log")
+    plain.advance(1, learning=False)
+    due = []
+    for clock in (plain, ended):
+        clock.advance(4, learning=False)
+        due.append(clock.due("log"))
+        clock.advance(1, learning=False)
+        due.append(clock.due("log"))
+    assert due == [False, True] * 2
 
 
 def test_budgets_the_first_reached_ends() -> None:
     assert not Clock().done
     clock = Clock(action_repeat=4, frames=40, updates=100)
     clock.advance(9, learning=True)
-    clock.take_updates()
+    clock.updates += clock.take_updates()
     assert not clock.done
     assert clock.progress == pytest.approx(0.9)
     clock.advance(1, learning=True)
     assert clock.done
     clock = Clock(updates=3, frames=1000)
     clock.advance(3, learning=True)
-    clock.take_updates()
+    clock.updates += clock.take_updates()
     assert clock.done
+
+
+@pytest.mark.parametrize("epochs", [1, 2.5])
+def test_epochs_are_frames_of_a_data_set(epochs: float) -> None:
+    clock = Clock(action_repeat=7, rows=10, epochs=epochs, frames=1000)
+    while not clock.done:
+        clock.advance(1, learning=True)
+    assert 10 * epochs <= clock.frames < 10 * epochs + 7

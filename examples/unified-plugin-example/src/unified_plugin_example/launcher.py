@@ -20,13 +20,13 @@ class Logbook:
     def __init__(self, options: Any) -> None:
         self.options = options
 
-    def launch(self, config: Config) -> Run:
+    def launch(self, config: Config, run: Run) -> Run:
         """Train to the end; whatever ends it is written down and raised again."""
         from unified import launch
 
         self._write(config, "begins")
         try:
-            run = launch(config)
+            launch(config, run)
         except BaseException as error:
             self._write(config, f"ends with {type(error).__name__}: {error}")
             raise

@@ -9,7 +9,9 @@ from typing import Any
 
 from unified.core.components import AgentComponent, Component, ObjectiveComponent, Preset, SuiteComponent
 from unified.core.config import recipes as recipe_files
+from unified.core.config import values as texts
 from unified.core.config.config import Config
+from unified.core.config.intervals import REPLAY_UPDATES, open_intervals
 from unified.core.config.overrides import COMMAND_LINE, DEFAULT, PYTHON, Layer, Path, from_tree
 from unified.core.config.resolve import Resolver
 from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Choice, RunOptions, slot_of
@@ -150,11 +152,23 @@ def _choose_first(resolver: Resolver) -> None:
             task = f"{suite.component.name}:{suite.task}" if suite.task else suite.component.name
             presets += [_layer(preset, label(component.name)) for preset in found if preset.matches(task)]
     _drop_budgets(presets, resolver.layers)
+    if isinstance(suite.component, SuiteComponent) and suite.component.data:
+        presets[:0] = open_intervals("an epoch")
+    elif _is_offline(resolver):
+        presets += open_intervals(f"{REPLAY_UPDATES:,} updates")  # presets count frames of environments
     resolver.layers[:0] = presets
     budgets = _budgets(resolver.layers)
     if _is_limited(budgets) and ("train", "frames") not in budgets:
         resolver.layers.insert(0, from_tree({"train": {"frames": None}}, "there is another budget"))
     _refuse_view(resolver, agent, suite)
+
+
+def _is_offline(resolver: Resolver) -> bool:
+    """Whether the run learns from a replay alone."""
+    said = resolver.lookup(("train", "offline"))
+    with contextlib.suppress(ValueError):  # reported when its options are checked
+        return said is not None and texts.read(said[0], bool) is True
+    return False
 
 
 def _budgets(layers: Sequence[Layer]) -> dict[Path, Any]:

@@ -102,7 +102,7 @@ class Train(Options):
     frames: int | None = Field(default=1_000_000, gt=0)
     """Budget in frames of the task (agent steps x action repeat), or rows of a data set; no limit where another budget is set instead."""
     updates: int | None = Field(default=None, gt=0)
-    """Budget in updates; the budget that is reached first ends the run."""
+    """Budget in updates; the budget reached first ends the run. Updates due together are all done: a PPO run ends with a whole rollout."""
     hours: float | None = Field(default=None, gt=0)
     """Budget in hours of wall time, over all sessions of the run."""
     epochs: float | None = Field(default=None, gt=0)
@@ -121,10 +121,10 @@ class Train(Options):
     """Whether anything is learned; without it experience is only collected (keep it with replay.save)."""
     patience: int | None = Field(default=None, gt=0)
     """Evaluations without a better one after which the run ends; null: none."""
-    log_every: int = Field(default=1000, gt=0)
-    """Frames between two rows of metrics."""
+    log_every: int | None = Field(default=1000, gt=0)
+    """Frames between two rows of metrics; null: 1,000, or the rows of 50 updates where no environment is stepped."""
     bad_limit: int = Field(default=100, ge=0)
-    """Non-finite updates, or failed episodes, that are put up with before the run stops."""
+    """The run stops after more non-finite updates than this, or after more episodes of one environment that failed in a row."""
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
@@ -155,8 +155,8 @@ class ReplayOptions(Options):
 class Evaluate(Options):
     """How the agent is judged, in environments of its own."""
 
-    every: int = Field(default=10_000, ge=0)
-    """Frames between two evaluations; 0: only at the end."""
+    every: int | None = Field(default=10_000, ge=0)
+    """Frames between two evaluations; 0: only at the end; null: 10,000; of a data set an epoch or 50 updates; offline 5,000 updates."""
     at_start: bool = False
     """Judge the untrained agent too, before the first step: the curve begins at 0, and a slow task begins later."""
     episodes: int = Field(default=10, gt=0)
@@ -170,8 +170,8 @@ class Evaluate(Options):
 class CheckpointOptions(Options):
     """When everything is saved."""
 
-    every: int = Field(default=10_000, ge=0)
-    """Frames between two checkpoints; 0: by time and at the end only."""
+    every: int | None = Field(default=10_000, ge=0)
+    """Frames between two checkpoints; 0: by time and at the end only; null: as for evaluate.every."""
     every_minutes: float = Field(default=10.0, gt=0)
     """Minutes after which a checkpoint is due whatever the frames."""
     keep: int = Field(default=2, ge=2)

@@ -42,7 +42,8 @@ class Gatherer:
     def take(self, source: Array, rows: Array, shape: tuple[int, ...]) -> torch.Tensor:
         """``source[rows]`` as a tensor of `shape`; `rows` ``(K,)`` are in range."""
         tensor, out = self._memory(shape, source.dtype)
-        source, out = source.reshape(len(source), -1), out.reshape(len(rows), -1)
+        width = math.prod(source.shape[1:])  # -1 cannot be inferred where there are no rows
+        source, out = source.reshape(len(source), width), out.reshape(len(rows), width)
         size = max(PIECE // max(out[:1].nbytes, 1), 1)
         pieces = iter([slice(start, start + size) for start in range(0, len(rows), size)])
 

@@ -158,7 +158,7 @@ class Replay:
         return batch
 
     def batches(self, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
-        """`count` batches, as the view gives them; `prepare` is the agent's."""
+        """The batches of `count` updates that are due, as the view gives them; `prepare` is the agent's."""
         return self.view.batches(self, count, prepare)
 
     def consume(self) -> None:

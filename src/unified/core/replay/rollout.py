@@ -16,18 +16,17 @@ if TYPE_CHECKING:
     from unified.core.views import Rollout
 
 
-def minibatches(view: Rollout, replay: Replay, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
-    """`count` batches of what happened since the last time: all of it in each of the view's epochs, in a new order."""
-    rows = prepare(gather_rollout(view, replay))
+def minibatches(view: Rollout, replay: Replay, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+    """What happened since the last time: all of it in each of the view's epochs, in a new order. Consumed when the last batch is done."""
+    rows = gather_rollout(view, replay)
     size = len(rows.reward)
-    parts = max(1, -(-count // view.epochs))
-    generator = replay.streams["replay"].numpy()
-    given = 0
-    while given < count:
-        for piece in np.array_split(generator.permutation(size), parts)[: count - given]:
-            index = torch.from_numpy(piece).to(rows.reward.device)
-            yield Batch({name: column.index_select(0, index) for name, column in rows.items()})
-            given += 1
+    if size:  # nothing is left where every episode failed
+        rows = prepare(rows)
+        generator = replay.streams["replay"].numpy()
+        for _ in range(view.epochs):
+            for piece in np.array_split(generator.permutation(size), view.minibatches(size)):
+                index = torch.from_numpy(piece).to(rows.reward.device)
+                yield Batch({name: column.index_select(0, index) for name, column in rows.items()})
     replay.consume()
 
 

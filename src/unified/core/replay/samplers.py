@@ -70,8 +70,12 @@ class Prioritised(Sampler):
 
     New transitions get the greatest priority seen so far. Schaul et al. 2016, https://arxiv.org/abs/1511.05952.
 
+    The leaves of the tree are the slots in the order of time: position 0 of each ring, then position 1 of each. So a longer ring adds
+    leaves at the end, and what is drawn before any ring is full does not depend on how long the rings are.
+
     Args:
         slots: Of the store (`Store.slots`).
+        lanes: Rings of the store.
         alpha: 0 is uniform, 1 is proportional.
         beta: How much of the bias is corrected; 1 is all of it.
         floor: Added to every priority, so that none is 0.
@@ -79,18 +83,30 @@ class Prioritised(Sampler):
 
     prioritises = True
 
-    def __init__(self, slots: int, alpha: float = 0.6, beta: float = 0.4, floor: float = 1e-6) -> None:
+    def __init__(self, slots: int, alpha: float = 0.6, beta: float = 0.4, floor: float = 1e-6, lanes: int = 1) -> None:
         if not (0 <= alpha <= 1 and 0 <= beta <= 1 and floor > 0):
             raise ValueError(f"alpha and beta lie within [0, 1] and floor is positive, not alpha={alpha}, beta={beta}, floor={floor}")
         self.alpha, self.beta, self.floor = alpha, beta, floor
+        self.lanes, self.length = lanes, slots // lanes
         self.tree = SumTree(slots)
         self.greatest = 1.0  # priority^α of new transitions
+
+    def _leaf(self, index: Array) -> Array:
+        """The leaves of slots at these indices of the store."""
+        lane, position = np.divmod(index, self.length)
+        leaf: Array = position * self.lanes + lane
+        return leaf
+
+    def mass(self, index: Array) -> Array:
+        """priority^α of the slots at these indices of the store ``(m,)``; 0 where there is no transition."""
+        return self.tree.leaves[self._leaf(index)]
 
     def draw(self, store: Store, view: View, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
         found: list[Array] = []
         missing = count
         for _ in range(ROUNDS):
-            index = self.tree.find(generator.random(missing + missing // 8 + 8) * self.tree.total)
+            position, lane = np.divmod(self.tree.find(generator.random(missing + missing // 8 + 8) * self.tree.total), self.lanes)
+            index = lane * self.length + position
             lane, slot = locate(store, index)
             found.append(index[view.eligible(store, lane, slot)][:missing])
             missing -= len(found[-1])
@@ -98,24 +114,24 @@ class Prioritised(Sampler):
                 break
         else:
             eligible = all_eligible(store, view)
-            sums = np.cumsum(self.tree.leaves[eligible])
+            sums = np.cumsum(self.mass(eligible))
             at = np.searchsorted(sums, generator.random(missing) * sums[-1], side="right")
             found.append(eligible[np.minimum(at, len(eligible) - 1)])
         index = np.concatenate(found)
-        mass = self.tree.leaves[index]
+        mass = self.mass(index)
         return index, ((mass.min() / mass) ** self.beta).astype(np.float32)
 
     def added(self, index: Array) -> None:
-        self.tree.set(index, np.full(len(index), self.greatest))
+        self.tree.set(self._leaf(index), np.full(len(index), self.greatest))
 
     def removed(self, index: Array) -> None:
-        self.tree.set(index, np.zeros(len(index)))
+        self.tree.set(self._leaf(index), np.zeros(len(index)))
 
     def reprioritise(self, index: Array, priority: Array) -> None:
         """Priorities that are not finite leave their rows as they are; so do rows that were overwritten since they were drawn."""
         mass = (np.abs(priority.astype(np.float64)) + self.floor) ** self.alpha
-        known = np.isfinite(mass) & (self.tree.leaves[index] > 0)
-        self.tree.set(index[known], mass[known])
+        known = np.isfinite(mass) & (self.mass(index) > 0)
+        self.tree.set(self._leaf(index[known]), mass[known])
         if known.any():
             self.greatest = max(self.greatest, float(mass[known].max()))
 
@@ -124,10 +140,10 @@ class Prioritised(Sampler):
 
     def load_state_dict(self, state: dict[str, Any], store: Store) -> None:
         leaves = np.asarray(state["leaves"], np.float64)
-        length = len(leaves) // store.lanes  # of a ring then: with another budget it may have another length
+        length = len(leaves) // self.lanes  # of a ring then: with another budget it may have another length
         for lane in range(store.lanes):
             slot = np.arange(max(store.tail[lane], store.head[lane] - length), store.head[lane])
-            self.tree.set(store.index(lane, slot), leaves[lane * length + slot % length])
+            self.tree.set(self._leaf(store.index(lane, slot)), leaves[slot % length * self.lanes + lane])
         self.greatest = float(state["greatest"])
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from unified.core.run.checkpoint import Checkpoint, Checkpoints
+from unified.core.run.launching import start
 from unified.core.run.lock import RunLock
 from unified.core.run.run import Run
 
-__all__ = ["Checkpoint", "Checkpoints", "Run", "RunLock"]
+__all__ = ["Checkpoint", "Checkpoints", "Run", "RunLock", "start"]

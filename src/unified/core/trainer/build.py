@@ -11,6 +11,7 @@ import torch
 
 from unified.core.adopted import AdoptedSuite
 from unified.core.components import SuiteComponent
+from unified.core.config.intervals import intervals
 from unified.core.data import DataSuite
 from unified.core.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.environment import SuiteReference, Vector
@@ -105,16 +106,6 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None) -> None:
         trainer.evaluator.close()
 
 
-def resume(run: Run) -> Run:
-    """Go on with a run that is there, as its own ``config.json`` says.
-
-    Raises:
-        UsageError: If what it names is not installed here.
-        Stopped: If somebody stopped it again.
-    """
-    return launch(run.config, run)
-
-
 def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
     """Go on from this checkpoint, or from an older one where a part of its replay is damaged."""
     while True:
@@ -162,11 +153,13 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
     refuse_idle(config, view)
     if view.fixed:
         replay = make_fixed_replay(config, suite, agent, streams)
-        clock = Clock(view.batch_size, 1.0, credit=1.0, rows=replay.size, **_budgets(config))
+        limits = _budgets(config) | {"every": intervals(config, view.batch_size, replay.size)}
+        clock = Clock(view.batch_size, 1.0, credit=1.0, rows=replay.size, **limits)
     elif not config.acts and not isinstance(suite, DataSuite):
         refuse_epochs(config)
         replay = make_replay(run, config, agent, spec, 1, streams)
-        clock = Clock(view.batch_size, 1.0, credit=1.0, **_budgets(config))
+        limits = _budgets(config) | {"every": intervals(config, view.batch_size)}
+        clock = Clock(view.batch_size, 1.0, credit=1.0, **limits)
     else:
         refuse_epochs(config)
         if spec.view == "generate":
@@ -175,8 +168,9 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
         environments = environments or make_environments(config, "environment", config.train.environments)
         replay = make_replay(run, config, agent, spec, environments.count, streams)
         source = Collector(environments, agent, replay)
-        every, per_step = view.due(environments.count)
-        clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, every, **_budgets(config))
+        learn_every, per_step = view.due(environments.count)
+        limits = _budgets(config) | {"every": intervals(config)}
+        clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
     judge = make_judge(config, suite, run.root)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
@@ -304,7 +298,7 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, 
     pin = agent.device.type == "cuda"
     sampler = None
     if settings.sampler == "prioritised":
-        sampler = Prioritised(slots_of(capacity, lanes), settings.alpha, settings.beta)
+        sampler = Prioritised(slots_of(capacity, lanes), settings.alpha, settings.beta, lanes=lanes)
     return Replay(spec, agent.view, capacity, lanes, streams, backing, directory, action, sampler, pin, extra)
 
 

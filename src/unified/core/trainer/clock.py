@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 
 class Clock:
     """Counts, budgets, and what is due. Its state is a few numbers, all of them checkpointed.
+
+    A budget never changes what happens before its end: all updates that are owed at once are done, and a run ends at the first turn of
+    the loop that reaches a budget. So a run with a longer budget goes on with the bits that it would have had from the start.
 
     A *step* is one action of one environment, a *frame* one tick of the task (steps × action repeat), an *update* one call of
     `Agent.learn`. Updates are owed for steps, at a ratio, so that the number of environments never changes how much is learned.
@@ -21,6 +25,7 @@ class Clock:
         learn_every: Steps that are gathered before the updates for them are owed, all at once.
         credit: Updates that are owed from the start.
         rows: Of a data set: frames of one epoch.
+        every: Frames between two times of each duty; 0 for never.
         frames: Budget, likewise `updates`, `hours` and `epochs`; the first reached ends the run. ``None`` for no limit.
     """
 
@@ -33,13 +38,14 @@ class Clock:
         *,
         credit: float = 0.0,
         rows: int | None = None,
+        every: Mapping[str, int] | None = None,
         frames: int | None = None,
         updates: int | None = None,
         hours: float | None = None,
         epochs: float | None = None,
     ) -> None:
         self.action_repeat, self.updates_per_step, self.learn_after = action_repeat, updates_per_step, learn_after
-        self.learn_every = learn_every
+        self.learn_every, self.every = learn_every, dict(every or {})
         if epochs is not None and rows is not None:
             frames = min(math.ceil(epochs * rows), frames or sys.maxsize)
         self.budget_frames, self.budget_updates, self.budget_hours = frames, updates, hours
@@ -93,24 +99,22 @@ class Clock:
             self._credit += self.updates_per_step * whole
 
     def take_updates(self) -> int:
-        """How many whole updates are owed; they count as done."""
+        """How many whole updates are owed; they are not owed any more. Each counts in `updates` when it is done."""
         due = int(self._credit + 1e-9)  # ten tenths are one
-        if self.budget_updates is not None:
-            due = min(due, self.budget_updates - self.updates)
         self._credit -= due
-        self.updates += due
         return due
 
     def give_back(self, updates: int) -> None:
-        """Owe updates again that were taken and could not be done."""
+        """Owe updates again that were taken and not done."""
         self._credit += updates
-        self.updates -= updates
 
-    def due(self, duty: str, every: int) -> bool:
-        """Whether a new period of `every` frames has begun since `duty` was last `did`; never for ``every=0``."""
+    def due(self, duty: str) -> bool:
+        """Whether a new period has begun since the duty was last done (`did`)."""
+        every = self.every.get(duty, 0)
         return every > 0 and self.frames // every > self._periods.get(duty, 0)
 
-    def did(self, duty: str, every: int) -> None:
+    def did(self, duty: str) -> None:
+        every = self.every.get(duty, 0)
         self._periods[duty] = self.frames // every if every > 0 else 0
 
     def expect_at_start(self, duty: str) -> None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from unified.core.errors import PluginFailed, Problem, UnifiedError, blame
 from unified.core.run import provenance
 from unified.core.trainer.interrupts import Interrupts, Stopped
@@ -65,19 +67,18 @@ class Trainer:
         self._agent_name = f"agent {config.agent.label}"
         self._callback_states: dict[str, Any] = {}  # of the checkpoint, until the callbacks are set up
         self.interrupts = Interrupts()
-        self._restored = False
-        self._exact = True
+        self._restored, self._exact = False, True
         self.episodes = 0  # finished in training
         self._bad_updates = 0  # non-finite ones since the last log interval without any
-        self._discarded_before = 0  # failed episodes up to the last one that went well
+        self._failures = np.zeros(1, np.int64)  # episodes of each environment that failed in a row
         self.best_score: float | None = None
         self._stale = 0  # evaluations since the best one
         self._checkpoint_time = time.monotonic()
-        self._unpaid = 0  # updates that were taken and are not done
+        self._owed = 0  # updates that were taken and are not done
+        self._learning = False  # whether some of the updates that are due at once are not done
         self._stepping = False  # whether the environments are acting
         self._saved: tuple[int, int] | None = None  # steps and rows of metrics that the newest checkpoint holds
-        self._speed_mark = (0, 0)  # frames and updates at the last log
-        self._progress_mark = 0.0
+        self._speed_mark, self._progress_mark = (0, 0), 0.0  # frames and updates, and the share of the budget, at the last log
         if config.evaluate.at_start:
             clock.expect_at_start("evaluate")
 
@@ -134,15 +135,16 @@ class Trainer:
             self._report_incidents()
 
     def _due_batches(self) -> Iterator[Batch]:
-        self._unpaid = self.clock.take_updates()
-        batches = self.replay.batches(self._unpaid, self._prepare) if self._unpaid else iter(())
-        while self._unpaid:
-            with self.watch.measure("sample"):
-                batch = next(batches).to(self.agent.device)
+        self._owed = self.clock.take_updates()
+        self._learning = self._owed > 0
+        batches = self.replay.batches(self._owed, self._prepare) if self._learning else iter(())
+        while (batch := self._next(batches)) is not None:
             yield batch
-            self._unpaid -= 1
-        for _ in batches:
-            raise AssertionError("a replay gave more batches than were due")
+        self._learning = False
+
+    def _next(self, batches: Iterator[Batch]) -> Batch | None:
+        with self.watch.measure("sample"):
+            return next((batch.to(self.agent.device) for batch in batches), None)
 
     def _prepare(self, batch: Batch) -> Batch:
         with blame(self._agent_name, "while it prepared to learn"):
@@ -153,6 +155,7 @@ class Trainer:
             self.hooks.call("before_update", run=self.run, trainer=self, batch=batch)
             with blame(self._agent_name, "while learning"):
                 learned = self.agent.learn(batch)
+            self.clock.updates, self._owed = self.clock.updates + 1, self._owed - 1
             self.meter.add(learned.metrics)
             if learned.priority is not None:
                 self.replay.reprioritise(batch.index, learned.priority)
@@ -160,34 +163,30 @@ class Trainer:
 
     def _count(self, steps: Steps | None) -> None:
         """A step is done; without answers of environments it was one batch of what is there already."""
-        if steps is None:
-            self.clock.advance(1, learning=True)
-            self.agent.steps = self.clock.steps
-            return
-        self.clock.advance(len(steps.reward), learning=self.replay.ready)
+        self.clock.advance(1 if steps is None else len(steps.reward), learning=self.replay.ready)
         self.agent.steps = self.clock.steps
+        if steps is None:
+            return
         ended = (steps.terminated | steps.truncated) & ~steps.failed
+        self._failures = np.where(ended, 0, self._failures + steps.failed)
         for lane in ended.nonzero()[0]:
             self.episodes += 1
-            self._discarded_before = self.source.discarded
             self.meter.add_episode(float(steps.returns[lane]), int(steps.lengths[lane]))
 
     def _report_incidents(self) -> None:
-        """Tell what happened to the environments; too many failed episodes end the run."""
-        source, limit = self.source, self.config.train.bad_limit
-        while source.incidents:
-            self.run.event("warning", message=source.incidents.popleft(), frames=self.clock.frames)
-        failed = source.discarded - self._discarded_before
-        if failed > limit:
-            self._give_up(f"{failed} episodes failed in a row, more than train.bad_limit={limit}")
+        """Record what happened to the environments; too many failed episodes of one of them end the run."""
+        worst, limit = int(self._failures.argmax()), self.config.train.bad_limit
+        while self.source.incidents:
+            self.run.event("warning", message=self.source.incidents.popleft(), frames=self.clock.frames)
+        if (failed := self._failures[worst]) > limit:
+            self._give_up(f"{failed} episodes of environment {worst} failed in a row, more than train.bad_limit={limit}")
 
     # What is due ----------------------------------------------------------------------------------------------------------------
 
     def _log_when_due(self, force: bool = False) -> None:
-        every = self.config.train.log_every
-        if not (force or self.clock.due("log", every)):
+        if not (force or self.clock.due("log")):
             return
-        self.clock.did("log", every)
+        self.clock.did("log")
         measured = self.meter.take()
         bad = int(measured.get("nonfinite", 0))
         self._bad_updates = self._bad_updates + bad if bad else 0
@@ -196,13 +195,11 @@ class Trainer:
         speed = self._speed()
         self.run.event("speed", **speed)
         self.hooks.call("on_log", run=self.run, trainer=self, row=row, speed=speed)
-        limit = self.config.train.bad_limit
-        if self._bad_updates > limit:
+        if self._bad_updates > (limit := self.config.train.bad_limit):
             self._give_up(f"{self._bad_updates} updates had a non-finite loss or gradient and were skipped (train.bad_limit={limit})")
 
     def _evaluate_when_due(self, force: bool = False) -> None:
-        every = self.config.evaluate.every
-        if not (force or self.clock.due("evaluate", every)):
+        if not (force or self.clock.due("evaluate")):
             return
         self.hooks.call("before_evaluation", run=self.run, trainer=self)
         start = time.monotonic()
@@ -213,12 +210,12 @@ class Trainer:
             self.run.event("warning", message=f"evaluation: {incident}", frames=self.clock.frames)
         if judged is None:
             return  # stopped in the middle: it is still due, so a resumed run does it first
-        self.clock.did("evaluate", every)
+        self.clock.did("evaluate")
         row = {"kind": "evaluate", **self._counts(), **judged.row}
         self.run.log(row)
         self.run.event("evaluate", **row, elapsed_s=self.clock.elapsed, seconds=time.monotonic() - start)
         improved = math.isfinite(judged.score) and (self.best_score is None or judged.score > self.best_score)
-        self._stale = 0 if improved else self._stale + 1
+        self._stale = 0 if improved else self._stale + (not force)
         if improved:
             self.best_score = judged.score
         self.hooks.call("on_evaluation_end", run=self.run, trainer=self, row=row, episodes=judged.episodes, judged=judged)
@@ -231,7 +228,7 @@ class Trainer:
 
     def _checkpoint_when_due(self) -> None:
         overdue = time.monotonic() - self._checkpoint_time > 60 * self.config.checkpoint.every_minutes
-        if self.clock.due("checkpoint", self.config.checkpoint.every) or overdue:
+        if self.clock.due("checkpoint") or overdue:
             self.checkpoint()
 
     def checkpoint(self, best: bool = False) -> None:
@@ -239,7 +236,7 @@ class Trainer:
         start, mark = time.monotonic(), (self.clock.steps, self.run.metrics_offset)
         if mark == self._saved:
             return
-        self.clock.did("checkpoint", self.config.checkpoint.every)
+        self.clock.did("checkpoint")
         with self.watch.measure("checkpoint"):
             self.run.save_checkpoint(self.clock.frames, self.state_dict(), self._manifest(), best=best)
         self._checkpoint_time, self._saved = time.monotonic(), mark
@@ -260,7 +257,10 @@ class Trainer:
 
     def _finish(self) -> None:
         if self._last_frames("train") != self.clock.frames:
+            measured, bad = self.meter.state_dict(), self._bad_updates
             self._log_when_due(force=True)
+            self.meter.load_state_dict(measured, self.agent.device)  # a longer budget goes on as if there had been no row here
+            self._bad_updates = bad
         if self._last_frames("evaluate") != self.clock.frames:
             self._evaluate_when_due(force=True)
         if self.interrupts.stopping:
@@ -292,11 +292,13 @@ class Trainer:
         failed = isinstance(error, PluginFailed)
         hint = f"{'once it is mended' if failed else 'go on with'}: unified resume {self.run.name}"
         try:
-            if self._restored or self.clock.steps:
+            if self._learning and self.agent.view.whole:
+                hint += " (from its newest checkpoint: a rollout is learned from as a whole or not at all)"
+            elif self._restored or self.clock.steps:
                 if self._stepping:
                     self._count(self.source.finish())
-                self.clock.give_back(self._unpaid)
-                if failed or self._unpaid:
+                self.clock.give_back(self._owed)
+                if failed or self._owed:
                     self._exact = False  # an update that failed may have moved something
                 self.checkpoint()
         except Exception as unsaved:
@@ -364,7 +366,7 @@ class Trainer:
                 "meter": self.meter.state_dict(),
                 "episodes": self.episodes,
                 "bad_updates": self._bad_updates,
-                "discarded_before": self._discarded_before,
+                "failures": self._failures.tolist(),
                 "best_score": self.best_score,
                 "stale": self._stale,
                 "exact": self._exact,
@@ -387,7 +389,7 @@ class Trainer:
         self.streams.load_state_dict(state["streams"])
         self.meter.load_state_dict(state["meter"], self.agent.device)
         self.episodes = state["episodes"]
-        self._bad_updates, self._discarded_before = state["bad_updates"], state["discarded_before"]
+        self._bad_updates, self._failures = state["bad_updates"], np.array(state["failures"], np.int64)
         self.best_score, self._stale = state["best_score"], state["stale"]
         self.agent.load_training_state(checkpoint.load("agent"))
         self.agent.steps = self.clock.steps

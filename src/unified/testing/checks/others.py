@@ -18,12 +18,13 @@ from unified.testing.workshop import default_options
 
 def launches(component: LauncherComponent) -> None:
     """It carries out a small run to its end and gives it back."""
-    contract = "`launch(config)` trains to the end of the budget and returns the run."
+    contract = "`launch(config, run)` trains the run to the end of its budget and returns it."
     launcher = component.load()(default_options(component))
     if not callable(getattr(launcher, "launch", None)):
-        raise Failed(contract, f"{type(launcher).__name__} has no method launch", "def launch(self, config: Config) -> Run: …")
+        raise Failed(contract, f"{type(launcher).__name__} has no method launch", "def launch(self, config: Config, run: Run) -> Run: …")
     with tempfile.TemporaryDirectory() as directory:
-        run = launcher.launch(tiny_config(Path(directory), launcher=component.qualified))
+        config = tiny_config(Path(directory), launcher=component.qualified)
+        run = launcher.launch(config, Run.create_or_open(config))
         if not isinstance(run, Run):
             raise Failed(contract, f"it returned {type(run).__name__}", "return what unified.launch gives")
         frames = [row["frames"] for row in run.metrics()]

@@ -15,10 +15,7 @@ class Local:
     def __init__(self, options: Any) -> None:
         self.options = options
 
-    def launch(self, config: Config) -> Run:
-        from unified.core.run import Run
-
-        run = Run.create_or_open(config)  # refuses what it has to before torch is imported
+    def launch(self, config: Config, run: Run) -> Run:
         from unified.core.trainer.build import launch
 
         return launch(config, run)

@@ -1,0 +1,51 @@
+"""How often a run logs, evaluates and saves, where that is left open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unified.core.config import compose
+from unified.core.config.intervals import intervals
+
+KEYS = ("train.log_every", "evaluate.every", "checkpoint.every")
+
+
+def found(*words: str, **options: Any) -> dict[str, int]:
+    return intervals(compose(list(words)), **options)
+
+
+def test_in_environments_the_defaults_are_numbers_that_the_configuration_shows() -> None:
+    config = compose(["agent=random", "suite=dmc:cartpole_balance"])
+    assert [config.sources[key] for key in KEYS] == ["default"] * 3
+    assert intervals(config) == {"log": config.train.log_every, "evaluate": config.evaluate.every, "checkpoint": config.checkpoint.every}
+
+
+@pytest.mark.parametrize(("rows", "batches"), [(50_000, 50_000 / 256), (150, 50)])
+def test_of_a_data_set_an_epoch_or_fifty_updates(rows: int, batches: float) -> None:
+    long = int(batches * 256)
+    assert found("suite=vision:cifar10", batch_size=256, rows=rows) == {"log": 50 * 256, "evaluate": long, "checkpoint": long}
+
+
+def test_the_configuration_says_what_is_left_open() -> None:
+    config = compose(["suite=vision:cifar10"])
+    assert (config.train.log_every, config.evaluate.every, config.checkpoint.every) == (None, None, None)
+    assert [config.sources[key] for key in KEYS] == [
+        "auto where batches are read: 50 updates",
+        *["auto where batches are read: an epoch"] * 2,
+    ]
+
+
+def test_offline_presets_for_environments_do_not_count() -> None:
+    words = ["agent=sac", "suite=gym:Pendulum-v1"]
+    assert compose(words).sources["evaluate.every"] == "preset pendulum of sac"
+    config = compose([*words, "train.offline=TRUE", "replay.load=kept"])
+    assert [config.sources[key] for key in KEYS[1:]] == ["auto where batches are read: 5,000 updates"] * 2
+    assert intervals(config, batch_size=8) == {"log": 400, "evaluate": 40_000, "checkpoint": 40_000}
+
+
+@pytest.mark.parametrize("first", [["suite=digits"], ["agent=sac", "suite=gym:Pendulum-v1", "train.offline=true", "replay.load=kept"]])
+def test_what_was_said_counts(first: list[str]) -> None:
+    said = found(*first, "train.log_every=7", "evaluate.every=0", "checkpoint.every=9", batch_size=256, rows=1000)
+    assert said == {"log": 7, "evaluate": 0, "checkpoint": 9}

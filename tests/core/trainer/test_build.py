@@ -1,0 +1,119 @@
+"""From a configuration to the objects of a run: what the budget, the kind of source and the number of environments decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import unified
+from unified.core.config import compose
+from unified.core.run import Run
+from unified.core.trainer.build import assemble
+from unified.core.trainer.collector import Collector, Reader
+from unified.core.trainer.trainer import Trainer
+from unified.testing.workshop import differences
+
+PROBE = "unified.testing.probes:Probes:both"
+QUIET: dict[str, Any] = {"with": [], "device": "cpu", "train.placement": "inline"}
+DQN: dict[str, Any] = {
+    **{"agent": "dqn", "suite": PROBE, "suite.rounds": 3, "suite.discrete": True},
+    **{"agent.seed_steps": 8, "agent.batch_size": 8, "agent.critic.hidden": 8},
+}
+
+
+@contextmanager
+def assembled(root: Path, **values: Any) -> Iterator[Trainer]:
+    config = compose([], [], {**QUIET, "root": str(root), **{key.replace("__", "."): value for key, value in values.items()}})
+    trainer = assemble(Run.create_or_open(config), config)
+    try:
+        yield trainer
+    finally:
+        trainer.source.close()
+        trainer.evaluator.close()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root of runs with a saved replay of a probe."""
+    root = tmp_path_factory.mktemp("runs")
+    config = {**QUIET, **DQN, "root": str(root), "train.frames": 40, "train.learn": False, "replay.save": "probe", "evaluate.episodes": 1}
+    unified.train(config={**config, "experiment": "collected"})
+    return root
+
+
+# Intervals ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_in_environments_intervals_are_frames(tmp_path: Path) -> None:
+    with assembled(tmp_path, **DQN) as trainer:
+        assert isinstance(trainer.source, Collector)
+        assert trainer.clock.every == {"log": 1_000, "evaluate": 10_000, "checkpoint": 10_000}
+    with assembled(tmp_path, **DQN, train__log_every=None, evaluate__every=0, checkpoint__every=7, experiment="said") as trainer:
+        assert trainer.clock.every == {"log": 1_000, "evaluate": 0, "checkpoint": 7}
+
+
+@pytest.mark.parametrize("batch_size", [8, 256])
+def test_of_a_data_set_they_are_updates_and_epochs(tmp_path: Path, batch_size: int) -> None:
+    left = {"evaluate__every": None, "checkpoint__every": None}  # ac2 has presets for digits
+    with assembled(tmp_path, agent="ac2", suite="digits", agent__batch_size=batch_size, **left) as trainer:
+        assert isinstance(trainer.source, Reader)
+        rows, log = trainer.replay.steps, 50 * batch_size
+        assert trainer.clock.every == {"log": log, "evaluate": max(rows, log), "checkpoint": max(rows, log)}
+        assert (rows > log) == (batch_size == 8)  # an epoch, and 50 updates where that is more
+
+
+def test_of_a_replay_alone_they_are_updates(root: Path) -> None:
+    offline = {"train.offline": True, "replay.load": "probe", "train.updates": 120, "root": str(root), "evaluate.episodes": 1}
+    run = unified.train(config={**QUIET, **DQN, **offline, "experiment": "offline"})
+    assert [row["updates"] for row in run.metrics() if row["kind"] == "train"] == [50, 100, 120]
+    assert [row["updates"] for row in run.metrics() if row["kind"] == "evaluate"] == [120]
+
+
+def test_a_data_set_that_is_learned_by_reward_alone_is_an_environment(tmp_path: Path) -> None:
+    values = {**DQN, "suite": "digits", "encoder": "mlp"}
+    del values["suite.rounds"], values["suite.discrete"]
+    with assembled(tmp_path, **values) as trainer:
+        assert isinstance(trainer.source, Collector)
+        assert trainer.clock.every == {"log": 1_000, "evaluate": 10_000, "checkpoint": 10_000}
+
+
+# The clock and the replay -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("environments", [1, 3])
+def test_a_rollout_is_due_after_its_horizon_in_every_environment(tmp_path: Path, environments: int) -> None:
+    ppo = {"agent": "ppo", "suite": PROBE, "agent.horizon": 8, "agent.epochs": 3, "agent.batch_size": 4}
+    with assembled(tmp_path, **ppo, train__environments=environments) as trainer:
+        assert trainer.clock.learn_every == 8 * environments
+        assert trainer.clock.updates_per_step * trainer.clock.learn_every == pytest.approx(3 * 8 * environments / 4)
+
+
+def test_a_ring_is_no_longer_than_its_budget_needs(tmp_path: Path) -> None:
+    with assembled(tmp_path, **DQN, train__frames=50, train__environments=2) as short:
+        assert 2 * 50 <= short.replay.store.slots < 150
+    with assembled(tmp_path, **DQN, train__frames=50, replay__capacity=70, experiment="smaller") as small:
+        assert small.replay.store.slots == 70
+
+
+@pytest.mark.parametrize("environments", [1, 3])
+def test_prioritised_rows_do_not_depend_on_the_budget(tmp_path: Path, environments: int) -> None:
+    """The ring is longer for a longer budget; what is drawn, and with it every bit of the run, is the same."""
+
+    def train(where: str, frames: int) -> Run:
+        values = {**QUIET, **DQN, "root": str(tmp_path / where), "evaluate.episodes": 1, "train.environments": environments}
+        return unified.train(config={**values, "replay.sampler": "prioritised", "train.frames": frames, "train.log_every": 60})
+
+    straight = train("straight", 360)
+    assert train("twice", 180).metrics()[-1]["updates"] > 0
+    twice = train("twice", 360)
+    groups = []
+    for run in (straight, twice):
+        checkpoint = run.checkpoints.newest()
+        assert checkpoint is not None
+        groups.append({group: checkpoint.load(group) for group in ("agent", "replay", "collector")})
+    assert not differences(*groups)
+    assert [row for row in twice.metrics() if row["kind"] == "train"] == [row for row in straight.metrics() if row["kind"] == "train"]

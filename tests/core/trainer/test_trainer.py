@@ -1,0 +1,301 @@
+"""The loop: what a budget, a stop and a failure change, and what they do not."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import unified
+from unified import hookimpl
+from unified.core.agent import Learned
+from unified.core.environment import Steps
+from unified.core.errors import PluginFailed, Problem, UnifiedError
+from unified.core.rng import Streams
+from unified.core.run import Run
+from unified.core.trainer.clock import Clock
+from unified.core.trainer.interrupts import Stopped
+from unified.core.trainer.trainer import Trainer
+from unified.plugins.agents.ppo.agent import PPO
+from unified.testing.workshop import differences
+
+#: Two environments of 16 steps, minibatches of 8 rows, 2 epochs: 8 updates for each 32 steps.
+SMALL: dict[str, Any] = {
+    **{"agent": "ppo", "suite": "unified.testing.probes:Probes:both", "suite.rounds": 3, "suite.discrete": True, "device": "cpu"},
+    **{"agent.horizon": 16, "agent.epochs": 2, "agent.batch_size": 8, "agent.hidden_dim": 8, "train.environments": 2},
+    **{
+        "with": [],
+        "train.log_every": 20,
+        "evaluate.every": 50,
+        "evaluate.episodes": 1,
+        "checkpoint.every": 30,
+        "train.placement": "inline",
+    },
+}
+UPDATES = 8
+
+
+def train(root: Path, callback: Any = None, **values: Any) -> Run:
+    config = {**SMALL, "root": str(root), **{key.replace("__", "."): value for key, value in values.items()}}
+    return unified.train(config=config, callbacks=[callback] if callback is not None else ())
+
+
+def state_of(run: Run) -> dict[str, Any]:
+    """Everything that the newest checkpoint goes on from, without times and without what more evaluations tell."""
+    checkpoint = run.checkpoints.newest()
+    assert checkpoint is not None
+    state = {group: checkpoint.load(group) for group in ("agent", "collector", "replay", "trainer")}
+    for name in ("best_score", "stale"):
+        del state["trainer"][name]
+    del state["trainer"]["clock"]["elapsed"]
+    return state
+
+
+def rows_of(run: Run) -> list[dict[str, Any]]:
+    return [row for row in run.metrics() if row["kind"] == "train"]
+
+
+class At:
+    """Does something after an update."""
+
+    def __init__(self, update: int, does: Any) -> None:
+        self.update, self.does = update, does
+
+    @hookimpl
+    def after_update(self, trainer: Any) -> None:
+        if trainer.clock.updates == self.update:
+            self.does(trainer)
+
+
+def ask_to_stop(trainer: Any) -> None:
+    trainer.interrupts.stopping = signal.SIGTERM
+
+
+def end(trainer: Any) -> None:
+    raise UnifiedError(Problem("enough for today"))
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Six rollouts at once."""
+    return train(tmp_path_factory.mktemp("straight"), train__updates=6 * UPDATES)
+
+
+def assert_goes_on_as(run: Run, straight: Run) -> None:
+    """The same bits, and the same rows of metrics beside those that the ends of shorter budgets added."""
+    assert not differences(state_of(straight), state_of(run))
+    assert [row for row in rows_of(run) if row in rows_of(straight)] == rows_of(straight)
+    assert not sum(row.get("nonfinite", 0) for row in rows_of(run))
+
+
+# Budgets ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_in_updates_ends_with_a_whole_rollout(tmp_path: Path) -> None:
+    run = train(tmp_path, train__updates=2 * UPDATES + 3)
+    assert run.metrics()[-1]["updates"] == 3 * UPDATES
+
+
+@pytest.mark.parametrize("first", [{"train__updates": 19}, {"train__updates": 24}, {"train__frames": 45}, {"train__frames": 64}], ids=str)
+def test_a_longer_budget_has_the_bits_of_the_run_that_had_it_from_the_start(straight: Run, tmp_path: Path, first: dict[str, int]) -> None:
+    ended = train(tmp_path, **first)
+    assert 0 < ended.metrics()[-1]["updates"] < 6 * UPDATES
+    assert_goes_on_as(train(tmp_path, train__updates=6 * UPDATES), straight)
+
+
+def test_a_row_at_the_end_of_a_budget_takes_nothing_from_the_next_one(tmp_path: Path) -> None:
+    """Budgets that end between two rows of metrics: the next row is of the whole interval."""
+    whole = rows_of(train(tmp_path / "whole", train__frames=80))
+    train(tmp_path / "parts", train__frames=70)
+    parts = rows_of(train(tmp_path / "parts", train__frames=80))
+    assert [row["frames"] for row in parts] == [20, 40, 60, 70, 80]
+    assert [row for row in parts if row["frames"] != 70] == whole
+
+
+def test_an_evaluation_at_the_end_of_a_budget_does_not_try_patience(tmp_path: Path) -> None:
+    values = {"evaluate__every": 1000, "suite": "unified.testing.probes:Probes:constant"}
+    for frames in range(10, 60, 10):
+        run = train(tmp_path, train__frames=frames, train__patience=2, **values)
+    assert run.metrics()[-1]["frames"] == 50
+
+
+# Stops and failures -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_in_the_middle_of_a_rollout_waits_for_its_end(straight: Run, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        train(tmp_path, At(3 * UPDATES - 3, ask_to_stop), train__updates=4 * UPDATES)
+    assert rows_of(train(tmp_path, train__frames=90))[-1]["updates"] < 6 * UPDATES
+    assert_goes_on_as(train(tmp_path, train__updates=6 * UPDATES), straight)
+
+
+@pytest.mark.parametrize("update", [2 * UPDATES + 1, 2 * UPDATES + 5, 3 * UPDATES])
+def test_a_rollout_that_a_callback_ends_in_the_middle_is_learned_from_as_a_whole(straight: Run, tmp_path: Path, update: int) -> None:
+    with pytest.raises(UnifiedError, match=r"(?s)enough for today.*newest checkpoint"):
+        train(tmp_path, At(update, end), train__updates=4 * UPDATES)
+    assert_goes_on_as(train(tmp_path, train__updates=6 * UPDATES), straight)
+
+
+@pytest.mark.parametrize("update", [3, 2 * UPDATES + 5])
+def test_a_rollout_in_which_the_agent_fails_is_learned_from_as_a_whole(
+    straight: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update: int
+) -> None:
+    calls, learn = [0], PPO.learn
+
+    def failing(self: PPO, batch: Any) -> Learned:
+        calls[0] += 1
+        if calls[0] == update:
+            raise ValueError("oh")
+        return learn(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PPO, "learn", failing)
+        with pytest.raises(PluginFailed, match=r"agent ppo failed while learning: ValueError: oh"):
+            train(tmp_path, train__updates=4 * UPDATES)
+    assert_goes_on_as(train(tmp_path, train__updates=6 * UPDATES), straight)
+
+
+def test_where_updates_are_draws_of_their_own_those_not_done_are_owed_again(tmp_path: Path) -> None:
+    """Eight environments owe eight updates at once; the third is the last that is done."""
+    dqn = {"agent": "dqn", "agent.seed_steps": 8, "agent.batch_size": 4, "agent.critic.hidden": 8, "agent.updates_per_step": 1.0}
+    values = {key: value for key, value in SMALL.items() if not key.startswith("agent")} | dqn | {"train.environments": 8}
+    config = {**values, "root": str(tmp_path), "train.frames": 48}
+    with pytest.raises(UnifiedError, match="enough for today"):
+        unified.train(config=config, callbacks=[At(3, end)])
+    run = unified.train(config=config)
+    straight = unified.train(config={**config, "root": str(tmp_path / "straight")})
+    assert run.metrics()[-1]["updates"] == straight.metrics()[-1]["updates"]
+
+
+# The loop by hand ---------------------------------------------------------------------------------------------------------------
+
+
+class Log:
+    """Stands for a run: events and rows."""
+
+    name, path = "toy", Path("toy")
+    metrics_offset = 0
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def event(self, name: str, **fields: Any) -> None:
+        self.events.append((name, fields))
+
+    def log(self, row: dict[str, Any]) -> None:
+        self.event("row", **row)
+
+
+def make_trainer(agent: Any = None, replay: Any = None, source: Any = None, clock: Clock | None = None, bad_limit: int = 2) -> Trainer:
+    config: Any = SimpleNamespace(
+        agent=SimpleNamespace(label="toy"),
+        components=lambda: [],
+        evaluate=SimpleNamespace(at_start=False),
+        train=SimpleNamespace(bad_limit=bad_limit, patience=None),
+    )
+    agent = agent or SimpleNamespace(components=[], steps=0, device=torch.device("cpu"))
+    replay = replay or SimpleNamespace(ready=True)
+    anything: Any = SimpleNamespace(incidents=[], discarded=0)
+    run: Any = Log()
+    return Trainer(run, config, agent, replay, source or anything, anything, clock or Clock(), Streams(1), [], [])
+
+
+def steps(failed: list[bool], ended: list[bool]) -> Steps:
+    count = len(failed)
+    zeros, no = np.zeros((count, 1), np.float32), np.zeros(count, bool)
+    return Steps(
+        *(zeros, zeros[:, 0], np.array(ended), no, np.array(failed), zeros, np.zeros(count), np.zeros(count, np.int64)),
+    )
+
+
+def test_one_environment_that_always_fails_ends_the_run_though_others_go_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer(bad_limit=2)
+    monkeypatch.setattr(trainer, "checkpoint", lambda: None)
+    for _ in range(3):
+        trainer._report_incidents()
+        trainer._count(steps(failed=[False, True, False], ended=[True, False, True]))
+    with pytest.raises(UnifiedError, match=r"3 episodes of environment 1 failed in a row, more than train.bad_limit=2"):
+        trainer._report_incidents()
+    assert trainer.episodes == 6
+
+
+def test_failures_of_different_environments_and_at_different_times_are_not_in_a_row() -> None:
+    trainer = make_trainer(bad_limit=1)
+    for turn in range(12):
+        failing = np.arange(3) == turn % 3
+        trainer._count(steps(failed=list(failing), ended=list(~failing)))
+        trainer._report_incidents()
+    assert trainer.episodes == 24
+
+
+class TwoPhases:
+    """Tells of one phase at every update and of another at every second; the priorities are the rows' own numbers."""
+
+    components: tuple[Any, ...] = ()
+    device = torch.device("cpu")
+    steps = 0
+
+    def __init__(self) -> None:
+        self.updates = 0
+
+    def learn(self, batch: Any) -> Learned:
+        self.updates += 1
+        metrics = {"critic": torch.tensor(float(self.updates))}
+        if self.updates % 2 == 0:
+            metrics["actor"] = torch.tensor(10.0 * self.updates)
+        return Learned(metrics, batch.index + 0.5)
+
+
+class Batches:
+    """A replay whose batches are numbered; it remembers priorities, and how many updates were done when each batch was taken."""
+
+    ready = True
+
+    def __init__(self) -> None:
+        self.priorities: list[tuple[int, float]] = []
+        self.given = 0
+
+    def batches(self, count: int, prepare: Any) -> Any:
+        for _ in range(count):
+            self.given += 1
+            yield SimpleNamespace(index=torch.tensor([self.given]), to=lambda device, index=self.given: batch_of(index))
+
+    def reprioritise(self, index: torch.Tensor, priority: torch.Tensor) -> None:
+        self.priorities.append((int(index), float(priority)))
+
+
+def batch_of(index: int) -> Any:
+    return SimpleNamespace(index=torch.tensor([index]))
+
+
+def test_updates_of_two_phases_are_counted_averaged_and_prioritised_one_by_one() -> None:
+    agent, replay = TwoPhases(), Batches()
+    trainer = make_trainer(agent, replay, clock=Clock(updates_per_step=5.0))
+    trainer.clock.advance(1, learning=True)
+    counted = []
+    for batch in trainer._due_batches():
+        trainer._learn(batch)
+        counted.append(trainer.clock.updates)
+    assert counted == [1, 2, 3, 4, 5]
+    assert replay.priorities == [(index, index + 0.5) for index in range(1, 6)]
+    assert trainer.meter.take() == {"critic": np.mean([1, 2, 3, 4, 5]), "actor": np.mean([20, 40])}
+    assert list(trainer._due_batches()) == []
+
+
+def test_an_agent_that_fails_has_done_what_it_did_before() -> None:
+    class Fragile(TwoPhases):
+        def learn(self, batch: Any) -> Learned:
+            if self.updates == 2:
+                raise ValueError("oh")
+            return super().learn(batch)
+
+    trainer = make_trainer(Fragile(), Batches(), clock=Clock(updates_per_step=5.0))
+    trainer.clock.advance(1, learning=True)
+    with pytest.raises(PluginFailed, match="agent toy failed while learning: ValueError: oh"):
+        list(map(trainer._learn, trainer._due_batches()))
+    assert (trainer.clock.updates, trainer._owed) == (2, 3)
