@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from runs.commands import STATE, assert_same, events, newest, rows, run_directory, start, unified, wait_for
+from runs.commands import STATE, assert_same, events, newest, rows, run_directory, saved, start, unified, wait_for
 
 
 def flip(path: Path, at: float = 0.5) -> None:
@@ -39,7 +39,7 @@ def test_updates_that_are_not_finite_are_skipped_counted_and_end_the_run(tmp_pat
 
 @pytest.mark.slow
 def test_a_full_disk_leaves_the_checkpoint_before(straight: Path, tmp_path: Path) -> None:
-    output = unified(*STATE, cwd=tmp_path, fault="checkpoint:writing@20:full", expect=1)
+    output = unified(*STATE, cwd=tmp_path, fault="fsync:*/checkpoints/.saving-*/*@20:full", expect=1)
     assert "could not be written" in output
     assert "make room" in output
     directory = run_directory(tmp_path)
@@ -64,7 +64,7 @@ def test_a_directory_that_cannot_be_written_ends_it_before_the_first_step(tmp_pa
     ],
 )
 def test_a_damaged_checkpoint_is_passed_over_with_one_warning(straight: Path, tmp_path: Path, name: str) -> None:
-    directory = stop_at(STATE, tmp_path, "checkpoint:end@4:kill")
+    directory = stop_at(STATE, tmp_path, saved(4))
     flip(newest(directory) / name)
     output = unified(*STATE, "with=[console]", cwd=tmp_path)
     assert output.count("is damaged") == 1
@@ -72,7 +72,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_one_warning(straight: Path, tm
 
 
 def test_a_truncated_replay_segment_sends_it_to_an_older_checkpoint(straight: Path, tmp_path: Path) -> None:
-    directory = stop_at(STATE, tmp_path, "checkpoint:end@4:kill")
+    directory = stop_at(STATE, tmp_path, saved(4))
     segment = json.loads((newest(directory) / "manifest.json").read_text())["replay"]["segments"][-1]["file"]
     path = directory / "replay" / segment
     path.write_bytes(path.read_bytes()[:-10])
@@ -82,7 +82,7 @@ def test_a_truncated_replay_segment_sends_it_to_an_older_checkpoint(straight: Pa
 
 
 def test_without_a_valid_checkpoint_it_stops_and_never_starts_again_from_zero(tmp_path: Path) -> None:
-    directory = stop_at(STATE, tmp_path, "checkpoint:end@3:kill")
+    directory = stop_at(STATE, tmp_path, saved(3))
     before = (directory / "metrics.jsonl").read_bytes()
     for checkpoint in (directory / "checkpoints").iterdir():
         flip(checkpoint / "agent.safetensors")

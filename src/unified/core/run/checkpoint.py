@@ -23,24 +23,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from unified.core.atomic import discard, fault_point, fsync_directory, rename, write_bytes
+from unified.core.atomic import Written, digest, discard, rename, sync_directory, write_bytes
 from unified.core.errors import Problem, UnifiedError
 from unified.core.run.jsonl import plain
 from unified.core.run.packing import pack, safetensors_buffers, unpack
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
-#: The named places of saving, in their order, at which a process may die without losing more than this checkpoint.
-FAULT_POINTS = (
-    "checkpoint:begin",
-    "checkpoint:writing",
-    "checkpoint:before_manifest",
-    "checkpoint:writing_manifest",
-    "checkpoint:before_rename",
-    "checkpoint:after_rename",
-    "discard:renamed",
-    "checkpoint:end",
-)
 _NAME = re.compile(r"(\d{9,})(?:\.(\d+))?")
 _TEMPORARY = re.compile(r"\.(?:saving|removing)-[\d.]+-(\d+)")
 _GROUP = re.compile(r"[a-z][a-z0-9_]*")
@@ -95,7 +84,7 @@ class Checkpoint:
 
     def _read(self, name: str) -> bytes:
         data = _read(self.path / name)
-        _verify(name, self.manifest["files"][name], len(data), hashlib.sha256(data).hexdigest())
+        _verify(name, self.manifest["files"][name], Written(len(data), hashlib.sha256(data).hexdigest()))
         return data
 
 
@@ -130,10 +119,8 @@ class Checkpoints:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._sweep()
             temporary.mkdir()
-            fault_point("checkpoint:begin")
             best = best or any(peek(path).get("best") is True for path in self.paths() if _order(path)[0] == frames)  # it takes their place
             self._write(temporary, packed, {**(manifest or {}), "frames": frames, "best": best})
-            fault_point("checkpoint:before_rename")
             path = self._publish(temporary, frames)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -143,7 +130,6 @@ class Checkpoints:
             raise
         with contextlib.suppress(OSError):  # what is not removed now is removed next time
             self._prune()
-        fault_point("checkpoint:end")
         return path
 
     def newest(self) -> Checkpoint | None:
@@ -195,7 +181,7 @@ class Checkpoints:
         files: dict[str, dict[str, Any]] = {}
 
         def write(name: str, data: bytes | Iterable[Any]) -> None:
-            files[name] = write_bytes(directory / name, data, fault="checkpoint:writing")._asdict()
+            files[name] = write_bytes(directory / name, data)._asdict()
 
         for group, (tree, tensors) in packed.items():
             if not _GROUP.fullmatch(group) or group == MANIFEST.removesuffix(".json"):
@@ -203,7 +189,6 @@ class Checkpoints:
             if tensors:
                 write(f"{group}.safetensors", safetensors_buffers(tensors))
             write(f"{group}.json", json.dumps(tree).encode())
-        fault_point("checkpoint:before_manifest")
         versions = {"unified": __version__, "torch": torch.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
         whole = {
             **manifest,
@@ -214,8 +199,8 @@ class Checkpoints:
         }
         whole = json.loads(json.dumps(whole, default=plain))  # as it will be read: what is signed is what is there
         text = json.dumps({**whole, "sha256": _signature(whole)}, indent=1).encode()
-        write_bytes(directory / MANIFEST, (text[: len(text) // 2], text[len(text) // 2 :]), fault="checkpoint:writing_manifest")
-        fsync_directory(directory)
+        write_bytes(directory / MANIFEST, text)
+        sync_directory(directory)
 
     def _publish(self, temporary: Path, frames: int) -> Path:
         """Give the finished directory its name. A checkpoint of the same frames makes way only after this one is in place."""
@@ -223,11 +208,9 @@ class Checkpoints:
         before = [path for path in self.paths() if _order(path)[0] == frames]
         if not before:
             rename(temporary, target)
-            fault_point("checkpoint:after_rename")
             return target
         latest = target.with_name(f"{frames:09d}.{_order(before[0])[1] + 1}")
         rename(temporary, latest)
-        fault_point("checkpoint:after_rename")
         for path in before:
             self._discard(path)
         rename(latest, target)
@@ -294,22 +277,18 @@ def _verified_manifest(path: Path) -> dict[str, Any]:
             f"it was written in format {manifest['schema']} by unified {manifest['versions']['unified']}; this one reads format {SCHEMA}"
         )
     for name, facts in manifest["files"].items():
-        digest, size = hashlib.sha256(), 0
         try:
-            with (path / name).open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-                    size += len(chunk)
+            found = digest(path / name)
         except OSError as error:
             raise Damaged(f"{name}: {error.strerror or error}") from error
-        _verify(name, facts, size, digest.hexdigest())
+        _verify(name, facts, found)
     return dict(manifest)
 
 
-def _verify(name: str, facts: Mapping[str, Any], size: int, digest: str) -> None:
-    if size != facts["size"]:
-        raise Damaged(f"{name} has {size:,} bytes instead of {facts['size']:,}")
-    if digest != facts["sha256"]:
+def _verify(name: str, facts: Mapping[str, Any], found: Written) -> None:
+    if found.size != facts["size"]:
+        raise Damaged(f"{name} has {found.size:,} bytes instead of {facts['size']:,}")
+    if found.sha256 != facts["sha256"]:
         raise Damaged(f"{name} does not match its checksum")
 
 
