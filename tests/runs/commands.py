@@ -106,7 +106,7 @@ def result_of(directory: Path) -> dict[str, Any]:
     return {
         "metrics": (directory / "metrics.jsonl").read_bytes(),
         "tensors": {path.name: path.read_bytes() for path in sorted(checkpoint.glob("*.safetensors"))},
-        "agent": (checkpoint / "agent.json").read_bytes(),
+        "agent": [(checkpoint / name).read_bytes() for name in ("parameters.json", "optimizer.json")],
         "collector": (checkpoint / "collector.json").read_bytes(),
         "trainer": without(trainer, "elapsed"),
         "replay": replay_of(directory, json.loads((checkpoint / "manifest.json").read_text())["replay"]),
