@@ -131,10 +131,7 @@ def play(environment: Environment, seed: int, most: int, actions: list[np.ndarra
 def random_action(space: Space, generator: np.random.Generator) -> np.ndarray:
     if space.choices is not None:
         return np.asarray(generator.integers(space.choices, size=space.shape), space.dtype)
-    low, high = (
-        np.clip(np.broadcast_to(np.reshape(bound, space.shape if np.ndim(bound) else ()), space.shape), -1e6, 1e6)
-        for bound in (space.low, space.high)
-    )
+    low, high = (np.clip(bound, -1e6, 1e6) for bound in space.bounds())
     action = generator.uniform(low, high)
     return np.asarray(generator.choice([low, high, action], p=[0.1, 0.1, 0.8]), space.dtype)
 

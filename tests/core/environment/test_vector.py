@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -15,9 +16,11 @@ import pytest
 
 from unified.core.environment import Steps, SuiteReference, Vector
 from unified.core.environment import vector as module
+from unified.core.environment.placement import step_seconds
 from unified.core.errors import UnifiedError, UsageError
 from unified.core.rng import derive
-from unified.core.suite import UnsupportedRender
+from unified.core.spec import Space, Spec
+from unified.core.suite import Environment, Step, Suite, UnsupportedRender
 from unified.testing.environments import Counter
 
 PLACES = ("inline", "process")
@@ -255,6 +258,30 @@ def test_a_built_suite_can_be_given() -> None:
 def test_slow_environments_get_processes(pause: float, place: str) -> None:
     with Vector(counter(pause=pause), 1, seed=1) as vector:
         assert vector.placement == place
+
+
+class Grid(Environment):
+    """An action has 2 x 3 numbers with bounds of their own, one of them infinite."""
+
+    def __init__(self) -> None:
+        low, high = tuple(float(-i - 1) for i in range(6)), (*(float(i + 1) for i in range(5)), math.inf)
+        self.spec = Spec(Space((1,), "float32"), Space((2, 3), "float32", low, high))
+
+    def reset(self, seed: int) -> np.ndarray:
+        return np.zeros(1, np.float32)
+
+    def step(self, action: np.ndarray) -> Step:
+        low, high = (np.reshape(bound, (2, 3)) for bound in (self.spec.action.low, self.spec.action.high))
+        assert ((low <= action) & (action <= high)).all()
+        return Step(np.zeros(1, np.float32), 0.0, False, False)
+
+
+def test_the_time_of_a_step_is_measured_with_bounds_of_each_element() -> None:
+    class Grids(Suite):
+        def environment(self) -> Environment:
+            return Grid()
+
+    assert step_seconds(Grids("grid", None)) >= 0
 
 
 # State
