@@ -45,11 +45,6 @@ def test_floors(path: Path) -> None:
         assert not others, "one plugin never imports another plugin's agent"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_file_is_too_long(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 400
-
-
 def test_the_trainer_names_no_algorithm() -> None:
     words = ("drqv2", "dqn", "sac", "ppo", "pixel", "supervised", "generative", "offline")
     for path in (PACKAGE / "core" / "trainer").glob("*.py"):

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.unpackaged import write
 from unified.core import references
+from unified.core.adopted import adopt
 from unified.core.components import Component
 from unified.core.errors import UsageError
 from unified.core.registry import registry
+from unified.core.suite import Environment
 
 
 @pytest.fixture
@@ -274,3 +277,23 @@ def test_a_file_that_cannot_be_imported_is_told_with_its_line(here: Path, source
     (here / "helper.py").write_text("raise RuntimeError('helped')\n")
     for _ in range(2):
         assert says in refused("agents", "./bad.py:X")
+
+
+def test_what_a_function_makes_to_show_its_class_is_closed() -> None:
+    made = []
+
+    class Simulator(Environment):
+        closed = False
+
+        def __init__(self) -> None:
+            made.append(self)
+
+        def reset(self, seed: int) -> Any: ...
+
+        def step(self, action: Any) -> Any: ...
+
+        def close(self) -> None:
+            self.closed = True
+
+    adopt("suites", lambda: Simulator(), "object:lambda-1", "lambda", [])
+    assert [one.closed for one in made] == [True]

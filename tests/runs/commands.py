@@ -35,6 +35,21 @@ PIXELS = ["train", "--agent", "drqv2", "--suite", "dmc:cartpole_balance", "suite
 #: One thread: these networks are too small for two, and a busy machine punishes threads that wait for each other.
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
+FAULTS = Path(__file__).parents[1] / "faults"
+
+
+def environment(fault: str | None = None) -> dict[str, str]:
+    """Environment variables of a process with a fault of the file system (`faults.injected.fault`), if there is to be one."""
+    env = {**os.environ, **ONE_THREAD}
+    if fault:
+        env |= {"TEST_FAULT": fault, "PYTHONPATH": os.pathsep.join(filter(None, [str(FAULTS), env.get("PYTHONPATH")]))}
+    return env
+
+
+def saved(number: int) -> str:
+    """The fault of a process that is killed when its n-th checkpoint has got its name."""
+    return f"after-rename:*/checkpoints/[0-9]*@{number}:kill"
+
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "unified", *words]
@@ -42,8 +57,7 @@ def command(*words: str) -> list[str]:
 
 def unified(*words: str, cwd: Path, expect: int | None = 0, fault: str | None = None, timeout: float = 120.0) -> str:
     """Run a command to its end; returns what it printed."""
-    env = {**os.environ, **ONE_THREAD, **({"UNIFIED_FAULT": fault} if fault else {})}
-    done = subprocess.run(command(*words), cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(command(*words), cwd=cwd, env=environment(fault), capture_output=True, text=True, timeout=timeout)
     if expect is not None:
         assert done.returncode == expect, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
@@ -51,8 +65,7 @@ def unified(*words: str, cwd: Path, expect: int | None = 0, fault: str | None = 
 
 
 def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
-    env = {**os.environ, **ONE_THREAD}
-    return subprocess.Popen(command(*words), cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(command(*words), cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def run_directory(root: Path) -> Path:
@@ -93,7 +106,7 @@ def result_of(directory: Path) -> dict[str, Any]:
     return {
         "metrics": (directory / "metrics.jsonl").read_bytes(),
         "tensors": {path.name: path.read_bytes() for path in sorted(checkpoint.glob("*.safetensors"))},
-        "agent": (checkpoint / "agent.json").read_bytes(),
+        "agent": [(checkpoint / name).read_bytes() for name in ("parameters.json", "optimizer.json")],
         "collector": (checkpoint / "collector.json").read_bytes(),
         "trainer": without(trainer, "elapsed"),
         "replay": replay_of(directory, json.loads((checkpoint / "manifest.json").read_text())["replay"]),
@@ -141,7 +154,7 @@ def assert_same(one: Path, other: Path, parts: Iterable[str] = ("metrics", "tens
         assert a[part] == b[part], f"{part} differs between {one} and {other}"
 
 
-def kill_and_resume(words: Sequence[str], root: Path, fault: str = "checkpoint:end@2:kill") -> Path:
+def kill_and_resume(words: Sequence[str], root: Path, fault: str = saved(2)) -> Path:
     """A run that kills itself at a fault and is gone on with by the same command; returns its directory."""
     unified(*words, cwd=root, fault=fault, expect=-signal.SIGKILL)
     directory = run_directory(root)

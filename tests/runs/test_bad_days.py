@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from runs.commands import STATE, assert_same, events, newest, rows, run_directory, start, unified, wait_for
+from runs.commands import STATE, assert_same, events, newest, rows, run_directory, saved, start, unified, wait_for
+from unified.core.run import Checkpoints, migrations
 
 
 def flip(path: Path, at: float = 0.5) -> None:
@@ -32,14 +34,14 @@ def test_updates_that_are_not_finite_are_skipped_counted_and_end_the_run(tmp_pat
     assert "train.bad_limit=5" in output
     directory = run_directory(tmp_path)
     assert sum(row.get("nonfinite", 0) for row in rows(directory)) > 5
-    for path in newest(directory).glob("agent.safetensors"):
+    for path in newest(directory).glob("parameters.safetensors"):
         for name, value in load_file(path).items():
             assert np.isfinite(value.astype(np.float32)).all(), name
 
 
 @pytest.mark.slow
 def test_a_full_disk_leaves_the_checkpoint_before(straight: Path, tmp_path: Path) -> None:
-    output = unified(*STATE, cwd=tmp_path, fault="checkpoint:writing@20:full", expect=1)
+    output = unified(*STATE, cwd=tmp_path, fault="fsync:*/checkpoints/.saving-*/*@20:full", expect=1)
     assert "could not be written" in output
     assert "make room" in output
     directory = run_directory(tmp_path)
@@ -58,13 +60,13 @@ def test_a_directory_that_cannot_be_written_ends_it_before_the_first_step(tmp_pa
 @pytest.mark.parametrize(
     "name",
     [
-        "agent.safetensors",
+        "parameters.safetensors",
         pytest.param("trainer.json", marks=pytest.mark.slow),
         pytest.param("manifest.json", marks=pytest.mark.slow),
     ],
 )
 def test_a_damaged_checkpoint_is_passed_over_with_one_warning(straight: Path, tmp_path: Path, name: str) -> None:
-    directory = stop_at(STATE, tmp_path, "checkpoint:end@4:kill")
+    directory = stop_at(STATE, tmp_path, saved(4))
     flip(newest(directory) / name)
     output = unified(*STATE, "with=[console]", cwd=tmp_path)
     assert output.count("is damaged") == 1
@@ -72,7 +74,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_one_warning(straight: Path, tm
 
 
 def test_a_truncated_replay_segment_sends_it_to_an_older_checkpoint(straight: Path, tmp_path: Path) -> None:
-    directory = stop_at(STATE, tmp_path, "checkpoint:end@4:kill")
+    directory = stop_at(STATE, tmp_path, saved(4))
     segment = json.loads((newest(directory) / "manifest.json").read_text())["replay"]["segments"][-1]["file"]
     path = directory / "replay" / segment
     path.write_bytes(path.read_bytes()[:-10])
@@ -82,10 +84,10 @@ def test_a_truncated_replay_segment_sends_it_to_an_older_checkpoint(straight: Pa
 
 
 def test_without_a_valid_checkpoint_it_stops_and_never_starts_again_from_zero(tmp_path: Path) -> None:
-    directory = stop_at(STATE, tmp_path, "checkpoint:end@3:kill")
+    directory = stop_at(STATE, tmp_path, saved(3))
     before = (directory / "metrics.jsonl").read_bytes()
     for checkpoint in (directory / "checkpoints").iterdir():
-        flip(checkpoint / "agent.safetensors")
+        flip(checkpoint / "parameters.safetensors")
     output = unified(*STATE, cwd=tmp_path, expect=1)
     assert "no checkpoint" in output
     assert "can be used" in output
@@ -172,3 +174,34 @@ def test_a_start_that_was_refused_leaves_nothing_behind(tmp_path: Path) -> None:
     said = unified("train", "--suite", "gym:Pendulum", cwd=tmp_path, expect=2)
     assert "did you mean  Pendulum-v1" in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_the_first_schema_is_gone_on_with(straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = stop_at(STATE, tmp_path, saved(3))
+    checkpoints = Checkpoints(directory / "checkpoints")
+    newest = checkpoints.newest()
+    assert newest is not None
+    groups = {name: newest.load(name) for name in newest.groups}
+    groups["agent"] = {**groups.pop("optimizer"), "parameters": groups.pop("parameters")}
+    for lane in groups["collector"]["environments"]["lanes"]:
+        for name in ("length", "state", "rebuildable"):
+            del lane[name]
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "SCHEMA", 1)
+        path = checkpoints.save(newest.frames, groups, newest.manifest)
+    assert json.loads((path / "manifest.json").read_text())["schema"] == 1
+    assert (path / "agent.safetensors").exists()
+    unified("evaluate", str(directory), "--episodes", "1", cwd=tmp_path)
+    unified(*STATE, cwd=tmp_path)
+    assert events(directory, "restored")[-1]["exact"] is True
+    assert_same(straight, directory)
+
+
+def test_an_agent_acts_without_the_state_of_its_optimiser(straight: Path, tmp_path: Path) -> None:
+    directory = tmp_path / straight.relative_to(straight.parents[5])
+    shutil.copytree(straight, directory)
+    for checkpoint in (directory / "checkpoints").iterdir():
+        (checkpoint / "optimizer.safetensors").unlink()
+    unified("evaluate", str(directory), "--episodes", "1", cwd=tmp_path)
+    said = unified("resume", str(directory), cwd=tmp_path, expect=1)
+    assert "optimizer.safetensors" in said

@@ -20,6 +20,7 @@ from runs.commands import (
     newest,
     rows,
     run_directory,
+    saved,
     start,
     unified,
     wait_for,
@@ -44,9 +45,9 @@ def test_an_idle_callback_changes_nothing(straight: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "fault",
     [
-        "checkpoint:end@2:kill",
-        pytest.param("checkpoint:before_rename@3:kill", marks=pytest.mark.slow),
-        pytest.param("checkpoint:writing_manifest@4:kill", marks=pytest.mark.slow),
+        saved(2),
+        pytest.param("rename:*/checkpoints/[0-9]*@3:kill", marks=pytest.mark.slow),
+        pytest.param("fsync:*/checkpoints/*/manifest.json@4:tear", marks=pytest.mark.slow),
     ],
 )
 def test_killed_in_mid_episode_and_resumed(straight: Path, tmp_path: Path, fault: str) -> None:
@@ -55,7 +56,7 @@ def test_killed_in_mid_episode_and_resumed(straight: Path, tmp_path: Path, fault
 
 @pytest.mark.slow
 def test_killed_from_pixels_and_resumed(straight_pixels: Path, tmp_path: Path) -> None:
-    assert_same(straight_pixels, kill_and_resume(PIXELS, tmp_path, "checkpoint:end@2:kill"))
+    assert_same(straight_pixels, kill_and_resume(PIXELS, tmp_path, saved(2)))
 
 
 @pytest.mark.slow
@@ -106,7 +107,7 @@ def test_processes_and_inline_are_the_same(straight: Path, tmp_path: Path) -> No
 
 
 def test_rows_written_after_the_checkpoint_are_not_trained_on(tmp_path: Path) -> None:
-    directory = kill_and_resume(STATE, tmp_path, "checkpoint:before_rename@3:kill")
+    directory = kill_and_resume(STATE, tmp_path, "rename:*/checkpoints/[0-9]*@3:kill")
     frames = [row["frames"] for row in rows(directory) if row["kind"] == "train"]
     assert frames == sorted(set(frames))
     assert newest(directory).name == "000000480"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from torch import nn
 
 import unified as package
 from core.unpackaged import write
-from runs.commands import ONE_THREAD, TINY, assert_same, events, newest, rows, run_directory, unified
+from runs.commands import TINY, assert_same, environment, events, newest, rows, run_directory, saved, unified
 
 #: As `TINY`, for Python.
 SMALL: dict[str, Any] = {
@@ -44,7 +43,7 @@ def test_by_reference_killed_and_resumed_from_elsewhere(tmp_path: Path) -> None:
     for name in ("straight", "killed"):
         write(tmp_path / name)
     unified(*REFERENCES, cwd=tmp_path / "straight")
-    unified(*REFERENCES, cwd=tmp_path / "killed", fault="checkpoint:end@1:kill", expect=-signal.SIGKILL)
+    unified(*REFERENCES, cwd=tmp_path / "killed", fault=saved(1), expect=-signal.SIGKILL)
     directory = run_directory(tmp_path / "killed")
     assert directory.relative_to(tmp_path / "killed") == Path("runs/default/Mine/Line/hard/seed-1")
     unified("resume", str(directory), cwd=tmp_path / "elsewhere")
@@ -94,12 +93,12 @@ def test_a_script_with_objects_is_run_again_to_go_on(tmp_path: Path) -> None:
     def script(name: str, fault: str = "", expect: int = 0) -> None:
         (tmp_path / name).mkdir(exist_ok=True)
         (tmp_path / name / "script.py").write_text(SCRIPT.replace("CONFIG", repr({**SMALL, "train.frames": 120})))
-        env = {**os.environ, **ONE_THREAD, **({"UNIFIED_FAULT": fault} if fault else {})}
+        env = environment(fault)
         done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path / name, env=env, capture_output=True, text=True)
         assert done.returncode == expect, done.stderr
 
     script("straight")
-    script("killed", fault="checkpoint:end@2:kill", expect=-signal.SIGKILL)
+    script("killed", fault=saved(2), expect=-signal.SIGKILL)
     directory = run_directory(tmp_path / "killed")
     said = unified("resume", str(directory), cwd=tmp_path, expect=2)
     assert "suite Line, architecture Net, architecture Sequential and objective lambda were Python objects" in said

@@ -94,6 +94,16 @@ class ForwardsTooLittle(Walk):
         return observation
 
 
+class SavesTooLittle(Walk):
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return {"place": self.place.copy()}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> np.ndarray:
+        self.place = state["place"] + 0.0
+        self.steps = 0
+        return self.observe()
+
+
 class ClosesOnce(Walk):
     closed = False
 

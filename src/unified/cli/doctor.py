@@ -188,7 +188,7 @@ def _render(task: str) -> Iterator[Finding]:
     try:
         vector.reset()
         action = vector.spec.action
-        low, high = (np.broadcast_to(np.asarray(bound, np.float32), action.shape) for bound in (action.low, action.high))
+        low, high = action.bounds()
         draws = np.random.default_rng(1).uniform(low, high, (RENDER_STEPS, 1, *low.shape)).astype(np.float32)
         start = time.perf_counter()
         for actions in draws:

@@ -276,11 +276,15 @@ def _makes(function: Callable[..., Any], typed: str) -> type:
         returns = f"say what it returns: def {getattr(function, '__name__', 'make')}({', '.join(needed)}) -> gymnasium.Env: …"
         raise UsageError(Problem(f"{typed} takes {', '.join(needed)}, so it is not known what it makes", returns))
     try:
-        return type(function())  # never closed: it may be somebody's only one
+        made = function()
     except UnifiedError:
         raise
     except Exception as error:
         raise UsageError(Problem(f"{typed} raised {told(error)}")) from error
+    if callable(close := getattr(made, "close", None)):
+        with suppress(Exception):  # a simulator or a window; runs call the function again
+            close()
+    return type(made)
 
 
 def _returned(function: Any) -> type | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: What a task may ask of an agent.
 VIEWS = ("control", "classify", "regress", "generate")
@@ -37,6 +40,13 @@ class Space:
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Least and greatest value of each element: two arrays of the space's shape."""
+        import numpy as np
+
+        low, high = (np.reshape(bound, self.shape if np.ndim(bound) else ()) for bound in (self.low, self.high))
+        return np.broadcast_to(low, self.shape), np.broadcast_to(high, self.shape)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Space:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,10 @@ class Step(NamedTuple):
     truncated: bool
     score: float | None = None
     lost: bool = False
+
+
+#: The state of an environment: arrays by name.
+EnvironmentState: TypeAlias = "dict[str, np.ndarray]"
 
 
 class EpisodeFailed(Exception):
@@ -61,6 +65,23 @@ class Environment(ABC):
         for action in actions:
             observation = self.step(action).observation
         return observation
+
+    def state_dict(self) -> EnvironmentState | None:
+        """The complete state of the unfinished episode as arrays by name, its random generators included; ``None`` if it cannot be taken.
+
+        With it a checkpoint stays small and a resume fast however long an episode is, and an environment that is not a function of its
+        seed and actions can be resumed exactly. Without it the episode is rebuilt by repeating its actions, and one that is very long or
+        not deterministic is truncated when the run is resumed. Bytes are stored as ``np.frombuffer(data, np.uint8)``.
+        """
+        return None
+
+    def load_state_dict(self, state: EnvironmentState) -> np.ndarray:
+        """Go on with the episode of `state`, in any environment of the same task, reset or not; returns its newest observation.
+
+        Raises:
+            NotImplementedError: If `state_dict` returns ``None``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no state_dict")
 
     def render(self, height: int, width: int) -> np.ndarray:
         """The present state as a person would look at it, ``(height, width, 3)`` uint8."""

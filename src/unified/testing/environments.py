@@ -30,6 +30,7 @@ class CounterOptions:
         pixels: Side of a picture to observe; 0: a vector.
         pause: Seconds that a step takes.
         deterministic: Whether its spec says so; if not, episodes differ.
+        stateful: Whether its state can be saved and loaded.
     """
 
     length: int = 10
@@ -41,6 +42,7 @@ class CounterOptions:
     pixels: int = 0
     pause: float = 0.0
     deterministic: bool = True
+    stateful: bool = False
 
 
 class Counter(Suite):
@@ -84,6 +86,16 @@ class CounterEnvironment(Environment):
         reward = float("nan") if self._misbehave() == "nan_reward" else self.sum - before
         ended = self.steps >= self.options.length
         return Step(self._observation(), reward, ended and self.options.terminates, ended and not self.options.terminates)
+
+    def state_dict(self) -> dict[str, np.ndarray] | None:
+        if not self.options.stateful:
+            return None
+        return {"counts": np.array([self.seed, self.steps]), "sum": np.array(self.sum)}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> np.ndarray:
+        self.seed, self.steps = state["counts"].tolist()
+        self.sum = float(state["sum"])
+        return self._observation()
 
     def render(self, height: int, width: int) -> np.ndarray:
         if self.options.misbehave == "render":

@@ -131,10 +131,7 @@ def play(environment: Environment, seed: int, most: int, actions: list[np.ndarra
 def random_action(space: Space, generator: np.random.Generator) -> np.ndarray:
     if space.choices is not None:
         return np.asarray(generator.integers(space.choices, size=space.shape), space.dtype)
-    low, high = (
-        np.clip(np.broadcast_to(np.reshape(bound, space.shape if np.ndim(bound) else ()), space.shape), -1e6, 1e6)
-        for bound in (space.low, space.high)
-    )
+    low, high = (np.clip(bound, -1e6, 1e6) for bound in space.bounds())
     action = generator.uniform(low, high)
     return np.asarray(generator.choice([low, high, action], p=[0.1, 0.1, 0.8]), space.dtype)
 
@@ -269,6 +266,34 @@ def fast_forwards_to_the_same(found: Inspection) -> None:
                 raise Failed(contract, seen, "leave time, filters and counters as `step` leaves them")
 
 
+def saves_its_state(found: Inspection) -> None:
+    """`load_state_dict` goes on with the episode whose `state_dict` was taken, in another environment."""
+    one, other, episode = found.environment, found.other, found.episodes[0]
+    actions, half = episode.actions[: len(episode.steps)], (len(episode.steps) - 1) // 2
+    newest = one.reset(episode.seed)
+    for action in actions[:half]:
+        newest = one.step(action.copy()).observation
+    newest, state = np.array(newest), one.state_dict()
+    if state is None:
+        raise Skipped("it has no state_dict: episodes are rebuilt by repeating their actions")
+    contract = "`state_dict` holds all that an unfinished episode goes on from; `load_state_dict` returns its newest observation."
+    state = {name: np.array(array) for name, array in state.items()}
+    rest = []
+    for action in actions[half:]:
+        step = one.step(action.copy())
+        rest.append(step._replace(observation=np.array(step.observation)))
+    other.reset(episode.seed + 1)
+    if not np.array_equal(np.array(other.load_state_dict(state)), newest):
+        raise Failed(contract, f"after {half} steps another observation is returned", "return what the last `step` returned")
+    if not found.spec.deterministic:
+        return
+    for number, action in enumerate(actions[half:]):
+        step = other.step(action.copy())
+        if not np.array_equal(step.observation, rest[number].observation) or step[1:] != rest[number][1:]:
+            seen = f"taken after {half} steps, {number + 1} steps later, the episode has become another"
+            raise Failed(contract, seen, "save time, counters, filters and the state of random generators too")
+
+
 def keeps_what_it_returned(found: Inspection) -> None:
     """Observations that were returned are not written into later."""
     for episode in found.episodes:
@@ -320,6 +345,7 @@ INSPECTED = (
     shows_the_last_observation,
     repeats_an_episode,
     fast_forwards_to_the_same,
+    saves_its_state,
     keeps_what_it_returned,
     draws_or_says_so,
     lives_without_torch,

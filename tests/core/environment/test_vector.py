@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -14,9 +15,12 @@ import numpy as np
 import pytest
 
 from unified.core.environment import Steps, SuiteReference, Vector
+from unified.core.environment import vector as module
+from unified.core.environment.placement import step_seconds
 from unified.core.errors import UnifiedError, UsageError
 from unified.core.rng import derive
-from unified.core.suite import UnsupportedRender
+from unified.core.spec import Space, Spec
+from unified.core.suite import Environment, Step, Suite, UnsupportedRender
 from unified.testing.environments import Counter
 
 PLACES = ("inline", "process")
@@ -256,6 +260,30 @@ def test_slow_environments_get_processes(pause: float, place: str) -> None:
         assert vector.placement == place
 
 
+class Grid(Environment):
+    """An action has 2 x 3 numbers with bounds of their own, one of them infinite."""
+
+    def __init__(self) -> None:
+        low, high = tuple(float(-i - 1) for i in range(6)), (*(float(i + 1) for i in range(5)), math.inf)
+        self.spec = Spec(Space((1,), "float32"), Space((2, 3), "float32", low, high))
+
+    def reset(self, seed: int) -> np.ndarray:
+        return np.zeros(1, np.float32)
+
+    def step(self, action: np.ndarray) -> Step:
+        low, high = (np.reshape(bound, (2, 3)) for bound in (self.spec.action.low, self.spec.action.high))
+        assert ((low <= action) & (action <= high)).all()
+        return Step(np.zeros(1, np.float32), 0.0, False, False)
+
+
+def test_the_time_of_a_step_is_measured_with_bounds_of_each_element() -> None:
+    class Grids(Suite):
+        def environment(self) -> Environment:
+            return Grid()
+
+    assert step_seconds(Grids("grid", None)) >= 0
+
+
 # State
 
 
@@ -291,13 +319,82 @@ def test_what_cannot_be_rebuilt_is_said_and_begins_anew() -> None:
         other.load_state_dict(state)
         assert not other.exact
         assert other.rebuilt.tolist() == [True, False]
-        assert other.discarded == 1
+        assert other.discarded == 0
         assert other.observations[:, 1].tolist() == [3, 0]
+        (line,) = other.incidents
+        assert "environment 1, episode 0 was truncated after 3 steps, so this resume is not exact" in line
     with Vector(counter(deterministic=False), 1, seed=4) as vector:
         vector.reset()
         play(vector, 3)
         vector.load_state_dict(vector.state_dict())
         assert not vector.exact
+        assert "not deterministic" in vector.incidents[0]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_saved_state_takes_the_place_of_the_actions(place: str, deterministic: bool) -> None:
+    options = {"stateful": True, "deterministic": deterministic, "length": 1000}
+    with Vector(counter(**options), 2, seed=4, placement=place) as straight:
+        straight.reset()
+        play(straight, 20)
+        early = straight.state_dict()
+        play(straight, 200, start=20)
+        state, current = straight.state_dict(), straight.observations.copy()
+        assert _bytes(state) == _bytes(early)
+        expected = play(straight, 9, start=220)
+    with Vector(counter(**options), 2, seed=4, placement=place) as vector:
+        vector.load_state_dict(state)
+        assert vector.exact
+        assert not vector.incidents
+        np.testing.assert_array_equal(vector.observations, current)
+        same(play(vector, 9, start=220), expected)
+
+
+def _bytes(state: dict[str, Any]) -> int:
+    """Bytes of the arrays that are saved of an episode."""
+    return sum(lane["actions"].nbytes + sum(array.nbytes for array in (lane["state"] or {}).values()) for lane in state["lanes"])
+
+
+def test_actions_are_kept_up_to_a_bound_and_the_episode_is_truncated_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REBUILD_STEPS", 6)
+    with Vector(counter(length=1000), 1, seed=4) as vector, Vector(counter(length=1000), 1, seed=4) as other:
+        vector.reset()
+        play(vector, 5)
+        other.load_state_dict(vector.state_dict())
+        assert other.exact
+        play(vector, 5, start=5)
+        state = vector.state_dict()
+        assert not state["lanes"][0]["actions"].size
+        other.load_state_dict(state)
+        assert not other.exact
+        assert other.incidents[0].endswith(
+            "episode 0 was truncated after 10 steps, so this resume is not exact: "
+            "it is longer than 6 steps and the environment has no state_dict"
+        )
+        assert other.observations[0].tolist()[:2] == [derive(4, "environment", 0, 1, bits=31) % 1000, 0]
+        vector.reset()
+        assert vector.state_dict()["lanes"][0]["rebuildable"]
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_killed_worker_goes_on_from_the_newest_state(deterministic: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REBUILD_STEPS", 6)
+    options = {"stateful": True, "deterministic": deterministic, "length": 1000}
+    with Vector(counter(**options), 1, seed=4, placement="process") as vector:
+        vector.reset()
+        state = None
+        for step in range(20):
+            if step == 14:
+                state = vector.state_dict()
+            if step == 16:
+                os.kill(vector._ports[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+            (row,) = play(vector, 1, start=step)
+        assert (vector.restarts, vector.discarded) == (1, 0)
+        with Vector(counter(**options), 1, seed=4) as straight:
+            assert state is not None
+            straight.load_state_dict(state)
+            np.testing.assert_array_equal(play(straight, 6, start=14)[-1].observation, row.observation)
 
 
 # Order of calls, pictures, the end

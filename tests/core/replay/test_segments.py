@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -279,3 +281,24 @@ def test_a_name_of_another_task_is_refused(helpers: Any, tmp_path: Path) -> None
     with pytest.raises(UnifiedError, match="another task"):
         other.load_kept(find_replay("mine", tmp_path))
     np.testing.assert_array_equal(other.store.head, 0)
+
+
+def test_a_file_system_that_cannot_synchronise_directories_keeps_the_replay(
+    helpers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    both = make(helpers, directory=tmp_path / "run" / "replay")
+    both.begin(0)
+    both.begin(1)
+    for _ in range(5):
+        both.step("--")
+    cut = both.replay.seal(tmp_path / "run" / "replay")
+    verify(tmp_path / "run" / "replay", cut)
+    assert both.replay.save_named(tmp_path, "kept").is_dir()

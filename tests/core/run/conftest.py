@@ -1,4 +1,4 @@
-"""What the tests of runs share: a stand-in for the composed configuration, and a way to die at a fault point."""
+"""What the tests of runs share: a stand-in for the composed configuration, and a way to die at a file operation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import copy
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from faults import injected
+from faults.injected import OPERATIONS
 
 
 def make_config(root: Path, **values: Any) -> Any:
@@ -56,21 +60,38 @@ def config(tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def die_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], object]], int]:
-    """Runs an action in a forked child that gets SIGKILL at a fault point; returns the signal that ended it, 0 if none did."""
+def die_before() -> Callable[..., bool]:
+    """Runs an action in a forked child that is killed before its n-th file operation; returns whether there were so many.
 
-    def run(point: str, action: Callable[[], object]) -> int:
+    With ``torn=True`` only files that are synchronised count, and half of the file is lost.
+    """
+
+    def run(number: int, action: Callable[[], object], torn: bool = False) -> bool:
         child = os.fork()
         if child == 0:
-            os.environ["UNIFIED_FAULT"] = f"{point}:kill"
+            left = [number]
+
+            def strike(event: str, path: str) -> None:
+                if event not in OPERATIONS or (torn and (event != "fsync" or os.path.isdir(path))):
+                    return
+                left[0] -= 1
+                if not left[0]:
+                    if torn:
+                        injected.tear(path)
+                    injected.kill()
+
             status = 1
             try:
+                injected.install(strike)
                 action()
                 status = 0
             finally:
                 os._exit(status)
         _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-        return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        if os.WIFSIGNALED(status):
+            assert os.WTERMSIG(status) == signal.SIGKILL
+            return True
+        assert os.WEXITSTATUS(status) == 0
+        return False
 
     return run

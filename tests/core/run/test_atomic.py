@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import errno
 import hashlib
+import itertools
 import os
-import signal
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from faults import injected
 from unified.core import atomic
 
 
@@ -15,48 +18,70 @@ def test_write_bytes_reports_what_it_wrote(tmp_path: Path) -> None:
     written = atomic.write_bytes(tmp_path / "a", [b"one", memoryview(b"two"), b""])
     assert (tmp_path / "a").read_bytes() == b"onetwo"
     assert written == (6, hashlib.sha256(b"onetwo").hexdigest())
+    assert atomic.digest(tmp_path / "a") == written
     assert atomic.write_bytes(tmp_path / "b", []) == (0, hashlib.sha256().hexdigest())
+    assert atomic.digest(tmp_path / "b", sync=True) == (0, hashlib.sha256().hexdigest())
 
 
-def test_replace_leaves_the_old_or_the_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("operation", ["fsync", "replace"])
+def test_replace_leaves_the_old_or_the_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
     path = tmp_path / "config.json"
     atomic.replace(path, b"old")
     atomic.replace(path, b"new")
     assert path.read_bytes() == b"new"
 
-    def full(name: str) -> None:
-        raise atomic.no_space()
+    def full(event: str, path: str) -> None:
+        if event == operation:
+            raise injected.full()
 
-    monkeypatch.setattr(atomic, "fault_hook", full)
+    injected.install(full, monkeypatch.setattr)
     with pytest.raises(OSError, match="No space"):
         atomic.replace(path, b"newer")
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("point", ["config.json:writing", "config.json:before_rename"])
-def test_replace_survives_a_kill(tmp_path: Path, point: str, die_at: Callable[[str, Callable[[], object]], int]) -> None:
-    path = tmp_path / "config.json"
-    atomic.replace(path, b"old")
-    assert die_at(point, lambda: atomic.replace(path, b"new")) == signal.SIGKILL
-    assert path.read_bytes() == b"old"
+@pytest.mark.parametrize("torn", [False, True], ids=["killed", "torn"])
+def test_replace_survives_a_kill(tmp_path: Path, torn: bool, die_before: Callable[..., bool]) -> None:
+    path, found = tmp_path / "config.json", []
+    for number in itertools.count(1):
+        atomic.replace(path, b"old")
+        died = die_before(number, lambda: atomic.replace(path, b"new"), torn)
+        found.append(path.read_bytes())
+        if not died:
+            break
+    assert found == ([b"old", b"new"] if torn else [b"old", b"old", b"new", b"new"])
 
 
-def test_fault_points_count_their_passings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atomic, "_passed", type(atomic._passed)())
-    monkeypatch.setenv("UNIFIED_FAULT", "save:before@3:full")
-    for _ in range(2):
-        atomic.fault_point("save:before")
-        atomic.fault_point("save:after")
-    with pytest.raises(OSError, match="No space"):
-        atomic.fault_point("save:before")
-    atomic.fault_point("save:before")
+def test_discard_is_never_seen_half_done(tmp_path: Path, die_before: Callable[..., bool]) -> None:
+    for number in itertools.count(1):
+        old, trash = tmp_path / f"old{number}", tmp_path / f"trash{number}"
+        old.mkdir()
+        (old / "file").write_bytes(b"x")
+        died = die_before(number, lambda old=old, trash=trash: atomic.discard(old, trash))
+        assert not old.exists() or (old / "file").exists()
+        if not died:
+            break
+    assert number > 3
+    assert not old.exists()
+    assert not trash.exists()
 
 
-def test_discard_is_never_seen_half_done(tmp_path: Path, die_at: Callable[[str, Callable[[], object]], int]) -> None:
-    old = tmp_path / "old"
-    old.mkdir()
-    (old / "file").write_bytes(b"x")
-    assert die_at("discard:renamed", lambda: atomic.discard(old, tmp_path / "trash")) == signal.SIGKILL
-    assert os.listdir(tmp_path) == ["trash"]
-    assert (tmp_path / "trash" / "file").exists()
+@pytest.mark.parametrize(("number", "tolerated"), [(errno.EINVAL, True), (errno.ENOTSUP, True), (errno.EIO, False)])
+def test_a_file_system_that_cannot_synchronise_directories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, tolerated: bool
+) -> None:
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if tolerated:
+        atomic.replace(tmp_path / "file", b"content")
+    else:
+        with pytest.raises(OSError, match=os.strerror(number)):
+            atomic.replace(tmp_path / "file", b"content")
+    assert (tmp_path / "file").read_bytes() == b"content"

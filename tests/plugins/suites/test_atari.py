@@ -280,6 +280,26 @@ def test_an_unfinished_episode_is_rebuilt() -> None:
     np.testing.assert_array_equal(environment.fast_forward(5, actions[:0]), environment.reset(5))
 
 
+@pytest.mark.parametrize("game", ["breakout", "amidar", "tetris"])
+def test_an_unfinished_episode_goes_on_from_its_state(game: str) -> None:
+    one, other = make(game), make(game)
+    actions = np.random.default_rng(0).integers(one.spec.action.choices, size=80)
+    one.reset(5)
+    for action in actions[:40]:
+        newest = one.step(action).observation
+    state = {name: array.copy() for name, array in one.state_dict().items()}
+    other.reset(6)
+    other.step(actions[0])
+    np.testing.assert_array_equal(other.load_state_dict(state), newest)
+    for action in actions[40:]:
+        here, there = one.step(action), other.step(action)
+        np.testing.assert_array_equal(here.observation, there.observation)
+        assert here[1:] == there[1:]
+    again = other.state_dict()
+    for name, array in one.state_dict().items():
+        np.testing.assert_array_equal(array, again[name])
+
+
 def test_a_process_and_this_one_give_the_same_bits() -> None:
     module = "unified.plugins.suites.atari"
     reference = SuiteReference(f"{module}.suite:Atari", "Breakout", {}, f"{module}.config:AtariOptions")

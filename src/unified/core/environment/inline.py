@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -51,7 +51,8 @@ class Server:
     |---|---|---|
     | `reset` | `seed` | the first observation |
     | `step` | `next` (seed of the next episode), action | observation, `reward`, `terminated`, `truncated`, `score`, `lost` |
-    | `rebuild` | `seed`, actions `(T, *action)` | the observation reached |
+    | `save` | | `state` (its names, or nothing), its arrays |
+    | `rebuild` | `seed`, `state`, actions `(T, *action)`, the state's arrays | the observation reached |
     | `render` | `height`, `width` | the picture |
 
     After an end a step answers with the first observation of the next episode too. Where an episode fails, the answer is `failed` with the
@@ -72,12 +73,24 @@ class Server:
                 case "step":
                     return self._step(message.arrays[0], head["next"])
                 case "rebuild":
-                    return Message({}, (self._checked(self.environment.fast_forward(head["seed"], message.arrays[0])),))
+                    return Message({}, (self._checked(self._rebuild(head, *message.arrays)),))
+                case "save":
+                    state = self.environment.state_dict()
+                    return Message({"state": None}) if state is None else Message({"state": list(state)}, tuple(state.values()))
                 case "render":
                     return Message({}, (self.environment.render(head["height"], head["width"]),))
         except EpisodeFailed as failure:
             return Message({"failed": str(failure) or "EpisodeFailed"})
         raise ValueError(f"no such request: {head}")
+
+    def _rebuild(self, head: dict[str, Any], actions: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
+        """The unfinished episode from its state, or from its reset, by its actions."""
+        if head["state"] is None:
+            return self.environment.fast_forward(head["seed"], actions)
+        observation = self.environment.load_state_dict({name: array.copy() for name, array in zip(head["state"], arrays, strict=True)})
+        for action in actions:
+            observation = self.environment.step(action).observation
+        return observation
 
     def _step(self, action: np.ndarray, next_seed: int) -> Message:
         try:

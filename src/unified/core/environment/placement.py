@@ -38,7 +38,7 @@ def step_seconds(suite: Suite, steps: int = 30) -> float:
     try:
         space, seconds = environment.spec.action, 0.0
         generator = np.random.default_rng(0)
-        low, high = np.broadcast_to(space.low, space.shape), np.broadcast_to(space.high, space.shape)
+        low, high = (np.where(np.isfinite(bound), bound, one) for bound, one in zip(space.bounds(), (-1.0, 1.0), strict=True))
         environment.reset(0)
         for episode in range(1, steps + 1):
             action = generator.integers(space.choices) if space.choices else generator.uniform(low, high)

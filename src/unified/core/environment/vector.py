@@ -17,20 +17,26 @@ from unified.core.environment.remote import Remote
 from unified.core.environment.steps import Steps
 from unified.core.errors import UnifiedError
 from unified.core.rng import derive
-from unified.core.suite import Suite
+from unified.core.suite import EnvironmentState, Suite
 
 #: Episodes in a row that may fail at their first observation before the suite is called broken.
 STARTS = 100
+#: Longest part of an episode, in agent steps, that is repeated in order to rebuild it. An environment without a state of its own cannot be
+#: rebuilt beyond it: its actions are no longer kept, and a resumed run truncates the episode.
+REBUILD_STEPS = 100_000
 
 
 @dataclass
 class _Lane:
-    """The unfinished episode of one environment: all that is needed to rebuild it."""
+    """The unfinished episode of one environment, and how to rebuild it: from `state`, or else the reset, by repeating `actions`."""
 
     observation: np.ndarray
     episode: int = -1
-    actions: list[np.ndarray] = field(default_factory=list)
+    length: int = 0
     ret: float = 0.0
+    state: EnvironmentState | None = None
+    actions: list[np.ndarray] = field(default_factory=list)
+    rebuildable: bool = True
 
 
 class Vector:
@@ -55,7 +61,8 @@ class Vector:
         restarts: Processes that died or hung and were replaced.
         discarded: Episodes that failed.
         incidents: What happened to them, one line each, the last 100; whoever reports them may clear them.
-        exact: Whether the last `load_state_dict` rebuilt every episode bit for bit; `rebuilt` says it for each environment.
+        exact: Whether the last `load_state_dict` rebuilt every episode bit for bit.
+        rebuilt: The same for each environment, ``(n,)`` bool; where it is false the unfinished episode counts as truncated.
         name: What errors call it.
 
     Raises:
@@ -82,6 +89,7 @@ class Vector:
         self.incidents: deque[str] = deque(maxlen=100)
         self.exact, self.rebuilt = True, np.ones(count, bool)
         self._pending = self._closed = False
+        self._stateful = True  # until an environment has no state
         self._ports: list[Port] = []
         self._task = name or built.task or getattr(built, "name", "") or type(built).__name__
         try:
@@ -91,6 +99,7 @@ class Vector:
             raise
         self.spec = self._ports[0].spec
         self.observations = self._zeros()
+        self._actions = np.zeros((count, *self.spec.action.shape), self.spec.action.dtype)  # of the step under way
         self._lanes = [_Lane(observation) for observation in self.observations.copy()]
 
     def _open(self, suite: Suite, reference: SuiteReference | None) -> None:
@@ -134,8 +143,8 @@ class Vector:
             raise ValueError(f"actions have the shape {actions.shape} where {(self.count, *space.shape)} is needed")
         if self._lanes[0].episode < 0:
             raise RuntimeError("reset the environments before the first step")
-        for i, (lane, action) in enumerate(zip(self._lanes, actions, strict=True)):
-            lane.actions.append(action)
+        self._actions = actions
+        for i in range(self.count):
             self._ports[i].ask(self._step_request(i))
         self._pending = True
 
@@ -158,10 +167,6 @@ class Vector:
         self.observations = self._zeros()
         try:
             answers = [self._answer(i) for i in range(n)]
-        except BaseException:
-            for lane in self._lanes:
-                lane.actions.pop()
-            raise
         finally:
             self._pending = False
         for i, answer in enumerate(answers):
@@ -180,16 +185,21 @@ class Vector:
         steps.observation[i] = self.observations[i] = lane.observation = answer.arrays[0].copy()
         steps.reward[i] = head["reward"]
         lane.ret += head["score"]
+        lane.length += 1
         steps.terminated[i], steps.truncated[i], steps.lost[i] = head["terminated"], head["truncated"], head["lost"]
         if head["terminated"] or head["truncated"]:
-            steps.returns[i], steps.lengths[i] = lane.ret, len(lane.actions)
+            steps.returns[i], steps.lengths[i] = lane.ret, lane.length
             steps.reset_observation[i] = self._start(i, answer.arrays[1] if len(answer.arrays) > 1 else None)
+            return
+        if lane.rebuildable:
+            lane.actions.append(self._actions[i])
+            if len(lane.actions) >= REBUILD_STEPS and not self._save(i):
+                lane.rebuildable, lane.actions = False, []
 
     def _start(self, i: int, first: np.ndarray | None) -> np.ndarray:
         """Book the beginning of environment i's next episode; where it has no first observation, that of the one after it."""
-        lane = self._lanes[i]
         for _ in range(STARTS):
-            lane.episode, lane.actions, lane.ret = lane.episode + 1, [], 0.0
+            lane = self._lanes[i] = _Lane(self._lanes[i].observation, self._lanes[i].episode + 1)
             if first is not None:
                 self.observations[i] = lane.observation = first.copy()
                 return lane.observation
@@ -221,13 +231,16 @@ class Vector:
         return Message({"op": "reset", "seed": self._seed(i, self._lanes[i].episode + 1)})
 
     def _step_request(self, i: int) -> Message:
-        lane = self._lanes[i]
-        return Message({"op": "step", "next": self._seed(i, lane.episode + 1)}, (lane.actions[-1],))
+        return Message({"op": "step", "next": self._seed(i, self._lanes[i].episode + 1)}, (self._actions[i],))
 
-    def _rebuild_request(self, i: int, actions: list[np.ndarray]) -> Message:
+    def _rebuild_request(self, i: int) -> Message:
+        lane = self._lanes[i]
+        head = {"op": "rebuild", "seed": self._seed(i, lane.episode), "state": None if lane.state is None else list(lane.state)}
+        return Message(head, (self._stacked(lane.actions), *(lane.state or {}).values()))
+
+    def _stacked(self, actions: list[np.ndarray]) -> np.ndarray:
         space = self.spec.action
-        stacked = np.array(actions, space.dtype).reshape(len(actions), *space.shape)
-        return Message({"op": "rebuild", "seed": self._seed(i, self._lanes[i].episode)}, (stacked,))
+        return np.array(actions, space.dtype).reshape(len(actions), *space.shape)
 
     # Bad days
 
@@ -238,7 +251,7 @@ class Vector:
         except WorkerLost as lost:
             self._replace(i, lost)
         try:
-            if self._rebuild(i, self._lanes[i].actions[:-1]):
+            if self._rebuild(i):
                 self._ports[i].ask(self._step_request(i))
                 return self._ports[i].answer(self.timeout)
             reason = "it could not be rebuilt"
@@ -252,20 +265,50 @@ class Vector:
     def _replace(self, i: int, lost: WorkerLost) -> None:
         self.restarts += 1
         lane = self._lanes[i]
-        self.incidents.append(f"environment {i}, episode {lane.episode}, step {len(lane.actions)}: {lost}; it was restarted")
+        self.incidents.append(f"environment {i}, episode {lane.episode}, step {lane.length}: {lost}; it was restarted")
         self._ports[i].restart()
 
-    def _rebuild(self, i: int, actions: list[np.ndarray]) -> bool:
-        """Whether environment i is again where `actions` led it, bit for bit."""
-        if not self.spec.deterministic:
+    def _rebuild(self, i: int) -> bool:
+        """Whether environment i is again where its episode was, bit for bit."""
+        if self._why_not(i) is not None:
             return False
-        self._ports[i].ask(self._rebuild_request(i, actions))
-        return self._same_again(i, len(actions))
+        self._ports[i].ask(self._rebuild_request(i))
+        return self._same_again(i)
 
-    def _same_again(self, i: int, steps: int) -> bool:
-        patience = self.timeout * (1 + steps / 50)  # many steps in one answer
+    def _why_not(self, i: int) -> str | None:
+        """The reason why the episode of environment i cannot be rebuilt, if there is one."""
+        lane = self._lanes[i]
+        if not lane.rebuildable:
+            return f"it is longer than {REBUILD_STEPS:,} steps and the environment has no state_dict"
+        if lane.state is None and not self.spec.deterministic:
+            return "the suite is not deterministic and the environment has no state_dict"
+        return None
+
+    def _same_again(self, i: int) -> bool:
+        lane = self._lanes[i]
+        patience = self.timeout * (1 + len(lane.actions) / 50)  # many steps in one answer
         answer = self._ports[i].answer(patience)
-        return bool(answer.arrays) and np.array_equal(answer.arrays[0], self._lanes[i].observation)
+        return bool(answer.arrays) and np.array_equal(answer.arrays[0], lane.observation)
+
+    def _save(self, i: int) -> bool:
+        """Take the state of environment i, from which its episode is rebuilt from now on; whether it has one."""
+        if not self._stateful:
+            return False
+        lane = self._lanes[i]
+        self._ports[i].ask(Message({"op": "save"}))
+        try:
+            answer = self._ports[i].answer(self.timeout)
+        except WorkerLost as lost:
+            self._replace(i, lost)
+            if not self._rebuild(i):
+                raise UnifiedError(f"environment {i} was lost while its state was saved and could not be rebuilt") from None
+            return lane.state is not None  # as it was before: the next time a newer one is taken
+        if answer.head["state"] is None:
+            self._stateful = False
+            return False
+        lane.state = {name: array.copy() for name, array in zip(answer.head["state"], answer.arrays, strict=True)}
+        lane.actions, lane.rebuildable = [], True
+        return True
 
     def _discard(self, i: int, reason: str) -> None:
         self.discarded += 1
@@ -274,16 +317,23 @@ class Vector:
     # State
 
     def state_dict(self) -> dict[str, Any]:
-        """The unfinished episodes: numbers, actions and observations, from which `load_state_dict` rebuilds them."""
+        """The unfinished episodes, from which `load_state_dict` rebuilds them.
+
+        Where environments have a state (`Environment.state_dict`) it is saved; else the actions of the episode are, up to `REBUILD_STEPS`.
+        """
         self._idle("state_dict")
         if self._lanes[0].episode < 0:
             raise RuntimeError("reset the environments before their state is taken")
-        space = self.spec.action
+        for i in range(self.count):
+            self._save(i)
         lanes = [
             {
                 "episode": lane.episode,
+                "length": lane.length,
                 "return": lane.ret,
-                "actions": np.array(lane.actions, space.dtype).reshape(len(lane.actions), *space.shape),
+                "state": lane.state,
+                "actions": self._stacked(lane.actions),
+                "rebuildable": lane.rebuildable,
                 "observation": lane.observation.copy(),
             }
             for lane in self._lanes
@@ -291,39 +341,51 @@ class Vector:
         return {"stream": self.stream, "lanes": lanes, "restarts": self.restarts, "discarded": self.discarded}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Rebuild the unfinished episodes of `state` from their seeds and actions, and compare what is reached with what was observed.
+        """Rebuild the unfinished episodes of `state`, and compare the observation that is reached with the stored one.
 
-        Where they differ (`rebuilt` is false there, `exact` is false) the episode is discarded and the environment begins its next one:
-        `observations` then holds its first observation.
+        An episode that cannot be rebuilt (`rebuilt` is false there, `exact` is false) is truncated where it was, with a line in
+        `incidents`, and the environment begins its next one: `observations` then holds its first observation.
         """
         self._idle("load_state_dict")
         if len(state["lanes"]) != self.count:
             raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.count}")
         self.stream, self.restarts, self.discarded = state["stream"], state["restarts"], state["discarded"]
         self._lanes = [
-            _Lane(np.array(lane["observation"]), lane["episode"], list(np.array(lane["actions"])), lane["return"])
+            _Lane(
+                np.array(lane["observation"]),
+                lane["episode"],
+                lane["length"],
+                lane["return"],
+                lane["state"],
+                list(np.array(lane["actions"])),
+                lane["rebuildable"],
+            )
             for lane in state["lanes"]
         ]
         self.observations = np.stack([lane.observation for lane in self._lanes])
-        deterministic = self.spec.deterministic
-        for i, lane in enumerate(self._lanes):
-            self._ports[i].ask(self._rebuild_request(i, lane.actions) if deterministic else self._reset_request(i))
-        for i, lane in enumerate(self._lanes):
-            if not deterministic:
-                self.rebuilt[i] = False
-                self._discard(i, "the suite is not deterministic, so the episode cannot be rebuilt")
-                self._start(i, self._first(i))
-                continue
-            try:
-                self.rebuilt[i] = self._same_again(i, len(lane.actions))
-            except WorkerLost as lost:
-                self._replace(i, lost)
-                self.rebuilt[i] = False
-            if not self.rebuilt[i]:
-                self._discard(i, "rebuilding it did not lead to the observation that was stored")
-                self._ports[i].ask(self._reset_request(i))
+        reasons = [self._why_not(i) for i in range(self.count)]
+        for i, reason in enumerate(reasons):
+            self._ports[i].ask(self._rebuild_request(i) if reason is None else self._reset_request(i))
+        for i, reason in enumerate(reasons):
+            if reason is None:
+                reason = self._different(i)
+                if reason is not None:
+                    self._ports[i].ask(self._reset_request(i))
+            self.rebuilt[i] = reason is None
+            if reason is not None:
+                lane = self._lanes[i]
+                what = f"environment {i}, episode {lane.episode} was truncated after {lane.length:,} steps"
+                self.incidents.append(f"{what}, so this resume is not exact: {reason}")
                 self._start(i, self._first(i))
         self.exact = bool(self.rebuilt.all())
+
+    def _different(self, i: int) -> str | None:
+        """The reason why a rebuilt episode is not the one that was saved, if it is another one."""
+        try:
+            return None if self._same_again(i) else "rebuilding it did not lead to the observation that was stored"
+        except WorkerLost as lost:
+            self._replace(i, lost)
+            return f"the environment was lost while rebuilding it ({lost})"
 
     # Pictures, and the end
 
@@ -340,7 +402,7 @@ class Vector:
             picture = self._ports[i].answer(self.timeout)
         except WorkerLost as lost:
             self._replace(i, lost)
-            if not self._rebuild(i, self._lanes[i].actions):
+            if not self._rebuild(i):
                 raise UnifiedError(f"environment {i} was lost while rendering and could not be rebuilt") from None
             self._ports[i].ask(request)
             picture = self._ports[i].answer(self.timeout)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unified.core.atomic import digest, rename, replace
 from unified.core.errors import Problem, UsageError
-from unified.core.replay.segments import Cut, check_columns, checksum, load_rows, sync_directory, verify
+from unified.core.replay.segments import Cut, check_columns, load_rows, verify
 from unified.core.run.replays import INDEX, check_free, read_index
 
 if TYPE_CHECKING:
@@ -21,13 +22,7 @@ if TYPE_CHECKING:
 
 def write_index(directory: Path, cut: Cut, about: Mapping[str, Any]) -> None:
     """Say in ``index.json`` what the directory holds, in one atomic step."""
-    temporary = directory / (INDEX + ".tmp")
-    with temporary.open("w") as file:
-        json.dump({**about, "cut": cut}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(directory / INDEX)
-    sync_directory(directory)
+    replace(directory / INDEX, json.dumps({**about, "cut": cut}).encode())
 
 
 def save(source: Path, cut: Cut, about: Mapping[str, Any], root: str | Path, name: str) -> Path:
@@ -53,14 +48,13 @@ def save(source: Path, cut: Cut, about: Mapping[str, Any], root: str | Path, nam
                 os.link(source / entry["file"], temporary / entry["file"])
             except OSError:
                 shutil.copyfile(source / entry["file"], temporary / entry["file"])
-                checksum(temporary / entry["file"], sync=True)
+                digest(temporary / entry["file"], sync=True)
         verify(temporary, cut, contents=False)
         write_index(temporary, cut, about)
-        temporary.rename(target)
+        rename(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    sync_directory(target.parent)
     return target
 
 

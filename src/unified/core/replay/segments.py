@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
-from unified.core.atomic import fault_point
+from unified.core.atomic import digest, sync_directory
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.run.replays import INDEX
 
@@ -97,15 +96,12 @@ def _write(store: Store, path: Path, ranges: list[tuple[int, int, int]]) -> dict
     temporary = path.with_suffix(".tmp")
     try:
         save_file({name: np.concatenate(found) for name, found in pieces.items()}, temporary, {"rows": json.dumps(ranges)})
-        digest = checksum(temporary, sync=True)
-        size = temporary.stat().st_size
-        fault_point("segment:before_rename")
+        written = digest(temporary, sync=True)
         temporary.rename(path)
-        fault_point("segment:after_rename")
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return {"file": path.name, "sha256": digest, "bytes": size, "rows": [list(piece) for piece in ranges]}
+    return {"file": path.name, "sha256": written.sha256, "bytes": written.size, "rows": [list(piece) for piece in ranges]}
 
 
 def restore(store: Store, directory: str | Path, cut: Mapping[str, Any]) -> None:
@@ -179,7 +175,7 @@ def verify(directory: str | Path, cut: Mapping[str, Any], contents: bool = True)
         size = path.stat().st_size
         if size != entry["bytes"]:
             raise _damaged(path, f"has {size:,} bytes and not {entry['bytes']:,}")
-        if contents and checksum(path) != entry["sha256"]:
+        if contents and digest(path).sha256 != entry["sha256"]:
             raise _damaged(path, "was changed")
 
 
@@ -215,20 +211,3 @@ def check_columns(store: Store, cut: Mapping[str, Any], where: str) -> None:
     if unlike:
         listed = "; ".join(f"{name} is {theirs.get(name)} there and {ours.get(name)} here" for name in unlike)
         raise UsageError(Problem(f"the replay in {where} is of another task or agent: {listed}", "the same suite, size and action space"))
-
-
-def checksum(path: Path, sync: bool = False) -> str:
-    """SHA-256 of a file, which is brought to the disk first where `sync` says so."""
-    with path.open("rb") as file:
-        if sync:
-            os.fsync(file.fileno())
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync_directory(path: Path) -> None:
-    """Make names that were added to a directory last through a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

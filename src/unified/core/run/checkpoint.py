@@ -17,33 +17,23 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from unified.core.atomic import discard, fault_point, fsync_directory, rename, write_bytes
-from unified.core.errors import Problem, UnifiedError
+from unified.core.atomic import discard, rename, sync_directory, write_bytes
+from unified.core.errors import Problem, UnifiedError, UsageError, one_line
+from unified.core.run import migrations
 from unified.core.run.jsonl import plain
 from unified.core.run.packing import pack, safetensors_buffers, unpack
 
-SCHEMA = 1
 MANIFEST = "manifest.json"
-#: The named places of saving, in their order, at which a process may die without losing more than this checkpoint.
-FAULT_POINTS = (
-    "checkpoint:begin",
-    "checkpoint:writing",
-    "checkpoint:before_manifest",
-    "checkpoint:writing_manifest",
-    "checkpoint:before_rename",
-    "checkpoint:after_rename",
-    "discard:renamed",
-    "checkpoint:end",
-)
 _NAME = re.compile(r"(\d{9,})(?:\.(\d+))?")
 _TEMPORARY = re.compile(r"\.(?:saving|removing)-[\d.]+-(\d+)")
 _GROUP = re.compile(r"[a-z][a-z0-9_]*")
+_UNREADABLE = "the version of unified or of the plugin that wrote it, another checkpoint, or a new run: experiment=NAME"
 
 
 class Damaged(Exception):
@@ -52,7 +42,7 @@ class Damaged(Exception):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose every file was verified.
+    """A checkpoint whose files were verified.
 
     Attributes:
         path: Its directory.
@@ -63,6 +53,10 @@ class Checkpoint:
     path: Path
     manifest: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    #: Content of the files that were read to verify them; each is handed out once, so that nothing is read and hashed twice.
+    _verified: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    #: The groups of a checkpoint of an older schema, migrated.
+    _migrated: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def frames(self) -> int:
@@ -71,32 +65,73 @@ class Checkpoint:
     @property
     def groups(self) -> list[str]:
         """The groups of state it holds."""
+        if self._migrated is not None:
+            return sorted(self._migrated)
         return sorted(name.removesuffix(".json") for name in self.manifest["files"] if name.endswith(".json"))
 
     def load(self, group: str) -> Any:
         """The state of a group as it was saved, tensors on the CPU.
 
         Raises:
-            KeyError: If it has no such group.
+            UsageError: If it has no such group.
             UnifiedError: If its files have changed since they were verified.
         """
-        if f"{group}.json" not in self.manifest["files"]:
-            raise KeyError(f"checkpoint {self.path} has no group {group!r}; it has {', '.join(self.groups)}")
-        tensors = {}
+        if group not in self.groups:
+            raise UsageError(Problem(f"checkpoint {self.path} has no part '{group}'; it has {', '.join(self.groups)}", _UNREADABLE))
+        if self._migrated is not None:
+            return self._migrated[group]
         try:
-            tree = json.loads(self._read(f"{group}.json"))
-            if f"{group}.safetensors" in self.manifest["files"]:
-                from safetensors.torch import load
-
-                tensors = load(self._read(f"{group}.safetensors"))
+            return self._unpack(group)
         except Damaged as error:
             raise UnifiedError(f"checkpoint {self.path}: {error}") from error
+
+    @contextlib.contextmanager
+    def reading(self, group: str) -> Iterator[Any]:
+        """The state of a group, within a context in which a key that it lacks is an error of use.
+
+        Raises:
+            UsageError: If the state lacks a key that is looked up in the context, or a module's parameters do not fit.
+        """
+        state = self.load(group)
+        try:
+            yield state
+        except KeyError as error:
+            raise UsageError(Problem(f"the part '{group}' of checkpoint {self.path} has no {error.args[0]!r}", _UNREADABLE)) from error
+        except RuntimeError as error:
+            if not str(error).startswith("Error(s) in loading state_dict"):  # torch has no class of its own for it
+                raise
+            problem = f"the part '{group}' of checkpoint {self.path} does not fit the agent: {one_line(error)}"
+            raise UsageError(Problem(problem, _UNREADABLE)) from error
+
+    def _unpack(self, group: str) -> Any:
+        tensors = {}
+        tree = json.loads(self._read(f"{group}.json"))
+        if f"{group}.safetensors" in self.manifest["files"]:
+            from safetensors.torch import load
+
+            tensors = load(self._read(f"{group}.safetensors"))
         return unpack(tree, tensors)
 
     def _read(self, name: str) -> bytes:
-        data = _read(self.path / name)
-        _verify(name, self.manifest["files"][name], len(data), hashlib.sha256(data).hexdigest())
-        return data
+        if name in self._verified:
+            return self._verified.pop(name)
+        return _verified_file(self.path, name, self.manifest["files"][name])
+
+    def _verify(self, groups: Collection[str] | None) -> Checkpoint:
+        """The same checkpoint of the present schema, after the files of these groups (or all) were read and compared."""
+        version = self.manifest["schema"]
+        for name, facts in self.manifest["files"].items():
+            if groups is None or version != migrations.SCHEMA or name.partition(".")[0] in groups:
+                self._verified[name] = _verified_file(self.path, name, facts)
+        if version == migrations.SCHEMA:
+            return self
+        state = {group: self._unpack(group) for group in self.groups}
+        try:
+            state = migrations.migrate({**state, "manifest": self.manifest}, version)
+        except KeyError as error:
+            problem = f"checkpoint {self.path} of format {version} has no {error.args[0]!r}"
+            raise UsageError(Problem(problem, _UNREADABLE)) from error
+        return Checkpoint(self.path, state.pop("manifest"), self.warnings, _migrated=state)
 
 
 class Checkpoints:
@@ -130,10 +165,8 @@ class Checkpoints:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._sweep()
             temporary.mkdir()
-            fault_point("checkpoint:begin")
             best = best or any(peek(path).get("best") is True for path in self.paths() if _order(path)[0] == frames)  # it takes their place
             self._write(temporary, packed, {**(manifest or {}), "frames": frames, "best": best})
-            fault_point("checkpoint:before_rename")
             path = self._publish(temporary, frames)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -143,35 +176,37 @@ class Checkpoints:
             raise
         with contextlib.suppress(OSError):  # what is not removed now is removed next time
             self._prune()
-        fault_point("checkpoint:end")
         return path
 
-    def newest(self) -> Checkpoint | None:
+    def newest(self, groups: Collection[str] | None = None) -> Checkpoint | None:
         """The newest valid checkpoint; its `warnings` name newer ones that are damaged. ``None`` if there is none at all.
+
+        Args:
+            groups: The groups that will be loaded; files of others are not read. All if not given.
 
         Raises:
             UnifiedError: If there are some and none is valid: starting from zero in silence is not an answer.
         """
-        return self._first_valid(self.paths())
+        return self._first_valid(self.paths(), groups)
 
     def older(self, than: Checkpoint) -> Checkpoint | None:
         """The newest valid checkpoint that is older than this one."""
         paths = self.paths()
         return self._first_valid(paths[paths.index(than.path) + 1 :])
 
-    def best(self) -> Checkpoint | None:
+    def best(self, groups: Collection[str] | None = None) -> Checkpoint | None:
         """The valid checkpoint that was the best when it was saved, else the newest valid one; likewise otherwise."""
         paths = self.paths()
         best = [path for path in paths if peek(path).get("best") is True]
-        return self._first_valid([*best[:1], *(path for path in paths if path not in best[:1])])
+        return self._first_valid([*best[:1], *(path for path in paths if path not in best[:1])], groups)
 
-    def at(self, frames: int) -> Checkpoint | None:
+    def at(self, frames: int, groups: Collection[str] | None = None) -> Checkpoint | None:
         """The checkpoint at these frames, ``None`` if there is none.
 
         Raises:
             UnifiedError: If it is damaged.
         """
-        return self._first_valid([path for path in self.paths() if _order(path)[0] == frames])
+        return self._first_valid([path for path in self.paths() if _order(path)[0] == frames], groups)
 
     def paths(self) -> list[Path]:
         """All that have a checkpoint's name, newest first; nothing is verified."""
@@ -195,7 +230,7 @@ class Checkpoints:
         files: dict[str, dict[str, Any]] = {}
 
         def write(name: str, data: bytes | Iterable[Any]) -> None:
-            files[name] = write_bytes(directory / name, data, fault="checkpoint:writing")._asdict()
+            files[name] = write_bytes(directory / name, data)._asdict()
 
         for group, (tree, tensors) in packed.items():
             if not _GROUP.fullmatch(group) or group == MANIFEST.removesuffix(".json"):
@@ -203,19 +238,18 @@ class Checkpoints:
             if tensors:
                 write(f"{group}.safetensors", safetensors_buffers(tensors))
             write(f"{group}.json", json.dumps(tree).encode())
-        fault_point("checkpoint:before_manifest")
         versions = {"unified": __version__, "torch": torch.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
         whole = {
             **manifest,
-            "schema": SCHEMA,
+            "schema": migrations.SCHEMA,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": {**manifest.get("versions", {}), **versions},
             "files": files,
         }
         whole = json.loads(json.dumps(whole, default=plain))  # as it will be read: what is signed is what is there
         text = json.dumps({**whole, "sha256": _signature(whole)}, indent=1).encode()
-        write_bytes(directory / MANIFEST, (text[: len(text) // 2], text[len(text) // 2 :]), fault="checkpoint:writing_manifest")
-        fsync_directory(directory)
+        write_bytes(directory / MANIFEST, text)
+        sync_directory(directory)
 
     def _publish(self, temporary: Path, frames: int) -> Path:
         """Give the finished directory its name. A checkpoint of the same frames makes way only after this one is in place."""
@@ -223,11 +257,9 @@ class Checkpoints:
         before = [path for path in self.paths() if _order(path)[0] == frames]
         if not before:
             rename(temporary, target)
-            fault_point("checkpoint:after_rename")
             return target
         latest = target.with_name(f"{frames:09d}.{_order(before[0])[1] + 1}")
         rename(temporary, latest)
-        fault_point("checkpoint:after_rename")
         for path in before:
             self._discard(path)
         rename(latest, target)
@@ -265,11 +297,11 @@ class Checkpoints:
 
     # Finding --------------------------------------------------------------------------------------------------------------------
 
-    def _first_valid(self, paths: list[Path]) -> Checkpoint | None:
+    def _first_valid(self, paths: list[Path], groups: Collection[str] | None = None) -> Checkpoint | None:
         warnings: list[str] = []
         for path in paths:
             try:
-                return Checkpoint(path, _verified_manifest(path), tuple(warnings))
+                return Checkpoint(path, _manifest(path), tuple(warnings))._verify(groups)
             except Damaged as error:
                 warnings.append(f"checkpoint {path.name} is damaged and passed over: {error}")
         if not warnings:
@@ -280,8 +312,8 @@ class Checkpoints:
         )
 
 
-def _verified_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint, after every byte was read and compared."""
+def _manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint, compared with its own checksum."""
     try:
         manifest = json.loads(_read(path / MANIFEST))
         signature = manifest.pop("sha256")
@@ -289,28 +321,20 @@ def _verified_manifest(path: Path) -> dict[str, Any]:
         raise Damaged(f"{MANIFEST} cannot be read") from error
     if _signature(manifest) != signature:
         raise Damaged(f"{MANIFEST} does not match its checksum")
-    if manifest["schema"] != SCHEMA:
-        raise Damaged(
-            f"it was written in format {manifest['schema']} by unified {manifest['versions']['unified']}; this one reads format {SCHEMA}"
-        )
-    for name, facts in manifest["files"].items():
-        digest, size = hashlib.sha256(), 0
-        try:
-            with (path / name).open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-                    size += len(chunk)
-        except OSError as error:
-            raise Damaged(f"{name}: {error.strerror or error}") from error
-        _verify(name, facts, size, digest.hexdigest())
+    schema, last = manifest["schema"], migrations.SCHEMA
+    if schema != last and schema not in migrations.MIGRATIONS:
+        raise Damaged(f"it was written in format {schema} by unified {manifest['versions']['unified']}; this one reads format {last}")
     return dict(manifest)
 
 
-def _verify(name: str, facts: Mapping[str, Any], size: int, digest: str) -> None:
-    if size != facts["size"]:
-        raise Damaged(f"{name} has {size:,} bytes instead of {facts['size']:,}")
-    if digest != facts["sha256"]:
+def _verified_file(path: Path, name: str, facts: Mapping[str, Any]) -> bytes:
+    """The content of a checkpoint's file, after it was compared with its checksum."""
+    data = _read(path / name)
+    if len(data) != facts["size"]:
+        raise Damaged(f"{name} has {len(data):,} bytes instead of {facts['size']:,}")
+    if hashlib.sha256(data).hexdigest() != facts["sha256"]:
         raise Damaged(f"{name} does not match its checksum")
+    return data
 
 
 def _read(path: Path) -> bytes:

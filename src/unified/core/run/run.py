@@ -16,7 +16,7 @@ import contextlib
 import json
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -330,13 +330,21 @@ class Run:
             self.event("warning", message=message)
         return checkpoint
 
-    def checkpoint(self, which: str | int = "best") -> Checkpoint | None:
-        """``"best"`` (the newest where none is marked), ``"newest"``, or the one at a number of frames; ``None`` if there is none."""
+    def checkpoint(self, which: str | int = "best", groups: Collection[str] | None = None) -> Checkpoint | None:
+        """A checkpoint of the run.
+
+        Args:
+            which: ``"best"`` (the newest where none is marked), ``"newest"``, or the one at a number of frames.
+            groups: The groups that will be loaded; files of others are not read. All if not given.
+
+        Returns:
+            ``None`` if there is none.
+        """
         if which == "best":
-            return self.checkpoints.best()
+            return self.checkpoints.best(groups)
         if which == "newest":
-            return self.checkpoints.newest()
-        return self.checkpoints.at(int(which)) if str(which).isdigit() else None
+            return self.checkpoints.newest(groups)
+        return self.checkpoints.at(int(which), groups) if str(which).isdigit() else None
 
     def replay_cuts(self) -> list[dict[str, Any]] | None:
         """The cuts of the replay that the newest checkpoints can be resumed from; ``None`` if one of them cannot be read now.

@@ -314,7 +314,8 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
         warnings.warn(line, Notice, stacklevel=2)
     spec = Spec.from_json(found.manifest["spec"])
     agent = make_agent(run.config, spec, Streams(run.config.seed))
-    agent.load_state_dict(found.load("agent")["parameters"])
+    with found.reading("parameters") as parameters:
+        agent.load_state_dict(parameters)
     agent.steps = found.manifest["steps"]
     agent.train(False)
     return Player(agent, spec, found.frames)
@@ -349,12 +350,12 @@ def evaluate(
 
 
 def pick_checkpoint(run: Run, which: str | int) -> Checkpoint:
-    """The checkpoint that was named.
+    """The checkpoint that was named, to load the parameters from.
 
     Raises:
         UsageError: If there is none.
     """
-    checkpoint = run.checkpoint(which)
+    checkpoint = run.checkpoint(which, groups=("parameters",))
     if checkpoint is None:
         raise UsageError(Problem(f"run {run.name} has no checkpoint {which!r}", f"unified runs show {run.name}"))
     return checkpoint

@@ -168,12 +168,11 @@ class Collector(Source):
         return {"environments": self.environments.state_dict(), "frames": self.stack.frames.copy()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Rebuild the unfinished episodes; one that does not come out as it was left is dropped, and the next one begins."""
+        """Rebuild the unfinished episodes; where that is impossible the rows of the episode count as truncated, and the next one begins."""
         self.environments.load_state_dict(state["environments"])
         self.stack.frames[:] = state["frames"]
         for lane in np.flatnonzero(~self.environments.rebuilt):
             observation = self.environments.observations[lane]
-            self.replay.discard(int(lane))
             self.replay.begin(int(lane), observation)
             self.stack.begin(int(lane), observation)
 

@@ -358,8 +358,10 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the run goes on from, in groups."""
+        optimizer = self.agent.training_state()
         return {
-            "agent": self.agent.training_state(),
+            "parameters": optimizer.pop("parameters"),  # apart: it is all that acting needs
+            "optimizer": optimizer,
             "trainer": {
                 "clock": self.clock.state_dict(),
                 "streams": self.streams.state_dict(),
@@ -381,19 +383,24 @@ class Trainer:
 
         Raises:
             DamagedSegment: If a part of its replay cannot be used; another checkpoint can then be restored.
+            UsageError: If the checkpoint lacks something, since another version wrote it.
         """
         self.replay.restore(self.run.path / "replay", checkpoint.manifest["replay"])
-        self.replay.load_state_dict(checkpoint.load("replay"))
-        state = checkpoint.load("trainer")
-        self.clock.load_state_dict(state["clock"])
-        self.streams.load_state_dict(state["streams"])
-        self.meter.load_state_dict(state["meter"], self.agent.device)
-        self.episodes = state["episodes"]
-        self._bad_updates, self._failures = state["bad_updates"], np.array(state["failures"], np.int64)
-        self.best_score, self._stale = state["best_score"], state["stale"]
-        self.agent.load_training_state(checkpoint.load("agent"))
+        with checkpoint.reading("replay") as state:
+            self.replay.load_state_dict(state)
+        with checkpoint.reading("trainer") as state:
+            self.clock.load_state_dict(state["clock"])
+            self.streams.load_state_dict(state["streams"])
+            self.meter.load_state_dict(state["meter"], self.agent.device)
+            self.episodes = state["episodes"]
+            self._bad_updates, self._failures = state["bad_updates"], np.array(state["failures"], np.int64)
+            self.best_score, self._stale = state["best_score"], state["stale"]
+            exact = state["exact"]
+        with checkpoint.reading("parameters") as parameters, checkpoint.reading("optimizer") as optimizer:
+            self.agent.load_training_state({**optimizer, "parameters": parameters})
         self.agent.steps = self.clock.steps
-        self.source.load_state_dict(checkpoint.load("collector"))
-        self._exact = state["exact"] and self.source.exact
+        with checkpoint.reading("collector") as state:
+            self.source.load_state_dict(state)
+        self._exact = exact and self.source.exact
         self._restored = True
         self._callback_states = checkpoint.load("callbacks")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ale_py import ALEInterface, LoggerMode, roms
+from ale_py import ALEInterface, ALEState, LoggerMode, roms
 
 from unified.core.spec import Space, Spec
 from unified.core.suite import Environment, Step
@@ -78,6 +79,25 @@ class AtariEnvironment(Environment):
         for action in actions:
             self._act(action)
         return self._picture() if len(actions) else observation
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The emulator with its picture, what is held and counted here, and the generator."""
+        emulator = self._ale.cloneState(include_rng=True).__getstate__()
+        generator = json.dumps(self._generator.bit_generator.state).encode()
+        return {
+            "emulator": np.frombuffer(emulator, np.uint8),
+            "generator": np.frombuffer(generator, np.uint8),
+            "counts": np.array([self._frames, self._held]),
+            "picture": self._now.copy(),
+        }
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> np.ndarray:
+        self._ale.restoreState(ALEState(state["emulator"].tobytes()))
+        self._generator = np.random.default_rng()
+        self._generator.bit_generator.state = json.loads(state["generator"].tobytes())
+        self._frames, self._held = state["counts"].tolist()
+        self._now[:] = state["picture"]
+        return self._picture()
 
     def render(self, height: int, width: int) -> np.ndarray:
         return resize(self._ale.getScreenRGB(), height, width)

@@ -1,0 +1,69 @@
+"""Rows of unfinished episodes, after a resume that could not rebuild them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from unified.core.action import Action
+from unified.core.environment import SuiteReference, Vector
+from unified.core.environment import vector as module
+from unified.core.replay import Replay, Transitions
+from unified.core.rng import Streams
+from unified.core.trainer.collector import Collector
+
+VIEW = Transitions(batch_size=4, n_step=1)
+
+
+class Still:
+    """An agent that does nothing."""
+
+    view, device = VIEW, torch.device("cpu")
+
+    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+        action = torch.zeros(len(observation), 1)
+        return Action(action, action)
+
+
+def collector(**options: Any) -> Any:
+    vector = Vector(SuiteReference("unified.testing.environments:Counter", "counter", {"length": 1000, **options}), 2, seed=4)
+    replay = Replay(vector.spec, VIEW, 100, 2, Streams(1))
+    return SimpleNamespace(source=Collector(vector, Still(), replay), replay=replay)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("options", "bound"), [({"deterministic": False}, 1000), ({}, 5)])
+def test_an_episode_that_cannot_be_rebuilt_keeps_its_rows_and_ends(
+    options: dict[str, Any], bound: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REBUILD_STEPS", bound)
+    stopped, resumed = collector(**options), collector(**options)
+    stopped.source.start()
+    for _ in range(10):
+        stopped.source.begin()
+        stopped.source.finish()
+    cut = stopped.replay.seal(tmp_path)
+    rows = {name: array.copy() for name, array in stopped.replay.store.data.items()}
+    resumed.replay.restore(tmp_path, cut)
+    resumed.source.load_state_dict(stopped.source.state_dict())
+    assert not resumed.source.exact
+    assert all("truncated after 10 steps" in line for line in resumed.source.incidents)
+    assert resumed.source.discarded == 0
+    store = resumed.replay.store
+    assert store.held.tolist() == [10, 10]
+    for lane in range(2):
+        kept = store.index(lane, np.arange(11))
+        for name, array in rows.items():
+            np.testing.assert_array_equal(store.data[name][kept], array[kept])
+        assert store.data["last"][kept].tolist() == [False] * 10 + [True]  # no action at the last observation: a truncation
+        assert not store.data["terminated"][kept].any()
+    for _ in range(3):
+        resumed.source.begin()
+        resumed.source.finish()
+    assert store.held.tolist() == [13, 13]
+    assert store.data["step"][store.index(0, np.arange(11, 15))].tolist() == [0, 1, 2, 3]
+    for source in (stopped.source, resumed.source):
+        source.close()
