@@ -19,7 +19,7 @@ from unified.core.errors import UsageError
 METRICS = {"classify": "accuracy", "regress": "r2", "generate": "coverage"}
 #: Agents that learn from rewards alone, of which what is made has none.
 REWARDED = ("drqv2", "dqn", "sac", "ppo")
-REASON = "control, classify, regress, and not generate: nothing that is made has a reward to learn from"
+REASON = "control, classify, regress, and not generate: there is no reward in a generation task"
 #: Small enough for a second.
 SMALL: dict[str, dict[str, Any]] = {
     "random": {},

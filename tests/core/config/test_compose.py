@@ -269,7 +269,7 @@ def test_everything_wrong_is_told_at_once():
         ("seed=-1", "must be at least 0"),
         ("precision=fp16", "must be one of auto, fp32, bf16"),
         ("agent.discount=1.5", "must be at most 1"),
-        ("agent.lr=nan", "must be a number"),
+        ("agent.lr=nan", "must be a finite number"),
         ("agent.lr=inf", "must be a finite number"),
         ("agent.stddev=linear(1)", "schedule"),
         ("train.frames=null", "no budget is left"),
@@ -424,3 +424,112 @@ def test_the_recipe_that_nobody_named_brings_no_budget_beside_one_that_was_said(
     assert compose(["train.hours=8"], default_recipe=True).train.frames is None
     assert compose(["train.hours=8"], ["laptop"]).train.frames == 50_000
     assert compose(["seed=2"], default_recipe=True).train.frames == 50_000
+
+
+# One tree with provenance ------------------------------------------------------------------------------------------------------------
+
+
+def test_each_entry_of_a_mapping_has_its_own_source(plugin_registry, tmp_path):
+    def register_objectives():
+        yield ObjectiveComponent("foresee", "json:loads", f"{__name__}:Mapped", "Looks ahead.")
+
+    plugin_registry(ahead=SimpleNamespace(register_objectives=hookimpl(register_objectives)))
+    (tmp_path / "low.yaml").write_text("objective: [foresee]\nobjective.foresee.weights: {a: 1, b: {c: 2}}\n")
+    config = compose([*CARTPOLE, "objective.foresee.weights.b.c=3"], [str(tmp_path / "low.yaml")])
+    assert config.objectives[0].options.weights == {"a": 1, "b": {"c": 3}}
+    below = "objective.foresee.weights"
+    assert config.sources[f"{below}.a"] == f"recipe {tmp_path / 'low.yaml'}"
+    assert config.sources[f"{below}.b.c"] == "the command line"
+    assert compose(values=config.tree).tree == config.tree
+    words = [*CARTPOLE, "objective=[foresee]"]
+    low = {below: {"a": 1, "b": {"c": 2}}}
+    for typed, expected in (
+        ([f"{below}.b=5"], {"a": 1, "b": 5}),
+        ([f"{below}.b=5", f"{below}.b.c=6"], {"a": 1, "b": {"c": 6}}),
+        ([f"{below}={{b: 7}}"], {"b": 7}),
+        ([f"{below}={{b: 7}}", f"{below}.d=1e2"], {"b": 7, "d": "1e2"}),
+    ):
+        assert compose([*words, *typed], values=low).objectives[0].options.weights == expected
+    assert f"{below}=5: must be a mapping" in refused(*words, f"{below}=5")[0]
+
+
+class Mapped(Options):
+    """Of an objective."""
+
+    weights: dict[str, Any] = {"z": 9}
+    """Of its losses."""
+
+
+def test_the_later_of_two_spellings_of_a_key_wins():
+    assert compose(["agent=random", "agent.name=drqv2"]).agent.name == "drqv2"
+    assert compose(["agent.name=drqv2", "agent=random"]).agent.name == "random"
+    assert compose([*CARTPOLE, "agent.encoder=mlp", "encoder=cnn"]).agent.options.encoder.name == "cnn"
+    assert compose([*CARTPOLE, "encoder=cnn", "agent.encoder=mlp"]).agent.options.encoder.name == "mlp"
+
+
+def test_a_missing_task_hides_no_other_problem():
+    problems = refused("suite=dmc", "train.epochs=2", "train.frames=null", "agent.lrr=1", "seed=x")
+    assert [problem.partition("    ")[0] for problem in problems] == [
+        "suite dmc needs a task: dmc:TASK",
+        "seed=x: must be a whole number",
+        "agent.lrr does not exist",
+    ]
+    problems = refused(*CARTPOLE, "train.frames=null", "seed=x")
+    assert [problem.partition(":")[0] for problem in problems] == ["seed=x", "no budget is left"]
+
+
+def test_a_check_of_a_whole_group_waits_until_the_group_is_complete():
+    problems = refused("agent=sac", "suite=gym:Pendulum-v1", "critic.head=quantle", "critic.low=3", "critic.high=2", "actor.depth=-1")
+    assert [problem.partition("    ")[0] for problem in problems] == [
+        "architecture 'quantle' does not exist",
+        "agent.actor.depth=-1: must be at least 0",
+    ]
+    assert "low must be less than high" in refused("agent=sac", "suite=gym:Pendulum-v1", "critic.low=3", "critic.high=2")[0]
+
+
+# Another configuration -----------------------------------------------------------------------------------------------------------
+
+
+def test_replace_keeps_the_sources_of_everything_else(tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("agent: drqv2\nagent.lr: 0.5\nsuite: dmc:walker_walk\n")
+    config = compose(["seed=3", "train.log_every=7"], [str(recipe)])
+    other = config.replace({"agent.n_step": 9}, seed=4, train={"frames": 5})
+    assert (other.seed, other.agent.options.n_step, other.train.frames, other.train.log_every) == (4, 9, 5, 7)
+    assert (other.agent.options.lr, other.recipes) == (0.5, config.recipes)
+    assert [other.sources[key] for key in ("seed", "train.log_every", "agent.lr", "agent.stddev")] == [
+        "Python",
+        "the command line",
+        f"recipe {recipe}",
+        "preset easy of drqv2",
+    ]
+    assert config.seed == 3
+    assert config.replace().tree == config.tree
+    assert config.replace().sources == config.sources
+
+
+def test_replace_chooses_presets_and_budgets_again():
+    config = compose(["agent=drqv2", "suite=dmc:walker_walk"])
+    assert config.replace(suite="dmc:humanoid_run").train.frames == 30_100_000
+    assert config.replace({"train.hours": 1}).train.frames is None
+    assert config.replace(agent="random").agent.options.model_dump() == {}
+    embedded = compose(default_recipe=True)
+    assert embedded.replace(seed=2).embedded
+    assert embedded.replace({"train.hours": 1}).train.frames is None
+    with pytest.raises(UsageError, match="must be at least 0"):
+        config.replace(seed=-1)
+
+
+def test_the_registry_that_is_given_is_used_throughout():
+    from unified.core.registry import Registry, registry
+    from unified.testing.plugins import entry_points
+
+    def register_architectures():
+        yield ArchitectureComponent("mine", "torch.nn:Identity", None, "Of mine.")
+
+    given = Registry(entry_points(ahead=SimpleNamespace(register_architectures=hookimpl(register_architectures))))
+    assert "mine" not in registry().names("architectures")
+    config = compose([*CARTPOLE, "encoder=mine"], registry=given)
+    assert config.agent.options.encoder.name == "mine"
+    assert config.registry is config.replace(seed=2).registry is given
+    assert refused(*CARTPOLE, "encoder=mien", registry=given)[0].startswith("architecture 'mien' does not exist    did you mean  mine ?")

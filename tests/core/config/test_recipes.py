@@ -74,8 +74,8 @@ def test_a_directory_is_no_recipe_but_its_files_are_named(tmp_path, monkeypatch)
     [
         ("seed: [1\n", "line 1, column 7: expected ',' or ']', but got the end of the file"),
         ("seed: 1\n\tagent: x", "line 2, column 1: found character"),
-        ("seed: 1\nagent: drqv2\nseed: 2\n", "says seed twice, on lines 1 and 3"),
-        ("agent: {lr: 1}\nagent.lr: 1\n", "says agent.lr twice, on lines 1 and 2"),
+        ("seed: 1\nagent: drqv2\nseed: 2\n", "sets seed twice, on lines 1 and 3"),
+        ("agent: {lr: 1}\nagent.lr: 1\n", "sets agent.lr twice, on lines 1 and 2"),
         ("a: &x {b: *x}\n", "line 1: a.b contains itself"),
         (f"a: {'[' * 3000}", "nested too deeply"),
         ("seed: 2026-99-99\n", "month must be"),
@@ -121,7 +121,7 @@ def test_bad_json_and_bad_bytes(tmp_path):
     (tmp_path / "a.json").write_text('{\n"seed": 1,\n}')
     assert "line 3, column 1" in refused(str(tmp_path / "a.json"))
     (tmp_path / "a.json").write_text('{"seed": 1, "seed": 2}')
-    assert "says seed twice" in refused(str(tmp_path / "a.json"))
+    assert "sets seed twice" in refused(str(tmp_path / "a.json"))
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
     assert "not text in UTF-8" in refused(str(tmp_path / "b.yaml"))
 

@@ -114,6 +114,6 @@ def test_prioritised_rows_do_not_depend_on_the_budget(tmp_path: Path, environmen
     for run in (straight, twice):
         checkpoint = run.checkpoints.newest()
         assert checkpoint is not None
-        groups.append({group: checkpoint.load(group) for group in ("agent", "replay", "collector")})
+        groups.append({group: checkpoint.load(group) for group in ("parameters", "optimizer", "replay", "collector")})
     assert not differences(*groups)
     assert [row for row in twice.metrics() if row["kind"] == "train"] == [row for row in straight.metrics() if row["kind"] == "train"]

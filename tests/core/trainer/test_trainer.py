@@ -49,7 +49,7 @@ def state_of(run: Run) -> dict[str, Any]:
     """Everything that the newest checkpoint goes on from, without times and without what more evaluations tell."""
     checkpoint = run.checkpoints.newest()
     assert checkpoint is not None
-    state = {group: checkpoint.load(group) for group in ("agent", "collector", "replay", "trainer")}
+    state = {group: checkpoint.load(group) for group in ("parameters", "optimizer", "collector", "replay", "trainer")}
     for name in ("best_score", "stale"):
         del state["trainer"][name]
     del state["trainer"]["clock"]["elapsed"]

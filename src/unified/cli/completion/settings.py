@@ -11,15 +11,12 @@ from pydantic.fields import FieldInfo
 from unified.cli.completion.candidates import Candidate, behind, fitting, listed, names
 from unified.core.config import recipes as recipe_files
 from unified.core.config import values
-from unified.core.config.compose import agent_and_suite
+from unified.core.config.choose import Chooser
 from unified.core.config.describe import type_of
-from unified.core.config.overrides import Layer, Path
-from unified.core.config.resolve import Resolver
-from unified.core.config.schema import LISTS, RunOptions, slot_of, takes_none
-from unified.core.config.slots import parts
-from unified.core.config.words import from_words
+from unified.core.config.layers import Layer, from_words
+from unified.core.config.schema import LISTS, Path, RunOptions, parts, slot_of, takes_none
 from unified.core.errors import UnifiedError
-from unified.core.options import NAME, Options
+from unified.core.options import Options
 from unified.core.registry import registry
 
 
@@ -93,8 +90,8 @@ def _plain(choice: Any) -> Candidate:
 # Keys -----------------------------------------------------------------------------------------------------------------------
 
 
-def _selected(words: Sequence[str], recipes: Sequence[str]) -> Resolver:
-    """What the line says so far; whatever is wrong in it is told when it is run."""
+def _selected(words: Sequence[str], recipes: Sequence[str]) -> Chooser:
+    """What the line selects so far; its mistakes are reported when it is run."""
     names_known = registry().without_references()
     layers: list[Layer] = []
     for recipe in recipes:
@@ -102,15 +99,12 @@ def _selected(words: Sequence[str], recipes: Sequence[str]) -> Resolver:
             layers += recipe_files.load(recipe, names_known)
         except UnifiedError:
             continue
-    return Resolver(names_known, [*layers, from_words(words, [], names_known)])
+    return Chooser(names_known, [*layers, from_words(words, [], names_known)])
 
 
-def _keys(selected: Resolver) -> Iterator[Key]:
-    agent = agent_and_suite(selected)[0].component
+def _keys(selected: Chooser) -> Iterator[Key]:
+    agent = selected.agent_and_suite()[0].component
     short = _parts(agent)
-    for layer in selected.layers:
-        for path in [path for path in layer.values if path[0] in short]:
-            layer.set(("agent", *path), layer.values.pop(path))
     everything = [*_below(RunOptions.model_fields.items(), (), selected), *_lists(selected)]
     yield from everything
     for key in everything:  # ``encoder.depth`` is short for ``agent.encoder.depth``
@@ -125,7 +119,7 @@ def _parts(agent: Any) -> tuple[str, ...]:
         return ()
 
 
-def _below(fields: Iterable[tuple[str, FieldInfo]], path: Path, selected: Resolver) -> Iterator[Key]:
+def _below(fields: Iterable[tuple[str, FieldInfo]], path: Path, selected: Chooser) -> Iterator[Key]:
     for name, field in fields:
         at = (*path, name)
         kind = field.annotation
@@ -134,33 +128,28 @@ def _below(fields: Iterable[tuple[str, FieldInfo]], path: Path, selected: Resolv
             continue
         yield Key(at, f"{type_of(field)}: {' '.join((field.description or '').split())}", field)
         if slot := slot_of(field):
-            said = (selected.lookup((*at, NAME)) or selected.lookup(at) or (None,))[0]
-            several = _several(said)
+            said = selected.tree.at(at).selections
+            several = _several(said[-1].value) if said else []
             for index, each in enumerate(several):
                 yield from _below(_fields(_component(slot.kind, each)), (*at, str(index)), selected)
             if not several:
-                yield from _below(_fields(selected.choose(at, slot, field).component), at, selected)
+                yield from _below(_fields(selected.choose(at, field).component), at, selected)
 
 
 def _several(said: Any) -> list[str]:
-    if isinstance(said, str) and not said.startswith("["):
-        return []
-    try:
-        return values.names(said)
-    except ValueError:
-        return []
+    return [] if isinstance(said, str) and not said.startswith("[") else _names(said)
 
 
-def _lists(selected: Resolver) -> Iterator[Key]:
+def _lists(selected: Chooser) -> Iterator[Key]:
     for key, list_ in LISTS.items():
         yield Key((key,), list_.help)
-        said = [name for layer in selected.layers if (key, NAME) in layer.values for name in _several_or_one(layer.values[(key, NAME)])]
+        said = [name for value in selected.tree.at((key,)).selections for name in _names(value.value)]
         replaced = any(not name.startswith("+") for name in said)
         for name in dict.fromkeys([*(() if replaced else list_.default), *(name.removeprefix("+") for name in said)]):
             yield from _below(_fields(_component(list_.kind, name)), (key, name), selected)
 
 
-def _several_or_one(said: Any) -> list[str]:
+def _names(said: Any) -> list[str]:
     try:
         return values.names(said)
     except ValueError:

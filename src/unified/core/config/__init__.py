@@ -1,4 +1,4 @@
-"""From words, recipes and Python values to one checked configuration. Torch-free."""
+"""Compose words, recipes and Python values into one validated configuration. Torch-free."""
 
 from __future__ import annotations
 

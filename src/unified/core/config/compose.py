@@ -1,23 +1,24 @@
-"""Composes a configuration: defaults < presets for the task < recipes < Python < command line. Torch-free."""
+"""Compose a configuration: merge all layers into one tree, choose components, validate their options. Torch-free.
+
+Layers, lowest to highest: defaults < the agent of the suite < presets < recipes < Python < the command line.
+"""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from unified.core.components import AgentComponent, Component, ObjectiveComponent, Preset, SuiteComponent
+from unified.core.components import AgentComponent, Component, ObjectiveComponent, SuiteComponent
 from unified.core.config import recipes as recipe_files
-from unified.core.config import values as texts
+from unified.core.config.choose import Choice, Chooser
 from unified.core.config.config import Config
 from unified.core.config.intervals import REPLAY_UPDATES, open_intervals
-from unified.core.config.overrides import COMMAND_LINE, DEFAULT, PYTHON, Layer, Path, from_tree
-from unified.core.config.resolve import Resolver
-from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Choice, RunOptions, slot_of
-from unified.core.config.several import several
-from unified.core.config.slots import parts
-from unified.core.config.words import from_words
+from unified.core.config.layers import COMMAND_LINE, PYTHON, Layer, Tree, Value, from_tree, from_words
+from unified.core.config.record import Record
+from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Path, RunOptions
+from unified.core.config.values import is_null
 from unified.core.errors import Problem, UnifiedError, UsageError
 from unified.core.options import NAME
 from unified.core.references import label, of_another_process
@@ -25,8 +26,10 @@ from unified.core.registry import Registry
 from unified.core.registry import registry as process_registry
 from unified.core.spec import VIEWS
 
-#: What runs where nothing at all was named.
+#: The recipe that applies where no agent, suite or recipe is named.
 EMBEDDED = "laptop"
+#: The options that end a run.
+BUDGETS: tuple[Path, ...] = (("train", "frames"), ("train", "updates"), ("train", "hours"), ("train", "epochs"))
 
 
 def compose(
@@ -37,191 +40,156 @@ def compose(
     registry: Registry | None = None,
     callbacks: Iterable[Any] = (),
 ) -> Config:
-    """One checked configuration of everything that was said.
+    """Merge all layers into one validated configuration.
 
-    Where only the agent is named, the suite is ``dmc:cartpole_balance``; where only the suite is, the agent is the one that it names for
-    itself (`SuiteComponent.agent`), else the generalist, ``ac2``. Where neither is, and no recipe either, `default_recipe` adds the recipe
-    ``laptop``.
+    If only the agent is named, the suite is ``dmc:cartpole_balance``. If only the suite is named, the agent is the one that the suite asks
+    for (`SuiteComponent.agent`), else ``ac2``. If neither is named and there is no recipe, `default_recipe` adds the recipe ``laptop``.
 
-    A slot that is selected again, with another name, drops the options that lower layers set for it; options for the same name stay.
+    A slot that a layer sets to another component loses the options of lower layers; a slot that it sets to the same component keeps them.
 
     Args:
-        arguments: ``key=value`` words, as typed; text is read by the type of each field.
+        arguments: ``key=value`` words, as typed; the type of each field says how its text is read.
         recipes: Names or paths; later ones win.
-        values: A tree, or dotted keys, from Python.
-        default_recipe: Whether the recipe ``laptop`` is used where nothing was named.
-        registry: Where names are looked up; that of the process if not given.
-        callbacks: Names and objects, which are added to the callbacks that `values` leave.
+        values: Values from Python, nested or by dotted key.
+        default_recipe: Whether the recipe ``laptop`` applies if no agent, suite or recipe is named.
+        registry: Where names are looked up, also by the run; the registry of the process by default.
+        callbacks: Names and objects to add to the callbacks.
 
     Raises:
-        UsageError: With all problems found, each with its source.
+        UsageError: With all problems, each with its source.
 
     >>> config = compose(["agent=random", "suite=dmc:cartpole_balance", "seed=3"])
     >>> config.agent.name, config.suite.task, config.seed, config.sources["seed"]
     ('random', 'cartpole_balance', 3, 'the command line')
     """
-    names = registry if registry is not None else process_registry()
+    registry = registry if registry is not None else process_registry()
     problems: list[Problem] = []
     added = [item for callback in callbacks for item in ("+", callback)]
-    beside = [from_tree({WITH: added}, PYTHON)] if added else []
-    said = [from_tree(values or {}, PYTHON), *beside, from_words(arguments, problems, names)]
-    chosen, embedded = list(recipes), False
-    if default_recipe and not recipes and not any((slot, NAME) in layer.values for layer in said for slot in ("agent", "suite")):
-        chosen, embedded = [EMBEDDED], True
-    layers: list[Layer] = []
-    for recipe in chosen:
+    python = [from_tree(tree, PYTHON) for tree in (values or {}, {WITH: added} if added else {})]
+    given = [*python, from_words(arguments, problems, registry)]
+    named = any(path in layer.values for layer in given for slot in ("agent", "suite") for path in ((slot,), (slot, NAME)))
+    implicit = default_recipe and not recipes and not named
+    names = [EMBEDDED] if implicit else [str(recipe) for recipe in recipes]
+    loaded: list[Layer] = []
+    for name in names:
         try:
-            layers += recipe_files.load(str(recipe), names)
+            loaded += recipe_files.load(name, registry)
         except UsageError as error:
             problems += [replace(problem, source=problem.source or COMMAND_LINE) for problem in error.problems]
-    if embedded:
-        _drop_budgets(layers, said)
-    resolver = Resolver(names, [*layers, *said])
-    resolver.problems += problems
-    _choose_first(resolver)
-    options, tree = resolver.options(RunOptions, (), skip=tuple(LISTS))
-    lists = {key: several(resolver, key) for key in LISTS}
-    _refuse_epochs(resolver, options)
-    if found := resolver.report():
-        gone = of_another_process(found)  # nothing else can be judged without them
+    return from_layers([*(replace(layer, implicit=implicit) for layer in loaded), *given], registry, names, problems)
+
+
+def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[str], problems: Sequence[Problem] = ()) -> Config:
+    """The configuration of layers, lowest first.
+
+    Args:
+        layers: From recipes, Python and the command line.
+        registry: Where names are looked up.
+        recipes: Names of the recipes among the layers.
+        problems: What was wrong when the layers were read.
+
+    Raises:
+        UsageError: With these and all other problems.
+    """
+    implicit = [layer for layer in layers if layer.implicit]
+    explicit = [layer for layer in layers if not layer.implicit]
+    chooser = Chooser(registry, [*_yielding(implicit, explicit), *explicit])
+    chooser.problems += problems
+    agent, suite = chooser.agent_and_suite()
+    if suite.valid:
+        _add_presets(chooser, agent, suite)
+        _check_task_type(chooser, agent, suite)
+        _check_rows(chooser, suite)
+    options = chooser.validated(RunOptions, (), tuple(LISTS))
+    lists = {key: chooser.select_listed(key) for key in LISTS}
+    if found := chooser.report():
+        gone = of_another_process(found)  # without these objects, the other problems mean nothing
         raise UsageError(*([gone] if gone else found))
     assert isinstance(options, RunOptions)
-    ordered: dict[str, Any] = {}
-    for key, value in tree.items():
-        ordered[key] = value
-        if key == "suite":
-            ordered |= {name: below for name, (_, below) in lists.items()}
+    record = Record(chooser, options, lists)
     return Config(
         **{name: getattr(options, name) for name in RunOptions.model_fields},
-        callbacks=lists[WITH][0],
-        objectives=lists[OBJECTIVE][0],
-        tree=ordered,
-        sources={key: resolver.origin(place) for key, place in resolver.sources.items()},
-        defaults=resolver.defaults,
-        recipes=tuple(map(str, chosen)),
-        embedded=embedded,
+        callbacks=lists[WITH],
+        objectives=lists[OBJECTIVE],
+        tree=record.tree,
+        sources=record.sources,
+        defaults=record.defaults,
+        recipes=tuple(recipes),
+        embedded=bool(implicit),
+        layers=tuple(layers),
+        registry=registry,
     )
 
 
-#: What ends a run.
-BUDGETS: tuple[Path, ...] = (("train", "frames"), ("train", "updates"), ("train", "hours"), ("train", "epochs"))
+def _yielding(low: Sequence[Layer], high: Sequence[Layer]) -> list[Layer]:
+    """Layers that the user did not name; without their budgets if a layer above them sets one."""
+    tree = Tree()
+    tree.merge(high)
+    return [layer.without(BUDGETS) for layer in low] if _is_limited(tree) else list(low)
 
 
-def _refuse_epochs(resolver: Resolver, options: Any) -> None:
-    """Only the rows of a data set can be counted."""
-    suite = getattr(options, "suite", None)
-    if suite is None or suite.component.data:
-        return
-    for name in ("epochs", "overfit"):
-        if getattr(options.train, name) is not None:
-            source = resolver.sources.get(f"train.{name}", "")
-            message = f"train.{name} counts rows of a data set, and {suite.text} has none"
-            resolver.problems.append(Problem(message, "train.frames=…", str(resolver.origin(source))))
+def _is_limited(tree: Tree) -> bool:
+    return any(not is_null(value.value) for path in BUDGETS if (value := tree.at(path).value))
 
 
-def agent_and_suite(resolver: Resolver) -> tuple[Choice, Choice]:
-    """Both as they are chosen; where nobody names an agent, it is the one that the suite names."""
-    fields = RunOptions.model_fields
-    chosen: dict[str, Choice] = {}
-    named = any(path in layer.values for layer in resolver.layers for path in (("agent",), ("agent", NAME)))
-    for name in ("agent", "suite") if named else ("suite", "agent"):
-        slot = slot_of(fields[name])
-        assert slot is not None
-        if name == "agent" and not named and isinstance(data := chosen["suite"].component, SuiteComponent) and data.agent:
-            resolver.layers.insert(0, from_tree({name: data.agent}, f"suite {label(data.name)}"))
-        chosen[name] = resolver.choose((name,), slot, fields[name])
-    return chosen["agent"], chosen["suite"]
-
-
-def _choose_first(resolver: Resolver) -> None:
-    """Agent and suite are known before everything else: they bring presets, and the agent the names of its parts."""
-    agent, suite = agent_and_suite(resolver)
-    if agent.component is not None:
-        with contextlib.suppress(UnifiedError):  # told when its options are checked
-            _expand(resolver.layers, parts(agent.component))
-    if suite.component is None or not suite.valid:
-        return
+def _add_presets(chooser: Chooser, agent: Choice, suite: Choice) -> None:
+    """Add the presets of suite, agent and objectives that match the task, below all other layers."""
+    assert suite.component is not None
+    components: list[Component | None] = [suite.component, agent.component]
+    for name in chooser.listed(OBJECTIVE)[0]:
+        with suppress(UnifiedError):  # reported when it is selected
+            components.append(chooser.registry.get("objectives", name.removeprefix("+")))
+    task = f"{suite.component.name}:{suite.task}" if suite.task else suite.component.name
     presets: list[Layer] = []
-    for component in (suite.component, agent.component, *_objectives(resolver)):
+    for component in components:
         if isinstance(component, AgentComponent | SuiteComponent | ObjectiveComponent):
             try:
-                found = component.load_presets()
+                found = [preset for preset in component.load_presets() if preset.matches(task)]
             except UnifiedError as error:
-                resolver.problems += error.problems
+                chooser.problems += error.problems
                 continue
-            task = f"{suite.component.name}:{suite.task}" if suite.task else suite.component.name
-            presets += [_layer(preset, label(component.name)) for preset in found if preset.matches(task)]
-    _drop_budgets(presets, resolver.layers)
-    if isinstance(suite.component, SuiteComponent) and suite.component.data:
+            presets += [from_tree(preset.values, f"preset {preset.name} of {label(component.name)}") for preset in found]
+    data = isinstance(suite.component, SuiteComponent) and suite.component.data
+    if data:
         presets[:0] = open_intervals("an epoch")
-    elif _is_offline(resolver):
+    elif _is_offline(chooser):
         presets += open_intervals(f"{REPLAY_UPDATES:,} updates")  # presets count frames of environments
-    resolver.layers[:0] = presets
-    budgets = _budgets(resolver.layers)
-    if _is_limited(budgets) and ("train", "frames") not in budgets:
-        resolver.layers.insert(0, from_tree({"train": {"frames": None}}, "there is another budget"))
-    _refuse_view(resolver, agent, suite)
+    if _is_limited(chooser.tree):
+        presets = [layer.without(BUDGETS) for layer in presets]
+    chooser.tree.merge(presets, first=-len(presets))
+    if _is_limited(chooser.tree) and chooser.tree.at(BUDGETS[0]).value is None:
+        chooser.tree.add(BUDGETS[0], Value(None, "another budget is set"))
 
 
-def _is_offline(resolver: Resolver) -> bool:
-    """Whether the run learns from a replay alone."""
-    said = resolver.lookup(("train", "offline"))
-    with contextlib.suppress(ValueError):  # reported when its options are checked
-        return said is not None and texts.read(said[0], bool) is True
-    return False
+def _is_offline(chooser: Chooser) -> bool:
+    """Whether the run learns from a saved replay alone."""
+    value = chooser.tree.at(("train", "offline")).value
+    return value is not None and str(value.value).lower() in ("true", "1", "yes", "on")
 
 
-def _budgets(layers: Sequence[Layer]) -> dict[Path, Any]:
-    """What the highest layer says of each budget."""
-    return {path: layer.values[path] for layer in layers for path in BUDGETS if path in layer.values}
+def _check_task_type(chooser: Chooser, agent: Choice, suite: Choice) -> None:
+    """Refuse an agent that cannot learn the type of the task, if the configuration sets it."""
 
-
-def _is_limited(budgets: Mapping[Path, Any]) -> bool:
-    return any(str(value).lower() not in ("none", "null", "") for value in budgets.values())
-
-
-def _drop_budgets(unasked: Sequence[Layer], said: Sequence[Layer]) -> None:
-    """A budget that somebody asked for is not cut short by those that nobody asked for."""
-    if _is_limited(_budgets(said)):
-        for layer in unasked:
-            for path in BUDGETS:
-                layer.values.pop(path, None)
-
-
-def _refuse_view(resolver: Resolver, agent: Choice, suite: Choice) -> None:
-    """Where what is said tells what is to be learned, an agent that cannot learn it is refused before anything is imported."""
     if not isinstance(agent.component, AgentComponent) or not isinstance(suite.component, SuiteComponent):
         return
-    takes, said = agent.component.views, resolver.lookup(("suite", "view")) if suite.component.data else ("control", suite.source)
-    if not takes or said is None or said[0] in takes or said[0] not in VIEWS:
+    takes = agent.component.views
+    view = chooser.tree.at(("suite", "view")).value if suite.component.data else Value("control")
+    if not takes or view is None or view.value in takes or view.value not in VIEWS:
         return
-    why = ": nothing that is made has a reward to learn from" if said[0] == "generate" else ""
-    message = f"agent {label(agent.name)} can {', '.join(takes)}, and not {said[0]}{why}"
+    why = ": there is no reward in a generation task" if view.value == "generate" else ""
     hint = f"--agent {suite.component.agent}" if suite.component.agent else "all: unified plugins list agents"
-    resolver.problems.append(Problem(message, hint, "" if said[1] == DEFAULT else resolver.origin(said[1])))
+    message = f"agent {label(agent.name)} can {', '.join(takes)}, and not {view.value}{why}"
+    chooser.problems.append(Problem(message, hint, view.place or suite.place))
 
 
-def _objectives(resolver: Resolver) -> list[Component]:
-    """Those that are selected; what is wrong with their names is told when they are read."""
-    before = len(resolver.problems)
-    found: list[Component] = []
-    for name in resolver.listed((OBJECTIVE, NAME), "objectives", mixed=True)[0]:
-        with contextlib.suppress(UnifiedError):
-            found.append(resolver.registry.get("objectives", name.removeprefix("+")))
-    del resolver.problems[before:]
-    return found
+def _check_rows(chooser: Chooser, suite: Choice) -> None:
+    """Refuse budgets in rows of a data set if the suite has none."""
+    for name in ("epochs", "overfit"):
+        value = chooser.tree.at(("train", name)).value
+        if value is not None and not is_null(value.value) and not getattr(suite.component, "data", False):
+            text = f"{suite.name}:{suite.task}" if suite.task else suite.name
+            problem = Problem(f"train.{name} counts rows of a data set, and {text} has none", "train.frames=…", value.place)
+            chooser.problems.append(problem)
 
 
-def _layer(preset: Preset, owner: str) -> Layer:
-    return from_tree(preset.values, f"preset {preset.name} of {owner}")
-
-
-def _expand(layers: Sequence[Layer], names: Sequence[str]) -> None:
-    """``encoder.depth=5`` is short for ``agent.encoder.depth=5`` where the agent has such a part."""
-    for layer in layers:
-        for path in list(layer.values):
-            if path[0] in names and path[0] not in RunOptions.model_fields:
-                layer.set(("agent", *path), layer.values.pop(path))
-
-
-__all__ = ["EMBEDDED", "agent_and_suite", "compose"]
+__all__ = ["BUDGETS", "EMBEDDED", "compose", "from_layers"]

@@ -1,36 +1,39 @@
-"""The configuration of a run, composed and checked. Torch-free."""
+"""The composed and validated configuration of a run. Torch-free."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from unified.core.components import Component
-from unified.core.config.overrides import dotted
-from unified.core.config.schema import OBJECTIVE, WITH, CheckpointOptions, Evaluate, ReplayOptions, Selection, Train
+from unified.core.config.layers import PYTHON, Layer, from_tree
+from unified.core.config.schema import OBJECTIVE, WITH, CheckpointOptions, Evaluate, ReplayOptions, Selection, Train, dotted
 from unified.core.options import Options
+from unified.core.registry import Registry
 
-#: Keys, and groups of keys, that do not change the result of a run: a resumed run may differ in them.
+#: Keys and groups of keys that do not change the result of a run: a resumed run may set them to other values.
 FREE = (
     *("root", "experiment", WITH, "checkpoint", "launcher"),
-    *("train.frames", "train.updates", "train.hours", "train.epochs", "train.patience"),  # a longer budget is the same run, going on
+    *("train.frames", "train.updates", "train.hours", "train.epochs", "train.patience"),  # a longer budget continues the same run
     *("train.placement", "train.environment_timeout", "train.bad_limit", "replay.backing", "replay.save"),
 )
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything about one run.
+    """The configuration of one run.
 
     Args:
-        tree: All of it as plain data; itself a recipe. A slot is a mapping whose ``name`` (and ``task``) says what is selected.
-        sources: Where each leaf of `tree` comes from, by dotted key.
-        defaults: What each leaf would be if nobody had said anything.
-        recipes: That were asked for, by name or path.
-        embedded: Whether nobody named anything, so that it is the embedded default.
+        tree: All values as plain data; itself a recipe. A slot is a mapping whose ``name`` (and ``task``) is the selection.
+        sources: Source of each leaf of `tree`, by dotted key.
+        defaults: Default of each leaf, by dotted key.
+        recipes: Names or paths of the recipes.
+        embedded: Whether the default recipe applies because no agent, suite or recipe was named.
+        layers: The layers that it was composed of, without defaults and presets.
+        registry: Where its components were looked up.
     """
 
     experiment: str
@@ -50,45 +53,61 @@ class Config:
     tree: dict[str, Any] = field(repr=False)
     sources: dict[str, str] = field(repr=False)
     defaults: dict[str, Any] = field(repr=False)
-    recipes: tuple[str, ...] = ()
-    embedded: bool = False
+    recipes: tuple[str, ...]
+    embedded: bool
+    layers: tuple[Layer, ...] = field(repr=False, compare=False)
+    registry: Registry = field(repr=False, compare=False)
 
     @property
     def acts(self) -> bool:
-        """Whether the agent acts in environments, or only learns from a replay that is there already."""
+        """Whether the agent steps environments, and does not only learn from a saved replay."""
         return not self.train.offline
 
+    def replace(self, values: Mapping[str, Any] | None = None, **more: Any) -> Config:
+        """Another configuration: the same layers below new values from Python. Presets are chosen again.
+
+        Args:
+            values: Values, nested or by dotted key: ``{"agent.lr": 1e-4}``.
+            **more: Likewise: ``seed=2``.
+
+        Raises:
+            UsageError: With all problems of the new values.
+
+        >>> from unified.core.config import compose
+        >>> compose(["agent=random", "suite=dmc:cartpole_balance"]).replace(seed=2).seed
+        2
+        """
+        from unified.core.config.compose import from_layers
+
+        return from_layers([*self.layers, from_tree({**(values or {}), **more}, PYTHON)], self.registry, self.recipes)
+
     def changed(self) -> list[tuple[str, Any, str]]:
-        """Key, value and source of everything that is not its default, in the order of the tree."""
-        found = []
-        for path, value in leaves(self.tree):
-            key = ".".join(path)
-            if value != self.defaults.get(key):
-                found.append((dotted(path), value, self.sources[key]))
-        return found
+        """Key, value and source of everything that differs from its default, in the order of the tree."""
+        found = ((path, ".".join(path), value) for path, value in leaves(self.tree))
+        return [(dotted(path), value, self.sources[key]) for path, key, value in found if value != self.defaults.get(key)]
 
     def components(self) -> list[Component]:
-        """What is selected by name, at any depth."""
-        chosen = [self.agent, self.suite, self.launcher, *self.objectives, *self.callbacks]
-        return [component for selection in chosen for component in components_of(selection)]
+        """The selected components, at any depth."""
+        return [component for _, selection in self._selections() for component in components_of(selection)]
 
     def options(self) -> Iterator[tuple[str, Options]]:
-        """The options of everything that is selected by name, at any depth, each with its dotted key."""
-        chosen = [("agent", self.agent), ("suite", self.suite), ("launcher", self.launcher)]
-        chosen += [(f"{OBJECTIVE}.{each.name}", each) for each in self.objectives] + [
-            (f"{WITH}.{each.name}", each) for each in self.callbacks
-        ]
-        for key, selection in chosen:
+        """Dotted key and options of the selected components, at any depth."""
+        for key, selection in self._selections():
             yield from ((where, found) for where, found in chosen_in(selection, key) if isinstance(found, Options))
 
+    def _selections(self) -> Iterator[tuple[str, Selection]]:
+        yield from (("agent", self.agent), ("suite", self.suite), ("launcher", self.launcher))
+        yield from ((f"{OBJECTIVE}.{each.name}", each) for each in self.objectives)
+        yield from ((f"{WITH}.{each.name}", each) for each in self.callbacks)
+
     def digest(self) -> str:
-        """sha256 of what defines the result: not where it is kept, how long it goes on, who watches, or how often it is saved."""
+        """sha256 of all values that define the result: without `FREE`."""
         material = {".".join(path): value for path, value in leaves(self.tree) if not is_free(".".join(path))}
         return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
 
 
 def chosen_in(value: Any, key: str = "") -> Iterator[tuple[str, Selection | Options]]:
-    """Dotted key and value of every selection, and of all options, in a selection, in options, or in lists and groups of them."""
+    """Dotted key and value of every selection and all options within a value, at any depth."""
     if isinstance(value, Selection):
         yield key, value
         yield from chosen_in(value.options, key)
@@ -105,12 +124,12 @@ def chosen_in(value: Any, key: str = "") -> Iterator[tuple[str, Selection | Opti
 
 
 def components_of(options: Any) -> list[Component]:
-    """The components that are selected in a selection, in options or in lists of them, at any depth."""
+    """The components that a selection or options select, at any depth."""
     return [found.component for _, found in chosen_in(options) if isinstance(found, Selection)]
 
 
 def is_free(key: str) -> bool:
-    """Whether a resumed run may change what stands at this dotted key."""
+    """Whether a resumed run may change the value of this dotted key."""
     return any(key == free or key.startswith(f"{free}.") for free in FREE)
 
 

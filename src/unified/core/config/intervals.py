@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unified.core.config.overrides import Layer, from_tree
+from unified.core.config.layers import Layer, from_tree
 from unified.core.config.schema import CheckpointOptions, Evaluate, Train
 
 if TYPE_CHECKING:

@@ -1,32 +1,41 @@
-"""Recipes: files of values, YAML or JSON, found by name or path. They are data; nothing in them is executed."""
+"""Recipes: YAML or JSON files of values, found by name or path. They are data; nothing in them is executed. Torch-free."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from unified.core import suggest
 from unified.core.components import RecipeComponent
-from unified.core.config.files import SUFFIXES, read
-from unified.core.config.overrides import Layer, from_tree
+from unified.core.config import schema
+from unified.core.config.layers import Layer, from_tree, path_of
 from unified.core.errors import Problem, UsageError
 from unified.core.references import beside
 from unified.core.registry import Registry
 
 IMPORTS = "imports"
+SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def load(name: str, registry: Registry) -> list[Layer]:
-    """The layers of a recipe: those it imports first, its own last.
+    """The layers of a recipe: first the recipes that it imports, then its own.
 
     Args:
-        name: Of a recipe (``laptop``), or the path of a file or of a run's directory.
+        name: Name of a recipe (``laptop``), or path of a file or of the directory of a run.
         registry: Where names are looked up.
 
     Raises:
-        UsageError: If it, or one it imports, does not exist, cannot be read, or imports itself.
+        UsageError: If the recipe or one that it imports does not exist, cannot be read, or imports itself.
     """
     return _load(name, registry, None, [])
+
+
+def is_path(name: str) -> bool:
+    """Whether a recipe is given by its path: ``./a.yaml``, ``a.json``, ``runs/default/…``; ``provider/name`` is a name."""
+    return name.endswith(SUFFIXES) or name.startswith((".", "/", "~")) or Path(name, "config.json").is_file()
 
 
 def _load(name: str, registry: Registry, importer: Path | None, above: list[Path]) -> list[Layer]:
@@ -35,33 +44,34 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
         chain = " -> ".join(recipe.name for recipe in [*above[above.index(path) :], path])
         raise UsageError(Problem(f"recipes import each other: {chain}", f"remove one of the {IMPORTS}"))
     tree, lines = read(name, path)
-    own = from_tree(tree, f"recipe {name}", lines)
-    own.values = {key: beside(value, path.parent) for key, value in own.values.items()}
-    imports = tree.pop(IMPORTS, None) or []
-    own.values = {key: value for key, value in own.values.items() if key[0] != IMPORTS}
+    imports, line = tree.pop(IMPORTS, None) or [], lines.get((IMPORTS,))
+    place = f"recipe {name}" if line is None else f"recipe {name}, line {line}"
     if isinstance(imports, str):
         imports = [imports]
     if not isinstance(imports, list) or not all(isinstance(item, str) for item in imports):
-        said = own.place((IMPORTS,))
-        raise UsageError(Problem(f"{IMPORTS} must be a list of names and paths", "for example  imports: [laptop, ./base.yaml]", said))
+        raise UsageError(Problem(f"{IMPORTS} must be a list of names and paths", "for example  imports: [laptop, ./base.yaml]", place))
     layers: list[Layer] = []
     for item in imports:
         try:
             layers += _load(item, registry, path, [*above, path])
         except UsageError as error:
-            raise UsageError(*(replace(problem, source=problem.source or own.place((IMPORTS,))) for problem in error.problems)) from None
-    return [*layers, own]
+            raise UsageError(*(replace(problem, source=problem.source or place) for problem in error.problems)) from None
+    own = from_tree(tree, f"recipe {name}", lines)
+    return [*layers, replace(own, values={key: beside(value, path.parent) for key, value in own.values.items()})]
+
+
+# Paths -------------------------------------------------------------------------------------------------------------------------------
 
 
 def _find(name: str, registry: Registry, importer: Path | None) -> Path:
-    """The file of a recipe; a path in `imports` is relative to the file that it stands in."""
+    """The file of a recipe; a path in `imports` is relative to the importing file."""
     if not is_path(name):
         try:
             component = registry.get("recipes", name)
         except UsageError as error:
-            beside = next((f"./{name}{suffix}" for suffix in SUFFIXES if Path(f"{name}{suffix}").is_file()), None)
-            within = [f"./{name}/{file}" for file in _files(Path(name))]
-            hint = f"did you mean the file  {beside} ?" if beside else f"a file of this directory:  {', '.join(within)}" if within else ""
+            near = next((f"./{name}{suffix}" for suffix in SUFFIXES if Path(f"{name}{suffix}").is_file()), None)
+            within = _files(Path(name), f"./{name}/")
+            hint = f"did you mean the file  {near} ?" if near else f"a file of this directory:  {within}" if within else ""
             raise UsageError(replace(error.problems[0], hint=hint or error.problems[0].hint)) from None
         assert isinstance(component, RecipeComponent)
         return Path(component.path).resolve()
@@ -71,28 +81,103 @@ def _find(name: str, registry: Registry, importer: Path | None) -> Path:
     if (path / "config.json").is_file():
         path = path / "config.json"
     if path.is_dir():
-        within = [f"{name.rstrip('/')}/{file}" for file in _files(path)]
-        raise UsageError(Problem(f"recipe {name} is a directory", f"a file of it:  {', '.join(within)}" if within else "name a file"))
+        within = _files(path, f"{name.rstrip('/')}/")
+        raise UsageError(Problem(f"recipe {name} is a directory", f"a file of it:  {within}" if within else "name a file"))
     if not path.is_file():
         raise UsageError(Problem(f"recipe {name} does not exist", _near(name, path, registry)))
     return path.resolve()
 
 
 def _near(name: str, path: Path, registry: Registry) -> str:
-    """What was meant by the path of no file: an installed recipe, or a file beside it."""
+    """The recipe that was probably meant: an installed one, or a file in the same directory."""
     if path.stem in registry.names("recipes"):
         return suggest.ask([path.stem])
-    # By their stems: that both end in .yaml makes no two names alike.
-    stems = {Path(file).stem: file for file in _files(path.parent)}
+    # Compare stems: the suffix .yaml in common does not make two names alike.
+    stems = {file.stem: file.name for file in sorted(path.parent.glob("*")) if file.suffix in SUFFIXES}
     near = suggest.closest(path.stem, stems)
     return suggest.ask([name.removesuffix(path.name) + stems[near]]) if near else "all that are installed: unified plugins list recipes"
 
 
-def _files(directory: Path) -> list[str]:
-    """Names of the recipes in a directory; none where it is none."""
-    return sorted(file.name for file in directory.glob("*") if file.suffix in SUFFIXES) if directory.is_dir() else []
+def _files(directory: Path, prefix: str) -> str:
+    """The recipes in a directory, as they are typed; empty if it is none or has none."""
+    return ", ".join(sorted(f"{prefix}{file.name}" for file in directory.glob("*") if file.suffix in SUFFIXES))
 
 
-def is_path(name: str) -> bool:
-    """Whether a recipe is said by its file: ``./a.yaml``, ``a.json``, ``runs/default/…``; ``provider/name`` is a name."""
-    return name.endswith(SUFFIXES) or name.startswith((".", "/", "~")) or Path(name, "config.json").is_file()
+# Files -------------------------------------------------------------------------------------------------------------------------------
+
+
+def read(name: str, path: Path) -> tuple[dict[str, Any], dict[schema.Path, int]]:
+    """The tree of a file, and the line of each key if it is YAML.
+
+    Raises:
+        UsageError: If the file cannot be read or is not a tree, with the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree, lines = (_json(text), {}) if path.suffix == ".json" else _yaml(text)
+    except OSError as error:
+        raise UsageError(Problem(f"recipe {name} cannot be read: {error.strerror or error}")) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(Problem(f"recipe {name} cannot be read: it is not text in UTF-8")) from error
+    except RecursionError:
+        raise UsageError(Problem(f"recipe {name} cannot be read: it is nested too deeply")) from None
+    except ValueError as error:
+        raise UsageError(Problem(f"recipe {name} cannot be read: {error}")) from error
+    if not isinstance(tree, Mapping | None):
+        raise UsageError(Problem(f"recipe {name} is not a tree of keys and values", "for example  agent.lr: 1e-4"))
+    return dict(tree or {}), lines
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_distinct)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [key for key, _ in pairs]
+    if twice := next((key for key in names if names.count(key) > 1), None):
+        raise ValueError(f"it sets {twice} twice")
+    return dict(pairs)
+
+
+def _yaml(text: str) -> tuple[Any, dict[schema.Path, int]]:
+    import yaml
+
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            lines: dict[schema.Path, int] = {}
+            _note_lines(node, (), (), lines)
+            return (None if node is None else loader.construct_document(node)), lines
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        at_end = "<stream end>" in (error.problem or "")
+        mark = error.context_mark if at_end and error.context_mark else error.problem_mark
+        message = (error.problem or "").replace("'<stream end>'", "the end of the file")
+        raise ValueError((f"line {mark.line + 1}, column {mark.column + 1}: " if mark else "") + message) from None
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def _note_lines(node: Any, prefix: schema.Path, above: tuple[int, ...], lines: dict[schema.Path, int]) -> None:
+    """Note the line of each key, dotted or nested; refuse keys that are set twice, of which YAML would drop one silently."""
+    if id(node) in above:
+        raise ValueError(f"line {node.start_mark.line + 1}: {'.'.join(prefix)} contains itself")
+    if getattr(node, "id", "") != "mapping":
+        return
+    here: set[schema.Path] = set()
+    for key, value in node.value:
+        if key.id != "scalar" or key.value == "<<":
+            continue
+        path, line = (*prefix, *path_of(key.value)), key.start_mark.line + 1
+        nested = value.id == "mapping" and value.value
+        # `agent: {…}` and `agent.lr: 1` beside it add up, but a key that appears twice in one mapping, or a value set twice, does not.
+        if path in here or (path in lines and not nested):
+            raise ValueError(f"it sets {'.'.join(path)} twice, on lines {lines[path]} and {line}")
+        here.add(path)
+        lines.setdefault(path, line)
+        _note_lines(value, path, (*above, id(node)), lines)

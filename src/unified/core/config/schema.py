@@ -1,9 +1,9 @@
-"""What can be configured: slots that choose components, and the options of a run. Torch-free."""
+"""The options of every run, and the slots whose value selects a component. Torch-free."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -11,33 +11,35 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from unified.core.components import Component
-from unified.core.options import Options
+from unified.core.options import NAME, Options
 from unified.core.references import label
 
-#: The key under which the task of a suite lies, beside `NAME`.
+#: A dotted key, split at its dots.
+Path = tuple[str, ...]
+#: The key of a suite's task, beside `NAME`.
 TASK = "task"
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Marks a field whose value is the name of a component of this kind, with options of its own below it."""
+    """Marks a field whose value is the name of a component of this kind; the component's options stand below it."""
 
     kind: str
 
 
-#: The type of an agent's option that chooses an architecture: ``encoder: Part = "drqv2_cnn"``, or ``Part | None``.
+#: The type of an agent's option that selects an architecture: ``encoder: Part = "drqv2_cnn"``, or ``Part | None``.
 Part = Annotated[Any, Slot("architectures")]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a slot holds after composing.
+    """The component that a slot selects, with its options.
 
     Args:
         kind: ``"agents"``, ``"architectures"``, …
-        name: As it is typed, without the task; unqualified where that is enough. Of a reference, as it is kept.
-        task: Of a suite, else ``None``.
-        component: Its descriptor; ``component.load()`` imports the thing.
+        name: The shortest name of a registered component, or the canonical reference; without the task.
+        task: The task of a suite, else ``None``.
+        component: Its descriptor; ``component.load()`` imports the implementation.
         options: An instance of the component's options.
     """
 
@@ -49,28 +51,22 @@ class Selection:
 
     @property
     def label(self) -> str:
-        """A short name for people: ``MyAgent`` of ``/home/me/mine.py:MyAgent``."""
+        """A short name for display: ``MyAgent`` of ``/home/me/mine.py:MyAgent``."""
         return label(self.name)
 
     @property
     def text(self) -> str:
-        """What is typed: ``dmc:humanoid_run``."""
+        """Name and task as they are typed: ``dmc:humanoid_run``."""
         return f"{self.name}:{self.task}" if self.task else self.name
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What a slot holds before its options are checked. Without a component nothing was selected, or what does not exist."""
-
-    component: Component | None
-    name: str
-    task: str | None
-    source: str
-    valid: bool
+def dotted(path: Sequence[str]) -> str:
+    """The key as a user types it: ``agent.name`` is ``agent``."""
+    return ".".join(path[:-1] if len(path) > 1 and path[-1] == NAME else path)
 
 
 def slot_of(field: FieldInfo) -> Slot | None:
-    """The slot that a field is, also where it may be empty."""
+    """The slot of a field, also of an optional one; ``None`` for any other field."""
     return next((mark for mark in _marks(field.metadata, field.annotation) if isinstance(mark, Slot)), None)
 
 
@@ -81,14 +77,14 @@ def _marks(metadata: Any, annotation: Any) -> Iterator[Any]:
         yield from _marks((), inner)
 
 
-def group_of(kind: Any) -> type[Options] | None:
-    """The options that a field of this type holds, where it is a group of them."""
-    return kind if isinstance(kind, type) and issubclass(kind, Options) else None
+def group_of(annotation: Any) -> type[Options] | None:
+    """The model of a group of options, where a field of this type holds one."""
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Options) else None
 
 
-def groups_of(kind: Any) -> type[Options] | None:
-    """The options below each name, where a field of this type holds a group for each of some names: ``dict[str, Group]``."""
-    return group_of(get_args(kind)[1]) if get_origin(kind) is dict else None
+def groups_of(annotation: Any) -> type[Options] | None:
+    """The model of each group, where a field of this type holds groups by name: ``dict[str, Group]``."""
+    return group_of(get_args(annotation)[1]) if get_origin(annotation) is dict else None
 
 
 def takes_none(field: FieldInfo) -> bool:
@@ -96,11 +92,17 @@ def takes_none(field: FieldInfo) -> bool:
     return field.default is None or type(None) in get_args(field.annotation)
 
 
+def parts(component: Component) -> tuple[str, ...]:
+    """Names of the options that select architectures: they may be typed without ``agent.``."""
+    slots = [name for name, field in component.options_model().model_fields.items() if slot_of(field)]
+    return tuple(dict.fromkeys([*getattr(component, "parts", ()), *slots]))
+
+
 class Train(Options):
-    """How long, with how many environments."""
+    """The budget of a run and its environments."""
 
     frames: int | None = Field(default=1_000_000, gt=0)
-    """Budget in frames of the task (agent steps x action repeat), or rows of a data set; no limit where another budget is set instead."""
+    """Budget in frames of the task (agent steps x action repeat), or rows of a data set; unlimited if only another budget is set."""
     updates: int | None = Field(default=None, gt=0)
     """Budget in updates; the budget reached first ends the run. Updates due together are all done: a PPO run ends with a whole rollout."""
     hours: float | None = Field(default=None, gt=0)
@@ -108,23 +110,23 @@ class Train(Options):
     epochs: float | None = Field(default=None, gt=0)
     """Budget in passes over the rows of a data set."""
     overfit: int | None = Field(default=None, gt=0)
-    """Train on only so many rows of a data set: a network that cannot learn these by heart has a mistake in it."""
+    """Train on this many rows of a data set only: a correct network fits them perfectly."""
     environments: int = Field(default=1, gt=0)
-    """Environments that are stepped together. Updates per step stay the same."""
+    """Number of environments stepped together. The number of updates per step does not change."""
     placement: Literal["auto", "inline", "process"] = "auto"
-    """Where environments live: in this process, in one each, or as the measured step time says."""
+    """Run environments in this process, in one process each, or choose by the measured step time."""
     environment_timeout: float = Field(default=60.0, gt=0)
-    """Seconds of silence after which an environment's process is replaced."""
+    """Seconds without an answer after which the process of an environment is replaced."""
     offline: bool = False
-    """Learn from the replay that replay.load names, and step no environment; a step is then a batch, and a frame one of its rows."""
+    """Learn from the replay named by replay.load, without an environment; a step is then a batch, and a frame is one of its rows."""
     learn: bool = True
-    """Whether anything is learned; without it experience is only collected (keep it with replay.save)."""
+    """Train the agent; false only collects experience (store it with replay.save)."""
     patience: int | None = Field(default=None, gt=0)
-    """Evaluations without a better one after which the run ends; null: none."""
+    """Stop after this many evaluations without improvement; null disables it."""
     log_every: int | None = Field(default=1000, gt=0)
-    """Frames between two rows of metrics; null: 1,000, or the rows of 50 updates where no environment is stepped."""
+    """Frames between two rows of metrics; null: 1,000, or the rows of 50 updates if no environment is stepped."""
     bad_limit: int = Field(default=100, ge=0)
-    """The run stops after more non-finite updates than this, or after more episodes of one environment that failed in a row."""
+    """Stop the run after this many non-finite updates, or failed episodes of one environment in a row."""
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
@@ -134,101 +136,101 @@ class Train(Options):
 
 
 class ReplayOptions(Options):
-    """Where experience is kept."""
+    """The replay."""
 
     capacity: int = Field(default=1_000_000, gt=0)
-    """Agent steps that are kept; the oldest go first."""
+    """Number of agent steps stored; the oldest are overwritten first."""
     backing: Literal["auto", "ram", "disk"] = "auto"
-    """Memory, memory-mapped files, or memory where it fits."""
+    """Store in memory or in memory-mapped files; auto uses memory if it is large enough."""
     sampler: Literal["uniform", "prioritised"] = "uniform"
-    """Which rows are drawn: all alike, or in proportion to what was wrong with them (Schaul et al. 2016)."""
+    """Uniform sampling, or prioritised by TD error (Schaul et al. 2016)."""
     alpha: float = Field(default=0.6, ge=0, le=1)
-    """Of prioritised rows: 0 is uniform, 1 in proportion."""
+    """Prioritisation exponent: 0 samples uniformly, 1 in proportion to the priority."""
     beta: float = Field(default=0.4, ge=0, le=1)
-    """Of prioritised rows: how much of the bias is corrected by weights."""
+    """Importance-sampling exponent: 1 corrects the sampling bias fully."""
     save: str | None = None
-    """Name under which the replay is kept at the end, for other runs."""
+    """Name under which the replay is saved at the end, for other runs."""
     load: str | None = None
-    """A replay to start from: a saved name, or the whole name of a run."""
+    """Replay to start from: a saved name, or the full name of a run."""
 
 
 class Evaluate(Options):
-    """How the agent is judged, in environments of its own."""
+    """Evaluation, in separate environments."""
 
     every: int | None = Field(default=10_000, ge=0)
     """Frames between two evaluations; 0: only at the end; null: 10,000; of a data set an epoch or 50 updates; offline 5,000 updates."""
     at_start: bool = False
-    """Judge the untrained agent too, before the first step: the curve begins at 0, and a slow task begins later."""
+    """Evaluate the untrained agent before the first step too: the curve begins at 0, and training begins later."""
     episodes: int = Field(default=10, gt=0)
-    """Episodes of each evaluation."""
+    """Number of episodes of each evaluation."""
     environments: int = Field(default=1, gt=0)
-    """Environments that evaluate together."""
+    """Number of environments stepped together in an evaluation."""
     features: str | None = None
-    """Run of a classifier: what is made is compared by what its last layer reads; null: by the numbers themselves, bytes within [0, 1]."""
+    """Run of a classifier whose features compare generated data with real data; null compares the data itself, bytes scaled to [0, 1]."""
 
 
 class CheckpointOptions(Options):
-    """When everything is saved."""
+    """When checkpoints are saved."""
 
     every: int | None = Field(default=10_000, ge=0)
     """Frames between two checkpoints; 0: by time and at the end only; null: as for evaluate.every."""
     every_minutes: float = Field(default=10.0, gt=0)
-    """Minutes after which a checkpoint is due whatever the frames."""
+    """Minutes after which a checkpoint is saved regardless of the frames."""
     keep: int = Field(default=2, ge=2)
-    """Newest checkpoints that are kept, beside the best one."""
+    """Number of newest checkpoints stored, in addition to the best one."""
 
 
 class RunOptions(Options):
-    """Everything about a run but its lists of components (`LISTS`)."""
+    """All options of a run except its lists of components (`LISTS`)."""
 
     experiment: str = Field(default="default", min_length=1)
-    """Keeps runs that differ apart: part of a run's identity."""
+    """Name of the experiment, part of the identity of a run."""
     seed: int = Field(default=1, ge=0, lt=2**63)
-    """Of all randomness of the run; part of its identity."""
+    """Seed of all random numbers of the run, part of its identity."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """Device: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of encoders; bf16 where the hardware has it. Everything else is float32."""
+    """Precision of encoders; auto uses bf16 if the hardware supports it. Everything else is float32."""
     root: str = Field(default="runs", min_length=1)
-    """Directory in which runs are kept."""
+    """Directory of all runs."""
     agent: Annotated[Any, Slot("agents")] = "ac2"
-    """What acts and learns."""
+    """The agent."""
     suite: Annotated[Any, Slot("suites")] = "dmc:cartpole_balance"
-    """Suite and task."""
+    """Suite and task, SUITE:TASK."""
     launcher: Annotated[Any, Slot("launchers")] = "local"
-    """Where the run is carried out."""
+    """Where the run is executed."""
     train: Train = Train()
-    """How long, with how many environments."""
+    """The budget of a run and its environments."""
     replay: ReplayOptions = ReplayOptions()
-    """Where experience is kept."""
+    """The replay."""
     evaluate: Evaluate = Evaluate()
-    """How the agent is judged."""
+    """Evaluation."""
     checkpoint: CheckpointOptions = CheckpointOptions()
-    """When everything is saved."""
+    """When checkpoints are saved."""
 
     @model_validator(mode="after")
     def _has_something_to_learn_from(self) -> Self:
         if self.train.offline and not self.replay.load:
-            raise ValueError("train.offline=true learns from a replay that is there already: replay.load=RUN")
+            raise ValueError("train.offline=true needs a saved replay: replay.load=RUN")
         return self
 
     @field_validator("device")
     @classmethod
     def _is_a_device(cls, text: str) -> str:
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
-            raise ValueError("must be auto, cpu, cuda, mps, or one of several: cuda:1")
+            raise ValueError("must be auto, cpu, cuda, cuda:1 or mps")
         return text
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A key whose value is a list of components, each with its options below: ``with.tensorboard.every``.
+    """A key whose value is a list of components; the options of each stand below it: ``with.tensorboard.every``.
 
     Args:
-        kind: Of the components.
-        help: What the list is for.
-        default: What it holds if nobody says otherwise.
-        keeps_plus: Whether a plus before a name means something to who reads the list, beside adding it to the layers below.
+        kind: Kind of the components.
+        help: Description of the list.
+        default: Names that it holds by default.
+        keeps_plus: Whether the plus before a name is part of the selection; else it only means to add to the lower layers.
     """
 
     kind: str
@@ -237,10 +239,10 @@ class Listed:
     keeps_plus: bool = False
 
 
-#: The key of the callbacks, a word that Python keeps for itself.
+#: The key of the callbacks.
 WITH = "with"
 OBJECTIVE = "objective"
 LISTS = {
-    OBJECTIVE: Listed("objectives", "Objectives instead of the agent's own, or beside them with a plus: [+spr].", keeps_plus=True),
-    WITH: Listed("callbacks", "Who watches the run; a plus adds: [+tensorboard].", ("console", "curve", "video")),
+    OBJECTIVE: Listed("objectives", "Objectives that replace the agent's own; a plus adds to them: [+spr].", keeps_plus=True),
+    WITH: Listed("callbacks", "Callbacks of the run. A plus adds to the defaults: [+tensorboard].", ("console", "curve", "video")),
 }

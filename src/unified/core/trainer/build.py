@@ -18,7 +18,6 @@ from unified.core.environment import SuiteReference, Vector
 from unified.core.errors import Notice, PluginFailed, Problem, UsageError, blame
 from unified.core.imports import OBJECT
 from unified.core.parts import Build
-from unified.core.registry import registry
 from unified.core.replay import (
     DamagedSegment,
     FixedReplay,
@@ -92,7 +91,7 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None) -> None:
     try:
         if checkpoint is not None:
             checkpoint = _restore(trainer, checkpoint)
-            for line in provenance.changed(checkpoint.manifest.get("components", ()), registry()):
+            for line in provenance.changed(checkpoint.manifest.get("components", ()), run.config.registry):
                 run.event("warning", message=line)
             run.set_aside(newer_than=checkpoint)
             run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact)
@@ -271,7 +270,7 @@ def suite_of(config: Config) -> SuiteReference | Suite:
 def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
     """The agent on its device, its first parameters a function of the seed."""
     device = resolve_device(config.device)
-    build = Build(device, resolve_precision(config.precision, device), streams, registry(), config.objectives, spec)
+    build = Build(device, resolve_precision(config.precision, device), streams, config.registry, config.objectives, spec)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive(config.seed, "parameters"))
@@ -310,7 +309,7 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
         checkpoint: ``"best"``, ``"newest"``, or the frames of one.
     """
     found = pick_checkpoint(run, checkpoint)
-    for line in provenance.changed(found.manifest.get("components", ()), registry()):
+    for line in provenance.changed(found.manifest.get("components", ()), run.config.registry):
         warnings.warn(line, Notice, stacklevel=2)
     spec = Spec.from_json(found.manifest["spec"])
     agent = make_agent(run.config, spec, Streams(run.config.seed))

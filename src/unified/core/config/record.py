@@ -1,0 +1,85 @@
+"""Write validated options as a tree of plain data, with source and default of each leaf. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from unified.core.config.choose import Chooser
+from unified.core.config.config import leaves
+from unified.core.config.layers import DEFAULT
+from unified.core.config.schema import LISTS, TASK, Path, RunOptions, Selection, slot_of
+from unified.core.options import NAME, Options
+from unified.core.references import label, split_task
+
+
+class Record:
+    """The configuration as plain data.
+
+    Attributes:
+        tree: All values; itself a recipe. The lists stand behind the suite.
+        sources: Source of each leaf, by dotted key.
+        defaults: Default of each leaf, by dotted key.
+    """
+
+    def __init__(self, chooser: Chooser, options: RunOptions, lists: Mapping[str, list[Selection]]) -> None:
+        self._chooser = chooser
+        self.sources: dict[str, str] = {}
+        self.defaults: dict[str, Any] = {}
+        self.tree: dict[str, Any] = {}
+        for key, value in self._options(options, ()).items():
+            self.tree[key] = value
+            if key == "suite":
+                self.tree |= {name: self._list(name, selections) for name, selections in lists.items()}
+
+    def _options(self, options: Options, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, field in type(options).model_fields.items():
+            at, value = (*path, name), getattr(options, name)
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            if slot := slot_of(field):
+                found[name] = self._slot(at, value, self._chooser.names.of(default, slot.kind))
+            elif isinstance(value, Options):
+                found[name] = self._options(value, at)
+            elif isinstance(value, dict) and value and all(isinstance(each, Options) for each in value.values()):
+                found[name] = {key: self._options(each, (*at, key)) for key, each in value.items()}
+            else:
+                found[name] = to_jsonable_python(value)
+                self._leaf(at, found[name], to_jsonable_python(default))
+        return found
+
+    def _slot(self, path: Path, value: Selection | tuple[Selection, ...] | None, default: Any) -> Any:
+        if value is None:
+            return self._selected(path, None, default, {})
+        if isinstance(value, tuple):
+            return self._selected(path, [each.name for each in value], default, {str(i): each for i, each in enumerate(value)})
+        name, task = split_task(default) if value.kind == "suites" else (default, "")
+        tree = self._selected(path, value.name, name, {})
+        if value.task:
+            tree[TASK] = value.task
+            below = self._chooser.tree.at((*path, TASK)).value
+            self.sources[".".join((*path, TASK))] = below.source if below else DEFAULT
+            self.defaults[".".join((*path, TASK))] = task
+        return tree | self._options(value.options, path)
+
+    def _list(self, key: str, selections: list[Selection]) -> Any:
+        below = {label(each.name.removeprefix("+")): each for each in selections}
+        return self._selected((key,), [each.name for each in selections], list(LISTS[key].default), below)
+
+    def _selected(self, path: Path, name: Any, default: Any, below: Mapping[str, Selection]) -> Any:
+        """The tree of a slot or a list: its name or names, and the options of the members of a list below their keys."""
+        selections = self._chooser.tree.at(path).selections
+        keys = [".".join(path), ".".join((*path, NAME))]
+        self.sources[keys[name is not None]] = selections[-1].source if selections else DEFAULT
+        self.defaults |= dict.fromkeys(keys, default)
+        trees = {key: self._options(each.options, (*path, key)) for key, each in below.items()}
+        return None if name is None else {NAME: name} | {key: tree for key, tree in trees.items() if tree}
+
+    def _leaf(self, path: Path, value: Any, default: Any) -> None:
+        node = self._chooser.tree.at(path)
+        for leaf, _ in leaves({"": value}):
+            origin = node.at(leaf[1:]).latest or node.value
+            self.sources[".".join((*path, *leaf[1:]))] = origin.source if origin else DEFAULT
+        self.defaults |= {".".join((*path, *leaf[1:])): each for leaf, each in leaves({"": default})}
