@@ -8,7 +8,7 @@
 VENV := .venv
 export PYTHON
 
-.PHONY: help demo test setup
+.PHONY: help demo test docs setup
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,10 @@ demo: $(VENV)/.installed
 # a process on each core: torch needs no second thread in any of them
 test: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --dist loadfile
+
+# the reference of every public name, component, option and hook, written from the code
+docs: $(VENV)/.installed
+	$(VENV)/bin/python tools/reference.py docs/reference
 
 setup: $(VENV)/.installed
 

@@ -21,7 +21,7 @@ from unified.core.device import keep_freed_memory
 from unified.core.replay import FixedReplay
 from unified.core.rng import Streams
 from unified.core.views import Labelled
-from unified.plugins.architectures.augment import RandomCrop, RandomHorizontalFlip
+from unified.plugins.architectures.augment.augment import RandomCrop, RandomHorizontalFlip
 
 TURNS = 3
 #: Of the ResNet: updates that are left out, and that count.

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from unified import units
+from unified.core.registry import CORE, registry
 
-AGENTS = ("random", "drqv2", "dqn", "sac", "ppo", "ac2")
+#: The built-in agents, the floor first.
+AGENTS = sorted((each.name for each in registry().all("agents") if each.origin.provider == CORE), key=lambda name: (name != "random", name))
 #: What follows ``--suite``, by the kind of task.
 TASKS = {
     "discrete control": ("gym:CartPole-v1",),

@@ -1,7 +1,7 @@
-"""The pages under docs/reference, written from the live code: ``python tools/reference.py`` (a test sees that nobody forgot).
+"""The reference, built from the code and not committed: ``make docs``, or ``python tools/reference.py DIRECTORY``.
 
-A page for each hook (the specification) and for each built-in component (its descriptor and its options),
-and one of the options of every run.
+A page for each public module with every public Python name (signature and docstring), for each hook (the specification), for each
+built-in component (its descriptor and its options), and one of the options of every run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from unified.cli.hooks import hooks, signature
 from unified.cli.show import example, prefix
@@ -20,18 +22,20 @@ from unified.core.config.values import show
 from unified.core.hookspecs import API_VERSION, REGISTRATION
 from unified.core.registry import CORE, Registry, registry
 
-HOME = Path(__file__).parents[1] / "docs" / "reference"
-_HEAD = "<!-- written by tools/reference.py: change the code, then run it -->\n\n"
+#: The modules whose names a plugin or a script may use.
+PUBLIC = ("unified", "unified.heads", "unified.testing", "unified.testing.probes")
+_HEAD = "<!-- built by tools/reference.py from the code -->\n\n"
 
 
 def pages() -> dict[str, str]:
-    """Path below docs/reference -> text of every page."""
+    """Path below the reference's directory -> text of every page."""
     names = registry()
     found = {f"hooks/{name}.md": "\n".join(_hook(name)) for name in hooks()}
     for kind in KINDS:
         for component in names.all(kind):
             if component.origin.provider == CORE:
                 found[f"{kind}/{component.name}.md"] = "\n".join(_component(names, component))
+    found |= {f"python/{module}.md": "\n".join(_module(module)) for module in PUBLIC}
     found["run.md"] = "\n".join(_run())
     found["README.md"] = "\n".join(_index(names))
     return {path: f"{_HEAD}{text.rstrip()}\n" for path, text in found.items()}
@@ -39,9 +43,12 @@ def pages() -> dict[str, str]:
 
 def _index(names: Registry) -> Iterator[str]:
     yield "# Reference"
-    yield f"\nOne page for each hook and each built-in component. Plugin API {API_VERSION}. The same is told by"
-    yield "`unified plugins show NAME` and `unified plugins hooks NAME`, also of what others have published."
-    yield "\nWhat every run has, whatever its components – budgets, replay, judging, checkpoints – is on [a page of its own](run.md).\n"
+    yield f"\nOne page for each public module, hook and built-in component. Plugin API {API_VERSION}. `unified plugins show NAME` and"
+    yield "`unified plugins hooks NAME` print the same, also for the components of other packages."
+    yield "\nThe options of every run – budgets, replay, evaluation, checkpoints – are on [a page of their own](run.md).\n"
+    yield "\n## Python\n"
+    for module in PUBLIC:
+        yield f"- [{module}](python/{module}.md): {(inspect.getdoc(import_module(module)) or '').splitlines()[0]}"
     for kind in KINDS:
         components = [component for component in names.all(kind) if component.origin.provider == CORE]
         if components:
@@ -50,6 +57,59 @@ def _index(names: Registry) -> Iterator[str]:
     yield "\n## Hooks\n"
     for name, spec in hooks().items():
         yield f"- [{name}](hooks/{name}.md): {(inspect.getdoc(spec) or '').splitlines()[0]}"
+
+
+def public_names(module: str) -> list[str]:
+    """The names that a public module exports."""
+    names = getattr(import_module(module), "__all__", None) or [name for name in vars(import_module(module)) if not name.startswith("_")]
+    return sorted(name for name in names if name != "__version__")
+
+
+def _module(module: str) -> Iterator[str]:
+    contents = import_module(module)
+    yield f"# {module}\n"
+    yield inspect.getdoc(contents) or ""
+    for name in public_names(module):
+        yield from _name(name, getattr(contents, name))
+
+
+def _name(name: str, thing: Any) -> Iterator[str]:
+    """A class with its public attributes and methods, a function, or a value."""
+    yield f"\n## {name}\n"
+    if not (isinstance(thing, type) or inspect.isroutine(thing)):
+        yield f"`{name} = {thing!r}`" if isinstance(thing, int | str) else f"A `{type(thing).__name__}`."
+        return
+    kind = "class" if isinstance(thing, type) else "def"
+    yield f"```python\n{kind} {name}{_signature(thing)}\n```\n"
+    yield _documentation(thing)
+    if isinstance(thing, type):
+        yield from _members(name, thing)
+
+
+def _members(name: str, thing: type) -> Iterator[str]:
+    """Public methods and properties of a class, those of its own bases in this package included."""
+    own = [base for base in thing.__mro__ if base.__module__.startswith("unified.")]
+    for member in sorted(
+        {key for base in own for key in vars(base) if not key.startswith("_") or key in ("__call__", "__init_subclass__")}
+    ):
+        found = inspect.getattr_static(thing, member)
+        function = found.__func__ if isinstance(found, classmethod | staticmethod) else found
+        if isinstance(function, property):
+            yield f"\n### {name}.{member}\n\nA property. {inspect.getdoc(function) or ''}"
+        elif inspect.isfunction(function):
+            yield f"\n### {name}.{member}\n\n```python\ndef {member}{_signature(function)}\n```\n\n{inspect.getdoc(function) or ''}"
+
+
+def _signature(thing: Any) -> str:
+    try:
+        return str(inspect.signature(thing)).replace("'", "")
+    except (TypeError, ValueError):
+        return "(…)"
+
+
+def _documentation(thing: Any) -> str:
+    """The docstring; examples stay as they are."""
+    return inspect.cleandoc(thing.__doc__ or "") if isinstance(thing, type) else inspect.getdoc(thing) or ""
 
 
 def _run() -> Iterator[str]:
@@ -88,6 +148,9 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
     if isinstance(component, ObjectiveComponent):
         trains = ", ".join(f"`{part}`" for part in component.trains) or "what its phase trains"
         yield f"\nNeeds the columns {', '.join(f'`{column}`' for column in component.needs) or 'none'}; trains {trains}."
+        if component.asks:
+            asked = (f"`{name}{what}`" if what.startswith("(") else f"`{name}: {what}`" for name, what in component.asks.items())
+            yield f"Asks the agent for {', '.join(asked)}."
     if typed := example(names, component):
         yield f"\n```console\n{typed}\n```"
     if isinstance(component, RecipeComponent):
@@ -110,19 +173,22 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def main() -> int:
-    """Write the pages, remove those of what is no more."""
+def build(home: Path) -> list[str]:
+    """Write the pages below a directory, which is empty or holds an earlier build, and return their paths."""
+    if home.exists() and not (home / "README.md").is_file() and any(home.iterdir()):
+        sys.exit(f"{home} holds something else than a reference")
     wanted = pages()
-    for path in HOME.rglob("*.md"):
-        if path.relative_to(HOME).as_posix() not in wanted:
+    for path in home.rglob("*.md"):
+        if path.relative_to(home).as_posix() not in wanted:
             path.unlink()
     for name, text in wanted.items():
-        path = HOME / name
+        path = home / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    print(f"{len(wanted)} pages in {HOME}")
-    return 0
+    return sorted(wanted)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if len(sys.argv) != 2:
+        sys.exit("usage: python tools/reference.py DIRECTORY")
+    print(f"{len(build(Path(sys.argv[1])))} pages in {sys.argv[1]}")

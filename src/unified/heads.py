@@ -16,7 +16,7 @@ from unified.plugins.architectures.critics import ChoiceCritic, Critic
 from unified.plugins.architectures.heads.modules import PolicyHead, ValueHead
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
 from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
-from unified.plugins.architectures.mlp import MLP, EnsembleMLP
+from unified.plugins.architectures.mlp.network import MLP, EnsembleMLP
 
 __all__ = [
     "MLP",

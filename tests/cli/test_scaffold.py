@@ -36,7 +36,9 @@ def test_every_file_is_named_and_filled_in(kind: str) -> None:
     files = scaffold.render("my-thing", kind)
     assert {"pyproject.toml", "README.md", "LICENSE", ".gitignore", ".github/workflows/test.yml", "tests/test_conformance.py"} <= set(files)
     code = "src/unified_plugin_my_thing"
-    assert {f"{code}/__init__.py", f"{code}/config.py", f"{code}/py.typed", f"{code}/{scaffold.KINDS[kind].module}"} <= set(files)
+    assert {f"{code}/__init__.py", f"{code}/py.typed", f"{code}/{scaffold.KINDS[kind].module}"} <= set(files)
+    by_signature = kind in ("architecture", "objective")
+    assert (f"{code}/config.py" in files) is not by_signature
     for name, text in files.items():
         left = re.sub(r"\$\{\{.*?\}\}", "", text) if name.endswith(".yml") else re.sub(r"^\$ ", "", text, flags=re.M)
         assert "$" not in left, name

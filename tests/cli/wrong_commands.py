@@ -1,5 +1,7 @@
 """Runs the commands of wrong_commands.txt, all in one process that cannot import torch, and reads and writes that file.
 
+The process has the components of the toy registry, so that a new built-in changes no answer.
+
 ``python tests/cli/wrong_commands.py`` writes the answers of today beside the commands: read the difference before you commit it.
 """
 
@@ -91,8 +93,12 @@ class _Forbidden:
 def _answer_all() -> None:
     forbidden = _Forbidden()
     sys.meta_path.insert(0, forbidden)
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    import toy
     from unified.cli.main import main
+    from unified.core import registry
 
+    registry._current[:] = [toy.registry()]
     found = []
     _write_runs(Path("runs"))
     before = dict(os.environ)

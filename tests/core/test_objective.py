@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -13,11 +14,13 @@ from torch import nn
 from unified.core.action import Action
 from unified.core.agent import Agent
 from unified.core.batch import Batch
+from unified.core.config import compose
 from unified.core.errors import PluginFailed, UsageError
-from unified.core.objective import Loss, Objective, Phase, frozen
+from unified.core.objective import Loss, Objective, Phase, frozen, unmet
 from unified.core.parts import Build
 from unified.core.rng import Streams
 from unified.core.spec import Space, Spec
+from unified.core.trainer.build import make_agent
 from unified.core.views import Transitions, View
 
 SPEC = Spec(Space((2,), "float32"), Space((1,), "float32", -1.0, 1.0))
@@ -162,6 +165,28 @@ def test_an_objective_that_fails_to_join_is_named():
 
     with pytest.raises(PluginFailed, match="objective Clumsy failed to join the agent: ValueError: oops"):
         ready(Clumsy())
+
+
+def test_an_agent_without_what_an_objective_asks_for_is_refused_before_the_start() -> None:
+    class Asks(Objective):
+        asks: ClassVar[dict[str, str]] = {"imagine": "(batch, steps) -> Value", "act": "(observation) -> Action"}
+
+        def __call__(self, agent: Any, batch: Batch) -> Loss:
+            raise NotImplementedError
+
+    config = compose(["agent=dqn", "suite=gym:CartPole-v1", "device=cpu"])
+    spec = Spec(Space((4,), "float32"), Space((), "int64", 0, 1, choices=2))
+    agent = make_agent(config, spec, Streams(1))
+    assert unmet(agent, Asks.asks) == ["imagine(batch, steps) -> Value"]
+    agent.phase_list[0] = replace(agent.phase_list[0], objectives=(Asks(),))
+    with pytest.raises(UsageError, match=r"objective Asks asks agent DQN for imagine\(batch, steps\) -> Value.*plugins show Asks"):
+        agent._refuse_misfits()
+
+
+def test_a_part_that_is_called_otherwise_is_refused() -> None:
+    values = SimpleNamespace(critic=nn.Linear(2, 1))
+    assert unmet(values, {"critic": "(features, action) -> Value"}) == ["critic(features, action) -> Value (it takes 1 argument)"]
+    assert unmet(values, {"critic": "(features) -> Value"}) == []
 
 
 # Losses that move nothing -------------------------------------------------------------------------------------------------------

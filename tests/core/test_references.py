@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -161,8 +161,9 @@ def test_options_are_the_classs_own_else_those_of_what_it_inherits_from(here: Pa
 def test_objectives_say_what_they_need_and_train(here: Path) -> None:
     objective = get("objectives", "./mine.py:Small")
     assert (objective.needs, objective.trains) == (("obs",), ("encoder",))
-    assert type(objective.load()(None)).__name__ == "Small"
-    assert type(get("objectives", "./mine.py:small").load()(None)).__name__ == "FunctionObjective"
+    assert type(objective.make(objective.options_model()())).__name__ == "Small"
+    function = get("objectives", "./mine.py:small")
+    assert type(function.make(function.options_model()())).__name__ == "FunctionObjective"
 
 
 def test_callbacks_take_options_or_nothing(here: Path) -> None:
@@ -174,7 +175,7 @@ def test_callbacks_take_options_or_nothing(here: Path) -> None:
 def test_suites_of_every_make(here: Path) -> None:
     lines = get("suites", "./envs.py:Lines")
     assert lines.load_tasks() == ("easy", "hard")
-    for text in ("./envs.py:Line", "./envs.py:Bell", "./envs.py:says_nothing"):
+    for text in ("./envs.py:Line", "./envs.py:Bell", "./envs.py:annotated"):
         suite = get("suites", text)
         assert suite.load_tasks() is None
         environment = suite.load()("", suite.options_model()()).environment()
@@ -238,7 +239,11 @@ def test_imports_stay_light(here: Path) -> None:
         ("architectures", "./mine.py:seen", "wanted: a class or function that returns an nn.Module"),
         ("suites", "./mine.py:Watch", "is no suite but a class, a callback"),
         ("suites", "./envs.py:makes_nothing", "makes int, which is no environment and no data set"),
-        ("suites", "./envs.py:breaks", "raised ZeroDivisionError"),
+        (
+            "suites",
+            "./envs.py:says_nothing",
+            "has no return annotation, so it is not known what it returns    annotate it: def says_nothing",
+        ),
         ("suites", "./envs.py:takes_something", "def takes_something(loudness) -> gymnasium.Env"),
         ("objectives", "./nets.py:Tiny", "is no objective but a class, an architecture"),
         ("callbacks", "./mine.py:Small", "is no callback but a class, an objective"),
@@ -279,21 +284,16 @@ def test_a_file_that_cannot_be_imported_is_told_with_its_line(here: Path, source
         assert says in refused("agents", "./bad.py:X")
 
 
-def test_what_a_function_makes_to_show_its_class_is_closed() -> None:
+def test_a_function_is_not_called_to_know_what_it_returns() -> None:
     made = []
 
-    class Simulator(Environment):
-        closed = False
+    def simulator() -> Environment:
+        made.append("a window")
+        raise NotImplementedError
 
-        def __init__(self) -> None:
-            made.append(self)
-
-        def reset(self, seed: int) -> Any: ...
-
-        def step(self, action: Any) -> Any: ...
-
-        def close(self) -> None:
-            self.closed = True
-
-    adopt("suites", lambda: Simulator(), "object:lambda-1", "lambda", [])
-    assert [one.closed for one in made] == [True]
+    assert adopt("suites", simulator, "object:simulator-1", "simulator", []).adapter
+    assert adopt("suites", partial(simulator), "object:partial-1", "partial", []).adapter
+    for unknown in (lambda: simulator(), partial(lambda length: simulator(), 3)):
+        with pytest.raises(UsageError, match=r"no return annotation.*pass the environment itself, or a function: def make\("):
+            adopt("suites", unknown, "object:lambda-1", "lambda", [])
+    assert not made

@@ -98,6 +98,10 @@ def says_what() -> gymnasium.Env:
 
 
 def says_nothing():
+    raise RuntimeError("not called to see what it makes")
+
+
+def annotated() -> Bell:
     return Bell()
 
 
@@ -105,12 +109,8 @@ def takes_something(loudness):
     return Bell(loudness)
 
 
-def makes_nothing():
+def makes_nothing() -> int:
     return 3
-
-
-def breaks():
-    return 1 / 0
 '''
 
 MINE = '''

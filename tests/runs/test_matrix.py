@@ -6,7 +6,6 @@ import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,21 +13,14 @@ import unified as library
 from matrix import AGENTS, REPOSITORY, TASKS, plain, reason, table
 from unified.core.config import compose
 from unified.core.errors import UsageError
+from unified.core.registry import registry
 
 #: What each kind of task is judged by.
 METRICS = {"classify": "accuracy", "regress": "r2", "generate": "coverage"}
+COMPONENTS = {name: registry().get("agents", name) for name in AGENTS}
 #: Agents that learn from rewards alone, of which what is made has none.
-REWARDED = ("drqv2", "dqn", "sac", "ppo")
+REWARDED = [name for name, component in COMPONENTS.items() if component.views and "generate" not in component.views]
 REASON = "control, classify, regress, and not generate: there is no reward in a generation task"
-#: Small enough for a second.
-SMALL: dict[str, dict[str, Any]] = {
-    "random": {},
-    "drqv2": {"batch_size": 8, "hidden_dim": 16, "feature_dim": 8, "seed_steps": 30, "stddev": "0.3"},
-    "dqn": {"batch_size": 8, "critic.hidden": 16, "seed_steps": 30},
-    "sac": {"batch_size": 8, "actor.hidden": 16, "critic.hidden": 16, "seed_steps": 30},
-    "ppo": {"batch_size": 16, "hidden_dim": 16, "horizon": 16, "epochs": 2},
-    "ac2": {"batch_size": 8, "actor.hidden": 16, "critic.hidden": 16, "seed_steps": 30},
-}
 SHORT = {"train.frames": 200, "train.environments": 1, "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0, "with": []}
 #: Seconds go into episodes and pictures; these are the few that everybody waits for.
 QUICK = [("random", "generate"), ("random", "classify"), ("drqv2", "classify"), ("dqn", "regress"), ("sac", "classify"), ("ppo", "regress")]
@@ -44,7 +36,7 @@ CELLS = [
 def test_it_trains_and_is_judged(agent: str, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     suite, *words = TASKS[task]
-    small = {f"agent.{key}": value for key, value in SMALL[agent].items()}
+    small = {f"agent.{key}": value for key, value in COMPONENTS[agent].small.items()}
     pixels = {"suite.size": 24} if task == "pixels" else {}
     said = dict(word.split("=") for word in words)
     run = library.train(agent=agent, suite=suite, config={**SHORT, **said, **small, **pixels, "root": str(tmp_path)})

@@ -169,7 +169,11 @@ def test_pictures_are_seen_by_a_plain_network(tmp_path: Path) -> None:
 
     net = nn.Sequential(nn.Conv2d(9, 2, 3), nn.Flatten())
     config = {**SMALL, "root": str(tmp_path), "agent.pad": 1}
-    run = package.train(suite=lambda: Pictures(Bell()), encoder=net, config=config)
+
+    def pictures() -> gymnasium.Env:
+        return Pictures(Bell())
+
+    run = package.train(suite=pictures, encoder=net, config=config)
     assert rows(Path(run.path))[-1]["frames"] == 80
     assert package.load(run).act(np.zeros((3, 8, 8), np.uint8)).shape == (1,)
 

@@ -24,7 +24,6 @@ from unified.testing import Failed, conformance
 from unified.testing.kit import Outcome, carry_out, cases, components_of
 
 SUMMARY = "Wrong on purpose."
-ALL_OF_TD = ("obs", "action", "reward", "discount", "next_obs", "weight")
 
 
 def agent(name: str) -> Component:
@@ -40,8 +39,8 @@ def architecture(name: str, **fields: Any) -> Component:
     return ArchitectureComponent(name.lower(), f"testing.wrong_others:{name}", summary=SUMMARY, **fields)
 
 
-def objective(name: str, needs: tuple[str, ...] = ALL_OF_TD, trains: tuple[str, ...] = ("encoder", "critic")) -> Component:
-    return ObjectiveComponent(name.lower(), f"testing.wrong_others:{name}", summary=SUMMARY, needs=needs, trains=trains)
+def objective(name: str) -> Component:
+    return ObjectiveComponent(name.lower(), f"testing.wrong_others:{name}", summary=SUMMARY)
 
 
 def callback(name: str) -> Component:
@@ -168,9 +167,8 @@ def test_right_architectures_pass_and_impossible_ones_say_what_was_tried(plugin_
 OBJECTIVES = {
     "Leaks": (objective("Leaks"), "trains_what_it_says", "actor."),
     "BringsTheDead": (objective("BringsTheDead"), "trains_what_it_says", "none reach idle"),
-    "Claims": (objective("Claims", trains=("encoder", "critic", "actor")), "trains_what_it_says", "none reach actor"),
-    "ReadsMore": (objective("ReadsMore", needs=ALL_OF_TD[:-1]), "declares_what_it_reads", "weight"),
-    "NeedsOther": (objective("Leaks", needs=("obs",)), "declares_what_it_reads", "descriptor: obs; class: obs, action"),
+    "Claims": (objective("Claims"), "trains_what_it_says", "none reach actor"),
+    "ReadsMore": (objective("ReadsMore"), "declares_what_it_reads", "weight"),
     "NotOneNumber": (objective("NotOneNumber"), "gives_a_finite_loss", "shape (8,)"),
     "Itemises": (objective("Itemises"), "gives_a_finite_loss", "metric loss"),
     "DrawsFromAnywhere": (objective("DrawsFromAnywhere"), "is_the_same_again", "then"),
@@ -188,7 +186,7 @@ def test_a_leak_is_found_by_one_check_alone(plugin_registry):
 
 
 def test_an_objective_that_no_agent_can_use_is_skipped_with_the_reason(plugin_registry):
-    found = outcomes(plugin_registry, objective("ForNobody", needs=(), trains=()))
+    found = outcomes(plugin_registry, objective("ForNobody"))
     assert found["gives_a_finite_loss"].state == "skipped"
     assert "soul" in found["gives_a_finite_loss"].text
 

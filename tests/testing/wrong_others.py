@@ -14,7 +14,7 @@ from unified.core.batch import Batch
 from unified.core.hookspecs import hookimpl
 from unified.core.objective import Loss, Objective
 from unified.core.options import Options
-from unified.plugins.objectives.td import TD
+from unified.plugins.objectives.td.objective import TD
 
 # Architectures ------------------------------------------------------------------------------------------------------------------
 
@@ -98,7 +98,9 @@ class Leaks(TD):
 
 
 class Claims(TD):
-    """It says that it trains the actor (in its descriptor)."""
+    """It says that it trains the actor."""
+
+    trains = ("encoder", "critic", "actor")
 
 
 class ReadsMore(TD):

@@ -5,12 +5,11 @@ from types import SimpleNamespace
 import torch
 from unified import Batch
 
-from unified_plugin_example.config import DecorrelateOptions
 from unified_plugin_example.objective import Decorrelate
 
 
 def loss_of(features: torch.Tensor) -> float:
-    return float(Decorrelate(DecorrelateOptions(weight=1.0))(SimpleNamespace(), Batch(features=features)).value)
+    return float(Decorrelate(weight=1.0)(SimpleNamespace(), Batch(features=features)).value)
 
 
 def test_dead_features_cost_what_they_lack_in_deviation() -> None:
@@ -26,6 +25,6 @@ def test_two_features_that_say_the_same_cost_their_covariance() -> None:
 
 def test_its_gradient_brings_features_to_life() -> None:
     features = (torch.randn(64, 4, generator=torch.Generator().manual_seed(0)) * 0.01).requires_grad_()
-    loss = Decorrelate(DecorrelateOptions())(SimpleNamespace(), Batch(features=features)).value
+    loss = Decorrelate()(SimpleNamespace(), Batch(features=features)).value
     (gradient,) = torch.autograd.grad(loss, features)
     assert features.sub(gradient, alpha=100.0).std() > features.std()

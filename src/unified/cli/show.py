@@ -65,7 +65,7 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
         yield f"  {component.summary}"
     yield f"  {component.path if isinstance(component, RecipeComponent) else component.target}"
     if isinstance(component, ObjectiveComponent):
-        yield f"  needs {', '.join(component.needs) or 'nothing'} · trains {', '.join(component.trains) or 'what its phase trains'}"
+        yield from _declared(component)
     if isinstance(component, RecipeComponent):
         yield from _recipe(component)
     else:
@@ -77,6 +77,16 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
     if command := example(names, component):
         yield ""
         yield f"  for example   {command}"
+
+
+def _declared(component: ObjectiveComponent) -> Iterator[str]:
+    try:
+        yield f"  needs {', '.join(component.needs) or 'nothing'} · trains {', '.join(component.trains) or 'what its phase trains'}"
+        for index, (name, signature) in enumerate(component.asks.items()):
+            wanted = f"{name}{signature}" if signature.startswith("(") else f"{name}: {signature}"
+            yield f"  {'' if index else 'asks the agent for':<18}  {wanted}"
+    except UnifiedError as error:
+        yield from (f"  its class cannot be loaded: {problem.message}" for problem in error.problems)
 
 
 def _options(names: Registry, component: Component) -> Iterator[str]:

@@ -6,9 +6,7 @@ that it inherits from. An architecture takes them from its signature.
 
 from __future__ import annotations
 
-import functools
 import inspect
-import sys
 import typing
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,13 +20,11 @@ from unified.core.components import (
     CallbackComponent,
     Component,
     LauncherComponent,
-    ObjectiveComponent,
     SuiteComponent,
 )
-from unified.core.errors import Problem, UnifiedError, UsageError, told
+from unified.core.errors import Problem, UsageError
 from unified.core.hookspecs import LIFECYCLE, PROJECT
 from unified.core.imports import OBJECT, import_object
-from unified.core.options import Options
 from unified.core.suite import Environment, Suite
 
 #: What can be each kind.
@@ -52,11 +48,6 @@ class _Made(Component):
 
 
 @dataclass(frozen=True)
-class AdoptedObjective(_Made, ObjectiveComponent):
-    """An objective that nobody registered."""
-
-
-@dataclass(frozen=True)
 class AdoptedCallback(_Made, CallbackComponent):
     """A callback that nobody registered."""
 
@@ -64,19 +55,6 @@ class AdoptedCallback(_Made, CallbackComponent):
 @dataclass(frozen=True)
 class AdoptedLauncher(_Made, LauncherComponent):
     """A launcher that nobody registered."""
-
-
-@dataclass(frozen=True)
-class AdoptedArchitecture(ArchitectureComponent):
-    """An architecture that nobody registered; its options are its arguments."""
-
-    def options_model(self) -> type[Options]:
-        if self.config is not None:
-            return super().options_model()
-        from unified.core.signature import options_of
-
-        thing = self.load()
-        return options_of(thing) if callable(thing) and not _is(type(thing), "torch.nn:Module") else Options
 
 
 @dataclass(frozen=True)
@@ -126,11 +104,8 @@ def adopt(kind: str, thing: Any, target: str, typed: str, known: Iterable[Compon
     said["held"] = thing if target.startswith(f"{OBJECT}:") else None
     if kind == "suites":
         return _suite(thing, said, typed, known, basis)
-    if kind == "objectives":
-        parts, trains = (tuple(getattr(thing, name, ())) for name in ("parts", "trains"))
-        return AdoptedObjective(**said, needs=tuple(getattr(thing, "needs", ())), trains=trains or parts)
     if kind == "architectures":
-        return AdoptedArchitecture(**said | {"config": _config(thing, target, None)})
+        return ArchitectureComponent(**said | {"config": _config(thing, target, None)})
     adopted = {"callbacks": AdoptedCallback, "launchers": AdoptedLauncher}.get(kind, COMPONENTS[kind])
     if kind == "agents" and basis is not None and _shares_options(thing, basis):
         said |= {"parts": getattr(basis, "parts", ()), "presets": getattr(basis, "presets", None)}
@@ -174,10 +149,13 @@ def _fits(kind: str, thing: Any, known: Iterable[Component]) -> bool:
 
 
 def _is(kind: type, reference: str) -> bool:
-    """Whether a class is a subclass of one that is imported only with what needs it."""
+    """Whether a class is a subclass of ``"module:Class"``, by the names in its MRO: nothing is imported to know.
+
+    A library may define a class elsewhere than where it exports it: the package and the name of the class count.
+    """
     module, _, name = reference.partition(":")
-    base = getattr(sys.modules.get(module), name, None)
-    return isinstance(base, type) and issubclass(kind, base)
+    package = module.partition(".")[0]
+    return any(base.__qualname__ == name and base.__module__.partition(".")[0] == package for base in inspect.getmro(kind))
 
 
 def _described(thing: Any) -> str:
@@ -242,7 +220,7 @@ def _suite(thing: Any, said: dict[str, Any], typed: str, known: Iterable[Compone
     if issubclass(own, Suite):
         shared = ("tasks", "example", *(["presets"] if basis is not None and _shares_options(own, basis) else []))
         inherited = {name: getattr(basis, name) for name in shared} if basis is not None else {}
-        return AdoptedSuite(**said, **inherited, data=_is_data(own))
+        return AdoptedSuite(**said, **inherited, data=_is(own, "unified.core.data:DataSuite"))
     made = _makes(thing, typed) if inspect.isroutine(thing) or isinstance(thing, partial) else own
     if issubclass(made, Environment):
         return AdoptedSuite(**said | {"config": None}, adapter="unified.core.environment.adapted:Environments")
@@ -253,43 +231,35 @@ def _suite(thing: Any, said: dict[str, Any], typed: str, known: Iterable[Compone
     return AdoptedSuite(**said | {"config": adapting.config}, **kept)
 
 
-def _is_data(kind: type) -> bool:
-    """Whether suites of this class are data sets; their module is there if they are, and is not imported to learn it."""
-    module = sys.modules.get("unified.core.data")
-    return module is not None and issubclass(kind, module.DataSuite)
-
-
 def _adapter(kind: type, known: Iterable[Component]) -> SuiteComponent | None:
     """The registered suite that adapts things of this class."""
     suites = (component for component in known if isinstance(component, SuiteComponent) and component.adapter)
     return next((suite for suite in suites if any(_is(kind, base) for base in suite.adapts)), None)
 
 
-@functools.cache
 def _makes(function: Callable[..., Any], typed: str) -> type:
-    """The class of what a function makes: what it says it returns, else it is called once."""
-    said = _returned(function)
-    if said is not None:
-        return said
-    needed = [name for name, parameter in _parameters(function).items() if _is_needed(parameter)]
-    if needed:
-        returns = f"say what it returns: def {getattr(function, '__name__', 'make')}({', '.join(needed)}) -> gymnasium.Env: …"
-        raise UsageError(Problem(f"{typed} takes {', '.join(needed)}, so it is not known what it makes", returns))
-    try:
-        made = function()
-    except UnifiedError:
-        raise
-    except Exception as error:
-        raise UsageError(Problem(f"{typed} raised {told(error)}")) from error
-    if callable(close := getattr(made, "close", None)):
-        with suppress(Exception):  # a simulator or a window; runs call the function again
-            close()
-    return type(made)
+    """The class of what a function returns, by its annotation: it is not called before a run needs it.
+
+    Raises:
+        UsageError: If it has no such annotation.
+    """
+    if (found := _returned(function)) is not None:
+        return found
+    arguments = ", ".join(name for name, parameter in _parameters(function).items() if _is_needed(parameter))
+    name = getattr(function, "__name__", "")
+    if not name.isidentifier():
+        hint = f"pass the environment itself, or a function: def make({arguments}) -> gymnasium.Env: …"
+    else:
+        hint = f"annotate it: def {name}({arguments}) -> gymnasium.Env: …   (or the class of the data set)"
+    raise UsageError(Problem(f"{typed} has no return annotation, so it is not known what it returns", hint))
 
 
 def _returned(function: Any) -> type | None:
+    if isinstance(function, partial):
+        return function.func if isinstance(function.func, type) else _returned(function.func)
     with suppress(Exception):  # annotations may name what is not there
         found = typing.get_type_hints(function).get("return")
+        found = typing.get_origin(found) or found  # gymnasium.Env[Any, Any]
         return found if isinstance(found, type) and found not in (type(None), object) else None
     return None
 
@@ -298,12 +268,8 @@ def _returned(function: Any) -> type | None:
 
 
 def _make(thing: Any, options: Any) -> Any:
-    """An object of a class, made with its options where it takes something; objects, and functions that are objectives, as they are."""
+    """An object of a class, made with its options where it takes something; an object as it is."""
     if not isinstance(thing, type):
-        if inspect.isroutine(thing) or isinstance(thing, partial):
-            from unified.core.objective import FunctionObjective
-
-            return FunctionObjective(thing)
         return thing
     takes = [parameter for parameter in _parameters(thing).values() if parameter.kind is not parameter.KEYWORD_ONLY]
     return thing(options) if takes else thing()

@@ -15,7 +15,7 @@ from unified.core.batch import Batch
 from unified.core.errors import Problem, UsageError, blame
 from unified.core.follower import Follower
 from unified.core.learning import LearningOptions, optimizer_options
-from unified.core.objective import Loss, Objective, Phase
+from unified.core.objective import Loss, Objective, Phase, unmet
 from unified.core.optimizers import make_optimizer, step
 from unified.core.pieces import Gradient, averaged, summed, together
 from unified.core.schedule import Schedule
@@ -118,7 +118,9 @@ class Agent(nn.Module, ABC):
         Raises:
             UsageError: If the agent does not tell.
         """
-        raise UsageError(Problem(f"{type(self).__name__} does not tell what its last layer reads", "an agent that does: --agent ac2"))
+        raise UsageError(
+            Problem(f"{type(self).__name__} does not tell what its last layer reads", "all agents: unified plugins list agents")
+        )
 
     # What the base does ---------------------------------------------------------------------------------------------------------
 
@@ -213,6 +215,9 @@ class Agent(nn.Module, ABC):
                 if parts:
                     has = ", ".join(part for part, _ in self.named_children()) or "none"
                     problems.append(Problem(f"objective {name} needs part {', '.join(parts)}; the agent's parts are: {has}"))
+                elif asked := unmet(self, objective.asks):
+                    what = f"objective {name} asks agent {type(self).__name__} for {', '.join(asked)}"
+                    problems.append(Problem(what, f"unified plugins show {name}"))
         encoding = [phase.name for phase in self.phase_list if "encoder" in phase.trains]
         if len(encoding) > 1:
             problems.append(Problem(f"phases {', '.join(encoding)} all train the encoder, and features are made once", "add one: -o +NAME"))

@@ -6,6 +6,7 @@ A descriptor holds texts of the form ``"module:Attribute"``; nothing heavy is im
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -65,7 +66,8 @@ class Component:
     Args:
         name: What a person types: letters (by custom lower-case), digits, ``_`` and ``-``, the first a letter or a digit.
         target: Where the thing itself is, ``"module:Attribute"``.
-        config: Where its options are declared, a torch-free ``"module:Model"`` (a subclass of `Options`); ``None`` for none.
+        config: Where its options are declared, a torch-free ``"module:Model"`` (a subclass of `Options`); ``None`` for none. Of
+            architectures and objectives ``None`` means the arguments of its signature.
         summary: One line.
         extra: Of its package, the one that brings what it needs: ``pip install 'unified-plugin-xyz[extra]'``.
         held: The thing itself, where it is an object of this process and no other one of its name will do.
@@ -155,12 +157,14 @@ class AgentComponent(_WithPresets):
         presets: Where its presets are, ``"module:ATTRIBUTE"`` (a tuple of `Preset`).
         views: Of tasks that it takes (`Spec.view`), others are refused when a run is composed; empty for all.
         example: What follows ``unified train --agent NAME`` where it works, for whoever looks it up.
+        small: Options with which it trains within a second, for tests: ``{"batch_size": 8, "critic.hidden": 16}``.
     """
 
     kind: ClassVar[str] = "agents"
     parts: tuple[str, ...] = ()
     views: tuple[str, ...] = field(default=(), kw_only=True)
     example: str = field(default="--suite gym:Pendulum-v1", kw_only=True)
+    small: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
 
 
 @dataclass(frozen=True)
@@ -204,6 +208,9 @@ class SuiteComponent(_WithPresets):
 class ArchitectureComponent(Component):
     """A function or class returning an `nn.Module`; its options are passed as keyword arguments.
 
+    Without `config` its options are its arguments: types and limits from the annotations (``Annotated[int, Ge(1)]``), help from the
+    section ``Args:`` of its docstring. They are read from the source, so that listing them does not import torch.
+
     Args:
         example: What follows ``unified train`` where it works: ``"critic=norm_mlp --suite gym:Pendulum-v1"``; empty for ``encoder=NAME``.
     """
@@ -211,22 +218,70 @@ class ArchitectureComponent(Component):
     kind: ClassVar[str] = "architectures"
     example: str = field(default="", kw_only=True)
 
+    def options_model(self) -> type[Options]:
+        return super().options_model() if self.config is not None else _by_signature(self)
+
 
 @dataclass(frozen=True)
 class ObjectiveComponent(_WithPresets):
     """One term of what is minimised.
 
+    Its class declares what it needs, trains and asks of an agent (`unified.Objective`); that is read from the source, without torch.
+    Without `config` its options are the keyword arguments of its class, as for an architecture.
+
     Args:
-        needs: Columns of the batch that it reads.
-        trains: Parts that it trains where it replaces an agent's own objectives.
         presets: Where its presets are: what it asks of agent and suite.
         example: What follows ``unified train`` where it works; empty for ``-o +NAME``.
     """
 
     kind: ClassVar[str] = "objectives"
-    needs: tuple[str, ...] = ()
-    trains: tuple[str, ...] = ()
     example: str = field(default="", kw_only=True)
+
+    def options_model(self) -> type[Options]:
+        return super().options_model() if self.config is not None else _by_signature(self, functions=False)
+
+    def make(self, options: Any) -> Any:
+        """The objective with these options: passed as keyword arguments, or as one object where `config` declares their model."""
+        thing = self.load()
+        if not isinstance(thing, type):
+            from unified.core.objective import FunctionObjective, Objective
+
+            return thing if isinstance(thing, Objective) else FunctionObjective(thing)
+        return thing(**dict(options)) if self.config is None else thing(options)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns of the batch that it reads."""
+        return tuple(self._declared("needs", ()))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Parts of the agent that it uses."""
+        return tuple(self._declared("parts", ()))
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """Parts that it trains where it replaces an agent's own objectives."""
+        return tuple(self._declared("trains", ())) or self.parts
+
+    @property
+    def asks(self) -> Mapping[str, str]:
+        """What it calls on the agent: name to signature."""
+        return dict(self._declared("asks", {}))
+
+    def _declared(self, name: str, default: Any) -> Any:
+        from unified.core import static
+
+        if self.held is None:
+            with suppress(static.Unreadable):
+                return static.attribute(self.target, name, default)
+        return getattr(self.load(), name, default)
+
+
+def _by_signature(component: Component, functions: bool = True) -> type[Options]:
+    from unified.core.signature import options_by_signature
+
+    return options_by_signature(component, functions)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class Registration:
 
         >>> @hookimpl
         ... def register_objectives():
-        ...     yield ObjectiveComponent("cosine", "unified_plugin_xyz.loss:Cosine", needs=("obs",), trains=("encoder",))
+        ...     yield ObjectiveComponent("cosine", "unified_plugin_xyz.loss:Cosine", summary="One line.")
         """
         raise NotImplementedError
 

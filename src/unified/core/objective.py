@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,16 +36,28 @@ class Loss:
 class Objective(ABC):
     """One term of what is minimised: ``(agent, batch) -> Loss``.
 
-    A misfit between `needs`, the columns of the batch, and `parts`, what the agent has, is refused before the first step.
+    The class declares what it uses; a misfit with the batch or the agent is refused before the first step. Options are keyword
+    arguments of ``__init__``, declared once with type, limit and default, and described in the section ``Args:``:
+
+    >>> class Entropy(Objective):  # doctest: +SKIP
+    ...     parts, asks = ("actor",), {"policy": "(features) -> Policy"}
+    ...
+    ...     def __init__(self, weight: Annotated[float, Ge(0)] = 0.01) -> None:
+    ...         super().__init__()
+    ...         self.weight = weight
 
     Args:
-        options: The validated options of the objective.
+        options: The validated options, where the descriptor names a model of them (``config``).
     """
 
     #: Columns of the batch that are read.
     needs: ClassVar[tuple[str, ...]] = ()
     #: Parts of the agent that are used.
     parts: ClassVar[tuple[str, ...]] = ()
+    #: Parts that are trained where this objective replaces the agent's own; empty: all of `parts`.
+    trains: ClassVar[tuple[str, ...]] = ()
+    #: What is called on the agent, with its signature: ``{"bootstrap": "(batch) -> Value"}``; an attribute has a type alone.
+    asks: ClassVar[Mapping[str, str]] = {}
 
     #: As it was selected; whoever makes it by name sets it.
     selected: str = ""
@@ -108,6 +121,47 @@ def frozen(*parts: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+def unmet(agent: Any, asks: Mapping[str, str]) -> list[str]:
+    """Of what an objective asks of an agent, what the agent does not have, or has with other arguments.
+
+    Args:
+        agent: Any object.
+        asks: As `Objective.asks`.
+
+    >>> class Learner:
+    ...     def bootstrap(self): ...
+    >>> unmet(Learner(), {"bootstrap": "(batch) -> Value", "policy": "(features) -> Policy", "spec": "Spec"})
+    ['bootstrap(batch) -> Value (it takes 0 arguments)', 'policy(features) -> Policy', 'spec: Spec']
+    """
+    found = []
+    for name, signature in asks.items():
+        called = signature.startswith("(")
+        wanted = f"{name}{signature}" if called else f"{name}: {signature}"
+        if not hasattr(agent, name):
+            found.append(wanted)
+        elif called and (takes := _other_arguments(getattr(agent, name), signature)):
+            found.append(f"{wanted} (it takes {takes})")
+    return found
+
+
+def _other_arguments(function: Any, signature: str) -> str:
+    """How many positional arguments a function takes, where these are not as many as asked; empty where it fits or is not known."""
+    try:
+        parameters = inspect.signature(function.forward if isinstance(function, nn.Module) else function).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    arguments = signature[1 : signature.index(")")]
+    count = len(arguments.split(",")) if arguments else 0
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return ""
+    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    needed = sum(each.default is each.empty for each in positional)
+    if needed <= count <= len(positional):
+        return ""
+    least = str(needed) if needed == len(positional) else f"{needed} to {len(positional)}"
+    return f"{least} argument{'' if least == '1' else 's'}"
 
 
 class FunctionObjective(Objective):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+
+from unified.core.schedule import Schedule
 
 if TYPE_CHECKING:
     from unified.core.errors import Problem
@@ -50,3 +52,27 @@ class Options(BaseModel):
             run: Where the run will be, ``<root>/<experiment>/<agent>/<suite>/<task>/seed-<n>``; nothing is there yet.
         """
         return []
+
+
+def above(other: str) -> AfterValidator:
+    """Marks an option as greater than another one, declared before it: ``high: Annotated[float, above("low")] = 1.0``.
+
+    Either may be ``None``, and is not compared then.
+    """
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        least = info.data.get(other)
+        if value is not None and least is not None and value <= least:
+            raise ValueError(f"{other} must be less than {info.field_name}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _is_a_schedule(text: str) -> str:
+    Schedule(text)
+    return text
+
+
+#: A number that changes over steps, as text: ``stddev: ScheduleText = "linear(1.0,0.1,100000)"``.
+ScheduleText = Annotated[str, AfterValidator(_is_a_schedule)]

@@ -134,7 +134,7 @@ class Build:
         else:
             name, component, options = selection.name.removeprefix("+"), selection.component, selection.options
         with blame(f"objective {label(name)}", "to be made"):
-            objective: Objective = component.load()(options)
+            objective: Objective = component.make(options)
         objective.selected = label(name)
         return objective
 

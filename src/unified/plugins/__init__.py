@@ -1,58 +1,86 @@
-"""The built-ins, registered through the same hooks as anybody's. Torch-free: descriptors only."""
+"""The built-ins: every package below this one that defines `component` or `components`, registered through the hooks of any plugin.
+
+A new component is a new package and edits no file of the others. These packages hold descriptors only and are torch-free; the code of
+a component is in modules of its package, which are not imported here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
 
 from unified.core.components import (
     AgentComponent,
     ArchitectureComponent,
     CallbackComponent,
+    Component,
     LauncherComponent,
     ObjectiveComponent,
     RecipeComponent,
     SuiteComponent,
 )
 from unified.core.hookspecs import hookimpl
-from unified.plugins import architectures, objectives
-from unified.plugins.agents import ac2, dqn, drqv2, ppo, random, sac
-from unified.plugins.architectures import heads
-from unified.plugins.callbacks import console, curve, images, tensorboard, video
-from unified.plugins.launchers import local
-from unified.plugins.suites import atari, dataset, dmc, gym, tables, vision
+
+_Kind = TypeVar("_Kind", bound=Component)
+
+
+@cache
+def builtins() -> tuple[Component, ...]:
+    """The components of all packages, sorted by the packages' names."""
+    return tuple(component for package in sorted(_packages(Path(__file__).parent, __name__)) for component in _components(package))
+
+
+def _packages(directory: Path, name: str) -> Iterator[str]:
+    for below in directory.iterdir():
+        if (below / "__init__.py").is_file():
+            yield f"{name}.{below.name}"
+            yield from _packages(below, f"{name}.{below.name}")
+
+
+def _components(package: str) -> Iterator[Component]:
+    contents = vars(import_module(package))
+    if "component" in contents:
+        yield contents["component"]
+    yield from contents.get("components", ())
+
+
+def _of(kind: type[_Kind]) -> list[_Kind]:
+    return [component for component in builtins() if isinstance(component, kind)]
 
 
 @hookimpl
-def register_agents() -> Iterator[AgentComponent]:
-    yield from (each.component for each in (ac2, dqn, drqv2, ppo, random, sac))
+def register_agents() -> list[AgentComponent]:
+    return _of(AgentComponent)
 
 
 @hookimpl
-def register_suites() -> Iterator[SuiteComponent]:
-    yield from (atari.component, dataset.component, dmc.component, gym.component, vision.component, *tables.components)
+def register_suites() -> list[SuiteComponent]:
+    return _of(SuiteComponent)
 
 
 @hookimpl
-def register_architectures() -> Iterator[ArchitectureComponent]:
-    yield from (*architectures.components, *heads.components)
+def register_architectures() -> list[ArchitectureComponent]:
+    return _of(ArchitectureComponent)
 
 
 @hookimpl
-def register_objectives() -> Iterator[ObjectiveComponent]:
-    yield from objectives.components
+def register_objectives() -> list[ObjectiveComponent]:
+    return _of(ObjectiveComponent)
 
 
 @hookimpl
-def register_callbacks() -> Iterator[CallbackComponent]:
-    yield from (each.component for each in (console, curve, images, tensorboard, video))
+def register_callbacks() -> list[CallbackComponent]:
+    return _of(CallbackComponent)
 
 
 @hookimpl
-def register_launchers() -> Iterator[LauncherComponent]:
-    yield local.component
+def register_launchers() -> list[LauncherComponent]:
+    return _of(LauncherComponent)
 
 
 @hookimpl
-def register_recipes() -> Iterator[RecipeComponent]:
-    yield RecipeComponent("laptop", path=Path(__file__).parent / "recipes" / "laptop.yaml", summary="pixels on a small CPU, in minutes")
+def register_recipes() -> list[RecipeComponent]:
+    return _of(RecipeComponent)

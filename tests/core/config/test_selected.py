@@ -259,7 +259,10 @@ def test_objects_wherever_a_name_is_typed() -> None:
 
 def test_each_configuration_keeps_its_own_objects() -> None:
     def config(length: int, looks: Looks) -> Config:
-        return compose(values={"agent": "random", "suite": lambda: gymnasium.make("Pendulum-v1", max_episode_steps=length), "with": looks})
+        def pendulum() -> gymnasium.Env:
+            return gymnasium.make("Pendulum-v1", max_episode_steps=length)
+
+        return compose(values={"agent": "random", "suite": pendulum, "with": looks})
 
     def steps(config: Config) -> int | None:
         suite: Any = config.suite.component.load()("", config.suite.options)

@@ -63,7 +63,7 @@ def test_an_object_stays_in_this_process() -> None:
         Vector(Environments(environment, "", None), 1, seed=1, placement="process")
 
 
-@pytest.mark.parametrize("text", ["./envs.py:Lines:hard", "./envs.py:Line:hard", "./envs.py:Bell:2", "./envs.py:says_nothing"])
+@pytest.mark.parametrize("text", ["./envs.py:Lines:hard", "./envs.py:Line:hard", "./envs.py:Bell:2", "./envs.py:annotated"])
 def test_processes_find_what_is_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.chdir(write(tmp_path))
     suite = registry().get("suites", text)

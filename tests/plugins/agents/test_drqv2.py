@@ -9,6 +9,7 @@ import torch
 
 from reference.drqv2 import ReferenceDrQV2
 from unified.core.batch import Batch
+from unified.core.config import compose
 from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.rng import Streams
@@ -233,3 +234,22 @@ def test_moments_keep_the_layout_of_their_parameters() -> None:
     for name, optimizer in other._optimizers.items():
         for parameter, moments in optimizer.state.items():
             assert moments["exp_avg"].stride() == parameter.stride(), name
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("cartpole_balance", {"frames": 1_100_000, "stddev": "linear(1.0,0.1,100000)", "n_step": 3, "batch_size": 256}),
+        ("cheetah_run", {"frames": 3_100_000, "stddev": "linear(1.0,0.1,500000)", "lr": 1e-4}),
+        ("humanoid_run", {"frames": 30_100_000, "stddev": "linear(1.0,0.1,2000000)", "lr": 8e-5, "feature_dim": 100}),
+        ("walker_walk", {"frames": 1_100_000, "n_step": 1, "batch_size": 512}),
+        ("walker_run", {"frames": 3_100_000, "n_step": 1, "batch_size": 512, "stddev": "linear(1.0,0.1,500000)"}),
+        ("quadruped_run", {"frames": 3_100_000, "capacity": 100_000}),
+        ("quadruped_walk", {"frames": 3_100_000, "capacity": 1_000_000}),
+        ("fish_swim", {"frames": 1_000_000, "stddev": "linear(1.0,0.1,100000)"}),
+    ],
+)
+def test_published_settings_come_with_the_task(task, expected):
+    config = compose([f"suite=dmc:{task}"])
+    found = {"frames": config.train.frames, "capacity": config.replay.capacity, **config.agent.options.model_dump()}
+    assert {key: found[key] for key in expected} == expected

@@ -16,8 +16,7 @@ from unified.core.rng import Streams
 from unified.core.spec import Space, Spec
 from unified.plugins.agents.ppo.agent import PPO
 from unified.plugins.architectures.heads.policies import Categorical
-from unified.plugins.objectives.config import SurrogateOptions
-from unified.plugins.objectives.surrogate import Surrogate
+from unified.plugins.objectives.surrogate.objective import Surrogate
 
 CHOICES, NUMBERS = Space((), "int64", 0, 2, 3), Space((2,), "float32", -1.0, 1.0)
 
@@ -56,7 +55,7 @@ def test_the_surrogate_is_the_papers_row_by_row() -> None:
     action, old = torch.tensor([2, 0, 1, 1]), torch.tensor([-1.2, -0.3, -0.5, -0.4])
     advantage = torch.tensor([1.0, -2.0, 0.5, 3.0])
     agent = SimpleNamespace(policy=lambda features: Categorical(features))
-    loss = Surrogate(SurrogateOptions(clip=0.2))(agent, Batch(features=logits, action=action, log_prob=old, advantage=advantage))
+    loss = Surrogate(clip=0.2)(agent, Batch(features=logits, action=action, log_prob=old, advantage=advantage))
     mean = sum(advantage.tolist()) / 4
     std = math.sqrt(sum((a - mean) ** 2 for a in advantage.tolist()) / 3)
     total = 0.0
@@ -79,7 +78,7 @@ def test_an_action_whose_ratio_is_clipped_has_no_gradient_but_where_it_hurts() -
             advantage=sign * torch.tensor([1.0, -1.0]),
         )
         agent = SimpleNamespace(policy=lambda features: Categorical(features))
-        Surrogate(SurrogateOptions())(agent, batch).value.backward()
+        Surrogate()(agent, batch).value.backward()
         assert bool(logits.grad[0].abs().sum() > 0) is moves  # type: ignore[index]
 
 

@@ -9,10 +9,10 @@ from torch import nn
 from reference.drqv2 import GridSampleShift
 from unified.core.architecture import construct, is_head, output_shape
 from unified.core.errors import UsageError
-from unified.plugins.architectures.cnn import DrQV2CNN
+from unified.plugins.architectures.augment.shift import RandomShift
+from unified.plugins.architectures.cnn.network import DrQV2CNN
 from unified.plugins.architectures.heads import ScalarValue, TruncatedNormal
-from unified.plugins.architectures.mlp import MLP, Bottleneck, EnsembleMLP
-from unified.plugins.architectures.shift import RandomShift
+from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP
 
 
 @pytest.mark.parametrize("size", [12, 84])

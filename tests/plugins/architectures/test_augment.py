@@ -17,7 +17,7 @@ from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.rng import Streams
 from unified.core.spec import Space, Spec
-from unified.plugins.architectures.augment import (
+from unified.plugins.architectures.augment.augment import (
     Apart,
     Augmentations,
     Cutout,
@@ -27,9 +27,9 @@ from unified.plugins.architectures.augment import (
     make_augmentations,
     where,
 )
-from unified.plugins.architectures.colour import ColorJitter, Intensity, Normalize, jitter
-from unified.plugins.architectures.shift import RandomShift
-from unified.plugins.architectures.transforms import V2
+from unified.plugins.architectures.augment.colour import ColorJitter, Intensity, Normalize, jitter
+from unified.plugins.architectures.augment.shift import RandomShift
+from unified.plugins.architectures.augment.transforms import V2
 
 ALL = [RandomShift(), RandomCrop(2), RandomHorizontalFlip(), RandomErasing(), Cutout(4), ColorJitter(), Intensity()]
 TYPES = [torch.uint8, torch.float32, torch.bfloat16]

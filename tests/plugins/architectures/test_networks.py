@@ -15,16 +15,15 @@ from unified.core.parts import Build
 from unified.core.registry import registry
 from unified.core.rng import Streams
 from unified.core.spec import Space, Spec
-from unified.plugins.architectures import components
-from unified.plugins.architectures.cnn import CNN, DrQV2CNN
-from unified.plugins.architectures.dcgan import DCGANDiscriminator, DCGANGenerator
+from unified.plugins.architectures.cnn.network import CNN, DrQV2CNN
+from unified.plugins.architectures.dcgan.network import DCGANDiscriminator, DCGANGenerator
 from unified.plugins.architectures.pictures import flatten, pixels
-from unified.plugins.architectures.resnet import resnet18
-from unified.plugins.architectures.transformer import Block, Transformer
-from unified.plugins.architectures.unet import UNet
-from unified.plugins.architectures.vit import ViT
+from unified.plugins.architectures.resnet.network import resnet18
+from unified.plugins.architectures.transformer.network import Block, Transformer
+from unified.plugins.architectures.unet.network import UNet
+from unified.plugins.architectures.vit.network import ViT
 
-NAMES = [component.name for component in components]
+NAMES = [each.name for each in registry().all("architectures") if not each.summary.startswith(("value head", "policy head"))]
 BODIES = ["drqv2_cnn", "cnn", "nature_cnn", "resnet18", "resnet50", "vit", "transformer", "unet", "dcgan_discriminator"]
 SHAPE = dict.fromkeys(BODIES, (3, 12, 12)) | {"nature_cnn": (3, 36, 36), "drqv2_cnn": (3, 20, 20)}
 SMALL = {

@@ -15,10 +15,9 @@ from unified.core.rng import Streams
 from unified.plugins.architectures.flow import Flow
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic
 from unified.plugins.architectures.heads.values import ScalarValue
-from unified.plugins.objectives.adversarial import Adversarial, Fooling, Judging
-from unified.plugins.objectives.config import AdversarialOptions, ImitateOptions, VAEOptions
-from unified.plugins.objectives.imitate import Imitate
-from unified.plugins.objectives.vae import VAE
+from unified.plugins.objectives.adversarial.objective import Adversarial, Fooling, Judging
+from unified.plugins.objectives.imitate.objective import Imitate
+from unified.plugins.objectives.vae.objective import VAE
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -32,14 +31,14 @@ def generator(seed: int = 0) -> torch.Generator:
 def test_imitating_choices_is_cross_entropy_with_smoothed_labels(smoothing: float) -> None:
     logits, labels = torch.randn(7, 4, generator=generator()), torch.arange(7) % 4
     agent = SimpleNamespace(policy=Categorical)
-    loss = Imitate(ImitateOptions(smoothing=smoothing))(agent, Batch(features=logits, action=labels, weight=torch.ones(7)))
+    loss = Imitate(smoothing=smoothing)(agent, Batch(features=logits, action=labels, weight=torch.ones(7)))
     torch.testing.assert_close(loss.value, F.cross_entropy(logits, labels, label_smoothing=smoothing))
 
 
 def test_imitating_numbers_is_half_the_squared_error_but_for_a_constant() -> None:
     answers, targets = torch.randn(2, 5, 3, generator=generator()).unbind()
     agent = SimpleNamespace(policy=Deterministic)
-    loss = Imitate(ImitateOptions())(agent, Batch(features=answers, action=targets, weight=torch.ones(5)))
+    loss = Imitate()(agent, Batch(features=answers, action=targets, weight=torch.ones(5)))
     wanted = 0.5 * (answers - targets).square().sum(-1).mean() + 3 * 0.5 * math.log(2 * math.pi)
     torch.testing.assert_close(loss.value, wanted)
 
@@ -48,13 +47,13 @@ def test_smoothing_is_for_choices() -> None:
     agent = SimpleNamespace(policy=Deterministic)
     batch = Batch(features=torch.zeros(2, 1), action=torch.zeros(2, 1), weight=torch.ones(2))
     with pytest.raises(TypeError, match="no choices"):
-        Imitate(ImitateOptions(smoothing=0.1))(agent, batch)
+        Imitate(smoothing=0.1)(agent, batch)
 
 
 def test_weights_of_rows_count() -> None:
     logits, labels = torch.randn(3, 4, generator=generator()), torch.tensor([0, 1, 2])
     weight = torch.tensor([1.0, 0.0, 0.5])
-    loss = Imitate(ImitateOptions())(SimpleNamespace(policy=Categorical), Batch(features=logits, action=labels, weight=weight))
+    loss = Imitate()(SimpleNamespace(policy=Categorical), Batch(features=logits, action=labels, weight=weight))
     rows = F.cross_entropy(logits, labels, reduction="none")
     torch.testing.assert_close(loss.value, (rows * weight).sum() / 3)
     torch.testing.assert_close(loss.priority, rows)
@@ -112,7 +111,7 @@ def test_the_vaes_divergence_is_that_of_two_normals() -> None:
         posterior=lambda action: torch.cat([mean, log_variance], dim=-1), policy=lambda z: Deterministic(action), noise=lambda: generator(5)
     )
     action = torch.zeros(4, 2)
-    loss = VAE(VAEOptions(beta=2.0, variance=0.5))(agent, Batch(obs=torch.zeros(4, 0), action=action))
+    loss = VAE(beta=2.0, variance=0.5)(agent, Batch(obs=torch.zeros(4, 0), action=action))
     posterior = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
     divergence = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(-1).mean()
     torch.testing.assert_close(loss.metrics["divergence"], divergence)
@@ -133,7 +132,7 @@ def test_what_is_observed_is_known_on_both_sides_of_the_bottleneck() -> None:
 
     agent = SimpleNamespace(posterior=posterior, policy=policy, noise=lambda: generator(5))
     obs, action = torch.eye(4), torch.randn(4, 2, generator=generator(6))
-    VAE(VAEOptions())(agent, Batch(obs=obs, action=action))
+    VAE()(agent, Batch(obs=obs, action=action))
     torch.testing.assert_close(seen["posterior"], torch.cat([action, obs], dim=1))
     torch.testing.assert_close(seen["policy"], torch.cat([torch.randn(4, 3, generator=generator(5)), obs], dim=1))
 
@@ -169,7 +168,7 @@ def softplus(x: float) -> float:
 
 @pytest.mark.parametrize("kind", ["nonsaturating", "hinge", "relativistic"])
 def test_both_sides_of_the_game_are_the_papers(kind: str) -> None:
-    players, options = Players(), AdversarialOptions(loss=kind, r1=0, r2=0)
+    players = Players()
     judge = {
         "nonsaturating": lambda r, f: softplus(-r) + softplus(f),
         "hinge": lambda r, f: max(0.0, 1 - r) + max(0.0, 1 + f),
@@ -177,23 +176,23 @@ def test_both_sides_of_the_game_are_the_papers(kind: str) -> None:
     }[kind]
     fool = {"nonsaturating": lambda r, f: softplus(-f), "hinge": lambda r, f: -f, "relativistic": lambda r, f: softplus(r - f)}[kind]
     values = [(a - 2 * b, c - 2 * d) for (a, b), (c, d) in zip(real().action.tolist(), players.made.tolist(), strict=True)]
-    assert Judging(options)(players, real()).value.item() == pytest.approx(sum(judge(r, f) for r, f in values) / 3, rel=1e-5)
-    assert Fooling(options)(players, real()).value.item() == pytest.approx(sum(fool(r, f) for r, f in values) / 3, rel=1e-5)
+    assert Judging(kind, 0, 0)(players, real()).value.item() == pytest.approx(sum(judge(r, f) for r, f in values) / 3, rel=1e-5)
+    assert Fooling(kind)(players, real()).value.item() == pytest.approx(sum(fool(r, f) for r, f in values) / 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["nonsaturating", "hinge", "relativistic"])
 def test_the_critic_is_pulled_up_at_what_is_real_and_down_at_what_is_made_and_the_actor_climbs(kind: str) -> None:
     """GAN: labels of real and fake swapped."""
-    players, options = Players(), AdversarialOptions(loss=kind, r1=0, r2=0)
+    players = Players()
     with torch.no_grad():
         players.critic.weight.mul_(0.1)  # nobody is sure of anything
     before = _values(players)
-    gradient = torch.autograd.grad(Judging(options)(players, real()).value, players.critic.weight)[0]
+    gradient = torch.autograd.grad(Judging(kind, 0, 0)(players, real()).value, players.critic.weight)[0]
     with torch.no_grad():
         players.critic.weight -= 0.01 * gradient
     after = _values(players)
     assert after[0] - after[1] > before[0] - before[1]
-    climbed = torch.autograd.grad(Fooling(options)(players, real()).value, players.made)[0]
+    climbed = torch.autograd.grad(Fooling(kind)(players, real()).value, players.made)[0]
     up = players.critic.weight.detach().T
     assert ((-climbed * up).sum(-1) > 0).all()
 
@@ -205,17 +204,17 @@ def _values(players: Players) -> tuple[float, float]:
 
 def test_each_side_moves_its_own_part_alone() -> None:
     players = Players()
-    judged = Judging(AdversarialOptions())(players, real()).value
+    judged = Judging("relativistic", 0.1, 0.1)(players, real()).value
     assert torch.autograd.grad(judged, players.made, allow_unused=True, retain_graph=True)[0] is None
-    fooled = Fooling(AdversarialOptions())(players, real()).value
+    fooled = Fooling("relativistic")(players, real()).value
     assert torch.autograd.grad(fooled, players.critic.weight, allow_unused=True)[0] is None
-    critic, actor = Adversarial(AdversarialOptions()).phases()
+    critic, actor = Adversarial().phases()
     assert (critic.trains, actor.trains) == (("critic",), ("actor",))
 
 
 def test_slopes_are_those_of_the_critic() -> None:
     """Of a linear critic the slope is its weight: ½ γ ‖w‖² for each of R1 and R2."""
     players = Players()
-    plain = Judging(AdversarialOptions(r1=0, r2=0))(players, real()).value
-    sloped = Judging(AdversarialOptions(r1=2.0, r2=3.0))(players, real()).value
+    plain = Judging("relativistic", 0, 0)(players, real()).value
+    sloped = Judging("relativistic", 2.0, 3.0)(players, real()).value
     assert (sloped - plain).item() == pytest.approx(0.5 * (2.0 + 3.0) * (1 + 4), rel=1e-5)

@@ -26,24 +26,23 @@ from unified.core.rng import Streams
 from unified.core.spec import Space, Spec
 from unified.core.trainer.build import make_agent
 from unified.core.views import Transitions
-from unified.plugins.architectures.augment import Augmentations
-from unified.plugins.architectures.shift import RandomShift
-from unified.plugins.objectives.config import SPROptions
-from unified.plugins.objectives.spr import SPR, numbers, scaled
+from unified.plugins.architectures.augment.augment import Augmentations
+from unified.plugins.architectures.augment.shift import RandomShift
+from unified.plugins.objectives.spr.objective import SPR, numbers, scaled
 
 PIXELS, VECTOR = Space((3, 24, 24), "uint8", 0, 255), Space((4,), "float32")
 NUMBERS, CHOICES = Space((2,), "float32", -1.0, 1.0), Space((), "int64", 0, 2, 3)
-SMALL = SPROptions(jumps=3, hidden=8, projection=6)
+SMALL = {"jumps": 3, "hidden": 8, "projection": 6}
 
 
 class Watcher(Agent):
     """An encoder of maps, or of vectors, and nothing else."""
 
-    def __init__(self, observation: Space, action: Space, options: SPROptions, aug: nn.Module | None = None) -> None:
+    def __init__(self, observation: Space, action: Space, options: dict[str, Any], aug: nn.Module | None = None) -> None:
         super().__init__(Spec(observation, action), None, Build(torch.device("cpu"), "fp32", Streams(0), registry()))
         maps = len(observation.shape) == 3
         self.encoder = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2) if maps else nn.Linear(4, 5), nn.ReLU())
-        self.objective, self.aug = SPR(options), aug
+        self.objective, self.aug = SPR(**options), aug
 
     needs = Transitions(batch_size=4)
     stored_action = property(lambda self: self.spec.action)
@@ -61,7 +60,7 @@ class Watcher(Agent):
         return batch.with_columns(features=self.encode(batch.obs))
 
 
-def watcher(observation: Space = VECTOR, action: Space = CHOICES, options: SPROptions = SMALL, aug: nn.Module | None = None) -> Watcher:
+def watcher(observation: Space = VECTOR, action: Space = CHOICES, options: dict[str, Any] = SMALL, aug: nn.Module | None = None) -> Watcher:
     torch.manual_seed(0)
     agent = Watcher(observation, action, options, aug)
     agent.ready()
@@ -140,7 +139,7 @@ def test_the_loss_is_that_of_explicit_loops(observation: Space, action: Space) -
     agent, batch = watcher(observation, action), lived(observation, action)
     moved_apart(agent)
     batch["weight"] = torch.tensor([1.0, 0.25, 0.5, 0.75])
-    loss = SPR(SMALL)(agent, agent.perceive(batch))
+    loss = SPR(**SMALL)(agent, agent.perceive(batch))
     expected, cosine = slow_loss(agent, batch)
     assert loss.value.item() == pytest.approx(expected, rel=1e-4)
     assert loss.metrics["spr_cosine"].item() == pytest.approx(cosine, rel=1e-4)
@@ -151,7 +150,7 @@ def test_the_published_strength_is_ten_times_the_cosines_gradient() -> None:
     agent, batch = watcher(), lived(VECTOR, CHOICES)
     moved_apart(agent)
     parameters = list(agent.predictor.parameters())
-    loss = SPR(SMALL)(agent, agent.perceive(batch))
+    loss = SPR(**SMALL)(agent, agent.perceive(batch))
     assert loss.value.item() == pytest.approx(10 * (1 - loss.metrics["spr_cosine"].item()), rel=1e-5)
     rows, cosines = agent.perceive(batch), []
     for k in range(3):
@@ -184,7 +183,7 @@ def test_what_is_beyond_an_episodes_end_does_not_count() -> None:
     agent, batch = watcher(), lived(VECTOR, CHOICES)
     other = Batch({name: value.clone() for name, value in batch.items()})
     other["future_obs"][1, 1:], other["future_action"][1, 1:] = 7.0, 0
-    objective = SPR(SMALL)
+    objective = SPR(**SMALL)
     assert torch.equal(objective(agent, agent.perceive(batch)).value, objective(agent, agent.perceive(other)).value)
     other["future_obs"][1, 0] = 7.0
     assert not torch.equal(objective(agent, agent.perceive(batch)).value, objective(agent, agent.perceive(other)).value)
@@ -193,7 +192,7 @@ def test_what_is_beyond_an_episodes_end_does_not_count() -> None:
 def test_a_wider_view_than_it_asked_for_changes_nothing() -> None:
     agent, batch = watcher(), lived(VECTOR, CHOICES, ahead=6)
     narrow = Batch({name: value[:, :3] if name.startswith("future") else value for name, value in batch.items()})
-    objective = SPR(SMALL)
+    objective = SPR(**SMALL)
     assert torch.equal(objective(agent, agent.perceive(batch)).value, objective(agent, agent.perceive(narrow)).value)
 
 
@@ -205,7 +204,7 @@ def test_what_is_predicted_is_augmented_where_the_agent_augments() -> None:
     plain, noisy = watcher(), watcher(aug=Half())
     batch, losses = plain.perceive(lived(VECTOR, CHOICES)), []
     for agent in (plain, plain, noisy, noisy):
-        losses.append(SPR(SMALL)(agent, batch).value.item())
+        losses.append(SPR(**SMALL)(agent, batch).value.item())
     assert losses[0] == losses[1] != losses[2] != losses[3]
     assert noisy.streams.state_dict()["spr"] == 2
 
@@ -222,8 +221,8 @@ def test_the_cosine_rises_towards_one_under_training(observation: Space) -> None
     assert sum(cosines[-10:]) / 10 > 0.95
 
 
-def replace_options(**values: Any) -> SPROptions:
-    return SPROptions(**{**SMALL.model_dump(), **values})
+def replace_options(**values: Any) -> dict[str, Any]:
+    return {**SMALL, **values}
 
 
 def test_copies_follow_and_get_no_gradient_while_all_else_is_trained() -> None:
@@ -247,7 +246,7 @@ def build(name: str, spec: Spec, objectives: tuple[str, ...] = ("+spr",), seed: 
     component = registry().get("agents", name)
     options = component.options_model()(batch_size=6, **changes)
     terms = registry().get("objectives", "spr")
-    selections = tuple(Selection("objectives", each, None, terms, SMALL) for each in objectives)
+    selections = tuple(Selection("objectives", each, None, terms, terms.options_model()(**SMALL)) for each in objectives)
     selection = Selection("agents", name, None, component, options)
     config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=selections, seed=seed, agent=selection)
     return make_agent(config, spec, Streams(1))

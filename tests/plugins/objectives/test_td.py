@@ -13,9 +13,8 @@ from unified.core.batch import Batch
 from unified.core.replay import Prioritised
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
 from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
-from unified.plugins.objectives.config import ImitateOptions
-from unified.plugins.objectives.imitate import Imitate
-from unified.plugins.objectives.td import TD
+from unified.plugins.objectives.imitate.objective import Imitate
+from unified.plugins.objectives.td.objective import TD
 
 ATOMS = torch.linspace(-4.0, 4.0, 9)
 
@@ -110,7 +109,7 @@ DENSITIES = {
 def test_the_worse_a_density_fits_a_row_the_oftener_it_is_drawn(name: str) -> None:
     """Imitation: -log π of a density is negative for the best rows, and its size ranked them first."""
     action = torch.tensor([0.0, 0.01, 0.1, 0.9])[:, None].expand(4, 2)
-    loss = Imitate(ImitateOptions())(SimpleNamespace(policy=DENSITIES[name]), rows(4, action=action))
+    loss = Imitate()(SimpleNamespace(policy=DENSITIES[name]), rows(4, action=action))
     found = loss.priority.tolist()
     assert found[0] == pytest.approx(0.0, abs=1e-6)
     assert 0 <= found[0] < found[1] < found[2] < found[3]
@@ -120,7 +119,7 @@ def test_the_priority_of_a_choice_is_its_cross_entropy_without_smoothing() -> No
     logits = torch.tensor([[9.0, 0.0], [0.0, 0.0], [0.0, 9.0]])
     agent = SimpleNamespace(policy=Categorical)
     batch = rows(3, features=logits, action=torch.zeros(3, dtype=torch.long))
-    plain, smooth = (Imitate(ImitateOptions(smoothing=share))(agent, batch).priority for share in (0.0, 0.3))
+    plain, smooth = (Imitate(smoothing=share)(agent, batch).priority for share in (0.0, 0.3))
     assert plain.tolist() == pytest.approx([float(-row.log_softmax(-1)[0]) for row in logits])
     assert torch.equal(plain, smooth)
 

@@ -246,5 +246,8 @@ def test_by_the_suites_own_name() -> None:
 
 
 def test_a_function_that_makes_none_is_refused() -> None:
+    def three() -> int:
+        return 3
+
     with pytest.raises(UsageError, match=r"makes int, which is no environment and no data set.*torch.utils.data.Dataset"):
-        adopt("suites", lambda: 3, "object:lambda-1", "lambda", [component])
+        adopt("suites", three, "object:three-1", "three", [component])

@@ -50,14 +50,12 @@ def register_architectures() -> Iterator[ArchitectureComponent]:
     yield ArchitectureComponent(
         name="fourier",
         target="unified_plugin_example.architectures:Fourier",
-        config="unified_plugin_example.config:FourierOptions",
         summary="learned waves of the inputs, for functions that change fast",
         example="encoder=fourier --suite gym:Pendulum-v1",
     )
     yield ArchitectureComponent(
         name="norm_mlp",
         target="unified_plugin_example.architectures:norm_mlp",
-        config="unified_plugin_example.config:NormMLPOptions",
         summary="linear layers, each normalised",
         example="critic=norm_mlp --agent twin --suite harbour:reach",
     )
@@ -68,9 +66,6 @@ def register_objectives() -> Iterator[ObjectiveComponent]:
     yield ObjectiveComponent(
         name="decorrelate",
         target="unified_plugin_example.objective:Decorrelate",
-        config="unified_plugin_example.config:DecorrelateOptions",
-        needs=("obs",),
-        trains=("encoder",),
         summary="features that vary, each in its own way (Bardes et al. 2022)",
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt
 from torch import nn
 
 
@@ -15,11 +17,11 @@ class Fourier(nn.Module):
 
     Args:
         in_features: Numbers that come in.
-        waves: Directions; the features are twice as many.
-        scale: Deviation of the first frequencies.
+        waves: Number of directions; each gives a sine and a cosine.
+        scale: Standard deviation of the first frequencies, in radians per unit of the inputs.
     """
 
-    def __init__(self, in_features: int, waves: int = 64, scale: float = 1.0) -> None:
+    def __init__(self, in_features: int, waves: Annotated[int, Ge(1)] = 64, scale: Annotated[float, Gt(0)] = 1.0) -> None:
         super().__init__()
         self.project = nn.Linear(in_features, waves)
         nn.init.normal_(self.project.weight, std=scale)
@@ -31,14 +33,16 @@ class Fourier(nn.Module):
         return torch.cat([phases.sin(), phases.cos()], dim=-1)
 
 
-def norm_mlp(in_features: int, out_features: int | None = None, width: int = 128, depth: int = 1) -> nn.Module:
+def norm_mlp(
+    in_features: int, out_features: int | None = None, width: Annotated[int, Ge(1)] = 128, depth: Annotated[int, Ge(1)] = 1
+) -> nn.Module:
     """Linear layers, each normalised and passed through SiLU: features of a known scale, whatever comes in.
 
     Args:
         in_features: Numbers that come in.
         out_features: Numbers that go out of one more linear layer; ``None`` ends with the last normalised one (a body).
         width: Units of each layer.
-        depth: Layers.
+        depth: Number of layers.
     """
     layers: list[nn.Module] = []
     for index in range(depth):

@@ -57,31 +57,6 @@ class HarbourOptions(Options):
     """Drift to the east, in harbour halves per hundred steps."""
 
 
-class FourierOptions(Options):
-    """Of `Fourier`."""
-
-    waves: int = Field(64, ge=1)
-    """Directions, each seen as a sine and a cosine."""
-    scale: float = Field(1.0, gt=0)
-    """Deviation of the first frequencies, in radians per unit of the inputs."""
-
-
-class NormMLPOptions(Options):
-    """Of `norm_mlp`."""
-
-    width: int = Field(128, ge=1)
-    """Units of each layer."""
-    depth: int = Field(1, ge=1)
-    """Layers."""
-
-
-class DecorrelateOptions(Options):
-    """Of `Decorrelate`."""
-
-    weight: float = Field(0.01, ge=0)
-    """Factor of the whole term."""
-
-
 class MilestonesOptions(Options):
     """Of `Milestones`."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from annotated_types import Ge
 from unified import Loss, Objective
 
 if TYPE_CHECKING:
@@ -14,10 +15,17 @@ class Decorrelate(Objective):
     """L = w · (mean of max(0, 1 - σᵢ) + 1/F · Σ_{i≠j} Cᵢⱼ²): no feature dies, and no two say the same.
 
     σ and C are deviations and covariances of the features over the batch. Source: Bardes, Ponce & LeCun 2022 (VICReg), equations 1 and 3.
+
+    Args:
+        weight: Coefficient w of the loss.
     """
 
     needs = ("obs",)
     parts = ("encoder",)
+
+    def __init__(self, weight: Annotated[float, Ge(0)] = 0.01) -> None:
+        super().__init__()
+        self.weight = weight
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         features = batch.features.float()  # (B, F); some agents keep theirs in bfloat16
@@ -27,4 +35,4 @@ class Decorrelate(Objective):
         variance_loss = (1.0 - deviation).clamp(min=0.0).mean()
         covariance_loss = (covariance.square().sum() - covariance.diagonal().square().sum()) / features.shape[1]
         metrics = {"feature_std": deviation.mean(), "feature_covariance": covariance_loss}
-        return Loss(self.options.weight * (variance_loss + covariance_loss), metrics)
+        return Loss(self.weight * (variance_loss + covariance_loss), metrics)

@@ -104,7 +104,7 @@ class Train(Options):
     frames: int | None = Field(default=1_000_000, gt=0)
     """Budget in frames of the task (agent steps x action repeat), or rows of a data set; unlimited if only another budget is set."""
     updates: int | None = Field(default=None, gt=0)
-    """Budget in updates; the budget reached first ends the run. Updates due together are all done: a PPO run ends with a whole rollout."""
+    """Budget in updates; the budget reached first ends the run. Updates due together are all done: an on-policy run ends with a rollout."""
     hours: float | None = Field(default=None, gt=0)
     """Budget in hours of wall time, over all sessions of the run."""
     epochs: float | None = Field(default=None, gt=0)

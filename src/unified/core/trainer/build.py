@@ -163,7 +163,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
         refuse_epochs(config)
         if spec.view == "generate":
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
-            raise UsageError(Problem(what, "--agent ac2"))
+            raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         environments = environments or make_environments(config, "environment", config.train.environments)
         replay = make_replay(run, config, agent, spec, environments.count, streams)
         source = Collector(environments, agent, replay)

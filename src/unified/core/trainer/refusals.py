@@ -23,7 +23,7 @@ def refuse_idle(config: Config, view: View) -> None:
         raise UsageError(Problem(f"replay.save={config.replay.save}: a data set is there already, and is not saved again", "leave it out"))
     if not config.acts and view.keeps is not None:
         what = f"agent {config.agent.label} learns from what it has just done itself, and not from a replay that is there already"
-        raise UsageError(Problem(what, "an agent that does, ac2 for one; all: unified plugins list agents"))
+        raise UsageError(Problem(what, "take an off-policy agent; all: unified plugins list agents"))
     if not config.train.learn and (view.fixed or not config.acts):
         raise UsageError(Problem("train.learn=false only collects, and here is nothing to collect", "leave it out"))
 
@@ -37,7 +37,7 @@ def refuse_epochs(config: Config) -> None:
     for name in ("epochs", "overfit"):
         if getattr(config.train, name) is not None:
             what = f"train.{name} counts rows of a data set; agent {config.agent.label} learns from what it does on {config.suite.text}"
-            raise UsageError(Problem(what, "train.frames=…   or an agent that learns from labels: --agent ac2 --suite digits"))
+            raise UsageError(Problem(what, "train.frames=…   or a data set and an agent that learns from labels: --suite digits"))
 
 
 def refuse_another_task(config: Config, kept: Spec, suite: Suite) -> None:

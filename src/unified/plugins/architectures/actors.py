@@ -13,7 +13,7 @@ from unified.core.heads import Policy
 from unified.core.references import label
 from unified.core.spec import Space
 from unified.plugins.architectures.heads.modules import PolicyHead
-from unified.plugins.architectures.mlp import MLP, Bottleneck, Full
+from unified.plugins.architectures.mlp.network import MLP, Bottleneck, Full
 
 if TYPE_CHECKING:
     from unified.core.parts import Build

@@ -11,7 +11,7 @@ from torch import nn
 from unified.core.errors import Problem, UsageError
 from unified.core.heads import Value
 from unified.core.references import label
-from unified.plugins.architectures.mlp import Bottleneck, EnsembleMLP, Full
+from unified.plugins.architectures.mlp.network import Bottleneck, EnsembleMLP, Full
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
 
 if TYPE_CHECKING:

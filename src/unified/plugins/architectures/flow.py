@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import nn
 
 from unified.core.heads import Policy
 from unified.core.rng import Stream, Streams
 from unified.plugins.architectures.heads.modules import PolicyHead
-from unified.plugins.architectures.mlp import MLP
+from unified.plugins.architectures.mlp.network import MLP
 from unified.plugins.architectures.noisy import Noise
 
 #: (x (B, *action), time (B,)) -> velocity (B, *action).
@@ -79,10 +81,10 @@ class FlowHead(PolicyHead):
     Read from numbers alone, the velocity is the same everywhere and at all times; a network of place and time makes it a `FlowActor`.
 
     Args:
-        steps: Of the integration.
+        steps: Number of integration steps.
     """
 
-    def __init__(self, steps: int = 20) -> None:
+    def __init__(self, steps: Annotated[int, Ge(1)] = 20) -> None:
         super().__init__()
         self.steps = steps
         self.noise: Noise | None = None

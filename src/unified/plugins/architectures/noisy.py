@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unified.core.rng import Stream
-from unified.plugins.architectures.mlp import EnsembleMLP
+from unified.plugins.architectures.mlp.network import EnsembleMLP
 
 
 class Noise:

@@ -73,8 +73,10 @@ def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:
             continue
         found.append(pair)
     if not found and refused:
-        contract = "An objective works with an agent that has its parts and columns, and the methods its documentation names."
-        raise Failed(contract, "\n".join(refused), "name every part it uses in `parts`, or bring an agent that it is for")
+        contract = "An objective works with an agent that has its parts, its columns and what it asks for."
+        raise Failed(
+            contract, "\n".join(refused), "name every part in `parts` and every method in `asks`, or bring an agent that it is for"
+        )
     if not found:
         wanted = ", ".join(_objective(component).parts) or "no parts"
         raise Skipped(f"no agent of its plugin or of the built-ins learns from {', '.join(component.needs)} with {wanted}")
@@ -83,10 +85,6 @@ def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:
 
 def declares_what_it_reads(component: ObjectiveComponent) -> None:
     """It reads the columns that it says it needs, and those that the agent's perception adds."""
-    needs = _objective(component).needs
-    if set(component.needs) != set(needs):
-        seen = f"descriptor: {', '.join(component.needs)}; class: {', '.join(needs)}"
-        raise Failed("The descriptor of an objective needs what its class needs.", seen, "write the same columns in both")
     for pair in pairs(component):
         agent, batch = _agent_and_batch(component, pair)
         given = set(_experience(agent, pair)[0])
@@ -94,7 +92,7 @@ def declares_what_it_reads(component: ObjectiveComponent) -> None:
         _objective(component)(agent, rows)
         if secret := sorted((rows.read & given) - set(component.needs)):
             contract = "An objective declares the columns that it reads: a misfit is an error before the first step."
-            raise Failed(contract, f"with {pair} it read {', '.join(secret)} too", "add them to `needs`, of class and descriptor")
+            raise Failed(contract, f"with {pair} it read {', '.join(secret)} too", "add them to `needs`")
 
 
 def gives_a_finite_loss(component: ObjectiveComponent) -> str:
@@ -219,7 +217,7 @@ def _agent_and_batch(component: ObjectiveComponent, pair: Pair) -> tuple[Agent, 
 
 
 def _objective(component: ObjectiveComponent) -> Objective:
-    objective: Objective = component.load()(default_options(component))
+    objective: Objective = component.make(default_options(component))
     return objective
 
 

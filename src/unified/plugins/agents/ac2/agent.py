@@ -14,7 +14,7 @@ from unified.core.heads import Policy, Value
 from unified.core.objective import Phase
 from unified.core.views import Labelled, Transitions, View
 from unified.plugins.architectures.actors import make_actor, policy_head, uniform
-from unified.plugins.architectures.augment import make_augmentations
+from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.critics import make_critic, reduced, with_mixture
 from unified.plugins.architectures.encoders import make_encoder, perceived
 

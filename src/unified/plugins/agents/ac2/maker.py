@@ -22,7 +22,7 @@ from unified.plugins.agents.ac2.agent import AC2
 from unified.plugins.architectures.actors import policy_head
 from unified.plugins.architectures.critics import make_critic
 from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
-from unified.plugins.architectures.mlp import MLP
+from unified.plugins.architectures.mlp.network import MLP
 
 if TYPE_CHECKING:
     from unified.core.parts import Build

@@ -11,6 +11,7 @@ component = AgentComponent(
     presets="unified.plugins.agents.dqn.config:PRESETS",
     parts=("encoder", "critic"),
     views=("control", "classify", "regress"),
+    small={"batch_size": 8, "critic.hidden": 16, "seed_steps": 30},
     example="--suite gym:CartPole-v1",
     summary="deep Q-learning: double, dueling, n-step, with any value head (Mnih et al. 2015)",
 )

@@ -14,11 +14,11 @@ from unified.core.heads import Value
 from unified.core.objective import Phase
 from unified.core.schedule import Schedule
 from unified.core.views import Transitions
+from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import Critic, value_head
 from unified.plugins.architectures.encoders import make_encoder, perceived, shows_pixels
 from unified.plugins.architectures.heads import TruncatedNormal
-from unified.plugins.architectures.mlp import MLP, Bottleneck, EnsembleMLP
-from unified.plugins.architectures.shift import RandomShift
+from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP
 
 if TYPE_CHECKING:
     from unified.core.parts import Build

@@ -20,10 +20,9 @@ from unified.core.spec import Space
 from unified.core.views import Rollout
 from unified.plugins.architectures.heads.policies import Categorical, Gaussian
 from unified.plugins.architectures.heads.values import ScalarValue
-from unified.plugins.objectives.config import EntropyOptions, StateValueOptions, SurrogateOptions
-from unified.plugins.objectives.entropy import Entropy
-from unified.plugins.objectives.surrogate import Surrogate
-from unified.plugins.objectives.value import StateValue
+from unified.plugins.objectives.entropy.objective import Entropy
+from unified.plugins.objectives.surrogate.objective import Surrogate
+from unified.plugins.objectives.value.objective import StateValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,9 +123,9 @@ class PPO(Agent):
 
     def phases(self) -> list[Phase]:
         o = self.options
-        terms: list[Objective] = [Surrogate(SurrogateOptions(clip=o.clip)), StateValue(StateValueOptions(weight=o.value))]
+        terms: list[Objective] = [Surrogate(clip=o.clip), StateValue(weight=o.value)]
         if o.entropy:
-            terms.append(Entropy(EntropyOptions(weight=o.entropy)))
+            terms.append(Entropy(weight=o.entropy))
         return [Phase("policy", tuple(terms), trains=("encoder", "actor", "critic"), clip=o.max_norm)]
 
     @torch.no_grad()

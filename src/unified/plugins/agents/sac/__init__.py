@@ -11,6 +11,7 @@ component = AgentComponent(
     presets="unified.plugins.agents.sac.config:PRESETS",
     parts=("encoder", "actor", "critic"),
     views=("control", "classify", "regress"),
+    small={"batch_size": 8, "actor.hidden": 16, "critic.hidden": 16, "seed_steps": 30},
     example="--suite gym:Pendulum-v1",
     summary="off-policy actor-critic of maximum entropy, for numbers and for choices (Haarnoja et al. 2018)",
 )

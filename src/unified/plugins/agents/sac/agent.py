@@ -16,9 +16,9 @@ from unified.core.heads import Policy, Value
 from unified.core.objective import Phase
 from unified.core.views import Transitions
 from unified.plugins.architectures.actors import make_actor, policy_head, uniform
+from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import make_critic, reduced
 from unified.plugins.architectures.encoders import make_encoder, perceived, shows_pixels
-from unified.plugins.architectures.shift import RandomShift
 
 if TYPE_CHECKING:
     from collections.abc import Callable

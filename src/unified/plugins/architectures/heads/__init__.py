@@ -24,7 +24,6 @@ __all__ = [
 ]
 
 _MODULES = "unified.plugins.architectures.heads.modules"
-_CONFIG = "unified.plugins.architectures.heads.config"
 _DQN = "--agent dqn --suite gym:CartPole-v1"
 _SAC = "--agent sac --suite gym:Pendulum-v1"
 
@@ -32,35 +31,30 @@ components = (
     ArchitectureComponent(
         name="scalar",
         target=f"{_MODULES}:ScalarHead",
-        config=f"{_CONFIG}:ScalarOptions",
         summary="value head: one number, squared error or Huber's",
         example=f"{_DQN} critic.head=scalar critic.head.huber=1",
     ),
     ArchitectureComponent(
         name="categorical",
         target=f"{_MODULES}:CategoricalHead",
-        config=f"{_CONFIG}:CategoricalOptions",
         summary="value head: a distribution over fixed returns (C51); policy head: one of several choices",
         example=f"{_DQN} critic.head=categorical",
     ),
     ArchitectureComponent(
         name="quantile",
         target=f"{_MODULES}:QuantileHead",
-        config=f"{_CONFIG}:QuantileOptions",
         summary="value head: returns at fixed quantiles (QR-DQN)",
         example=f"{_DQN} critic.head=quantile",
     ),
     ArchitectureComponent(
         name="tanh_gaussian",
         target=f"{_MODULES}:TanhGaussianHead",
-        config=f"{_CONFIG}:TanhGaussianOptions",
         summary="policy head: a normal distribution squashed by tanh (SAC)",
         example=f"{_SAC} actor.head=tanh_gaussian",
     ),
     ArchitectureComponent(
         name="truncated_normal",
         target=f"{_MODULES}:TruncatedNormalHead",
-        config=f"{_CONFIG}:TruncatedNormalOptions",
         summary="policy head: noise of a scheduled deviation within the bounds (DrQ-v2)",
         example=f"{_SAC} actor.head=truncated_normal",
     ),
@@ -73,7 +67,6 @@ components = (
     ArchitectureComponent(
         name="flow",
         target="unified.plugins.architectures.flow:FlowHead",
-        config=f"{_CONFIG}:FlowOptions",
         summary="policy head: follows a learned velocity from noise to an action",
         example="--suite digits -o flow actor.head=flow",
     ),

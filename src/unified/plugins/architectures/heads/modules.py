@@ -7,13 +7,15 @@ A head has no layers. One of values has `size`, the numbers that stand for one v
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
+from annotated_types import Ge, Gt
 from torch import nn
 
 from unified.core.errors import Problem, UsageError
 from unified.core.heads import Policy, Value
+from unified.core.options import ScheduleText, above
 from unified.core.schedule import Schedule
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, TanhGaussian, TruncatedNormal
 from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
@@ -64,12 +66,12 @@ class ScalarHead(ValueHead):
     """One number for each value.
 
     Args:
-        huber: Error beyond which the loss is linear; ``None`` for the squared error.
+        huber: Threshold beyond which the loss is linear (Huber); null: the squared error.
     """
 
     size = 1
 
-    def __init__(self, huber: float | None = None) -> None:
+    def __init__(self, huber: Annotated[float, Gt(0)] | None = None) -> None:
         super().__init__()
         self.huber = huber
 
@@ -85,11 +87,11 @@ class QuantileHead(ValueHead):
     """Returns at `atoms` quantiles. Source: Dabney et al. 2018 (QR-DQN).
 
     Args:
-        atoms: Number of quantiles, N.
-        huber: Error beyond which the loss is linear.
+        atoms: Number N of quantiles.
+        huber: Threshold beyond which the loss is linear; 0: the quantile loss itself.
     """
 
-    def __init__(self, atoms: int = 51, huber: float = 1.0) -> None:
+    def __init__(self, atoms: Annotated[int, Ge(1)] = 51, huber: Annotated[float, Ge(0)] = 1.0) -> None:
         super().__init__()
         self.size, self.huber = atoms, huber
 
@@ -105,15 +107,20 @@ class CategoricalHead(ValueHead, PolicyHead):
     """Of values, a distribution over `atoms` returns from `low` to `high`; of policies, one over choices. Source: Bellemare et al. 2017.
 
     Args:
-        atoms: Number of returns, N; 51 gave C51 its name.
-        low: Least return; ``None`` for what the critic says.
-        high: Greatest return, likewise.
+        atoms: Number N of returns, for values only.
+        low: Least return; null: as the critic's low.
+        high: Greatest return; null: as the critic's high.
     """
 
     discrete = True
     atoms: torch.Tensor
 
-    def __init__(self, atoms: int = 51, low: float | None = None, high: float | None = None) -> None:
+    def __init__(
+        self,
+        atoms: Annotated[int, Ge(2)] = 51,
+        low: float | None = None,
+        high: Annotated[float | None, above("low")] = None,
+    ) -> None:
         super().__init__()
         self.size, self.low, self.high = atoms, low, high
         self.register_buffer("atoms", torch.zeros(atoms))
@@ -144,10 +151,10 @@ class TanhGaussianHead(PolicyHead):
 
     Args:
         low: Least logarithm of the deviation, approached smoothly, so that gradients never vanish altogether.
-        high: Greatest one.
+        high: Greatest logarithm of the deviation.
     """
 
-    def __init__(self, low: float = -5.0, high: float = 2.0) -> None:
+    def __init__(self, low: float = -5.0, high: Annotated[float, above("low")] = 2.0) -> None:
         super().__init__()
         self.low, self.high = low, high
 
@@ -167,11 +174,11 @@ class TruncatedNormalHead(PolicyHead):
     """A mean, within [-1, 1] by tanh, and noise of a scheduled deviation. Source: Yarats et al. 2021.
 
     Args:
-        stddev: Deviation, over agent steps.
-        clip: Greatest noise in an action that is learned from; ``None`` for no limit.
+        stddev: Standard deviation of the noise, over agent steps.
+        clip: Greatest noise in an action of an update; null: no limit.
     """
 
-    def __init__(self, stddev: str = "linear(1.0,0.1,100000)", clip: float | None = 0.3) -> None:
+    def __init__(self, stddev: ScheduleText = "linear(1.0,0.1,100000)", clip: Annotated[float, Gt(0)] | None = 0.3) -> None:
         super().__init__()
         self.stddev, self.clip = Schedule(stddev), clip
 

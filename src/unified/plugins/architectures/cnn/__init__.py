@@ -1,0 +1,23 @@
+"""Convolutional encoders."""
+
+from __future__ import annotations
+
+from unified.core.components import ArchitectureComponent
+
+components = (
+    ArchitectureComponent(
+        name="drqv2_cnn",
+        target="unified.plugins.architectures.cnn.network:DrQV2CNN",
+        summary="four 3×3 convolutions, the encoder of DrQ-v2",
+    ),
+    ArchitectureComponent(
+        name="cnn",
+        target="unified.plugins.architectures.cnn.network:CNN",
+        summary="convolutions for pictures of any size",
+    ),
+    ArchitectureComponent(
+        name="nature_cnn",
+        target="unified.plugins.architectures.cnn.network:NatureCNN",
+        summary="three convolutions and a linear layer, the encoder of DQN",
+    ),
+)

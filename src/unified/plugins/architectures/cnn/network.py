@@ -1,0 +1,145 @@
+"""Convolutional encoders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge
+from torch import nn
+
+from unified.core.errors import Problem, UsageError
+from unified.plugins.architectures.pictures import flatten, pixels
+
+Norm = Literal["none", "batch", "group", "layer"]
+
+
+class CNN(nn.Module):
+    """Convolutions with ReLU, of a picture of any size: each may shrink it, but never below 1×1.
+
+    Args:
+        in_shape: ``(C, H, W)``, bytes or numbers.
+        channels: Channels of the first convolution.
+        depth: Number of convolutions.
+        kernel: Height and width of each convolution.
+        stride: Factor by which each convolution shrinks the picture, never below 1×1.
+        growth: Factor by which the channels grow where the picture shrinks.
+        norm: Normalisation between a convolution and its ReLU.
+        pool: Pooling after each convolution instead of a stride: the maximum or the mean of each patch.
+        flat: Return one vector (true) or the feature map (false); null: a vector, unless the next part of a list takes a map.
+    """
+
+    def __init__(
+        self,
+        in_shape: tuple[int, int, int],
+        channels: Annotated[int, Ge(1)] = 32,
+        depth: Annotated[int, Ge(1)] = 3,
+        kernel: Annotated[int, Ge(1)] = 3,
+        stride: Annotated[int, Ge(1)] = 2,
+        growth: Annotated[int, Ge(1)] = 2,
+        norm: Norm = "none",
+        pool: Literal["none", "max", "mean"] = "none",
+        flat: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.flat = flat is None or flat
+        before, *sides = in_shape
+        side = max(sides)
+        layers: list[nn.Module] = []
+        for _ in range(depth):
+            by = stride if side > 1 else 1
+            layers += [
+                nn.Conv2d(before, channels, kernel, by if pool == "none" else 1, padding=kernel // 2, bias=norm == "none"),
+                *_normalisation(norm, channels),
+                nn.ReLU(inplace=True),
+            ]
+            if by > 1 and pool != "none":
+                layers.append((nn.MaxPool2d if pool == "max" else nn.AvgPool2d)(by, ceil_mode=True))
+            side = -(-side // by)
+            before, channels = channels, channels * (growth if side > 1 and by > 1 else 1)
+        self.convolutions = nn.Sequential(*layers).apply(orthogonal).to(memory_format=torch.channels_last)
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        """``(B, C, H, W)`` to ``(B, D)``, or to ``(B, C', H', W')`` where it is not flat."""
+        features: torch.Tensor = self.convolutions(pixels(obs, self.convolutions))
+        return flatten(features) if self.flat else features
+
+
+class NatureCNN(nn.Module):
+    """The encoder of DQN: three convolutions and a linear layer, for pictures of 84×84. Source: Mnih et al. 2015, "Methods".
+
+    Args:
+        in_shape: ``(C, H, W)`` of the stacked frames, bytes or numbers, at least 36×36.
+        features: Number of features.
+
+    Raises:
+        UsageError: If the picture is smaller.
+    """
+
+    def __init__(self, in_shape: tuple[int, int, int], features: Annotated[int, Ge(1)] = 512) -> None:
+        super().__init__()
+        channels, height, width = in_shape
+        if min(height, width) < 36:
+            raise UsageError(Problem(f"nature_cnn needs pictures of at least 36×36, and these are {height}×{width}", "encoder=cnn"))
+        self.convolutions = nn.Sequential(
+            *(nn.Conv2d(channels, 32, 8, stride=4), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(32, 64, 4, stride=2), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(64, 64, 3, stride=1), nn.ReLU(inplace=True)),
+        )
+        places = [((side - 8) // 4 + 1 - 4) // 2 + 1 - 2 for side in (height, width)]
+        self.linear = nn.Linear(64 * places[0] * places[1], features)
+        self.apply(orthogonal).to(memory_format=torch.channels_last)
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        """``(B, C, H, W)`` to ``(B, features)``."""
+        features = self.convolutions(pixels(obs, self.convolutions))
+        return torch.relu_(self.linear(flatten(features)))
+
+
+class DrQV2CNN(nn.Module):
+    """The encoder of DrQ-v2: four 3×3 convolutions, the first with stride 2. Source: Yarats et al. 2021, appendix B.
+
+    Args:
+        in_shape: ``(C, H, W)`` of the stacked frames, bytes or numbers in [0, 1].
+        channels: Channels of each convolution.
+
+    The features are flattened as they lie in memory, ``(H, W, C)``: for `channels_last` convolutions this costs nothing.
+    """
+
+    def __init__(self, in_shape: tuple[int, int, int], channels: Annotated[int, Ge(1)] = 32) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for index in range(4):
+            layers += [
+                nn.Conv2d(in_shape[0] if index == 0 else channels, channels, 3, stride=2 if index == 0 else 1),
+                nn.ReLU(inplace=True),
+            ]
+        self.convolutions = nn.Sequential(*layers).apply(orthogonal).to(memory_format=torch.channels_last)
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        """``(B, C, H, W)`` to features ``(B, D)``."""
+        numbers = pixels(obs, self.convolutions)
+        # Only what was made here may be written over.
+        return flatten(self.convolutions(numbers.sub_(0.5) if obs.dtype == torch.uint8 else numbers - 0.5))
+
+
+def _normalisation(norm: Norm, channels: int) -> tuple[nn.Module, ...]:
+    if norm == "batch":
+        return (nn.BatchNorm2d(channels),)
+    if norm == "group":
+        return (group_norm(channels),)
+    return (nn.GroupNorm(1, channels),) if norm == "layer" else ()
+
+
+def group_norm(channels: int, most: int = 8) -> nn.GroupNorm:
+    """Group normalisation with as many groups as divide the channels, `most` at most. Source: Wu & He 2018."""
+    return nn.GroupNorm(next(groups for groups in range(min(most, channels), 0, -1) if channels % groups == 0), channels)
+
+
+def orthogonal(module: nn.Module) -> None:
+    """Orthogonal weights and zero biases; a gain of √2 for convolutions, which a ReLU follows, and of 1 for linear layers."""
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        gain = nn.init.calculate_gain("relu") if isinstance(module, nn.Conv2d) else 1.0
+        nn.init.orthogonal_(module.weight, gain)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

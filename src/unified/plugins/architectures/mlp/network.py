@@ -1,0 +1,113 @@
+"""Multi-layer perceptrons, alone and as ensembles."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from torch import nn
+from torch.nn import functional as F
+
+
+class MLP(nn.Sequential):
+    """Linear layers with ReLU between them.
+
+    Args:
+        in_features: Numbers that come in.
+        out_features: Numbers that go out; ``None`` ends with the last hidden layer and its ReLU (a body).
+        hidden: Units of each hidden layer.
+        depth: Number of hidden layers.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int | None = None,
+        hidden: Annotated[int, Ge(1)] = 256,
+        depth: Annotated[int, Ge(0)] = 2,
+    ) -> None:
+        layers: list[nn.Module] = []
+        for index in range(depth):
+            layers += [nn.Linear(in_features if index == 0 else hidden, hidden), nn.ReLU(inplace=True)]
+        if out_features is not None:
+            layers.append(nn.Linear(hidden if depth else in_features, out_features))
+        super().__init__(*layers)
+        for module in layers:
+            if isinstance(module, nn.Linear):
+                nn.init.orthogonal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """``(B, …)``, pictures too, as one row of numbers each."""
+        outputs: torch.Tensor = super().forward(inputs.flatten(1))  # type: ignore[no-untyped-call]
+        return outputs
+
+    def penultimate(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What the last layer reads, ``(B, hidden)``."""
+        hidden = inputs.flatten(1)
+        for layer in list(self)[:-1]:
+            hidden = layer(hidden)
+        return hidden
+
+
+class EnsembleMLP(nn.Module):
+    """E independent MLPs evaluated at once by batched matrix products.
+
+    Args:
+        in_features: Numbers that come in.
+        out_features: Numbers that go out of each member.
+        members: E.
+        hidden: Units of each hidden layer.
+        depth: Hidden layers.
+    """
+
+    def __init__(self, in_features: int, out_features: int, members: int = 2, hidden: int = 256, depth: int = 2) -> None:
+        super().__init__()
+        sizes = [in_features, *[hidden] * depth, out_features]
+        self.weights = nn.ParameterList(nn.Parameter(torch.empty(members, a, b)) for a, b in pairwise(sizes))
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(members, 1, b)) for b in sizes[1:])
+        for weight in self.weights:
+            for member in weight:
+                nn.init.orthogonal_(member)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """``(B, in)`` to ``(E, B, out)``."""
+        hidden = inputs.expand(len(self.weights[0]), *inputs.shape)
+        for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            hidden = torch.baddbmm(bias, hidden, weight)
+            if index < len(self.weights) - 1:
+                hidden = F.relu_(hidden)
+        return hidden
+
+
+class Full(nn.Module):
+    """Features in float32, whatever precision the encoder gives them in: what stands where no `Bottleneck` does."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features.float()
+
+
+class Bottleneck(nn.Module):
+    """Linear, layer normalisation, tanh: what brings many features down to few at a known scale (the "trunk" of DrQ-v2).
+
+    The projection is the encoder's last layer and runs in the precision the features come in; what follows it is float32.
+
+    Args:
+        in_features: Numbers that come in.
+        out_features: Numbers that go out, within [-1, 1].
+    """
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(in_features, out_features)
+        self.norm = nn.LayerNorm(out_features)
+        nn.init.orthogonal_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """``(B, in)`` in any floating type to ``(B, out)`` in the type of the parameters."""
+        weight, bias = self.project.weight, self.project.bias
+        projected = F.linear(features, weight.to(features.dtype)).to(weight.dtype) + bias
+        return self.norm(projected).tanh()

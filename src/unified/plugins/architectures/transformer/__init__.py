@@ -1,0 +1,12 @@
+"""Transformers."""
+
+from __future__ import annotations
+
+from unified.core.components import ArchitectureComponent
+
+component = ArchitectureComponent(
+    name="transformer",
+    target="unified.plugins.architectures.transformer.network:Transformer",
+    summary="attention over the places of a feature map, or over a sequence",
+    example="encoder=[cnn,transformer]",
+)

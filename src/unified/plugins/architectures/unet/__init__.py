@@ -1,0 +1,12 @@
+"""A small U-Net."""
+
+from __future__ import annotations
+
+from unified.core.components import ArchitectureComponent
+
+component = ArchitectureComponent(
+    name="unet",
+    target="unified.plugins.architectures.unet.network:UNet",
+    summary="pictures to pictures at a time, for flow matching",
+    example="--suite digits -o flow generator=unet",
+)

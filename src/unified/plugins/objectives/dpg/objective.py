@@ -1,0 +1,37 @@
+"""The deterministic policy gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from unified.core.batch import Batch
+from unified.core.heads import Value
+from unified.core.objective import Loss, Objective, frozen
+
+
+class DPG(Objective):
+    """L = -Q(s, π(s)): the policy climbs its critic, through an action drawn with gradient.
+
+    Of several critics the least is climbed; where actions are choices, its expectation over all of them. Sources: Silver et al. 2014,
+    equation 9; Lillicrap et al. 2015; with the noise of Yarats et al. 2021, equation 2.
+    """
+
+    needs = ("obs",)
+    parts = ("actor", "critic")
+    trains = ("actor",)
+    asks = {
+        "policy": "(features) -> Policy",
+        "critic": "(features, action) -> Value",
+        "noise": "() -> torch.Generator",
+    }
+
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
+        def judged(action: torch.Tensor | None) -> Value:
+            value: Value = agent.critic(batch.features, action).least()
+            return value
+
+        with frozen(agent.critic):  # it judges: added to a phase that trains it, this must not teach it to flatter
+            value, log_prob = agent.policy(batch.features).expectation(judged, agent.noise())
+        return Loss(-value.mean.mean(), {"log_prob": log_prob.mean().detach()})

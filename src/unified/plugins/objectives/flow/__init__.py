@@ -1,0 +1,16 @@
+"""Flow matching."""
+
+from __future__ import annotations
+
+from unified.core.components import ObjectiveComponent, Preset
+from unified.plugins.objectives import DATA_SETS
+
+component = ObjectiveComponent(
+    name="flow",
+    target="unified.plugins.objectives.flow.objective:FlowMatching",
+    presets="unified.plugins.objectives.flow:PRESETS",
+    example="--suite digits -o flow",
+    summary="flow matching: data is generated from noise by following a learned velocity",
+)
+
+PRESETS = (Preset("generate", DATA_SETS, {"suite.view": "generate", "agent.actor.head": "flow"}, "a flow generates rows of the data set"),)

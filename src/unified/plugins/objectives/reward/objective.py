@@ -1,0 +1,40 @@
+"""Learning a labelled task by reward: the label is never shown, only how good an answer was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from unified.core.batch import Batch
+from unified.core.data import rewards
+from unified.core.objective import Loss, Objective
+from unified.plugins.objectives.dpg.objective import DPG
+from unified.plugins.objectives.td.objective import TD
+
+
+class Reward(Objective):
+    """The agent answers, its critic learns what the answer was worth, and its actor climbs the critic: `TD` + `DPG` on its own answers.
+
+    Each row is an episode of one step: r = 1 for the right choice, or minus the mean squared error of numbers, and discount 0.
+    """
+
+    needs = ("obs", "label", "weight")
+    parts = ("actor", "critic")
+    trains = ("encoder", "critic", "actor")
+    asks = {
+        "act": "(observation) -> Action",
+        "policy": "(features) -> Policy",
+        "critic": "(features, action) -> Value",
+        "noise": "() -> torch.Generator",
+        "bootstrap": "(batch) -> Value",
+    }
+
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
+        answer = agent.act(batch.obs, explore=True)
+        reward = rewards(agent.spec, answer.enacted, batch.label).to(torch.float32)
+        features = batch.features.detach()
+        lived = batch.with_columns(action=answer.stored, reward=reward, discount=torch.zeros_like(reward), next_features=features)
+        judged = TD()(agent, lived)
+        climbed = DPG()(agent, lived.with_columns(features=features))
+        return Loss(judged.value + climbed.value, {**judged.metrics, **climbed.metrics, "reward": reward.mean()})

@@ -1,0 +1,44 @@
+"""The clipped surrogate objective of PPO."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Gt
+
+from unified.core.batch import Batch
+from unified.core.objective import Loss, Objective
+
+
+class Surrogate(Objective):
+    """L = -min(ρ Â, clip(ρ, 1 - ε, 1 + ε) Â), where ρ = π(a|s) / π_old(a|s) and Â is standardised over the batch.
+
+    Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equation 7.
+
+    Args:
+        clip: Clip range ε of the probability ratio.
+    """
+
+    needs = ("obs", "action", "log_prob", "advantage")
+    parts = ("actor",)
+    trains = ("encoder", "actor")
+    asks = {"policy": "(features) -> Policy"}
+
+    def __init__(self, clip: Annotated[float, Gt(0)] = 0.2) -> None:
+        super().__init__()
+        self.clip = clip
+
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
+        clip = self.clip
+        change = agent.policy(batch.features).log_prob(batch.action) - batch.log_prob
+        ratio = change.exp()
+        advantage = batch.advantage
+        if len(advantage) > 1:
+            spread, mean = torch.std_mean(advantage)
+            advantage = (advantage - mean) / (spread + 1e-8)
+        gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+        with torch.no_grad():
+            # The estimator of the divergence with the lesser variance: Schulman 2020, "Approximating KL divergence".
+            metrics = {"kl": (ratio - 1 - change).mean(), "clipped": ((ratio - 1).abs() > clip).float().mean()}
+        return Loss(-gain.mean(), metrics)

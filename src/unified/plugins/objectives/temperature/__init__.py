@@ -1,0 +1,12 @@
+"""The temperature of soft actor-critic: what entropy is worth, so that the policy has as much of it as it is told to have."""
+
+from __future__ import annotations
+
+from unified.core.components import ObjectiveComponent
+
+component = ObjectiveComponent(
+    name="temperature",
+    target="unified.plugins.objectives.temperature.objective:Temperature",
+    example="--agent sac --suite gym:Pendulum-v1 -o +temperature",
+    summary="the temperature that keeps a policy's entropy at its target",
+)

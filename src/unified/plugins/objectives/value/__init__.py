@@ -1,0 +1,12 @@
+"""Regression of a state's value on the return that came of it."""
+
+from __future__ import annotations
+
+from unified.core.components import ObjectiveComponent
+
+component = ObjectiveComponent(
+    name="value",
+    target="unified.plugins.objectives.value.objective:StateValue",
+    example="--agent ppo --suite gym:CartPole-v1 -o +value",
+    summary="regression of a state's value on the return that followed it",
+)

@@ -1,0 +1,35 @@
+"""Regression of a state's value on the return that came of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge
+
+from unified.core.batch import Batch
+from unified.core.objective import Loss, Objective
+
+
+class StateValue(Objective):
+    """L = w · distance of V(s) to the return Â + V_old(s). Source: Schulman et al. 2017, equation 9.
+
+    Args:
+        weight: Coefficient w of the value loss.
+    """
+
+    needs = ("obs", "return")
+    parts = ("critic",)
+    trains = ("encoder", "critic")
+    asks = {"critic": "(features) -> Value"}
+
+    def __init__(self, weight: Annotated[float, Ge(0)] = 0.5) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
+        value = agent.critic(batch.features)
+        with torch.no_grad():
+            target = value.backup(batch["return"], torch.zeros_like(batch["return"]))
+        loss = value.loss(target).mean()
+        return Loss(self.weight * loss, {"value": value.mean.mean().detach(), "value_loss": loss.detach()})
