@@ -129,7 +129,7 @@ def test_collected_once_learned_from_without_an_environment(tmp_path: Path) -> N
     assert not events(learned.path, "warning")
     cloned = train(tmp_path, "ac2", "gym:Pendulum-v1", objective="imitate", experiment="cloned", **offline)
     assert cloned.metrics()[-1]["updates"] == 40
-    with pytest.raises(UsageError, match="learns from a replay that is there already"):
+    with pytest.raises(UsageError, match="train.offline=true needs a saved replay"):
         train(tmp_path, "sac", "gym:Pendulum-v1", train__offline=True, experiment="nothing")
 
 

@@ -24,6 +24,7 @@ from unified.core.data import DataSuite
 from unified.core.environment import SuiteReference, Vector
 from unified.core.errors import UsageError
 from unified.core.options import Options
+from unified.core.registry import registry
 from unified.core.replay import FixedReplay, Replay
 from unified.core.rng import Streams
 from unified.core.run.packing import pack, safetensors_buffers, unpack
@@ -138,7 +139,9 @@ def build(component: AgentComponent, place: Place, *, parameters: int = SEED, ob
     """A new agent; its random streams are always the same, its first parameters a function of the seed `parameters`."""
     options = tiny_options(component)
     selection = Selection(component.kind, component.name, None, component, options)
-    config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=objectives, seed=parameters, agent=selection)
+    config: Any = SimpleNamespace(
+        device="cpu", precision="fp32", objectives=objectives, seed=parameters, agent=selection, registry=registry()
+    )
     return make_agent(config, place.spec, Streams(SEED))
 
 

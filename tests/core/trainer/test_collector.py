@@ -177,7 +177,7 @@ def test_a_collector_goes_on_from_its_state(before: int, form: Any) -> None:
     assert (rest.exact, fresh.discarded, dict(fresh.begun)) == (True, [], {})
 
 
-def test_an_episode_that_is_not_rebuilt_is_dropped_and_the_next_one_begins() -> None:
+def test_an_episode_that_is_not_rebuilt_is_truncated_and_the_next_one_begins() -> None:
     whole, _, _ = collector_of(3, 2)
     whole.start()
     step(whole, 2)
@@ -187,7 +187,7 @@ def test_an_episode_that_is_not_rebuilt_is_dropped_and_the_next_one_begins() -> 
     rest.load_state_dict(state)
     first = rest.environments.observations[1]
     assert not rest.exact
-    assert notes.discarded == [1]
+    assert notes.discarded == []  # its rows stay
     assert notes.begun == {1: [first.tolist()]}
     assert rest.stack.frames[1].tolist() == [first.tolist()] * 2
     assert np.array_equal(rest.stack.frames[[0, 2]], whole.stack.frames[[0, 2]])

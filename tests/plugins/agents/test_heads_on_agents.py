@@ -33,7 +33,7 @@ def build(name: str, spec: Spec, head: str, **changes: Any) -> Agent:
     critic = {key: changes.pop(key) for key in list(changes) if key in group.model_fields}
     options = model(**{"batch_size": ROWS, **changes, "critic": group(head=head, **critic)})
     selection = Selection("agents", name, None, component, options)
-    config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=(), seed=1, agent=selection)
+    config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=(), seed=1, agent=selection, registry=registry())
     return make_agent(config, spec, Streams(1))
 
 

@@ -38,7 +38,7 @@ def build(name: str, spec: Spec = CONTROL, seed: int = 1, **changes: Any) -> Age
     assert issubclass(model, LearningOptions)
     options = model(**{key: value for key, value in TINY.items() if key in model.model_fields}, **changes)
     selection = Selection("agents", name, None, component, options)
-    config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=(), seed=seed, agent=selection)
+    config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=(), seed=seed, agent=selection, registry=registry())
     return make_agent(config, spec, Streams(1))
 
 

@@ -248,7 +248,7 @@ def build(name: str, spec: Spec, objectives: tuple[str, ...] = ("+spr",), seed: 
     terms = registry().get("objectives", "spr")
     selections = tuple(Selection("objectives", each, None, terms, terms.options_model()(**SMALL)) for each in objectives)
     selection = Selection("agents", name, None, component, options)
-    config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=selections, seed=seed, agent=selection)
+    config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=selections, seed=seed, agent=selection, registry=registry())
     return make_agent(config, spec, Streams(1))
 
 
