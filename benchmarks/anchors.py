@@ -16,8 +16,8 @@ import numpy as np
 
 import spr
 import unified
-from unified.core.config import compose
-from unified.core.data import DataSuite
+from unified.core.config.compose import compose
+from unified.core.envs.dataset import DataSuite
 from unified.core.trainer.build import built_suite
 from unified.plugins.suites.atari.scores import SCORES
 from unified.units import scored

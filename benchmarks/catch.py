@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from unified.core.spec import Space, Spec
-from unified.core.suite import Environment, Step
+from unified.core.base.spec import Space, Spec
+from unified.core.envs.suite import Environment, Step
 
 #: Cells of a side, and pixels of one.
 GRID, CELL = 12, 2

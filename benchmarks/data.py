@@ -15,12 +15,12 @@ import torch
 
 from reference.pictures import BATCH, MEAN, STD, WORKERS, loader, random_pictures
 from row import Row, in_turns, printed, require
-from unified.core.architecture import FromBytes
-from unified.core.data import Rows
-from unified.core.device import keep_freed_memory
-from unified.core.replay import FixedReplay
-from unified.core.rng import Streams
-from unified.core.views import Labelled
+from unified.core.base.rng import Streams
+from unified.core.envs.dataset import Rows
+from unified.core.learn.device import keep_freed_memory
+from unified.core.learn.networks import FromBytes
+from unified.core.replay.dataset import FixedReplay
+from unified.core.replay.views import Labelled
 from unified.plugins.architectures.augment.augment import RandomCrop, RandomHorizontalFlip
 
 TURNS = 3

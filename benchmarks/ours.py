@@ -14,7 +14,7 @@ from typing import Any
 
 import unified
 from reference.pictures import BATCH, random_pictures
-from unified.core.hookspecs import hookimpl
+from unified.core.components.hookspecs import hookimpl
 
 #: Nothing is timed but the loop: no screen, and evaluation and checkpoint come once, after the end.
 QUIET = {"with": [], "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0, "train.log_every": 10**9}

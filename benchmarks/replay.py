@@ -15,9 +15,10 @@ import numpy as np
 
 from reference.replay_loader import make_loader, save_episode
 from row import Row, ratio
-from unified.core.replay import Replay, Transitions
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.replay.buffer import Replay
+from unified.core.replay.views import Transitions
 
 SPEC = Spec(Space((3, 84, 84), "uint8", 0, 255), Space((21,), "float32", -1, 1))  # humanoid
 BATCH, N_STEP, STACK, WORKERS = 256, 3, 3, 4

@@ -6,12 +6,12 @@ import torch
 
 from reference.drqv2 import ReferenceDrQV2
 from row import Row, rate, ratio
-from unified.core.batch import Batch
-from unified.core.device import keep_freed_memory
-from unified.core.parts import Build
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.learn.builder import Build
+from unified.core.learn.device import keep_freed_memory
 from unified.core.registry import registry
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.replay.batch import Batch
 
 ACTIONS = 21  # humanoid
 

@@ -11,9 +11,9 @@ import torch
 import ours
 from reference import by_hand
 from row import NotInstalled, Rates, in_turns, require
-from unified.core.config import compose
-from unified.core.data import DataSuite
-from unified.core.rng import Streams
+from unified.core.base.rng import Streams
+from unified.core.config.compose import compose
+from unified.core.envs.dataset import DataSuite
 from unified.core.trainer.build import built_suite, make_agent
 
 

@@ -78,8 +78,8 @@ def test_authors_are_shown_what_is_public(name: str) -> None:
 
 
 def test_what_is_private_is_seen() -> None:
-    text = "from unified.core.batch import Batch\nimport unified.api\nfrom unified import Batchh\nself._build\nx = 'unified.plugins.suites'"
-    assert set(private(text)) == {"unified.core.batch.Batch", "unified.api", "unified.Batchh", "._build", "unified.plugins.suites"}
+    text = "from unified.core.replay.batch import Batch\nimport unified.api\nfrom unified import Batchh\nself._build\nx = 'unified.plugins.suites'"
+    assert set(private(text)) == {"unified.core.replay.batch.Batch", "unified.api", "unified.Batchh", "._build", "unified.plugins.suites"}
 
 
 @pytest.mark.parametrize("module", PUBLIC)

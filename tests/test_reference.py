@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from unified.core.components import KINDS
-from unified.core.hookspecs import Lifecycle, Registration
+from unified.core.components.descriptors import KINDS
+from unified.core.components.hookspecs import Lifecycle, Registration
 from unified.core.registry import CORE, registry
 
 ROOT = Path(__file__).parents[1]

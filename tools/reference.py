@@ -15,11 +15,11 @@ from typing import Any
 
 from unified.cli.hooks import hooks, signature
 from unified.cli.show import example, prefix
-from unified.core.components import KINDS, AgentComponent, Component, ObjectiveComponent, RecipeComponent, SuiteComponent
+from unified.core.components.descriptors import KINDS, AgentComponent, Component, ObjectiveComponent, RecipeComponent, SuiteComponent
+from unified.core.components.hookspecs import API_VERSION, REGISTRATION
 from unified.core.config.describe import options
 from unified.core.config.schema import LISTS, RunOptions
 from unified.core.config.values import show
-from unified.core.hookspecs import API_VERSION, REGISTRATION
 from unified.core.registry import CORE, Registry, registry
 
 #: The modules whose names a plugin or a script may use.

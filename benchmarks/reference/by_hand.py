@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from unified.core.config import compose
+from unified.core.config.compose import compose
 from unified.core.trainer.build import built_suite
 
 BATCH = 256

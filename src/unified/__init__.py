@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unified.api import load, train
-    from unified.core.action import Action, ContinuousActions
-    from unified.core.agent import Agent, Learned
-    from unified.core.architecture import output_shape
-    from unified.core.batch import Batch
-    from unified.core.components import (
+    from unified.core.base.errors import Problem, UnifiedError, UsageError
+    from unified.core.base.schedule import Schedule
+    from unified.core.base.spec import Space, Spec
+    from unified.core.components.descriptors import (
         AgentComponent,
         ArchitectureComponent,
         CallbackComponent,
@@ -29,33 +28,37 @@ if TYPE_CHECKING:
         RecipeComponent,
         SuiteComponent,
     )
-    from unified.core.config import Config, Options, Part, compose
-    from unified.core.data import DataSuite, Rows
-    from unified.core.discrete_actions import DiscreteActions
-    from unified.core.environment.adapted import Adapted
-    from unified.core.errors import Problem, UnifiedError, UsageError
-    from unified.core.hookspecs import API_VERSION, hookimpl, hookspec
-    from unified.core.learning import LearningOptions
-    from unified.core.objective import Loss, Objective, Phase, frozen
-    from unified.core.parts import Build
+    from unified.core.components.hookspecs import API_VERSION, hookimpl, hookspec
+    from unified.core.components.options import Options
+    from unified.core.config.compose import compose
+    from unified.core.config.config import Config
+    from unified.core.config.schema import Part
+    from unified.core.envs.adapters import Adapted
+    from unified.core.envs.dataset import DataSuite, Rows
+    from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
+    from unified.core.learn.actions import Action, ContinuousActions
+    from unified.core.learn.agent import Agent, Learned
+    from unified.core.learn.builder import Build
+    from unified.core.learn.discrete_actions import DiscreteActions
+    from unified.core.learn.networks import output_shape
+    from unified.core.learn.objective import Loss, Objective, Phase, frozen
+    from unified.core.learn.options import LearningOptions
     from unified.core.registry import registry
-    from unified.core.run import Run
-    from unified.core.schedule import Schedule
-    from unified.core.spec import Space, Spec
-    from unified.core.suite import Environment, EpisodeFailed, Step, Suite
+    from unified.core.replay.batch import Batch
+    from unified.core.replay.views import Labelled, Rollout, Transitions, View
+    from unified.core.runs.run import Run
     from unified.core.trainer.build import launch
-    from unified.core.views import Labelled, Rollout, Transitions, View
 
 from unified.version import __version__
 
 #: Where each public name lives.
 _HOMES = {
     "unified.api": ("load", "train"),
-    "unified.core.action": ("Action", "ContinuousActions"),
-    "unified.core.agent": ("Agent", "Learned"),
-    "unified.core.architecture": ("output_shape",),
-    "unified.core.batch": ("Batch",),
-    "unified.core.components": (
+    "unified.core.learn.actions": ("Action", "ContinuousActions"),
+    "unified.core.learn.agent": ("Agent", "Learned"),
+    "unified.core.learn.networks": ("output_shape",),
+    "unified.core.replay.batch": ("Batch",),
+    "unified.core.components.descriptors": (
         "AgentComponent",
         "ArchitectureComponent",
         "CallbackComponent",
@@ -66,22 +69,25 @@ _HOMES = {
         "RecipeComponent",
         "SuiteComponent",
     ),
-    "unified.core.config": ("Config", "Options", "Part", "compose"),
-    "unified.core.data": ("DataSuite", "Rows"),
-    "unified.core.discrete_actions": ("DiscreteActions",),
-    "unified.core.environment.adapted": ("Adapted",),
-    "unified.core.errors": ("Problem", "UnifiedError", "UsageError"),
-    "unified.core.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),
-    "unified.core.learning": ("LearningOptions",),
-    "unified.core.objective": ("Loss", "Objective", "Phase", "frozen"),
-    "unified.core.parts": ("Build",),
+    "unified.core.components.options": ("Options",),
+    "unified.core.config.compose": ("compose",),
+    "unified.core.config.config": ("Config",),
+    "unified.core.config.schema": ("Part",),
+    "unified.core.envs.dataset": ("DataSuite", "Rows"),
+    "unified.core.learn.discrete_actions": ("DiscreteActions",),
+    "unified.core.envs.adapters": ("Adapted",),
+    "unified.core.base.errors": ("Problem", "UnifiedError", "UsageError"),
+    "unified.core.components.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),
+    "unified.core.learn.options": ("LearningOptions",),
+    "unified.core.learn.objective": ("Loss", "Objective", "Phase", "frozen"),
+    "unified.core.learn.builder": ("Build",),
     "unified.core.registry": ("registry",),
-    "unified.core.run": ("Run",),
-    "unified.core.schedule": ("Schedule",),
-    "unified.core.spec": ("Space", "Spec"),
-    "unified.core.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
+    "unified.core.runs.run": ("Run",),
+    "unified.core.base.schedule": ("Schedule",),
+    "unified.core.base.spec": ("Space", "Spec"),
+    "unified.core.envs.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
     "unified.core.trainer.build": ("launch",),
-    "unified.core.views": ("Labelled", "Rollout", "Transitions", "View"),
+    "unified.core.replay.views": ("Labelled", "Rollout", "Transitions", "View"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

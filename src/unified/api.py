@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unified.core.run import Run
-    from unified.core.trainer.player import Player
+    from unified.core.runs.run import Run
+    from unified.core.trainer.inference import Player
 
 
 def train(
@@ -44,8 +44,8 @@ def train(
     >>> run = train(agent="random", suite="dmc:cartpole_balance", train={"frames": 2000})   # doctest: +SKIP
     >>> run.metrics()[-1]["return"]                                                         # doctest: +SKIP
     """
-    from unified.core.config import compose
-    from unified.core.run import start
+    from unified.core.config.compose import compose
+    from unified.core.runs.launching import start
 
     named = {name: value for name, value in (("agent", agent), ("suite", suite)) if value is not None}
     tree: dict[str, Any] = {**(config or {}), **values, **named}
@@ -69,7 +69,7 @@ def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root
     Raises:
         UsageError: If there is no such run or checkpoint.
     """
-    from unified.core.run import Run
+    from unified.core.runs.run import Run
     from unified.core.trainer.build import load_agent
 
     if not isinstance(run, Run):

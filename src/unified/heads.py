@@ -10,7 +10,7 @@ tensor([[1.5000, 1.0000]])
 
 from __future__ import annotations
 
-from unified.core.heads import Policy, Value
+from unified.core.learn.distributions import Policy, Value
 from unified.plugins.architectures.actors import Actor
 from unified.plugins.architectures.critics import ChoiceCritic, Critic
 from unified.plugins.architectures.heads.modules import PolicyHead, ValueHead

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unified.core.errors import UnifiedError
+from unified.core.base.errors import UnifiedError
 
 if TYPE_CHECKING:
     import numpy as np

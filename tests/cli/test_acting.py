@@ -13,9 +13,9 @@ from seeded import write_run
 from typer.testing import CliRunner
 
 from unified.cli import evaluate, play, resume
-from unified.core.errors import UsageError
-from unified.core.judging.judged import Judged
-from unified.core.run import Run
+from unified.core.base.errors import UsageError
+from unified.core.runs.run import Run
+from unified.core.trainer.eval_result import Judged
 
 app = typer.Typer()
 app.command()(evaluate.evaluate)

@@ -11,9 +11,9 @@ import typer
 from typer.testing import CliRunner
 
 from unified.cli.check import check
-from unified.core.components import ArchitectureComponent, CommandComponent
-from unified.core.errors import UsageError
-from unified.core.hookspecs import hookimpl
+from unified.core.base.errors import UsageError
+from unified.core.components.descriptors import ArchitectureComponent, CommandComponent
+from unified.core.components.hookspecs import hookimpl
 
 app = typer.Typer()
 app.command()(check)

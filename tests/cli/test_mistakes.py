@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from unified.cli.main import app
 from unified.cli.mistakes import WIDEST, report
-from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.base.errors import Problem, UnifiedError, UsageError
 
 
 def printed(capsys: pytest.CaptureFixture[str], *problems: Problem) -> list[str]:

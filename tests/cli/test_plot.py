@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from unified.cli import plot as command
 from unified.cli.records import records
-from unified.core.errors import UnifiedError, UsageError
+from unified.core.base.errors import UnifiedError, UsageError
 
 app = typer.Typer()
 app.command()(command.plot)

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from unified.cli import main as command
 from unified.cli.show import prefix
 from unified.core import registry as registry_module
-from unified.core.components import KINDS, AgentComponent, ArchitectureComponent, CommandComponent, SuiteComponent
+from unified.core.components.descriptors import KINDS, AgentComponent, ArchitectureComponent, CommandComponent, SuiteComponent
+from unified.core.components.hookspecs import hookimpl
 from unified.core.config.describe import options
-from unified.core.hookspecs import hookimpl
 from unified.core.registry import Registry, registry
 
 RUN = "import sys\nfrom unified.cli.main import main\nsys.argv = ['unified', *sys.argv[1:]]\n"
@@ -185,7 +185,10 @@ def test_the_example_and_every_key_that_is_shown_compose(plugin_registry, monkey
 
 def test_an_example_may_be_the_components_own(plugin_registry):
     net = ArchitectureComponent("net", "torch.nn:Identity", summary="A head.", example="critic=net --suite gym:Pendulum-v1")
-    agents = [AgentComponent("one", "unified.core.agent:Agent"), AgentComponent("two", "unified.core.agent:Agent", example="-r laptop")]
+    agents = [
+        AgentComponent("one", "unified.core.learn.agent:Agent"),
+        AgentComponent("two", "unified.core.learn.agent:Agent", example="-r laptop"),
+    ]
     plugin_registry(
         mine=SimpleNamespace(register_agents=hookimpl(lambda: agents), register_architectures=hookimpl(lambda: [net])),
     )
@@ -260,7 +263,7 @@ def test_a_command_of_a_plugin_that_leads_nowhere_is_an_error_of_that_command(br
 
 
 def test_errors_are_wrapped_for_a_terminal(monkeypatch, capsys):
-    from unified.core.errors import Problem, UsageError
+    from unified.core.base.errors import Problem, UsageError
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "60")

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from unified.cli.records import Record, records
 from unified.cli.runs import app, summary
-from unified.core.errors import UsageError
-from unified.core.run import Run
+from unified.core.base.errors import UsageError
+from unified.core.runs.run import Run
 
 
 def invoke(*words: str, fails: bool = False):

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from runs.beside import REPOSITORY, Beside, build_wheel
 from unified.cli import scaffold
-from unified.core.errors import UnifiedError, UsageError
+from unified.core.base.errors import UnifiedError, UsageError
 
 #: Short and long, and such that a class called after it would hide a name that its code needs.
 NAMES = ["xyz", "a-rather-long-name_of_40-characters-here", "agent", "suite", "critic", "none", "options"]

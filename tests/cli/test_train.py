@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from unified.cli import train as command
 from unified.cli.main import app
 from unified.cli.running import until_stopped
-from unified.core.config import compose
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
+from unified.core.config.compose import compose
 
 
 def test_options_are_short_for_words():

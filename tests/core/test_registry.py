@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from unified.core import registry as module
-from unified.core.components import KINDS, AgentComponent, CommandComponent, SuiteComponent
-from unified.core.errors import UnifiedError, UsageError
-from unified.core.hookspecs import API_VERSION, Registration, hookimpl
+from unified.core.base.errors import UnifiedError, UsageError
+from unified.core.components.descriptors import KINDS, AgentComponent, CommandComponent, SuiteComponent
+from unified.core.components.filters import take_switches
+from unified.core.components.hookspecs import API_VERSION, Registration, hookimpl
 from unified.core.registry import Registry, registry
-from unified.core.switches import take_switches
 
 
 class Entry:
@@ -33,7 +33,7 @@ def plugin(*names: str, **attributes: Any) -> ModuleType:
 
     @hookimpl
     def register_agents() -> list[AgentComponent]:
-        return [AgentComponent(name, "unified.core.agent:Agent") for name in names]
+        return [AgentComponent(name, "unified.core.learn.agent:Agent") for name in names]
 
     made.register_agents = register_agents
     for name, value in attributes.items():
@@ -144,7 +144,7 @@ def test_what_a_plugin_prints_spoils_no_answer(capsys):
         @hookimpl
         def register_agents():
             print("while it is asked")
-            yield AgentComponent("a", "unified.core.agent:Agent")
+            yield AgentComponent("a", "unified.core.learn.agent:Agent")
 
         found.register_agents = register_agents
         return found
@@ -239,7 +239,7 @@ def test_unknown_names_come_with_a_suggestion():
 
 def test_an_installed_distribution_is_found_by_its_metadata(tmp_path, monkeypatch):
     (tmp_path / "unified_plugin_abc.py").write_text(
-        "from unified.core.components import CommandComponent\nfrom unified.core.hookspecs import hookimpl\n\n\n"
+        "from unified.core.components.descriptors import CommandComponent\nfrom unified.core.components.hookspecs import hookimpl\n\n\n"
         "@hookimpl\ndef register_commands():\n    return CommandComponent('hello', 'unified_plugin_abc:app')\n"
     )
     info = tmp_path / "unified_plugin_abc-0.3.dist-info"

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 import gymnasium
 import pytest
 
-from unified.core.components import KINDS, ObjectiveComponent
-from unified.core.config import compose
+from unified.core.components.descriptors import KINDS, ObjectiveComponent
+from unified.core.config.compose import compose
 from unified.core.registry import registry
 from unified.plugins.suites.dmc.tasks import BENCHMARKING, TASKS
 

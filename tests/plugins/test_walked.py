@@ -11,13 +11,13 @@ import unified
 
 AGENT = '''
 """Of a test."""
-from unified.core.components import AgentComponent
+from unified.core.components.descriptors import AgentComponent
 
 component = AgentComponent("newcomer", "unified.plugins.agents.random.agent:Random", summary="of a test")
 '''
 OBJECTIVE = '''
 """Of a test."""
-from unified.core.components import ObjectiveComponent
+from unified.core.components.descriptors import ObjectiveComponent
 
 components = (ObjectiveComponent("novelty", "unified.plugins.objectives.td.objective:TD", summary="of a test"),)
 '''

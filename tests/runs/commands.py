@@ -126,11 +126,11 @@ def without(tree: Any, key: str) -> Any:
 
 def replay_of(directory: Path, cut: dict[str, Any]) -> dict[str, Any]:
     """The rows that a cut holds, however they were cut into files."""
-    from unified.core.replay import Replay
+    from unified.core.base.rng import Streams
+    from unified.core.base.spec import Space, Spec
+    from unified.core.replay.buffer import Replay
     from unified.core.replay.store import columns_of
-    from unified.core.rng import Streams
-    from unified.core.spec import Space, Spec
-    from unified.core.views import Transitions
+    from unified.core.replay.views import Transitions
 
     if "rows" in cut:  # a data set
         return cut

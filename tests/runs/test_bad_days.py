@@ -13,7 +13,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from runs.commands import STATE, assert_same, events, newest, rows, run_directory, saved, start, unified, wait_for
-from unified.core.run import Checkpoints, migrations
+from unified.core.runs import migrations
+from unified.core.runs.checkpoint import Checkpoints
 
 
 def flip(path: Path, at: float = 0.5) -> None:

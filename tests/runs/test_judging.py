@@ -11,8 +11,8 @@ import pytest
 
 import unified as library
 from runs.commands import rows, unified
-from unified.core.errors import UsageError
-from unified.core.run import Run
+from unified.core.base.errors import UsageError
+from unified.core.runs.run import Run
 from unified.core.trainer.build import evaluate, load_agent
 
 FAST = {"with": [], "evaluate.every": 0, "checkpoint.every": 0, "agent.actor.hidden": 32, "agent.critic.hidden": 32, "agent.lr": 3e-3}

@@ -10,7 +10,7 @@ import torch
 
 import unified as library
 from runs.commands import STATE, killed_and_the_same
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
 from unified.core.trainer.build import load_agent
 
 MOVING = [

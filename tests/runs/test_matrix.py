@@ -11,8 +11,8 @@ import pytest
 
 import unified as library
 from matrix import AGENTS, REPOSITORY, TASKS, plain, reason, table
-from unified.core.config import compose
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
+from unified.core.config.compose import compose
 from unified.core.registry import registry
 
 #: What each kind of task is judged by.

@@ -13,7 +13,7 @@ import torchvision
 
 from plugins.suites import pictures
 from runs.commands import rows, run_directory, unified
-from unified.core.run import Run
+from unified.core.runs.run import Run
 from unified.core.trainer.build import load_agent
 from unified.plugins.suites.vision.sources import SOURCES
 

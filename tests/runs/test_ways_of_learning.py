@@ -12,7 +12,7 @@ import torch
 
 import unified as library
 from runs.commands import events, killed_and_the_same, rows, unified
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
 from unified.core.trainer.build import evaluate, load_agent
 
 QUIET = ["with=[]", "train.log_every=2000", "evaluate.every=4000", "checkpoint.every=2000"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from unified.core.components import ArchitectureComponent, CallbackComponent
-from unified.core.errors import UsageError
-from unified.core.hookspecs import hookimpl
+from unified.core.base.errors import UsageError
+from unified.core.components.descriptors import ArchitectureComponent, CallbackComponent
+from unified.core.components.hookspecs import hookimpl
 from unified.testing import conformance
 
 

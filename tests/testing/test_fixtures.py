@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from unified.core.components import AgentComponent
-from unified.core.errors import UsageError
-from unified.core.hookspecs import hookimpl
+from unified.core.base.errors import UsageError
+from unified.core.components.descriptors import AgentComponent
+from unified.core.components.hookspecs import hookimpl
 from unified.core.registry import registry
 
 
@@ -58,7 +58,7 @@ def test_a_plugin_that_fails_is_a_record(plugin_registry):
 
 
 def test_compose_sees_what_was_installed(plugin_registry):
-    from unified.core.config import compose
+    from unified.core.config.compose import compose
 
     plugin_registry(x=SimpleNamespace(register_agents=register_agents))
     assert compose(["agent=passer_by", "suite=gym:Pendulum-v1"]).agent.component.origin.provider == "x"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from unified.core.components import (
+from unified.core.base.errors import UnifiedError, UsageError
+from unified.core.components.descriptors import (
     AgentComponent,
     ArchitectureComponent,
     CallbackComponent,
@@ -18,8 +19,7 @@ from unified.core.components import (
     RecipeComponent,
     SuiteComponent,
 )
-from unified.core.errors import UnifiedError, UsageError
-from unified.core.hookspecs import hookimpl
+from unified.core.components.hookspecs import hookimpl
 from unified.testing import Failed, conformance
 from unified.testing.kit import Outcome, carry_out, cases, components_of
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unified.core.environment import SuiteReference, Vector
-from unified.core.errors import UsageError
-from unified.core.suite import Environment
+from unified.core.base.errors import UsageError
+from unified.core.envs.suite import Environment
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import Vector
 from unified.testing.probes import TASKS, ProbeOptions, Probes
 
 TARGET = "unified.testing.probes:Probes"

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from unified.core.action import Action
-from unified.core.agent import Learned
-from unified.core.batch import Batch
-from unified.core.errors import UsageError
-from unified.core.objective import Phase
+from unified.core.base.errors import UsageError
+from unified.core.learn.actions import Action
+from unified.core.learn.agent import Learned
+from unified.core.learn.objective import Phase
+from unified.core.replay.batch import Batch
 from unified.plugins.agents.drqv2.agent import DrQV2
 
 

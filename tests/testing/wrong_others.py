@@ -10,10 +10,10 @@ import typer
 from pydantic import Field
 from torch import nn
 
-from unified.core.batch import Batch
-from unified.core.hookspecs import hookimpl
-from unified.core.objective import Loss, Objective
-from unified.core.options import Options
+from unified.core.components.hookspecs import hookimpl
+from unified.core.components.options import Options
+from unified.core.learn.objective import Loss, Objective
+from unified.core.replay.batch import Batch
 from unified.plugins.objectives.td.objective import TD
 
 # Architectures ------------------------------------------------------------------------------------------------------------------

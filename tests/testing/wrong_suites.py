@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from unified.core.spec import Space, Spec
-from unified.core.suite import Environment, Step, Suite
+from unified.core.base.spec import Space, Spec
+from unified.core.envs.suite import Environment, Step, Suite
 
 
 class Walk(Environment):

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from unified.core.components import (
+from unified.core.components.descriptors import (
     AgentComponent,
     ArchitectureComponent,
     CallbackComponent,
@@ -20,9 +20,9 @@ from unified.core.components import (
     RecipeComponent,
     SuiteComponent,
 )
-from unified.core.hookspecs import hookimpl
+from unified.core.components.filters import Switches
+from unified.core.components.hookspecs import hookimpl
 from unified.core.registry import CORE, EntryPoint, Registry
-from unified.core.switches import Switches
 
 _CONTROL = ("control", "classify", "regress")
 

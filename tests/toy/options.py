@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from unified.core.components import Preset
+from unified.core.base.errors import Problem
+from unified.core.base.schedule import Schedule
+from unified.core.components.descriptors import Preset
+from unified.core.components.options import Options
 from unified.core.config.schema import Part
-from unified.core.errors import Problem
-from unified.core.learning import LearningOptions
-from unified.core.options import Options
-from unified.core.schedule import Schedule
+from unified.core.learn.options import LearningOptions
 
 
 class _Off(LearningOptions):
@@ -208,7 +208,7 @@ class Load(Options):
     """Directory of the runs."""
 
     def lacking(self, run: Path) -> list[Problem]:
-        from unified.core.run.lacking import missing_run
+        from unified.core.runs.preflight import missing_run
 
         if not self.run:
             return [Problem("load needs the name of a run", "encoder=load:RUN#encoder")]

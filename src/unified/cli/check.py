@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from unified.core.components import Component
+    from unified.core.components.descriptors import Component
     from unified.core.registry import Plugin
     from unified.testing.kit import Outcome
 

@@ -132,7 +132,7 @@ def _precision() -> Iterator[Finding]:
         import torch
         from torch import nn
 
-        from unified.core.device import resolve_device, resolve_precision
+        from unified.core.learn.device import resolve_device, resolve_precision
     except ImportError as error:
         yield Finding("compute", "torch", f"cannot be imported: {error}", False, "pip install torch torchvision")
         return
@@ -176,7 +176,8 @@ def _render(task: str) -> Iterator[Finding]:
     try:
         import numpy as np
 
-        from unified.core.environment import SuiteReference, Vector
+        from unified.core.envs.suite_ref import SuiteReference
+        from unified.core.envs.vector_env import Vector
         from unified.core.registry import registry
 
         component = registry().get("suites", "dmc")

@@ -23,7 +23,7 @@ def evaluate(
 ) -> None:
     """Judge a checkpoint, without exploration: the return of episodes with its spread, or the answers to rows kept for it."""
     from unified.cli.running import check_checkpoint
-    from unified.core.run import Run
+    from unified.core.runs.run import Run
 
     run = Run.find(name, root)
     check_checkpoint(run, checkpoint)

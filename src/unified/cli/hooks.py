@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from unified.core.errors import Problem, UsageError
-from unified.core.hookspecs import API_VERSION, LIFECYCLE, REGISTRATION, Lifecycle, Registration
-from unified.core.suggest import did_you_mean
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.suggest import did_you_mean
+from unified.core.components.hookspecs import API_VERSION, LIFECYCLE, REGISTRATION, Lifecycle, Registration
 
 
 def describe(name: str | None) -> list[str]:

@@ -15,11 +15,11 @@ from typer.core import TyperGroup
 
 from unified.cli import completion
 from unified.cli.mistakes import in_our_words, report
-from unified.core.errors import Notice, Problem, UnifiedError, UsageError
-from unified.core.switches import take_switches
+from unified.core.base.errors import Notice, Problem, UnifiedError, UsageError
+from unified.core.components.filters import take_switches
 
 if TYPE_CHECKING:
-    from unified.core.components import Component
+    from unified.core.components.descriptors import Component
     from unified.core.registry import Registry
 
 
@@ -70,7 +70,7 @@ class Commands(TyperGroup):
         return None if found is None else _as_command(cmd_name, found.load())
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        from unified.core.suggest import did_you_mean
+        from unified.core.base.suggest import did_you_mean
 
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             names = self.list_commands(ctx)
@@ -194,9 +194,9 @@ def _print_notices_plainly() -> None:
 
 def _check_switch(name: str) -> None:
     """A mistyped name would leave nothing out."""
+    from unified.core.base.suggest import did_you_mean
+    from unified.core.components.filters import same
     from unified.core.registry import CORE, registry
-    from unified.core.suggest import did_you_mean
-    from unified.core.switches import same
 
     plugins = registry().plugins
     names = [each for plugin in plugins if plugin.provider != CORE for each in (plugin.provider, plugin.distribution) if each]

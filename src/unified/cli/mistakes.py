@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from unified.core.errors import UnifiedError, UsageError
+from unified.core.base.errors import UnifiedError, UsageError
 
 #: The parser's own error: an option or argument that cannot be.
 Misuse: type[Any] = typer.BadParameter.__bases__[0]

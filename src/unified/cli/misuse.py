@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from unified.core.errors import Problem
-from unified.core.suggest import ask, closest, did_you_mean, keys
+from unified.core.base.errors import Problem
+from unified.core.base.suggest import ask, closest, did_you_mean, keys
 
 
 def problem(error: Any, context: Any = None) -> Problem:
@@ -62,7 +62,7 @@ def _option(name: str, path: str, command: Any) -> str:
     plain = name.lstrip("-")
     near = options.get(closest(plain, options) or "")
     if path == "unified train" and len(plain) > 1:
-        from unified.core.config import compose
+        from unified.core.config.compose import compose
 
         known = compose().sources
         if "." in plain or near is None or any(key.endswith(f".{plain.replace('-', '_')}") for key in known):

@@ -10,7 +10,7 @@ import typer
 from unified import units
 
 if TYPE_CHECKING:
-    from unified.core.judging.judged import Judged
+    from unified.core.trainer.eval_result import Judged
 
 #: What a video, and pictures side by side, are written as.
 VIDEOS, PICTURES = (".mp4",), (".png", ".pdf", ".svg")
@@ -31,8 +31,8 @@ def play(
 ) -> None:
     """Play one episode with a checkpoint and write it as an mp4; on a data set, what is made, or what pictures are taken for, as a png."""
     from unified.cli.running import check_checkpoint
-    from unified.core.errors import Problem, UsageError
-    from unified.core.run import Run
+    from unified.core.base.errors import Problem, UsageError
+    from unified.core.runs.run import Run
 
     run = Run.find(name, root)
     check_checkpoint(run, checkpoint)
@@ -56,7 +56,7 @@ def play(
 
 
 def _check_suffix(output: Path | None, allowed: tuple[str, ...]) -> None:
-    from unified.core.errors import Problem, UsageError
+    from unified.core.base.errors import Problem, UsageError
 
     if output is not None and output.suffix.lower() not in allowed:
         raise UsageError(Problem(f"--output {output}: this is written as {', '.join(allowed)}", f"-o {output.stem}{allowed[0]}"))

@@ -45,7 +45,7 @@ def plot(
     root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
 ) -> None:
     """Draw the evaluation returns of runs: seeds of one experiment, agent and task are one curve with a band."""
-    from unified.core.errors import Problem, UnifiedError, UsageError
+    from unified.core.base.errors import Problem, UnifiedError, UsageError
 
     if output.suffix not in (".png", ".pdf", ".svg"):
         raise UsageError(Problem(f"{output}: a picture is a .png, .pdf or .svg", "e.g. -o plot.png"))
@@ -74,8 +74,8 @@ def choose(names: list[str], root: Path) -> list[Record]:
     Raises:
         UsageError: If a name fits none.
     """
-    from unified.core.errors import Problem, UsageError
-    from unified.core.run import Run
+    from unified.core.base.errors import Problem, UsageError
+    from unified.core.runs.run import Run
 
     everything = records(root)
     if not everything and not any(Path(name).is_dir() for name in names):
@@ -107,7 +107,7 @@ def points(record: Record, x: str) -> tuple[list[float], list[float]]:
 
     known = record.hours()
     if not known:
-        from unified.core.errors import Problem, UsageError
+        from unified.core.base.errors import Problem, UsageError
 
         raise UsageError(Problem(f"{record.path} has no times (events.jsonl)", "leave out --x hours"))
     frames, hours = zip(*known, strict=True)
@@ -136,7 +136,7 @@ def add_reference(panels: list[Panel], path: Path) -> None:
     """Published curves of the same tasks; the suite's name is left out there, as in ``cartpole_balance``."""
     import numpy as np
 
-    from unified.core.errors import Problem, UsageError
+    from unified.core.base.errors import Problem, UsageError
     from unified.plotting import Curve
 
     try:
@@ -196,7 +196,7 @@ def _over(values: tuple[float, ...]) -> str:
 
 def _middle(values: tuple[float, ...]) -> str:
     """The interquartile mean with its interval."""
-    from unified.core.judging.statistics import spread
+    from unified.metrics.statistics import spread
 
     found = spread(values)
     return f"{units.value(found.iqm)} ({units.value(found.low)} to {units.value(found.high)})"

@@ -14,9 +14,9 @@ from unified.cli.check import check
 from unified.cli.main import typed
 from unified.cli.scaffold import new
 from unified.cli.wording import SEPARATOR, origin, tasks_of
-from unified.core import suggest
-from unified.core.components import KINDS, Component, SuiteComponent
-from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.components.descriptors import KINDS, Component, SuiteComponent
 from unified.core.registry import Plugin, Registry, registry
 
 app = typer.Typer(help="What is installed: agents, suites, and all their options.", no_args_is_help=True, rich_markup_mode=None)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from unified import units
-from unified.core.errors import UnifiedError
-from unified.core.run import Run
+from unified.core.base.errors import UnifiedError
+from unified.core.runs.run import Run
 from unified.plotting import rows_of
 
 FILES = ("events.jsonl", "metrics.jsonl", "config.json")

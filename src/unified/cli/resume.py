@@ -10,7 +10,7 @@ import typer
 from unified import units
 
 if TYPE_CHECKING:
-    from unified.core.run import Run
+    from unified.core.runs.run import Run
 
 
 def resume(
@@ -18,7 +18,8 @@ def resume(
     root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
 ) -> None:
     """Go on with a run from its newest valid checkpoint."""
-    from unified.core.run import Run, start
+    from unified.core.runs.launching import start
+    from unified.core.runs.run import Run
 
     run = Run.find(name, root)
     typer.echo(announcement(run))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from unified.core.run import Run
+    from unified.core.runs.run import Run
 
 
 def until_stopped(work: Callable[[], Any]) -> None:
@@ -33,7 +33,7 @@ def check_checkpoint(run: Run, which: str) -> None:
     Raises:
         UsageError: With those that do.
     """
-    from unified.core.suggest import closest
+    from unified.core.base.suggest import closest
 
     known = ["best", "newest", *(str(number) for number in run.checkpoints.frames())]
     if len(known) == 2:

@@ -12,9 +12,9 @@ import typer
 
 from unified import units
 from unified.cli.records import Record, records
-from unified.core.errors import UnifiedError
-from unified.core.run import Run
-from unified.core.run.lookup import DEFAULT_ROOT
+from unified.core.base.errors import UnifiedError
+from unified.core.runs.lookup import DEFAULT_ROOT
+from unified.core.runs.run import Run
 
 app = typer.Typer(help="What has been run, and how it went.", no_args_is_help=True)
 

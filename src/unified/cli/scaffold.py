@@ -14,11 +14,11 @@ from typing import Annotated
 
 import typer
 
-from unified.core import suggest
-from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.core.hookspecs import API_VERSION
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.components.filters import same
+from unified.core.components.hookspecs import API_VERSION
 from unified.core.registry import registry
-from unified.core.switches import same
 from unified.version import __version__
 
 #: What every package has, and what one kind adds. ``package`` stands for ``src/<package>``, ``dot_`` for a leading dot.

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from unified.cli.main import typed
 from unified.cli.wording import SEPARATOR, origin, tasks_of
-from unified.core import suggest
-from unified.core.components import (
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.components.descriptors import (
     KINDS,
     AgentComponent,
     ArchitectureComponent,
@@ -19,8 +20,7 @@ from unified.core.components import (
     RecipeComponent,
     SuiteComponent,
 )
-from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.core.references import guess, is_reference, label, shown
+from unified.core.components.import_paths import guess, is_reference, label, shown
 from unified.core.registry import Plugin, Registry
 
 

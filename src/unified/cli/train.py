@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from unified.core.config import Config
+    from unified.core.config.config import Config
 
 
 class Format(StrEnum):
@@ -42,9 +42,10 @@ def train(
 
     Without an agent, a suite or a recipe: drqv2 on dmc:cartpole_balance with the recipe laptop, a few minutes on a small machine.
     """
-    from unified.core.config import compose
-    from unified.core.errors import FilesMissing, Problem, UsageError
-    from unified.core.run import Run, start
+    from unified.core.base.errors import FilesMissing, Problem, UsageError
+    from unified.core.config.compose import compose
+    from unified.core.runs.launching import start
+    from unified.core.runs.run import Run
 
     if format is not None and not dry_run:
         raise UsageError(Problem(f"--format {format} says how --dry-run prints", f"unified train … --dry-run --format {format}"))

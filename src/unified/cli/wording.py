@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from unified.core.components import Origin, SuiteComponent
-from unified.core.errors import UnifiedError
+from unified.core.base.errors import UnifiedError
+from unified.core.components.descriptors import Origin, SuiteComponent
 from unified.core.registry import CORE
 
 SEPARATOR = " · "

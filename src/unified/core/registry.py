@@ -22,11 +22,13 @@ from typing import Any, Literal, Protocol
 
 import pluggy
 
-from unified.core import imports, references, suggest
-from unified.core.components import COMPONENTS, KINDS, Component, Origin
-from unified.core.errors import Problem, UnifiedError, UsageError, told
-from unified.core.hookspecs import API_VERSION, LIFECYCLE, PROJECT, REGISTRATION, Registration
-from unified.core.switches import STRICT_VARIABLE, Switches
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UnifiedError, UsageError, told
+from unified.core.components import import_paths
+from unified.core.components import importing as imports
+from unified.core.components.descriptors import COMPONENTS, KINDS, Component, Origin
+from unified.core.components.filters import STRICT_VARIABLE, Switches
+from unified.core.components.hookspecs import API_VERSION, LIFECYCLE, PROJECT, REGISTRATION, Registration
 
 GROUP = "unified"
 CORE = "core"
@@ -131,10 +133,10 @@ class Registry:
         Raises:
             UsageError: If there is none, or several third parties share the name.
         """
-        if references.is_reference(name):
+        if import_paths.is_reference(name):
             if not self._imports_references:
-                raise UsageError(Problem(f"{references.shown(name)} is not imported"))
-            return references.component(kind, name, self.all(kind))
+                raise UsageError(Problem(f"{import_paths.shown(name)} is not imported"))
+            return import_paths.component(kind, name, self.all(kind))
         provider, _, bare = name.rpartition("/")
         several = self._components[kind].get(bare, [])
         if provider:

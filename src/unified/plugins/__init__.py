@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
-from unified.core.components import (
+from unified.core.components.descriptors import (
     AgentComponent,
     ArchitectureComponent,
     CallbackComponent,
@@ -22,7 +22,7 @@ from unified.core.components import (
     RecipeComponent,
     SuiteComponent,
 )
-from unified.core.hookspecs import hookimpl
+from unified.core.components.hookspecs import hookimpl
 
 _Kind = TypeVar("_Kind", bound=Component)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from unified.core.environment.remote import POOLS
+from unified.core.envs.workers.process import POOLS
 
 
 def environment_of_child() -> dict[str, str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from unified.core import suggest
-from unified.core.errors import Problem, UnifiedError, UsageError
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.testing.check import LEVELS, Failed, Level, Skipped
 from unified.testing.kit import Case, cases, components_of, missing_extra
 

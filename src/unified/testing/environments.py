@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from unified.core.spec import Space, Spec
-from unified.core.suite import Environment, EpisodeFailed, Step, Suite, UnsupportedRender
+from unified.core.base.spec import Space, Spec
+from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite, UnsupportedRender
 
 
 @dataclass(frozen=True)

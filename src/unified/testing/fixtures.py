@@ -15,7 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from unified.core.registry import Registry
-    from unified.core.run import Run
+    from unified.core.runs.run import Run
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from unified.core.environment.reference import SuiteReference
-from unified.core.errors import FilesMissing
-from unified.core.spec import Space, Spec
-from unified.core.suite import Environment, EpisodeFailed, Step, Suite, UnsupportedRender
+from unified.core.base.errors import FilesMissing
+from unified.core.base.spec import Space, Spec
+from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite, UnsupportedRender
+from unified.core.envs.suite_ref import SuiteReference
 from unified.testing.check import Failed, Skipped
 
 #: Episodes that are played to their end, and steps that all of them may take together.

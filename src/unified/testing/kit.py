@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from unified.core import suggest
-from unified.core.components import KINDS, Component, SuiteComponent
-from unified.core.distributions import brought_by
-from unified.core.errors import Problem, UnifiedError, UsageError, one_line
-from unified.core.references import guess, label, parse
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UnifiedError, UsageError, one_line
+from unified.core.components.descriptors import KINDS, Component, SuiteComponent
+from unified.core.components.filters import same
+from unified.core.components.import_paths import guess, label, parse
+from unified.core.components.packages import brought_by
 from unified.core.registry import CORE, Plugin, registry
-from unified.core.switches import same
 from unified.testing.check import LEVELS, Check, Failed, Level, Skipped
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from unified.core import suggest
-from unified.core.data import DataSuite, Rows, Split
-from unified.core.errors import Problem, UsageError
-from unified.core.options import Options as Base
-from unified.core.spec import Space, Spec
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space, Spec
+from unified.core.components.options import Options as Base
+from unified.core.envs.dataset import DataSuite, Rows, Split
 
 __all__ = ["LabelOptions", "Labels"]
 

@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from unified.core import suggest
-from unified.core.errors import Problem, UsageError
-from unified.core.options import Options as Base
-from unified.core.spec import Space, Spec
-from unified.core.suite import Environment, Step, Suite
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space, Spec
+from unified.core.components.options import Options as Base
+from unified.core.envs.suite import Environment, Step, Suite
 
 __all__ = ["Both", "ByAction", "Constant", "Delayed", "Observation", "Probe", "ProbeOptions", "Probes"]
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unified.core.config import Config, compose
+from unified.core.config.compose import compose
+from unified.core.config.config import Config
 
 if TYPE_CHECKING:
-    from unified.core.run import Run
+    from unified.core.runs.run import Run
 
 PROBES = "unified.testing.probes:Probes"
 #: What makes any run small: one core, little to evaluate, nobody who watches.
@@ -52,7 +53,7 @@ def tiny_config(root: Path | str, task: str = "both", **values: Any) -> Config:
 
 def tiny_run(root: Path | str, task: str = "both", **values: Any) -> Run:
     """Train it to its end and give the run; see `tiny_config`."""
-    from unified.core.run import start
+    from unified.core.runs.launching import start
 
     return start(tiny_config(root, task, **values))
 

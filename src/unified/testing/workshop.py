@@ -16,22 +16,24 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from unified.core.agent import Agent
-from unified.core.batch import Batch
-from unified.core.components import AgentComponent, Component
+from unified.core.base.errors import UsageError
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Spec
+from unified.core.components.descriptors import AgentComponent, Component
+from unified.core.components.options import Options
 from unified.core.config.schema import Selection
-from unified.core.data import DataSuite
-from unified.core.environment import SuiteReference, Vector
-from unified.core.errors import UsageError
-from unified.core.options import Options
+from unified.core.envs.dataset import DataSuite
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import Vector
+from unified.core.learn.agent import Agent
 from unified.core.registry import registry
-from unified.core.replay import FixedReplay, Replay
-from unified.core.rng import Streams
-from unified.core.run.packing import pack, safetensors_buffers, unpack
-from unified.core.spec import Spec
+from unified.core.replay.batch import Batch
+from unified.core.replay.buffer import Replay
+from unified.core.replay.dataset import FixedReplay
+from unified.core.replay.views import View
+from unified.core.runs.serialization import pack, safetensors_buffers, unpack
 from unified.core.trainer.build import make_agent
-from unified.core.trainer.collector import Collector
-from unified.core.views import View
+from unified.core.trainer.sources import Collector
 from unified.testing.check import Failed, Skipped
 
 SEED = 3

@@ -125,7 +125,7 @@ def test_completions(line: str, expected: list[str]) -> None:
 
 
 def test_everything_that_can_be_set_is_offered() -> None:
-    from unified.core.config import compose
+    from unified.core.config.compose import compose
 
     groups = completed("unified train ")
     assert {"agent=", "agent.", "suite=", "train.", "with=", "with.", "encoder=", "seed="} <= set(groups)

@@ -17,7 +17,7 @@ import pytest
 from seeded import write_run
 
 from unified.cli.completion import INSTALL, SHOW, VARIABLE, shells
-from unified.core.errors import UnifiedError, UsageError
+from unified.core.base.errors import UnifiedError, UsageError
 
 
 @pytest.fixture

@@ -13,10 +13,12 @@ import pytest
 
 import toy
 from unified.core import registry
-from unified.core.components import AgentComponent, ArchitectureComponent, ObjectiveComponent
-from unified.core.config import Options, Part, Selection, compose
-from unified.core.errors import UsageError
-from unified.core.hookspecs import hookimpl
+from unified.core.base.errors import UsageError
+from unified.core.components.descriptors import AgentComponent, ArchitectureComponent, ObjectiveComponent
+from unified.core.components.hookspecs import hookimpl
+from unified.core.components.options import Options
+from unified.core.config.compose import compose
+from unified.core.config.schema import Part, Selection
 from unified.core.registry import Registry
 from unified.testing.plugins import entry_points
 
@@ -362,7 +364,7 @@ def test_python_values_are_checked_as_strictly():
 
 def test_composing_imports_nothing_heavy():
     code = (
-        "import sys; from unified.core.config import compose; compose(['suite=dmc:humanoid_run', 'encoder=mlp']);"
+        "import sys; from unified.core.config.compose import compose; compose(['suite=dmc:humanoid_run', 'encoder=mlp']);"
         "heavy = {'torch', 'numpy', 'gymnasium', 'dm_control', 'matplotlib', 'rich'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

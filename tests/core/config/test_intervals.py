@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from unified.core.config import compose
+from unified.core.config.compose import compose
 from unified.core.config.intervals import intervals
 
 KEYS = ("train.log_every", "evaluate.every", "checkpoint.every")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from unified.core.config import compose
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
+from unified.core.config.compose import compose
 
 
 def refused(*recipes: str) -> str:

@@ -13,9 +13,11 @@ import pytest
 from torch import nn
 
 from core.unpackaged import write
-from unified.core.config import Config, Selection, compose
-from unified.core.errors import UsageError
-from unified.core.hookspecs import hookimpl
+from unified.core.base.errors import UsageError
+from unified.core.components.hookspecs import hookimpl
+from unified.core.config.compose import compose
+from unified.core.config.config import Config
+from unified.core.config.schema import Selection
 from unified.plugins.agents.drqv2.agent import DrQV2
 
 CARTPOLE = ["agent=drqv2", "suite=dmc:cartpole_balance"]

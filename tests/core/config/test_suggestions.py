@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from unified.core.components import SuiteComponent
-from unified.core.config import compose, suggestions
+from unified.core.base.errors import UsageError
+from unified.core.components.descriptors import SuiteComponent
+from unified.core.config import suggestions
+from unified.core.config.compose import compose
 from unified.core.config.suggestions import meant_task
-from unified.core.errors import UsageError
 
 TASKS = ("battle_zone", "pong", "HalfCheetah-v5", "half_cheetah_v5")
 

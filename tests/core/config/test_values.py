@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from unified.core.components.options import Options
 from unified.core.config import values
 from unified.core.config.describe import options
 from unified.core.config.schema import Part
-from unified.core.options import Options
 
 Side = Literal["auto", "left"]
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unified.core.replay import Replay, Transitions
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.replay.buffer import Replay
+from unified.core.replay.views import Transitions
 
 FRAMES = Spec(Space((1, 2, 2), "uint8", 0, 255), Space((2,), "float32", -1.0, 1.0))
 VECTORS = Spec(Space((3,), "float32"), Space((), "int64", choices=4))

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from unified.core.errors import UsageError
-from unified.core.replay import Replay, Transitions, backing, choose_backing
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.base.errors import UsageError
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.replay import backing
+from unified.core.replay.backing import choose_backing
+from unified.core.replay.buffer import Replay
+from unified.core.replay.views import Transitions
 
 PIXELS = Spec(Space((3, 84, 84), "uint8", 0, 255), Space((21,), "float32", -1, 1))
 GB = 1_000_000_000

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from unified.core.environment import Steps
-from unified.core.replay import Replay
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
-from unified.core.views import Transitions
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.envs.step_batch import Steps
+from unified.core.replay.buffer import Replay
+from unified.core.replay.views import Transitions
 
 SPEC = Spec(Space((1,), "float32"), Space((), "int64", 0, 1, 2))
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from unified.core.batch import Batch
-from unified.core.replay import Replay
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.replay.batch import Batch
+from unified.core.replay.buffer import Replay
 from unified.core.replay.rollout import gather_rollout
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
-from unified.core.views import Rollout
+from unified.core.replay.views import Rollout
 
 SPEC = Spec(Space((1,), "float32"), Space((), "int64", 0, 3, 4))
 LANES = 2
@@ -135,7 +135,7 @@ def test_the_agent_prepares_the_whole_of_it_once() -> None:
 def test_columns_beside_the_action_come_back_with_their_rows() -> None:
     view = Rollout(horizon=4)
     replay = Replay(SPEC, view, 64, 1, Streams(1), extra={"log_prob": Space((), "float32"), "logits": Space((2,), "float32")})
-    from unified.core.environment import Steps
+    from unified.core.envs.step_batch import Steps
 
     replay.begin(0, np.zeros(1, np.float32))
     for step in range(1, 4):

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified.core.replay import Prioritised, Transitions
-from unified.core.replay.samplers import SumTree
+from unified.core.replay.samplers import Prioritised, SumTree
+from unified.core.replay.views import Transitions
 
 
 @settings(max_examples=80, deadline=None)

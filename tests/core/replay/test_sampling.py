@@ -10,9 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified.core.errors import UnifiedError, UsageError
-from unified.core.replay import Replay, Transitions, gather
-from unified.core.rng import Streams
+from unified.core.base.errors import UnifiedError, UsageError
+from unified.core.base.rng import Streams
+from unified.core.replay import gather
+from unified.core.replay.buffer import Replay
+from unified.core.replay.views import Transitions
 
 LETTERS = st.sampled_from("--------etf")
 

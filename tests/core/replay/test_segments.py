@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified.core.errors import UnifiedError, UsageError
-from unified.core.replay import DamagedSegment, Replay, Transitions, segments, verify
-from unified.core.rng import Streams
-from unified.core.run.lookup import find_replay
+from unified.core.base.errors import UnifiedError, UsageError
+from unified.core.base.rng import Streams
+from unified.core.replay import segments
+from unified.core.replay.buffer import Replay
+from unified.core.replay.segments import DamagedSegment, verify
+from unified.core.replay.views import Transitions
+from unified.core.runs.lookup import find_replay
 
 VIEW = Transitions(batch_size=16, stack=2, n_step=2)
 

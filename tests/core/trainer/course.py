@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from unified.core.action import Action
-from unified.core.options import Options
-from unified.core.rng import Streams, derive
-from unified.core.spec import Space, Spec
-from unified.core.suite import Environment, EpisodeFailed, Step, Suite
+from unified.core.base.rng import Streams, derive
+from unified.core.base.spec import Space, Spec
+from unified.core.components.options import Options
+from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
+from unified.core.learn.actions import Action
 
 
 class CourseOptions(Options):

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import unified
-from unified.core.config import compose
-from unified.core.run import Run
+from unified.core.config.compose import compose
+from unified.core.runs.run import Run
 from unified.core.trainer.build import assemble
-from unified.core.trainer.collector import Collector, Reader
+from unified.core.trainer.sources import Collector, Reader
 from unified.core.trainer.trainer import Trainer
 from unified.testing.workshop import differences
 

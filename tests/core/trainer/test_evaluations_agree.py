@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 import unified
 from core.trainer.course import Act, Played, evaluation
-from unified.core.run import Run
+from unified.core.runs.run import Run
 from unified.core.trainer.build import built_suite, evaluate
-from unified.core.trainer.player import Player
+from unified.core.trainer.inference import Player
 
 EPISODES = 5
 #: Weights and batches as small as the agents allow.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from unified.core.components import Component
-from unified.core.config import compose
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.components.descriptors import Component
+from unified.core.config.compose import compose
 from unified.core.registry import Registry
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
 from unified.core.trainer.build import make_agent
 
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from unified.core.action import Action
-from unified.core.environment import SuiteReference, Vector
-from unified.core.environment import vector as module
-from unified.core.replay import Replay, Transitions
-from unified.core.rng import Streams
-from unified.core.trainer.collector import Collector
+from unified.core.base.rng import Streams
+from unified.core.envs import vector_env as module
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import Vector
+from unified.core.learn.actions import Action
+from unified.core.replay.buffer import Replay
+from unified.core.replay.views import Transitions
+from unified.core.trainer.sources import Collector
 
 VIEW = Transitions(batch_size=4, n_step=1)
 

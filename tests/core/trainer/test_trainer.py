@@ -13,11 +13,11 @@ import torch
 
 import unified
 from unified import hookimpl
-from unified.core.agent import Learned
-from unified.core.environment import Steps
-from unified.core.errors import PluginFailed, Problem, UnifiedError
-from unified.core.rng import Streams
-from unified.core.run import Run
+from unified.core.base.errors import PluginFailed, Problem, UnifiedError
+from unified.core.base.rng import Streams
+from unified.core.envs.step_batch import Steps
+from unified.core.learn.agent import Learned
+from unified.core.runs.run import Run
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.interrupts import Stopped
 from unified.core.trainer.trainer import Trainer

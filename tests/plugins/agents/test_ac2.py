@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from unified.core.batch import Batch
-from unified.core.config import compose
+from unified.core.base.errors import UsageError
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.config.compose import compose
 from unified.core.config.schema import Selection
-from unified.core.errors import UsageError
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.replay.batch import Batch
 from unified.core.trainer.build import make_agent
 
 CLASSES, NOISE, ROWS = 3, 4, 6

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from unified.core.batch import Batch
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
 from unified.core.config.schema import Selection
-from unified.core.parts import Build
+from unified.core.learn.builder import Build
 from unified.core.registry import registry
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.replay.batch import Batch
 from unified.plugins.agents.dqn.agent import DQN
 from unified.plugins.agents.dqn.config import PRESETS, DQNOptions
 from unified.plugins.architectures.groups import CriticOptions

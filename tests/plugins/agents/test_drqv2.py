@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from reference.drqv2 import ReferenceDrQV2
-from unified.core.batch import Batch
-from unified.core.config import compose
-from unified.core.parts import Build
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.config.compose import compose
+from unified.core.learn.builder import Build
 from unified.core.registry import registry
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.replay.batch import Batch
 from unified.plugins.agents.drqv2.agent import DrQV2
 
 SIZE, ACTIONS, ROWS = 24, 3, 6

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 import torch
 
-from unified.core.agent import Agent
-from unified.core.batch import Batch
-from unified.core.components import AgentComponent
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.components.descriptors import AgentComponent
 from unified.core.config.schema import Selection
-from unified.core.environment import SuiteReference, Vector
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import Vector
+from unified.core.learn.agent import Agent
 from unified.core.registry import registry
-from unified.core.replay import Replay
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.replay.batch import Batch
+from unified.core.replay.buffer import Replay
 from unified.core.trainer.build import make_agent
-from unified.core.trainer.collector import Collector
+from unified.core.trainer.sources import Collector
 
 HEADS = ("scalar", "categorical", "quantile")
 ROWS, SIZE = 4, 24

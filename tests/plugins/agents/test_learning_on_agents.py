@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from unified.core.agent import Agent
-from unified.core.batch import Batch
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
 from unified.core.config.schema import Selection
-from unified.core.learning import LearningOptions
+from unified.core.learn.agent import Agent
+from unified.core.learn.options import LearningOptions
 from unified.core.registry import registry
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.replay.batch import Batch
 from unified.core.trainer.build import make_agent
 from unified.testing.workshop import TINY, differences
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from unified.core.batch import Batch
-from unified.core.parts import Build
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.learn.builder import Build
 from unified.core.registry import registry
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.replay.batch import Batch
 from unified.plugins.agents.ppo.agent import PPO
 from unified.plugins.architectures.heads.policies import Categorical
 from unified.plugins.objectives.surrogate.objective import Surrogate

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from unified.core.batch import Batch
-from unified.core.parts import Build
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.learn.builder import Build
 from unified.core.registry import registry
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.replay.batch import Batch
 from unified.plugins.agents.sac.agent import SAC
 from unified.plugins.agents.sac.config import SACOptions
 from unified.plugins.architectures.groups import ActorOptions, TwinCriticOptions

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from reference.drqv2 import GridSampleShift
-from unified.core.architecture import construct, is_head, output_shape
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
+from unified.core.learn.networks import construct, is_head, output_shape
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.cnn.network import DrQV2CNN
 from unified.plugins.architectures.heads import ScalarValue, TruncatedNormal

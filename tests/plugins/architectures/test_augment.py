@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torchvision.transforms.v2 import functional as V
 
-from unified.core.architecture import FromBytes
-from unified.core.config import Selection
-from unified.core.errors import UsageError
-from unified.core.parts import Build
+from unified.core.base.errors import UsageError
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.config.schema import Selection
+from unified.core.learn.builder import Build
+from unified.core.learn.networks import FromBytes
 from unified.core.registry import registry
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
 from unified.plugins.architectures.augment.augment import (
     Apart,
     Augmentations,

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from unified.core.errors import UsageError
-from unified.core.parts import Build
+from unified.core.base.errors import UsageError
+from unified.core.base.rng import Streams
+from unified.core.learn.builder import Build
 from unified.core.registry import registry
-from unified.core.rng import Streams
 from unified.plugins.architectures.actors import make_actor
 from unified.plugins.architectures.critics import make_critic
 from unified.plugins.architectures.heads.modules import CategoricalHead, TruncatedNormalHead

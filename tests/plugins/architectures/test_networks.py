@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from unified.core.architecture import construct, is_head, output_shape
-from unified.core.config import compose
-from unified.core.errors import UsageError
-from unified.core.parts import Build
+from unified.core.base.errors import UsageError
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
+from unified.core.config.compose import compose
+from unified.core.learn.builder import Build
+from unified.core.learn.networks import construct, is_head, output_shape
 from unified.core.registry import registry
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
 from unified.plugins.architectures.cnn.network import CNN, DrQV2CNN
 from unified.plugins.architectures.dcgan.network import DCGANDiscriminator, DCGANGenerator
 from unified.plugins.architectures.pictures import flatten, pixels

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from unified.core.heads import Value
+from unified.core.learn.distributions import Value
 from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue, project
 
 ATOMS = torch.linspace(-2.0, 2.0, 5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from watched import rows, watched
 
-from unified.core.judging.judged import Judged
+from unified.core.trainer.eval_result import Judged
 from unified.grid import GAP, STRIP, enlarged, figure, grid
 from unified.plugins.callbacks.images import component
 from unified.plugins.callbacks.images.callback import Images

@@ -5,7 +5,7 @@ import builtins
 import pytest
 from watched import at, rows, speed, watched
 
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
 from unified.plugins.callbacks.tensorboard.callback import TensorBoard
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from watched import rows, watched
 
-from unified.core.errors import UnifiedError
+from unified.core.base.errors import UnifiedError
 from unified.plugins.callbacks.video.callback import Video
 from unified.video import write_mp4
 

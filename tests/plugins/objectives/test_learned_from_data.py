@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from unified.core.batch import Batch
-from unified.core.rng import Streams
+from unified.core.base.rng import Streams
+from unified.core.replay.batch import Batch
 from unified.plugins.architectures.flow import Flow
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic
 from unified.plugins.architectures.heads.values import ScalarValue

@@ -14,18 +14,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from runs.commands import STATE, killed_and_the_same
-from unified.core.action import Action
-from unified.core.agent import Agent
-from unified.core.batch import Batch
+from unified.core.base.errors import UsageError
+from unified.core.base.rng import Streams
+from unified.core.base.spec import Space, Spec
 from unified.core.config.schema import Selection
-from unified.core.errors import UsageError
-from unified.core.objective import Phase
-from unified.core.parts import Build
+from unified.core.learn.actions import Action
+from unified.core.learn.agent import Agent
+from unified.core.learn.builder import Build
+from unified.core.learn.objective import Phase
 from unified.core.registry import registry
-from unified.core.rng import Streams
-from unified.core.spec import Space, Spec
+from unified.core.replay.batch import Batch
+from unified.core.replay.views import Transitions
 from unified.core.trainer.build import make_agent
-from unified.core.views import Transitions
 from unified.plugins.architectures.augment.augment import Augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.objectives.spr.objective import SPR, numbers, scaled

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from unified.core.batch import Batch
-from unified.core.replay import Prioritised
+from unified.core.replay.batch import Batch
+from unified.core.replay.samplers import Prioritised
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
 from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
 from unified.plugins.objectives.imitate.objective import Imitate

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from ale_py import ALEInterface, roms
 
-from unified.core.environment import SuiteReference, Vector
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import Vector
 from unified.plugins.suites.atari.config import AtariOptions
 from unified.plugins.suites.atari.scores import SCORES, human_normalised
 from unified.plugins.suites.atari.suite import Atari

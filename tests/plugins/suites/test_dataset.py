@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from unified.core import references
-from unified.core.adopted import adopt, kind_of
-from unified.core.environment import SuiteReference, Vector
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
+from unified.core.components import import_paths
+from unified.core.components.user_code import adopt, kind_of
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import Vector
 from unified.plugins.suites.dataset import component
 from unified.plugins.suites.dataset.items import as_row
 from unified.plugins.suites.dataset.suite import DatasetSuite, NamedDataset
@@ -226,9 +227,9 @@ def test_an_object_is_a_suite_of_this_process() -> None:
 def test_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, count: int) -> None:
     (tmp_path / "mine.py").write_text(FILE)
     monkeypatch.chdir(tmp_path)
-    name, task = references.split_task(f"./mine.py:{text}")
-    adopted = references.component("suites", name, [component])
-    assert references.guess(name, [component]).kind == "suites"
+    name, task = import_paths.split_task(f"./mine.py:{text}")
+    adopted = import_paths.component("suites", name, [component])
+    assert import_paths.guess(name, [component]).kind == "suites"
     options = adopted.options_model()().model_dump(mode="json")
     monkeypatch.chdir("/")
     made: Any = SuiteReference(adopted.target, task, options, adopted.config, adopted.adapter).build()  # type: ignore[attr-defined]

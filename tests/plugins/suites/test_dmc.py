@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unified.core.environment import Steps, SuiteReference, Vector
-from unified.core.errors import UsageError
-from unified.core.suite import Environment, EpisodeFailed
+from unified.core.base.errors import UsageError
+from unified.core.envs.step_batch import Steps
+from unified.core.envs.suite import Environment, EpisodeFailed
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import Vector
 from unified.plugins.suites import opengl
 from unified.plugins.suites.dmc.rendering import without_gl
 from unified.plugins.suites.dmc.suite import DMC
@@ -172,7 +174,7 @@ def test_the_quadruped_is_seen_by_its_third_camera() -> None:
 
 def test_the_state_loads_no_gl_and_pictures_can_be_had_all_the_same() -> None:
     program = """
-from unified.core.environment import SuiteReference, Vector
+from unified.core.envs.suite_ref import SuiteReference, Vector
 given = dict(pixels=False, size=84, action_repeat=2, render="auto", gl="auto", camera=None)
 vector = Vector(SuiteReference("unified.plugins.suites.dmc.suite:DMC", "cartpole_balance", given), 1, 1, placement="inline")
 vector.reset()

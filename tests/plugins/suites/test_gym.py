@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from unified.core.environment import SuiteReference, Vector
-from unified.core.errors import UsageError
-from unified.core.suite import Environment, UnsupportedRender
+from unified.core.base.errors import UsageError
+from unified.core.envs.suite import Environment, UnsupportedRender
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import Vector
 from unified.plugins.suites.gym.suite import Gym
 
 

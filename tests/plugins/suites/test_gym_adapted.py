@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.wrappers import TimeLimit, TransformReward
 
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
 from unified.plugins.suites.gym.adapted import GymObject
 from unified.plugins.suites.gym.config import GymOptions
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
 from unified.plugins.suites.gym.spaces import COMBINATIONS, action_of, observation_of
 
 PICTURE = spaces.Box(0, 255, (6, 8, 3), np.uint8)

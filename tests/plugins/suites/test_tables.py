@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from unified.core.components import SuiteComponent
-from unified.core.data import DataSuite
-from unified.core.environment import SuiteReference, Vector
+from unified.core.components.descriptors import SuiteComponent
+from unified.core.envs.dataset import DataSuite
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import Vector
 from unified.plugins.suites.splits import SplitOptions
 from unified.plugins.suites.tables import components
 

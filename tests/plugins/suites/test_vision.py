@@ -19,8 +19,8 @@ import torchvision
 from PIL import Image
 
 from plugins.suites import pictures
-from unified.core.environment import Vector
-from unified.core.errors import UsageError
+from unified.core.base.errors import UsageError
+from unified.core.envs.vector_env import Vector
 from unified.plugins.suites.vision import cache, component
 from unified.plugins.suites.vision.config import VisionOptions
 from unified.plugins.suites.vision.records import Unreadable, read_record

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from unified.core.components import KINDS, SuiteComponent
-from unified.core.errors import UnifiedError
+from unified.core.base.errors import UnifiedError
+from unified.core.components.descriptors import KINDS, SuiteComponent
 from unified.core.registry import CORE, registry
 
 #: More runs than these are told by their directories: finding the shortest name of each would take too long.
@@ -105,7 +105,7 @@ def recipes(typed: str) -> list[Candidate]:
 
 def runs(typed: str, root: Path) -> list[Candidate]:
     """Runs below a root: by their shortest names, or by their directories where somebody types those."""
-    from unified.core.run import lookup
+    from unified.core.runs import lookup
 
     found = lookup.paths(root)
     if "/" in typed or len(found) > MANY_RUNS:
@@ -115,7 +115,7 @@ def runs(typed: str, root: Path) -> list[Candidate]:
 
 def checkpoints(typed: str, run: str | None, root: Path) -> list[Candidate]:
     """``best``, ``newest``, and the frames of those that a run has."""
-    from unified.core.run import Run
+    from unified.core.runs.run import Run
 
     saved = []
     if run is not None:

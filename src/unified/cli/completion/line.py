@@ -10,8 +10,8 @@ from typing import Any
 
 from unified.cli.completion import INSTALL, SHOW, candidates
 from unified.cli.completion.candidates import Candidate, behind, fitting
-from unified.core.components import KINDS
-from unified.core.switches import take_switches
+from unified.core.components.descriptors import KINDS
+from unified.core.components.filters import take_switches
 
 
 @dataclass

@@ -9,14 +9,14 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from unified.cli.completion.candidates import Candidate, behind, fitting, listed, names
+from unified.core.base.errors import UnifiedError
+from unified.core.components.options import Options
 from unified.core.config import recipes as recipe_files
 from unified.core.config import values
 from unified.core.config.choose import Chooser
 from unified.core.config.describe import type_of
 from unified.core.config.layers import Layer, from_words
 from unified.core.config.schema import LISTS, Path, RunOptions, parts, slot_of, takes_none
-from unified.core.errors import UnifiedError
-from unified.core.options import Options
 from unified.core.registry import registry
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from unified.cli.completion import SHOW, VARIABLE
 from unified.cli.completion.candidates import Candidate
 from unified.cli.completion.line import complete
-from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.core.suggest import did_you_mean
+from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.suggest import did_you_mean
 
 #: bash splits words at = and : too and completes only what follows the last of them, so it hands over the line and is given just that.
 #: (No mapfile and no assumption on compopt: the bash of macOS is 3.2.)

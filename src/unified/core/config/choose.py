@@ -10,16 +10,16 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from unified.core.components import Component, SuiteComponent
+from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.suggest import did_you_mean
+from unified.core.components.descriptors import Component, SuiteComponent
+from unified.core.components.import_paths import label, shown, split_task
+from unified.core.components.options import NAME, Options
 from unified.core.config import suggestions, values
 from unified.core.config.layers import Layer, Tree, Value
 from unified.core.config.names import ComponentNames
 from unified.core.config.schema import LISTS, TASK, Path, RunOptions, Selection, dotted, group_of, groups_of, parts, slot_of, takes_none
-from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.core.options import NAME, Options
-from unified.core.references import label, shown, split_task
 from unified.core.registry import Registry
-from unified.core.suggest import did_you_mean
 
 
 @dataclass(frozen=True)

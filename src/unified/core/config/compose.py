@@ -10,7 +10,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from unified.core.components import AgentComponent, Component, ObjectiveComponent, SuiteComponent
+from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.spec import VIEWS
+from unified.core.components.descriptors import AgentComponent, Component, ObjectiveComponent, SuiteComponent
+from unified.core.components.import_paths import label, of_another_process
+from unified.core.components.options import NAME
 from unified.core.config import recipes as recipe_files
 from unified.core.config.choose import Choice, Chooser
 from unified.core.config.config import Config
@@ -19,12 +23,8 @@ from unified.core.config.layers import COMMAND_LINE, PYTHON, Layer, Tree, Value,
 from unified.core.config.record import Record
 from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Path, RunOptions
 from unified.core.config.values import is_null
-from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.core.options import NAME
-from unified.core.references import label, of_another_process
 from unified.core.registry import Registry
 from unified.core.registry import registry as process_registry
-from unified.core.spec import VIEWS
 
 #: The recipe that applies where no agent, suite or recipe is named.
 EMBEDDED = "laptop"

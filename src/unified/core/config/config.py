@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unified.core.components import Component
+from unified.core.components.descriptors import Component
+from unified.core.components.options import Options
 from unified.core.config.layers import PYTHON, Layer, from_tree
 from unified.core.config.schema import OBJECTIVE, WITH, CheckpointOptions, Evaluate, ReplayOptions, Selection, Train, dotted
-from unified.core.options import Options
 from unified.core.registry import Registry
 
 #: Keys and groups of keys that do not change the result of a run: a resumed run may set them to other values.
@@ -73,7 +73,7 @@ class Config:
         Raises:
             UsageError: With all problems of the new values.
 
-        >>> from unified.core.config import compose
+        >>> from unified.core.config.compose import compose
         >>> compose(["agent=random", "suite=dmc:cartpole_balance"]).replace(seed=2).seed
         2
         """

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
+from unified.core.components.options import Options
 from unified.core.config import values
 from unified.core.config.schema import group_of, groups_of, slot_of, takes_none
-from unified.core.options import Options
 
 _LIMITS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from unified.core import suggest
+from unified.core.base import suggest
+from unified.core.base.errors import Problem
+from unified.core.components.options import NAME
 from unified.core.config.schema import LISTS, Path, RunOptions
 from unified.core.config.suggestions import selecting
-from unified.core.errors import Problem
-from unified.core.options import NAME
 from unified.core.registry import Registry
 
 COMMAND_LINE = "the command line"

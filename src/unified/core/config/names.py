@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
+from unified.core.base.errors import UsageError
+from unified.core.components.import_paths import canonical, is_reference, shown, split_task
+from unified.core.components.objects import Names
+from unified.core.components.options import NAME
 from unified.core.config import values
 from unified.core.config.layers import Tree, Value, from_tree
 from unified.core.config.schema import TASK, Path
-from unified.core.errors import UsageError
-from unified.core.objects import Names
-from unified.core.options import NAME
-from unified.core.references import canonical, is_reference, shown, split_task
 from unified.core.registry import Registry
 
 #: The beginning of a value that selects a part of another run.

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unified.core import suggest
-from unified.core.components import RecipeComponent
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UsageError
+from unified.core.components.descriptors import RecipeComponent
+from unified.core.components.import_paths import beside
 from unified.core.config import schema
 from unified.core.config.layers import Layer, from_tree, path_of
-from unified.core.errors import Problem, UsageError
-from unified.core.references import beside
 from unified.core.registry import Registry
 
 IMPORTS = "imports"

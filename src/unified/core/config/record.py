@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from unified.core.components.import_paths import label, split_task
+from unified.core.components.options import NAME, Options
 from unified.core.config.choose import Chooser
 from unified.core.config.config import leaves
 from unified.core.config.layers import DEFAULT
 from unified.core.config.schema import LISTS, TASK, Path, RunOptions, Selection, slot_of
-from unified.core.options import NAME, Options
-from unified.core.references import label, split_task
 
 
 class Record:

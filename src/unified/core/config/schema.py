@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from pydantic import Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from unified.core.components import Component
-from unified.core.options import NAME, Options
-from unified.core.references import label
+from unified.core.components.descriptors import Component
+from unified.core.components.import_paths import label
+from unified.core.components.options import NAME, Options
 
 #: A dotted key, split at its dots.
 Path = tuple[str, ...]

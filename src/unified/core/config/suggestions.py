@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from unified.core import suggest
-from unified.core.components import Component, SuiteComponent
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UnifiedError
+from unified.core.components.descriptors import Component, SuiteComponent
+from unified.core.components.import_paths import shown
 from unified.core.config.schema import Path, dotted
-from unified.core.errors import Problem, UnifiedError
-from unified.core.references import shown
 from unified.core.registry import Registry
 
 #: Options under their old names: a dotted key, the beginning of one (``replay``) or its end (``decay``), and what replaces it.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from unified.core import suggest
+from unified.core.base import suggest
 
 _NULLS = ("null", "none", "~")
 _LISTS = (list, tuple, set, frozenset)

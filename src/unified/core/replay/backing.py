@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
 from unified.core.replay.store import Backing, columns_of, slots_of
 
 if TYPE_CHECKING:
+    from unified.core.base.spec import Space, Spec
     from unified.core.replay.store import Array
-    from unified.core.spec import Space, Spec
 
 #: Share of the available memory that a replay may take, and what is left besides for networks, batches and environments.
 RAM_SHARE, RAM_RESERVE = 0.92, 1_500_000_000

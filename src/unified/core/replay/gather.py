@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from unified.core.batch import Batch
+from unified.core.replay.batch import Batch
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array, Store

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from unified.core.batch import Batch
+from unified.core.replay.batch import Batch
 from unified.core.replay.gather import gather_stacks
 
 if TYPE_CHECKING:
-    from unified.core.replay.replay import Replay
-    from unified.core.views import Rollout
+    from unified.core.replay.buffer import Replay
+    from unified.core.replay.views import Rollout
 
 
 def minibatches(view: Rollout, replay: Replay, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from unified.core.errors import UnifiedError
+from unified.core.base.errors import UnifiedError
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array, Store
-    from unified.core.views import View
+    from unified.core.replay.views import View
 
 #: Rounds of drawing and rejecting before all slots are looked at: only a store in which hardly anything is eligible gets there.
 ROUNDS = 32

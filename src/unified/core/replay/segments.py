@@ -17,9 +17,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
-from unified.core.atomic import digest, sync_directory
-from unified.core.errors import Problem, UnifiedError, UsageError
-from unified.core.run.replays import INDEX
+from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.files import digest, sync_directory
+from unified.core.replay.saved_index import INDEX
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array, Store

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from unified.core.spec import Space
+from unified.core.base.spec import Space
 
 Array = np.ndarray[Any, Any]
 

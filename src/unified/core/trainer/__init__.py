@@ -1,1 +1,1 @@
-"""The one loop, and what it drives: a collector, an evaluator, a clock and the hooks of a run."""
+"""The training loop, evaluation, callbacks, and the construction of a run from its configuration."""

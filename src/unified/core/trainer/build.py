@@ -9,46 +9,46 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unified.core.adopted import AdoptedSuite
-from unified.core.components import SuiteComponent
+from unified.core.base.errors import Notice, PluginFailed, Problem, UsageError, blame
+from unified.core.base.rng import Streams, derive
+from unified.core.base.spec import Spec
+from unified.core.components.descriptors import SuiteComponent
+from unified.core.components.importing import OBJECT
+from unified.core.components.user_code import AdoptedSuite
 from unified.core.config.intervals import intervals
-from unified.core.data import DataSuite
-from unified.core.device import keep_freed_memory, resolve_device, resolve_precision
-from unified.core.environment import SuiteReference, Vector
-from unified.core.errors import Notice, PluginFailed, Problem, UsageError, blame
-from unified.core.imports import OBJECT
-from unified.core.parts import Build
-from unified.core.replay import (
-    DamagedSegment,
-    FixedReplay,
-    Prioritised,
-    Replay,
-    choose_backing,
-    slots_of,
-)
-from unified.core.rng import Streams, derive
-from unified.core.run import Run, lookup, provenance
-from unified.core.run.replays import check_free, rows_of, spec_of
-from unified.core.spec import Spec
+from unified.core.envs.dataset import DataSuite
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import Vector
+from unified.core.learn.builder import Build
+from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision
+from unified.core.replay.backing import choose_backing
+from unified.core.replay.buffer import Replay
+from unified.core.replay.dataset import FixedReplay
+from unified.core.replay.samplers import Prioritised
+from unified.core.replay.saved_index import check_free, rows_of, spec_of
+from unified.core.replay.segments import DamagedSegment
+from unified.core.replay.store import slots_of
+from unified.core.runs import lookup, provenance
+from unified.core.runs.run import Run
+from unified.core.trainer.callbacks import Participant
+from unified.core.trainer.checks import refuse_another_task, refuse_epochs, refuse_idle
 from unified.core.trainer.clock import Clock
-from unified.core.trainer.collector import Collector, Reader, Source
-from unified.core.trainer.evaluator import Evaluator, Judge
-from unified.core.trainer.examiner import Examiner
+from unified.core.trainer.dataset_evaluation import Examiner
+from unified.core.trainer.evaluation import Evaluator, Judge
 from unified.core.trainer.features import Features
-from unified.core.trainer.lifecycle import Participant
-from unified.core.trainer.player import Player
-from unified.core.trainer.refusals import refuse_another_task, refuse_epochs, refuse_idle
+from unified.core.trainer.inference import Player
+from unified.core.trainer.sources import Collector, Reader, Source
 from unified.core.trainer.trainer import Trainer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from unified.core.agent import Agent
-    from unified.core.config import Config
+    from unified.core.config.config import Config
     from unified.core.config.schema import Selection
-    from unified.core.judging.judged import Judged
-    from unified.core.run import Checkpoint
-    from unified.core.suite import Suite
+    from unified.core.envs.suite import Suite
+    from unified.core.learn.agent import Agent
+    from unified.core.runs.checkpoint import Checkpoint
+    from unified.core.trainer.eval_result import Judged
 
 
 def launch(config: Config, run: Run | None = None) -> Run:

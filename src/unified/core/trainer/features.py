@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from unified.core.errors import Problem, UsageError
-from unified.core.judging.regression import in_units
+from unified.core.base.errors import Problem, UsageError
+from unified.metrics.regression import in_units
 
 if TYPE_CHECKING:
-    from unified.core.spec import Spec
-    from unified.core.trainer.player import Player
+    from unified.core.base.spec import Spec
+    from unified.core.trainer.inference import Player
 
 #: Rows that are looked at together.
 BATCH = 512

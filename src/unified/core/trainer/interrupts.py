@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from unified.core.errors import UnifiedError
+from unified.core.base.errors import UnifiedError
 
 
 class Stopped(UnifiedError):

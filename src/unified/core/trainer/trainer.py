@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unified.core.errors import PluginFailed, Problem, UnifiedError, blame
-from unified.core.run import provenance
+from unified.core.base.errors import PluginFailed, Problem, UnifiedError, blame
+from unified.core.runs import provenance
+from unified.core.trainer.callbacks import Hooks, Participant
 from unified.core.trainer.interrupts import Interrupts, Stopped
-from unified.core.trainer.lifecycle import Hooks, Participant
 from unified.core.trainer.meter import Meter, Stopwatch
 
 if TYPE_CHECKING:
-    from unified.core.agent import Agent
-    from unified.core.batch import Batch
-    from unified.core.config import Config
-    from unified.core.environment import Steps
-    from unified.core.replay import FixedReplay, Replay
-    from unified.core.rng import Streams
-    from unified.core.run import Checkpoint, Run
+    from unified.core.base.rng import Streams
+    from unified.core.config.config import Config
+    from unified.core.envs.step_batch import Steps
+    from unified.core.learn.agent import Agent
+    from unified.core.replay.batch import Batch
+    from unified.core.replay.buffer import Replay
+    from unified.core.replay.dataset import FixedReplay
+    from unified.core.runs.checkpoint import Checkpoint
+    from unified.core.runs.run import Run
     from unified.core.trainer.clock import Clock
-    from unified.core.trainer.collector import Source
-    from unified.core.trainer.evaluator import Judge
+    from unified.core.trainer.evaluation import Judge
+    from unified.core.trainer.sources import Source
 
 
 class Trainer:

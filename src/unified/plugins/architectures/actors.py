@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.errors import Problem, UsageError
-from unified.core.heads import Policy
-from unified.core.references import label
-from unified.core.spec import Space
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space
+from unified.core.components.import_paths import label
+from unified.core.learn.distributions import Policy
 from unified.plugins.architectures.heads.modules import PolicyHead
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, Full
 
 if TYPE_CHECKING:
-    from unified.core.parts import Build
+    from unified.core.learn.builder import Build
 
 
 class Actor(nn.Module):

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.errors import Problem, UsageError
-from unified.core.heads import Value
-from unified.core.references import label
+from unified.core.base.errors import Problem, UsageError
+from unified.core.components.import_paths import label
+from unified.core.learn.distributions import Value
 from unified.plugins.architectures.mlp.network import Bottleneck, EnsembleMLP, Full
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
 
 if TYPE_CHECKING:
-    from unified.core.agent import Agent
-    from unified.core.batch import Batch
-    from unified.core.parts import Build
-    from unified.core.rng import Stream
+    from unified.core.base.rng import Stream
+    from unified.core.learn.agent import Agent
+    from unified.core.learn.builder import Build
+    from unified.core.replay.batch import Batch
     from unified.plugins.architectures.heads.modules import ValueHead
 
 

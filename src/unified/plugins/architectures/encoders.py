@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.architecture import output_shape
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
+from unified.core.learn.networks import output_shape
 from unified.plugins.architectures.critics import with_mixture
 
 if TYPE_CHECKING:
-    from unified.core.agent import Agent
-    from unified.core.batch import Batch
-    from unified.core.parts import Build
-    from unified.core.spec import Spec
+    from unified.core.base.spec import Spec
+    from unified.core.learn.agent import Agent
+    from unified.core.learn.builder import Build
+    from unified.core.replay.batch import Batch
 
 
 #: Least height and width that drqv2_cnn leaves something of.

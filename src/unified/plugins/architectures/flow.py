@@ -10,8 +10,8 @@ import torch
 from annotated_types import Ge
 from torch import nn
 
-from unified.core.heads import Policy
-from unified.core.rng import Stream, Streams
+from unified.core.base.rng import Stream, Streams
+from unified.core.learn.distributions import Policy
 from unified.plugins.architectures.heads.modules import PolicyHead
 from unified.plugins.architectures.mlp.network import MLP
 from unified.plugins.architectures.noisy import Noise

@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from unified.core.components.options import Options
 from unified.core.config.schema import Part
-from unified.core.options import Options
 
 
 class ActorOptions(Options):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from unified.core.rng import Stream
+from unified.core.base.rng import Stream
 from unified.plugins.architectures.mlp.network import EnsembleMLP
 
 

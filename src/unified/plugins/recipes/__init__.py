@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unified.core.components import RecipeComponent
+from unified.core.components.descriptors import RecipeComponent
 
 
 def _summary(path: Path) -> str:

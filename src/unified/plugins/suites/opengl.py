@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
 
 #: What to install where there is no OpenGL at all.
 INSTALL = "apt-get install libosmesa6"

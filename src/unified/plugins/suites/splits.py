@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from unified.core.options import Options
+from unified.core.components.options import Options
 
 
 class ViewOptions(Options):

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from unified.core.action import Action
-from unified.core.agent import Agent
-from unified.core.components import AgentComponent
-from unified.core.spec import Space
+from unified.core.base.spec import Space
+from unified.core.components.descriptors import AgentComponent
+from unified.core.learn.actions import Action
+from unified.core.learn.agent import Agent
 from unified.testing.check import Check, Failed
 from unified.testing.workshop import build, differences, disturbed, observations, places, saved, some
 

@@ -9,9 +9,9 @@ from itertools import product
 import torch
 from torch import nn
 
-from unified.core.architecture import Shape, construct, is_head, output_shape
-from unified.core.components import ArchitectureComponent
-from unified.core.errors import FilesMissing
+from unified.core.base.errors import FilesMissing
+from unified.core.components.descriptors import ArchitectureComponent
+from unified.core.learn.networks import Shape, construct, is_head, output_shape
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import some, tiny_options
 

@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from unified.core import suggest
-from unified.core.components import CallbackComponent
-from unified.core.errors import UnifiedError
-from unified.core.hookspecs import LIFECYCLE, PROJECT, hookimpl
-from unified.core.run import Run
+from unified.core.base import suggest
+from unified.core.base.errors import UnifiedError
+from unified.core.components.descriptors import CallbackComponent
+from unified.core.components.hookspecs import LIFECYCLE, PROJECT, hookimpl
+from unified.core.runs.run import Run
 from unified.core.trainer.build import assemble
-from unified.core.trainer.lifecycle import Hooks, Participant
+from unified.core.trainer.callbacks import Hooks, Participant
 from unified.core.trainer.trainer import Trainer
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.rehearsal import tiny_config

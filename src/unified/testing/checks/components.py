@@ -9,17 +9,17 @@ import sys
 from functools import cache
 from importlib import metadata
 
-from unified.core.components import AgentComponent, Component, RecipeComponent, SuiteComponent
-from unified.core.imports import import_object
+from unified.core.components.descriptors import AgentComponent, Component, RecipeComponent, SuiteComponent
+from unified.core.components.importing import import_object
 from unified.core.registry import CORE, GROUP, registry
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.children import environment_of_child
 
 #: What each kind has to be: a class to inherit from, or None where anything that can be called will do.
 _BASES = {
-    "agents": "unified.core.agent:Agent",
-    "suites": "unified.core.suite:Suite",
-    "objectives": "unified.core.objective:Objective",
+    "agents": "unified.core.learn.agent:Agent",
+    "suites": "unified.core.envs.suite:Suite",
+    "objectives": "unified.core.learn.objective:Objective",
 }
 #: Modules that make every command of everybody slow.
 HEAVY = ("torch", "gymnasium", "mujoco", "dm_control", "matplotlib")

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from unified.core.agent import Agent, Learned
-from unified.core.batch import Batch
-from unified.core.components import AgentComponent
+from unified.core.components.descriptors import AgentComponent
+from unified.core.learn.agent import Agent, Learned
+from unified.core.replay.batch import Batch
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import (
     SEED,

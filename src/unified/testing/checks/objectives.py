@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from unified.core.agent import Agent
-from unified.core.batch import Batch
-from unified.core.components import AgentComponent, ObjectiveComponent
+from unified.core.base.errors import UnifiedError, UsageError
+from unified.core.components.descriptors import AgentComponent, ObjectiveComponent
 from unified.core.config.schema import Selection
-from unified.core.errors import UnifiedError, UsageError
-from unified.core.objective import Loss, Objective
+from unified.core.learn.agent import Agent
+from unified.core.learn.objective import Loss, Objective
 from unified.core.registry import CORE, registry
+from unified.core.replay.batch import Batch
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import Place, build, default_options, disturbed, experience, fresh, places, some
 

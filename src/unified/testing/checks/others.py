@@ -6,11 +6,18 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from unified.core.components import AgentComponent, CommandComponent, Component, LauncherComponent, RecipeComponent, SuiteComponent
-from unified.core.config import compose
-from unified.core.errors import FilesMissing, UnifiedError, UsageError
+from unified.core.base.errors import FilesMissing, UnifiedError, UsageError
+from unified.core.components.descriptors import (
+    AgentComponent,
+    CommandComponent,
+    Component,
+    LauncherComponent,
+    RecipeComponent,
+    SuiteComponent,
+)
+from unified.core.config.compose import compose
 from unified.core.registry import registry
-from unified.core.run import Run
+from unified.core.runs.run import Run
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.rehearsal import tiny_config
 from unified.testing.workshop import default_options

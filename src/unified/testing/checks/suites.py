@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from unified.core.adopted import AdoptedSuite
-from unified.core.components import SuiteComponent
-from unified.core.environment import SuiteReference
+from unified.core.components.descriptors import SuiteComponent
+from unified.core.components.user_code import AdoptedSuite
+from unified.core.envs.suite_ref import SuiteReference
 from unified.testing import inspection
 from unified.testing.check import Check, Failed, Level, Skipped
 from unified.testing.children import environment_of_child

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unified.core.action import Action, ContinuousActions
-from unified.core.agent import Agent
-from unified.core.batch import Batch
-from unified.core.discrete_actions import DiscreteActions
-from unified.core.heads import Policy, Value
-from unified.core.objective import Phase
-from unified.core.views import Labelled, Transitions, View
+from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.agent import Agent
+from unified.core.learn.discrete_actions import DiscreteActions
+from unified.core.learn.distributions import Policy, Value
+from unified.core.learn.objective import Phase
+from unified.core.replay.batch import Batch
+from unified.core.replay.views import Labelled, Transitions, View
 from unified.plugins.architectures.actors import make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.critics import make_critic, reduced, with_mixture
 from unified.plugins.architectures.encoders import make_encoder, perceived
 
 if TYPE_CHECKING:
-    from unified.core.parts import Build
-    from unified.core.spec import Space, Spec
+    from unified.core.base.spec import Space, Spec
+    from unified.core.learn.builder import Build
 
 #: What represents the policy where nobody says: of numbers, by the view.
 HEADS = {"control": "truncated_normal", "regress": "deterministic"}

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.action import Action, ContinuousActions
-from unified.core.agent import Agent
-from unified.core.architecture import output_shape
-from unified.core.batch import Batch
-from unified.core.errors import Problem, UsageError
-from unified.core.heads import Policy, Value
-from unified.core.objective import Phase
-from unified.core.optimizers import make_optimizer
-from unified.core.references import label
-from unified.core.views import Labelled
+from unified.core.base.errors import Problem, UsageError
+from unified.core.components.import_paths import label
+from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.agent import Agent
+from unified.core.learn.distributions import Policy, Value
+from unified.core.learn.networks import output_shape
+from unified.core.learn.objective import Phase
+from unified.core.learn.optim import make_optimizer
+from unified.core.replay.batch import Batch
+from unified.core.replay.views import Labelled
 from unified.plugins.agents.ac2.agent import AC2
 from unified.plugins.architectures.actors import policy_head
 from unified.plugins.architectures.critics import make_critic
@@ -25,8 +25,8 @@ from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
 from unified.plugins.architectures.mlp.network import MLP
 
 if TYPE_CHECKING:
-    from unified.core.parts import Build
-    from unified.core.spec import Spec
+    from unified.core.base.spec import Spec
+    from unified.core.learn.builder import Build
 
 #: Least height and width of pictures for which convolutions are worth it.
 LARGE = 16

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.components import AgentComponent
+from unified.core.components.descriptors import AgentComponent
 
 component = AgentComponent(
     name="dqn",

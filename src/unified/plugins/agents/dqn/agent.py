@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unified.core.action import Action
-from unified.core.agent import Agent
-from unified.core.batch import Batch
-from unified.core.discrete_actions import DiscreteActions
-from unified.core.heads import Value
-from unified.core.objective import Phase
-from unified.core.schedule import Schedule
-from unified.core.views import Transitions
+from unified.core.base.schedule import Schedule
+from unified.core.learn.actions import Action
+from unified.core.learn.agent import Agent
+from unified.core.learn.discrete_actions import DiscreteActions
+from unified.core.learn.distributions import Value
+from unified.core.learn.objective import Phase
+from unified.core.replay.batch import Batch
+from unified.core.replay.views import Transitions
 from unified.plugins.architectures.actors import uniform
 from unified.plugins.architectures.critics import make_critic, reduced, with_mixture
 from unified.plugins.architectures.encoders import make_encoder, shows_pixels
 
 if TYPE_CHECKING:
-    from unified.core.parts import Build
-    from unified.core.spec import Space, Spec
+    from unified.core.base.spec import Space, Spec
+    from unified.core.learn.builder import Build
 
 
 class DQN(Agent):

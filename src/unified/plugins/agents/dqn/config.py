@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from unified.core.components import Preset
+from unified.core.base.schedule import Schedule
+from unified.core.components.descriptors import Preset
 from unified.core.config.schema import Part
-from unified.core.learning import LearningOptions
-from unified.core.schedule import Schedule
+from unified.core.learn.options import LearningOptions
 from unified.plugins.architectures.groups import CriticOptions
 
 

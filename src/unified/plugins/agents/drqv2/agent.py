@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.action import Action, ContinuousActions
-from unified.core.agent import Agent
-from unified.core.batch import Batch
-from unified.core.heads import Value
-from unified.core.objective import Phase
-from unified.core.schedule import Schedule
-from unified.core.views import Transitions
+from unified.core.base.schedule import Schedule
+from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.agent import Agent
+from unified.core.learn.distributions import Value
+from unified.core.learn.objective import Phase
+from unified.core.replay.batch import Batch
+from unified.core.replay.views import Transitions
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import Critic, value_head
 from unified.plugins.architectures.encoders import make_encoder, perceived, shows_pixels
@@ -21,8 +21,8 @@ from unified.plugins.architectures.heads import TruncatedNormal
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP
 
 if TYPE_CHECKING:
-    from unified.core.parts import Build
-    from unified.core.spec import Space, Spec
+    from unified.core.base.spec import Space, Spec
+    from unified.core.learn.builder import Build
 
 
 class Actor(nn.Module):

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.action import Action, ContinuousActions
-from unified.core.advantages import generalised_advantages
-from unified.core.agent import Agent
-from unified.core.architecture import output_shape
-from unified.core.batch import Batch
-from unified.core.discrete_actions import DiscreteActions
-from unified.core.objective import Objective, Phase
-from unified.core.spec import Space
-from unified.core.views import Rollout
+from unified.core.base.spec import Space
+from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.agent import Agent
+from unified.core.learn.discrete_actions import DiscreteActions
+from unified.core.learn.networks import output_shape
+from unified.core.learn.objective import Objective, Phase
+from unified.core.learn.returns import generalised_advantages
+from unified.core.replay.batch import Batch
+from unified.core.replay.views import Rollout
 from unified.plugins.architectures.heads.policies import Categorical, Gaussian
 from unified.plugins.architectures.heads.values import ScalarValue
 from unified.plugins.objectives.entropy.objective import Entropy
@@ -27,9 +27,9 @@ from unified.plugins.objectives.value.objective import StateValue
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from unified.core.heads import Policy
-    from unified.core.parts import Build
-    from unified.core.spec import Spec
+    from unified.core.base.spec import Spec
+    from unified.core.learn.builder import Build
+    from unified.core.learn.distributions import Policy
 
 
 def perceptron(inputs: int, outputs: int, hidden: int, depth: int, gain: float) -> nn.Sequential:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from unified.core.components import Preset
+from unified.core.components.descriptors import Preset
 from unified.core.config.schema import Part
-from unified.core.learning import LearningOptions
+from unified.core.learn.options import LearningOptions
 
 
 class PPOOptions(LearningOptions):

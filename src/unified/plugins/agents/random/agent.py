@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unified.core.action import Action, ContinuousActions
-from unified.core.agent import Agent
-from unified.core.discrete_actions import DiscreteActions
-from unified.core.spec import Space
-from unified.core.views import Labelled, Transitions, View
+from unified.core.base.spec import Space
+from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.agent import Agent
+from unified.core.learn.discrete_actions import DiscreteActions
+from unified.core.replay.views import Labelled, Transitions, View
 from unified.plugins.architectures.actors import uniform
 
 if TYPE_CHECKING:
-    from unified.core.parts import Build
-    from unified.core.spec import Spec
+    from unified.core.base.spec import Spec
+    from unified.core.learn.builder import Build
 
 
 class Random(Agent):

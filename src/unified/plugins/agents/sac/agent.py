@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.action import Action, ContinuousActions
-from unified.core.agent import Agent
-from unified.core.batch import Batch
-from unified.core.discrete_actions import DiscreteActions
-from unified.core.heads import Policy, Value
-from unified.core.objective import Phase
-from unified.core.views import Transitions
+from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.agent import Agent
+from unified.core.learn.discrete_actions import DiscreteActions
+from unified.core.learn.distributions import Policy, Value
+from unified.core.learn.objective import Phase
+from unified.core.replay.batch import Batch
+from unified.core.replay.views import Transitions
 from unified.plugins.architectures.actors import make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import make_critic, reduced
@@ -23,8 +23,8 @@ from unified.plugins.architectures.encoders import make_encoder, perceived, show
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from unified.core.parts import Build
-    from unified.core.spec import Space, Spec
+    from unified.core.base.spec import Space, Spec
+    from unified.core.learn.builder import Build
 
 
 class Alpha(nn.Module):

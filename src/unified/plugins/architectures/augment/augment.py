@@ -15,11 +15,11 @@ import torch
 from annotated_types import Ge, Le
 from torch import nn
 
-from unified.core.architecture import Shape, output_shape
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
+from unified.core.learn.networks import Shape, output_shape
 
 if TYPE_CHECKING:
-    from unified.core.parts import Build
+    from unified.core.learn.builder import Build
 
 #: What NumPy, too, has a name for.
 _NUMPY = (torch.uint8, torch.float32, torch.float64)

@@ -8,7 +8,7 @@ import torch
 from annotated_types import Ge
 from torch import nn
 
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
 
 
 class Intensity(nn.Module):

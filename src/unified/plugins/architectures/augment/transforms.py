@@ -9,9 +9,9 @@ import torch
 from annotated_types import Ge
 from torchvision.transforms import v2
 
-from unified.core import suggest
-from unified.core.architecture import Shape
-from unified.core.errors import Problem, UsageError
+from unified.core.base import suggest
+from unified.core.base.errors import Problem, UsageError
+from unified.core.learn.networks import Shape
 from unified.plugins.architectures.augment.augment import Apart
 
 

@@ -8,7 +8,7 @@ import torch
 from annotated_types import Ge
 from torch import nn
 
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
 from unified.plugins.architectures.pictures import flatten, pixels
 
 Norm = Literal["none", "batch", "group", "layer"]

@@ -9,8 +9,8 @@ import torch
 from annotated_types import Ge
 from torch import nn
 
-from unified.core.architecture import Shape
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
+from unified.core.learn.networks import Shape
 from unified.plugins.architectures.pictures import flatten, pixels
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from unified.core.components import ArchitectureComponent
-from unified.core.imports import import_object
+from unified.core.components.descriptors import ArchitectureComponent
+from unified.core.components.importing import import_object
 
 if TYPE_CHECKING:
     from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal

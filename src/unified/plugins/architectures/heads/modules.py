@@ -13,15 +13,15 @@ import torch
 from annotated_types import Ge, Gt
 from torch import nn
 
-from unified.core.errors import Problem, UsageError
-from unified.core.heads import Policy, Value
-from unified.core.options import ScheduleText, above
-from unified.core.schedule import Schedule
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.schedule import Schedule
+from unified.core.components.options import ScheduleText, above
+from unified.core.learn.distributions import Policy, Value
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, TanhGaussian, TruncatedNormal
 from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
 
 if TYPE_CHECKING:
-    from unified.core.rng import Streams
+    from unified.core.base.rng import Streams
 
 
 class ValueHead(nn.Module, ABC):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from unified.core.heads import Policy, Value
+from unified.core.learn.distributions import Policy, Value
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import torch
 from torch.nn import functional as F
 
-from unified.core.heads import Value
+from unified.core.learn.distributions import Value
 
 
 class Represented(Value):

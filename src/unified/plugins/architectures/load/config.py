@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unified.core.errors import Problem
-from unified.core.options import Options
+from unified.core.base.errors import Problem
+from unified.core.components.options import Options
 
 
 class LoadOptions(Options):
@@ -23,7 +23,7 @@ class LoadOptions(Options):
     """Freeze the parameters of the part."""
 
     def lacking(self, run: Path) -> list[Problem]:
-        from unified.core.run.lacking import missing_run
+        from unified.core.runs.preflight import missing_run
 
         if not self.run:
             return [Problem("load needs the name of a run", "encoder=load:RUN#encoder")]

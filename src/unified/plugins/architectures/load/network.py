@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from unified.core.errors import FilesMissing, Problem, UsageError
+from unified.core.base.errors import FilesMissing, Problem, UsageError
 
 
 def load(
@@ -25,7 +25,7 @@ def load(
     """
     if not run:
         raise FilesMissing(Problem("load needs the name of a run", "encoder=load:RUN#encoder"))
-    from unified.core.run import Run
+    from unified.core.runs.run import Run
     from unified.core.trainer.build import load_agent
 
     agent = load_agent(Run.find(run, root), int(checkpoint) if checkpoint.isdigit() else checkpoint).agent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.components import ArchitectureComponent
+from unified.core.components.descriptors import ArchitectureComponent
 
 component = ArchitectureComponent(
     name="transformer",

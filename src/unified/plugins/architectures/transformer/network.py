@@ -10,8 +10,8 @@ from annotated_types import Ge, Lt
 from torch import nn
 from torch.nn import functional as F
 
-from unified.core.architecture import Shape
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
+from unified.core.learn.networks import Shape
 from unified.plugins.architectures.pictures import pixels
 
 

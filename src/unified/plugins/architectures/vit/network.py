@@ -10,7 +10,7 @@ from annotated_types import Ge, Lt
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
 from unified.plugins.architectures.pictures import pixels
 
 #: Patches along a side that the size of a patch is chosen for.

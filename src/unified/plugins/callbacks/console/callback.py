@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unified import units
-from unified.core.hookspecs import hookimpl
+from unified.core.components.hookspecs import hookimpl
 from unified.plugins.callbacks.console import screens
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.options import Options
+from unified.core.components.options import Options
 
 
 class ConsoleOptions(Options):

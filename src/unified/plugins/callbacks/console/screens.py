@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from unified import units
-from unified.core.references import label
+from unified.core.components.import_paths import label
 
 
 def shown(path: str | os.PathLike[str]) -> str:

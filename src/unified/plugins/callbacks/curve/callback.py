@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from unified.core.hookspecs import hookimpl
-from unified.core.references import label
+from unified.core.components.hookspecs import hookimpl
+from unified.core.components.import_paths import label
 
 
 class Curve:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.components import CallbackComponent
+from unified.core.components.descriptors import CallbackComponent
 
 component = CallbackComponent(
     name="images",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unified.core.hookspecs import hookimpl
+from unified.core.components.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from unified.core.judging.judged import Judged
+    from unified.core.trainer.eval_result import Judged
 
 
 class Images:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unified.core.errors import Problem, UsageError
-from unified.core.hookspecs import hookimpl
+from unified.core.base.errors import Problem, UsageError
+from unified.core.components.hookspecs import hookimpl
 
 COUNTERS = ("kind", "frames", "steps", "updates")
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unified.core.errors import UnifiedError
-from unified.core.hookspecs import hookimpl
+from unified.core.base.errors import UnifiedError
+from unified.core.components.hookspecs import hookimpl
 from unified.video import write_mp4
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from unified.core.components import LauncherComponent
+from unified.core.components.descriptors import LauncherComponent
 
 component = LauncherComponent(name="local", target="unified.plugins.launchers.local.launcher:Local", summary="in this process")

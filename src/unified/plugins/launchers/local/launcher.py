@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unified.core.config import Config
-    from unified.core.run import Run
+    from unified.core.config.config import Config
+    from unified.core.runs.run import Run
 
 
 class Local:

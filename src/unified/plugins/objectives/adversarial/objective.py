@@ -8,8 +8,8 @@ import torch
 from annotated_types import Ge
 from torch.nn import functional as F
 
-from unified.core.batch import Batch
-from unified.core.objective import Loss, Objective, Phase, frozen
+from unified.core.learn.objective import Loss, Objective, Phase, frozen
+from unified.core.replay.batch import Batch
 
 GameLoss = Literal["nonsaturating", "hinge", "relativistic"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.components import ObjectiveComponent, Preset
+from unified.core.components.descriptors import ObjectiveComponent, Preset
 from unified.plugins.objectives import DATA_SETS
 
 component = ObjectiveComponent(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.components import ObjectiveComponent
+from unified.core.components.descriptors import ObjectiveComponent
 
 component = ObjectiveComponent(
     name="imitate",

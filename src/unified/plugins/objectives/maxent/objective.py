@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from unified.core.batch import Batch
-from unified.core.heads import Value
-from unified.core.objective import Loss, Objective, frozen
+from unified.core.learn.distributions import Value
+from unified.core.learn.objective import Loss, Objective, frozen
+from unified.core.replay.batch import Batch
 
 
 class MaxEnt(Objective):

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from unified.core.batch import Batch
-from unified.core.data import rewards
-from unified.core.objective import Loss, Objective
+from unified.core.envs.dataset import rewards
+from unified.core.learn.objective import Loss, Objective
+from unified.core.replay.batch import Batch
 from unified.plugins.objectives.dpg.objective import DPG
 from unified.plugins.objectives.td.objective import TD
 

@@ -11,12 +11,12 @@ from annotated_types import Ge, Gt, Le
 from torch import nn
 from torch.nn import functional as F
 
-from unified.core.architecture import output_shape
-from unified.core.batch import Batch
-from unified.core.errors import Problem, UsageError
-from unified.core.objective import Loss, Objective
-from unified.core.spec import Space
-from unified.core.views import Transitions, View
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space
+from unified.core.learn.networks import output_shape
+from unified.core.learn.objective import Loss, Objective
+from unified.core.replay.batch import Batch
+from unified.core.replay.views import Transitions, View
 
 #: τ of what is predicted, with augmentation and without, as the README of the paper's code recommends.
 AUGMENTED, PLAIN = 1.0, 0.01

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from unified.core.batch import Batch
-from unified.core.objective import Loss, Objective
+from unified.core.learn.objective import Loss, Objective
+from unified.core.replay.batch import Batch
 
 
 class TD(Objective):

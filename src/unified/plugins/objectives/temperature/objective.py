@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from unified.core.batch import Batch
-from unified.core.objective import Loss, Objective
+from unified.core.learn.objective import Loss, Objective
+from unified.core.replay.batch import Batch
 
 
 class Temperature(Objective):

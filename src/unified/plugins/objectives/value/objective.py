@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import torch
 from annotated_types import Ge
 
-from unified.core.batch import Batch
-from unified.core.objective import Loss, Objective
+from unified.core.learn.objective import Loss, Objective
+from unified.core.replay.batch import Batch
 
 
 class StateValue(Objective):

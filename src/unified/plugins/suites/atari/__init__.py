@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.components import SuiteComponent
+from unified.core.components.descriptors import SuiteComponent
 
 component = SuiteComponent(
     name="atari",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from unified.core.options import Options
+from unified.core.components.options import Options
 
 
 class AtariOptions(Options):

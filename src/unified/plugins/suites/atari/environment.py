@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from ale_py import ALEInterface, ALEState, LoggerMode, roms
 
-from unified.core.spec import Space, Spec
-from unified.core.suite import Environment, Step
+from unified.core.base.spec import Space, Spec
+from unified.core.envs.suite import Environment, Step
 from unified.plugins.suites.pictures import resize
 
 #: The emulator's number for a joystick at rest.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
 from unified.plugins.suites.atari.tasks import canonical
 
 #: Random play and a professional tester: mean scores of games that begin with up to 30 no-ops, of half an hour at most. Wang et al. 2016

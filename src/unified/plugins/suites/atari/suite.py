@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from unified.core.suite import Environment, Suite
+from unified.core.envs.suite import Environment, Suite
 from unified.plugins.suites.atari.scores import SCORES, human_normalised
 from unified.plugins.suites.atari.tasks import canonical
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
 
 #: Shipped, and for two people only: the emulator has no game for one to load, and ends the process that asks for it.
 FOR_TWO = ("combat", "joust", "maze_craze", "warlords")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from unified.core.errors import Problem, UsageError, told
+from unified.core.base.errors import Problem, UsageError, told
 
 #: Numbers of channels by which an array of height, width, channels is known.
 _CHANNELS = (1, 3, 4)

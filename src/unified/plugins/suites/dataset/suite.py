@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from unified.core import references
-from unified.core.data import DataSuite, Rows, Split, extent, split, statistics, to_unit
-from unified.core.environment.adapted import Handed
-from unified.core.errors import Problem, UsageError
-from unified.core.spec import Space, Spec
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space, Spec
+from unified.core.components import import_paths
+from unified.core.envs.adapters import Handed
+from unified.core.envs.dataset import DataSuite, Rows, Split, extent, split, statistics, to_unit
 from unified.plugins.suites.dataset.items import Items, read
 from unified.plugins.suites.splits import SplitOptions
 
@@ -71,7 +71,7 @@ class NamedDataset(DatasetSuite):
     """``dataset:package.module:Name``, the same as ``package.module:Name`` alone."""
 
     def __init__(self, task: str, options: Any) -> None:
-        reference = references.parse(task)
+        reference = import_paths.parse(task)
         if reference is None:
             raise UsageError(Problem(f"dataset:{task} names no data set", "a file or a module and what of it: --suite ./file.py:Name"))
-        super().__init__(references.load(reference, "suites"), reference.task, options)
+        super().__init__(import_paths.load(reference, "suites"), reference.task, options)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from unified.core.options import Options
+from unified.core.components.options import Options
 
 
 class DMCOptions(Options):

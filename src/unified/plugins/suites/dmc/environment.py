@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from unified.core.errors import Problem, UsageError
-from unified.core.spec import Space, Spec
-from unified.core.suite import Environment, EpisodeFailed, Step, UnsupportedRender
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space, Spec
+from unified.core.envs.suite import Environment, EpisodeFailed, Step, UnsupportedRender
 from unified.plugins.suites.dmc.rendering import activate, simplify, without_gl
 from unified.plugins.suites.opengl import Renderer, choose
 

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from unified.core.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError
 from unified.plugins.suites.opengl import INSTALL, Renderer
 
 #: dm_control's module and class for each back-end.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unified.core.suite import Environment, Suite
+from unified.core.envs.suite import Environment, Suite
 from unified.plugins.suites.opengl import choose
 
 #: Tasks that draw into their GL context at every reset, whatever is observed: terrain is uploaded to it.

@@ -9,10 +9,10 @@ from typing import Any
 import gymnasium
 from gymnasium.utils import EzPickle
 
-from unified.core.environment.adapted import Adapted
-from unified.core.errors import Problem, UsageError
-from unified.core.made_of import contents, is_plain
-from unified.core.suite import Environment
+from unified.core.base.errors import Problem, UsageError
+from unified.core.components.fingerprint import contents, is_plain
+from unified.core.envs.adapters import Adapted
+from unified.core.envs.suite import Environment
 from unified.plugins.suites.gym.environment import GymEnvironment, make
 
 #: Attributes that say nothing of the task: how it is drawn, and the seed that nobody gave.

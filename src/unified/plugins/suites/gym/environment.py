@@ -10,9 +10,9 @@ import gymnasium
 import numpy as np
 from gymnasium import error as gym_error
 
-from unified.core.errors import Problem, UsageError
-from unified.core.spec import Space, Spec
-from unified.core.suite import Environment, Step, UnsupportedRender
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space, Spec
+from unified.core.envs.suite import Environment, Step, UnsupportedRender
 from unified.plugins.suites.gym.spaces import Convert, action_of, observation_of
 from unified.plugins.suites.pictures import resize
 

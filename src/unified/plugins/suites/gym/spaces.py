@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from unified.core.errors import Problem, UsageError
-from unified.core.spec import Space
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space
 
 #: Bounds of this size mean that there are none; such actions are taken as they are.
 UNBOUNDED = 1e9

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from unified.core.errors import UsageError
-from unified.core.suite import Environment, Suite
+from unified.core.base.errors import UsageError
+from unified.core.envs.suite import Environment, Suite
 from unified.plugins.suites.opengl import choose
 
 

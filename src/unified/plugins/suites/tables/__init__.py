@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.components import SuiteComponent
+from unified.core.components.descriptors import SuiteComponent
 
 _SUMMARIES = {
     "digits": "1,797 pictures of handwritten digits, 8 x 8, in 10 classes (Alpaydin and Kaynak 1998)",

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from unified.core.data import DataSuite, Rows, Split, extent, split, statistics, to_unit
-from unified.core.spec import Space, Spec
+from unified.core.base.spec import Space, Spec
+from unified.core.envs.dataset import DataSuite, Rows, Split, extent, split, statistics, to_unit
 from unified.plugins.suites.splits import SplitOptions
 
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from unified.core import atomic
-from unified.core.data import Rows, Split, statistics
-from unified.core.errors import Problem, UsageError, told
+from unified.core.base import files as atomic
+from unified.core.base.errors import Problem, UsageError, told
+from unified.core.envs.dataset import Rows, Split, statistics
 from unified.plugins.suites.vision.readers import Pictures
 
 #: Goes up when the same files and options give other arrays.

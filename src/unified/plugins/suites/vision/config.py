@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from unified.core.errors import Problem
+from unified.core.base.errors import Problem
 from unified.plugins.suites.splits import ViewOptions
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from unified.core.data import Split
-from unified.core.data import split as split_rows
-from unified.core.errors import Problem, UsageError, told
-from unified.core.suggest import did_you_mean
+from unified.core.base.errors import Problem, UsageError, told
+from unified.core.base.suggest import did_you_mean
+from unified.core.envs.dataset import Split
+from unified.core.envs.dataset import split as split_rows
 from unified.plugins.suites.vision.records import Unreadable, read_record
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from unified.core.errors import FilesMissing, Problem, UsageError, told
+from unified.core.base.errors import FilesMissing, Problem, UsageError, told
 
 #: Seconds after which a silent server counts as gone.
 PATIENCE = 10.0

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from unified.core.data import DataSuite, Rows, Split
-from unified.core.errors import Problem, UsageError
-from unified.core.spec import Space, Spec
-from unified.core.suggest import did_you_mean
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space, Spec
+from unified.core.base.suggest import did_you_mean
+from unified.core.envs.dataset import DataSuite, Rows, Split
 from unified.plugins.suites.vision import cache
 from unified.plugins.suites.vision.config import VisionOptions
 from unified.plugins.suites.vision.readers import Pictures, folder_sides, read

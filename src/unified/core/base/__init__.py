@@ -1,0 +1,1 @@
+"""Errors, files, random streams, schedules and task descriptions. Imports no torch and no plugin."""

@@ -1,0 +1,1 @@
+"""What plugins register: descriptors, hooks, options, and components made from a user's own code."""

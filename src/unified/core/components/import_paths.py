@@ -1,0 +1,326 @@
+"""Components that no package registers: code in a file or a module, and objects of this process. Torch-free.
+
+A text is a reference where the part before a colon
+
+- ends in ``.py`` or begins with ``./``, ``../``, ``/``, ``~/``: ``./mine.py:MyAgent`` (relative to the working directory),
+- is a module with a dot: ``package.module:MyAgent``,
+- is ``object``: a Python object that was handed to `unified.train`;
+
+``dmc:humanoid_run`` and ``provider/dmc:humanoid_run`` are none of these: they are a suite and its task. A suite's task follows a reference
+after another colon: ``./envs.py:Mazes:easy``. A module without a dot is said by its file.
+
+What is kept in a run's configuration is the absolute path, or the module where it is installed: a run is resumed from anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.suggest import did_you_mean
+from unified.core.components import importing
+from unified.core.components.descriptors import Component
+from unified.core.components.packages import advice, distribution_of
+
+_PATH = re.compile(r"(?P<place>(?:\.{1,2}/|/|~/)[^:]*|[^:]*\.py)(?::(?P<rest>.*))?", re.DOTALL)
+_MODULE = re.compile(r"(?P<place>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|object):(?P<rest>.*)", re.DOTALL)
+
+
+#: What to do where an object is of another process.
+AGAIN = "run the same script again: it goes on where the run stopped"
+_GONE = " was a Python object of the script that started the run"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference in its parts.
+
+    Args:
+        place: A path, a module, or ``"object"``.
+        attribute: What of it; empty where it was not said.
+        task: What follows another colon, for suites.
+    """
+
+    place: str
+    attribute: str
+    task: str = ""
+
+    @property
+    def file(self) -> Path | None:
+        """The file that is meant, where the place is a path."""
+        return Path(self.place).expanduser() if _PATH.fullmatch(self.place) else None
+
+    def __str__(self) -> str:
+        return f"{self.place}:{self.attribute}" if self.attribute else self.place
+
+
+def parse(text: str) -> Reference | None:
+    """The parts of a reference; ``None`` for a name.
+
+    >>> parse("./envs.py:Mazes:easy")
+    Reference(place='./envs.py', attribute='Mazes', task='easy')
+    >>> parse("dmc:humanoid_run") is parse("provider/dmc:humanoid_run") is None
+    True
+    """
+    match = _PATH.fullmatch(text.strip()) or _MODULE.fullmatch(text.strip())
+    if match is None:
+        return None
+    attribute, _, task = (part.strip() for part in (match["rest"] or "").partition(":"))
+    return Reference(match["place"], attribute, task)
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text is a reference and no name.
+
+    >>> is_reference("./mine.py:MyAgent"), is_reference("pkg.mod:MyAgent"), is_reference("gym:ALE/Pong-v5"), is_reference("core/drqv2")
+    (True, True, False, False)
+    """
+    return parse(text) is not None
+
+
+def split_task(text: str) -> tuple[str, str]:
+    """Suite and task of ``dmc:humanoid_run`` or ``./envs.py:Mazes:easy``; the task is empty where there is none.
+
+    >>> split_task("dmc:humanoid_run"), split_task("pkg.mod:Mazes"), split_task("./envs.py:Mazes:easy")
+    (('dmc', 'humanoid_run'), ('pkg.mod:Mazes', ''), ('./envs.py:Mazes', 'easy'))
+    """
+    reference = parse(text)
+    if reference is not None:
+        return str(reference), reference.task
+    name, _, task = (part.strip() for part in text.partition(":"))
+    return name, task
+
+
+def canonical(text: str) -> str:
+    """The reference as it is kept: an absolute path, or a module that is installed; a name as it is. Nothing is imported."""
+    reference = parse(text)
+    if reference is None:
+        return text
+    file = reference.file if reference.file is not None else importing.file_of_module(reference.place)
+    place = reference.place if file is None else str(file.resolve())
+    return ":".join(part for part in (place, reference.attribute, reference.task) if part)
+
+
+def beside(value: Any, directory: Path) -> Any:
+    """What a recipe says: a path of code in it is relative to the recipe's directory, and to no other.
+
+    Args:
+        value: A text, a list or a tree of texts, or anything else, which stays as it is.
+        directory: That the recipe lies in.
+    """
+    if isinstance(value, list):
+        return [beside(item, directory) for item in value]
+    if isinstance(value, dict):
+        return {key: beside(item, directory) for key, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    plus = "+" if value.startswith("+") else ""
+    reference = parse(value.removeprefix("+"))
+    if reference is None or reference.file is None or reference.file.is_absolute():
+        return value
+    if not reference.attribute and reference.file.suffix != ".py":  # root: ./runs
+        return value
+    place = (directory / reference.file).resolve()
+    return plus + ":".join(part for part in (str(place), reference.attribute, reference.task) if part)
+
+
+def label(name: str) -> str:
+    """A short word for people, directories and keys: ``MyAgent``; a name as it is.
+
+    >>> label("/home/me/mine.py:MyAgent"), label("object:Sequential-1a2b3c4d"), label("core/drqv2")
+    ('MyAgent', 'Sequential', 'core/drqv2')
+    """
+    reference = parse(name)
+    if reference is None:
+        return name
+    if reference.place == importing.OBJECT:
+        return re.sub(r"-[0-9a-f]{8}(?=(-\d+)?$)", "", reference.attribute)
+    return reference.attribute.rpartition(".")[2] or Path(reference.place).stem
+
+
+def shown(name: str) -> str:
+    """A reference as a person would say it here: ``./mine.py:MyAgent`` of a file below the working directory; a name as it is."""
+    reference = parse(name)
+    if reference is not None and reference.place == importing.OBJECT:
+        return label(name)
+    if reference is None or reference.file is None:
+        return name
+    with suppress(ValueError, OSError):
+        place = f"./{reference.file.resolve().relative_to(Path.cwd().resolve())}"
+        return ":".join(part for part in (place, reference.attribute, reference.task) if part)
+    return name
+
+
+def component(kind: str, text: str, known: Iterable[Component] = ()) -> Component:
+    """The component of a reference: imports it, and sees whether it is one.
+
+    Args:
+        kind: ``"agents"``, ``"suites"``, …
+        text: The reference; the task of a suite is left aside.
+        known: The registered components of this kind: what a class inherits from lends its options, and suites lend their adapters.
+
+    Raises:
+        UsageError: If there is no such file, module or attribute, it cannot be imported, or it is something else.
+    """
+    from unified.core.components.user_code import adopt
+
+    reference = parse(text)
+    if reference is None:
+        raise UsageError(Problem(f"{text!r} is no reference", "./file.py:Name or package.module:Name"))
+    known = list(known)
+    reference = Reference(reference.place, reference.attribute)
+    return adopt(kind, load(reference, kind, known), canonical(str(reference)), shown(str(reference)), known)
+
+
+def guess(text: str, known: Iterable[Component] = ()) -> Component:
+    """The component of a reference whose kind nobody said.
+
+    Raises:
+        UsageError: Likewise, or if it is no component of any kind.
+    """
+    from unified.core.components.user_code import kind_of
+
+    reference = parse(text)
+    if reference is None:
+        raise UsageError(Problem(f"{text!r} is no reference", "./file.py:Name or package.module:Name"))
+    known = list(known)
+    kind = kind_of(load(reference, "components", known), known)
+    if kind is None:
+        raise UsageError(Problem(f"{shown(text)} is no component of any kind", "what there can be: unified plugins hooks"))
+    return component(kind, text, known)
+
+
+def load(reference: Reference, kind: str, known: Iterable[Component] = ()) -> Any:
+    """What a reference refers to; `kind` is what it is wanted for, and `known` what is registered of it.
+
+    Raises:
+        UsageError: If it cannot be found or imported.
+    """
+    singular = kind.removesuffix("s")
+    if reference.place == importing.OBJECT:
+        return _load_object(reference, singular)
+    module, place = _load_module(reference), shown(reference.place)
+    if not reference.attribute:
+        raise UsageError(Problem(f"{place} may hold several things: name the {singular}", _choices(place, kind, module, known)))
+    found: Any = module
+    for name in reference.attribute.split("."):
+        if not hasattr(found, name):
+            hint = did_you_mean(name, _public(found)) or _choices(place, kind, found, known)
+            raise UsageError(Problem(f"{place} has no {reference.attribute}", hint))
+        found = getattr(found, name)
+    return found
+
+
+def _load_object(reference: Reference, singular: str) -> Any:
+    try:
+        return importing.import_object(str(reference))
+    except (ImportError, AttributeError):
+        raise UsageError(Problem(f"{singular} {label(str(reference))}{_GONE}", AGAIN)) from None
+
+
+def of_another_process(problems: Iterable[Problem]) -> Problem | None:
+    """One problem for all objects that were of another process; ``None`` where there are none."""
+    gone = [problem for problem in problems if problem.hint == AGAIN]
+    names = [problem.message.removesuffix(_GONE) for problem in gone]
+    if len(names) < 2:
+        return gone[0] if gone else None
+    several = _GONE.replace("was a Python object", "were Python objects")
+    return replace(gone[0], message=f"{', '.join(names[:-1])} and {names[-1]}{several}")
+
+
+def _load_module(reference: Reference) -> Any:
+    file = reference.file
+    if file is None:
+        file = importing.file_of_module(reference.place)
+    elif not file.is_file():
+        raise UsageError(Problem(f"there is no file {shown(reference.place)}", _near_files(file)))
+    try:
+        if file is not None:
+            return importing.import_file(file)
+        with importing.apart():
+            return import_module(reference.place)
+    except (UsageError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # whatever somebody's file does when it is imported, sys.exit included
+        raise UsageError(_import_problem(reference, file, error)) from error
+
+
+def _import_problem(reference: Reference, file: Path | None, error: BaseException) -> Problem:
+    said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}".removesuffix(": ")
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if file is None and missing and f"{reference.place}.".startswith(f"{missing}."):
+        return Problem(f"there is no module {missing}", "a file is said with its path: ./file.py:Name")
+    where, line = _where(error, file)
+    if where is not None:
+        said += f" ({where}, line {line})"
+    distribution = distribution_of(reference.place.partition(".")[0]) if file is None else None
+    return Problem(f"{shown(reference.place)} cannot be imported: {said}", advice(error, distribution[0] if distribution else ""))
+
+
+def _where(error: BaseException, file: Path | None) -> tuple[str | None, int | None]:
+    """The place of an error that a person can mend: the last line of their own file, else the last one of all."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return Path(error.filename).name, error.lineno
+    places, trace = [], error.__traceback__
+    while trace is not None:
+        places.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        trace = trace.tb_next
+    own = [place for place in places if file is not None and place[0] == str(file.resolve())]
+    others = [place for place in places if "importlib" not in place[0] and not place[0].startswith(str(Path(__file__).parent))]
+    name, line = next(iter([*reversed(own), *reversed(others)]), (None, None))
+    return (None if name is None else Path(name).name), line
+
+
+def _near_files(file: Path) -> str:
+    if file.suffix != ".py" and file.with_name(f"{file.name}.py").is_file():
+        return f"did you mean  {file}.py ?"
+    for start in range(1, len(file.parts)):
+        here = Path(*file.parts[start:])
+        if here.is_file() and here.resolve() != file.resolve():
+            return f"there is {here.resolve()}; in a recipe, a path is relative to the recipe"
+    siblings = [sibling.name for sibling in file.parent.glob("*.py")] if file.parent.is_dir() else []
+    return did_you_mean(file.name, siblings) or f"the working directory is {Path.cwd()}"
+
+
+def _choices(place: str, kind: str, module: Any, known: Iterable[Component]) -> str:
+    """What of a module could have been meant."""
+    from unified.core.components.user_code import kind_of
+
+    own = [name for name in _public(module) if getattr(getattr(module, name), "__module__", None) == getattr(module, "__name__", None)]
+    fitting = [name for name in own if kind in (kind_of(getattr(module, name), known), "components")] or own
+    return f"it has {', '.join(f'{place}:{name}' for name in fitting[:6])}" if fitting else ""
+
+
+def _public(found: Any) -> list[str]:
+    return [name for name in dir(found) if not name.startswith("_")]
+
+
+def identity(found: Component) -> dict[str, str]:
+    """What a component that came by reference was, for a run's manifest; empty for a registered one.
+
+    Of an installed module it is the distribution and its version, of any other code its file and the sha256 of that.
+
+    >>> sorted(identity(component("architectures", "torch.nn:Flatten")))   # doctest: +SKIP
+    ['distribution', 'provider', 'target', 'version']
+    """
+    reference = parse(found.target)
+    if reference is None or found.origin.provider:
+        return {}
+    told = {"provider": "", "target": found.target}
+    if reference.place == importing.OBJECT:
+        thing = importing.import_object(found.target)
+        kind = thing if isinstance(thing, type) else type(thing)
+        return {**told, "type": f"{kind.__module__}:{kind.__qualname__}"}
+    file = reference.file
+    if file is None and (installed := distribution_of(reference.place)):
+        return {**told, "distribution": installed[0], "version": installed[1]}
+    if file is None and reference.place in sys.modules and reference.place.partition(".")[0] not in sys.stdlib_module_names:
+        file = importing.file_of(sys.modules[reference.place])
+    return {**told, "file": str(file), "sha256": importing.digest(file)} if file is not None else told

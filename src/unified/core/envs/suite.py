@@ -1,0 +1,126 @@
+"""The contract of suites: families of tasks behind one adapter. Torch-free: environments live in processes that never import torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from pydantic import BaseModel
+
+    from unified.core.base.spec import Spec
+
+
+class Step(NamedTuple):
+    """What an environment answers to one action.
+
+    `terminated` says that the task ended in this state (nothing follows, the value is 0); `truncated` that only the time was up.
+    `reward` and `lost` are for learning alone, so that the same environment is trained in and judged in: `score` is what the step adds to
+    the return that people read, where `reward` is another number (clipped, shaped); `lost` says that what follows counts for nothing (a
+    lost life), though the episode goes on.
+    """
+
+    observation: np.ndarray
+    reward: float
+    terminated: bool
+    truncated: bool
+    score: float | None = None
+    lost: bool = False
+
+
+#: The state of an environment: arrays by name.
+EnvironmentState: TypeAlias = "dict[str, np.ndarray]"
+
+
+class EpisodeFailed(Exception):
+    """The episode cannot go on (a diverged simulation, say). It is discarded and counted, and the run goes on with the next one."""
+
+
+class Environment(ABC):
+    """One interactive task, a deterministic function of its reset seeds and actions where ``spec.deterministic`` says so."""
+
+    spec: Spec
+
+    @abstractmethod
+    def reset(self, seed: int) -> np.ndarray:
+        """Start the episode of `seed` (below 2**31) and return its first observation."""
+
+    @abstractmethod
+    def step(self, action: np.ndarray) -> Step:
+        """Act once (`spec.action_repeat` frames).
+
+        Raises:
+            EpisodeFailed: If the episode cannot go on.
+        """
+
+    def fast_forward(self, seed: int, actions: np.ndarray) -> np.ndarray:
+        """Rebuild an unfinished episode from its seed and its actions ``(T, *action)``; returns the observation reached.
+
+        Override it where the observations on the way can be spared (rendering).
+        """
+        observation = self.reset(seed)
+        for action in actions:
+            observation = self.step(action).observation
+        return observation
+
+    def state_dict(self) -> EnvironmentState | None:
+        """The complete state of the unfinished episode as arrays by name, its random generators included; ``None`` if it cannot be taken.
+
+        With it a checkpoint stays small and a resume fast however long an episode is, and an environment that is not a function of its
+        seed and actions can be resumed exactly. Without it the episode is rebuilt by repeating its actions, and one that is very long or
+        not deterministic is truncated when the run is resumed. Bytes are stored as ``np.frombuffer(data, np.uint8)``.
+        """
+        return None
+
+    def load_state_dict(self, state: EnvironmentState) -> np.ndarray:
+        """Go on with the episode of `state`, in any environment of the same task, reset or not; returns its newest observation.
+
+        Raises:
+            NotImplementedError: If `state_dict` returns ``None``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no state_dict")
+
+    def render(self, height: int, width: int) -> np.ndarray:
+        """The present state as a person would look at it, ``(height, width, 3)`` uint8."""
+        raise UnsupportedRender(type(self).__name__)
+
+    def close(self) -> None:  # noqa: B027  (nothing to release is the common case)
+        """Release everything. Closing twice does no harm."""
+
+
+class UnsupportedRender(Exception):
+    """This environment has no picture."""
+
+
+class Suite(ABC):
+    """A family of tasks. Light to construct: the environment's libraries are imported by `environment`, in the process that runs it.
+
+    Args:
+        task: The name after the colon in ``dmc:humanoid_run``.
+        options: The validated options of the suite, an instance of its config model.
+    """
+
+    #: Where environments live: in a process of their own, in this one, or wherever the measured step time says.
+    placement: Literal["auto", "process", "inline"] = "auto"
+
+    def __init__(self, task: str, options: BaseModel | Any) -> None:
+        self.task, self.options = task, options
+
+    @abstractmethod
+    def environment(self) -> Environment:
+        """A new environment of the task, built in the calling process."""
+
+    def judged(self, row: Mapping[str, Any]) -> Mapping[str, float]:
+        """Further figures of a judgement, by name: a return on a scale that people compare by, say.
+
+        Args:
+            row: What was found: ``return, return_sd, length, episodes``, or what a data set is judged by.
+        """
+        return {}
+
+    def notes(self) -> list[str]:
+        """Lines worth telling before the run starts, e.g. which renderer was chosen and why."""
+        return []

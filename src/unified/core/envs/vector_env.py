@@ -1,0 +1,437 @@
+"""n environments that step together, each with its own episodes, seeds and failures."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from unified.core.base.errors import UnifiedError
+from unified.core.base.rng import derive
+from unified.core.envs.placement import Placement, place
+from unified.core.envs.step_batch import Steps
+from unified.core.envs.suite import EnvironmentState, Suite
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.workers.inline import Inline, Port, WorkerLost
+from unified.core.envs.workers.process import Remote
+from unified.core.envs.workers.protocol import Message
+
+#: Episodes in a row that may fail at their first observation before the suite is called broken.
+STARTS = 100
+#: Longest part of an episode, in agent steps, that is repeated in order to rebuild it. An environment without a state of its own cannot be
+#: rebuilt beyond it: its actions are no longer kept, and a resumed run truncates the episode.
+REBUILD_STEPS = 100_000
+
+
+@dataclass
+class _Lane:
+    """The unfinished episode of one environment, and how to rebuild it: from `state`, or else the reset, by repeating `actions`."""
+
+    observation: np.ndarray
+    episode: int = -1
+    length: int = 0
+    ret: float = 0.0
+    state: EnvironmentState | None = None
+    actions: list[np.ndarray] = field(default_factory=list)
+    rebuildable: bool = True
+
+
+class Vector:
+    """n environments of one task. An environment whose episode ends resets in the same step and tells both observations.
+
+    Episode e of environment i is reset with ``derive(seed, stream, i, e, bits=31)``, so what happens in it is a function of that and of
+    its actions, wherever it runs.
+
+    Args:
+        suite: A reference, or a suite built in this process.
+        count: Number of environments.
+        seed: The run's.
+        stream: Name of the random stream; collecting and evaluating have different ones.
+        placement: ``"process"`` (one for each environment), ``"inline"`` (this process), or ``"auto"``: what the suite says, else what
+            the measured time of a step says.
+        timeout: Seconds after which a silent environment counts as hanging; only processes can be timed out.
+
+    Attributes:
+        spec: The environments'.
+        placement: Where the environments live: ``"process"`` or ``"inline"``.
+        observations: What to act on now, ``(n, *observation)``.
+        restarts: Processes that died or hung and were replaced.
+        discarded: Episodes that failed.
+        incidents: What happened to them, one line each, the last 100; whoever reports them may clear them.
+        exact: Whether the last `load_state_dict` rebuilt every episode bit for bit.
+        rebuilt: The same for each environment, ``(n,)`` bool; where it is false the unfinished episode counts as truncated.
+        name: What errors call it.
+
+    Raises:
+        UnifiedError: If the environment cannot be built, with its own reason.
+    """
+
+    def __init__(
+        self,
+        suite: SuiteReference | Suite,
+        count: int,
+        seed: int,
+        stream: str = "environment",
+        placement: Placement = "auto",
+        timeout: float = 60.0,
+        name: str = "",
+    ) -> None:
+        if count < 1:
+            raise ValueError(f"a vector has at least 1 environment, not {count}")
+        reference = suite if isinstance(suite, SuiteReference) else SuiteReference.of(suite)
+        built = suite.build() if isinstance(suite, SuiteReference) else suite
+        self.count, self.seed, self.stream, self.timeout = count, seed, stream, timeout
+        self.placement = place(built, reference, placement)
+        self.restarts = self.discarded = 0
+        self.incidents: deque[str] = deque(maxlen=100)
+        self.exact, self.rebuilt = True, np.ones(count, bool)
+        self._pending = self._closed = False
+        self._stateful = True  # until an environment has no state
+        self._ports: list[Port] = []
+        self._task = name or built.task or getattr(built, "name", "") or type(built).__name__
+        try:
+            self._open(built, reference)
+        except BaseException:
+            self.close()
+            raise
+        self.spec = self._ports[0].spec
+        self.observations = self._zeros()
+        self._actions = np.zeros((count, *self.spec.action.shape), self.spec.action.dtype)  # of the step under way
+        self._lanes = [_Lane(observation) for observation in self.observations.copy()]
+
+    def _open(self, suite: Suite, reference: SuiteReference | None) -> None:
+        names = [f"environment {i} of {self._task}" for i in range(self.count)]
+        if self.placement == "inline":
+            build = reference.build if reference is not None else partial(_same, suite)
+            self._ports.extend(Inline(build, name) for name in names)
+            return
+        assert reference is not None
+        remotes = [Remote(reference, name) for name in names]
+        self._ports.extend(remotes)
+        for remote in remotes:
+            remote.ready()
+
+    # Episodes
+
+    def reset(self, stream: str | None = None) -> np.ndarray:
+        """Begin a new episode everywhere; returns the first observations ``(n, *observation)``.
+
+        Args:
+            stream: Go over to the random stream of this name, from its episode 0; else the next episode of the present stream begins.
+        """
+        self._idle("reset")
+        if stream is not None:
+            self.stream = stream
+            for lane in self._lanes:
+                lane.episode = -1
+        self.observations = self._zeros()
+        for i in range(self.count):
+            self._ports[i].ask(self._reset_request(i))
+        for i in range(self.count):
+            self._start(i, self._first(i))
+        return self.observations
+
+    def begin(self, actions: np.ndarray) -> None:
+        """Send one action to each environment, ``(n, *action)``; processes are at work until `finish`."""
+        self._idle("begin")
+        space = self.spec.action
+        actions = np.array(actions, dtype=space.dtype)
+        if actions.shape != (self.count, *space.shape):
+            raise ValueError(f"actions have the shape {actions.shape} where {(self.count, *space.shape)} is needed")
+        if self._lanes[0].episode < 0:
+            raise RuntimeError("reset the environments before the first step")
+        self._actions = actions
+        for i in range(self.count):
+            self._ports[i].ask(self._step_request(i))
+        self._pending = True
+
+    def finish(self) -> Steps:
+        """Wait for what `begin` sent. Where an environment raises, the step did not happen, and only the state can be had after it."""
+        if not self._pending:
+            raise RuntimeError("finish() without begin()")
+        n = self.count
+        steps = Steps(
+            observation=self._zeros(),
+            reward=np.zeros(n, np.float32),
+            terminated=np.zeros(n, bool),
+            truncated=np.zeros(n, bool),
+            failed=np.zeros(n, bool),
+            reset_observation=self._zeros(),
+            returns=np.zeros(n, np.float64),
+            lengths=np.zeros(n, np.int64),
+            lost=np.zeros(n, bool),
+        )
+        self.observations = self._zeros()
+        try:
+            answers = [self._answer(i) for i in range(n)]
+        finally:
+            self._pending = False
+        for i, answer in enumerate(answers):
+            self._settle(i, answer, steps)
+        return steps
+
+    def _settle(self, i: int, answer: Message, steps: Steps) -> None:
+        """Write the answer of environment i into row i."""
+        lane, head = self._lanes[i], answer.head
+        if "failed" in head:
+            self._discard(i, head["failed"])
+            steps.failed[i] = True
+            steps.observation[i] = lane.observation  # finite, and never stored
+            steps.reset_observation[i] = self._start(i, answer.arrays[0] if answer.arrays else None)
+            return
+        steps.observation[i] = self.observations[i] = lane.observation = answer.arrays[0].copy()
+        steps.reward[i] = head["reward"]
+        lane.ret += head["score"]
+        lane.length += 1
+        steps.terminated[i], steps.truncated[i], steps.lost[i] = head["terminated"], head["truncated"], head["lost"]
+        if head["terminated"] or head["truncated"]:
+            steps.returns[i], steps.lengths[i] = lane.ret, lane.length
+            steps.reset_observation[i] = self._start(i, answer.arrays[1] if len(answer.arrays) > 1 else None)
+            return
+        if lane.rebuildable:
+            lane.actions.append(self._actions[i])
+            if len(lane.actions) >= REBUILD_STEPS and not self._save(i):
+                lane.rebuildable, lane.actions = False, []
+
+    def _start(self, i: int, first: np.ndarray | None) -> np.ndarray:
+        """Book the beginning of environment i's next episode; where it has no first observation, that of the one after it."""
+        for _ in range(STARTS):
+            lane = self._lanes[i] = _Lane(self._lanes[i].observation, self._lanes[i].episode + 1)
+            if first is not None:
+                self.observations[i] = lane.observation = first.copy()
+                return lane.observation
+            self._discard(i, "it could not start")
+            self._ports[i].ask(self._reset_request(i))
+            first = self._first(i)
+        raise UnifiedError(f"{self._task}: {STARTS} episodes in a row failed at their first observation")
+
+    def _first(self, i: int) -> np.ndarray | None:
+        """The answer to a reset request."""
+        try:
+            answer = self._ports[i].answer(self.timeout)
+        except WorkerLost as lost:
+            self._replace(i, lost)
+            self._ports[i].ask(self._reset_request(i))
+            try:
+                answer = self._ports[i].answer(self.timeout)
+            except WorkerLost as again:
+                self._replace(i, again)
+                return None
+        return answer.arrays[0] if answer.arrays else None
+
+    # Requests
+
+    def _seed(self, i: int, episode: int) -> int:
+        return derive(self.seed, self.stream, i, episode, bits=31)
+
+    def _reset_request(self, i: int) -> Message:
+        return Message({"op": "reset", "seed": self._seed(i, self._lanes[i].episode + 1)})
+
+    def _step_request(self, i: int) -> Message:
+        return Message({"op": "step", "next": self._seed(i, self._lanes[i].episode + 1)}, (self._actions[i],))
+
+    def _rebuild_request(self, i: int) -> Message:
+        lane = self._lanes[i]
+        head = {"op": "rebuild", "seed": self._seed(i, lane.episode), "state": None if lane.state is None else list(lane.state)}
+        return Message(head, (self._stacked(lane.actions), *(lane.state or {}).values()))
+
+    def _stacked(self, actions: list[np.ndarray]) -> np.ndarray:
+        space = self.spec.action
+        return np.array(actions, space.dtype).reshape(len(actions), *space.shape)
+
+    # Bad days
+
+    def _answer(self, i: int) -> Message:
+        """The answer of environment i to its step; a lost process is replaced and its episode rebuilt, once for each step."""
+        try:
+            return self._ports[i].answer(self.timeout)
+        except WorkerLost as lost:
+            self._replace(i, lost)
+        try:
+            if self._rebuild(i):
+                self._ports[i].ask(self._step_request(i))
+                return self._ports[i].answer(self.timeout)
+            reason = "it could not be rebuilt"
+        except WorkerLost as lost:
+            self._replace(i, lost)
+            reason = "its process was lost twice at one step"
+        self._ports[i].ask(self._reset_request(i))
+        first = self._first(i)
+        return Message({"failed": reason}, () if first is None else (first,))
+
+    def _replace(self, i: int, lost: WorkerLost) -> None:
+        self.restarts += 1
+        lane = self._lanes[i]
+        self.incidents.append(f"environment {i}, episode {lane.episode}, step {lane.length}: {lost}; it was restarted")
+        self._ports[i].restart()
+
+    def _rebuild(self, i: int) -> bool:
+        """Whether environment i is again where its episode was, bit for bit."""
+        if self._why_not(i) is not None:
+            return False
+        self._ports[i].ask(self._rebuild_request(i))
+        return self._same_again(i)
+
+    def _why_not(self, i: int) -> str | None:
+        """The reason why the episode of environment i cannot be rebuilt, if there is one."""
+        lane = self._lanes[i]
+        if not lane.rebuildable:
+            return f"it is longer than {REBUILD_STEPS:,} steps and the environment has no state_dict"
+        if lane.state is None and not self.spec.deterministic:
+            return "the suite is not deterministic and the environment has no state_dict"
+        return None
+
+    def _same_again(self, i: int) -> bool:
+        lane = self._lanes[i]
+        patience = self.timeout * (1 + len(lane.actions) / 50)  # many steps in one answer
+        answer = self._ports[i].answer(patience)
+        return bool(answer.arrays) and np.array_equal(answer.arrays[0], lane.observation)
+
+    def _save(self, i: int) -> bool:
+        """Take the state of environment i, from which its episode is rebuilt from now on; whether it has one."""
+        if not self._stateful:
+            return False
+        lane = self._lanes[i]
+        self._ports[i].ask(Message({"op": "save"}))
+        try:
+            answer = self._ports[i].answer(self.timeout)
+        except WorkerLost as lost:
+            self._replace(i, lost)
+            if not self._rebuild(i):
+                raise UnifiedError(f"environment {i} was lost while its state was saved and could not be rebuilt") from None
+            return lane.state is not None  # as it was before: the next time a newer one is taken
+        if answer.head["state"] is None:
+            self._stateful = False
+            return False
+        lane.state = {name: array.copy() for name, array in zip(answer.head["state"], answer.arrays, strict=True)}
+        lane.actions, lane.rebuildable = [], True
+        return True
+
+    def _discard(self, i: int, reason: str) -> None:
+        self.discarded += 1
+        self.incidents.append(f"environment {i}, episode {self._lanes[i].episode} was discarded: {reason}")
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        """The unfinished episodes, from which `load_state_dict` rebuilds them.
+
+        Where environments have a state (`Environment.state_dict`) it is saved; else the actions of the episode are, up to `REBUILD_STEPS`.
+        """
+        self._idle("state_dict")
+        if self._lanes[0].episode < 0:
+            raise RuntimeError("reset the environments before their state is taken")
+        for i in range(self.count):
+            self._save(i)
+        lanes = [
+            {
+                "episode": lane.episode,
+                "length": lane.length,
+                "return": lane.ret,
+                "state": lane.state,
+                "actions": self._stacked(lane.actions),
+                "rebuildable": lane.rebuildable,
+                "observation": lane.observation.copy(),
+            }
+            for lane in self._lanes
+        ]
+        return {"stream": self.stream, "lanes": lanes, "restarts": self.restarts, "discarded": self.discarded}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Rebuild the unfinished episodes of `state`, and compare the observation that is reached with the stored one.
+
+        An episode that cannot be rebuilt (`rebuilt` is false there, `exact` is false) is truncated where it was, with a line in
+        `incidents`, and the environment begins its next one: `observations` then holds its first observation.
+        """
+        self._idle("load_state_dict")
+        if len(state["lanes"]) != self.count:
+            raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.count}")
+        self.stream, self.restarts, self.discarded = state["stream"], state["restarts"], state["discarded"]
+        self._lanes = [
+            _Lane(
+                np.array(lane["observation"]),
+                lane["episode"],
+                lane["length"],
+                lane["return"],
+                lane["state"],
+                list(np.array(lane["actions"])),
+                lane["rebuildable"],
+            )
+            for lane in state["lanes"]
+        ]
+        self.observations = np.stack([lane.observation for lane in self._lanes])
+        reasons = [self._why_not(i) for i in range(self.count)]
+        for i, reason in enumerate(reasons):
+            self._ports[i].ask(self._rebuild_request(i) if reason is None else self._reset_request(i))
+        for i, reason in enumerate(reasons):
+            if reason is None:
+                reason = self._different(i)
+                if reason is not None:
+                    self._ports[i].ask(self._reset_request(i))
+            self.rebuilt[i] = reason is None
+            if reason is not None:
+                lane = self._lanes[i]
+                what = f"environment {i}, episode {lane.episode} was truncated after {lane.length:,} steps"
+                self.incidents.append(f"{what}, so this resume is not exact: {reason}")
+                self._start(i, self._first(i))
+        self.exact = bool(self.rebuilt.all())
+
+    def _different(self, i: int) -> str | None:
+        """The reason why a rebuilt episode is not the one that was saved, if it is another one."""
+        try:
+            return None if self._same_again(i) else "rebuilding it did not lead to the observation that was stored"
+        except WorkerLost as lost:
+            self._replace(i, lost)
+            return f"the environment was lost while rebuilding it ({lost})"
+
+    # Pictures, and the end
+
+    def render(self, i: int, height: int, width: int) -> np.ndarray:
+        """The present state of environment i, ``(height, width, 3)`` uint8.
+
+        Raises:
+            UnsupportedRender: If it has no picture.
+        """
+        self._idle("render")
+        request = Message({"op": "render", "height": height, "width": width})
+        self._ports[i].ask(request)
+        try:
+            picture = self._ports[i].answer(self.timeout)
+        except WorkerLost as lost:
+            self._replace(i, lost)
+            if not self._rebuild(i):
+                raise UnifiedError(f"environment {i} was lost while rendering and could not be rebuilt") from None
+            self._ports[i].ask(request)
+            picture = self._ports[i].answer(self.timeout)
+        return picture.arrays[0]
+
+    def close(self) -> None:
+        """End every environment and its process. Closing twice does no harm."""
+        self._closed = True
+        for port in self._ports:
+            port.hang_up()
+        for port in self._ports:
+            port.close()
+
+    def __enter__(self) -> Vector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _idle(self, what: str) -> None:
+        if self._closed:
+            raise RuntimeError(f"{what}() after close()")
+        if self._pending:
+            raise RuntimeError(f"{what}() between begin() and finish()")
+
+    def _zeros(self) -> np.ndarray:
+        space = self.spec.observation
+        return np.zeros((self.count, *space.shape), space.dtype)
+
+
+def _same(suite: Suite) -> Suite:
+    return suite

@@ -1,0 +1,68 @@
+"""What a vector and its environments say to one another: a JSON head and raw arrays. Nothing that arrives is ever executed."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unified.core.base.errors import PluginFailed, Problem, UnifiedError, UsageError, one_line
+from unified.core.envs.suite import UnsupportedRender
+
+_LENGTH = struct.Struct("<I")
+
+
+class Message(NamedTuple):
+    """A request (``head["op"]``) or its answer."""
+
+    head: dict[str, Any]
+    arrays: tuple[np.ndarray, ...] = ()
+
+
+def encode(message: Message) -> bytes:
+    """One frame: the length of the head, the head, the arrays' bytes."""
+    arrays = [np.ascontiguousarray(array) for array in message.arrays]
+    layout = [[array.dtype.str, list(np.shape(source))] for array, source in zip(arrays, message.arrays, strict=True)]
+    head = json.dumps([message.head, layout]).encode()
+    return b"".join([_LENGTH.pack(len(head)), head, *(array.tobytes() for array in arrays)])
+
+
+def decode(frame: bytes) -> Message:
+    """The message of `encode`; the arrays are read-only views of `frame`."""
+    (length,) = _LENGTH.unpack_from(frame)
+    start = _LENGTH.size + length
+    head, layout = json.loads(frame[_LENGTH.size : start])
+    arrays = []
+    for dtype, shape in layout:
+        array: np.ndarray = np.ndarray(shape, np.dtype(dtype), frame, start)
+        arrays.append(array)
+        start += array.nbytes
+    return Message(head, tuple(arrays))
+
+
+def describe(error: Exception, trace: str) -> Message:
+    """The answer that tells of an error; `trace` is kept where the error was not foreseen."""
+    if isinstance(error, UnifiedError):
+        kind = "usage" if isinstance(error, UsageError) else "known"
+        return Message({"error": kind, "problems": [asdict(problem) for problem in error.problems]})
+    if isinstance(error, UnsupportedRender):
+        return Message({"error": "render", "message": str(error)})
+    return Message({"error": "unforeseen", "message": one_line(error), "traceback": trace})
+
+
+def raise_described(head: dict[str, Any], name: str) -> None:
+    """Raise here what was raised there, if the answer tells of an error; `name` says whose answer it is."""
+    kind = head.get("error")
+    if kind is None:
+        return
+    if kind == "render":
+        raise UnsupportedRender(head["message"])
+    if kind == "unforeseen":
+        error = PluginFailed(f"{name} raised {head['message']}")
+        error.add_note(head["traceback"])
+        raise error
+    problems = [Problem(**problem) for problem in head["problems"]]
+    raise UsageError(*problems) if kind == "usage" else UnifiedError(*problems)

@@ -1,0 +1,1 @@
+"""Agents, objectives, networks and optimisers."""

@@ -1,0 +1,81 @@
+"""The one place where what a policy produces is adapted to what a task takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from unified.core.base.spec import Space
+
+if TYPE_CHECKING:
+    from unified.core.learn.distributions import Policy
+
+
+@dataclass(frozen=True)
+class Action:
+    """What an agent answers to observations of n environments.
+
+    Args:
+        stored: What the policy produced and the replay keeps, ``(n, *action)``.
+        enacted: What the environments take, ``(n, *action)``.
+        extra: Further columns for the replay (``log_prob``, ``value``).
+        probabilities: That the policy gives each choice of the task, ``(n, A)``, where it has such; an answer is judged by them too.
+    """
+
+    stored: torch.Tensor
+    enacted: torch.Tensor
+    extra: dict[str, torch.Tensor] = field(default_factory=dict)
+    probabilities: torch.Tensor | None = None
+
+
+class ContinuousActions:
+    """Lets a policy that emits real numbers act on any task.
+
+    A continuous task takes them within [-1, 1]: what is beyond counts as the bound; where it takes bytes, they stand for these. On a
+    discrete task the policy emits one number for each choice; that vector is what the replay stores and the critic sees, and the
+    environment receives its argmax. Exploration is the noise in the numbers: it ends as their deviation falls, and what happens remains a
+    function of the action that the critic values. Numbers that noise took beyond the bounds are equal there, and a random one of the
+    greatest counts.
+    """
+
+    def __init__(self, task: Space) -> None:
+        self.task = task
+        self.stored = Space((task.choices,), "float32", -1.0, 1.0) if task.choices else Space((task.size,), "float32", -1.0, 1.0)
+
+    @property
+    def size(self) -> int:
+        """Numbers that the policy has to emit."""
+        return self.stored.size
+
+    def enact(self, stored: torch.Tensor, generator: torch.Generator | None) -> Action:
+        """Turn what the policy produced ``(n, size)`` into an `Action`.
+
+        Args:
+            stored: With the noise of exploration in it, where there is some.
+            generator: Chooses among the greatest where several are equal; ``None``: the first of them counts.
+        """
+        if not self.task.discrete:
+            enacted = stored.clamp(-1.0, 1.0).reshape(-1, *self.task.shape)
+            return Action(stored, enacted if self.task.dtype != "uint8" else ((enacted + 1.0) * 127.5).round().to(torch.uint8))
+        if generator is None:
+            return Action(stored, stored.argmax(dim=-1))
+        greatest = stored == stored.amax(dim=-1, keepdim=True)
+        lots = torch.rand(stored.shape, generator=generator, device=stored.device)
+        return Action(stored, torch.where(greatest, lots, -1.0).argmax(dim=-1))
+
+    def answer(self, policy: Policy) -> Action:
+        """What a policy of numbers does where it does not explore."""
+        return self.enact(policy.mode, None)
+
+    def store(self, target: torch.Tensor) -> torch.Tensor:
+        """What a task calls an answer ``(n, *action)``, as this policy would have produced it ``(n, size)``.
+
+        A choice becomes 1 for itself and -1 for the others; bytes of a picture become numbers within [-1, 1].
+        """
+        if self.task.choices is not None:
+            return 2.0 * torch.nn.functional.one_hot(target, self.task.choices).flatten(1).float() - 1.0
+        if target.dtype == torch.uint8:
+            return (target.float() / 127.5 - 1.0).flatten(1)
+        return target.float().flatten(1)

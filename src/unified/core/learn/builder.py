@@ -1,0 +1,183 @@
+"""Makes parts and objectives by name, for agents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.base.errors import Problem, UsageError, blame
+from unified.core.components.import_paths import label
+from unified.core.learn.networks import FromBytes, Standardised, construct, output_shape, takes_maps, trial, wants_numbers
+from unified.core.learn.objective import Objective, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from unified.core.base.rng import Streams
+    from unified.core.base.spec import Spec
+    from unified.core.components.descriptors import Component
+
+    _Target = tuple[Callable[..., nn.Module] | nn.Module, dict[str, Any]]
+
+
+class Build:
+    """What an agent is given to make its parts with.
+
+    Args:
+        device: Where the agent lives.
+        precision: ``"fp32"`` or ``"bf16"`` (of encoders; the rest is always float32).
+        streams: The run's random streams.
+        registry: Where names are looked up.
+        objectives: What the run selects (`Selection`), called ``td`` instead of the agent's own or ``+spr`` beside them.
+        spec: Of the task, where it is known: its pictures come as bytes.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        precision: str,
+        streams: Streams,
+        registry: Any,
+        objectives: Sequence[Any] = (),
+        spec: Spec | None = None,
+    ) -> None:
+        self.device, self.precision, self.streams = device, precision, streams
+        self._registry, self._objectives, self._spec = registry, tuple(objectives), spec
+        #: What was made so far, for the run's manifest.
+        self.used: list[Component] = []
+
+    def part(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None = None, **told: Any) -> nn.Module:
+        """What was selected, sized for its place.
+
+        Several are composed in their order: each takes what the one before it gives, and the last one is the head where one is wanted. One
+        that gives a vector or a map (its argument `flat` is left open) gives a map to one that asks for its shape.
+
+        Args:
+            selection: A `Selection`, a name, a class or function, a finished module (it is copied), or a list of these.
+            in_shape: Of one row that goes in.
+            out_shape: Of one row that has to come out, for a head.
+            told: Further arguments, of the first of several; one that does not take them is refused. A finished module is as it is.
+
+        Raises:
+            UsageError: If one cannot take what comes before it, or a body stands where a head is wanted.
+        """
+        if isinstance(selection, list | tuple):
+            return self._chain(selection, in_shape, out_shape, told)
+        target, options = self._target(selection)
+        return self._one((target, {**options, **told}), in_shape, out_shape)
+
+    def _one(
+        self, target: _Target, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, first: bool = True, flat: bool = True
+    ) -> nn.Module:
+        """One architecture; the first of a chain sees observations as they are kept."""
+        module = construct(target[0], in_shape, out_shape, target[1], flat)
+        seen = self._spec
+        if not first or seen is None:
+            return module.to(self.device)
+        if self._are_pictures(in_shape):
+            if wants_numbers(module, in_shape):
+                module = FromBytes(module, seen.mean, seen.std)
+        elif seen.mean and in_shape == seen.observation.shape and not any(isinstance(each, Standardised) for each in module.modules()):
+            module = Standardised(module, seen.mean, seen.std)
+        return module.to(self.device)
+
+    def _chain(
+        self, selections: Sequence[Any], in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, told: dict[str, Any]
+    ) -> nn.Sequential:
+        targets = [self._target(selection) for selection in selections]
+        targets[:1] = [(target, {**options, **told}) for target, options in targets[:1]]
+        modules: list[nn.Module] = []
+        shape = in_shape
+        for index, selection in enumerate(selections):
+            last = index == len(selections) - 1
+            flat = not takes_maps(target for target, _ in targets[index + 1 :])
+            try:
+                modules.append(self._one(targets[index], shape, out_shape if last else None, first=not index, flat=flat))
+                if last:
+                    trial(modules[-1], shape)  # a head may return what has no shape
+                else:
+                    shape = output_shape(modules[-1], shape)
+            except UsageError as error:
+                said = f"{_name(selection)}, number {index} of [{','.join(map(_name, selections))}]"
+                hint = "torch.nn:Flatten between two makes one vector" if len(shape) > 1 and index else error.problems[0].hint
+                raise UsageError(*(Problem(f"{said}: {problem.message}", hint) for problem in error.problems)) from error
+        return nn.Sequential(*modules)
+
+    def _target(self, selection: Any) -> _Target:
+        """What is called, or copied, for a selection, and its options."""
+        if isinstance(selection, nn.Module) or not (isinstance(selection, str) or hasattr(selection, "component")):
+            return selection, {}
+        if not isinstance(selection, str):
+            return selection.component.load(), dict(selection.options)  # the fields of a pydantic model
+        component = self._registry.get("architectures", selection)
+        self.used.append(component)
+        return component.load(), {}
+
+    def _are_pictures(self, shape: tuple[int, ...]) -> bool:
+        """Whether rows of this shape are observations in bytes, alone or stacked."""
+        seen = self._spec.observation if self._spec is not None else None
+        return seen is not None and seen.dtype == "uint8" and len(shape) == 3 and shape[1:] == seen.shape[1:]
+
+    def objective(self, selection: Any) -> Objective:
+        """An objective by its name, with its defaults, or as it was selected.
+
+        Raises:
+            UsageError: If there is none of this name.
+        """
+        if isinstance(selection, str):
+            component = self._registry.get("objectives", selection)
+            self.used.append(component)
+            name, options = selection, component.options_model()()
+        else:
+            name, component, options = selection.name.removeprefix("+"), selection.component, selection.options
+        with blame(f"objective {label(name)}", "to be made"):
+            objective: Objective = component.make(options)
+        objective.selected = label(name)
+        return objective
+
+    def _phases_of(self, selection: Any) -> list[Phase]:
+        """Of an objective that replaces an agent's own."""
+        objective = self.objective(selection)
+        phases = objective.phases()
+        for phase in phases:
+            for term in phase.objectives:
+                term.selected = objective.selected
+        return phases or [Phase(label(selection.name), (objective,), _trained_by(selection))]
+
+    def phases(self, own: list[Phase]) -> list[Phase]:
+        """An agent's own phases as the run changes them: ``NAME`` replaces them, ``+NAME`` joins what trains the encoder, or the first."""
+        added = [each for each in self._objectives if each.name.startswith("+")]
+        replaced = [each for each in self._objectives if each not in added]
+        if replaced:
+            own = [phase for each in replaced for phase in self._phases_of(each)]
+        if added:
+            if not own:
+                raise UsageError(Problem(f"objective {added[0].name} has nothing to be added to: this agent has no phases"))
+            at = next((number for number, phase in enumerate(own) if "encoder" in phase.trains), 0)  # features have a graph there alone
+            joined, own_parts = own[at], {part for phase in own for part in phase.trains}
+            # A part that nobody trained yet is trained with the terms that were added for it.
+            new = [part for each in added for part in each.component.trains if part not in own_parts]
+            trains = tuple(dict.fromkeys((*joined.trains, *new)))
+            joined = replace(joined, objectives=(*joined.objectives, *map(self.objective, added)), trains=trains)
+            own = [*own[:at], joined, *own[at + 1 :]]
+        return own
+
+
+def _trained_by(objective: Any) -> tuple[str, ...]:
+    """The parts that an objective trains where it replaces an agent's own."""
+    trains = tuple(objective.component.trains)
+    if not trains:
+        name = label(objective.name)
+        hint = f'say it in the class: trains = ("encoder", "critic")   or add it: -o +{name}'
+        raise UsageError(Problem(f"objective {name} does not say what it trains", hint))
+    return trains
+
+
+def _name(selection: Any) -> str:
+    """A selection in an error."""
+    if isinstance(selection, str):
+        return label(selection)
+    return label(getattr(selection, "name", "")) or getattr(selection, "__name__", "") or type(selection).__name__

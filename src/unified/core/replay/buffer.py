@@ -1,0 +1,266 @@
+"""The replay: what the trainer sees of store, view, sampler, backing and segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.replay import saved as named
+from unified.core.replay import segments
+from unified.core.replay.backing import make_backing
+from unified.core.replay.gather import Gatherer
+from unified.core.replay.samplers import Sampler, Uniform
+from unified.core.replay.saved_index import check_free
+from unified.core.replay.store import Store, columns_of
+
+if TYPE_CHECKING:
+    from unified.core.base.rng import Streams
+    from unified.core.base.spec import Space, Spec
+    from unified.core.envs.step_batch import Steps
+    from unified.core.replay.batch import Batch
+    from unified.core.replay.segments import Cut
+    from unified.core.replay.store import Array
+    from unified.core.replay.views import View
+
+
+class Replay:
+    """Keeps the experience of n environments and makes batches of it.
+
+    Args:
+        spec: Of the task; a slot keeps one observation of it, a single frame.
+        view: What a batch looks like.
+        capacity: Slots, of all environments together. An episode of T steps takes T + 1.
+        lanes: Environments; each has a ring of its own, all equally long.
+        streams: Batches are drawn from the stream ``"replay"``.
+        backing: ``"ram"`` or ``"disk"``.
+        directory: Of the segments and, with ``backing="disk"``, of the files that are worked on.
+        action: What is stored of an action; that of the spec unless given.
+        sampler: Which rows; `Uniform` unless given.
+        pin: Batches in page-locked memory, for copies to a GPU; where there is a GPU unless given.
+        extra: Further columns of a step, which the agent gives with its action (`Action.extra`).
+
+    Raises:
+        UsageError: If the capacity is too small for a single row of the view.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        view: View,
+        capacity: int,
+        lanes: int,
+        streams: Streams,
+        backing: str = "ram",
+        directory: str | Path | None = None,
+        action: Space | None = None,
+        sampler: Sampler | None = None,
+        pin: bool | None = None,
+        extra: Mapping[str, Space] | None = None,
+    ) -> None:
+        if capacity < lanes * view.span:
+            raise UsageError(
+                Problem(
+                    f"replay.capacity={capacity} is too small for {lanes} environments and windows of {view.span} slots",
+                    f"replay.capacity={lanes * view.span} at least",
+                )
+            )
+        self.spec, self.view, self.streams = spec, view, streams
+        self.directory = Path(directory) if directory is not None else None
+        self.extra = tuple(extra or ())
+        columns = columns_of(spec.observation, action or spec.action, extra or {})
+        self.store = Store(columns, capacity, lanes, make_backing(backing, directory))
+        #: Slots of each lane ``(lanes,)`` below which a view that consumes has seen everything.
+        self.consumed = np.zeros(lanes, np.int64)
+        self.sampler = sampler or Uniform()
+        self.gatherer = Gatherer(torch.cuda.is_available() if pin is None else pin)
+        self._segments: list[dict[str, Any]] = []  # of the last cut
+        self._sealed_in: Path | None = None
+
+    # Experience comes in --------------------------------------------------------------------------------------------------------
+
+    def begin(self, lane: int, observation: Array) -> None:
+        """Open an episode of environment `lane` with its first observation ``(*obs)``; one that goes on there counts as cut off."""
+        self._begin(np.array([lane]), np.asarray(observation)[None])
+
+    def add(self, lane: int, action: Array, reward: float, terminated: bool, truncated: bool, next_observation: Array) -> None:
+        """One step of environment `lane`: the action at its newest observation, and the true next observation ``(*obs)``."""
+        one = np.array([lane])
+        step = (np.asarray(action)[None], np.array([reward]), np.array([terminated]), np.array([terminated or truncated]))
+        self._append(one, *step, np.asarray(next_observation)[None])
+
+    def discard(self, lane: int) -> None:
+        """Drop the rows of the environment's current episode; a new one has to begin."""
+        self.sampler.removed(self.store.discard(lane))
+        self.consumed[lane] = min(self.consumed[lane], self.store.head[lane])
+
+    def extend(self, actions: Array, steps: Steps, extra: Mapping[str, Array] | None = None) -> None:
+        """One step of all environments: ``(n, *action)`` as stored, and what came of them; with the further columns ``(n, …)``.
+
+        Where an episode ended the next one is opened with its first observation; where it failed its rows are dropped before that.
+        """
+        good = np.flatnonzero(~steps.failed)
+        over = steps.terminated | steps.truncated | steps.failed
+        if len(good):
+            worthless = steps.terminated | steps.lost
+            step = (actions[good], steps.reward[good], worthless[good], over[good], steps.observation[good])
+            self._append(good, *step, {name: values[good] for name, values in (extra or {}).items()})
+        for lane in np.flatnonzero(steps.failed):
+            self.discard(int(lane))
+        fresh = np.flatnonzero(over)
+        if len(fresh):
+            self._begin(fresh, steps.reset_observation[fresh])
+
+    def _begin(self, lane: Array, observation: Array) -> None:
+        self.sampler.removed(self.store.begin(lane, observation))
+
+    def _append(
+        self,
+        lane: Array,
+        action: Array,
+        reward: Array,
+        terminated: Array,
+        over: Array,
+        observation: Array,
+        extra: Mapping[str, Array] | None = None,
+    ) -> None:
+        if not self.store.open[lane].all():
+            raise RuntimeError("a step was added to an environment whose episode has ended: begin the next one first")
+        completed, written = self.store.append(lane, action, reward, terminated, over, observation, extra or {})
+        self.sampler.removed(written)
+        self.sampler.added(completed)
+
+    # Batches go out -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a row to sample."""
+        store = self.store
+        # More transitions than lie near the edges of the lanes: no need to look at any.
+        return int(store.held.sum()) > 2 * store.lanes * self.view.span or self.view.count(store) > 0
+
+    def sample(self) -> Batch:
+        """The next batch, on the CPU: ``(B, …)``, frames in uint8, `index` int64 and `weight` float32.
+
+        It is a function of the rows held, the run's seed and the number of batches drawn before.
+
+        Raises:
+            UnifiedError: If there is no row to sample yet.
+        """
+        if not self.ready:
+            raise UnifiedError("the replay holds no transition to sample yet")
+        index, weight = self.sampler.draw(self.store, self.view, self.view.batch_size, self.streams["replay"].numpy())
+        batch = self.view.gather(self.store, index, self.gatherer)
+        batch["weight"] = torch.from_numpy(weight)
+        return batch
+
+    def batches(self, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        """The batches of `count` updates that are due, as the view gives them; `prepare` is the agent's."""
+        return self.view.batches(self, count, prepare)
+
+    def consume(self) -> None:
+        """A view that shows each row only once has shown everything that is held."""
+        # The newest slot of an episode that goes on waits for its action: it is shown the next time.
+        self.consumed = self.store.head - self.store.open
+
+    def reprioritise(self, index: torch.Tensor, priority: torch.Tensor) -> None:
+        """Tell the sampler the priorities ``(B,)`` that an update found for the rows at `index`."""
+        if not self.sampler.prioritises:
+            return
+        self.sampler.reprioritise(index.cpu().numpy(), priority.detach().float().cpu().numpy())
+
+    @property
+    def steps(self) -> int:
+        """Transitions held."""
+        return int(self.store.held.sum())
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the slots used so far."""
+        return int(np.minimum(self.store.head, self.store.length).sum()) * self.store.slot_bytes
+
+    # What lasts -----------------------------------------------------------------------------------------------------------------
+
+    def seal(self, directory: str | Path) -> Cut:
+        """Write the rows that are new since the last seal; returns the cut to give to `restore`, JSON data.
+
+        Raises:
+            UnifiedError: If they cannot be written; what was sealed before is intact.
+        """
+        directory = Path(directory)
+        if directory != self._sealed_in:
+            self.store.sealed[:] = 0
+            self._segments = []
+        cut = segments.seal(self.store, directory, self._segments)
+        self._segments, self._sealed_in = cut["segments"], directory
+        try:
+            named.write_index(directory, cut, self._about())
+        except OSError as error:
+            raise UnifiedError(Problem(f"the replay could not be saved in {directory}: {error}", "free some space")) from error
+        return cut
+
+    def restore(self, directory: str | Path, cut: Mapping[str, Any]) -> None:
+        """Hold exactly what was held at the cut. Rows sealed after it are not looked at; whatever is held now is forgotten.
+
+        Raises:
+            DamagedSegment: If a file is missing or not what was written; then the replay is empty.
+            UsageError: If the cut is of another task or another number of environments.
+        """
+        self._sealed_in, self._segments = None, []
+        segments.restore(self.store, directory, cut)
+        self._sealed_in, self._segments = Path(directory), [dict(entry) for entry in cut["segments"]]
+        self._tell_sampler()
+
+    def prune(self, directory: str | Path, cuts: list[Cut]) -> list[str]:
+        """Delete the segments that none of these cuts needs; returns their names. Only when somebody asks for it."""
+        return segments.prune(directory, cuts)
+
+    def save_named(self, root: str | Path, name: str) -> Path:
+        """Keep what is held as ``<root>/replays/<name>``, to be loaded into other runs.
+
+        Raises:
+            UsageError: If the name is taken.
+        """
+        if self.directory is None:
+            raise UsageError("a replay without a directory of its own cannot be saved under a name")
+        check_free(root, name, self.directory)
+        return named.save(self.directory, self.seal(self.directory), self._about(), root, name)
+
+    def load_kept(self, directory: Path) -> None:
+        """Append the rows of a replay that is kept in a directory; they then belong to this run's replay, and theirs is only read.
+
+        Raises:
+            UsageError: If its rows do not fit this task and agent.
+            DamagedSegment: If a file is missing or not what was written.
+        """
+        named.load_kept(self.store, directory, self.view.stack)
+        self._tell_sampler()
+
+    def _about(self) -> dict[str, Any]:
+        return {"spec": self.spec.to_json(), "source": str(self.directory.absolute()) if self.directory else None}
+
+    def _tell_sampler(self) -> None:
+        store = self.store
+        self.sampler.removed(np.arange(store.slots))
+        for lane in range(store.lanes):
+            index = store.index(lane, np.arange(store.tail[lane], store.head[lane]))
+            self.sampler.added(index[~store.data["last"][index]])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the cut does not hold: the sampler's state, and the counters it belongs to."""
+        return {"head": self.store.head.tolist(), "consumed": self.consumed.tolist(), "sampler": self.sampler.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """After `restore`.
+
+        Raises:
+            UnifiedError: If the state belongs to another cut.
+        """
+        if list(state["head"]) != self.store.head.tolist():
+            raise UnifiedError(Problem("the replay's state does not belong to the rows restored", "resume another checkpoint"))
+        self.consumed = np.array(state["consumed"], np.int64)
+        self.sampler.load_state_dict(state["sampler"], self.store)

@@ -1,0 +1,219 @@
+"""Views: what a batch looks like to the agent that learns from it. Torch-free until a batch is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+
+    from unified.core.replay.batch import Batch
+    from unified.core.replay.buffer import Replay
+    from unified.core.replay.gather import Gatherer
+    from unified.core.replay.store import Store
+
+
+@dataclass(frozen=True)
+class View:
+    """What an agent learns from, and when.
+
+    A subclass says which columns its batches have, which slots of a store can begin a row, and how rows are made of them.
+
+    Args:
+        batch_size: Rows of a batch, B.
+        stack: Consecutive observations in one, joined along their first dimension; the first of an episode stands for those before it.
+        updates_per_step: Updates for each agent step, of all environments together.
+        learn_after: Agent steps before the first update.
+    """
+
+    batch_size: int = 256
+    stack: int = 1
+    updates_per_step: float = 1.0
+    learn_after: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.stack < 1 or self.updates_per_step < 0 or self.learn_after < 0:
+            raise ValueError(f"a view needs batch_size >= 1, stack >= 1, updates_per_step >= 0 and learn_after >= 0: {self}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of a batch."""
+        raise NotImplementedError
+
+    @property
+    def span(self) -> int:
+        """Consecutive slots that one row reads at most; a lane shorter than that could never give one."""
+        raise NotImplementedError
+
+    #: Whether rows come from a data set, or from experience that is there already: no environment is stepped.
+    fixed: ClassVar[bool] = False
+
+    #: Whether all updates that are due at once are one piece: a run is never saved in the middle of them.
+    whole: ClassVar[bool] = False
+
+    @property
+    def keeps(self) -> int | None:
+        """Slots of each lane that are worth keeping; ``None`` for as many as there is room for."""
+        return None
+
+    def due(self, lanes: int) -> tuple[int, float]:
+        """When updates are due with so many environments: after every so many steps of all, and how many for each of these steps."""
+        return 1, self.updates_per_step
+
+    def batches(self, replay: Replay, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        """The batches of the updates that are due, `count` of them unless the view is `whole`.
+
+        `prepare` is the agent's, for views that show it everything before it learns from parts.
+        """
+        for _ in range(count):
+            yield replay.sample()
+
+    def eligible(self, store: Store, lane: np.ndarray, slot: np.ndarray) -> np.ndarray:
+        """Which of the slots ``(K,)``, absolute numbers within their lanes ``(K,)``, can begin a row: bool ``(K,)``."""
+        raise NotImplementedError
+
+    def count(self, store: Store) -> int:
+        """How many slots are eligible."""
+        raise NotImplementedError
+
+    def gather(self, store: Store, index: np.ndarray, gatherer: Gatherer) -> Batch:
+        """The rows that begin at `index` ``(B,)``, which are eligible."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Transitions(View):
+    """Single n-step transitions: reward is the sum of γᵏ rₖ up to the first end, and the bootstrap is the observation there.
+
+    Args:
+        n_step: Steps of a window, n.
+        discount: γ of one agent step.
+        ahead: Steps K whose actions and observations are shown beside, whatever n is. Rows near the end of an episode, or of what has been
+            lived, have fewer: `future_mask` says which.
+    """
+
+    n_step: int = 1
+    discount: float = 0.99
+    ahead: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_step < 1 or not 0 <= self.discount <= 1 or self.ahead < 0:
+            raise ValueError(f"transitions need n_step >= 1, 0 <= discount <= 1 and ahead >= 0: {self}")
+
+    @classmethod
+    def of(cls, options: Any, stack: int) -> Self:
+        """As an agent's options say: ``batch_size, updates_per_step, seed_steps, n_step, discount``."""
+        return cls(
+            batch_size=options.batch_size,
+            stack=stack,
+            updates_per_step=options.updates_per_step,
+            learn_after=options.seed_steps,
+            n_step=options.n_step,
+            discount=options.discount,
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        future = ("future_obs", "future_action", "future_mask") if self.ahead else ()
+        return ("obs", "action", "reward", "discount", "next_obs", "index", "weight", *future)
+
+    @property
+    def span(self) -> int:
+        return self.stack + self.n_step
+
+    def eligible(self, store: Store, lane: np.ndarray, slot: np.ndarray) -> np.ndarray:
+        from unified.core.replay.gather import eligible_transitions
+
+        return eligible_transitions(self, store, lane, slot)
+
+    def count(self, store: Store) -> int:
+        from unified.core.replay.gather import count_transitions
+
+        return count_transitions(self, store)
+
+    def gather(self, store: Store, index: np.ndarray, gatherer: Gatherer) -> Batch:
+        from unified.core.replay.gather import gather_transitions
+
+        return gather_transitions(self, store, index, gatherer)
+
+
+@dataclass(frozen=True)
+class Labelled(View):
+    """Rows of a data set, each once in an epoch.
+
+    `obs` is the input and `label` the target; the agent adds `action`, the target as its policy would have given it, when it perceives.
+    """
+
+    fixed: ClassVar[bool] = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("obs", "label", "action", "index", "weight")
+
+    @property
+    def span(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class Rollout(View):
+    """Everything since the last updates, in the order it happened, then consumed: `horizon` steps of each environment.
+
+    The agent sees all of it at once (`Agent.prepare`: advantages, returns), then `epochs` times in minibatches of about `batch_size` rows,
+    without replacement. A rollout that lost rows (of an episode that failed) has fewer minibatches, not other ones.
+    Columns that `prepare` and the agent's `extra_columns` add are named in `adds`.
+
+    Args:
+        horizon: Steps of each environment between updates, T.
+        epochs: Passes over the rollout.
+        discount: γ of one agent step.
+        adds: Names of further columns of a batch.
+    """
+
+    horizon: int = 128
+    epochs: int = 4
+    discount: float = 0.99
+    adds: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.horizon < 1 or self.epochs < 1 or not 0 <= self.discount <= 1:
+            raise ValueError(f"a rollout needs horizon >= 1, epochs >= 1 and 0 <= discount <= 1: {self}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("obs", "action", "reward", "discount", "index", "weight", *self.adds)
+
+    @property
+    def span(self) -> int:
+        return self.stack + 1
+
+    @property
+    def keeps(self) -> int:
+        return 2 * (self.horizon + 1) + self.stack  # an episode of T steps takes T + 1 slots, the shortest of one step two
+
+    whole: ClassVar[bool] = True
+
+    def minibatches(self, rows: int) -> int:
+        """Minibatches of an epoch over so many rows."""
+        return max(1, round(rows / self.batch_size))
+
+    def due(self, lanes: int) -> tuple[int, float]:
+        rows = self.horizon * lanes
+        return rows, self.epochs * self.minibatches(rows) / rows
+
+    def batches(self, replay: Replay, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        from unified.core.replay.rollout import minibatches
+
+        return minibatches(self, replay, prepare)
+
+    def eligible(self, store: Store, lane: np.ndarray, slot: np.ndarray) -> np.ndarray:
+        eligible: np.ndarray = ~store.data["last"][store.index(lane, slot)]
+        return eligible
+
+    def count(self, store: Store) -> int:
+        return int(store.held.sum())

@@ -1,0 +1,378 @@
+"""Checkpoints: directories that are there whole or not at all, every byte checked before it is used, in formats that cannot run code.
+
+```text
+checkpoints/000021000/
+  manifest.json        what this is and the sha256 of every file, itself included; written last
+  <group>.json         the tree of a group of state (packing.py)
+  <group>.safetensors  its tensors, if it has any
+```
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from unified.core.base.errors import Problem, UnifiedError, UsageError, one_line
+from unified.core.base.files import discard, rename, sync_directory, write_bytes
+from unified.core.base.jsonl import plain
+from unified.core.runs import migrations
+from unified.core.runs.serialization import pack, safetensors_buffers, unpack
+
+MANIFEST = "manifest.json"
+_NAME = re.compile(r"(\d{9,})(?:\.(\d+))?")
+_TEMPORARY = re.compile(r"\.(?:saving|removing)-[\d.]+-(\d+)")
+_GROUP = re.compile(r"[a-z][a-z0-9_]*")
+_UNREADABLE = "the version of unified or of the plugin that wrote it, another checkpoint, or a new run: experiment=NAME"
+
+
+class Damaged(Exception):
+    """A checkpoint that cannot be used; says why."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose files were verified.
+
+    Attributes:
+        path: Its directory.
+        manifest: What it is: frames, created, best, versions, files, and what the run added (metrics offset, replay cut, …).
+        warnings: One line for each newer checkpoint that was passed over because it is damaged.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    #: Content of the files that were read to verify them; each is handed out once, so that nothing is read and hashed twice.
+    _verified: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    #: The groups of a checkpoint of an older schema, migrated.
+    _migrated: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def frames(self) -> int:
+        return int(self.manifest["frames"])
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups of state it holds."""
+        if self._migrated is not None:
+            return sorted(self._migrated)
+        return sorted(name.removesuffix(".json") for name in self.manifest["files"] if name.endswith(".json"))
+
+    def load(self, group: str) -> Any:
+        """The state of a group as it was saved, tensors on the CPU.
+
+        Raises:
+            UsageError: If it has no such group.
+            UnifiedError: If its files have changed since they were verified.
+        """
+        if group not in self.groups:
+            raise UsageError(Problem(f"checkpoint {self.path} has no part '{group}'; it has {', '.join(self.groups)}", _UNREADABLE))
+        if self._migrated is not None:
+            return self._migrated[group]
+        try:
+            return self._unpack(group)
+        except Damaged as error:
+            raise UnifiedError(f"checkpoint {self.path}: {error}") from error
+
+    @contextlib.contextmanager
+    def reading(self, group: str) -> Iterator[Any]:
+        """The state of a group, within a context in which a key that it lacks is an error of use.
+
+        Raises:
+            UsageError: If the state lacks a key that is looked up in the context, or a module's parameters do not fit.
+        """
+        state = self.load(group)
+        try:
+            yield state
+        except KeyError as error:
+            raise UsageError(Problem(f"the part '{group}' of checkpoint {self.path} has no {error.args[0]!r}", _UNREADABLE)) from error
+        except RuntimeError as error:
+            if not str(error).startswith("Error(s) in loading state_dict"):  # torch has no class of its own for it
+                raise
+            problem = f"the part '{group}' of checkpoint {self.path} does not fit the agent: {one_line(error)}"
+            raise UsageError(Problem(problem, _UNREADABLE)) from error
+
+    def _unpack(self, group: str) -> Any:
+        tensors = {}
+        tree = json.loads(self._read(f"{group}.json"))
+        if f"{group}.safetensors" in self.manifest["files"]:
+            from safetensors.torch import load
+
+            tensors = load(self._read(f"{group}.safetensors"))
+        return unpack(tree, tensors)
+
+    def _read(self, name: str) -> bytes:
+        if name in self._verified:
+            return self._verified.pop(name)
+        return _verified_file(self.path, name, self.manifest["files"][name])
+
+    def _verify(self, groups: Collection[str] | None) -> Checkpoint:
+        """The same checkpoint of the present schema, after the files of these groups (or all) were read and compared."""
+        version = self.manifest["schema"]
+        for name, facts in self.manifest["files"].items():
+            if groups is None or version != migrations.SCHEMA or name.partition(".")[0] in groups:
+                self._verified[name] = _verified_file(self.path, name, facts)
+        if version == migrations.SCHEMA:
+            return self
+        state = {group: self._unpack(group) for group in self.groups}
+        try:
+            state = migrations.migrate({**state, "manifest": self.manifest}, version)
+        except KeyError as error:
+            problem = f"checkpoint {self.path} of format {version} has no {error.args[0]!r}"
+            raise UsageError(Problem(problem, _UNREADABLE)) from error
+        return Checkpoint(self.path, state.pop("manifest"), self.warnings, _migrated=state)
+
+
+class Checkpoints:
+    """The checkpoints of a run, one directory each, named by their frames.
+
+    Args:
+        directory: Where they are; made by the first `save`.
+        keep: How many of the newest stay when a new one is saved (at least 1); the best stays in any case.
+    """
+
+    def __init__(self, directory: Path, keep: int = 2) -> None:
+        self.directory, self.keep = Path(directory), max(1, keep)
+
+    def save(self, frames: int, state: Mapping[str, Any], manifest: Mapping[str, Any] | None = None, best: bool = False) -> Path:
+        """Save `state`, by groups. When this returns, the disk has it; when it raises or dies, what was there before is intact.
+
+        Args:
+            frames: How far the run is; names the directory.
+            state: Group -> any tree that `pack` takes.
+            manifest: Further entries of the manifest (JSON-able).
+            best: Whether this is the best so far.
+
+        Raises:
+            UnifiedError: If it could not be written, a full disk for example.
+        """
+        needed = 0
+        temporary = self.directory / f".saving-{frames:09d}-{os.getpid()}"
+        try:
+            packed = {group: pack(tree) for group, tree in state.items()}
+            needed = sum(tensor.numel() * tensor.element_size() for _, tensors in packed.values() for tensor in tensors.values())
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            temporary.mkdir()
+            best = best or any(peek(path).get("best") is True for path in self.paths() if _order(path)[0] == frames)  # it takes their place
+            self._write(temporary, packed, {**(manifest or {}), "frames": frames, "best": best})
+            path = self._publish(temporary, frames)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise self._unwritten(frames, needed, error) from error
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        with contextlib.suppress(OSError):  # what is not removed now is removed next time
+            self._prune()
+        return path
+
+    def newest(self, groups: Collection[str] | None = None) -> Checkpoint | None:
+        """The newest valid checkpoint; its `warnings` name newer ones that are damaged. ``None`` if there is none at all.
+
+        Args:
+            groups: The groups that will be loaded; files of others are not read. All if not given.
+
+        Raises:
+            UnifiedError: If there are some and none is valid: starting from zero in silence is not an answer.
+        """
+        return self._first_valid(self.paths(), groups)
+
+    def older(self, than: Checkpoint) -> Checkpoint | None:
+        """The newest valid checkpoint that is older than this one."""
+        paths = self.paths()
+        return self._first_valid(paths[paths.index(than.path) + 1 :])
+
+    def best(self, groups: Collection[str] | None = None) -> Checkpoint | None:
+        """The valid checkpoint that was the best when it was saved, else the newest valid one; likewise otherwise."""
+        paths = self.paths()
+        best = [path for path in paths if peek(path).get("best") is True]
+        return self._first_valid([*best[:1], *(path for path in paths if path not in best[:1])], groups)
+
+    def at(self, frames: int, groups: Collection[str] | None = None) -> Checkpoint | None:
+        """The checkpoint at these frames, ``None`` if there is none.
+
+        Raises:
+            UnifiedError: If it is damaged.
+        """
+        return self._first_valid([path for path in self.paths() if _order(path)[0] == frames], groups)
+
+    def paths(self) -> list[Path]:
+        """All that have a checkpoint's name, newest first; nothing is verified."""
+        try:
+            found = [path for path in self.directory.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(found, key=_order, reverse=True)
+
+    def frames(self) -> list[int]:
+        """After how many frames each of `paths` was saved."""
+        return [int(path.name.split(".")[0]) for path in self.paths()]
+
+    # Saving ---------------------------------------------------------------------------------------------------------------------
+
+    def _write(self, directory: Path, packed: Mapping[str, tuple[Any, dict[str, Any]]], manifest: dict[str, Any]) -> None:
+        import torch
+
+        from unified.version import __version__
+
+        files: dict[str, dict[str, Any]] = {}
+
+        def write(name: str, data: bytes | Iterable[Any]) -> None:
+            files[name] = write_bytes(directory / name, data)._asdict()
+
+        for group, (tree, tensors) in packed.items():
+            if not _GROUP.fullmatch(group) or group == MANIFEST.removesuffix(".json"):
+                raise ValueError(f"{group!r} cannot name a group of state: small letters, digits and underscores can, and not 'manifest'")
+            if tensors:
+                write(f"{group}.safetensors", safetensors_buffers(tensors))
+            write(f"{group}.json", json.dumps(tree).encode())
+        versions = {"unified": __version__, "torch": torch.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
+        whole = {
+            **manifest,
+            "schema": migrations.SCHEMA,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": {**manifest.get("versions", {}), **versions},
+            "files": files,
+        }
+        whole = json.loads(json.dumps(whole, default=plain))  # as it will be read: what is signed is what is there
+        text = json.dumps({**whole, "sha256": _signature(whole)}, indent=1).encode()
+        write_bytes(directory / MANIFEST, text)
+        sync_directory(directory)
+
+    def _publish(self, temporary: Path, frames: int) -> Path:
+        """Give the finished directory its name. A checkpoint of the same frames makes way only after this one is in place."""
+        target = self.directory / f"{frames:09d}"
+        before = [path for path in self.paths() if _order(path)[0] == frames]
+        if not before:
+            rename(temporary, target)
+            return target
+        latest = target.with_name(f"{frames:09d}.{_order(before[0])[1] + 1}")
+        rename(temporary, latest)
+        for path in before:
+            self._discard(path)
+        rename(latest, target)
+        return target
+
+    def _prune(self) -> None:
+        paths = self.paths()
+        best = next((path for path in paths if peek(path).get("best") is True), None)
+        for path in paths[self.keep :]:
+            if path != best:
+                self._discard(path)
+
+    def _discard(self, path: Path) -> None:
+        discard(path, self.directory / f".removing-{path.name}-{os.getpid()}")
+
+    def _sweep(self) -> None:
+        """Remove what saving left behind when it died: directories with our names, of this process or of one that is gone."""
+        for path in self.directory.glob(".*-*-*"):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match and (int(match[1]) == os.getpid() or not _alive(int(match[1]))):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _unwritten(self, frames: int, needed: int, error: OSError) -> UnifiedError:
+        free = "unknown"
+        with contextlib.suppress(OSError):
+            free = _megabytes(shutil.disk_usage(self.directory).free)
+        last = next((f"the checkpoint at {_order(path)[0]:,} frames is intact" for path in self.paths()), "there was none before it")
+        return UnifiedError(
+            Problem(
+                f"the checkpoint at {frames:,} frames could not be written to {self.directory}: {error.strerror or error} "
+                f"(needs about {_megabytes(needed)}, free {free}); {last}",
+                "make room, then run the same command again",
+            )
+        )
+
+    # Finding --------------------------------------------------------------------------------------------------------------------
+
+    def _first_valid(self, paths: list[Path], groups: Collection[str] | None = None) -> Checkpoint | None:
+        warnings: list[str] = []
+        for path in paths:
+            try:
+                return Checkpoint(path, _manifest(path), tuple(warnings))._verify(groups)
+            except Damaged as error:
+                warnings.append(f"checkpoint {path.name} is damaged and passed over: {error}")
+        if not warnings:
+            return None
+        raise UnifiedError(
+            Problem(f"no checkpoint in {self.directory} can be used", "to start again from zero, move the run's directory away"),
+            *warnings,
+        )
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint, compared with its own checksum."""
+    try:
+        manifest = json.loads(_read(path / MANIFEST))
+        signature = manifest.pop("sha256")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"{MANIFEST} cannot be read") from error
+    if _signature(manifest) != signature:
+        raise Damaged(f"{MANIFEST} does not match its checksum")
+    schema, last = manifest["schema"], migrations.SCHEMA
+    if schema != last and schema not in migrations.MIGRATIONS:
+        raise Damaged(f"it was written in format {schema} by unified {manifest['versions']['unified']}; this one reads format {last}")
+    return dict(manifest)
+
+
+def _verified_file(path: Path, name: str, facts: Mapping[str, Any]) -> bytes:
+    """The content of a checkpoint's file, after it was compared with its checksum."""
+    data = _read(path / name)
+    if len(data) != facts["size"]:
+        raise Damaged(f"{name} has {len(data):,} bytes instead of {facts['size']:,}")
+    if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+        raise Damaged(f"{name} does not match its checksum")
+    return data
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Damaged(f"{path.name}: {error.strerror or error}") from error
+
+
+def _signature(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def peek(path: Path) -> dict[str, Any]:
+    """The manifest, unverified; empty if it cannot be read."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _order(path: Path) -> tuple[int, int]:
+    """Frames, and which one of these frames: by this the newest is found, whatever the clocks say."""
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match[1]), int(match[2] or 0)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,183 @@
+"""Finding runs, by directory, by name, or by enough of it; and replays, by their names."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from unified.core.base.errors import Problem, UsageError
+from unified.core.components.import_paths import label
+from unified.core.replay.saved_index import INDEX, saved_names
+
+CONFIG = "config.json"
+#: <root>/<experiment>/<agent>/<suite>/<task>/seed-<n>
+DEPTH = 5
+DEFAULT_ROOT, DEFAULT_EXPERIMENT = "runs", "default"
+
+
+def identity_path(experiment: str, agent: str, suite: str, task: str | None, seed: int) -> Path:
+    """Where a run lives below its root. What does not belong in a directory's name becomes ``-``: ``ALE/Pong-v5`` → ``ALE-Pong-v5``."""
+    return Path(_directory(experiment), _directory(agent), _directory(suite), _directory(task or "default"), f"seed-{seed}")
+
+
+def paths(root: Path) -> list[Path]:
+    """All runs below `root`, in natural order (seed-2 before seed-10)."""
+    found = [config.parent for config in root.glob(f"{'*/' * (DEPTH - 1)}seed-*/{CONFIG}")]
+    return sorted(found, key=lambda path: [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", str(path))])
+
+
+def relative(path: Path) -> str:
+    """The run's own part of its path: ``default/drqv2/dmc/cartpole_balance/seed-1``."""
+    return "/".join(path.parts[-DEPTH:])
+
+
+def shortest_name(path: Path, root: Path) -> str:
+    """The shortest text that `find` takes for this run as things stand; its path where the root is not the default one."""
+    if str(root) != DEFAULT_ROOT or len(path.parts) < DEPTH:
+        return str(path)
+    experiment, agent, suite, task, seed = path.parts[-DEPTH:]
+    everything = paths(root)
+    for name in (
+        task,
+        f"{task}/{seed}",
+        f"{agent}/{suite}/{task}",
+        f"{agent}/{suite}/{task}/{seed}",
+        f"{experiment}/{agent}/{suite}/{task}",
+    ):
+        if _best_matches(name, everything) in ([path], []):
+            return name
+    return relative(path)
+
+
+def lasting_name(path: Path, root: Path) -> str:
+    """A text that `find` takes for this run whatever runs come after it: what is printed is typed later."""
+    if str(root) != DEFAULT_ROOT or len(path.parts) < DEPTH:
+        return str(path)
+    return whole_name(path)
+
+
+def whole_name(path: Path) -> str:
+    """The run's own part of its path, where that of the default experiment is left out: ``drqv2/dmc/cartpole_balance/seed-1``."""
+    return relative(path).removeprefix(f"{DEFAULT_EXPERIMENT}/")
+
+
+def find(text: str, root: Path, coming: Path | None = None) -> Path:
+    """The one run that `text` means: its directory, its name, or parts of it (``cartpole``, ``drqv2 walker seed-2``, ``dmc:walker_run``).
+
+    Args:
+        text: What was typed.
+        root: Where runs are kept.
+        coming: A run that is about to be made there, and counts as if it were there: what is found stays what is found.
+
+    Raises:
+        UsageError: If several fit or none does, with what to type instead.
+    """
+    direct = Path(text).expanduser()
+    if direct.name == CONFIG:
+        direct = direct.parent
+    for path in (direct, root / text):
+        if is_file(path / CONFIG):
+            return path
+    everything = paths(root)
+    if not everything:
+        raise UsageError(Problem(f"there is no run {text!r}: none at all in {root}", "start one: unified train"))
+    if coming is not None and coming not in everything:
+        everything.append(coming)
+    matches = _best_matches(text, everything)
+    begun = [path for path in matches if _begins(text, path)]
+    if len(matches) == 1 or len(begun) == 1:
+        return (begun or matches)[0]
+    if matches:
+        listed = [Problem(f"  {_typed(path, root)}") for path in matches[:20]]
+        more = [Problem(f"  and {len(matches) - 20} more: unified runs list")] if len(matches) > 20 else []
+        raise UsageError(Problem(f"{text!r} fits {len(matches)} runs; name one of them:"), *listed, *more)
+    near = _nearest(text, everything)
+    hint = f"did you mean  {near} ?" if near else "all: unified runs list"
+    raise UsageError(Problem(f"there is no run {text!r} in {root}", hint))
+
+
+def find_replay(name: str, root: Path) -> Path:
+    """The directory of a replay: a saved name, the whole name of a run under `root`, or the path of either.
+
+    A run's name is not looked for by parts of it: a configuration has to mean the same replay whatever runs come after it.
+
+    Raises:
+        UsageError: If there is none, with the names there are.
+    """
+    runs = (root / name, root / DEFAULT_EXPERIMENT / name, Path(name))
+    for directory in (root / "replays" / name, Path(name), *(run / "replay" for run in runs)):
+        if is_file(directory / INDEX):
+            return directory
+    names = saved_names(root)
+    if any(is_file(run / CONFIG) for run in runs):
+        raise UsageError(Problem(f"replay.load={name}: this run holds no replay", f"saved in {root}: {', '.join(names) or 'none'}"))
+    near = difflib.get_close_matches(name, names, 1) or _runs_meant(name, root)
+    hint = (
+        f"did you mean  {near[0]} ?"
+        if near
+        else f"saved in {root}: {', '.join(names) or 'none'}; or a run's whole name, [EXPERIMENT/]AGENT/SUITE/TASK/seed-N"
+    )
+    raise UsageError(Problem(f"replay.load={name}: there is no such replay", hint))
+
+
+def _runs_meant(name: str, root: Path) -> list[str]:
+    """The whole name of the one run with a replay that a part of its name fits."""
+    with contextlib.suppress(UsageError):
+        run = find(name, root)
+        if is_file(run / "replay" / INDEX):
+            return [whole_name(run)]
+    return []
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a file: a name that the system does not take, or does not let anybody look at, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _begins(text: str, path: Path) -> bool:
+    """Whether `text` is the beginning of the run's own part of its path, where that of the default experiment may be left out."""
+    words, parts = text.strip("/").split("/"), list(path.parts[-DEPTH:])
+    return words == parts[: len(words)] or [DEFAULT_EXPERIMENT, *words] == parts[: len(words) + 1]
+
+
+def _best_matches(text: str, everything: Iterable[Path]) -> list[Path]:
+    """The runs of which every word of `text` is a part, else the start of one, else within one."""
+    plain = re.sub(r"\b(experiment|agent|suite|task)=", "", text.lower()).replace("=", "-")
+    words = [word for word in re.split(r"[/:,\s]+", plain) if word]
+    graded: dict[int, list[Path]] = {}
+    for path in everything:
+        grades = [min((_grade(word, part.lower()) for part in path.parts[-DEPTH:]), default=3) for word in words]
+        graded.setdefault(max(grades, default=3), []).append(path)
+    return next((graded[grade] for grade in (0, 1, 2) if grade in graded), [])
+
+
+def _grade(word: str, part: str) -> int:
+    """0: it is the part; 1: the part begins with it; 2: it is within; 3: none of these. Seeds are only taken whole (1 is not 10)."""
+    if word == part or (part.startswith("seed-") and word == part.removeprefix("seed-")):
+        return 0
+    if part.startswith("seed-"):
+        return 3
+    return 1 if part.startswith(word) else 2 if word in part else 3
+
+
+def _nearest(text: str, everything: Iterable[Path]) -> str | None:
+    known: dict[str, None] = {}
+    for path in everything:
+        known.update(dict.fromkeys([*path.parts[-DEPTH:-1], ":".join(path.parts[-3:-1]), relative(path)]))
+    near = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
+def _typed(path: Path, root: Path) -> str:
+    """A name to type that can mean nothing else."""
+    return relative(path) if str(root) == DEFAULT_ROOT else str(path)
+
+
+def _directory(name: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", label(name)).strip("-.") or "default"

@@ -1,0 +1,90 @@
+"""Where the components of a run came from, so that years later somebody can be told what to install. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from unified.core.base.errors import Problem, UsageError
+from unified.core.components import importing
+from unified.core.components.descriptors import KINDS, Component
+from unified.core.components.import_paths import identity
+from unified.core.components.packages import version_of
+from unified.core.registry import Registry
+
+#: The record of one component: kind, name, target, provider, distribution, version; file and sha256 where no package brought it.
+#: What was named by a reference to an installed module has a distribution and no provider.
+Record = Mapping[str, str]
+
+
+def record(components: Iterable[Component]) -> list[dict[str, str]]:
+    """Plain data on each component, every one once, by kind and name."""
+    found = {(component.kind, component.qualified): component for component in components}
+    return [
+        {
+            "kind": component.kind,
+            "name": component.name,
+            "target": component.target,
+            "provider": component.origin.provider,
+            "distribution": component.origin.distribution,
+            "version": component.origin.version,
+        }
+        | identity(component)
+        for _, component in sorted(found.items(), key=lambda item: (KINDS.index(item[0][0]), item[0][1]))
+    ]
+
+
+def missing(records: Sequence[Record], registry: Registry) -> list[Problem]:
+    """What a run was made with and is not there now, and what to type."""
+    return [
+        Problem(
+            f"{_what(entry)} came from {_from(entry)}, which {_state(entry, registry)}",
+            f"pip install '{entry['distribution']}=={entry['version']}'",
+        )
+        for entry in records
+        if entry["distribution"] and _version(entry, registry) is None
+    ]
+
+
+def changed(records: Sequence[Record], registry: Registry) -> list[str]:
+    """One line for each package of which another version is there now, and for each file that was edited since."""
+    lines: dict[str, str] = {}
+    for entry in records:
+        if "sha256" in entry:
+            if Path(entry["file"]).exists() and importing.digest(Path(entry["file"])) != entry["sha256"]:
+                lines[entry["file"]] = f"{entry['file']} was edited since: {_what(entry)} may not be what it was"
+            continue
+        version = _version(entry, registry)
+        if version is not None and version != entry["version"]:
+            lines[entry["distribution"]] = (
+                f"{_what(entry)} came from {_from(entry)}, and {version} is installed; "
+                f"for the same results: pip install '{entry['distribution']}=={entry['version']}'"
+            )
+    return list(lines.values())
+
+
+def _version(entry: Record, registry: Registry) -> str | None:
+    """The version that is there now of what a component came from; ``None`` where it does not have the component."""
+    if not entry["provider"]:  # by reference, from an installed module
+        return version_of(entry["distribution"]) if entry["distribution"] else None
+    try:
+        return registry.get(entry["kind"], f"{entry['provider']}/{entry['name']}").origin.version
+    except UsageError:
+        return None
+
+
+def _state(entry: Record, registry: Registry) -> str:
+    plugin = next((plugin for plugin in registry.plugins if plugin.provider == entry["provider"]), None)
+    if plugin is None:
+        return "is not installed"
+    if plugin.state == "active":
+        return f"does not have it in version {plugin.version}"
+    return f"is {plugin.state}: {plugin.error}"
+
+
+def _what(entry: Record) -> str:
+    return f"{entry['kind'].removesuffix('s')} {entry['name']!r}"
+
+
+def _from(entry: Record) -> str:
+    return f"{entry['distribution']} {entry['version']}"

@@ -1,0 +1,169 @@
+"""Judges an agent in environments of its own, with random streams of its own: training never notices."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unified.core.base.errors import UnifiedError, blame
+from unified.core.envs.suite import UnsupportedRender
+from unified.core.trainer.eval_result import Judged
+from unified.core.trainer.sources import FrameStack
+
+if TYPE_CHECKING:
+    from unified.core.envs.suite import Suite
+    from unified.core.envs.vector_env import Vector
+    from unified.core.learn.agent import Agent
+
+
+@dataclass
+class Episode:
+    """One played episode: its return, its length in agent steps, and its pictures ``(H, W, 3)`` where they were asked for."""
+
+    ret: float
+    length: int
+    frames: list[np.ndarray] | None = field(default=None, repr=False)
+
+
+class Judge(ABC):
+    """Says how well an agent does, without training noticing.
+
+    Args:
+        suite: Of the task; what it adds to a judgement stands beside the rest (`Suite.judged`).
+    """
+
+    #: ``(height, width)`` makes the next judgement keep pictures of its first episode, where there are episodes.
+    record: tuple[int, int] | None = None
+
+    def __init__(self, suite: Suite) -> None:
+        self._suite = suite
+
+    def judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> Judged | None:
+        """Judgement `number`, with the suite's own figures; ``None`` where `stopping` said so before its end."""
+        judged = self._judge(agent, number, stopping)
+        if judged is None:
+            return None
+        with blame(f"suite {type(self._suite).__name__}", "in its figures"):
+            return judged.beside(self._suite.judged(judged.row))
+
+    @abstractmethod
+    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> Judged | None:
+        """The judgement itself."""
+
+    def take_incidents(self) -> list[str]:
+        """What happened since the last call."""
+        return []
+
+    def close(self) -> None:  # noqa: B027  # nothing to release
+        """Release everything. Closing twice does no harm."""
+
+
+class Evaluator(Judge):
+    """Plays episodes without exploration.
+
+    Args:
+        suite: Of the task.
+        make: Makes the environments; called once, at the first evaluation.
+        episodes: Played at each evaluation.
+    """
+
+    def __init__(self, suite: Suite, make: Callable[[], Vector], episodes: int) -> None:
+        super().__init__(suite)
+        self._make, self.episodes = make, episodes
+        self._environments: Vector | None = None
+
+    def take_incidents(self) -> list[str]:
+        """What happened to the environments since the last call."""
+        if self._environments is None:
+            return []
+        incidents = list(self._environments.incidents)
+        self._environments.incidents.clear()
+        return incidents
+
+    def evaluate(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> list[Episode] | None:
+        """Play the episodes of evaluation `number`: their seeds are a function of the run's seed and this number.
+
+        Returns:
+            The episodes in the order of their seeds, or ``None`` where `stopping` said so before the end.
+
+        Raises:
+            UnifiedError: If more episodes fail at a step than were asked for.
+        """
+        if self._environments is None:
+            self._environments = self._make()
+        with unnoticed(agent):
+            return self._play(agent, self._environments, number, stopping)
+
+    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> Judged | None:
+        episodes = self.evaluate(agent, number, stopping)
+        return None if episodes is None else Judged(summarise(episodes), episodes=episodes)
+
+    def _play(self, agent: Agent, environments: Vector, number: int | str, stopping: Callable[[], bool]) -> list[Episode] | None:
+        count = environments.count
+        wanted = [len(range(index, self.episodes, count)) for index in range(count)]  # episodes of each environment
+        played: list[list[Episode]] = [[] for _ in range(count)]
+        stack = FrameStack(environments.spec.observation, count, agent.view.stack)
+        for index, observation in enumerate(environments.reset(f"evaluation {number}")):
+            stack.begin(index, observation)
+        frames = self._first_picture(environments)
+        failed = 0
+        while any(unfinished := [len(done) < want for done, want in zip(played, wanted, strict=True)]):
+            if stopping():
+                return None
+            environments.begin(agent.act(stack.stacked(agent.device), explore=False).enacted.cpu().numpy())
+            steps = environments.finish()
+            failed += int((steps.failed & unfinished).sum())  # idle environments step along, and do not count
+            if failed > self.episodes:
+                raise UnifiedError(f"evaluation {number}: {failed} episodes failed: {environments.incidents[-1]}")
+            stack.update(steps)
+            for index in map(int, np.flatnonzero(steps.ended & unfinished)):
+                pictures = frames if index == 0 and not played[0] else None
+                played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), pictures))
+            if steps.failed[0] and frames is not None and not played[0]:
+                frames.clear()  # the first episode is played again, with another seed
+            if frames is not None and self.record is not None and not played[0]:
+                frames.append(environments.render(0, *self.record))
+        return [played[number % count][number // count] for number in range(self.episodes)]
+
+    def _first_picture(self, environments: Vector) -> list[np.ndarray] | None:
+        if self.record is None:
+            return None
+        try:
+            return [environments.render(0, *self.record)]
+        except UnsupportedRender:
+            return None
+
+    def close(self) -> None:
+        if self._environments is not None:
+            self._environments.close()
+            self._environments = None
+
+
+@contextmanager
+def unnoticed(agent: Agent) -> Iterator[None]:
+    """Put the agent into evaluation mode; restore its mode and its random streams afterwards, so that training does not change."""
+    training, streams = agent.training, agent.streams.state_dict()
+    agent.train(False)
+    try:
+        yield
+    finally:
+        agent.train(training)
+        agent.streams.rewind(streams)
+
+
+def summarise(episodes: list[Episode]) -> dict[str, Any]:
+    """The row of an evaluation: mean return with its spread over episodes."""
+    returns = np.array([episode.ret for episode in episodes])
+    return {
+        "return": float(returns.mean()),
+        "return_sd": float(returns.std(ddof=1)) if len(returns) > 1 else 0.0,
+        "return_min": float(returns.min()),
+        "return_max": float(returns.max()),
+        "length": float(np.mean([episode.length for episode in episodes])),
+        "episodes": len(episodes),
+    }

@@ -1,0 +1,181 @@
+"""Where experience comes from: environments that the agent acts in, or rows that are there already."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from unified.core.learn.actions import Action
+
+if TYPE_CHECKING:
+    from unified.core.base.spec import Space, Spec
+    from unified.core.envs.step_batch import Steps
+    from unified.core.envs.vector_env import Vector
+    from unified.core.learn.agent import Agent
+    from unified.core.replay.buffer import Replay
+
+
+class Source(ABC):
+    """Where experience comes from. The trainer begins a step, learns while it is under way, and finishes it.
+
+    Attributes:
+        spec: Of the task.
+        exact: Whether the last `load_state_dict` brought everything back bit for bit.
+        restarts: Processes that were replaced.
+        discarded: Episodes that failed.
+        incidents: What happened, one line each; whoever reports them clears them.
+    """
+
+    spec: Spec
+    exact: bool = True
+    restarts: int = 0
+    discarded: int = 0
+    incidents: deque[str]
+
+    @abstractmethod
+    def start(self) -> None:
+        """Before the first step of a new run."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Begin a step; returns at once."""
+
+    @abstractmethod
+    def finish(self) -> Steps | None:
+        """Wait for the step; its rows are in the replay. ``None`` where they were there before."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def close(self) -> None:  # noqa: B027  # nothing to release
+        """Release everything. Closing twice does no harm."""
+
+
+class Reader(Source):
+    """Rows that are there already: a data set, or a replay that somebody saved. A step is one batch, its frames are the rows of it.
+
+    Args:
+        spec: Of the task.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.incidents = deque()
+
+    def start(self) -> None:
+        pass
+
+    def begin(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+class FrameStack:
+    """The last observations of n environments, stacked along the channels as the replay stacks them.
+
+    Args:
+        space: Of one observation.
+        count: n.
+        stack: Observations in a stack; the first of an episode stands for those before it.
+    """
+
+    def __init__(self, space: Space, count: int, stack: int) -> None:
+        self.frames = np.zeros((count, stack, *space.shape), space.dtype)
+
+    def begin(self, index: int, observation: np.ndarray) -> None:
+        """A new episode of environment `index`."""
+        self.frames[index] = observation
+
+    def push(self, index: int, observation: np.ndarray) -> None:
+        """The next observation of the same episode."""
+        self.frames[index, :-1] = self.frames[index, 1:]
+        self.frames[index, -1] = observation
+
+    def update(self, steps: Steps) -> None:
+        """One step of all environments: push the next observation, or begin with the reset observation where an episode ended or failed."""
+        for index, begins in enumerate(steps.ended | steps.failed):
+            if begins:
+                self.begin(index, steps.reset_observation[index])
+            else:
+                self.push(index, steps.observation[index])
+
+    def stacked(self, device: torch.device) -> torch.Tensor:
+        """``(n, stack * C, H, W)``, or ``(n, stack * D)``, on `device`; a copy."""
+        count, stack, first, *rest = self.frames.shape if self.frames.ndim > 2 else (*self.frames.shape, 1)
+        return torch.from_numpy(self.frames.reshape(count, stack * first, *rest).copy()).to(device)
+
+
+class Collector(Source):
+    """Steps the environments in lock-step with learning: they act and render while updates run, with a fixed lag of one step.
+
+    Args:
+        environments: That are trained in.
+        agent: That acts.
+        replay: That keeps the rows.
+    """
+
+    def __init__(self, environments: Vector, agent: Agent, replay: Replay) -> None:
+        self.environments, self.agent, self.replay = environments, agent, replay
+        self.spec = environments.spec
+        self.stack = FrameStack(environments.spec.observation, environments.count, agent.view.stack)
+        self._stored: np.ndarray | None = None
+        self._extra: dict[str, np.ndarray] = {}
+
+    # The environments know how they are.
+    exact = property(lambda self: self.environments.exact)
+    restarts = property(lambda self: self.environments.restarts)
+    discarded = property(lambda self: self.environments.discarded)
+    incidents = property(lambda self: self.environments.incidents)
+
+    def start(self) -> None:
+        """Reset all environments and open an episode in the replay for each."""
+        for lane, observation in enumerate(self.environments.reset()):
+            self.replay.begin(lane, observation)
+            self.stack.begin(lane, observation)
+
+    def begin(self) -> None:
+        """Send the agent's actions; returns at once."""
+        action = self.agent.act(self.stack.stacked(self.agent.device), explore=True)
+        if not isinstance(action, Action):
+            raise TypeError(f"act must return a unified.Action(stored, enacted), not {type(action).__name__}")
+        self._stored = action.stored.cpu().numpy()
+        self._extra = {name: values.cpu().numpy() for name, values in action.extra.items() if name in self.replay.extra}
+        self.environments.begin(action.enacted.cpu().numpy())
+
+    def finish(self) -> Steps:
+        """Wait for the environments; the rows enter the replay."""
+        assert self._stored is not None, "finish() without begin()"
+        steps = self.environments.finish()
+        self.replay.extend(self._stored, steps, self._extra)
+        self.stack.update(steps)
+        return steps
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"environments": self.environments.state_dict(), "frames": self.stack.frames.copy()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Rebuild the unfinished episodes; where that is impossible the rows of the episode count as truncated, and the next one begins."""
+        self.environments.load_state_dict(state["environments"])
+        self.stack.frames[:] = state["frames"]
+        for lane in np.flatnonzero(~self.environments.rebuilt):
+            observation = self.environments.observations[lane]
+            self.replay.begin(int(lane), observation)
+            self.stack.begin(int(lane), observation)
+
+    def close(self) -> None:
+        self.environments.close()

@@ -1,0 +1,43 @@
+"""What was probably meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from unified.core.base import suggest
+
+KNOWN = [
+    *("seed", "agent", "agent.lr", "agent.batch_size", "agent.encoder", "suite", "suite.size", "suite.task"),
+    *("train.frames", "train.environments", "train.log_every", "evaluate.every", "evaluate.environments", "checkpoint.every"),
+]
+
+
+@pytest.mark.parametrize(
+    ("unknown", "meant"),
+    [
+        ("agent.lrr", ["agent.lr"]),
+        ("agent.LR", ["agent.lr"]),
+        ("agent.batch-size", ["agent.batch_size"]),
+        ("lr", ["agent.lr"]),
+        ("lrr", ["agent.lr"]),
+        ("size", ["suite.size"]),  # not suite, which looks like it
+        ("sed", ["seed"]),
+        ("frames", ["train.frames"]),
+        ("agent.frames", ["train.frames"]),
+        ("trian.frames", ["train.frames"]),
+        ("trian.environments", ["train.environments"]),  # the mistake is in the parent
+        ("environments", ["train.environments", "evaluate.environments"]),
+        ("every", ["evaluate.every", "checkpoint.every"]),
+        ("train.every", ["train.log_every", "evaluate.every", "checkpoint.every"]),
+        ("agent.lr.x", []),  # not agent.lr, below which it stands
+        ("zzzz", []),
+    ],
+)
+def test_keys(unknown: str, meant: list[str]) -> None:
+    assert suggest.keys(unknown, KNOWN) == meant
+
+
+def test_questions() -> None:
+    assert suggest.did_you_mean("Humanoid-Rum", ["humanoid_run", "walker_run"]) == "did you mean  humanoid_run ?"
+    assert suggest.did_you_mean("zzz", ["humanoid_run"]) == ""
+    assert suggest.ask(["a", "b", "c"]) == "did you mean  a, b or c ?"

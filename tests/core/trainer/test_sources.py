@@ -1,0 +1,251 @@
+"""The collector against a loop that steps one environment at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from core.trainer.course import Course, CourseOptions, Linear
+from unified.core.base.rng import derive
+from unified.core.base.spec import Space, Spec
+from unified.core.envs.step_batch import Steps
+from unified.core.envs.suite import EpisodeFailed
+from unified.core.envs.vector_env import Vector
+from unified.core.trainer.sources import Collector, FrameStack, Reader
+
+SEED = 4
+FORMS = [{}, {"discrete": True}, {"pixels": True}]
+NAMES = ["state", "discrete", "pixels"]
+
+
+class Row(NamedTuple):
+    """What one step of one environment leaves behind. Numbers as nested lists, to be compared."""
+
+    stacked: Any
+    stored: Any = None
+    log_prob: Any = None
+    reward: Any = None
+    ended: tuple[bool, bool] = (False, False)
+    next_observation: Any = None
+
+
+class Notes:
+    """As much of a replay as a collector uses; it notes what it is given."""
+
+    extra = ("log_prob",)
+
+    def __init__(self) -> None:
+        self.begun: dict[int, list[Any]] = defaultdict(list)
+        self.discarded: list[int] = []
+        self.rows: list[list[Row]] = []
+
+    def begin(self, lane: int, observation: np.ndarray) -> None:
+        self.begun[lane].append(observation.tolist())
+
+    def discard(self, lane: int) -> None:
+        self.discarded.append(lane)
+
+    def extend(self, actions: np.ndarray, steps: Steps, extra: dict[str, np.ndarray]) -> None:
+        assert set(extra) == {"log_prob"}  # and not what the replay has no column for
+        self.rows.append(
+            [
+                Row(None)
+                if steps.failed[lane]
+                else Row(
+                    None,
+                    actions[lane].tolist(),
+                    extra["log_prob"][lane].tolist(),
+                    steps.reward[lane].tolist(),
+                    (bool(steps.terminated[lane]), bool(steps.truncated[lane])),
+                    steps.observation[lane].tolist(),
+                )
+                for lane in range(len(actions))
+            ]
+        )
+
+
+def collector_of(count: int, stack: int, **options: Any) -> tuple[Collector, Linear, Notes]:
+    suite = Course("", CourseOptions(**options))
+    environments = Vector(suite, count, SEED, placement="inline")
+    agent: Any = Linear(environments.spec, stack)
+    notes: Any = Notes()
+    return Collector(environments, agent, notes), agent, notes
+
+
+def step(collector: Collector, times: int = 1) -> None:
+    for _ in range(times):
+        collector.begin()
+        collector.finish()
+
+
+def rows_of(agent: Linear, notes: Notes) -> list[list[Row]]:
+    """Rows by step and environment, with what the agent acted on."""
+    return [
+        [row._replace(stacked=seen[lane].tolist()) for lane, row in enumerate(rows)]
+        for seen, rows in zip(agent.seen, notes.rows, strict=True)
+    ]
+
+
+def looped(lane: int, stack: int, **options: Any) -> Iterator[Row]:
+    """The slow reference: one environment, one step after the other; a failed step is a row with nothing but its observation."""
+    environment = Course("", CourseOptions(**options)).environment()
+    agent, number = Linear(environment.spec, stack), -1
+    while True:
+        number += 1
+        try:
+            history = [environment.reset(derive(SEED, "environment", lane, number, bits=31))] * stack
+        except EpisodeFailed:
+            continue
+        over = False
+        while not over:
+            stacked = np.concatenate(history[-stack:])
+            action = agent.act(torch.from_numpy(stacked[None]), explore=True)
+            try:
+                answer = environment.step(action.enacted[0].numpy())
+            except EpisodeFailed:
+                yield Row(stacked.tolist())
+                break
+            over = answer.terminated or answer.truncated
+            history.append(answer.observation)
+            yield Row(
+                stacked.tolist(),
+                action.stored[0].tolist(),
+                action.extra["log_prob"][0].item(),
+                np.float32(answer.reward).item(),
+                (answer.terminated, answer.truncated),
+                answer.observation.tolist(),
+            )
+
+
+@pytest.mark.parametrize("stack", [1, 3])
+@pytest.mark.parametrize("form", FORMS, ids=NAMES)
+@pytest.mark.parametrize(("length", "fails"), [(1, 0), (6, 0), (1, 3), (6, 3)])
+@pytest.mark.parametrize("count", [1, 3])
+def test_rows_are_those_of_the_loop(count: int, length: int, fails: int, form: Any, stack: int) -> None:
+    collector, agent, notes = collector_of(count, stack, length=length, fails=fails, **form)
+    collector.start()
+    step(collector, 30)
+    lanes = [looped(lane, stack, length=length, fails=fails, **form) for lane in range(count)]
+    assert rows_of(agent, notes) == [[next(lane) for lane in lanes] for _ in range(30)]
+    assert (collector.discarded > 0) == (fails > 0)
+    collector.close()
+
+
+def test_the_first_episodes_are_opened_in_the_replay() -> None:
+    collector, _, notes = collector_of(2, 1)
+    collector.start()
+    assert notes.begun == {lane: [collector.environments.observations[lane].tolist()] for lane in range(2)}
+
+
+def test_what_happened_to_the_environments_is_read_from_them() -> None:
+    collector, _, _ = collector_of(2, 1, fails=2)
+    collector.start()
+    step(collector, 20)
+    environments = collector.environments
+    assert collector.discarded == environments.discarded > 0
+    assert collector.incidents is environments.incidents
+    assert (collector.restarts, collector.exact, collector.spec) == (0, True, environments.spec)
+
+
+def test_an_agent_that_does_not_answer_with_an_action_is_refused() -> None:
+    collector, agent, _ = collector_of(1, 1)
+    collector.start()
+    agent.act = lambda observation, explore: observation  # type: ignore[method-assign, assignment]
+    with pytest.raises(TypeError, match=r"act must return a unified.Action\(stored, enacted\), not Tensor"):
+        collector.begin()
+
+
+# State --------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMS, ids=NAMES)
+@pytest.mark.parametrize("before", [0, 1, 4, 7])
+def test_a_collector_goes_on_from_its_state(before: int, form: Any) -> None:
+    whole, agent, notes = collector_of(3, 3, fails=3, **form)
+    whole.start()
+    step(whole, before)
+    state = whole.state_dict()
+    step(whole, 10)
+    rest, again, fresh = collector_of(3, 3, fails=3, **form)
+    rest.load_state_dict(state)
+    step(rest, 10)
+    assert rows_of(again, fresh) == rows_of(agent, notes)[before:]
+    assert (rest.exact, fresh.discarded, dict(fresh.begun)) == (True, [], {})
+
+
+def test_an_episode_that_is_not_rebuilt_is_truncated_and_the_next_one_begins() -> None:
+    whole, _, _ = collector_of(3, 2)
+    whole.start()
+    step(whole, 2)
+    state = whole.state_dict()
+    state["environments"]["lanes"][1]["observation"] += 1  # not where its actions lead
+    rest, _, notes = collector_of(3, 2)
+    rest.load_state_dict(state)
+    first = rest.environments.observations[1]
+    assert not rest.exact
+    assert notes.discarded == []  # its rows stay
+    assert notes.begun == {1: [first.tolist()]}
+    assert rest.stack.frames[1].tolist() == [first.tolist()] * 2
+    assert np.array_equal(rest.stack.frames[[0, 2]], whole.stack.frames[[0, 2]])
+
+
+def test_its_state_is_not_changed_by_what_follows() -> None:
+    collector, _, _ = collector_of(1, 3)
+    collector.start()
+    state = collector.state_dict()
+    frames = state["frames"].copy()
+    step(collector, 3)
+    assert np.array_equal(state["frames"], frames)
+
+
+def test_rows_that_are_there_already_take_no_step() -> None:
+    spec = Spec(Space((1,), "float32"), Space((1,), "float32"))
+    reader = Reader(spec)
+    reader.start()
+    reader.begin()
+    assert reader.finish() is None
+    reader.load_state_dict(reader.state_dict())
+    assert (reader.state_dict(), reader.spec, reader.exact) == ({}, spec, True)
+
+
+# Frames -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4, 5)])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_frames_are_those_since_the_episode_began(shape: tuple[int, ...], count: int, size: int) -> None:
+    random = np.random.default_rng(0)
+
+    def observations() -> np.ndarray:
+        return random.integers(0, 256, (count, *shape)).astype(np.uint8)
+
+    stack = FrameStack(Space(shape, "uint8"), count, size)
+    first = observations()
+    for index in range(count):
+        stack.begin(index, first[index])
+    episodes = [[first[index]] for index in range(count)]
+    for _ in range(40):
+        ends = random.integers(0, 6, count)  # terminated, truncated, failed, or none of them
+        steps = Steps(observations(), np.zeros(count), ends == 0, ends == 1, ends == 2, observations(), np.zeros(count), np.zeros(count))
+        stack.update(steps)
+        for index in range(count):
+            if ends[index] < 3:
+                episodes[index] = [steps.reset_observation[index]]
+            else:
+                episodes[index].append(steps.observation[index])
+        expected = [np.concatenate(([episode[0]] * size + episode[1:])[-size:]) for episode in episodes]
+        assert np.array_equal(stack.stacked(torch.device("cpu")).numpy(), np.stack(expected))
+
+
+def test_what_was_stacked_is_a_copy() -> None:
+    stack = FrameStack(Space((2,), "float32"), 1, 2)
+    stack.begin(0, np.ones(2, np.float32))
+    stacked = stack.stacked(torch.device("cpu"))
+    stack.push(0, np.zeros(2, np.float32))
+    assert stacked.tolist() == [[1.0] * 4]
