@@ -23,7 +23,7 @@ from unified.plugins.suites.atari.scores import SCORES
 from unified.units import scored
 
 #: Nothing on the screen but the table.
-QUIET: dict[str, Any] = {"with": []}
+QUIET: dict[str, Any] = {"callbacks": []}
 
 
 def baseline(estimator: Callable[[], Any], suite: str) -> Callable[[dict[str, Any]], float]:
@@ -88,7 +88,12 @@ HOUR = {"train.hours": 0.75, "train.frames": None, "evaluate.every": 1_000_000, 
 #: Exploration, targets and updates for 150,000 steps where the published settings have millions; van Hasselt et al. 2019 ("When to use
 #: parametric models in reinforcement learning?") have longer returns and more updates for such a budget too.
 SOON = {
-    **{"agent.seed_steps": 5_000, "agent.epsilon": "linear(1.0,0.02,20000)", "agent.updates_per_step": 0.5, "agent.target_every": 1_000},
+    **{
+        "agent.learning_starts": 5_000,
+        "agent.epsilon": "linear(1.0,0.02,20000)",
+        "agent.updates_per_step": 0.5,
+        "agent.target_update_interval": 1_000,
+    },
     **{"agent.lr": 1e-4, "agent.n_step": 10, "agent.critic.dueling": True, "replay.capacity": 500_000},
 }
 RANDOM, HUMAN = SCORES["pong"]

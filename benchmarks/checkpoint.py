@@ -16,7 +16,7 @@ def measure() -> list[Row]:
     agent, batch = make_agent("bf16"), make_batch()
     seconds_between = FRAMES / (4 * rate(lambda: agent.learn(batch)))  # one update for every 4 frames, and nothing else
     with tempfile.TemporaryDirectory() as root:
-        config = {"agent.seed_steps": FRAMES, "train.frames": FRAMES, "evaluate.every": 0, "evaluate.episodes": 1, "with": []}
+        config = {"agent.learning_starts": FRAMES, "train.frames": FRAMES, "evaluate.every": 0, "evaluate.episodes": 1, "callbacks": []}
         run = unified.train(agent="drqv2", suite="dmc:humanoid_run", root=root, config=config)
         (seconds, *_) = (event["seconds"] for event in run.events() if event["event"] == "checkpoint")
     share = seconds / (seconds + seconds_between)

@@ -18,8 +18,8 @@ from row import Row, in_turns, printed, require
 from unified.core.base.rng import Streams
 from unified.core.envs.dataset import Rows
 from unified.core.learn.device import keep_freed_memory
-from unified.core.learn.networks import FromBytes
-from unified.core.replay.dataset import FixedReplay
+from unified.core.learn.networks import PixelsToFloat
+from unified.core.replay.dataset import DatasetBuffer
 from unified.core.replay.views import Labelled
 from unified.plugins.architectures.augment.augment import RandomCrop, RandomHorizontalFlip
 
@@ -39,8 +39,8 @@ def loading(turns: int = TURNS, seconds: float = 4.0) -> Iterator[Row]:
     """
     keep_freed_memory()  # as training does
     pictures, labels = random_pictures(ROWS)
-    replay, streams = FixedReplay(Rows(pictures, labels), Labelled(batch_size=LOADED), Streams(0)), Streams(1)
-    crop, flip, numbers = RandomCrop(4), RandomHorizontalFlip(0.5), FromBytes(torch.nn.Identity(), MEAN, STD)
+    replay, streams = DatasetBuffer(Rows(pictures, labels), Labelled(batch_size=LOADED), Streams(0)), Streams(1)
+    crop, flip, numbers = RandomCrop(4), RandomHorizontalFlip(0.5), PixelsToFloat(torch.nn.Identity(), MEAN, STD)
 
     def augmented() -> torch.Tensor:
         return flip(crop(replay.sample().obs, streams["shift"].torch()), streams["shift"].torch())

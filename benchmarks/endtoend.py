@@ -27,12 +27,12 @@ def ours() -> float:
             suite="dmc:humanoid_run",
             root=root,
             config={
-                "agent.seed_steps": SEED_STEPS,
+                "agent.learning_starts": SEED_STEPS,
                 "train.frames": 2 * (SEED_STEPS + STEPS),
                 "train.log_every": 40,
                 "evaluate.every": 0,
                 "evaluate.episodes": 1,
-                "with": [],
+                "callbacks": [],
             },
         )
         speeds = [event["frames_per_s"] for event in run.events() if event["event"] == "speed" and event["updates_per_s"] > 0]

@@ -29,11 +29,11 @@ TASKS = {
     "few pixels": ("./benchmarks/catch.py:Catch",),  # a file of this repository, which is where all is typed
     "classify": ("digits",),
     "regress": ("diabetes",),
-    "generate": ("digits", "suite.view=generate"),
+    "generate": ("digits", "suite.task_type=generate"),
 }
 #: The agent that learns nothing: it needs no minute, and all others stand beside it.
 FLOOR = "random"
-QUIET = ("with=[]", "evaluate.every=0", "checkpoint.every=0")
+QUIET = ("callbacks=[]", "evaluate.every=0", "checkpoint.every=0")
 #: Where it is typed.
 REPOSITORY = Path(__file__).resolve().parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -17,28 +17,34 @@ from reference.pictures import BATCH, random_pictures
 from unified.core.components.hookspecs import hookimpl
 
 #: Nothing is timed but the loop: no screen, and evaluation and checkpoint come once, after the end.
-QUIET = {"with": [], "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0, "train.log_every": 10**9}
+QUIET = {"callbacks": [], "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0, "train.log_every": 10**9}
 
 
 def dqn(skip: int, count: int) -> dict[str, Any]:
     """Those of Stable-Baselines3's DQN: neither double nor n-step, Huber's loss, no layer between the encoder and the values."""
     game = {"suite": "atari:pong", "suite.sticky": 0.0, "train.frames": 4 * (skip + count)}
     network = {"encoder": "nature_cnn", "agent.critic.depth": 0, "critic.head": "scalar", "critic.head.huber": 1.0, "agent.stack": 4}
-    learning = {"agent.seed_steps": skip // 2, "agent.batch_size": 32, "agent.updates_per_step": 0.25, "agent.n_step": 1}
-    more = {"agent.double": False, "agent.target_every": 2_500, "agent.lr": 1e-4, "agent.epsilon": "0.05", "replay.capacity": 20_000}
+    learning = {"agent.learning_starts": skip // 2, "agent.batch_size": 32, "agent.updates_per_step": 0.25, "agent.n_step": 1}
+    more = {
+        "agent.double": False,
+        "agent.target_update_interval": 2_500,
+        "agent.lr": 1e-4,
+        "agent.epsilon": "0.05",
+        "replay.capacity": 20_000,
+    }
     return {"agent": "dqn", **game, **network, **learning, **more}
 
 
 def sac(skip: int, count: int) -> dict[str, Any]:
     """The defaults of both sides, which are the paper's."""
-    learning = {"agent.seed_steps": skip // 2, "agent.batch_size": 256, "agent.updates_per_step": 1.0}
+    learning = {"agent.learning_starts": skip // 2, "agent.batch_size": 256, "agent.updates_per_step": 1.0}
     return {"agent": "sac", "suite": "gym:Pendulum-v1", **learning, "train.frames": skip + count}
 
 
 def ppo(skip: int, count: int) -> dict[str, Any]:
     """Stable-Baselines3's defaults: 10 epochs of minibatches of 64 after 2,048 steps of each environment."""
-    rollouts = {"train.environments": 8, "agent.horizon": 2048, "agent.batch_size": 64, "agent.epochs": 10}
-    learning = {"agent.lr": 3e-4, "agent.discount": 0.99, "agent.decay": 0.95}
+    rollouts = {"train.num_envs": 8, "agent.n_steps": 2048, "agent.batch_size": 64, "agent.epochs": 10}
+    learning = {"agent.lr": 3e-4, "agent.discount": 0.99, "agent.gae_lambda": 0.95}
     return {"agent": "ppo", "suite": "gym:CartPole-v1", **rollouts, **learning, "train.frames": skip + count}
 
 
@@ -85,7 +91,7 @@ class Watch:
         return (last - first) / (end - start)
 
 
-class Steps(Watch):
+class StepBatch(Watch):
     """Of environments."""
 
     @hookimpl
@@ -102,7 +108,7 @@ class Updates(Watch):
 
 
 def main(name: str, skip: int, count: int, *words: str) -> None:
-    watch = (Updates if name in ("digits", "pictures") else Steps)(skip)
+    watch = (Updates if name in ("digits", "pictures") else StepBatch)(skip)
     said = dict(word.split("=", 1) for word in words)
     with tempfile.TemporaryDirectory() as root:
         unified.train(config={**QUIET, "root": root, **SETTINGS[name](skip, count), **said}, callbacks=[watch])

@@ -17,14 +17,21 @@ import unified
 #: Fixed before anything was compared.
 COMMON: dict[str, Any] = {
     **{"agent": "dqn", "suite": f"{Path(__file__).with_name('catch.py')}:Catch", "encoder": "cnn", "encoder.channels": 16},
-    **{"agent.stack": 1, "agent.batch_size": 32, "agent.lr": 3e-4, "agent.seed_steps": 300, "agent.epsilon": "linear(1.0,0.05,1500)"},
-    **{"agent.tau": 0.01, "agent.discount": 0.97, "critic.hidden": 128, "critic.depth": 1},
-    **{"train.frames": 3_000, "train.placement": "inline", "train.log_every": 500, "checkpoint.every": 0, "with": [], "device": "cpu"},
-    **{"evaluate.every": 500, "evaluate.episodes": 50, "evaluate.environments": 10},
+    **{"agent.stack": 1, "agent.batch_size": 32, "agent.lr": 3e-4, "agent.learning_starts": 300, "agent.epsilon": "linear(1.0,0.05,1500)"},
+    **{"agent.tau": 0.01, "agent.discount": 0.97, "critic.hidden_dim": 128, "critic.depth": 1},
+    **{
+        "train.frames": 3_000,
+        "train.env_backend": "inline",
+        "train.log_every": 500,
+        "checkpoint.every": 0,
+        "callbacks": [],
+        "device": "cpu",
+    },
+    **{"evaluate.every": 500, "evaluate.episodes": 50, "evaluate.num_envs": 10},
 }
 ARMS: dict[str, dict[str, Any]] = {
     "dqn": {},
-    "dqn +spr": {"objective": "+spr", "objective.spr.hidden": 128, "objective.spr.projection": 128},
+    "dqn +spr": {"objective": "+spr", "objective.spr.hidden_dim": 128, "objective.spr.projection": 128},
 }
 
 

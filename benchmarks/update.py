@@ -8,7 +8,7 @@ from reference.drqv2 import ReferenceDrQV2
 from row import Row, rate, ratio
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
-from unified.core.learn.builder import Build
+from unified.core.learn.builder import Builder
 from unified.core.learn.device import keep_freed_memory
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
@@ -20,9 +20,9 @@ def make_agent(precision: str, seed: int = 1) -> torch.nn.Module:
     component = registry().get("agents", "drqv2")
     spec = Spec(Space((3, 84, 84), "uint8", 0, 255), Space((ACTIONS,), "float32", -1, 1))
     agent = component.load()(
-        spec, component.options_model()(stddev="0.2"), Build(torch.device("cpu"), precision, Streams(seed), registry())
+        spec, component.options_model()(stddev="0.2"), Builder(torch.device("cpu"), precision, Streams(seed), registry())
     )
-    agent.ready()
+    agent.configure()
     return agent
 
 

@@ -83,10 +83,10 @@ class Looks:
 def test_callbacks_come_beside_the_default_ones_or_beside_those_that_were_said(builder):
     looks = Looks()
     unified.train(seed=2, callbacks=[looks, "tensorboard"])
-    unified.train(seed=2, callbacks=[looks], config={"with": []})
-    unified.train(seed=2, callbacks=["+tensorboard"], config={"with": "console"})
-    unified.train(seed=2, callbacks=[looks], config={"with": ["+tensorboard"]})
-    unified.train(seed=2, callbacks="tensorboard", config={"with.name": ["console"], "with.console.plain": True})
+    unified.train(seed=2, callbacks=[looks], config={"callbacks": []})
+    unified.train(seed=2, callbacks=["+tensorboard"], config={"callbacks": "console"})
+    unified.train(seed=2, callbacks=[looks], config={"callbacks": ["+tensorboard"]})
+    unified.train(seed=2, callbacks="tensorboard", config={"callbacks.name": ["console"], "callbacks.console.plain": True})
     names = [[callback.label for callback in config.callbacks] for config in builder.asked]
     assert names == [
         ["console", "curve", "video", "Looks", "tensorboard"],
@@ -96,7 +96,7 @@ def test_callbacks_come_beside_the_default_ones_or_beside_those_that_were_said(b
         ["console", "tensorboard"],
     ]
     with pytest.raises(unified.UsageError, match=r"with\.vdeo\.every: callback 'vdeo' is not selected    did you mean  video"):
-        unified.train(seed=2, callbacks=[looks], config={"with.vdeo.every": 3})
+        unified.train(seed=2, callbacks=[looks], config={"callbacks.vdeo.every": 3})
     assert builder.asked[0].callbacks[3].component.load()(None) is looks
 
 
@@ -105,12 +105,12 @@ def test_bare_parts_and_objects_work_in_python(builder):
 
     net = nn.Sequential(nn.Linear(5, 4))
     unified.train(agent="drqv2", encoder=net)
-    unified.train(agent="drqv2", encoder=["mlp", nn.ReLU], config={"encoder.0.hidden": 7})
-    unified.train(agent="drqv2", encoder={"name": "mlp", "hidden": 7})
+    unified.train(agent="drqv2", encoder=["mlp", nn.ReLU], config={"encoder.0.hidden_dim": 7})
+    unified.train(agent="drqv2", encoder={"name": "mlp", "hidden_dim": 7})
     one, several, named = (config.agent.options.encoder for config in builder.asked)
     assert one.component.load() is net
     assert [selection.label for selection in several] == ["mlp", "ReLU"]
-    assert several[0].options.hidden == named.options.hidden == 7
+    assert several[0].options.hidden_dim == named.options.hidden_dim == 7
 
 
 def test_train_with_nothing_said_is_the_embedded_default(builder):

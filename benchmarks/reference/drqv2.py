@@ -48,17 +48,21 @@ def _trunk(features: int, dim: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(features, dim), nn.LayerNorm(dim), nn.Tanh())
 
 
-def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+def _mlp(inputs: int, hidden_dim: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, outputs)
+        nn.Linear(inputs, hidden_dim),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden_dim, hidden_dim),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden_dim, outputs),
     )
 
 
 class Critic(nn.Module):
-    def __init__(self, features: int, actions: int, dim: int, hidden: int) -> None:
+    def __init__(self, features: int, actions: int, dim: int, hidden_dim: int) -> None:
         super().__init__()
         self.trunk = _trunk(features, dim)
-        self.Q1, self.Q2 = _mlp(dim + actions, hidden, 1), _mlp(dim + actions, hidden, 1)
+        self.Q1, self.Q2 = _mlp(dim + actions, hidden_dim, 1), _mlp(dim + actions, hidden_dim, 1)
 
     def forward(self, features: torch.Tensor, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = torch.cat([self.trunk(features), action], dim=-1)
@@ -66,9 +70,9 @@ class Critic(nn.Module):
 
 
 class Actor(nn.Module):
-    def __init__(self, features: int, actions: int, dim: int, hidden: int) -> None:
+    def __init__(self, features: int, actions: int, dim: int, hidden_dim: int) -> None:
         super().__init__()
-        self.trunk, self.policy = _trunk(features, dim), _mlp(dim, hidden, actions)
+        self.trunk, self.policy = _trunk(features, dim), _mlp(dim, hidden_dim, actions)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return torch.tanh(self.policy(self.trunk(features)))
@@ -82,11 +86,11 @@ def _noisy(mu: torch.Tensor, noise: torch.Tensor, std: float, clip: float) -> to
 class ReferenceDrQV2:
     """One `update` on a batch of float32 observations. Random draws may be given, for a comparison of numbers."""
 
-    def __init__(self, shape: tuple[int, int, int], actions: int, dim: int = 50, hidden: int = 1024, lr: float = 1e-4) -> None:
+    def __init__(self, shape: tuple[int, int, int], actions: int, dim: int = 50, hidden_dim: int = 1024, lr: float = 1e-4) -> None:
         self.aug = GridSampleShift()
         self.encoder = Encoder(shape[0], shape[1])
-        self.actor = Actor(self.encoder.features, actions, dim, hidden)
-        self.critic = Critic(self.encoder.features, actions, dim, hidden)
+        self.actor = Actor(self.encoder.features, actions, dim, hidden_dim)
+        self.critic = Critic(self.encoder.features, actions, dim, hidden_dim)
         self.critic_target = copy.deepcopy(self.critic)
         self.optimizers = [torch.optim.Adam(part.parameters(), lr=lr) for part in (self.encoder, self.critic, self.actor)]
 

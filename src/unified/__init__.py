@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from unified.core.config.compose import compose
     from unified.core.config.config import Config
     from unified.core.config.schema import Part
-    from unified.core.envs.adapters import Adapted
+    from unified.core.envs.adapters import SuiteAdapter
     from unified.core.envs.dataset import DataSuite, Rows
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
     from unified.core.learn.actions import Action, ContinuousActions
-    from unified.core.learn.agent import Agent, Learned
-    from unified.core.learn.builder import Build
+    from unified.core.learn.agent import Agent, UpdateResult
+    from unified.core.learn.builder import Builder
     from unified.core.learn.discrete_actions import DiscreteActions
     from unified.core.learn.networks import output_shape
     from unified.core.learn.objective import Loss, Objective, Phase, frozen
@@ -55,7 +55,7 @@ from unified.version import __version__
 _HOMES = {
     "unified.api": ("load", "train"),
     "unified.core.learn.actions": ("Action", "ContinuousActions"),
-    "unified.core.learn.agent": ("Agent", "Learned"),
+    "unified.core.learn.agent": ("Agent", "UpdateResult"),
     "unified.core.learn.networks": ("output_shape",),
     "unified.core.replay.batch": ("Batch",),
     "unified.core.components.descriptors": (
@@ -75,12 +75,12 @@ _HOMES = {
     "unified.core.config.schema": ("Part",),
     "unified.core.envs.dataset": ("DataSuite", "Rows"),
     "unified.core.learn.discrete_actions": ("DiscreteActions",),
-    "unified.core.envs.adapters": ("Adapted",),
+    "unified.core.envs.adapters": ("SuiteAdapter",),
     "unified.core.base.errors": ("Problem", "UnifiedError", "UsageError"),
     "unified.core.components.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),
     "unified.core.learn.options": ("LearningOptions",),
     "unified.core.learn.objective": ("Loss", "Objective", "Phase", "frozen"),
-    "unified.core.learn.builder": ("Build",),
+    "unified.core.learn.builder": ("Builder",),
     "unified.core.registry": ("registry",),
     "unified.core.runs.run": ("Run",),
     "unified.core.base.schedule": ("Schedule",),
@@ -94,12 +94,11 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "API_VERSION",
     "Action",
-    "Adapted",
     "Agent",
     "AgentComponent",
     "ArchitectureComponent",
     "Batch",
-    "Build",
+    "Builder",
     "CallbackComponent",
     "CommandComponent",
     "Config",
@@ -110,7 +109,6 @@ __all__ = [
     "EpisodeFailed",
     "Labelled",
     "LauncherComponent",
-    "Learned",
     "LearningOptions",
     "Loss",
     "Objective",
@@ -129,9 +127,11 @@ __all__ = [
     "Spec",
     "Step",
     "Suite",
+    "SuiteAdapter",
     "SuiteComponent",
     "Transitions",
     "UnifiedError",
+    "UpdateResult",
     "UsageError",
     "View",
     "__version__",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unified.core.runs.run import Run
-    from unified.core.trainer.inference import Player
+    from unified.core.trainer.inference import InferencePolicy
 
 
 def train(
@@ -33,7 +33,7 @@ def train(
             `gymnasium.Env` (which is left alone: the run makes environments like it), or a function that makes one.
         recipes: Names or paths of recipes, later ones win.
         config: Values by dotted key, ``{"agent.lr": 1e-4, "train.frames": 20_000}``.
-        callbacks: Observers beside those that a run has anyway (console, curve, video); ``{"with": […]}`` in `config` replaces these.
+        callbacks: Observers beside those that a run has anyway (console, curve, video); ``{"callbacks": […]}`` in `config` replaces these.
         **values: Values as a tree, ``train={"frames": 20_000}, seed=2``, and parts of the agent, ``encoder="mlp"`` or
             ``encoder=nn.Sequential(…)`` (which is copied). They win over `config`.
 
@@ -55,7 +55,7 @@ def train(
     return start(composed)
 
 
-def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root: str | os.PathLike[str] = "runs") -> Player:
+def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root: str | os.PathLike[str] = "runs") -> InferencePolicy:
     """The trained agent of a run, ready to act on one environment at a time.
 
     Call its ``reset()`` where an episode begins, and ``act(observation, explore=False)`` for the action to an observation as the

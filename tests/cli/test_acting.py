@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from unified.cli import evaluate, play, resume
 from unified.core.base.errors import UsageError
 from unified.core.runs.run import Run
-from unified.core.trainer.eval_result import Judged
+from unified.core.trainer.eval_result import EvalResult
 
 app = typer.Typer()
 app.command()(evaluate.evaluate)
@@ -35,7 +35,7 @@ def builder(monkeypatch):
             return 20_000, module.made
         frames = [np.zeros((*record, 3), np.uint8)] * 30 if record and module.pictures else None
         row = {"return": 953.7, "return_sd": 20.2, "return_min": 920.0, "return_max": 990.0, "length": 500.0}
-        return 20_000, Judged(row, [SimpleNamespace(ret=950.0 + index, length=500, frames=frames) for index in range(episodes)])
+        return 20_000, EvalResult(row, [SimpleNamespace(return_=950.0 + index, length=500, pictures=frames) for index in range(episodes)])
 
     module.evaluate, module.launch = judge, lambda config, run: module.asked.append(("resume", run.path))
     monkeypatch.setitem(sys.modules, "unified.core.trainer.build", module)
@@ -81,8 +81,8 @@ def test_play_writes_a_video_and_prints_where(builder, path, tmp_path):
 
 
 def test_further_figures_follow_the_return(builder, path, tmp_path):
-    builder.made = Judged(
-        {"return": 9.0, "return_sd": 1.0, "return_min": 8.0, "return_max": 10.0, "length": 50.0}, [SimpleNamespace(ret=9.0)]
+    builder.made = EvalResult(
+        {"return": 9.0, "return_sd": 1.0, "return_min": 8.0, "return_max": 10.0, "length": 50.0}, [SimpleNamespace(return_=9.0)]
     )
     builder.made = builder.made.beside({"human_normalised": 0.25})
     said = [line.split() for line in invoke(tmp_path, "evaluate", "cartpole_balance").output.splitlines()]
@@ -92,7 +92,7 @@ def test_further_figures_follow_the_return(builder, path, tmp_path):
 
 
 def test_what_is_made_is_compared_in_the_features_that_are_asked_for(builder, path, tmp_path):
-    builder.made = Judged({"coverage": 0.5}, metric="coverage", report=["coverage 0.5"])
+    builder.made = EvalResult({"coverage": 0.5}, metric="coverage", report=["coverage 0.5"])
     output = invoke(tmp_path, "evaluate", "cartpole_balance", "--features", "cartpole_balance").output
     assert builder.asked == [(path, 10, "best", None, "cartpole_balance")]
     assert "coverage 0.5" in output
@@ -101,7 +101,7 @@ def test_what_is_made_is_compared_in_the_features_that_are_asked_for(builder, pa
 
 def made(columns=None):
     pictures = np.arange(6, dtype=np.uint8)[:, None, None, None].repeat(8, 2).repeat(8, 3) * 40
-    return Judged({"coverage": 0.5}, pictures=pictures, captions=list("aabbcc"), columns=columns, metric="coverage")
+    return EvalResult({"coverage": 0.5}, pictures=pictures, captions=list("aabbcc"), columns=columns, metric="coverage")
 
 
 def test_play_of_pictures_writes_them_side_by_side(builder, path, tmp_path):

@@ -125,13 +125,13 @@ def test_the_templates_are_in_the_wheel(tmp_path: Path) -> None:
 
 #: A run of seconds with what each kind of package brings.
 TINY = ["train.frames=150", "train.log_every=100", "evaluate.every=0", "evaluate.episodes=1"]
-SMALL = ["agent.seed_steps=100", "agent.batch_size=16"]
+SMALL = ["agent.learning_starts=100", "agent.batch_size=16"]
 TRAINS = {
     "agent": ["--agent", "mine", "--suite", "gym:Pendulum-v1", *SMALL],
     "suite": ["--agent", "random", "--suite", "mine:edge"],
     "architecture": ["--agent", "drqv2", "--suite", "gym:Pendulum-v1", *SMALL, "agent.hidden_dim=16", "encoder=mine", "encoder.width=16"],
     "objective": ["--agent", "drqv2", "--suite", "gym:Pendulum-v1", *SMALL, "agent.hidden_dim=16", "encoder=mlp", "-o", "+mine"],
-    "callback": ["--agent", "random", "--suite", "gym:Pendulum-v1", "with=[+mine]", "with.mine.keep=1"],
+    "callback": ["--agent", "random", "--suite", "gym:Pendulum-v1", "callbacks=[+mine]", "callbacks.mine.keep=1"],
 }
 
 

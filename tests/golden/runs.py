@@ -41,13 +41,13 @@ RENAMED_PARAMETERS: dict[str, str] = {}
 Found = dict[str, Any]
 
 #: One thread of one processor in float32. No checkpoint but the last one, that of the stop, and those of better evaluations.
-COMMON = ("device=cpu", "precision=fp32", "train.placement=inline", "checkpoint.every=0")
-SMALL_DQN = ("agent=dqn", "suite=gym:CartPole-v1", "agent.seed_steps=100", "agent.batch_size=32", "agent.critic.hidden=16")
+COMMON = ("device=cpu", "precision=fp32", "train.env_backend=inline", "checkpoint.every=0")
+SMALL_DQN = ("agent=dqn", "suite=gym:CartPole-v1", "agent.learning_starts=100", "agent.batch_size=32", "agent.critic.hidden_dim=16")
 SMALL_SAC = (
-    *("agent=sac", "suite=gym:Pendulum-v1", "agent.seed_steps=100", "agent.batch_size=32"),
-    *("agent.actor.hidden=16", "agent.critic.hidden=16"),
+    *("agent=sac", "suite=gym:Pendulum-v1", "agent.learning_starts=100", "agent.batch_size=32"),
+    *("agent.actor.hidden_dim=16", "agent.critic.hidden_dim=16"),
 )
-SMALL_AC2 = ("agent=ac2", "suite=digits", "agent.batch_size=64", "agent.actor.hidden=16")
+SMALL_AC2 = ("agent=ac2", "suite=digits", "agent.batch_size=64", "agent.actor.hidden_dim=16")
 DIGITS = ("train.epochs=2", "train.log_every=500", "evaluate.every=1000")
 
 
@@ -75,7 +75,7 @@ GOLDEN = (
         "ppo",
         450,  # rollouts end at 384 and 512
         (
-            *("agent=ppo", "suite=gym:CartPole-v1", "train.environments=2", "agent.horizon=64", "agent.epochs=2", "agent.batch_size=32"),
+            *("agent=ppo", "suite=gym:CartPole-v1", "train.num_envs=2", "agent.n_steps=64", "agent.epochs=2", "agent.batch_size=32"),
             *("agent.hidden_dim=16", "train.frames=1000", "train.log_every=100", "evaluate.every=400", "evaluate.episodes=2"),
         ),
     ),
@@ -97,7 +97,7 @@ GOLDEN = (
         632,
         (
             *("agent=drqv2", "suite=dmc:cartpole_balance", "suite.size=24", "suite.action_repeat=8", "suite.gl=osmesa"),
-            *("agent.pad=2", "agent.batch_size=16", "agent.hidden_dim=16", "agent.feature_dim=8", "agent.seed_steps=20"),
+            *("agent.pad=2", "agent.batch_size=16", "agent.hidden_dim=16", "agent.feature_dim=8", "agent.learning_starts=20"),
             *("agent.stddev=0.3", "train.frames=1200", "train.log_every=200", "evaluate.every=800", "evaluate.episodes=1"),
         ),
         draws=True,
@@ -179,7 +179,7 @@ def resumed(golden: Golden, root: Path) -> Run:
 
 def _train(words: Sequence[str], root: Path, *callbacks: Any) -> Run:
     with _one_thread(), _other_global_generators():
-        return launch(compose([*words, *COMMON, f"root={root}"], [], {"with": []}, callbacks=callbacks))
+        return launch(compose([*words, *COMMON, f"root={root}"], [], {"callbacks": []}, callbacks=callbacks))
 
 
 @contextmanager

@@ -272,7 +272,7 @@ def test_features_of_any_shape_and_type() -> None:
 def test_a_report_has_the_floor_beside_each_metric() -> None:
     row = judged_generation(normal(50, 4), normal(50, 4, 1), normal(50, 4, 2))
     lines = report(row)
-    assert "floor" in lines[0]
+    assert "eps" in lines[0]
     assert "(50 rows" in lines[0]
     assert [line.split()[0] for line in lines[1:]] == list(METRICS)
     assert float(lines[1].split()[1]) == pytest.approx(row["frechet"], rel=1e-3)

@@ -17,13 +17,13 @@ TINY = [
     "agent.batch_size=16",
     "agent.hidden_dim=16",
     "agent.feature_dim=8",
-    "agent.seed_steps=20",
+    "agent.learning_starts=20",
     "agent.stddev=0.3",
     "train.log_every=40",
     "evaluate.every=120",
     "evaluate.episodes=1",
     "checkpoint.every=80",
-    "with=[]",
+    "callbacks=[]",
     "replay.capacity=2000",
 ]
 
@@ -142,7 +142,7 @@ def replay_of(directory: Path, cut: dict[str, Any]) -> dict[str, Any]:
     replay.restore(directory / "replay", cut)
     store = replay.store
     held = {}
-    for lane in range(store.lanes):
+    for lane in range(store.num_envs):
         for name, pieces in store.read(lane, int(store.tail[lane]), int(store.head[lane])).items():
             held[f"{lane}.{name}"] = b"".join(piece.tobytes() for piece in pieces)
     return {"held": held, "head": store.head.tolist(), "tail": store.tail.tolist()}

@@ -30,9 +30,9 @@ def stop_at(words: list[str], root: Path, fault: str) -> Path:
 
 
 def test_updates_that_are_not_finite_are_skipped_counted_and_end_the_run(tmp_path: Path) -> None:
-    output = unified(*STATE, "agent.lr=1e15", "train.bad_limit=5", cwd=tmp_path, expect=1)
+    output = unified(*STATE, "agent.lr=1e15", "train.max_failures=5", cwd=tmp_path, expect=1)
     assert "non-finite loss or gradient" in output
-    assert "train.bad_limit=5" in output
+    assert "train.max_failures=5" in output
     directory = run_directory(tmp_path)
     assert sum(row.get("nonfinite", 0) for row in rows(directory)) > 5
     for path in newest(directory).glob("parameters.safetensors"):
@@ -69,7 +69,7 @@ def test_a_directory_that_cannot_be_written_ends_it_before_the_first_step(tmp_pa
 def test_a_damaged_checkpoint_is_passed_over_with_one_warning(straight: Path, tmp_path: Path, name: str) -> None:
     directory = stop_at(STATE, tmp_path, saved(4))
     flip(newest(directory) / name)
-    output = unified(*STATE, "with=[console]", cwd=tmp_path)
+    output = unified(*STATE, "callbacks=[console]", cwd=tmp_path)
     assert output.count("is damaged") == 1
     assert_same(straight, directory)
 
@@ -107,7 +107,7 @@ def test_one_run_has_one_owner_and_the_other_is_told_who(tmp_path: Path) -> None
 
 
 def test_a_killed_environment_process_changes_nothing(straight: Path, tmp_path: Path) -> None:
-    words = [*STATE, "train.placement=process"]
+    words = [*STATE, "train.env_backend=process"]
     process = start(*words, cwd=tmp_path)
     wait_for(tmp_path, 40)
     os.kill(process.pid, signal.SIGSTOP)  # so that it is alive when its worker dies
@@ -149,7 +149,7 @@ def test_a_replay_that_cannot_be_held_is_refused_with_a_number(tmp_path: Path) -
         "train.frames=2000000000",
         "replay.capacity=500000000",
         "replay.backing=ram",
-        "with=[]",
+        "callbacks=[]",
     ]
     output = unified(*words, cwd=tmp_path, expect=2)
     assert "replay.capacity" in output

@@ -51,7 +51,7 @@ def test_a_loaded_agent_acts(straight_pixels: Path) -> None:
 
 @pytest.mark.slow
 def test_the_video_and_the_curve_of_a_run(tmp_path: Path) -> None:
-    words = [word for word in TINY if word != "with=[]"]
+    words = [word for word in TINY if word != "callbacks=[]"]
     unified("train", "--suite", "dmc:cartpole_balance", "suite.pixels=false", "train.frames=200", *words, cwd=tmp_path)
     directory = run_directory(tmp_path)
     assert (directory / "curve.png").exists()

@@ -38,7 +38,7 @@ def test_another_seed_gives_others(straight: Path, tmp_path: Path) -> None:
 
 
 def test_an_idle_callback_changes_nothing(straight: Path, tmp_path: Path) -> None:
-    unified(*(word for word in STATE if word != "with=[]"), "with=[console]", cwd=tmp_path)
+    unified(*(word for word in STATE if word != "callbacks=[]"), "callbacks=[console]", cwd=tmp_path)
     assert_same(straight, run_directory(tmp_path))
 
 
@@ -95,14 +95,14 @@ def test_kill_9_at_random_times(straight_pixels: Path, tmp_path: Path, seed: int
 
 
 def test_four_environments_do_the_same_number_of_updates_per_step(straight: Path, tmp_path: Path) -> None:
-    unified(*STATE, "train.environments=4", cwd=tmp_path)
+    unified(*STATE, "train.num_envs=4", cwd=tmp_path)
     one, four = rows(straight)[-1], rows(run_directory(tmp_path))[-1]
     assert one["frames"] == four["frames"] == 480
     assert abs(one["updates"] - four["updates"]) <= 2  # seed steps end between two steps of four
 
 
 def test_processes_and_inline_are_the_same(straight: Path, tmp_path: Path) -> None:
-    unified(*STATE, "train.placement=process", cwd=tmp_path)
+    unified(*STATE, "train.env_backend=process", cwd=tmp_path)
     assert (run_directory(tmp_path) / "metrics.jsonl").read_bytes() == (straight / "metrics.jsonl").read_bytes()
 
 

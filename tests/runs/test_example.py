@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 PACKAGE = "unified_plugin_example"
 ORIGIN = "unified-plugin-example 0.1.0"
 #: A run of seconds.
-TINY = ["train.log_every=100", "evaluate.every=200", "evaluate.episodes=1", "agent.seed_steps=50", "agent.batch_size=16"]
-SMALL = ["encoder.width=16", "actor.hidden=16", "critic.hidden=16"]
+TINY = ["train.log_every=100", "evaluate.every=200", "evaluate.episodes=1", "agent.learning_starts=50", "agent.batch_size=16"]
+SMALL = ["encoder.width=16", "actor.hidden_dim=16", "critic.hidden_dim=16"]
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def test_its_own_tests_pass_and_with_them_the_contracts(beside: Beside, tmp_path
 
 def test_a_run_of_all_of_them_at_once(beside: Beside, tmp_path: Path) -> None:
     words = ["--agent", "twin", "--suite", "harbour:dock", "-o", "+decorrelate", "launcher=logbook", "train.frames=200", *TINY]
-    parts = ["encoder=fourier", "encoder.waves=8", "critic=norm_mlp", "critic.width=16", "actor.hidden=16"]
-    watch = ["with=[milestones]", "with.milestones.levels=[-100,1e9]"]
+    parts = ["encoder=fourier", "encoder.waves=8", "critic=norm_mlp", "critic.width=16", "actor.hidden_dim=16"]
+    watch = ["callbacks=[milestones]", "callbacks.milestones.levels=[-100,1e9]"]
     beside.unified("train", *words, *parts, *watch, cwd=tmp_path)
     run = run_directory(tmp_path)
     assert run.relative_to(tmp_path) == Path("runs/default/twin/harbour/dock/seed-1")
@@ -86,16 +86,16 @@ def test_a_run_of_all_of_them_at_once(beside: Beside, tmp_path: Path) -> None:
 
 
 def test_the_recipe_and_the_qualified_names(beside: Beside, tmp_path: Path) -> None:
-    beside.unified("train", "-r", "harbour", "train.frames=150", "with=[]", *TINY, *SMALL, cwd=tmp_path)
+    beside.unified("train", "-r", "harbour", "train.frames=150", "callbacks=[]", *TINY, *SMALL, cwd=tmp_path)
     assert run_directory(tmp_path).relative_to(tmp_path) == Path("runs/default/twin/harbour/reach/seed-1")
     words = ["--agent", "example/twin", "--suite", "example/harbour:reach", "encoder=example/norm_mlp", "-r", "example/harbour"]
-    said = beside.unified("train", *words, "train.frames=150", "with=[]", *TINY, *SMALL, "--dry-run", cwd=tmp_path)
+    said = beside.unified("train", *words, "train.frames=150", "callbacks=[]", *TINY, *SMALL, "--dry-run", cwd=tmp_path)
     assert re.search(r"name: twin\b", said)
     assert re.search(r"name: harbour\b", said)
 
 
 def test_its_agent_and_its_suite_go_with_those_of_others(beside: Beside, tmp_path: Path) -> None:
-    quiet = ["with=[]", "train.frames=120", *TINY]
+    quiet = ["callbacks=[]", "train.frames=120", *TINY]
     beside.unified("train", "--agent", "twin", "--suite", "gym:CartPole-v1", *quiet, *SMALL, cwd=tmp_path)
     small = ["agent.hidden_dim=16", "agent.feature_dim=8", "encoder=norm_mlp", "-o", "+decorrelate"]
     beside.unified("train", "--agent", "drqv2", "--suite", "harbour:reach", *quiet, *small, cwd=tmp_path)
@@ -115,8 +115,8 @@ def test_the_command(beside: Beside, tmp_path: Path) -> None:
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(beside: Beside, tmp_path: Path) -> None:
-    words = ["train", "-r", "harbour", "train.frames=700", "with=[milestones]", "checkpoint.every=150", *TINY, *SMALL]
-    words += ["with.milestones.levels=[-1,10,20]"]
+    words = ["train", "-r", "harbour", "train.frames=700", "callbacks=[milestones]", "checkpoint.every=150", *TINY, *SMALL]
+    words += ["callbacks.milestones.levels=[-1,10,20]"]
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     straight.mkdir()
     killed.mkdir()
@@ -156,7 +156,7 @@ def broken(beside: Beside, file: str, old: str, new: str) -> Iterator[None]:
         path.write_text(text)
 
 
-QUIET = ["with=[]", "train.frames=200", "train.log_every=100", "evaluate.every=0", "evaluate.episodes=1"]
+QUIET = ["callbacks=[]", "train.frames=200", "train.log_every=100", "evaluate.every=0", "evaluate.episodes=1"]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_callback_that_always_raises_is_named_and_left_out(beside: Beside, tmp
         "random",
         "--suite",
         "harbour:reach",
-        "with=[milestones]",
+        "callbacks=[milestones]",
         "train.frames=500",
         "evaluate.every=100",
         "evaluate.episodes=1",
@@ -250,7 +250,7 @@ def test_a_callback_that_always_raises_is_named_and_left_out(beside: Beside, tmp
 
 
 def test_an_objective_that_raises_ends_the_run_with_its_name(beside: Beside, tmp_path: Path) -> None:
-    words = ["--agent", "twin", "--suite", "harbour:reach", "-o", "+decorrelate", "with=[]", "train.frames=150", *TINY, *SMALL]
+    words = ["--agent", "twin", "--suite", "harbour:reach", "-o", "+decorrelate", "callbacks=[]", "train.frames=150", *TINY, *SMALL]
     with broken(beside, "objective.py", "metrics = {", "features = features + self.nothing\n        metrics = {"):
         said = beside.unified("train", *words, cwd=tmp_path, expect=1)
     assert "decorrelate" in said.lower()

@@ -15,7 +15,14 @@ from unified.core.base.errors import UsageError
 from unified.core.runs.run import Run
 from unified.core.trainer.build import evaluate, load_agent
 
-FAST = {"with": [], "evaluate.every": 0, "checkpoint.every": 0, "agent.actor.hidden": 32, "agent.critic.hidden": 32, "agent.lr": 3e-3}
+FAST = {
+    "callbacks": [],
+    "evaluate.every": 0,
+    "checkpoint.every": 0,
+    "agent.actor.hidden_dim": 32,
+    "agent.critic.hidden_dim": 32,
+    "agent.lr": 3e-3,
+}
 
 
 def train(root: Path, suite: str = "digits", agent: str | None = None, **said: Any) -> library.Run:
@@ -85,14 +92,14 @@ def test_what_cannot_be_judged_so_is_refused(runs: Path, suite: str, said: dict[
 @pytest.mark.parametrize("objective", ["flow", "vae", "adversarial"])
 def test_a_class_can_be_asked_for(objective: str, tmp_path: Path) -> None:
     """By the settings that digits have anyway, pictures made for a digit are taken for it more often than not."""
-    config = {"root": str(tmp_path), "with": [], "evaluate.every": 0, "suite.conditional": True, "train.epochs": 150}
+    config = {"root": str(tmp_path), "callbacks": [], "evaluate.every": 0, "suite.conditional": True, "train.epochs": 150}
     run = library.train(suite="digits", config={**config, "objective": objective})
     assert run.metrics()[-1]["train_on_generated"] > 0.6  # by chance 0.1
 
 
 @pytest.mark.slow
 def test_atari_is_told_on_a_person_s_scale(tmp_path: Path) -> None:
-    words = ["train", "--agent", "random", "--suite", "atari:pong", "train.frames=400", "with=[]", "evaluate.episodes=1"]
+    words = ["train", "--agent", "random", "--suite", "atari:pong", "train.frames=400", "callbacks=[]", "evaluate.episodes=1"]
     unified(*words, "suite.episode_frames=400", cwd=tmp_path)
     row = json.loads(unified("evaluate", "pong", "-n", "1", "--json", cwd=tmp_path))
     assert row["human_normalised"] == pytest.approx((row["return"] + 20.7) / 35.3)
@@ -103,7 +110,7 @@ def test_atari_is_told_on_a_person_s_scale(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_is_made_is_written_as_a_picture(tmp_path: Path) -> None:
-    unified("train", "--suite", "digits", "-o", "flow", "suite.conditional=true", "train.epochs=2", "with=[]", cwd=tmp_path)
+    unified("train", "--suite", "digits", "-o", "flow", "suite.conditional=true", "train.epochs=2", "callbacks=[]", cwd=tmp_path)
     said = unified("play", "digits", "-o", "grid.png", cwd=tmp_path)
     assert "60 pictures" in said
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")

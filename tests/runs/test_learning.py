@@ -14,7 +14,12 @@ from unified.core.base.errors import UsageError
 from unified.core.trainer.build import load_agent
 
 MOVING = [
-    *("agent.optimizer=sgd", "agent.optimizer.momentum=0.9", "agent.optimizer.weight_decay=1e-4", "agent.optimizer.accumulate=4"),
+    *(
+        "agent.optimizer=sgd",
+        "agent.optimizer.momentum=0.9",
+        "agent.optimizer.weight_decay=1e-4",
+        "agent.optimizer.gradient_accumulation=4",
+    ),
     *("agent.optimizer.schedule=cosine(0,1,40,0,400)", "agent.optimizer.parts.actor=rmsprop", "agent.optimizer.parts.actor.lr=1e-3"),
     *("agent.ema=true", "agent.ema_tau=0.05"),
 ]
@@ -26,7 +31,7 @@ def test_killed_and_resumed_it_is_the_same_run(tmp_path: Path) -> None:
 
 
 def train(tmp_path: Path, **config: Any) -> library.Run:
-    values = {"root": str(tmp_path / "runs"), "with": [], **{key.replace("__", "."): value for key, value in config.items()}}
+    values = {"root": str(tmp_path / "runs"), "callbacks": [], **{key.replace("__", "."): value for key, value in config.items()}}
     return library.train(suite="digits", config=values)
 
 

@@ -19,9 +19,9 @@ from unified.core.registry import registry
 METRICS = {"classify": "accuracy", "regress": "r2", "generate": "coverage"}
 COMPONENTS = {name: registry().get("agents", name) for name in AGENTS}
 #: Agents that learn from rewards alone, of which what is made has none.
-REWARDED = [name for name, component in COMPONENTS.items() if component.views and "generate" not in component.views]
+REWARDED = [name for name, component in COMPONENTS.items() if component.task_types and "generate" not in component.task_types]
 REASON = "control, classify, regress, and not generate: there is no reward in a generation task"
-SHORT = {"train.frames": 200, "train.environments": 1, "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0, "with": []}
+SHORT = {"train.frames": 200, "train.num_envs": 1, "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0, "callbacks": []}
 #: Seconds go into episodes and pictures; these are the few that everybody waits for.
 QUICK = [("random", "generate"), ("random", "classify"), ("drqv2", "classify"), ("dqn", "regress"), ("sac", "classify"), ("ppo", "regress")]
 CELLS = [
@@ -54,12 +54,12 @@ def test_it_trains_and_is_judged(agent: str, task: str, tmp_path: Path, monkeypa
 @pytest.mark.parametrize("agent", REWARDED)
 def test_what_has_no_reward_is_refused(agent: str) -> None:
     wanted = f"agent {agent} can {REASON}    --agent ac2"
-    for word, source in (("suite.view=generate", "the command line"), ("objective=vae", "preset generate of vae")):
+    for word, source in (("suite.task_type=generate", "the command line"), ("objective=vae", "preset generate of vae")):
         with pytest.raises(UsageError) as refused:
             compose([f"agent={agent}", "suite=digits", word])
         assert str(refused.value.problems[0]) == f"{wanted}    (from {source})"
     assert compose([f"agent={agent}", "suite=digits"]).agent.name == agent
-    assert compose([f"agent={agent}", "suite=digits", "suite.view=classify"]).agent.name == agent
+    assert compose([f"agent={agent}", "suite=digits", "suite.task_type=classify"]).agent.name == agent
 
 
 def test_it_is_refused_before_anything_is_imported() -> None:
@@ -81,7 +81,7 @@ assert not {{"torch", "numpy", "sklearn"}} & set(sys.modules)
 def test_random_pixels_are_random(tmp_path: Path) -> None:
     from unified.core.trainer.build import evaluate, load_agent
 
-    run = library.train(agent="random", suite="digits", config={**SHORT, "suite.view": "generate", "root": str(tmp_path)})
+    run = library.train(agent="random", suite="digits", config={**SHORT, "suite.task_type": "generate", "root": str(tmp_path)})
     (judged,) = [row for row in run.metrics() if row["kind"] == "evaluate"]
     assert judged["coverage"] < 0.05 < judged["coverage_floor"]
     pictures = evaluate(run)[1].pictures
@@ -103,8 +103,8 @@ def test_the_table_says_what_is_known() -> None:
         "train --agent random --suite gym:CartPole-v1": {"metric": "return", "score": 22.4, "sd": 9.0},
         "train --agent dqn --suite gym:CartPole-v1": {"metric": "return", "score": 498.0, "sd": 3.0},
         "train --agent ppo --suite digits": {"metric": "accuracy", "score": 0.9, "sd": None},
-        "train --agent dqn --suite digits suite.view=generate": {"refused": "no"},
-        "train --agent sac --suite digits suite.view=generate": {"refused": "no"},
+        "train --agent dqn --suite digits suite.task_type=generate": {"refused": "no"},
+        "train --agent sac --suite digits suite.task_type=generate": {"refused": "no"},
     }
     lines = {line.split(" | ")[0]: line for line in table(found).splitlines()}
     assert lines["| random"].startswith("| random | return 22.4 ± 9.0 |  |")

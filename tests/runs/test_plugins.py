@@ -100,7 +100,7 @@ def test_an_installed_package_that_a_run_does_not_name_changes_no_bit(straight: 
 
 def test_even_one_that_is_named_and_draws_random_numbers_changes_no_bit(straight: Path, site: Path, work: Path) -> None:
     install(site, "noisy", "1.0", {"__init__.py": NOISY, "noise.py": NOISE})
-    unified(*(word for word in STATE if word != "with=[]"), "with=[noise]", cwd=work)
+    unified(*(word for word in STATE if word != "callbacks=[]"), "callbacks=[noise]", cwd=work)
     assert_same(straight, run_directory(work))
 
 
@@ -255,7 +255,7 @@ def rough(site: Path) -> list[str]:
 
 @pytest.mark.parametrize("placement", ["inline", "process"])
 def test_a_suite_that_raises_ends_the_run_with_its_name_and_the_mended_one_goes_on(site: Path, work: Path, placement: str) -> None:
-    words = [*rough(site), f"train.placement={placement}"]
+    words = [*rough(site), f"train.env_backend={placement}"]
     (work / "break").touch()
     said = unified(*words, cwd=work, expect=1)
     directory = run_directory(work)
@@ -272,8 +272,8 @@ def test_a_suite_that_raises_ends_the_run_with_its_name_and_the_mended_one_goes_
 
 
 def test_a_callback_can_end_a_run_that_goes_on_later_with_its_state(site: Path, work: Path) -> None:
-    words = [word for word in rough(site) if word != "with=[]"]
-    said = unified(*words, "with=[enough]", cwd=work, expect=1)
+    words = [word for word in rough(site) if word != "callbacks=[]"]
+    said = unified(*words, "callbacks=[enough]", cwd=work, expect=1)
     directory = run_directory(work)
     assert "good enough" in said
     assert "the run ended at 120 frames" in said
@@ -282,7 +282,7 @@ def test_a_callback_can_end_a_run_that_goes_on_later_with_its_state(site: Path, 
     assert "seen 120" in unified("resume", "road", cwd=work)  # after setup, which knows nothing
     straight = work / "straight"
     straight.mkdir()
-    unified(*words, "with=[]", cwd=straight)
+    unified(*words, "callbacks=[]", cwd=straight)
     assert_same(run_directory(straight), directory)
 
 
@@ -290,8 +290,8 @@ def test_a_callback_can_end_a_run_that_goes_on_later_with_its_state(site: Path, 
     ("words", "says"),
     [
         (["suite=rough:nowhere"], "suite rough failed to be made: KeyError: 'no map'"),
-        (["suite=rough:ditch", "train.placement=inline"], "suite rough failed to be made: LookupError: no bridge"),
-        (["suite=rough:ditch", "train.placement=process"], "environment 0 of suite rough:ditch raised LookupError: no bridge"),
+        (["suite=rough:ditch", "train.env_backend=inline"], "suite rough failed to be made: LookupError: no bridge"),
+        (["suite=rough:ditch", "train.env_backend=process"], "environment 0 of suite rough:ditch raised LookupError: no bridge"),
         (["agent=clumsy"], "agent clumsy failed to be made: IndexError: no phase"),
         (["objective=[+stuck]"], "objective stuck failed to be made: OSError: jammed"),
     ],

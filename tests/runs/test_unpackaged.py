@@ -23,16 +23,16 @@ from runs.commands import TINY, assert_same, environment, events, newest, rows, 
 #: As `TINY`, for Python.
 SMALL: dict[str, Any] = {
     "agent": "drqv2",
-    **{"agent.batch_size": 8, "agent.hidden_dim": 8, "agent.feature_dim": 4, "agent.seed_steps": 20, "agent.stddev": "0.3"},
+    **{"agent.batch_size": 8, "agent.hidden_dim": 8, "agent.feature_dim": 4, "agent.learning_starts": 20, "agent.stddev": "0.3"},
     **{"train.frames": 80, "train.log_every": 40, "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 40},
-    **{"with": [], "replay.capacity": 500, "device": "cpu"},
+    **{"callbacks": [], "replay.capacity": 500, "device": "cpu"},
 }
 
 REFERENCES = [
     *("train", "--agent", "./mine.py:Mine", "--suite", "./envs.py:Line:hard", "-o", "+./mine.py:Small", "launcher=./mine.py:Here"),
-    *("encoder=[./nets.py:Tiny,mlp]", "encoder.1.hidden=6", "train.placement=process", "train.frames=160"),
-    *(word for word in TINY if word != "with=[]"),
-    *("with=[./mine.py:Watch]", "with.Watch.every=3"),
+    *("encoder=[./nets.py:Tiny,mlp]", "encoder.1.hidden_dim=6", "train.env_backend=process", "train.frames=160"),
+    *(word for word in TINY if word != "callbacks=[]"),
+    *("callbacks=[./mine.py:Watch]", "callbacks.Watch.every=3"),
 ]
 
 

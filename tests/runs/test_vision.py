@@ -19,7 +19,7 @@ from unified.plugins.suites.vision.sources import SOURCES
 
 CIFAR10 = ["train", "--suite", "vision:cifar10", "encoder=resnet18", "-o", "imitate"]
 MNIST = ["train", "--suite", "vision:mnist"]
-SHORT = ["agent.batch_size=10", "train.updates=3", "with=[]"]
+SHORT = ["agent.batch_size=10", "train.updates=3", "callbacks=[]"]
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def accuracy(run: Run, shown: np.ndarray, classes: list[int]) -> float:
     """Of a run's agent on pictures ``(N, C, H, W)``."""
-    answers = load_agent(run).agent.act(torch.from_numpy(shown.copy()), explore=False).enacted
+    answers = load_agent(run).agent.act(torch.from_numpy(shown.copy()), explore=False).env_action
     return float((answers == torch.tensor(classes)).float().mean())
 
 

@@ -15,11 +15,11 @@ from runs.commands import events, killed_and_the_same, rows, unified
 from unified.core.base.errors import UsageError
 from unified.core.trainer.build import evaluate, load_agent
 
-QUIET = ["with=[]", "train.log_every=2000", "evaluate.every=4000", "checkpoint.every=2000"]
-DATA = ["train", "--agent", "ac2", "--suite", "iris", "agent.actor.hidden=16", "agent.batch_size=32", "train.frames=8000", *QUIET]
+QUIET = ["callbacks=[]", "train.log_every=2000", "evaluate.every=4000", "checkpoint.every=2000"]
+DATA = ["train", "--agent", "ac2", "--suite", "iris", "agent.actor.hidden_dim=16", "agent.batch_size=32", "train.frames=8000", *QUIET]
 ROLLOUTS = [
-    *["train", "--agent", "ppo", "--suite", "gym:CartPole-v1", "train.environments=2", "agent.horizon=64", "agent.epochs=2"],
-    *["train.frames=2000", "with=[]", "train.log_every=200", "evaluate.every=1000", "evaluate.episodes=2", "checkpoint.every=300"],
+    *["train", "--agent", "ppo", "--suite", "gym:CartPole-v1", "train.num_envs=2", "agent.n_steps=64", "agent.epochs=2"],
+    *["train.frames=2000", "callbacks=[]", "train.log_every=200", "evaluate.every=1000", "evaluate.episodes=2", "checkpoint.every=300"],
 ]
 
 
@@ -30,7 +30,7 @@ def test_killed_and_resumed_it_is_the_same_run(words: list[str], tmp_path: Path)
 
 
 def train(tmp_path: Path, agent: str | None, suite: str, **config: Any) -> library.Run:
-    values = {"root": str(tmp_path / "runs"), "with": [], **{key.replace("__", "."): value for key, value in config.items()}}
+    values = {"root": str(tmp_path / "runs"), "callbacks": [], **{key.replace("__", "."): value for key, value in config.items()}}
     return library.train(agent=agent, suite=suite, config=values)
 
 
@@ -88,9 +88,9 @@ def test_averaged_weights_answer_where_that_is_asked_for(tmp_path: Path) -> None
     with torch.no_grad():
         agent.actor_average.numbers[-1].weight.zero_()
         agent.actor_average.numbers[-1].bias.copy_(torch.tensor([0.0, 0.0, 1.0]))
-    assert agent.act(obs, explore=False).enacted.tolist() == [2] * 32
+    assert agent.act(obs, explore=False).env_action.tolist() == [2] * 32
     agent.train()
-    assert agent.act(obs, explore=False).enacted.tolist() != [2] * 32
+    assert agent.act(obs, explore=False).env_action.tolist() != [2] * 32
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from unified.core.base.errors import UsageError
 from unified.core.envs.suite import Environment
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.testing.probes import TASKS, ProbeOptions, Probes
 
 TARGET = "unified.testing.probes:Probes"
@@ -124,10 +124,10 @@ def test_an_episode_is_a_function_of_seed_and_actions():
 
 def test_they_are_selected_by_reference_in_processes_without_torch():
     reference = SuiteReference(TARGET, "both", {"discrete": True, "pixels": True, "size": 12, "rounds": 3}, f"{TARGET}.Options")
-    with Vector(reference, 2, 1, placement="process") as vector:
+    with WorkerVectorEnv(reference, 2, 1, placement="process") as vector:
         assert vector.reset().shape == (2, 3, 12, 12)
-        vector.begin(np.array([0, 1]))
-        assert set(vector.finish().reward) <= {-1.0, 1.0}
+        vector.step_async(np.array([0, 1]))
+        assert set(vector.step_wait().reward) <= {-1.0, 1.0}
     assert Probes("both", None).environment().spec.action.size == 1  # without options, the defaults
 
 

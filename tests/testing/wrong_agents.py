@@ -10,7 +10,7 @@ from torch import nn
 
 from unified.core.base.errors import UsageError
 from unified.core.learn.actions import Action
-from unified.core.learn.agent import Learned
+from unified.core.learn.agent import UpdateResult
 from unified.core.learn.objective import Phase
 from unified.core.replay.batch import Batch
 from unified.plugins.agents.drqv2.agent import DrQV2
@@ -26,7 +26,7 @@ class DriftsInActing(DrQV2):
         if not explore:
             return action
         self.calls += 1
-        return replace(action, stored=action.stored * 0.9**self.calls)
+        return replace(action, stored=action.action * 0.9**self.calls)
 
 
 class DriftsInLearning(DrQV2):
@@ -34,7 +34,7 @@ class DriftsInLearning(DrQV2):
 
     mean = 0.0
 
-    def learn(self, batch: Batch) -> Learned:
+    def learn(self, batch: Batch) -> UpdateResult:
         self.mean = 0.9 * self.mean + 0.1 * float(batch.reward.nan_to_num().mean())
         return super().learn(batch.with_columns(reward=batch.reward - self.mean))
 
@@ -65,7 +65,7 @@ class MovesMore(DrQV2):
         super().__init__(spec, options, build)
         self.extra = nn.Linear(2, 2)
 
-    def learn(self, batch: Batch) -> Learned:
+    def learn(self, batch: Batch) -> UpdateResult:
         learned = super().learn(batch)
         with torch.no_grad():
             self.extra.weight.mul_(1.0 - 0.01 * (learned.metrics["nonfinite"] == 0))
@@ -96,7 +96,7 @@ class StepsIntoNothing(DrQV2):
 class DrawsFromAnywhere(DrQV2):
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         action = super().act(observation, explore=explore)
-        return replace(action, stored=action.stored * torch.rand(1)) if explore else action
+        return replace(action, stored=action.action * torch.rand(1)) if explore else action
 
 
 class NeverTheSame(DrQV2):
@@ -105,8 +105,8 @@ class NeverTheSame(DrQV2):
             return super().act(observation, explore=True)
         action = super().act(observation, explore=False)
         if self.spec.action.discrete:
-            return replace(action, enacted=torch.randint(2, action.enacted.shape))
-        return replace(action, enacted=action.enacted * torch.rand(action.enacted.shape))
+            return replace(action, env_action=torch.randint(2, action.env_action.shape))
+        return replace(action, env_action=action.env_action * torch.rand(action.env_action.shape))
 
 
 class RemembersBeingJudged(DrQV2):
@@ -123,13 +123,13 @@ class RemembersBeingJudged(DrQV2):
 class GoesTooFar(DrQV2):
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         action = super().act(observation, explore=explore)
-        return replace(action, stored=action.stored.sign() * 1.5)
+        return replace(action, stored=action.action.sign() * 1.5)
 
 
 class TellsNothing(DrQV2):
-    def learn(self, batch: Batch) -> Learned:
+    def learn(self, batch: Batch) -> UpdateResult:
         learned = super().learn(batch)
-        return Learned({**learned.metrics, "ratio": torch.tensor(0.0) / 0.0})
+        return UpdateResult({**learned.metrics, "ratio": torch.tensor(0.0) / 0.0})
 
 
 class TakesNothing(DrQV2):

@@ -134,8 +134,8 @@ class DrawsFromAnywhere(TD):
 class BringsTheDead(TD):
     """It brings a part that it does not use."""
 
-    def join(self, agent: Any) -> None:
-        agent.bring(idle=nn.Linear(2, 2))
+    def attach(self, agent: Any) -> None:
+        agent.add_modules(idle=nn.Linear(2, 2))
 
 
 class ForNobody(Objective):

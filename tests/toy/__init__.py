@@ -33,11 +33,11 @@ def _at(name: str) -> str:
 
 AGENTS = (
     AgentComponent("ac2", "toy:AC2", _at("AC2"), parts=("encoder", "actor", "critic", "generator"), presets=_at("AC2_PRESETS")),
-    AgentComponent("dqn", "toy:DQN", _at("DQN"), parts=("encoder", "critic"), presets=_at("DQN_PRESETS"), views=_CONTROL),
-    AgentComponent("drqv2", "toy:DrQV2", _at("DrQV2"), parts=("encoder", "critic"), presets=_at("DRQV2_PRESETS"), views=_CONTROL),
-    AgentComponent("ppo", "toy:PPO", _at("PPO"), parts=("encoder", "actor"), views=_CONTROL),
+    AgentComponent("dqn", "toy:DQN", _at("DQN"), parts=("encoder", "critic"), presets=_at("DQN_PRESETS"), task_types=_CONTROL),
+    AgentComponent("drqv2", "toy:DrQV2", _at("DrQV2"), parts=("encoder", "critic"), presets=_at("DRQV2_PRESETS"), task_types=_CONTROL),
+    AgentComponent("ppo", "toy:PPO", _at("PPO"), parts=("encoder", "actor"), task_types=_CONTROL),
     AgentComponent("random", "toy:Random"),
-    AgentComponent("sac", "toy:SAC", _at("SAC"), parts=("encoder", "actor", "critic"), views=_CONTROL),
+    AgentComponent("sac", "toy:SAC", _at("SAC"), parts=("encoder", "actor", "critic"), task_types=_CONTROL),
 )
 SUITES = (
     SuiteComponent("dmc", "toy:DMC", _at("DMC"), tasks="toy.tasks:TASKS", example="humanoid_run", agent="drqv2"),

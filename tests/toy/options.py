@@ -33,7 +33,7 @@ class Actor(Options):
 
     head: Part | None = None
     """How the policy is represented."""
-    hidden: int = Field(256, ge=1)
+    hidden_dim: int = Field(256, ge=1)
     """Units of each hidden layer."""
     depth: int = Field(2, ge=0)
     """Hidden layers."""
@@ -189,7 +189,7 @@ class Depth(Options):
 class MLP(Options):
     """Options of linear layers."""
 
-    hidden: int = Field(256, ge=1)
+    hidden_dim: int = Field(256, ge=1)
     """Units of each hidden layer."""
     depth: int = Field(2, ge=0)
     """Hidden layers."""
@@ -236,4 +236,4 @@ class Video(Options):
     """Evaluations between two videos."""
 
 
-FLOW_PRESETS = (Preset("generate", "digits vision:*", {"suite.view": "generate", "agent.actor.head": "flow"}, "of the toy"),)
+FLOW_PRESETS = (Preset("generate", "digits vision:*", {"suite.task_type": "generate", "agent.actor.head": "flow"}, "of the toy"),)

@@ -8,7 +8,7 @@ import unified
 
 
 def evaluated(root: Path, **values: object) -> float:
-    run = unified.train(suite="harbour:reach", config={"with": [], "evaluate.every": 0, "root": str(root)}, **values)
+    run = unified.train(suite="harbour:reach", config={"callbacks": [], "evaluate.every": 0, "root": str(root)}, **values)
     return float([row for row in run.metrics() if row["kind"] == "evaluate"][-1]["return"])
 
 

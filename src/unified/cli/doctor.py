@@ -177,12 +177,12 @@ def _render(task: str) -> Iterator[Finding]:
         import numpy as np
 
         from unified.core.envs.suite_ref import SuiteReference
-        from unified.core.envs.vector_env import Vector
+        from unified.core.envs.vector_env import WorkerVectorEnv
         from unified.core.registry import registry
 
         component = registry().get("suites", "dmc")
         suite = SuiteReference(component.target, task, {}, component.config)
-        vector = Vector(suite, 1, 1, "doctor", "process", 60.0)
+        vector = WorkerVectorEnv(suite, 1, 1, "doctor", "process", 60.0)
     except Exception as error:  # whatever keeps a worker from starting is the finding
         yield Finding("rendering", f"dmc:{task}", f"failed: {type(error).__name__}: {error}", False, hint)
         return
@@ -193,8 +193,8 @@ def _render(task: str) -> Iterator[Finding]:
         draws = np.random.default_rng(1).uniform(low, high, (RENDER_STEPS, 1, *low.shape)).astype(np.float32)
         start = time.perf_counter()
         for actions in draws:
-            vector.begin(actions)
-            vector.finish()
+            vector.step_async(actions)
+            vector.step_wait()
         spent = time.perf_counter() - start
         for note in suite.build().notes():
             yield Finding("rendering", "back-end", note)

@@ -34,7 +34,7 @@ def evaluate(
     frames, judged = judge(run, episodes, checkpoint, features=features)
     row, played = {"kind": "evaluate", "frames": frames, **judged.row}, judged.episodes or []
     if as_json:
-        returns = {"returns": [episode.ret for episode in played]} if played else {}
+        returns = {"returns": [episode.return_ for episode in played]} if played else {}
         typer.echo(json.dumps({"run": str(run.path), **row, **returns}, indent=2))
         return
     typer.echo(f"{run.path} at {units.count(frames)} frames ({checkpoint})")

@@ -10,7 +10,7 @@ import typer
 from unified import units
 
 if TYPE_CHECKING:
-    from unified.core.trainer.eval_result import Judged
+    from unified.core.trainer.eval_result import EvalResult
 
 #: What a video, and pictures side by side, are written as.
 VIDEOS, PICTURES = (".mp4",), (".png", ".pdf", ".svg")
@@ -47,11 +47,11 @@ def play(
         typer.echo(f"{path}   {units.result(judged.row)} at {units.count(frames)} frames, {len(judged.pictures)} pictures")
         return
     episodes = judged.episodes
-    if not episodes or not episodes[0].frames:
+    if not episodes or not episodes[0].pictures:
         raise UsageError(Problem(f"the task of {run.path} has no picture", f"how well it does: unified evaluate {run.name}"))
     _check_suffix(output, VIDEOS)
-    path = write_mp4(output or Path(run.path) / "videos" / f"play-{frames:09d}.mp4", episodes[0].frames, fps)
-    length = units.duration(len(episodes[0].frames) / fps)
+    path = write_mp4(output or Path(run.path) / "videos" / f"play-{frames:09d}.mp4", episodes[0].pictures, fps)
+    length = units.duration(len(episodes[0].pictures) / fps)
     typer.echo(f"{path}   return {units.value(judged.score)} at {units.count(frames)} frames, {length} at {fps:g} pictures/s")
 
 
@@ -62,7 +62,7 @@ def _check_suffix(output: Path | None, allowed: tuple[str, ...]) -> None:
         raise UsageError(Problem(f"--output {output}: this is written as {', '.join(allowed)}", f"-o {output.stem}{allowed[0]}"))
 
 
-def _write_pictures(path: Path, judged: Judged) -> Path:
+def _write_pictures(path: Path, judged: EvalResult) -> Path:
     """Side by side, those of a class in a row of their own."""
     from unified import plotting
     from unified.grid import enlarged, figure

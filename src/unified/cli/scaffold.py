@@ -51,7 +51,7 @@ KINDS = {
     "suite": Kind("suites", "environment.py", "unified train --agent drqv2 --suite $name:centre train.frames=5000 agent.hidden_dim=64"),
     "architecture": Kind("architectures", "network.py", f"{_BESIDE_OTHERS} encoder=$name"),
     "objective": Kind("objectives", "objective.py", f"{_BESIDE_OTHERS} encoder=mlp -o +$name"),
-    "callback": Kind("callbacks", "callback.py", f"{_BESIDE_OTHERS} with=[+$name]"),
+    "callback": Kind("callbacks", "callback.py", f"{_BESIDE_OTHERS} callbacks=[+$name]"),
 }
 
 

@@ -114,7 +114,7 @@ _PREFIX = {
     "suites": "suite.",
     "architectures": "encoder.",
     "objectives": "objective.{name}.",
-    "callbacks": "with.{name}.",
+    "callbacks": "callbacks.{name}.",
     "launchers": "launcher.",
 }
 
@@ -192,7 +192,7 @@ def example(names: Registry, component: Component) -> str:
     if isinstance(component, ObjectiveComponent):
         return f"unified train {component.example or f'-o +{name}'}"
     return {
-        "callbacks": f"unified train with=[+{name}]",
+        "callbacks": f"unified train callbacks=[+{name}]",
         "launchers": f"unified train launcher={name}",
         "recipes": f"unified train -r {name}",
         "commands": f"unified {name} --help",

@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol
 import pluggy
 
 from unified.core.base import suggest
-from unified.core.base.errors import Problem, UnifiedError, UsageError, told
+from unified.core.base.errors import Problem, UnifiedError, UsageError, error_text
 from unified.core.components import import_paths
 from unified.core.components import importing as imports
 from unified.core.components.descriptors import COMPONENTS, KINDS, Component, Origin
@@ -38,7 +38,7 @@ SLOW_MS = 200
 _LONGEST = 200
 
 State = Literal["active", "disabled", "broken", "incompatible", "conflicting"]
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*")  # no dots: they separate keys, with.NAME.every
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*")  # no dots: they separate keys, callbacks.NAME.every
 _HOOKS = {f"register_{kind}": kind for kind in KINDS}
 
 
@@ -177,7 +177,7 @@ class Registry:
         record = Plugin(entry_point.name, *_distribution(entry_point))
         start = time.perf_counter()
         try:
-            with imports.apart():
+            with imports.stdout_to_stderr():
                 components = self._load(entry_point, record)
             for component in components:
                 self._components[component.kind].setdefault(component.name, []).append(component)
@@ -186,7 +186,7 @@ class Registry:
         except _Refused as refused:
             record = replace(record, state=refused.state, error=str(refused))
         except BaseException as error:  # a plugin may raise anything, SystemExit included: it never spoils the tool
-            record = replace(record, state="broken", error=told(error)[:_LONGEST], traceback=_traceback(error))
+            record = replace(record, state="broken", error=error_text(error)[:_LONGEST], traceback=_traceback(error))
         if record.state != "active":
             self._forget(entry_point.name)
         self._plugins.append(replace(record, milliseconds=1000 * (time.perf_counter() - start)))

@@ -218,7 +218,7 @@ def report(row: Mapping[str, Any]) -> list[str]:
     names = [name for name in _BEST if name in row]
     wide = max(map(len, names))
     where = [f"in the features of {row['features']}"] if "features" in row else []
-    head = f"{'':<{wide}}  {'generated':>9}  {'floor':>9}  best   ({row['samples']:,} rows; the floor: training against test rows)"
+    head = f"{'':<{wide}}  {'generated':>9}  {'eps':>9}  best   ({row['samples']:,} rows; the floor: training against test rows)"
     lines = [f"{name:<{wide}}  {row[name]:>9.4g}  {row[f'{name}_floor']:>9.4g}  {_BEST[name]}" for name in names]
     return [*where, head, *lines]
 

@@ -129,8 +129,8 @@ def play(environment: Environment, seed: int, most: int, actions: list[np.ndarra
 
 
 def random_action(space: Space, generator: np.random.Generator) -> np.ndarray:
-    if space.choices is not None:
-        return np.asarray(generator.integers(space.choices, size=space.shape), space.dtype)
+    if space.n is not None:
+        return np.asarray(generator.integers(space.n, size=space.shape), space.dtype)
     low, high = (np.clip(bound, -1e6, 1e6) for bound in space.bounds())
     action = generator.uniform(low, high)
     return np.asarray(generator.choice([low, high, action], p=[0.1, 0.1, 0.8]), space.dtype)
@@ -145,7 +145,7 @@ def agrees_with_its_spec(found: Inspection) -> None:
     if not isinstance(spec, Spec) or Spec.from_json(json.loads(json.dumps(spec.to_json()))) != spec:
         raise Failed("The spec is a Spec of plain values.", repr(spec), "give numbers and tuples, no arrays")
     action = spec.action
-    discrete = action.choices is not None
+    discrete = action.n is not None
     if discrete != (np.dtype(action.dtype).kind in "iu") or (not discrete and not np.isfinite([action.low, action.high]).all()):
         contract = "An action is a choice (an integer type, and `choices`), or real numbers within finite bounds."
         raise Failed(contract, repr(action), "Space((), 'int64', 0, n - 1, n), or Space((n,), 'float32', -1.0, 1.0) and rescale inside")

@@ -50,12 +50,12 @@ class Labels(DataSuite):
     def native(self) -> Spec:
         pictures = Space((1, SIDE, SIDE), "uint8", 0, 255)
         if self.task == "generate":
-            return Spec(pictures, pictures, view="generate")
+            return Spec(pictures, pictures, task_type="generate")
         if self.task == "regress":
             bounds = ((-1.0, -1.0), (1.0, 1.0))
-            return Spec(Space((3,), "float32"), Space((2,), "float32", -1.0, 1.0), view="regress", targets=bounds)
+            return Spec(Space((3,), "float32"), Space((2,), "float32", -1.0, 1.0), task_type="regress", target_range=bounds)
         seen = pictures if self.options.pixels else Space((3,), "float32")
-        return Spec(seen, Space((), "int64", 0, 2, 3), view="classify", classes=("low", "middle", "high"))
+        return Spec(seen, Space((), "int64", 0, 2, 3), task_type="classify", classes=("low", "middle", "high"))
 
     def data(self, split: Split) -> Rows:
         random = np.random.default_rng(len(split))

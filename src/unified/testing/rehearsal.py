@@ -17,10 +17,10 @@ PROBES = "unified.testing.probes:Probes"
 SMALL: Mapping[str, Any] = {
     "device": "cpu",
     "precision": "fp32",
-    "with": [],
+    "callbacks": [],
     "train.frames": 120,
     "train.log_every": 40,
-    "train.placement": "inline",
+    "train.env_backend": "inline",
     "replay.capacity": 1000,
     "evaluate.every": 60,
     "evaluate.episodes": 2,
@@ -29,7 +29,7 @@ SMALL: Mapping[str, Any] = {
 #: An agent that learns from the first steps on, with networks as small as they can be.
 LEARNER: Mapping[str, Any] = {
     "agent": "core/drqv2",
-    **{"agent.batch_size": 8, "agent.hidden_dim": 16, "agent.feature_dim": 8, "agent.seed_steps": 20, "agent.stddev": "0.5"},
+    **{"agent.batch_size": 8, "agent.hidden_dim": 16, "agent.feature_dim": 8, "agent.learning_starts": 20, "agent.stddev": "0.5"},
 }
 
 

@@ -24,16 +24,16 @@ from unified.core.components.options import Options
 from unified.core.config.schema import Selection
 from unified.core.envs.dataset import DataSuite
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.learn.agent import Agent
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
-from unified.core.replay.dataset import FixedReplay
+from unified.core.replay.dataset import DatasetBuffer
 from unified.core.replay.views import View
 from unified.core.runs.serialization import pack, safetensors_buffers, unpack
 from unified.core.trainer.build import make_agent
-from unified.core.trainer.sources import Collector
+from unified.core.trainer.sources import EnvCollector
 from unified.testing.check import Failed, Skipped
 
 SEED = 3
@@ -41,8 +41,8 @@ SEED = 3
 #: that small.
 TINY: dict[str, Any] = {
     "download": False,
-    **{"batch_size": 8, "learn_after": 0, "seed_steps": 4, "horizon": 8, "epochs": 2, "minibatches": 2},
-    **{"hidden": 16, "hidden_dim": 16, "hidden_size": 16, "width": 16, "feature_dim": 8, "channels": 4, "depth": 1, "size": 24},
+    **{"batch_size": 8, "learn_after": 0, "learning_starts": 4, "n_steps": 8, "epochs": 2, "minibatches": 2},
+    **{"hidden_dim": 16, "hidden_size": 16, "width": 16, "feature_dim": 8, "channels": 4, "depth": 1, "size": 24},
 }
 #: Heights and widths of pictures, the first that an agent takes: some encoders need more than 12 pixels.
 SIZES = (12, 24, 84)
@@ -125,7 +125,7 @@ def _labelled(component: AgentComponent) -> list[Place]:
         place = Place(f"{'pictures' if pixels else 'rows'} to {task}", reference, suite.spec())
         with suppress(UsageError), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # layers of nothing, where nothing is observed
-            if not build(component, place).view.fixed:
+            if not build(component, place).view.from_dataset:
                 break
             found.append(place)
     return found
@@ -155,22 +155,24 @@ def experience(component: AgentComponent, place: Place, count: int = 6, view: Vi
         Failed: If its view gives none after some thousand steps.
     """
     agent = build(component, place)
-    lanes, limit = 1, 4000
-    view, action, extra = view or agent.view, agent.stored_action, agent.extra_columns
-    if view.fixed:
+    num_envs, limit = 1, 4000
+    view, action, extra = view or agent.view, agent.action_space, agent.extra_columns
+    if view.from_dataset:
         suite = place.reference.build()
         assert isinstance(suite, DataSuite)
-        return tuple(fresh(batch) for batch in FixedReplay(suite.rows("train"), view, agent.streams).batches(count, agent.prepare))
-    replay = Replay(place.spec, view, limit + 2 * view.span, lanes, agent.streams, action=action, pin=False, extra=extra)
-    with Vector(place.reference, lanes, SEED, placement="inline") as environments:
-        collector = Collector(environments, agent, replay)
+        return tuple(
+            fresh(batch) for batch in DatasetBuffer(suite.rows("train"), view, agent.streams).batches(count, agent.process_rollout)
+        )
+    replay = Replay(place.spec, view, limit + 2 * view.window, num_envs, agent.streams, action=action, pin=False, extra=extra)
+    with WorkerVectorEnv(place.reference, num_envs, SEED, placement="inline") as environments:
+        collector = EnvCollector(environments, agent, replay)
         collector.start()
         for step in range(1, limit + 1):
-            collector.begin()
-            collector.finish()
+            collector.step_async()
+            collector.step_wait()
             agent.steps = step
             if step > max(40, view.learn_after) and replay.ready:
-                batches = [fresh(batch) for batch in replay.batches(4 * count, agent.prepare)]
+                batches = [fresh(batch) for batch in replay.batches(4 * count, agent.process_rollout)]
                 # Those with differing rows first: among equal ones a term that compares rows has no gradient, and nothing is wrong with it.
                 return tuple(sorted(batches, key=_all_equal)[:count])
     contract = "The view that an agent needs gives batches of its experience."

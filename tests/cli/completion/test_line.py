@@ -94,15 +94,15 @@ def completed(line: str) -> list[str]:
         ("unified train agent=random agent.", []),
         ("unified train -r mine.yaml agent.", []),
         ("unified train -r ./gone.yaml agent.b", ["agent.batch_size="]),
-        ("unified train with.video.e", ["with.video.every="]),
-        ("unified train with=[console] with.", ["with.console."]),
-        ("unified train with=[+tensorboard] with.v", ["with.video."]),
+        ("unified train callbacks.video.e", ["callbacks.video.every="]),
+        ("unified train callbacks=[console] with.", ["callbacks.console."]),
+        ("unified train callbacks=[+tensorboard] callbacks.v", ["callbacks.video."]),
         # parts
         ("unified train enc", ["encoder="]),
         ("unified train encoder.", []),
-        ("unified train encoder=mlp encoder.", ["encoder.hidden=", "encoder.depth="]),
-        ("unified train agent.encoder=mlp encoder.h", ["encoder.hidden="]),
-        ("unified train encoder=mlp agent.encoder.h", ["agent.encoder.hidden="]),
+        ("unified train encoder=mlp encoder.", ["encoder.hidden_dim=", "encoder.depth="]),
+        ("unified train agent.encoder=mlp encoder.h", ["encoder.hidden_dim="]),
+        ("unified train encoder=mlp agent.encoder.h", ["agent.encoder.hidden_dim="]),
         # values
         ("unified train agent=ra", ["agent=random"]),
         ("unified train suite=dmc:cheet", ["suite=dmc:cheetah_run"]),
@@ -113,10 +113,10 @@ def completed(line: str) -> list[str]:
         ("unified train suite.pixels=", ["suite.pixels=true", "suite.pixels=false"]),
         ("unified train train.frames=", []),
         ("unified train nonsense=", []),
-        ("unified train with=[+t", ["with=[+tensorboard]", "with=[+tensorboard,"]),
-        ("unified train with=[console,vi", ["with=[console,video]", "with=[console,video,"]),
-        ("unified train with=[console,cons", []),  # it is there already
-        ("unified train with=con", ["with=console"]),
+        ("unified train callbacks=[+t", ["callbacks=[+tensorboard]", "callbacks=[+tensorboard,"]),
+        ("unified train callbacks=[console,vi", ["callbacks=[console,video]", "callbacks=[console,video,"]),
+        ("unified train callbacks=[console,cons", []),  # it is there already
+        ("unified train callbacks=con", ["callbacks=console"]),
         ("unified train objective=[td", ["objective=[td]", "objective=[td,"]),
     ],
 )
@@ -128,7 +128,7 @@ def test_everything_that_can_be_set_is_offered() -> None:
     from unified.core.config.compose import compose
 
     groups = completed("unified train ")
-    assert {"agent=", "agent.", "suite=", "train.", "with=", "with.", "encoder=", "seed="} <= set(groups)
+    assert {"agent=", "agent.", "suite=", "train.", "callbacks=", "with.", "encoder=", "seed="} <= set(groups)
     leaves = {leaf for leaf in compose().defaults if not leaf.endswith(".name")} - {"suite.task"}
     for leaf in leaves:
         assert f"{leaf}=" in completed(f"unified train {leaf}"), leaf
@@ -159,7 +159,7 @@ def test_what_stands_behind_the_cursor_does_not_count() -> None:
     [
         "train --agent ./loud.py:Mine agent.l",
         "train encoder=./loud.py:Mine encoder.",
-        "train with=[+./loud.py:Mine] with.",
+        "train callbacks=[+./loud.py:Mine] with.",
         "train -r l.yaml agent.",
     ],
 )

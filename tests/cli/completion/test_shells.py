@@ -68,7 +68,7 @@ LINES = {
     "unified plug\tli\t": "<plugins><list>",
     "unified train --suite dmc:cheet\t": "<train><--suite><dmc:cheetah_run>",
     "unified train agent.batch\t64 encoder=ml\tx": "<train><agent.batch_size=64><encoder=mlp><x>",
-    "unified train 'with=[+tens\t]'": "<train><with=[+tensorboard]>",
+    "unified train 'callbacks=[+tens\t]'": "<train><callbacks=[+tensorboard]>",
     "unified resume walk\t": "<resume><walker_walk>",
 }
 
@@ -114,7 +114,7 @@ BREAKS = " \t\n\"'@><=;|&(:"
         ("unified train --suite dmc:hum", ["unified", "train", "--suite", "dmc:hum"], 4),
         ("unified train suite=dmc:hum", ["unified", "train", "suite=dmc:hum"], 10),
         ("unified train ", ["unified", "train", ""], 0),
-        ("unified train 'with=[+", ["unified", "train", "with=[+"], 0),
+        ("unified train 'callbacks=[+", ["unified", "train", "callbacks=[+"], 0),
         ('unified train "a b', ["unified", "train", "a b"], 0),
         ("X=1 unified tr", ["unified", "tr"], 0),
         ("unified", ["unified"], 0),

@@ -8,7 +8,7 @@ from unified.core.base import suggest
 
 KNOWN = [
     *("seed", "agent", "agent.lr", "agent.batch_size", "agent.encoder", "suite", "suite.size", "suite.task"),
-    *("train.frames", "train.environments", "train.log_every", "evaluate.every", "evaluate.environments", "checkpoint.every"),
+    *("train.frames", "train.num_envs", "train.log_every", "evaluate.every", "evaluate.num_envs", "checkpoint.every"),
 ]
 
 
@@ -25,8 +25,8 @@ KNOWN = [
         ("frames", ["train.frames"]),
         ("agent.frames", ["train.frames"]),
         ("trian.frames", ["train.frames"]),
-        ("trian.environments", ["train.environments"]),  # the mistake is in the parent
-        ("environments", ["train.environments", "evaluate.environments"]),
+        ("trian.environments", ["train.num_envs"]),  # the mistake is in the parent
+        ("environments", ["train.num_envs", "evaluate.num_envs"]),
         ("every", ["evaluate.every", "checkpoint.every"]),
         ("train.every", ["train.log_every", "evaluate.every", "checkpoint.every"]),
         ("agent.lr.x", []),  # not agent.lr, below which it stands

@@ -107,12 +107,12 @@ def test_only_what_lies_here_has_a_file(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_objects_of_this_process() -> None:
-    assert importing.keep("something", [1], "a")
+    assert importing.register_object("something", [1], "a")
     assert importing.import_object("object:something") == [1]
     assert importing.import_object("object:something.append")
-    assert not importing.keep("something", [2], "b")
+    assert not importing.register_object("something", [2], "b")
     assert importing.import_object("object:something") == [1]
-    assert importing.keep("something", [1, 1], "a")
+    assert importing.register_object("something", [1, 1], "a")
     assert importing.import_object("object:something") == [1, 1]
     with pytest.raises(ImportError, match="another process"):
         importing.import_object("object:nothing")

@@ -26,7 +26,7 @@ class Net(nn.Module):
         self,
         in_shape: tuple[int, ...],
         out_features: int,
-        hidden: int = 64,
+        hidden_dim: int = 64,
         rates: tuple[float, ...] = (0.1, 0.2),
         mode: Literal["a", "b"] = "a",
         act: type[nn.Module] = nn.ReLU,
@@ -40,10 +40,10 @@ class Net(nn.Module):
 
 def test_options_are_the_arguments_that_can_be_typed() -> None:
     model = options_of(Net)
-    assert list(model.model_fields) == ["hidden", "rates", "mode", "bias", "anything"]
-    assert model.model_fields["hidden"].description == "Units of its layers."
-    assert model().model_dump(mode="json") == {"hidden": 64, "rates": [0.1, 0.2], "mode": "a", "bias": True, "anything": None}
-    for wrong in ({"hidden": "many"}, {"mode": "c"}, {"act": "relu"}, {"in_shape": (1,)}):
+    assert list(model.model_fields) == ["hidden_dim", "rates", "mode", "bias", "anything"]
+    assert model.model_fields["hidden_dim"].description == "Units of its layers."
+    assert model().model_dump(mode="json") == {"hidden_dim": 64, "rates": [0.1, 0.2], "mode": "a", "bias": True, "anything": None}
+    for wrong in ({"hidden_dim": "many"}, {"mode": "c"}, {"act": "relu"}, {"in_shape": (1,)}):
         with pytest.raises(ValidationError):
             model(**wrong)
     assert inferred(Net) == ["in_shape", "out_features"]

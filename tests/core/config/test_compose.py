@@ -52,7 +52,7 @@ def refused(*words: str, **more) -> list[str]:
 def test_defaults_are_typed_and_have_sources():
     config = compose(["agent=random", "suite=gym:CartPole-v1"])
     assert (config.experiment, config.seed, config.device, config.precision, config.root) == ("default", 1, "auto", "auto", "runs")
-    assert (config.train.frames, config.train.environments, config.evaluate.episodes, config.checkpoint.keep) == (1_000_000, 1, 10, 2)
+    assert (config.train.frames, config.train.num_envs, config.evaluate.episodes, config.checkpoint.keep) == (1_000_000, 1, 10, 2)
     assert [callback.name for callback in config.callbacks] == ["console", "curve", "video"]
     assert config.sources["train.frames"] == "default"
     assert config.sources["agent.name"] == "the command line"
@@ -105,15 +105,15 @@ def test_a_qualified_name_is_the_same_component(tmp_path):
         ["agent=core/drqv2"],
         ["encoder=core/mlp"],
         ["suite=core/dmc:walker_walk"],
-        ["with=[+core/video]"],
+        ["callbacks=[+core/video]"],
         ["objective=core/td"],
     ):
         config = compose(words, path)
         assert config.tree == compose([], path).tree
-        assert (config.agent.options.lr, config.agent.options.encoder.options.hidden, config.suite.options.size) == (0.5, 8, 32)
-    assert [callback.name for callback in compose([*CARTPOLE, "with=[+core/video]"]).callbacks] == ["console", "curve", "video"]
-    low = {"encoder": ["drqv2_cnn", "core/mlp"], "encoder.1.hidden": 8}
-    assert compose([*CARTPOLE, "encoder=[core/drqv2_cnn,mlp]"], values=low).tree["agent"]["encoder"]["1"]["hidden"] == 8
+        assert (config.agent.options.lr, config.agent.options.encoder.options.hidden_dim, config.suite.options.size) == (0.5, 8, 32)
+    assert [callback.name for callback in compose([*CARTPOLE, "callbacks=[+core/video]"]).callbacks] == ["console", "curve", "video"]
+    low = {"encoder": ["drqv2_cnn", "core/mlp"], "encoder.1.hidden_dim": 8}
+    assert compose([*CARTPOLE, "encoder=[core/drqv2_cnn,mlp]"], values=low).tree["agent"]["encoder"]["1"]["hidden_dim"] == 8
 
 
 def test_a_qualified_default_is_no_change(plugin_registry):
@@ -124,7 +124,7 @@ def test_a_qualified_default_is_no_change(plugin_registry):
         yield AgentComponent("other", "json:loads", f"{__name__}:Parted", "Has a part.")
 
     plugin_registry(
-        ahead=SimpleNamespace(register_architectures=hookimpl(register_architectures), register_agents=hookimpl(register_agents))
+        future_steps=SimpleNamespace(register_architectures=hookimpl(register_architectures), register_agents=hookimpl(register_agents))
     )
     for word in ("encoder=mine", "encoder=ahead/mine", "seed=1"):
         config = compose(["agent=other", word], values={"encoder.weight": 3})
@@ -133,12 +133,12 @@ def test_a_qualified_default_is_no_change(plugin_registry):
 
 
 def test_shorthand_of_a_part():
-    config = compose([*CARTPOLE, "encoder=mlp", "encoder.hidden=64"])
+    config = compose([*CARTPOLE, "encoder=mlp", "encoder.hidden_dim=64"])
     encoder = config.agent.options.encoder
     assert isinstance(encoder, Selection)
-    assert (encoder.kind, encoder.name, encoder.options.hidden, encoder.options.depth) == ("architectures", "mlp", 64, 2)
-    assert config.tree["agent"]["encoder"] == {"name": "mlp", "hidden": 64, "depth": 2}
-    assert compose([*CARTPOLE, "agent.encoder=mlp", "agent.encoder.hidden=64"]).tree == config.tree
+    assert (encoder.kind, encoder.name, encoder.options.hidden_dim, encoder.options.depth) == ("architectures", "mlp", 64, 2)
+    assert config.tree["agent"]["encoder"] == {"name": "mlp", "hidden_dim": 64, "depth": 2}
+    assert compose([*CARTPOLE, "agent.encoder=mlp", "agent.encoder.hidden_dim=64"]).tree == config.tree
     assert "was not checked" in refused("agent=nobody", "encoder=mlp")[1]
 
 
@@ -177,8 +177,8 @@ def test_a_saved_tree_is_a_recipe(tmp_path):
     words = [
         "suite=dmc:humanoid_run",
         "encoder=mlp",
-        "with=[video]",
-        "with.video.every=3",
+        "callbacks=[video]",
+        "callbacks.video.every=3",
         "objective=[+td]",
         "replay.save=x",
         "agent.lr=3e-5",
@@ -196,7 +196,7 @@ def test_a_saved_tree_is_a_recipe(tmp_path):
 
 def test_the_digest_is_of_what_defines_the_result():
     digest = compose(CARTPOLE).digest()
-    for word in ("root=elsewhere", "experiment=x", "with=[]", "checkpoint.every=5", "train.frames=5"):
+    for word in ("root=elsewhere", "experiment=x", "callbacks=[]", "checkpoint.every=5", "train.frames=5"):
         assert compose([*CARTPOLE, word]).digest() == digest
     for word in ("seed=2", "agent.lr=1", "suite.size=64", "precision=fp32"):
         assert compose([*CARTPOLE, word]).digest() != digest
@@ -220,16 +220,16 @@ def test_every_leaf_has_a_source():
 
 
 def test_callbacks():
-    config = compose([*CARTPOLE, "with=[console,video]", "with.video.every=2"])
+    config = compose([*CARTPOLE, "callbacks=[console,video]", "callbacks.video.every=2"])
     assert [(callback.name, callback.kind) for callback in config.callbacks] == [("console", "callbacks"), ("video", "callbacks")]
     assert config.callbacks[1].options.every == 2
-    assert [callback.name for callback in compose([*CARTPOLE, "with=[+tensorboard]"]).callbacks][-1] == "tensorboard"
-    for nothing in ("with=[]", "with=none"):
+    assert [callback.name for callback in compose([*CARTPOLE, "callbacks=[+tensorboard]"]).callbacks][-1] == "tensorboard"
+    for nothing in ("callbacks=[]", "callbacks=none"):
         assert compose([*CARTPOLE, nothing]).callbacks == []
-    assert compose(["with=[console]"], values={"with.video.every": 2}).callbacks[0].name == "console"
-    (problem,) = refused("with=[console]", "with.video.every=2")
-    assert "add it:  with=[console,video]" in problem
-    assert "did you mean  console ?" in refused("with=[konsole]")[0]
+    assert compose(["callbacks=[console]"], values={"callbacks.video.every": 2}).callbacks[0].name == "console"
+    (problem,) = refused("callbacks=[console]", "callbacks.video.every=2")
+    assert "add it:  callbacks=[console,video]" in problem
+    assert "did you mean  console ?" in refused("callbacks=[konsole]")[0]
 
 
 def test_objectives():
@@ -264,9 +264,9 @@ def test_everything_wrong_is_told_at_once():
         ("train=5", "train is a group of options    it has train.frames"),
         ("agent.name.x=1", "agent.name.x does not exist"),
         ("suite.task.x=1", "suite.task.x does not exist"),
-        ("with.name.x=1", "callback 'name' is not selected"),
+        ("callbacks.name.x=1", "callback 'name' is not selected"),
         ("size=3", "did you mean  suite.size ?"),
-        ("every=3", "did you mean  evaluate.every, checkpoint.every or with.video.every ?"),
+        ("every=3", "did you mean  evaluate.every, checkpoint.every or callbacks.video.every ?"),
         ("env=walker_walk", "did you mean  suite ?"),
         ("agent.learning_rate=1", "did you mean  agent.lr ?"),
         ("actor=mlp", "actor does not exist    ac2, sac have it, drqv2 does not"),
@@ -286,13 +286,13 @@ def test_everything_wrong_is_told_at_once():
         ("suite=:walker_walk", "did you mean  dmc:walker_walk ?"),
         ("suite=dm:walker_walk", "did you mean  dmc:walker_walk ?"),
         ("suite=dmc/walker_walk", "did you mean  dmc:walker_walk ?"),
-        ("with=", "must be a list of names, [a,b]    for none  []"),
+        ("callbacks=", "must be a list of names, [a,b]    for none  []"),
         ("objective=[+]", "one is empty"),
-        ("with=[+tensorboard,console]", "with=[+tensorboard,console]: some have a plus and some have none    to add all of it:"),
-        ("with=[console,+video]", "to add all of it:  with=[+console,+video]   for this alone:  with=[console,video]"),
-        ("with=[console", "a bracket is not closed    did you mean  [console] ?"),
-        ("with=console]", "nothing opens the ]    did you mean  [console] ?"),
-        ("with=[console,,video]", "nothing stands before a comma    did you mean  [console,video] ?"),
+        ("callbacks=[+tensorboard,console]", "callbacks=[+tensorboard,console]: some have a plus and some have none    to add all of it:"),
+        ("callbacks=[console,+video]", "to add all of it:  callbacks=[+console,+video]   for this alone:  callbacks=[console,video]"),
+        ("callbacks=[console", "a bracket is not closed    did you mean  [console] ?"),
+        ("callbacks=console]", "nothing opens the ]    did you mean  [console] ?"),
+        ("callbacks=[console,,video]", "nothing stands before a comma    did you mean  [console,video] ?"),
         ("train.frames=10k", "did you mean  10_000 ?"),
         ("launcher=null", "must be a name"),
         ("launcher.x=1", "launcher.x does not exist"),
@@ -325,7 +325,7 @@ def test_problems_say_what_to_do(word, says):
         (["walker_walk"], "did you mean  suite=dmc:walker_walk ?"),
         (["laptop"], "did you mean  -r laptop ?"),
         (["td"], "did you mean  -o td ?"),
-        (["video"], "did you mean  with=[+video] ?"),
+        (["video"], "did you mean  callbacks=[+video] ?"),
     ],
 )
 def test_words_that_are_not_key_and_value(words, says):
@@ -388,7 +388,7 @@ def test_objectives_have_options(plugin_registry):
     def register_objectives():
         yield ObjectiveComponent("foresee", "json:loads", f"{__name__}:Weighted", "Looks ahead.")
 
-    module = ModuleType("ahead")
+    module = ModuleType("future_steps")
     module.register_objectives = hookimpl(register_objectives)
     sys.modules.setdefault(__name__, sys.modules[Weighted.__module__])
     plugin_registry(module)
@@ -438,7 +438,7 @@ def test_each_entry_of_a_mapping_has_its_own_source(plugin_registry, tmp_path):
     def register_objectives():
         yield ObjectiveComponent("foresee", "json:loads", f"{__name__}:Mapped", "Looks ahead.")
 
-    plugin_registry(ahead=SimpleNamespace(register_objectives=hookimpl(register_objectives)))
+    plugin_registry(future_steps=SimpleNamespace(register_objectives=hookimpl(register_objectives)))
     (tmp_path / "low.yaml").write_text("objective: [foresee]\nobjective.foresee.weights: {a: 1, b: {c: 2}}\n")
     config = compose([*CARTPOLE, "objective.foresee.weights.b.c=3"], [str(tmp_path / "low.yaml")])
     assert config.objectives[0].options.weights == {"a": 1, "b": {"c": 3}}
@@ -484,12 +484,12 @@ def test_a_missing_task_hides_no_other_problem():
 
 
 def test_a_check_of_a_whole_group_waits_until_the_group_is_complete():
-    problems = refused("agent=sac", "suite=gym:Pendulum-v1", "critic.head=quantle", "critic.low=3", "critic.high=2", "actor.depth=-1")
+    problems = refused("agent=sac", "suite=gym:Pendulum-v1", "critic.head=quantle", "critic.v_min=3", "critic.v_max=2", "actor.depth=-1")
     assert [problem.partition("    ")[0] for problem in problems] == [
         "architecture 'quantle' does not exist",
         "agent.actor.depth=-1: must be at least 0",
     ]
-    assert "low must be less than high" in refused("agent=sac", "suite=gym:Pendulum-v1", "critic.low=3", "critic.high=2")[0]
+    assert "v_min must be less than v_max" in refused("agent=sac", "suite=gym:Pendulum-v1", "critic.v_min=3", "critic.v_max=2")[0]
 
 
 # Another configuration -----------------------------------------------------------------------------------------------------------
@@ -532,7 +532,7 @@ def test_the_registry_that_is_given_is_used_throughout():
     def register_architectures():
         yield ArchitectureComponent("mine", "torch.nn:Identity", None, "Of mine.")
 
-    given = Registry(entry_points(ahead=SimpleNamespace(register_architectures=hookimpl(register_architectures))))
+    given = Registry(entry_points(future_steps=SimpleNamespace(register_architectures=hookimpl(register_architectures))))
     assert "mine" not in registry().names("architectures")
     config = compose([*CARTPOLE, "encoder=mine"], registry=given)
     assert config.agent.options.encoder.name == "mine"

@@ -53,8 +53,8 @@ def test_references_wherever_a_name_is_typed(here: Path, monkeypatch: pytest.Mon
             *(
                 "encoder.width=7",
                 "objective=[+./mine.py:Small]",
-                "with=[+./mine.py:Watch]",
-                "with.Watch.every=9",
+                "callbacks=[+./mine.py:Watch]",
+                "callbacks.Watch.every=9",
                 "launcher=./mine.py:Here",
             ),
         ]
@@ -111,7 +111,7 @@ def test_a_file_of_the_working_directory_is_not_the_recipes(here: Path) -> None:
 
 
 def test_wrong_references_are_told_with_everything_else(here: Path) -> None:
-    problems = refused("agent=./mine.py:Mien", "encoder=./nets.py:Tiny", "suite=./mine.py:Watch", "with=[+./cb.py:X]", "seed=x")
+    problems = refused("agent=./mine.py:Mien", "encoder=./nets.py:Tiny", "suite=./mine.py:Watch", "callbacks=[+./cb.py:X]", "seed=x")
     assert [problem for problem in problems if "was not checked" not in problem] == [
         "./mine.py has no Mien    did you mean  Mine ?    (from the command line)",
         "./mine.py:Watch is no suite but a class, a callback    wanted: a subclass of unified.Suite or unified.Environment, or what a "
@@ -123,7 +123,7 @@ def test_wrong_references_are_told_with_everything_else(here: Path) -> None:
 
 def test_two_callbacks_of_one_short_name(here: Path) -> None:
     (here / "other.py").write_text((here / "mine.py").read_text())
-    assert any("two callbacks are called Watch" in problem for problem in refused("with=[./mine.py:Watch,./other.py:Watch]"))
+    assert any("two callbacks are called Watch" in problem for problem in refused("callbacks=[./mine.py:Watch,./other.py:Watch]"))
 
 
 SAVED: list[dict[str, Any]] = [
@@ -131,12 +131,12 @@ SAVED: list[dict[str, Any]] = [
     {"agent": "random", "suite": "gym:CartPole-v1"},
     {"agent": "core/drqv2", "agent.lr": 1e-3, "suite": "core/dmc:walker_walk", "suite.size": 32},
     {"encoder": None},
-    {"encoder": "mlp", "encoder.hidden": 7, "with": [], "objective": []},
+    {"encoder": "mlp", "encoder.hidden_dim": 7, "callbacks": [], "objective": []},
     {"encoder": ["drqv2_cnn"]},
-    {"encoder": ["drqv2_cnn", {"name": "core/mlp", "hidden": 7}], "agent.encoder.1.depth": 1},
+    {"encoder": ["drqv2_cnn", {"name": "core/mlp", "hidden_dim": 7}], "agent.encoder.1.depth": 1},
     {"encoder": ["./nets.py:Tiny", "./nets.py:Tiny"], "encoder.1.width": 3},
-    {"with": ["+tensorboard"], "with.video.every": 3},
-    {"with": ["video", "./mine.py:Watch"], "with.Watch.every": 3, "with.video.every": 9},
+    {"callbacks": ["+tensorboard"], "callbacks.video.every": 3},
+    {"callbacks": ["video", "./mine.py:Watch"], "callbacks.Watch.every": 3, "callbacks.video.every": 9},
     {"objective": ["+td", "dpg"]},
     {"objective": ["td", "./mine.py:Small"]},
     {"agent": "./mine.py:Own", "agent.gain": 4, "suite": "./envs.py:Lines:hard", "launcher": "./mine.py:Here"},
@@ -158,54 +158,57 @@ def test_a_saved_tree_composes_to_itself(here: Path, values: dict[str, Any], mon
 
 
 def test_a_list_of_architectures_has_options_by_index(here: Path) -> None:
-    config = compose([*CARTPOLE, "encoder=[drqv2_cnn,./nets.py:Tiny,mlp]", "encoder.1.width=3", "encoder.2.hidden=64"])
+    config = compose([*CARTPOLE, "encoder=[drqv2_cnn,./nets.py:Tiny,mlp]", "encoder.1.width=3", "encoder.2.hidden_dim=64"])
     first, second, third = config.agent.options.encoder
     assert isinstance(first, Selection)
     assert [selection.label for selection in (first, second, third)] == ["drqv2_cnn", "Tiny", "mlp"]
-    assert (first.options.channels, second.options.width, third.options.hidden, third.options.depth) == (32, 3, 64, 2)
+    assert (first.options.channels, second.options.width, third.options.hidden_dim, third.options.depth) == (32, 3, 64, 2)
     names = ["drqv2_cnn", f"{here}/nets.py:Tiny", "mlp"]
     assert config.tree["agent"]["encoder"] == {
         "name": names,
         "0": {"channels": 32},
         "1": {"width": 3},
-        "2": {"hidden": 64, "depth": 2},
+        "2": {"hidden_dim": 64, "depth": 2},
     }
-    assert config.sources["agent.encoder.2.hidden"] == config.sources["agent.encoder.name"] == "the command line"
+    assert config.sources["agent.encoder.2.hidden_dim"] == config.sources["agent.encoder.name"] == "the command line"
     assert config.sources["agent.encoder.2.depth"] == "default"
     assert ("agent.encoder", names, "the command line") in config.changed()
-    assert ("agent.encoder.2.hidden", 64, "the command line") in config.changed()
+    assert ("agent.encoder.2.hidden_dim", 64, "the command line") in config.changed()
     assert again(config, here).tree == config.tree
 
 
 def test_a_list_in_yaml_and_in_python(here: Path) -> None:
-    typed = compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp]", "encoder.1.hidden=64"])
+    typed = compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp]", "encoder.1.hidden_dim=64"])
     (here / "a.yaml").write_text("agent:\n  encoder:\n  - drqv2_cnn\n  - {name: mlp, hidden: 64}\n")
     (here / "b.yaml").write_text("encoder: [drqv2_cnn, mlp]\nencoder.1.hidden: 64\n")
     (here / "c.yaml").write_text("agent.encoder:\n  name: [drqv2_cnn, mlp]\n  1: {hidden: 64}\n")
     for recipe in ("a", "b", "c"):
         assert compose(CARTPOLE, [str(here / f"{recipe}.yaml")]).tree == typed.tree, recipe
-    assert compose(CARTPOLE, values={"encoder": ("drqv2_cnn", {"name": "mlp", "hidden": 64})}).tree == typed.tree
-    assert compose(CARTPOLE, values={"encoder": ["drqv2_cnn", "mlp"], "encoder.1.hidden": 64}).tree == typed.tree
+    assert compose(CARTPOLE, values={"encoder": ("drqv2_cnn", {"name": "mlp", "hidden_dim": 64})}).tree == typed.tree
+    assert compose(CARTPOLE, values={"encoder": ["drqv2_cnn", "mlp"], "encoder.1.hidden_dim": 64}).tree == typed.tree
 
 
 def test_another_list_drops_the_options_below_and_the_same_one_keeps_them(here: Path) -> None:
     (here / "low.yaml").write_text("encoder: [drqv2_cnn, mlp]\nencoder.1.hidden: 64\n")
     low = [str(here / "low.yaml")]
-    assert compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp]"], low).tree["agent"]["encoder"]["1"]["hidden"] == 64
-    assert compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp,mlp]"], low).tree["agent"]["encoder"]["1"]["hidden"] == 256
-    assert compose([*CARTPOLE, "encoder=mlp"], low).tree["agent"]["encoder"] == {"name": "mlp", "hidden": 256, "depth": 2}
+    assert compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp]"], low).tree["agent"]["encoder"]["1"]["hidden_dim"] == 64
+    assert compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp,mlp]"], low).tree["agent"]["encoder"]["1"]["hidden_dim"] == 256
+    assert compose([*CARTPOLE, "encoder=mlp"], low).tree["agent"]["encoder"] == {"name": "mlp", "hidden_dim": 256, "depth": 2}
     assert compose([*CARTPOLE, "encoder=null"], low).agent.options.encoder is None
-    assert compose([*CARTPOLE, "encoder.1.depth=1"], low).tree["agent"]["encoder"]["1"] == {"hidden": 64, "depth": 1}
+    assert compose([*CARTPOLE, "encoder.1.depth=1"], low).tree["agent"]["encoder"]["1"] == {"hidden_dim": 64, "depth": 1}
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["encoder.2.hidden=1"], "agent.encoder.2.hidden does not exist: agent.encoder is [drqv2_cnn,mlp]    there is agent.encoder.0 to"),
-        (["encoder.0.hidden=1"], "agent.encoder.0.hidden does not exist    did you mean  agent.encoder.1.hidden ?"),
-        (["encoder.hidden=1"], "did you mean  agent.encoder.1.hidden ?"),
-        (["encoder.1.hiden=1"], "did you mean  agent.encoder.1.hidden ?"),
-        (["encoder.1.hidden=x"], "agent.encoder.1.hidden=x: must be a whole number"),
+        (
+            ["encoder.2.hidden_dim=1"],
+            "agent.encoder.2.hidden_dim does not exist: agent.encoder is [drqv2_cnn,mlp]    there is agent.encoder.0 to",
+        ),
+        (["encoder.0.hidden_dim=1"], "agent.encoder.0.hidden_dim does not exist    did you mean  agent.encoder.1.hidden_dim ?"),
+        (["encoder.hidden_dim=1"], "did you mean  agent.encoder.1.hidden_dim ?"),
+        (["encoder.1.hiden=1"], "did you mean  agent.encoder.1.hidden_dim ?"),
+        (["encoder.1.hidden_dim=x"], "agent.encoder.1.hidden_dim=x: must be a whole number"),
         (["encoder.1=mlp"], "agent.encoder.1 selects nothing    set the list:  agent.encoder=[drqv2_cnn,mlp]"),
         (["encoder.1.name=mlp"], "agent.encoder.1 selects nothing"),
         (["encoder=[drqv2_cnn,mpl]"], "architecture 'mpl' does not exist    did you mean  mlp ?"),
@@ -224,7 +227,7 @@ def test_wrong_lists(words: list[str], says: str) -> None:
 
 
 def test_dry_run_shows_the_leaves_of_a_list(here: Path) -> None:
-    words = [*CARTPOLE, "encoder=[drqv2_cnn,mlp]", "encoder.1.hidden=64", "--dry-run"]
+    words = [*CARTPOLE, "encoder=[drqv2_cnn,mlp]", "encoder.1.hidden_dim=64", "--dry-run"]
     done = subprocess.run([sys.executable, "-m", "unified", "train", *words], capture_output=True, text=True, check=True, cwd=here)
     lines = [line.split("#")[0].strip() for line in done.stdout.splitlines()]
     at = lines.index("encoder:")
@@ -246,7 +249,7 @@ def test_objects_wherever_a_name_is_typed() -> None:
 
     def loss(agent: Any, batch: Any) -> Any: ...
 
-    values = {"agent": DrQV2, "suite": env, "encoder": [net, nn.Flatten, "mlp"], "objective": ["+", loss], "with": ["console", looks]}
+    values = {"agent": DrQV2, "suite": env, "encoder": [net, nn.Flatten, "mlp"], "objective": ["+", loss], "callbacks": ["console", looks]}
     config = compose(values={**values, "suite.action_repeat": 2})
     assert (config.agent.name, config.suite.label, config.suite.options.action_repeat) == ("drqv2", "Pendulum-v1", 2)
     assert [selection.label for selection in config.agent.options.encoder] == ["Sequential", "Flatten", "mlp"]
@@ -264,7 +267,7 @@ def test_each_configuration_keeps_its_own_objects() -> None:
         def pendulum() -> gymnasium.Env:
             return gymnasium.make("Pendulum-v1", max_episode_steps=length)
 
-        return compose(values={"agent": "random", "suite": pendulum, "with": looks})
+        return compose(values={"agent": "random", "suite": pendulum, "callbacks": looks})
 
     def steps(config: Config) -> int | None:
         suite: Any = config.suite.component.load()("", config.suite.options)
@@ -279,8 +282,8 @@ def test_each_configuration_keeps_its_own_objects() -> None:
 
 def test_a_single_object_is_a_list_of_one() -> None:
     looks = Looks()
-    assert [callback.label for callback in compose(values={"with": looks}).callbacks] == ["Looks"]
-    assert [callback.label for callback in compose(values={"with": ["+", looks]}).callbacks] == ["console", "curve", "video", "Looks"]
+    assert [callback.label for callback in compose(values={"callbacks": looks}).callbacks] == ["Looks"]
+    assert [callback.label for callback in compose(values={"callbacks": ["+", looks]}).callbacks] == ["console", "curve", "video", "Looks"]
 
 
 @pytest.mark.parametrize(
@@ -290,7 +293,7 @@ def test_a_single_object_is_a_list_of_one() -> None:
         ({"agent": object()}, "is no agent but an object of type object"),
         ({"suite": nn.ReLU()}, "is no suite"),
         ({"encoder": gymnasium.Env}, "is no architecture but a class"),
-        ({"with": [object()]}, "is no callback"),
+        ({"callbacks": [object()]}, "is no callback"),
         ({"encoder": 5}, "must be a name"),
         ({"objective": [5]}, "must be a list of names"),
         ({"agent.lr": nn.ReLU()}, "agent.lr"),

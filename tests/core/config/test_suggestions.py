@@ -36,15 +36,15 @@ def test_a_task_is_spelled_as_its_suite_spells_it(written: str | None, meant: st
     ("word", "says"),
     [
         ("train.budget=5", "train.budget was renamed to train.frames    train.frames=…"),
-        ("agent.decay=0.5", "agent.decay was renamed to agent.discount    agent.discount=…"),
+        ("agent.gae_lambda=0.5", "agent.gae_lambda was renamed to agent.discount    agent.discount=…"),
         ("judge.every=3", "judge.every was renamed to evaluate.every    evaluate.every=…"),
-        ("watchers=[console]", "watchers was renamed to with    with=…"),
-        ("watchers.video.every=3", "watchers.video.every was renamed to with.video.every    with.video.every=…"),
+        ("watchers=[console]", "watchers was renamed to with    callbacks=…"),
+        ("watchers.video.every=3", "watchers.video.every was renamed to callbacks.video.every    callbacks.video.every=…"),
         ("replay.decay=0.5", "replay.decay does not exist"),  # replay has nothing under the new name
     ],
 )
 def test_an_old_name_is_answered_with_the_new_one(monkeypatch: pytest.MonkeyPatch, word: str, says: str) -> None:
-    renamed = {"train.budget": "train.frames", "decay": "discount", "judge": "evaluate", "watchers": "with"}
+    renamed = {"train.budget": "train.frames", "decay": "discount", "judge": "evaluate", "watchers": "callbacks"}
     monkeypatch.setattr(suggestions, "RENAMED_OPTIONS", renamed)
     with pytest.raises(UsageError) as error:
         compose(["agent=drqv2", "suite=dmc:cartpole_balance", word])

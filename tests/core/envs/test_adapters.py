@@ -10,9 +10,9 @@ import pytest
 
 from core.unpackaged import write
 from unified.core.base.errors import UsageError
-from unified.core.envs.adapters import Environments
+from unified.core.envs.adapters import EnvironmentAdapter
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.registry import registry
 from unified.testing.environments import CounterEnvironment, CounterOptions
 
@@ -24,44 +24,44 @@ def counter() -> CounterEnvironment:
 def test_a_class_a_function_and_an_object() -> None:
     rows = []
     for thing in (counter, counter()):
-        suite = Environments(thing, "", None)
+        suite = EnvironmentAdapter(thing, "", None)
         one, two = suite.environment(), suite.environment()
         assert one is not two
         assert one is not thing
         rows += [one.reset(3), two.reset(3)]
     for row in rows[1:]:
         np.testing.assert_array_equal(rows[0], row)
-    assert Environments(counter(), "", None).placement == "inline"
-    assert Environments(counter, "", None).placement == "auto"
+    assert EnvironmentAdapter(counter(), "", None).placement == "inline"
+    assert EnvironmentAdapter(counter, "", None).placement == "auto"
 
 
 def test_one_environment_is_never_two(monkeypatch: pytest.MonkeyPatch) -> None:
     only = counter()
-    Environments(lambda: only, "", None).environment()
+    EnvironmentAdapter(lambda: only, "", None).environment()
     with pytest.raises(UsageError, match="gives the same environment again"):
-        Environments(lambda: only, "", None).environment()
+        EnvironmentAdapter(lambda: only, "", None).environment()
 
 
 def test_what_cannot_be_copied_is_told() -> None:
     environment = counter()
     environment.lock = threading.Lock()
     with pytest.raises(UsageError, match=r"CounterEnvironment cannot be copied.*pass a function that makes it"):
-        Environments(environment, "", None).environment()
+        EnvironmentAdapter(environment, "", None).environment()
 
 
 def test_what_is_made_must_be_an_environment() -> None:
     with pytest.raises(UsageError, match=r"makes int, which is no unified.Environment"):
-        Environments(lambda: 3, "", None).environment()
+        EnvironmentAdapter(lambda: 3, "", None).environment()
 
 
 def test_an_object_stays_in_this_process() -> None:
     environment = counter()
-    with Vector(Environments(environment, "", None), 2, seed=1) as vector:
+    with WorkerVectorEnv(EnvironmentAdapter(environment, "", None), 2, seed=1) as vector:
         assert vector.placement == "inline"
         assert vector.reset().shape == (2, 3)
     assert environment.steps == 0
     with pytest.raises(UsageError, match="cannot live in another process"):
-        Vector(Environments(environment, "", None), 1, seed=1, placement="process")
+        WorkerVectorEnv(EnvironmentAdapter(environment, "", None), 1, seed=1, placement="process")
 
 
 @pytest.mark.parametrize("text", ["./envs.py:Lines:hard", "./envs.py:Line:hard", "./envs.py:Bell:2", "./envs.py:annotated"])
@@ -74,11 +74,11 @@ def test_processes_find_what_is_in_a_file(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir("/")
     rows = []
     for placement in ("inline", "process"):
-        with Vector(reference, 2, seed=1, placement=placement) as vector:
+        with WorkerVectorEnv(reference, 2, seed=1, placement=placement) as vector:
             rows.append(vector.reset().copy())
             space = vector.spec.action
-            vector.begin(np.ones((2, *space.shape), space.dtype))
-            steps = vector.finish()
+            vector.step_async(np.ones((2, *space.shape), space.dtype))
+            steps = vector.step_wait()
             rows += [steps.observation, steps.reward]
     for one, other in zip(rows[:3], rows[3:], strict=True):
         np.testing.assert_array_equal(one, other)

@@ -25,8 +25,8 @@ LABELS = np.array([0, 1, 2, 0, 1, 2, 2])
 class Toy(DataSuite):
     """Rows that were handed over."""
 
-    def __init__(self, inputs: np.ndarray, targets: np.ndarray, view: str = "auto", conditional: bool = False) -> None:
-        super().__init__("", SimpleNamespace(view=view, conditional=conditional))
+    def __init__(self, inputs: np.ndarray, targets: np.ndarray, task_type: str = "auto", conditional: bool = False) -> None:
+        super().__init__("", SimpleNamespace(task_type=task_type, conditional=conditional))
         self.all = Rows(inputs, targets)
 
     def native(self) -> Spec:
@@ -34,10 +34,10 @@ class Toy(DataSuite):
         observation = Space(inputs.shape[1:], str(inputs.dtype), 0, 255) if inputs.ndim == 4 else Space(inputs.shape[1:], "float32")
         mean, std = statistics(inputs)
         if targets.ndim == 1:
-            return Spec(observation, Space((), "int64", 0, 2, 3), view="classify", mean=mean, std=std, classes=("a", "b", "c"))
+            return Spec(observation, Space((), "int64", 0, 2, 3), task_type="classify", mean=mean, std=std, classes=("a", "b", "c"))
         if not targets.shape[1]:
-            return Spec(observation, Space((0,), "float32", -1.0, 1.0), view="generate", mean=mean, std=std)
-        return Spec(observation, Space((1,), "float32", -1.0, 1.0), view="regress", mean=mean, std=std, targets=((5.0,), (9.0,)))
+            return Spec(observation, Space((0,), "float32", -1.0, 1.0), task_type="generate", mean=mean, std=std)
+        return Spec(observation, Space((1,), "float32", -1.0, 1.0), task_type="regress", mean=mean, std=std, target_range=((5.0,), (9.0,)))
 
     def data(self, split: dataset.Split) -> Rows:
         return self.all
@@ -115,8 +115,8 @@ def test_rows_have_equal_lengths() -> None:
 def test_a_picture_is_generated_as_bytes() -> None:
     suite = Toy(PICTURES, LABELS, "generate")
     spec, rows = suite.spec(), suite.rows("test")
-    assert (spec.view, spec.observation.shape, spec.action) == ("generate", (0,), Space((2, 3, 4), "uint8", 0, 255))
-    assert (spec.mean, spec.targets) == ((), None)
+    assert (spec.task_type, spec.observation.shape, spec.action) == ("generate", (0,), Space((2, 3, 4), "uint8", 0, 255))
+    assert (spec.mean, spec.target_range) == ((), None)
     assert rows.inputs.shape == (7, 0)
     assert rows.targets is PICTURES
 
@@ -125,7 +125,7 @@ def test_a_vector_is_generated_within_the_unit() -> None:
     suite = Toy(VECTORS, LABELS, "generate")
     spec, rows = suite.spec(), suite.rows("train")
     assert spec.action == Space((3,), "float32", -1.0, 1.0)
-    assert spec.targets == extent(VECTORS)
+    assert spec.target_range == extent(VECTORS)
     np.testing.assert_allclose(rows.targets.min(0), -1, atol=1e-6)
     np.testing.assert_allclose(rows.targets.max(0), 1, atol=1e-6)
 
@@ -140,7 +140,7 @@ def test_a_picture_is_generated_for_its_class() -> None:
     suite = Toy(PICTURES, LABELS, "generate", conditional=True)
     spec, rows = suite.spec(), suite.rows("test")
     assert spec.observation == Space((3,), "float32", 0.0, 1.0)
-    assert (spec.view, spec.action, spec.classes) == ("generate", Space((2, 3, 4), "uint8", 0, 255), ("a", "b", "c"))
+    assert (spec.task_type, spec.action, spec.classes) == ("generate", Space((2, 3, 4), "uint8", 0, 255), ("a", "b", "c"))
     assert rows.inputs.dtype == np.float32
     np.testing.assert_array_equal(rows.inputs, [[float(label == k) for k in range(3)] for label in LABELS])
     assert rows.targets is PICTURES
@@ -156,29 +156,33 @@ def test_a_vector_is_generated_for_its_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("targets", "view", "says"),
+    ("targets", "task_type", "says"),
     [
         (LABELS, "auto", "nothing is made here"),
         (LABELS, "classify", "nothing is made here"),
         (VECTORS[:, :0], "generate", "this data set has no targets to make anything for"),
     ],
 )
-def test_what_cannot_be_made_for_something(targets: np.ndarray, view: str, says: str) -> None:
+def test_what_cannot_be_made_for_something(targets: np.ndarray, task_type: str, says: str) -> None:
     with pytest.raises(UsageError, match=f"suite.conditional=true: {says}"):
-        Toy(VECTORS, targets, view, conditional=True).spec()
+        Toy(VECTORS, targets, task_type, conditional=True).spec()
 
 
 @pytest.mark.parametrize(
-    ("targets", "view", "says"),
+    ("targets", "task_type", "says"),
     [
-        (LABELS, "regress", "suite.view=regress: this data set has classes    suite.view=classify or suite.view=generate"),
-        (VECTORS[:, :1], "classify", "suite.view=classify: this data set has numbers    suite.view=regress or suite.view=generate"),
-        (VECTORS[:, :0], "classify", "suite.view=classify: this data set has no targets    suite.view=generate"),
+        (LABELS, "regress", "suite.task_type=regress: this data set has classes    suite.task_type=classify or suite.task_type=generate"),
+        (
+            VECTORS[:, :1],
+            "classify",
+            "suite.task_type=classify: this data set has numbers    suite.task_type=regress or suite.task_type=generate",
+        ),
+        (VECTORS[:, :0], "classify", "suite.task_type=classify: this data set has no targets    suite.task_type=generate"),
     ],
 )
-def test_a_view_that_there_is_not(targets: np.ndarray, view: str, says: str) -> None:
+def test_a_view_that_there_is_not(targets: np.ndarray, task_type: str, says: str) -> None:
     with pytest.raises(UsageError) as refused:
-        Toy(VECTORS, targets, view).spec()
+        Toy(VECTORS, targets, task_type).spec()
     assert str(refused.value) == says
 
 

@@ -19,10 +19,10 @@ from unified.core.base.rng import derive
 from unified.core.base.spec import Space, Spec
 from unified.core.envs import vector_env as module
 from unified.core.envs.placement import step_seconds
-from unified.core.envs.step_batch import Steps
+from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, Step, Suite, UnsupportedRender
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.testing.environments import Counter
 
 PLACES = ("inline", "process")
@@ -32,23 +32,23 @@ def counter(**options: Any) -> SuiteReference:
     return SuiteReference("unified.testing.environments:Counter", "counter", options)
 
 
-def actions(vector: Vector, step: int) -> np.ndarray:
+def actions(vector: WorkerVectorEnv, step: int) -> np.ndarray:
     generator = np.random.default_rng(step)
     space = vector.spec.action
-    if space.choices:
-        return generator.integers(space.choices, size=vector.count)
+    if space.n:
+        return generator.integers(space.n, size=vector.count)
     return generator.uniform(-1, 1, (vector.count, *space.shape)).astype(space.dtype)
 
 
-def play(vector: Vector, count: int, start: int = 0) -> list[Steps]:
+def play(vector: WorkerVectorEnv, count: int, start: int = 0) -> list[StepBatch]:
     rows = []
     for step in range(start, start + count):
-        vector.begin(actions(vector, step))
-        rows.append(vector.finish())
+        vector.step_async(actions(vector, step))
+        rows.append(vector.step_wait())
     return rows
 
 
-def same(left: list[Steps], right: list[Steps]) -> None:
+def same(left: list[StepBatch], right: list[StepBatch]) -> None:
     assert len(left) == len(right)
     for one, other in zip(left, right, strict=True):
         for name, array in vars(one).items():
@@ -67,7 +67,7 @@ def alive(pid: int) -> bool:
 def test_processes_and_inline_give_the_same_bits(options: dict[str, Any]) -> None:
     recorded = []
     for place in PLACES:
-        with Vector(counter(**options), 3, seed=4, placement=place) as vector:
+        with WorkerVectorEnv(counter(**options), 3, seed=4, placement=place) as vector:
             first = vector.reset().copy()
             recorded.append((first, play(vector, 23)))
             assert vector.placement == place
@@ -78,7 +78,7 @@ def test_processes_and_inline_give_the_same_bits(options: dict[str, Any]) -> Non
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("terminates", [True, False])
 def test_an_end_tells_the_last_observation_and_the_next_first_one(place: str, terminates: bool) -> None:
-    with Vector(counter(length=3, terminates=terminates), 2, seed=1, placement=place) as vector:
+    with WorkerVectorEnv(counter(length=3, terminates=terminates), 2, seed=1, placement=place) as vector:
         first = vector.reset()
         assert first[:, 0].tolist() == [derive(1, "environment", i, 0, bits=31) % 1000 for i in range(2)]
         rows = play(vector, 4)
@@ -93,7 +93,7 @@ def test_an_end_tells_the_last_observation_and_the_next_first_one(place: str, te
 
 
 def test_every_environment_and_episode_and_stream_has_its_own_seed() -> None:
-    with Vector(counter(length=2), 4, seed=1) as vector:
+    with WorkerVectorEnv(counter(length=2), 4, seed=1) as vector:
         seen = [*vector.reset()[:, 2], *play(vector, 2)[-1].reset_observation[:, 2]]
         again = vector.reset("environment")[:, 2]
         other = vector.reset("evaluation 3")[:, 2]
@@ -103,7 +103,7 @@ def test_every_environment_and_episode_and_stream_has_its_own_seed() -> None:
 
 
 def test_observations_are_what_to_act_on() -> None:
-    with Vector(counter(length=3), 2, seed=1) as vector:
+    with WorkerVectorEnv(counter(length=3), 2, seed=1) as vector:
         vector.reset()
         for row in play(vector, 7):
             expected = np.where(row.ended[:, None], row.reset_observation, row.observation)
@@ -111,7 +111,7 @@ def test_observations_are_what_to_act_on() -> None:
 
 
 def test_rows_are_not_written_again() -> None:
-    with Vector(counter(), 2, seed=1) as vector:
+    with WorkerVectorEnv(counter(), 2, seed=1) as vector:
         vector.reset()
         (row,) = play(vector, 1)
         kept = row.observation.copy()
@@ -123,56 +123,56 @@ def test_rows_are_not_written_again() -> None:
 
 
 def test_a_killed_worker_changes_nothing() -> None:
-    with Vector(counter(length=9), 2, seed=4, placement="process") as undisturbed:
+    with WorkerVectorEnv(counter(length=9), 2, seed=4, placement="process") as undisturbed:
         undisturbed.reset()
         expected = play(undisturbed, 20)
-    with Vector(counter(length=9), 2, seed=4, placement="process") as vector:
+    with WorkerVectorEnv(counter(length=9), 2, seed=4, placement="process") as vector:
         vector.reset()
         rows = play(vector, 5)
         os.kill(vector._ports[1].pid, signal.SIGKILL)  # type: ignore[attr-defined]
         rows += play(vector, 15, start=5)
-        assert (vector.restarts, vector.discarded) == (1, 0)
-        assert "killed by signal 9" in vector.incidents[0]
+        assert (vector.restarts, vector.failed_episodes) == (1, 0)
+        assert "killed by signal 9" in vector.env_failures[0]
     same(rows, expected)
 
 
 @pytest.mark.parametrize("what", ["hang", "die"])
 def test_a_worker_lost_once_is_rebuilt(what: str, tmp_path: Path) -> None:
-    with Vector(counter(), 1, seed=4, placement="inline") as undisturbed:
+    with WorkerVectorEnv(counter(), 1, seed=4, placement="inline") as undisturbed:
         undisturbed.reset()
         expected = play(undisturbed, 14)
     options = {"misbehave": what, "at": 4, "once": str(tmp_path / "once")}
-    with Vector(counter(**options), 1, seed=4, placement="process", timeout=1.0) as vector:
+    with WorkerVectorEnv(counter(**options), 1, seed=4, placement="process", timeout=1.0) as vector:
         vector.reset()
         same(play(vector, 14), expected)
-        assert (vector.restarts, vector.discarded) == (1, 0)
+        assert (vector.restarts, vector.failed_episodes) == (1, 0)
 
 
 @pytest.mark.parametrize("what", ["hang", "die"])
 def test_a_worker_lost_twice_at_one_step_discards_the_episode(what: str) -> None:
-    with Vector(counter(misbehave=what, at=3), 1, seed=4, placement="process", timeout=0.5) as vector:
+    with WorkerVectorEnv(counter(misbehave=what, at=3), 1, seed=4, placement="process", timeout=0.5) as vector:
         vector.reset()
         rows = play(vector, 3)
         assert [bool(row.failed[0]) for row in rows] == [False, False, True]
-        assert (vector.restarts, vector.discarded) == (2, 1)
+        assert (vector.restarts, vector.failed_episodes) == (2, 1)
         assert rows[2].reset_observation[0, 0] == derive(4, "environment", 0, 1, bits=31) % 1000
         assert play(vector, 2)[-1].observation[0, 1] == 2
 
 
 def test_a_worker_lost_at_reset_is_replaced(tmp_path: Path) -> None:
     options = {"misbehave": "die", "at": 0, "once": str(tmp_path / "once")}
-    with Vector(counter(**options), 1, seed=4, placement="process") as vector:
+    with WorkerVectorEnv(counter(**options), 1, seed=4, placement="process") as vector:
         assert vector.reset()[0, 0] == derive(4, "environment", 0, 0, bits=31) % 1000
-        assert (vector.restarts, vector.discarded) == (1, 0)
+        assert (vector.restarts, vector.failed_episodes) == (1, 0)
 
 
 def test_an_environment_that_is_not_deterministic_is_not_rebuilt() -> None:
-    with Vector(counter(deterministic=False), 1, seed=4, placement="process") as vector:
+    with WorkerVectorEnv(counter(deterministic=False), 1, seed=4, placement="process") as vector:
         vector.reset()
         play(vector, 2)
         os.kill(vector._ports[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
         assert play(vector, 1)[0].failed[0]
-        assert (vector.restarts, vector.discarded) == (1, 1)
+        assert (vector.restarts, vector.failed_episodes) == (1, 1)
 
 
 # Episodes that fail
@@ -181,29 +181,29 @@ def test_an_environment_that_is_not_deterministic_is_not_rebuilt() -> None:
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("what", ["nan", "nan_reward", "fail"])
 def test_a_failed_episode_is_discarded_and_the_next_one_begins(place: str, what: str) -> None:
-    with Vector(counter(misbehave=what, at=3), 2, seed=4, placement=place) as vector:
+    with WorkerVectorEnv(counter(misbehave=what, at=3), 2, seed=4, placement=place) as vector:
         vector.reset()
         rows = play(vector, 4)
         assert [row.failed.tolist() for row in rows] == [[False] * 2, [False] * 2, [True] * 2, [False] * 2]
         assert not rows[2].ended.any()
         assert np.isfinite(rows[2].observation).all()
         assert rows[2].reset_observation[0, 0] == derive(4, "environment", 0, 1, bits=31) % 1000
-        assert vector.discarded == 2
-        assert len(vector.incidents) == 2
+        assert vector.failed_episodes == 2
+        assert len(vector.env_failures) == 2
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_an_episode_that_cannot_start_is_skipped(place: str, tmp_path: Path) -> None:
     options = {"misbehave": "fail", "at": 0, "once": str(tmp_path / place)}
-    with Vector(counter(**options), 1, seed=4, placement=place) as vector:
+    with WorkerVectorEnv(counter(**options), 1, seed=4, placement=place) as vector:
         assert vector.reset()[0, 0] == derive(4, "environment", 0, 1, bits=31) % 1000
-        assert vector.discarded == 1
+        assert vector.failed_episodes == 1
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_episodes_that_never_start_are_an_error(place: str) -> None:
     with (
-        Vector(counter(misbehave="fail", at=0), 1, seed=4, placement=place) as vector,
+        WorkerVectorEnv(counter(misbehave="fail", at=0), 1, seed=4, placement=place) as vector,
         pytest.raises(UnifiedError, match="100 episodes in a row"),
     ):
         vector.reset()
@@ -212,11 +212,11 @@ def test_episodes_that_never_start_are_an_error(place: str) -> None:
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("what", "says"), [("raise", "ValueError: as requested"), ("shape", r"float32 \(2,\)")])
 def test_a_bug_of_the_environment_is_told_with_its_name(place: str, what: str, says: str) -> None:
-    with Vector(counter(misbehave=what), 1, seed=4, placement=place) as vector:
+    with WorkerVectorEnv(counter(misbehave=what), 1, seed=4, placement=place) as vector:
         vector.reset()
-        vector.begin(actions(vector, 0))
+        vector.step_async(actions(vector, 0))
         with pytest.raises(UnifiedError, match=says) as caught:
-            vector.finish()
+            vector.step_wait()
     if what == "raise":
         assert "environment 0 of counter" in str(caught.value)
         assert "environments.py" in caught.value.__notes__[0]
@@ -228,18 +228,18 @@ def test_a_bug_of_the_environment_is_told_with_its_name(place: str, what: str, s
 @pytest.mark.parametrize("place", PLACES)
 def test_an_environment_that_cannot_be_built_says_why(place: str) -> None:
     with pytest.raises((UnifiedError, RuntimeError), match="it cannot be built"):
-        Vector(counter(misbehave="build"), 2, seed=4, placement=place)
+        WorkerVectorEnv(counter(misbehave="build"), 2, seed=4, placement=place)
 
 
 def test_a_suite_that_does_not_exist_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="unified_nowhere"):
-        Vector(SuiteReference("unified_nowhere:Suite", "task"), 1, seed=1)
+        WorkerVectorEnv(SuiteReference("unified_nowhere:Suite", "task"), 1, seed=1)
 
 
 def test_a_suite_in_a_file_reaches_a_worker(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("from unified.testing.environments import Counter\nclass Mine(Counter):\n    pass\n")
-    with Vector(SuiteReference(f"{path}:Mine", "task"), 1, seed=1, placement="process") as vector:
+    with WorkerVectorEnv(SuiteReference(f"{path}:Mine", "task"), 1, seed=1, placement="process") as vector:
         assert vector.reset().shape == (1, 3)
 
 
@@ -250,15 +250,15 @@ def test_a_built_suite_can_be_given() -> None:
     reference = counter(length=4)
     assert SuiteReference.of(reference.build()) == reference
     assert SuiteReference.from_json(reference.to_json()) == reference
-    with Vector(Local("local", reference.build().options), 1, seed=1) as vector:
+    with WorkerVectorEnv(Local("local", reference.build().options), 1, seed=1) as vector:
         assert vector.placement == "inline"
     with pytest.raises(UsageError, match="Local"):
-        Vector(Local("local", reference.build().options), 1, seed=1, placement="process")
+        WorkerVectorEnv(Local("local", reference.build().options), 1, seed=1, placement="process")
 
 
 @pytest.mark.parametrize(("pause", "place"), [(0.0, "inline"), (0.003, "process")])
 def test_slow_environments_get_processes(pause: float, place: str) -> None:
-    with Vector(counter(pause=pause), 1, seed=1) as vector:
+    with WorkerVectorEnv(counter(pause=pause), 1, seed=1) as vector:
         assert vector.placement == place
 
 
@@ -291,12 +291,12 @@ def test_the_time_of_a_step_is_measured_with_bounds_of_each_element() -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_loaded_state_continues_bit_for_bit_in_mid_episode(place: str) -> None:
-    with Vector(counter(length=8), 3, seed=4, placement="inline") as straight:
+    with WorkerVectorEnv(counter(length=8), 3, seed=4, placement="inline") as straight:
         straight.reset()
         play(straight, 13)
         state, current = straight.state_dict(), straight.observations.copy()
         expected = play(straight, 12, start=13)
-    with Vector(counter(length=8), 3, seed=4, placement=place) as vector:
+    with WorkerVectorEnv(counter(length=8), 3, seed=4, placement=place) as vector:
         vector.load_state_dict(state)
         assert vector.exact
         np.testing.assert_array_equal(vector.observations, current)
@@ -304,7 +304,7 @@ def test_a_loaded_state_continues_bit_for_bit_in_mid_episode(place: str) -> None
 
 
 def test_a_state_right_after_a_reset_can_be_loaded() -> None:
-    with Vector(counter(), 2, seed=4) as vector, Vector(counter(), 2, seed=4) as other:
+    with WorkerVectorEnv(counter(), 2, seed=4) as vector, WorkerVectorEnv(counter(), 2, seed=4) as other:
         first = vector.reset("evaluation 1").copy()
         other.load_state_dict(vector.state_dict())
         assert other.exact
@@ -313,7 +313,7 @@ def test_a_state_right_after_a_reset_can_be_loaded() -> None:
 
 
 def test_what_cannot_be_rebuilt_is_said_and_begins_anew() -> None:
-    with Vector(counter(), 2, seed=4) as vector, Vector(counter(), 2, seed=4) as other:
+    with WorkerVectorEnv(counter(), 2, seed=4) as vector, WorkerVectorEnv(counter(), 2, seed=4) as other:
         vector.reset()
         play(vector, 3)
         state = vector.state_dict()
@@ -321,23 +321,23 @@ def test_what_cannot_be_rebuilt_is_said_and_begins_anew() -> None:
         other.load_state_dict(state)
         assert not other.exact
         assert other.rebuilt.tolist() == [True, False]
-        assert other.discarded == 0
+        assert other.failed_episodes == 0
         assert other.observations[:, 1].tolist() == [3, 0]
-        (line,) = other.incidents
+        (line,) = other.env_failures
         assert "environment 1, episode 0 was truncated after 3 steps, so this resume is not exact" in line
-    with Vector(counter(deterministic=False), 1, seed=4) as vector:
+    with WorkerVectorEnv(counter(deterministic=False), 1, seed=4) as vector:
         vector.reset()
         play(vector, 3)
         vector.load_state_dict(vector.state_dict())
         assert not vector.exact
-        assert "not deterministic" in vector.incidents[0]
+        assert "not deterministic" in vector.env_failures[0]
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_a_saved_state_takes_the_place_of_the_actions(place: str, deterministic: bool) -> None:
     options = {"stateful": True, "deterministic": deterministic, "length": 1000}
-    with Vector(counter(**options), 2, seed=4, placement=place) as straight:
+    with WorkerVectorEnv(counter(**options), 2, seed=4, placement=place) as straight:
         straight.reset()
         play(straight, 20)
         early = straight.state_dict()
@@ -345,10 +345,10 @@ def test_a_saved_state_takes_the_place_of_the_actions(place: str, deterministic:
         state, current = straight.state_dict(), straight.observations.copy()
         assert _bytes(state) == _bytes(early)
         expected = play(straight, 9, start=220)
-    with Vector(counter(**options), 2, seed=4, placement=place) as vector:
+    with WorkerVectorEnv(counter(**options), 2, seed=4, placement=place) as vector:
         vector.load_state_dict(state)
         assert vector.exact
-        assert not vector.incidents
+        assert not vector.env_failures
         np.testing.assert_array_equal(vector.observations, current)
         same(play(vector, 9, start=220), expected)
 
@@ -360,7 +360,7 @@ def _bytes(state: dict[str, Any]) -> int:
 
 def test_actions_are_kept_up_to_a_bound_and_the_episode_is_truncated_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REBUILD_STEPS", 6)
-    with Vector(counter(length=1000), 1, seed=4) as vector, Vector(counter(length=1000), 1, seed=4) as other:
+    with WorkerVectorEnv(counter(length=1000), 1, seed=4) as vector, WorkerVectorEnv(counter(length=1000), 1, seed=4) as other:
         vector.reset()
         play(vector, 5)
         other.load_state_dict(vector.state_dict())
@@ -370,7 +370,7 @@ def test_actions_are_kept_up_to_a_bound_and_the_episode_is_truncated_beyond_it(m
         assert not state["lanes"][0]["actions"].size
         other.load_state_dict(state)
         assert not other.exact
-        assert other.incidents[0].endswith(
+        assert other.env_failures[0].endswith(
             "episode 0 was truncated after 10 steps, so this resume is not exact: "
             "it is longer than 6 steps and the environment has no state_dict"
         )
@@ -383,7 +383,7 @@ def test_actions_are_kept_up_to_a_bound_and_the_episode_is_truncated_beyond_it(m
 def test_a_killed_worker_goes_on_from_the_newest_state(deterministic: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REBUILD_STEPS", 6)
     options = {"stateful": True, "deterministic": deterministic, "length": 1000}
-    with Vector(counter(**options), 1, seed=4, placement="process") as vector:
+    with WorkerVectorEnv(counter(**options), 1, seed=4, placement="process") as vector:
         vector.reset()
         state = None
         for step in range(20):
@@ -392,8 +392,8 @@ def test_a_killed_worker_goes_on_from_the_newest_state(deterministic: bool, monk
             if step == 16:
                 os.kill(vector._ports[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
             (row,) = play(vector, 1, start=step)
-        assert (vector.restarts, vector.discarded) == (1, 0)
-        with Vector(counter(**options), 1, seed=4) as straight:
+        assert (vector.restarts, vector.failed_episodes) == (1, 0)
+        with WorkerVectorEnv(counter(**options), 1, seed=4) as straight:
             assert state is not None
             straight.load_state_dict(state)
             np.testing.assert_array_equal(play(straight, 6, start=14)[-1].observation, row.observation)
@@ -403,44 +403,44 @@ def test_a_killed_worker_goes_on_from_the_newest_state(deterministic: bool, monk
 
 
 def test_calls_out_of_order_are_refused() -> None:
-    vector = Vector(counter(), 2, seed=1)
+    vector = WorkerVectorEnv(counter(), 2, seed=1)
     with pytest.raises(RuntimeError, match="reset"):
-        vector.begin(np.zeros((2, 1)))
+        vector.step_async(np.zeros((2, 1)))
     vector.reset()
     with pytest.raises(RuntimeError, match=r"finish\(\) without"):
-        vector.finish()
+        vector.step_wait()
     with pytest.raises(ValueError, match="shape"):
-        vector.begin(np.zeros((3, 1)))
-    vector.begin(np.zeros((2, 1)))
-    for call in (vector.reset, vector.state_dict, lambda: vector.render(0, 8, 8), lambda: vector.begin(np.zeros((2, 1)))):
+        vector.step_async(np.zeros((3, 1)))
+    vector.step_async(np.zeros((2, 1)))
+    for call in (vector.reset, vector.state_dict, lambda: vector.render(0, 8, 8), lambda: vector.step_async(np.zeros((2, 1)))):
         with pytest.raises(RuntimeError, match="between"):
             call()
-    vector.finish()
+    vector.step_wait()
     vector.close()
     with pytest.raises(RuntimeError, match="after close"):
-        vector.begin(np.zeros((2, 1)))
+        vector.step_async(np.zeros((2, 1)))
     with pytest.raises(ValueError, match="at least 1"):
-        Vector(counter(), 0, seed=1)
+        WorkerVectorEnv(counter(), 0, seed=1)
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_pictures(place: str) -> None:
-    with Vector(counter(), 2, seed=1, placement=place) as vector:
+    with WorkerVectorEnv(counter(), 2, seed=1, placement=place) as vector:
         vector.reset()
         play(vector, 3)
         picture = vector.render(1, 20, 30)
         assert (picture.shape, picture.dtype, picture[0, 0, 0]) == ((20, 30, 3), np.uint8, 3)
-    with Vector(counter(misbehave="render"), 1, seed=1, placement=place) as vector:
+    with WorkerVectorEnv(counter(misbehave="render"), 1, seed=1, placement=place) as vector:
         vector.reset()
         with pytest.raises(UnsupportedRender, match="hides"):
             vector.render(0, 20, 30)
 
 
 def test_closing_twice_leaves_no_process() -> None:
-    vector = Vector(counter(), 3, seed=1, placement="process")
+    vector = WorkerVectorEnv(counter(), 3, seed=1, placement="process")
     pids = [port.pid for port in vector._ports]  # type: ignore[attr-defined]
     vector.reset()
-    vector.begin(np.zeros((3, 1)))  # closing in mid-step is allowed
+    vector.step_async(np.zeros((3, 1)))  # closing in mid-step is allowed
     vector.close()
     vector.close()
     assert not any(alive(pid) for pid in pids)
@@ -449,10 +449,10 @@ def test_closing_twice_leaves_no_process() -> None:
 
 def test_closing_does_not_wait_for_a_hanging_environment_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unified.core.envs.workers.process.PATIENCE", 0.5)
-    vector = Vector(counter(misbehave="hang"), 1, seed=1, placement="process")
+    vector = WorkerVectorEnv(counter(misbehave="hang"), 1, seed=1, placement="process")
     pid = vector._ports[0].pid  # type: ignore[attr-defined]
     vector.reset()
-    vector.begin(np.zeros((1, 1)))
+    vector.step_async(np.zeros((1, 1)))
     vector.close()
     assert not alive(pid)
 
@@ -486,7 +486,7 @@ def test_a_worker_imports_nothing_heavy() -> None:
 
 
 def test_ctrl_c_does_not_reach_a_worker() -> None:
-    with Vector(counter(), 1, seed=1, placement="process") as vector:
+    with WorkerVectorEnv(counter(), 1, seed=1, placement="process") as vector:
         vector.reset()
         os.kill(vector._ports[0].pid, signal.SIGINT)  # type: ignore[attr-defined]
         play(vector, 3)

@@ -15,8 +15,8 @@ from unified.core.base.spec import Space, Spec
 from unified.core.components.objects import Names
 from unified.core.config.compose import compose
 from unified.core.config.schema import Selection
-from unified.core.learn.builder import Build
-from unified.core.learn.networks import FromBytes, construct, output_shape, wants_numbers
+from unified.core.learn.builder import Builder
+from unified.core.learn.networks import PixelsToFloat, construct, needs_float_input, output_shape
 from unified.core.learn.objective import FunctionObjective, Loss, Objective, Phase
 from unified.core.registry import registry
 
@@ -25,8 +25,8 @@ PIXELS = Spec(Space((3, 12, 12), "uint8", 0, 255), Space((1,), "float32", -1.0, 
 LARGER = Spec(Space((3, 16, 16), "uint8", 0, 255), Space((1,), "float32", -1.0, 1.0))
 
 
-def build(spec: Spec | None = None, objectives: tuple[str, ...] = ()) -> Build:
-    return Build(torch.device("cpu"), "fp32", Streams(0), registry(), [selected(name) for name in objectives], spec)
+def build(spec: Spec | None = None, objectives: tuple[str, ...] = ()) -> Builder:
+    return Builder(torch.device("cpu"), "fp32", Streams(0), registry(), [selected(name) for name in objectives], spec)
 
 
 def selected(name: str) -> Selection:
@@ -80,20 +80,20 @@ def test_pictures_in_bytes_are_made_numbers_for_networks_that_want_them() -> Non
     picture = torch.randint(0, 256, (2, 3, 12, 12), dtype=torch.uint8)
     plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
     wrapped = build(PIXELS).part(plain, (3, 12, 12))
-    assert isinstance(wrapped, FromBytes)
+    assert isinstance(wrapped, PixelsToFloat)
     torch.testing.assert_close(wrapped(picture), plain(picture.float() / 255))
     assert torch.equal(wrapped(picture.float()), plain(picture.float()))
     stacked = build(PIXELS).part(conv, (9, 12, 12))
-    assert isinstance(stacked, FromBytes)  # a stack of pictures is bytes, too
-    assert not isinstance(build(LARGER).part("drqv2_cnn", (9, 16, 16)), FromBytes)  # it takes bytes itself
-    assert not isinstance(build(PIXELS).part(nn.Linear(5, 2), (5,)), FromBytes)  # features are numbers
-    assert not isinstance(build().part(plain, (3, 12, 12)), FromBytes)
-    assert not wants_numbers(nn.Identity(), (3, 12, 12))
-    assert not wants_numbers(nn.Linear(5, 2), (3, 12, 12))  # it takes neither
+    assert isinstance(stacked, PixelsToFloat)  # a stack of pictures is bytes, too
+    assert not isinstance(build(LARGER).part("drqv2_cnn", (9, 16, 16)), PixelsToFloat)  # it takes bytes itself
+    assert not isinstance(build(PIXELS).part(nn.Linear(5, 2), (5,)), PixelsToFloat)  # features are numbers
+    assert not isinstance(build().part(plain, (3, 12, 12)), PixelsToFloat)
+    assert not needs_float_input(nn.Identity(), (3, 12, 12))
+    assert not needs_float_input(nn.Linear(5, 2), (3, 12, 12))  # it takes neither
 
 
 def test_vectors_are_standardised_once_also_for_a_network_that_brings_it_along() -> None:
-    seen = Spec(Space((3,), "float32"), Space((), "int64", choices=2), mean=(1.0, 2.0, 3.0), std=(2.0, 2.0, 2.0))
+    seen = Spec(Space((3,), "float32"), Space((), "int64", n=2), mean=(1.0, 2.0, 3.0), std=(2.0, 2.0, 2.0))
     first = build(seen).part(nn.Identity(), (3,))
     again = build(seen).part(first, (3,))
     row = torch.tensor([[3.0, 2.0, 1.0]])
@@ -120,7 +120,7 @@ def test_a_network_that_returns_no_tensor_is_told() -> None:
 
 def test_several_are_composed_each_sized_by_the_one_before_it() -> None:
     body = build(PIXELS).part([conv, conv, flat, "mlp"], (3, 12, 12))
-    assert [type(module).__name__ for module in body] == ["FromBytes", "Conv2d", "Flatten", "MLP"]
+    assert [type(module).__name__ for module in body] == ["PixelsToFloat", "Conv2d", "Flatten", "MLP"]
     assert output_shape(body, (3, 12, 12)) == (256,)
     picture = torch.randint(0, 256, (2, 3, 12, 12), dtype=torch.uint8)
     assert body(picture).shape == (2, 256)
@@ -165,7 +165,7 @@ def test_who_says_what_comes_out_is_heard() -> None:
 
 
 def test_selections_bring_their_options(tmp_path: Any) -> None:
-    config = compose(["agent=drqv2", "encoder=[mlp,mlp]", "encoder.0.hidden=5", "encoder.1.depth=0"])
+    config = compose(["agent=drqv2", "encoder=[mlp,mlp]", "encoder.0.hidden_dim=5", "encoder.1.depth=0"])
     body = build().part(config.agent.options.encoder, (7,))
     assert output_shape(body, (7,)) == (5,)
     assert [len(module) for module in body] == [4, 0]

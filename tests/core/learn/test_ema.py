@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from unified.core.learn.ema import Follower
+from unified.core.learn.ema import EmaCopy
 
 
-def pair() -> tuple[nn.Linear, Follower]:
+def pair() -> tuple[nn.Linear, EmaCopy]:
     source = nn.Linear(2, 1)
-    return source, Follower("encoder", source, tau=0.25)
+    return source, EmaCopy("encoder", source, tau=0.25)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_it_follows_what_any_optimiser_moves(optimizer: Callable[..., torch.opti
         source(torch.ones(1, 2)).sum().backward()
         moving.step()
         before = follower.copy.weight.clone()
-        follower.follow(source, moved)
+        follower.update(source, moved)
         assert torch.allclose(follower.copy.weight, before + 0.25 * (source.weight - before))
         assert not torch.equal(follower.copy.weight, before)
 
@@ -38,20 +38,20 @@ def test_it_follows_what_any_optimiser_moves(optimizer: Callable[..., torch.opti
 def test_it_follows_what_somebody_writes_into() -> None:
     source, follower = pair()
     before = follower.copy.weight.clone()
-    follower.follow(source, frozenset())
+    follower.update(source, frozenset())
     assert torch.equal(follower.copy.weight, before)
     with torch.no_grad():
         source.weight.fill_(4.0)
-    follower.follow(source, frozenset())
-    follower.follow(source, frozenset())
+    follower.update(source, frozenset())
+    follower.update(source, frozenset())
     assert torch.allclose(follower.copy.weight, before + (1 - 0.75**2) * (4.0 - before))
 
 
 def test_what_is_no_parameter_is_copied() -> None:
     source = nn.BatchNorm1d(2)
-    follower = Follower("encoder", source, tau=0.25)
+    follower = EmaCopy("encoder", source, tau=0.25)
     source.running_mean.fill_(3.0)
-    follower.follow(source, frozenset())
+    follower.update(source, frozenset())
     assert follower.copy.running_mean.tolist() == [3.0, 3.0]
 
 
@@ -69,11 +69,11 @@ class Late(nn.Module):
 
 def test_buffers_that_come_later_are_followed() -> None:
     source = nn.Sequential(nn.Linear(2, 1), Late())
-    follower = Follower("encoder", source, tau=0.25)
-    follower.follow(source, frozenset())
+    follower = EmaCopy("encoder", source, tau=0.25)
+    follower.update(source, frozenset())
     for mean in (3.0, 4.0):
         source[1].see(mean)
-        follower.follow(source, frozenset())
+        follower.update(source, frozenset())
         assert follower.copy.state_dict()["1.mean"].tolist() == [mean]
         assert follower.copy[1].later.tolist() == [2 * mean]
     assert follower.copy[1].mean is not source[1].mean
@@ -83,5 +83,5 @@ def test_another_part_of_that_name_is_followed() -> None:
     _, follower = pair()
     other = nn.Linear(2, 1)
     before = follower.copy.weight.clone()
-    follower.follow(other, {other.weight})
+    follower.update(other, {other.weight})
     assert torch.allclose(follower.copy.weight, before + 0.25 * (other.weight - before))

@@ -17,7 +17,7 @@ from unified.core.base.spec import Space, Spec
 from unified.core.config.compose import compose
 from unified.core.learn.actions import Action
 from unified.core.learn.agent import Agent
-from unified.core.learn.builder import Build
+from unified.core.learn.builder import Builder
 from unified.core.learn.objective import Loss, Objective, Phase, frozen, unmet
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Transitions, View
@@ -53,12 +53,12 @@ class Seeing(Agent):
     """An agent whose encoder is all that it has."""
 
     def __init__(self, *terms: Objective) -> None:
-        super().__init__(SPEC, None, Build(torch.device("cpu"), "fp32", Streams(0), None))
+        super().__init__(SPEC, None, Builder(torch.device("cpu"), "fp32", Streams(0), None))
         self.encoder = nn.Linear(2, 2)
         self.terms = terms
 
-    needs = Transitions(batch_size=4)
-    stored_action = SPEC.action
+    base_view = Transitions(batch_size=4)
+    action_space = SPEC.action
 
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         raise NotImplementedError
@@ -69,7 +69,7 @@ class Seeing(Agent):
     def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=0.1, fused=True)
 
-    def perceive(self, batch: Batch) -> Batch:
+    def encode_batch(self, batch: Batch) -> Batch:
         return batch.with_columns(features=self.encoder(batch.obs))
 
 
@@ -79,13 +79,13 @@ class Ahead(Objective):
     needs = ("obs", "future_obs")
     parts = ("encoder",)
 
-    def widen(self, view: View) -> View:
-        return replace(view, ahead=2)  # type: ignore[call-arg]
+    def extend_view(self, view: View) -> View:
+        return replace(view, future_steps=2)  # type: ignore[call-arg]
 
-    def join(self, agent: Any) -> None:
-        agent.bring(guess=nn.Linear(2, 2), quiet=nn.ReLU())
-        agent.follow("encoder", 0.5, name="slow_encoder")
-        agent.follow("guess", 1.0, every=2, name="late_guess")
+    def attach(self, agent: Any) -> None:
+        agent.add_modules(guess=nn.Linear(2, 2), quiet=nn.ReLU())
+        agent.add_target("encoder", 0.5, name="slow_encoder")
+        agent.add_target("guess", 1.0, every=2, name="late_guess")
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         return Loss((agent.guess(batch.features) - agent.slow_encoder(batch.future_obs[:, 1])).square().mean())
@@ -105,16 +105,16 @@ def seen() -> Batch:
 
 def ready(*terms: Objective) -> Seeing:
     agent = Seeing(*terms)
-    agent.ready()
+    agent.configure()
     return agent
 
 
 def test_an_objective_widens_the_view_of_the_agent_it_is_added_to():
     agent = Seeing(Plain(), Ahead())
-    assert agent.view == agent.needs
-    agent.ready()
-    assert agent.view == replace(agent.needs, ahead=2)
-    assert ready(Plain()).view == Seeing.needs
+    assert agent.view == agent.base_view
+    agent.configure()
+    assert agent.view == replace(agent.base_view, future_steps=2)
+    assert ready(Plain()).view == Seeing.base_view
 
 
 def test_parts_that_an_objective_brings_are_trained_by_its_phase_and_copies_follow():
@@ -146,12 +146,12 @@ def test_two_parts_of_one_name_are_refused():
     with pytest.raises(UsageError, match="the agent has a part guess, quiet already"):
         ready(Ahead(), Ahead())
     with pytest.raises(UsageError, match="part encoder already"):
-        ready().follow("encoder", 0.1, name="encoder")
+        ready().update("encoder", 0.1, name="encoder")
 
 
 def test_a_column_that_nobody_gives_is_refused():
     class Blind(Ahead):
-        def widen(self, view: View) -> View:
+        def extend_view(self, view: View) -> View:
             return view
 
     with pytest.raises(UsageError, match="objective Blind needs column future_obs; the agent's view has obs, action"):
@@ -160,7 +160,7 @@ def test_a_column_that_nobody_gives_is_refused():
 
 def test_an_objective_that_fails_to_join_is_named():
     class Clumsy(Plain):
-        def join(self, agent: Any) -> None:
+        def attach(self, agent: Any) -> None:
             raise ValueError("oops")
 
     with pytest.raises(PluginFailed, match="objective Clumsy failed to join the agent: ValueError: oops"):
@@ -175,7 +175,7 @@ def test_an_agent_without_what_an_objective_asks_for_is_refused_before_the_start
             raise NotImplementedError
 
     config = compose(["agent=dqn", "suite=gym:CartPole-v1", "device=cpu"])
-    spec = Spec(Space((4,), "float32"), Space((), "int64", 0, 1, choices=2))
+    spec = Spec(Space((4,), "float32"), Space((), "int64", 0, 1, n=2))
     agent = make_agent(config, spec, Streams(1))
     assert unmet(agent, Asks.asks) == ["imagine(batch, steps) -> Value"]
     agent.phase_list[0] = replace(agent.phase_list[0], objectives=(Asks(),))

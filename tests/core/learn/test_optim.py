@@ -17,7 +17,7 @@ from unified.core.base.schedule import Schedule
 from unified.core.base.spec import Space, Spec
 from unified.core.learn.actions import Action
 from unified.core.learn.agent import Agent
-from unified.core.learn.builder import Build
+from unified.core.learn.builder import Builder
 from unified.core.learn.objective import FunctionObjective, Loss, Phase
 from unified.core.learn.optim import make_optimizer, step
 from unified.core.learn.options import LearningOptions, OptimizerOptions
@@ -35,25 +35,25 @@ class Fitter(Agent):
 
     encoding = 0  # the place of the phase that trains the encoder
 
-    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         self.encoder, self.actor, self.critic = nn.Linear(FEATURES, 4), nn.Linear(4, 1), nn.Linear(5, 1)
         self.rows_perceived: list[int] = []
 
     @property
-    def needs(self) -> Transitions:
+    def base_view(self) -> Transitions:
         return Transitions()
 
     @property
-    def stored_action(self) -> Space:
+    def action_space(self) -> Space:
         return SPEC.action
 
-    def perceive(self, batch: Batch) -> Batch:
+    def encode_batch(self, batch: Batch) -> Batch:
         self.rows_perceived.append(len(batch.obs))
         return batch.with_columns(features=self.encode(batch.obs))
 
     def phases(self) -> list[Phase]:
-        fit = Phase("critic", (FunctionObjective(fitted), FunctionObjective(small)), trains=("encoder", "critic"), clip=1.0)
+        fit = Phase("critic", (FunctionObjective(fitted), FunctionObjective(small)), trains=("encoder", "critic"), max_grad_norm=1.0)
         phases = [Phase("actor", (FunctionObjective(climbed),), trains=("actor",), every=1)]
         phases.insert(self.encoding, fit)
         return phases
@@ -86,8 +86,8 @@ def make(kind: type[Fitter] = Fitter, ema: bool = False, ema_tau: float = 0.01, 
     options = LearningOptions(lr=1e-2, optimizer=OptimizerOptions(**optimizer), ema=ema, ema_tau=ema_tau)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        agent = kind(SPEC, options, Build(torch.device("cpu"), "fp32", Streams(0), registry()))
-    agent.ready()
+        agent = kind(SPEC, options, Builder(torch.device("cpu"), "fp32", Streams(0), registry()))
+    agent.configure()
     return agent
 
 
@@ -129,7 +129,7 @@ def test_it_is_torchs_own(settings: dict[str, Any], theirs: Any, arguments: dict
     weight, expected = agent.encoder.weight, agent.encoder.weight.detach().clone()
     reference = theirs([expected], lr=1e-2, **arguments)
     for _ in range(3):
-        rows = agent.perceive(batch)
+        rows = agent.encode_batch(batch)
         terms = fitted(agent, rows).value + small(agent, rows)
         gradients = torch.autograd.grad(terms, [*agent.encoder.parameters(), *agent.critic.parameters()])
         norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
@@ -206,7 +206,7 @@ def test_a_term_that_is_called_like_its_phase_does_not_hide_the_sum() -> None:
     agent = make()
     for objective in agent.phase_list[0].objectives:
         objective.selected = "critic"
-    rows = agent.perceive(batch_of())
+    rows = agent.encode_batch(batch_of())
     total = fitted(agent, rows).value + small(agent, rows)
     assert agent.learn(batch_of()).metrics["critic_loss"].item() == pytest.approx(total.item())
 
@@ -315,7 +315,7 @@ def test_a_factor_scales_what_moves() -> None:
 @pytest.mark.parametrize("kind", [Fitter, FitsLast])
 @pytest.mark.parametrize(("rows", "pieces"), [(ROWS, 2), (ROWS, 4), (ROWS, ROWS), (11, 3), (2, 4)])
 def test_pieces_move_parameters_as_the_whole_batch_does(kind: type[Fitter], rows: int, pieces: int) -> None:
-    whole, cut = make(kind, name="sgd", momentum=0.9), make(kind, name="sgd", momentum=0.9, accumulate=pieces)
+    whole, cut = make(kind, name="sgd", momentum=0.9), make(kind, name="sgd", momentum=0.9, gradient_accumulation=pieces)
     for update in range(3):
         ours, theirs = cut.learn(batch_of(update, rows)), whole.learn(batch_of(update, rows))
         assert list(ours.metrics) == list(theirs.metrics)
@@ -349,7 +349,7 @@ def test_pieces_take_the_memory_of_one() -> None:
             def __del__(self) -> None:
                 held["now"] -= self.tensor.numel()
 
-        agent = make(accumulate=pieces)
+        agent = make(gradient_accumulation=pieces)
         with torch.autograd.graph.saved_tensors_hooks(Kept, lambda kept: kept.tensor):
             agent.learn(batch_of(rows=4000))
         return held["most"]
@@ -358,7 +358,7 @@ def test_pieces_take_the_memory_of_one() -> None:
 
 
 def test_one_bad_piece_spoils_the_update() -> None:
-    agent, batch = make(accumulate=4), batch_of()
+    agent, batch = make(gradient_accumulation=4), batch_of()
     before = parameters(agent)
     batch.reward[-1] = torch.inf
     assert agent.learn(batch).metrics["nonfinite"] == 1
@@ -383,15 +383,15 @@ def test_averages_follow_their_formula_and_answer_where_it_does_not_train() -> N
         torch.testing.assert_close(found[f"{part}_average.{rest}"], value)
     obs, averaged = batch_of().obs, make()
     averaged.load_state_dict(expected, strict=False)
-    assert torch.equal(agent.act(obs, explore=True).enacted, raw.act(obs, explore=True).enacted)
+    assert torch.equal(agent.act(obs, explore=True).env_action, raw.act(obs, explore=True).env_action)
     keys = list(agent.state_dict())
     agent.train(False)
-    torch.testing.assert_close(agent.act(obs, explore=False).enacted, averaged.act(obs, explore=False).enacted)
-    assert not torch.allclose(agent.act(obs, explore=False).enacted, raw.act(obs, explore=False).enacted)
+    torch.testing.assert_close(agent.act(obs, explore=False).env_action, averaged.act(obs, explore=False).env_action)
+    assert not torch.allclose(agent.act(obs, explore=False).env_action, raw.act(obs, explore=False).env_action)
     assert list(agent.state_dict()) == keys
     assert not differences(parameters(agent), found)
     agent.eval().train()
-    assert torch.equal(agent.act(obs, explore=True).enacted, raw.act(obs, explore=True).enacted)
+    assert torch.equal(agent.act(obs, explore=True).env_action, raw.act(obs, explore=True).env_action)
     agent.learn(batch_of(5))
     raw.learn(batch_of(5))
     assert torch.equal(agent.critic.weight, raw.critic.weight)
@@ -399,7 +399,7 @@ def test_averages_follow_their_formula_and_answer_where_it_does_not_train() -> N
 
 def test_averages_of_nothing_are_refused() -> None:
     class Blind(Fitter):
-        acting = ("policy",)
+        policy_parts = ("policy",)
 
     with pytest.raises(UsageError, match=r"agent.ema averages what an agent acts with, and Blind has none of policy"):
         make(Blind, ema=True)

@@ -35,8 +35,8 @@ def refused(*words: str) -> str:
 def test_what_is_typed_is_what_moves() -> None:
     found = optimizer("agent.optimizer.name=sgd", "agent.optimizer.momentum=0.9", "agent.optimizer.schedule=cosine(1.0,0.0,20000)")
     assert (found.name, found.momentum, found.schedule) == ("sgd", 0.9, "cosine(1.0,0.0,20000)")
-    found = optimizer("agent.optimizer.weight_decay=0.01", "agent.optimizer.betas=[0.5,0.99]", "agent.optimizer.accumulate=4")
-    assert (found.name, found.weight_decay, found.betas, found.accumulate) == ("adam", 0.01, (0.5, 0.99), 4)
+    found = optimizer("agent.optimizer.weight_decay=0.01", "agent.optimizer.betas=[0.5,0.99]", "agent.optimizer.gradient_accumulation=4")
+    assert (found.name, found.weight_decay, found.betas, found.gradient_accumulation) == ("adam", 0.01, (0.5, 0.99), 4)
 
 
 def test_a_name_alone_is_short_as_for_a_slot() -> None:
@@ -47,12 +47,16 @@ def test_a_name_alone_is_short_as_for_a_slot() -> None:
 
 def test_another_one_drops_what_was_said_of_the_first(tmp_path: Path) -> None:
     recipe = tmp_path / "mine.yaml"
-    recipe.write_text("agent: {optimizer: {eps: 1.0e-4, schedule: 'linear(1,0,9)', accumulate: 2, parts: {actor: {lr: 0.5}}}}\n")
+    recipe.write_text("agent: {optimizer: {eps: 1.0e-4, schedule: 'linear(1,0,9)', gradient_accumulation: 2, parts: {actor: {lr: 0.5}}}}\n")
     assert optimizer(recipes=[str(recipe)]).eps == 1e-4
     assert optimizer("agent.optimizer=adam", recipes=[str(recipe)]).eps == 1e-4
     other = optimizer("agent.optimizer=sgd", recipes=[str(recipe)])
     assert other.eps is None
-    assert (other.schedule, other.accumulate, other.parts["actor"].lr) == ("linear(1,0,9)", 2, 0.5)  # what is no optimiser's own stays
+    assert (other.schedule, other.gradient_accumulation, other.parts["actor"].lr) == (
+        "linear(1,0,9)",
+        2,
+        0.5,
+    )  # what is no optimiser's own stays
 
 
 @pytest.mark.parametrize(("agent", "name"), [("dqn", "adam"), ("drqv2", "adam"), ("sac", "adam"), ("ppo", "adam"), ("ac2", "adamw")])
@@ -126,7 +130,10 @@ def test_a_part_has_the_rest_from_all_and_another_optimiser_only_the_decay() -> 
         ("agent.optimizer.schedule=cosin(1,0,5)", "is no schedule"),
         ("agent.optimizer.schedule=linear(1,-1,5)", "would be negative"),
         ("agent.optimizer.schedule=linear(1,nan,5)", "finite"),
-        ("agent.optimizer.accumulate=3", "optimizer.accumulate=3 does not divide batch_size=256; it divides batch_size=255"),
+        (
+            "agent.optimizer.gradient_accumulation=3",
+            "optimizer.gradient_accumulation=3 does not divide batch_size=256; it divides batch_size=255",
+        ),
         ("agent.optimizer.lr=1e-4", "agent.lr"),
         ("agent.optimizer.parts.encoder.lrr=1", "did you mean  agent.optimizer.parts.encoder.lr ?"),
         ("agent.optimizer.parts.encoder.lr=fast", "agent.optimizer.parts.encoder.lr=fast: must be a number"),

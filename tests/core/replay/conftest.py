@@ -14,11 +14,11 @@ from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Transitions
 
 FRAMES = Spec(Space((1, 2, 2), "uint8", 0, 255), Space((2,), "float32", -1.0, 1.0))
-VECTORS = Spec(Space((3,), "float32"), Space((), "int64", choices=4))
+VECTORS = Spec(Space((3,), "float32"), Space((), "int64", n=4))
 
 
 @dataclass
-class Steps:
+class StepBatch:
     """What the environments give back, as far as the replay reads it."""
 
     observation: np.ndarray
@@ -27,7 +27,7 @@ class Steps:
     truncated: np.ndarray
     failed: np.ndarray
     reset_observation: np.ndarray
-    lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
+    life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
 
 
 @dataclass
@@ -43,32 +43,32 @@ class Episode:
 class Brute:
     """Every episode is kept for ever; what a ring of `length` slots would have lost is worked out on asking."""
 
-    def __init__(self, view: Transitions, length: int, lanes: int) -> None:
+    def __init__(self, view: Transitions, length: int, num_envs: int) -> None:
         self.view, self.length = view, length
-        self.episodes: list[list[Episode]] = [[] for _ in range(lanes)]
-        self.written = [0] * lanes  # slots now
-        self.lost = [0] * lanes  # slots below were overwritten at some time
+        self.episodes: list[list[Episode]] = [[] for _ in range(num_envs)]
+        self.written = [0] * num_envs  # slots now
+        self.life_lost = [0] * num_envs  # slots below were overwritten at some time
 
-    def _wrote(self, lane: int) -> None:
-        self.written[lane] += 1
-        self.lost[lane] = max(self.lost[lane], self.written[lane] - self.length)
+    def _wrote(self, env_id: int) -> None:
+        self.written[env_id] += 1
+        self.life_lost[env_id] = max(self.life_lost[env_id], self.written[env_id] - self.length)
 
-    def begin(self, lane: int, observation: np.ndarray) -> None:
-        self.episodes[lane].append(Episode([observation], self.written[lane]))
-        self._wrote(lane)
+    def begin(self, env_id: int, observation: np.ndarray) -> None:
+        self.episodes[env_id].append(Episode([observation], self.written[env_id]))
+        self._wrote(env_id)
 
-    def add(self, lane: int, action: Any, reward: float, terminated: bool, truncated: bool, observation: np.ndarray) -> None:
-        episode = self.episodes[lane][-1]
+    def add(self, env_id: int, action: Any, reward: float, terminated: bool, truncated: bool, observation: np.ndarray) -> None:
+        episode = self.episodes[env_id][-1]
         episode.actions.append(action)
         episode.rewards.append(reward)
         episode.observations.append(observation)
         episode.terminated, episode.over = terminated, terminated or truncated
-        self._wrote(lane)
+        self._wrote(env_id)
 
-    def discard(self, lane: int) -> None:
-        episode = self.episodes[lane].pop()
-        self.written[lane] = episode.first_slot
-        self.lost[lane] = min(self.lost[lane], episode.first_slot)
+    def discard(self, env_id: int) -> None:
+        episode = self.episodes[env_id].pop()
+        self.written[env_id] = episode.first_slot
+        self.life_lost[env_id] = min(self.life_lost[env_id], episode.first_slot)
 
     def stack(self, episode: Episode, at: int) -> np.ndarray:
         frames = []
@@ -79,10 +79,10 @@ class Brute:
     def rows(self) -> dict[int, dict[str, Any]]:
         """Every row that may be drawn, by its index in the replay."""
         found = {}
-        for lane, episodes in enumerate(self.episodes):
+        for env_id, episodes in enumerate(self.episodes):
             for episode in episodes:
                 for at in range(len(episode.actions)):
-                    if episode.first_slot + max(at - self.view.stack + 1, 0) < self.lost[lane]:
+                    if episode.first_slot + max(at - self.view.stack + 1, 0) < self.life_lost[env_id]:
                         continue
                     if not episode.over and at + self.view.n_step > len(episode.actions):
                         continue
@@ -94,7 +94,7 @@ class Brute:
                         end += 1
                     ends_there = end == len(episode.actions) and episode.terminated
                     slot = episode.first_slot + at
-                    found[lane * self.length + slot % self.length] = {
+                    found[env_id * self.length + slot % self.length] = {
                         "obs": self.stack(episode, at),
                         "action": episode.actions[at],
                         "reward": reward,
@@ -106,10 +106,10 @@ class Brute:
 
     def future(self, episode: Episode, at: int) -> dict[str, Any]:
         """What followed step `at`, as far as it has been lived; the last observation and no action for what is beyond."""
-        if not self.view.ahead:
+        if not self.view.future_steps:
             return {}
         lived = len(episode.actions)
-        steps = range(at, at + self.view.ahead)
+        steps = range(at, at + self.view.future_steps)
         nothing = np.zeros_like(episode.actions[at])
         return {
             "future_obs": np.stack([self.stack(episode, min(step + 1, lived)) for step in steps]),
@@ -119,8 +119,8 @@ class Brute:
 
     def steps(self) -> int:
         return sum(
-            episode.first_slot + at >= self.lost[lane]
-            for lane, episodes in enumerate(self.episodes)
+            episode.first_slot + at >= self.life_lost[env_id]
+            for env_id, episodes in enumerate(self.episodes)
             for episode in episodes
             for at in range(len(episode.actions))
         )
@@ -129,10 +129,10 @@ class Brute:
 class Both:
     """The real replay and the slow one, given the same things."""
 
-    def __init__(self, spec: Spec, view: Transitions, capacity: int, lanes: int, **options: Any) -> None:
-        self.spec, self.view, self.lanes = spec, view, lanes
-        self.replay = Replay(spec, view, capacity, lanes, Streams(7), **options)
-        self.brute = Brute(view, self.replay.store.length, lanes)
+    def __init__(self, spec: Spec, view: Transitions, capacity: int, num_envs: int, **options: Any) -> None:
+        self.spec, self.view, self.num_envs = spec, view, num_envs
+        self.replay = Replay(spec, view, capacity, num_envs, Streams(7), **options)
+        self.brute = Brute(view, self.replay.store.length, num_envs)
         self.random = np.random.default_rng(0)
 
     def observation(self) -> np.ndarray:
@@ -143,18 +143,18 @@ class Both:
         space = self.spec.action
         return self.random.integers(0, 4, space.shape).astype(space.dtype)
 
-    def begin(self, lane: int) -> None:
+    def begin(self, env_id: int) -> None:
         first = self.observation()
-        self.replay.begin(lane, first)
-        self.brute.begin(lane, first)
+        self.replay.begin(env_id, first)
+        self.brute.begin(env_id, first)
 
     def step(self, kinds: str) -> None:
         """One step of all lanes; a letter for each: ``-`` goes on, ``e`` ends by time, ``t`` terminates, ``f`` fails."""
         kinds = "".join(kinds)
-        n = range(self.lanes)
-        steps = Steps(
+        n = range(self.num_envs)
+        steps = StepBatch(
             np.stack([self.observation() for _ in n]),
-            self.random.standard_normal(self.lanes).astype(np.float32),
+            self.random.standard_normal(self.num_envs).astype(np.float32),
             np.array([kind == "t" for kind in kinds]),
             np.array([kind == "e" for kind in kinds]),
             np.array([kind == "f" for kind in kinds]),
@@ -195,10 +195,10 @@ def equal(a: Any, b: Any) -> bool:
 
 def play(both: Both, kinds: str) -> Both:
     """Begin in all lanes, then one step for each letter, the lanes shifted against one another so that they end at different times."""
-    for lane in range(both.lanes):
-        both.begin(lane)
+    for env_id in range(both.num_envs):
+        both.begin(env_id)
     for i in range(len(kinds)):
-        both.step("".join(kinds[(i + 2 * lane) % len(kinds)] for lane in range(both.lanes)))
+        both.step("".join(kinds[(i + 2 * env_id) % len(kinds)] for env_id in range(both.num_envs)))
     return both
 
 

@@ -12,7 +12,7 @@ from unified.core.base.errors import UnifiedError, UsageError
 from unified.core.base.rng import Streams
 from unified.core.envs.dataset import Rows
 from unified.core.replay.batch import Batch
-from unified.core.replay.dataset import FixedReplay
+from unified.core.replay.dataset import DatasetBuffer
 from unified.core.replay.views import Labelled
 
 
@@ -21,11 +21,11 @@ def rows(count: int = 10) -> Rows:
     return Rows(inputs, np.arange(count, dtype=np.int64) % 3)
 
 
-def replay(batch_size: int = 4, seed: int = 1, count: int = 10, **options: int) -> FixedReplay:
-    return FixedReplay(rows(count), Labelled(batch_size=batch_size), Streams(seed), **options)
+def replay(batch_size: int = 4, seed: int = 1, count: int = 10, **options: int) -> DatasetBuffer:
+    return DatasetBuffer(rows(count), Labelled(batch_size=batch_size), Streams(seed), **options)
 
 
-def indices(of: FixedReplay, batches: int) -> list[int]:
+def indices(of: DatasetBuffer, batches: int) -> list[int]:
     return [int(index) for batch in of.batches(batches, lambda batch: batch) for index in batch.index]
 
 
@@ -75,14 +75,14 @@ def test_overfit_uses_the_same_few_rows_in_every_epoch() -> None:
 
 
 def test_another_data_set_is_noticed_when_a_run_is_resumed(tmp_path: Path) -> None:
-    cut = replay().seal(tmp_path)
-    replay().restore(tmp_path, cut)
+    snapshot = replay().flush(tmp_path)
+    replay().restore(tmp_path, snapshot)
     with pytest.raises(UsageError, match="data set has changed"):
-        replay(count=11).restore(tmp_path, cut)
+        replay(count=11).restore(tmp_path, snapshot)
     changed = rows()
     changed.inputs[3] += 1
     with pytest.raises(UsageError, match="data set has changed"):
-        FixedReplay(changed, Labelled(), Streams(1)).restore(tmp_path, cut)
+        DatasetBuffer(changed, Labelled(), Streams(1)).restore(tmp_path, snapshot)
     assert not list(tmp_path.iterdir())
 
 
@@ -90,7 +90,7 @@ def test_what_makes_no_sense_of_a_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no rows"):
         replay(count=0)
     with pytest.raises(UnifiedError, match="is not saved again"):
-        replay().save_named(tmp_path, "name")
+        replay().save_as(tmp_path, "name")
     with pytest.raises(UnifiedError, match="come from its suite"):
-        replay().load_kept(tmp_path)
+        replay().load_saved(tmp_path)
     assert isinstance(replay().sample(), Batch)

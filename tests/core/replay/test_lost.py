@@ -6,7 +6,7 @@ import numpy as np
 
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
-from unified.core.envs.step_batch import Steps
+from unified.core.envs.step_batch import StepBatch
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Transitions
 
@@ -23,7 +23,7 @@ def test_sums_end_at_a_lost_life_and_stacks_do_not() -> None:
         lost, over = np.array([number == 3]), np.array([number == 7])
         replay.extend(
             np.zeros(1, np.int64),
-            Steps(
+            StepBatch(
                 observation, np.full(1, 10.0**number, np.float32), over, no, no, observation * 0, np.zeros(1), np.zeros(1, np.int64), lost
             ),
         )

@@ -25,33 +25,33 @@ class Played:
         self.view, self.lengths = view, (3, 5)
         self.episode, self.step = [0, 0], [0, 0]
         self.lived: list[list[tuple[float, float, float, bool, bool]]] = [[], []]  # obs, next obs, reward, terminated, over
-        for lane in range(LANES):
-            self.replay.begin(lane, self.observation(lane))
+        for env_id in range(LANES):
+            self.replay.begin(env_id, self.observation(env_id))
 
-    def observation(self, lane: int) -> np.ndarray:
-        return np.array([100 * lane + 10 * self.episode[lane] + self.step[lane]], np.float32)
+    def observation(self, env_id: int) -> np.ndarray:
+        return np.array([100 * env_id + 10 * self.episode[env_id] + self.step[env_id]], np.float32)
 
     def act(self, steps: int) -> None:
         for _ in range(steps):
-            for lane in range(LANES):
-                before = self.observation(lane)
-                self.step[lane] += 1
-                over = self.step[lane] == self.lengths[lane]
-                terminated = over and lane == 0  # lane 1 runs into a time limit
-                after = self.observation(lane)
+            for env_id in range(LANES):
+                before = self.observation(env_id)
+                self.step[env_id] += 1
+                over = self.step[env_id] == self.lengths[env_id]
+                terminated = over and env_id == 0  # lane 1 runs into a time limit
+                after = self.observation(env_id)
                 reward = float(before[0]) / 7
-                self.replay.add(lane, np.int64(self.step[lane] % 4), reward, terminated, over and not terminated, after)
-                self.lived[lane].append((float(before[0]), float(after[0]), reward, terminated, over))
+                self.replay.add(env_id, np.int64(self.step[env_id] % 4), reward, terminated, over and not terminated, after)
+                self.lived[env_id].append((float(before[0]), float(after[0]), reward, terminated, over))
                 if over:
-                    self.episode[lane], self.step[lane] = self.episode[lane] + 1, 0
-                    self.replay.begin(lane, self.observation(lane))
+                    self.episode[env_id], self.step[env_id] = self.episode[env_id] + 1, 0
+                    self.replay.begin(env_id, self.observation(env_id))
 
     def since(self, start: int) -> list[tuple[float, float, float, bool, bool]]:
-        return [row for lane in range(LANES) for row in self.lived[lane][start:]]
+        return [row for env_id in range(LANES) for row in self.lived[env_id][start:]]
 
 
 def test_it_holds_what_happened_in_order_with_the_true_next_observations() -> None:
-    played = Played(Rollout(horizon=8, discount=0.9))
+    played = Played(Rollout(n_steps=8, discount=0.9))
     played.act(8)
     batch = gather_rollout(played.view, played.replay)
     wanted = played.since(0)
@@ -60,23 +60,23 @@ def test_it_holds_what_happened_in_order_with_the_true_next_observations() -> No
     torch.testing.assert_close(batch.reward, torch.tensor([row[2] for row in wanted]))
     torch.testing.assert_close(batch.discount, torch.tensor([0.0 if row[3] else 0.9 for row in wanted]))
     ends = {7, 15}  # the newest row of each environment
-    assert batch.cut.tolist() == [row[4] or index in ends for index, row in enumerate(wanted)]
+    assert batch.boundary.tolist() == [row[4] or index in ends for index, row in enumerate(wanted)]
 
 
 def test_what_was_learned_from_is_not_seen_again_and_nothing_is_left_out() -> None:
-    played = Played(Rollout(horizon=4, batch_size=4, epochs=1))
+    played = Played(Rollout(n_steps=4, batch_size=4, epochs=1))
     for round_ in range(5):
         played.act(4)
-        every, per_step = played.view.due(LANES)
+        every, per_step = played.view.update_schedule(LANES)
         batches = list(played.replay.batches(round(every * per_step), lambda batch: batch))
         seen = sorted(float(value) for batch in batches for value in batch.obs[:, 0])
         assert seen == sorted(row[0] for row in played.since(4 * round_))
 
 
 def test_each_epoch_shows_every_row_once_in_an_order_of_its_own() -> None:
-    played = Played(Rollout(horizon=6, batch_size=4, epochs=3))
+    played = Played(Rollout(n_steps=6, batch_size=4, epochs=3))
     played.act(6)
-    every, per_step = played.view.due(LANES)
+    every, per_step = played.view.update_schedule(LANES)
     count = round(every * per_step)
     assert (every, count) == (12, 9)
     shown = [batch.obs[:, 0].tolist() for batch in played.replay.batches(count, lambda batch: batch)]
@@ -87,28 +87,28 @@ def test_each_epoch_shows_every_row_once_in_an_order_of_its_own() -> None:
 
 @pytest.mark.parametrize("owed", [1, 5, 9])
 def test_minibatches_follow_from_the_rows_and_not_from_what_is_owed(owed: int) -> None:
-    played = Played(Rollout(horizon=6, batch_size=4, epochs=3))
+    played = Played(Rollout(n_steps=6, batch_size=4, epochs=3))
     played.act(6)
     assert [len(batch.obs) for batch in played.replay.batches(owed, lambda batch: batch)] == [4] * 9
 
 
 def test_a_short_rollout_has_fewer_minibatches_of_the_same_size() -> None:
-    played = Played(Rollout(horizon=8, batch_size=4, epochs=2))
+    played = Played(Rollout(n_steps=8, batch_size=4, epochs=2))
     played.act(8)
     played.replay.discard(1)  # its episode of 5 steps is over, the next one is 3 steps old
     assert [len(batch.obs) for batch in played.replay.batches(8, lambda batch: batch)] == [5, 4, 4] * 2
 
 
 def test_where_every_episode_failed_there_is_nothing_to_learn_from() -> None:
-    played = Played(Rollout(horizon=2, batch_size=4, epochs=2))
+    played = Played(Rollout(n_steps=2, batch_size=4, epochs=2))
     played.act(2)
-    for lane in range(LANES):
-        played.replay.discard(lane)
+    for env_id in range(LANES):
+        played.replay.discard(env_id)
     assert not list(played.replay.batches(2, lambda batch: batch))
 
 
 def test_a_rollout_is_consumed_when_its_last_update_is_done() -> None:
-    played = Played(Rollout(horizon=4, batch_size=4, epochs=1))
+    played = Played(Rollout(n_steps=4, batch_size=4, epochs=1))
     played.act(4)
     batches = played.replay.batches(2, lambda batch: batch)
     for _ in range(2):
@@ -119,7 +119,7 @@ def test_a_rollout_is_consumed_when_its_last_update_is_done() -> None:
 
 
 def test_the_agent_prepares_the_whole_of_it_once() -> None:
-    played = Played(Rollout(horizon=4, batch_size=4, epochs=2))
+    played = Played(Rollout(n_steps=4, batch_size=4, epochs=2))
     played.act(4)
     prepared = []
 
@@ -133,14 +133,14 @@ def test_the_agent_prepares_the_whole_of_it_once() -> None:
 
 
 def test_columns_beside_the_action_come_back_with_their_rows() -> None:
-    view = Rollout(horizon=4)
+    view = Rollout(n_steps=4)
     replay = Replay(SPEC, view, 64, 1, Streams(1), extra={"log_prob": Space((), "float32"), "logits": Space((2,), "float32")})
-    from unified.core.envs.step_batch import Steps
+    from unified.core.envs.step_batch import StepBatch
 
     replay.begin(0, np.zeros(1, np.float32))
     for step in range(1, 4):
         no, zeros = np.zeros(1, bool), np.zeros((1, 1), np.float32)
-        steps = Steps(zeros + step, np.ones(1, np.float32), no, no, no, zeros, np.zeros(1), np.zeros(1, np.int64))
+        steps = StepBatch(zeros + step, np.ones(1, np.float32), no, no, no, zeros, np.zeros(1), np.zeros(1, np.int64))
         extra = {"log_prob": np.array([-float(step)], np.float32), "logits": np.array([[step, -step]], np.float32)}
         replay.extend(np.array([step]), steps, extra)
     batch = gather_rollout(view, replay)
@@ -149,7 +149,7 @@ def test_columns_beside_the_action_come_back_with_their_rows() -> None:
 
 
 def test_a_discarded_episode_leaves_no_row_and_hides_none_that_comes_after() -> None:
-    played = Played(Rollout(horizon=4))
+    played = Played(Rollout(n_steps=4))
     played.act(2)
     list(played.replay.batches(1, lambda batch: batch))
     played.replay.discard(0)
@@ -160,18 +160,18 @@ def test_a_discarded_episode_leaves_no_row_and_hides_none_that_comes_after() -> 
 
 
 def test_what_was_consumed_survives_a_checkpoint(tmp_path: object) -> None:
-    played = Played(Rollout(horizon=4))
+    played = Played(Rollout(n_steps=4))
     played.act(4)
     list(played.replay.batches(1, lambda batch: batch))
     played.act(2)
-    cut, state = played.replay.seal(str(tmp_path)), played.replay.state_dict()
+    boundary, state = played.replay.flush(str(tmp_path)), played.replay.state_dict()
     other = Replay(SPEC, played.view, 64, LANES, Streams(1))
-    other.restore(str(tmp_path), cut)
+    other.restore(str(tmp_path), boundary)
     other.load_state_dict(state)
     torch.testing.assert_close(gather_rollout(played.view, other).obs, gather_rollout(played.view, played.replay).obs)
 
 
-@pytest.mark.parametrize("wrong", [{"horizon": 0}, {"epochs": 0}, {"discount": 1.5}])
+@pytest.mark.parametrize("wrong", [{"n_steps": 0}, {"epochs": 0}, {"discount": 1.5}])
 def test_a_rollout_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="a rollout needs"):
         Rollout(**wrong)

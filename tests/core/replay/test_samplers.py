@@ -16,9 +16,9 @@ from unified.core.replay.views import Transitions
 @given(st.integers(1, 40), st.data())
 def test_every_node_is_the_sum_of_its_children(slots: int, data: st.DataObject) -> None:
     tree, plain = SumTree(slots), np.zeros(slots)
-    for _ in range(data.draw(st.integers(0, 6))):
-        index = np.array(data.draw(st.lists(st.integers(0, slots - 1), min_size=1, max_size=8)))
-        value = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25, 1.0, 3.5, 1e6]), min_size=len(index), max_size=len(index))))
+    for _ in range(data.sample(st.integers(0, 6))):
+        index = np.array(data.sample(st.lists(st.integers(0, slots - 1), min_size=1, max_size=8)))
+        value = np.array(data.sample(st.lists(st.sampled_from([0.0, 0.25, 1.0, 3.5, 1e6]), min_size=len(index), max_size=len(index))))
         tree.set(index, value)
         for i, x in zip(index, value, strict=True):
             plain[i] = x
@@ -45,22 +45,22 @@ def test_draws_only_eligible_rows(helpers: Any, steps: list[tuple[str, str]], n_
         both.step(kinds)
         if both.replay.ready:
             batch = both.replay.sample()
-            both.replay.reprioritise(batch.index, torch.rand(16))
+            both.replay.update_priorities(batch.index, torch.rand(16))
     both.compare()
     held = ~both.replay.store.data["last"] & np.isin(np.arange(24), _held(both.replay.store))
     np.testing.assert_array_equal(sampler.tree.leaves > 0, held)
 
 
 def _held(store: Any) -> np.ndarray:
-    return np.concatenate([store.index(lane, np.arange(store.tail[lane], store.head[lane])) for lane in range(store.lanes)])
+    return np.concatenate([store.index(env_id, np.arange(store.tail[env_id], store.head[env_id])) for env_id in range(store.num_envs)])
 
 
 def test_in_proportion_to_priority(helpers: Any) -> None:
-    sampler = Prioritised(20, alpha=1.0, beta=1.0, floor=1e-9)
+    sampler = Prioritised(20, alpha=1.0, beta=1.0, eps=1e-9)
     both = helpers.play(helpers.Both(helpers.VECTORS, Transitions(batch_size=4000), 20, 1, sampler=sampler), "-----t-----")
     rows = sorted(both.brute.rows())
     priority = torch.arange(1.0, len(rows) + 1)
-    both.replay.reprioritise(torch.tensor(rows), priority)
+    both.replay.update_priorities(torch.tensor(rows), priority)
     batch = both.replay.sample()
     share = np.bincount(batch.index.numpy(), minlength=20)[rows] / 4000
     np.testing.assert_allclose(share, (priority / priority.sum()).numpy(), atol=0.03)
@@ -72,11 +72,11 @@ def test_broken_priorities_change_nothing(helpers: Any) -> None:
     sampler = Prioritised(20)
     both = helpers.play(helpers.Both(helpers.VECTORS, Transitions(batch_size=4), 20, 1, sampler=sampler), "-----t-----")
     before = sampler.tree.leaves.copy()
-    both.replay.reprioritise(torch.tensor([0, 1]), torch.tensor([float("nan"), float("inf")]))
+    both.replay.update_priorities(torch.tensor([0, 1]), torch.tensor([float("nan"), float("inf")]))
     np.testing.assert_array_equal(sampler.tree.leaves, before)
 
 
-@pytest.mark.parametrize("options", [{"alpha": 1.1}, {"beta": -0.1}, {"floor": 0.0}])
+@pytest.mark.parametrize("options", [{"alpha": 1.1}, {"beta": -0.1}, {"eps": 0.0}])
 def test_refuses_exponents_out_of_range(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="alpha"):
         Prioritised(10, **options)
@@ -87,32 +87,34 @@ def test_state_goes_on_exactly(helpers: Any, tmp_path: Any) -> None:
         return helpers.Both(helpers.FRAMES, Transitions(batch_size=8, stack=2), 40, 1, sampler=Prioritised(40))
 
     one, other = helpers.play(make(), "----e--t" * 8), make()
-    one.replay.reprioritise(one.replay.sample().index, torch.rand(8))
-    cut, state, streams = one.replay.seal(tmp_path), one.replay.state_dict(), one.replay.streams.state_dict()
-    other.replay.restore(tmp_path, cut)
+    one.replay.update_priorities(one.replay.sample().index, torch.rand(8))
+    snapshot, state, streams = one.replay.flush(tmp_path), one.replay.state_dict(), one.replay.streams.state_dict()
+    other.replay.restore(tmp_path, snapshot)
     other.replay.load_state_dict(state)
     other.replay.streams.load_state_dict(streams)
     for _ in range(3):
         assert helpers.equal(one.replay.sample(), other.replay.sample())
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("num_envs", [1, 2])
 @pytest.mark.parametrize("capacity", [30, 200])
-def test_priorities_go_over_to_a_replay_of_another_size(helpers: Any, tmp_path: Any, lanes: int, capacity: int) -> None:
+def test_priorities_go_over_to_a_replay_of_another_size(helpers: Any, tmp_path: Any, num_envs: int, capacity: int) -> None:
     """A run that is trained on with a greater budget may have a greater ring."""
 
     def make(slots: int) -> Any:
-        return helpers.Both(helpers.FRAMES, Transitions(batch_size=8, stack=2), slots, lanes, sampler=Prioritised(slots, lanes=lanes))
+        return helpers.Both(
+            helpers.FRAMES, Transitions(batch_size=8, stack=2), slots, num_envs, sampler=Prioritised(slots, num_envs=num_envs)
+        )
 
     one, other = helpers.play(make(40), "----e--t" * 8), make(capacity)
     for _ in range(20):
-        one.replay.reprioritise(one.replay.sample().index, torch.rand(8))
-    other.replay.restore(tmp_path, one.replay.seal(tmp_path))
+        one.replay.update_priorities(one.replay.sample().index, torch.rand(8))
+    other.replay.restore(tmp_path, one.replay.flush(tmp_path))
     other.replay.load_state_dict(one.replay.state_dict())
     ours, theirs = one.replay.store, other.replay.store
-    for lane in range(lanes):
-        slot = np.arange(max(ours.tail[lane], theirs.tail[lane]), ours.head[lane])
-        before, after = one.replay.sampler.mass(ours.index(lane, slot)), other.replay.sampler.mass(theirs.index(lane, slot))
+    for env_id in range(num_envs):
+        slot = np.arange(max(ours.tail[env_id], theirs.tail[env_id]), ours.head[env_id])
+        before, after = one.replay.sampler.mass(ours.index(env_id, slot)), other.replay.sampler.mass(theirs.index(env_id, slot))
         np.testing.assert_array_equal(after, before)
         assert len(slot) > 5
     assert np.count_nonzero(other.replay.sampler.tree.leaves) <= theirs.slots
@@ -120,21 +122,21 @@ def test_priorities_go_over_to_a_replay_of_another_size(helpers: Any, tmp_path: 
     other.replay.sample()
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 3])
-def test_what_is_drawn_does_not_depend_on_the_length_of_a_ring_that_is_not_full(helpers: Any, lanes: int) -> None:
+@pytest.mark.parametrize("num_envs", [1, 2, 3])
+def test_what_is_drawn_does_not_depend_on_the_length_of_a_ring_that_is_not_full(helpers: Any, num_envs: int) -> None:
     """A longer budget may come with longer rings, and draws the same rows with the same weights."""
 
     def make(slots: int) -> Any:
-        both = helpers.Both(helpers.FRAMES, Transitions(batch_size=64), slots, lanes, sampler=Prioritised(slots, lanes=lanes))
+        both = helpers.Both(helpers.FRAMES, Transitions(batch_size=64), slots, num_envs, sampler=Prioritised(slots, num_envs=num_envs))
         return helpers.play(both, "----e--t" * 8)
 
     priority = np.random.default_rng(0)
-    one, other = make(90 * lanes), make(1000 * lanes)
+    one, other = make(90 * num_envs), make(1000 * num_envs)
     for _ in range(50):
         batches = [both.replay.sample() for both in (one, other)]
         found = priority.exponential(size=64).astype(np.float32)
         for both, batch in zip((one, other), batches, strict=True):
-            both.replay.reprioritise(batch.index, torch.from_numpy(found))
+            both.replay.update_priorities(batch.index, torch.from_numpy(found))
         rows = [np.divmod(batch.pop("index").numpy(), both.replay.store.length) for both, batch in zip((one, other), batches, strict=True)]
         np.testing.assert_array_equal(*rows)
         assert helpers.equal(*batches)

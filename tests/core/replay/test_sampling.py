@@ -21,8 +21,8 @@ LETTERS = st.sampled_from("--------etf")
 
 @st.composite
 def plays(draw: st.DrawFn) -> tuple[int, list[str]]:
-    lanes = draw(st.integers(1, 3))
-    return lanes, draw(st.lists(st.tuples(*[LETTERS] * lanes), max_size=60))
+    num_envs = draw(st.integers(1, 3))
+    return num_envs, draw(st.lists(st.tuples(*[LETTERS] * num_envs), max_size=60))
 
 
 @settings(max_examples=150, deadline=None)
@@ -30,11 +30,11 @@ def plays(draw: st.DrawFn) -> tuple[int, list[str]]:
 def test_equals_explicit_loops(
     helpers: Any, play: tuple[int, list[str]], n_step: int, stack: int, ahead: int, spare: int, pixels: bool
 ) -> None:
-    lanes, steps = play
-    view = Transitions(batch_size=24, stack=stack, n_step=n_step, discount=0.9, ahead=ahead)
-    both = helpers.Both(helpers.FRAMES if pixels else helpers.VECTORS, view, lanes * (stack + n_step + spare), lanes)
-    for lane in range(lanes):
-        both.begin(lane)
+    num_envs, steps = play
+    view = Transitions(batch_size=24, stack=stack, n_step=n_step, discount=0.9, future_steps=ahead)
+    both = helpers.Both(helpers.FRAMES if pixels else helpers.VECTORS, view, num_envs * (stack + n_step + spare), num_envs)
+    for env_id in range(num_envs):
+        both.begin(env_id)
     for number, kinds in enumerate(steps):
         both.step(kinds)
         if number % 7 == 0:
@@ -69,7 +69,7 @@ def test_windows_and_ends_by_hand(helpers: Any) -> None:
 
 def test_what_follows_by_hand(helpers: Any) -> None:
     """An episode of three steps that ends, in a ring that has come round, and one that goes on: two steps ahead, stacked."""
-    replay = Replay(helpers.VECTORS, Transitions(batch_size=64, stack=2, ahead=2), 8, 1, Streams(0))
+    replay = Replay(helpers.VECTORS, Transitions(batch_size=64, stack=2, future_steps=2), 8, 1, Streams(0))
     see = [np.full(3, value, np.float32) for value in range(10)]
     replay.begin(0, see[9])
     replay.add(0, 3, 0.0, True, False, see[9])
@@ -95,7 +95,7 @@ def test_what_follows_by_hand(helpers: Any) -> None:
 
 def test_looking_ahead_changes_nothing_else(helpers: Any) -> None:
     """The same rows with the same numbers, and three columns more."""
-    views = [Transitions(batch_size=16, stack=2, n_step=3, ahead=ahead) for ahead in (0, 4)]
+    views = [Transitions(batch_size=16, stack=2, n_step=3, future_steps=ahead) for ahead in (0, 4)]
     plain, ahead = (helpers.play(helpers.Both(helpers.FRAMES, view, 60, 2), "---e--t-e" * 4).replay for view in views)
     for _ in range(3):
         one, other = plain.sample(), ahead.sample()
@@ -193,8 +193,8 @@ def test_refuses_what_cannot_be(helpers: Any) -> None:
         replay.sample()
     with pytest.raises(RuntimeError, match="begin"):
         replay.add(0, np.zeros(2), 0.0, False, False, np.zeros((1, 2, 2)))
-    with pytest.raises(ValueError, match="ahead"):
-        Transitions(ahead=-1)
+    with pytest.raises(ValueError, match="future_steps"):
+        Transitions(future_steps=-1)
     with pytest.raises(ValueError, match="n_step"):
         Transitions(n_step=0)
 

@@ -23,13 +23,13 @@ from unified.core.runs.lookup import find_replay
 VIEW = Transitions(batch_size=16, stack=2, n_step=2)
 
 
-def make(helpers: Any, capacity: int = 40, lanes: int = 2, **options: Any) -> Any:
-    return helpers.Both(helpers.FRAMES, VIEW, capacity, lanes, **options)
+def make(helpers: Any, capacity: int = 40, num_envs: int = 2, **options: Any) -> Any:
+    return helpers.Both(helpers.FRAMES, VIEW, capacity, num_envs, **options)
 
 
-def resumed(replay: Replay, directory: Path, cut: Any, state: Any, streams: Any, **options: Any) -> Replay:
-    other = Replay(replay.spec, replay.view, replay.store.slots, replay.store.lanes, Streams(7), **options)
-    other.restore(directory, json.loads(json.dumps(cut)))
+def resumed(replay: Replay, directory: Path, snapshot: Any, state: Any, streams: Any, **options: Any) -> Replay:
+    other = Replay(replay.spec, replay.view, replay.store.slots, replay.store.num_envs, Streams(7), **options)
+    other.restore(directory, json.loads(json.dumps(snapshot)))
     other.load_state_dict(state)
     other.streams.load_state_dict(streams)
     return other
@@ -39,7 +39,7 @@ LETTERS = st.tuples(st.sampled_from("----etf"), st.sampled_from("----etf"))
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(LETTERS, st.just("seal")), max_size=60), st.lists(LETTERS, max_size=30))
+@given(st.lists(st.one_of(LETTERS, st.just("flush")), max_size=60), st.lists(LETTERS, max_size=30))
 def test_resumed_equals_uninterrupted(helpers: Any, tmp_path_factory: Any, before: list[Any], after: list[Any]) -> None:
     """With wrap-arounds, discarded episodes that were sealed, and rows and files written after the cut."""
     directory = tmp_path_factory.mktemp("replay")
@@ -47,18 +47,18 @@ def test_resumed_equals_uninterrupted(helpers: Any, tmp_path_factory: Any, befor
     both.begin(0)
     both.begin(1)
     for kinds in before:
-        if kinds == "seal":
-            both.replay.seal(directory)
+        if kinds == "flush":
+            both.replay.flush(directory)
         else:
             both.step(kinds)
-    cut, state, streams = both.replay.seal(directory), both.replay.state_dict(), both.replay.streams.state_dict()
+    snapshot, state, streams = both.replay.flush(directory), both.replay.state_dict(), both.replay.streams.state_dict()
     rows, steps = both.brute.rows(), both.brute.steps()
     expected = [both.replay.sample() for _ in range(3)] if rows else []
     for number, kinds in enumerate(after):
         both.step(kinds)
         if number % 5 == 0:
-            both.replay.seal(directory)
-    other = resumed(both.replay, directory, cut, state, streams)
+            both.replay.flush(directory)
+    other = resumed(both.replay, directory, snapshot, state, streams)
     assert other.steps == steps
     assert other.view.count(other.store) == len(rows)
     for batch in expected:
@@ -69,20 +69,20 @@ def test_resumed_equals_uninterrupted(helpers: Any, tmp_path_factory: Any, befor
 def test_a_resumed_run_goes_its_own_way(helpers: Any, tmp_path: Path) -> None:
     """Files of the process that died stay, are never used, and never written over; the new process's own cut is right."""
     both = helpers.play(make(helpers), "----e--t-")
-    cut, state, streams = both.replay.seal(tmp_path), both.replay.state_dict(), both.replay.streams.state_dict()
+    snapshot, state, streams = both.replay.flush(tmp_path), both.replay.state_dict(), both.replay.streams.state_dict()
     helpers.play(both, "-----------t")
-    both.replay.seal(tmp_path)
+    both.replay.flush(tmp_path)
     (tmp_path / "segment-000009.tmp").write_bytes(b"half")
     dead = {path.name: path.read_bytes() for path in tmp_path.glob("segment-*")}
 
     other = make(helpers)
-    other.replay = resumed(both.replay, tmp_path, cut, state, streams)
-    again = resumed(both.replay, tmp_path, cut, state, streams)
-    for lane in (0, 1):
+    other.replay = resumed(both.replay, tmp_path, snapshot, state, streams)
+    again = resumed(both.replay, tmp_path, snapshot, state, streams)
+    for env_id in (0, 1):
         first = other.observation()
-        other.replay.begin(lane, first)
-        again.begin(lane, first)
-    new = other.replay.seal(tmp_path)
+        other.replay.begin(env_id, first)
+        again.begin(env_id, first)
+    new = other.replay.flush(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.glob("segment-*") if path.name in dead} == dead
     third = resumed(both.replay, tmp_path, new, state | {"head": new["head"]}, streams)
     assert helpers.equal(third.sample(), again.sample())
@@ -90,32 +90,32 @@ def test_a_resumed_run_goes_its_own_way(helpers: Any, tmp_path: Path) -> None:
 
 def test_cost_is_that_of_the_new_rows(helpers: Any, tmp_path: Path) -> None:
     both = helpers.play(make(helpers, 400), "-" * 100)
-    first = both.replay.seal(tmp_path)
+    first = both.replay.flush(tmp_path)
     assert sum(stop - start for entry in first["segments"] for _, start, stop in entry["rows"]) == 202
-    assert both.replay.seal(tmp_path)["segments"] == first["segments"]
+    assert both.replay.flush(tmp_path)["segments"] == first["segments"]
     both.step("--")
-    second = both.replay.seal(tmp_path)
+    second = both.replay.flush(tmp_path)
     assert second["segments"][:-1] == first["segments"]
     assert second["segments"][-1]["rows"] == [[0, 100, 102], [1, 100, 102]]  # the slot that waited for its action, and the new one
 
 
 def test_large_seals_are_split(helpers: Any, tmp_path: Path) -> None:
     both = helpers.play(make(helpers, 400), "-----t" * 16)
-    cut = segments.seal(both.replay.store, tmp_path, [], segment_bytes=30 * both.replay.store.slot_bytes)
-    assert len(cut["segments"]) == 8
+    snapshot = segments.flush(both.replay.store, tmp_path, [], segment_bytes=30 * both.replay.store.slot_bytes)
+    assert len(snapshot["segments"]) == 8
     other = Replay(helpers.FRAMES, VIEW, 400, 2, Streams(7))
-    other.restore(tmp_path, cut)
+    other.restore(tmp_path, snapshot)
     assert helpers.equal(both.replay.sample(), other.sample())
 
 
 def test_restores_into_a_smaller_or_larger_ring(helpers: Any, tmp_path: Path) -> None:
     both = helpers.play(make(helpers, 60), "----e---t--" * 4)
-    cut = both.replay.seal(tmp_path)
+    snapshot = both.replay.flush(tmp_path)
     larger, smaller = (Replay(helpers.FRAMES, VIEW, capacity, 2, Streams(7)) for capacity in (100, 20))
-    larger.restore(tmp_path, cut)
-    smaller.restore(tmp_path, cut)
+    larger.restore(tmp_path, snapshot)
+    smaller.restore(tmp_path, snapshot)
     assert larger.steps == both.replay.steps
-    both.brute.length, both.brute.lost = 10, [written - 10 for written in both.brute.written]
+    both.brute.length, both.brute.life_lost = 10, [written - 10 for written in both.brute.written]
     helpers.compare_batch(smaller.sample(), both.brute.rows())
 
 
@@ -125,16 +125,16 @@ def test_disk_equals_ram(helpers: Any, tmp_path: Path) -> None:
     for _ in range(3):
         assert helpers.equal(ram.replay.sample(), disk.replay.sample())
     disk.compare()
-    ours, theirs = ram.replay.seal(tmp_path / "a"), disk.replay.seal(tmp_path / "b")
+    ours, theirs = ram.replay.flush(tmp_path / "a"), disk.replay.flush(tmp_path / "b")
     assert [entry["sha256"] for entry in ours["segments"]] == [entry["sha256"] for entry in theirs["segments"]]
 
 
-@pytest.mark.parametrize("harm", ["flip", "cut", "gone"])
+@pytest.mark.parametrize("harm", ["flip", "snapshot", "gone"])
 def test_a_damaged_file_is_found(helpers: Any, tmp_path: Path, harm: str) -> None:
     both = helpers.play(make(helpers), "----e--t-")
-    cut = both.replay.seal(tmp_path)
-    verify(tmp_path, cut)
-    path = tmp_path / cut["segments"][0]["file"]
+    snapshot = both.replay.flush(tmp_path)
+    verify(tmp_path, snapshot)
+    path = tmp_path / snapshot["segments"][0]["file"]
     data = bytearray(path.read_bytes())
     if harm == "flip":
         data[-3] ^= 1
@@ -145,11 +145,11 @@ def test_a_damaged_file_is_found(helpers: Any, tmp_path: Path, harm: str) -> Non
         path.unlink()
     other = Replay(helpers.FRAMES, VIEW, 40, 2, Streams(7))
     with pytest.raises(DamagedSegment, match=path.name) as caught:
-        other.restore(tmp_path, cut)
+        other.restore(tmp_path, snapshot)
     assert "resume" in str(caught.value)
     assert other.steps == 0
     with pytest.raises(DamagedSegment, match=path.name):
-        verify(tmp_path, cut)
+        verify(tmp_path, snapshot)
 
 
 def test_a_full_disk_leaves_nothing_behind(helpers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,42 +165,42 @@ def test_a_full_disk_leaves_nothing_behind(helpers: Any, tmp_path: Path, monkeyp
     monkeypatch.setattr(segments, "save_file", full)
     store = both.replay.store
     with pytest.raises(UnifiedError, match="No space left"):
-        segments.seal(store, tmp_path, [], segment_bytes=30 * store.slot_bytes)
+        segments.flush(store, tmp_path, [], segment_bytes=30 * store.slot_bytes)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
-    cut = both.replay.seal(tmp_path)
+    snapshot = both.replay.flush(tmp_path)
     other = Replay(helpers.FRAMES, VIEW, 400, 2, Streams(7))
-    other.restore(tmp_path, cut)
+    other.restore(tmp_path, snapshot)
     assert helpers.equal(both.replay.sample(), other.sample())
 
 
 def test_prune_deletes_only_what_no_cut_needs(helpers: Any, tmp_path: Path) -> None:
     both = make(helpers, 20)
     helpers.play(both, "----e")
-    cuts = [both.replay.seal(tmp_path)]
+    snapshots = [both.replay.flush(tmp_path)]
     for _ in range(5):
         for _ in range(5):
             both.step("--")
-        cuts.append(both.replay.seal(tmp_path))
+        snapshots.append(both.replay.flush(tmp_path))
     files = {path.name for path in tmp_path.glob("segment-*")}
     assert len(files) == 6  # nothing goes by itself
     (tmp_path / "segment-000099.tmp").write_bytes(b"half")
-    assert both.replay.prune(tmp_path, cuts) == ["segment-000099.tmp"]
-    gone = both.replay.prune(tmp_path, cuts[-2:])
+    assert both.replay.prune(tmp_path, snapshots) == ["segment-000099.tmp"]
+    gone = both.replay.prune(tmp_path, snapshots[-2:])
     assert gone
-    for cut in cuts[-2:]:
+    for snapshot in snapshots[-2:]:
         other = Replay(helpers.FRAMES, VIEW, 20, 2, Streams(7))
-        other.restore(tmp_path, cut)
+        other.restore(tmp_path, snapshot)
     with pytest.raises(DamagedSegment, match="missing"):
-        other.restore(tmp_path, cuts[0])
+        other.restore(tmp_path, snapshots[0])
 
 
 def test_refuses_another_task_or_number_of_environments(helpers: Any, tmp_path: Path) -> None:
-    cut = helpers.play(make(helpers), "----e").replay.seal(tmp_path)
+    snapshot = helpers.play(make(helpers), "----e").replay.flush(tmp_path)
     with pytest.raises(UnifiedError, match=r"train\.environments=2"):
-        Replay(helpers.FRAMES, VIEW, 40, 1, Streams(7)).restore(tmp_path, cut)
+        Replay(helpers.FRAMES, VIEW, 40, 1, Streams(7)).restore(tmp_path, snapshot)
     with pytest.raises(UnifiedError, match="another task"):
-        Replay(helpers.VECTORS, VIEW, 40, 2, Streams(7)).restore(tmp_path, cut)
+        Replay(helpers.VECTORS, VIEW, 40, 2, Streams(7)).restore(tmp_path, snapshot)
 
 
 # Replays kept under a name ------------------------------------------------------------------------------------------------------
@@ -210,13 +210,13 @@ def test_saved_under_a_name_and_loaded(helpers: Any, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "walk"
     both = helpers.play(make(helpers, directory=run / "replay"), "----e--t-" * 3)
     root = tmp_path / "runs"
-    saved = both.replay.save_named(root, "walks")
+    saved = both.replay.save_as(root, "walks")
     assert saved == root / "replays" / "walks"
-    assert both.replay.save_named(root, "walks") == saved  # the same again: nothing to do
+    assert both.replay.save_as(root, "walks") == saved  # the same again: nothing to do
     expected = {(row["reward"].item(), row["obs"].tobytes(), row["next_obs"].tobytes()) for row in both.brute.rows().values()}
     for name in ("walks", "walk", str(run), str(saved)):
         other = Replay(helpers.FRAMES, Transitions(batch_size=400, stack=2, n_step=2), 60, 1, Streams(1))
-        other.load_kept(find_replay(name, root))
+        other.load_saved(find_replay(name, root))
         batch = other.sample()
         found = {
             (round(reward, 5), obs.tobytes(), after.tobytes())
@@ -227,18 +227,18 @@ def test_saved_under_a_name_and_loaded(helpers: Any, tmp_path: Path) -> None:
 
 def test_loaded_rows_join_the_run(helpers: Any, tmp_path: Path) -> None:
     """They are sealed with it, and collecting goes on behind them."""
-    helpers.play(make(helpers, directory=tmp_path / "old" / "replay"), "----e--t-" * 9).replay.save_named(tmp_path, "old")
+    helpers.play(make(helpers, directory=tmp_path / "old" / "replay"), "----e--t-" * 9).replay.save_as(tmp_path, "old")
     both = make(helpers, 100)
-    both.replay.load_kept(find_replay("old", tmp_path))
+    both.replay.load_saved(find_replay("old", tmp_path))
     held = both.replay.steps
     assert held > 20
-    for lane in (0, 1):
-        both.replay.begin(lane, both.observation())
-        both.replay.add(lane, both.action(), 1.0, False, False, both.observation())
+    for env_id in (0, 1):
+        both.replay.begin(env_id, both.observation())
+        both.replay.add(env_id, both.action(), 1.0, False, False, both.observation())
     assert both.replay.steps == held + 2
-    cut = both.replay.seal(tmp_path / "new")
+    snapshot = both.replay.flush(tmp_path / "new")
     other = Replay(helpers.FRAMES, VIEW, 100, 2, Streams(7))
-    other.restore(tmp_path / "new", cut)
+    other.restore(tmp_path / "new", snapshot)
     assert helpers.equal(both.replay.sample(), other.sample())
 
 
@@ -246,15 +246,15 @@ def pairs(batch: Any) -> set[tuple[bytes, bytes]]:
     return {(obs.tobytes(), after.tobytes()) for obs, after in zip(batch.obs.numpy(), batch.next_obs.numpy(), strict=True)}
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 3])
-def test_loading_into_a_small_ring_keeps_the_newest(helpers: Any, tmp_path: Path, lanes: int) -> None:
+@pytest.mark.parametrize("num_envs", [1, 2, 3])
+def test_loading_into_a_small_ring_keeps_the_newest(helpers: Any, tmp_path: Path, num_envs: int) -> None:
     view = Transitions(batch_size=4000, stack=2)
     source = helpers.Both(helpers.FRAMES, view, 80, 2, directory=tmp_path / "old" / "replay")  # has lost the start of its oldest episodes
-    helpers.play(source, "-------e--t-" * 5).replay.save_named(tmp_path, "old")
+    helpers.play(source, "-------e--t-" * 5).replay.save_as(tmp_path, "old")
     true = {(row["obs"].tobytes(), row["next_obs"].tobytes()) for row in source.brute.rows().values()}
-    whole, small = Replay(helpers.FRAMES, view, 200, 1, Streams(1)), Replay(helpers.FRAMES, view, 30, lanes, Streams(1))
-    whole.load_kept(find_replay("old", tmp_path))
-    small.load_kept(find_replay("old", tmp_path))
+    whole, small = Replay(helpers.FRAMES, view, 200, 1, Streams(1)), Replay(helpers.FRAMES, view, 30, num_envs, Streams(1))
+    whole.load_saved(find_replay("old", tmp_path))
+    small.load_saved(find_replay("old", tmp_path))
     assert pairs(whole.sample()) == true
     assert pairs(small.sample()) <= true
     assert small.store.length - 6 <= small.store.held.max() <= small.store.length
@@ -262,27 +262,27 @@ def test_loading_into_a_small_ring_keeps_the_newest(helpers: Any, tmp_path: Path
 
 def test_names_are_never_written_over(helpers: Any, tmp_path: Path) -> None:
     one = helpers.play(make(helpers, directory=tmp_path / "one" / "replay"), "----e")
-    one.replay.save_named(tmp_path, "mine")
+    one.replay.save_as(tmp_path, "mine")
     before = {path: path.read_bytes() for path in (tmp_path / "replays").rglob("*") if path.is_file()}
     two = helpers.play(make(helpers, directory=tmp_path / "two" / "replay"), "----e")
     with pytest.raises(UsageError, match="never written over"):
-        two.replay.save_named(tmp_path, "mine")
+        two.replay.save_as(tmp_path, "mine")
     one.step("--")
     with pytest.raises(UsageError, match="never written over"):
-        one.replay.save_named(tmp_path, "mine")
+        one.replay.save_as(tmp_path, "mine")
     with pytest.raises(UsageError, match="is no name"):
-        one.replay.save_named(tmp_path, "../mine")
+        one.replay.save_as(tmp_path, "../mine")
     one.replay.prune(tmp_path / "one" / "replay", [])
     assert {path: path.read_bytes() for path in (tmp_path / "replays").rglob("*") if path.is_file()} == before
     with pytest.raises(UsageError, match="did you mean  mine"):
-        one.replay.load_kept(find_replay("mime", tmp_path))
+        one.replay.load_saved(find_replay("mime", tmp_path))
 
 
 def test_a_name_of_another_task_is_refused(helpers: Any, tmp_path: Path) -> None:
-    helpers.play(make(helpers, directory=tmp_path / "one" / "replay"), "----e").replay.save_named(tmp_path, "mine")
+    helpers.play(make(helpers, directory=tmp_path / "one" / "replay"), "----e").replay.save_as(tmp_path, "mine")
     other = Replay(helpers.VECTORS, VIEW, 40, 2, Streams(7))
     with pytest.raises(UnifiedError, match="another task"):
-        other.load_kept(find_replay("mine", tmp_path))
+        other.load_saved(find_replay("mine", tmp_path))
     np.testing.assert_array_equal(other.store.head, 0)
 
 
@@ -302,6 +302,6 @@ def test_a_file_system_that_cannot_synchronise_directories_keeps_the_replay(
     both.begin(1)
     for _ in range(5):
         both.step("--")
-    cut = both.replay.seal(tmp_path / "run" / "replay")
-    verify(tmp_path / "run" / "replay", cut)
-    assert both.replay.save_named(tmp_path, "kept").is_dir()
+    snapshot = both.replay.flush(tmp_path / "run" / "replay")
+    verify(tmp_path / "run" / "replay", snapshot)
+    assert both.replay.save_as(tmp_path, "kept").is_dir()

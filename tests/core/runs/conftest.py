@@ -24,7 +24,7 @@ def make_config(root: Path, **values: Any) -> Any:
         "experiment": "default",
         "seed": 1,
         "root": str(root),
-        "with": ["console"],
+        "callbacks": ["console"],
         "agent": {"name": "drqv2", "lr": 1e-4, "stddev": "linear(1.0,0.1,100000)"},
         "suite": {"name": "dmc", "task": "cartpole_balance", "size": 84},
         "train": {"frames": 1000, "shape": (1, 2)},

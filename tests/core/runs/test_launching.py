@@ -31,7 +31,13 @@ class Refusing:
     def launch(self, config, run):
         raise UsageError(Problem("the queue is closed", "another one"))
 """
-SMALL: dict[str, Any] = {"agent": "random", "suite": "unified.testing.probes:Probes:both", "with": [], "evaluate.every": 0, "device": "cpu"}
+SMALL: dict[str, Any] = {
+    "agent": "random",
+    "suite": "unified.testing.probes:Probes:both",
+    "callbacks": [],
+    "evaluate.every": 0,
+    "device": "cpu",
+}
 
 
 @pytest.fixture

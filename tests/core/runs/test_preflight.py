@@ -69,7 +69,7 @@ def test_options_of_a_plugin_say_what_they_need() -> None:
 
 def test_a_run_that_was_refused_leaves_nothing() -> None:
     with pytest.raises(UsageError, match="there is no file"):
-        unified.train(agent=Picky, suite="digits", config={"with": []})
+        unified.train(agent=Picky, suite="digits", config={"callbacks": []})
     assert not Path("runs").exists()
 
 

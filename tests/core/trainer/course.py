@@ -92,10 +92,10 @@ class Linear(torch.nn.Module):
         whole = (observation.flatten(1).double() * 1024).round().long()
         number = (whole * torch.arange(1, whole.shape[1] + 1)).sum(1) + 7 * explore
         if self.spec.action.discrete:
-            choice = number % (self.spec.action.choices or 1)
+            choice = number % (self.spec.action.n or 1)
             return Action(choice, choice, {"log_prob": number.float(), "unwanted": number})
-        enacted = (number % 201 - 100).float()[:, None].expand(-1, *self.spec.action.shape) / 100
-        return Action(2 * enacted, enacted, {"log_prob": number.float(), "unwanted": number})
+        env_action = (number % 201 - 100).float()[:, None].expand(-1, *self.spec.action.shape) / 100
+        return Action(2 * env_action, env_action, {"log_prob": number.float(), "unwanted": number})
 
 
 class Stacked(NamedTuple):
@@ -112,7 +112,7 @@ Act = Callable[[np.ndarray, bool], np.ndarray]  # of an observation, and whether
 class Played(NamedTuple):
     """An episode of the reference."""
 
-    ret: float
+    return_: float
     length: int
 
 
@@ -141,8 +141,8 @@ def episodes(environment: Environment, seed: int, stream: str, index: int, act: 
 
 def evaluation(environment: Environment, seed: int, stream: str, wanted: int, acts: list[Act]) -> list[Played]:
     """An evaluation of `wanted` episodes in n environments with `acts` for each: episode k is played by environment k modulo n."""
-    lanes = [episodes(environment, seed, stream, index, act) for index, act in enumerate(acts)]
-    return [next(lanes[number % len(acts)]) for number in range(wanted)]
+    num_envs = [episodes(environment, seed, stream, index, act) for index, act in enumerate(acts)]
+    return [next(num_envs[number % len(acts)]) for number in range(wanted)]
 
 
 def stacking(agent: Any, stack: int) -> Act:
@@ -154,7 +154,7 @@ def stacking(agent: Any, stack: int) -> Act:
             seen[:] = [observation] * stack
         seen.append(observation)
         stacked = np.concatenate(seen[-stack:])
-        action: np.ndarray = agent.act(torch.from_numpy(stacked[None].copy()), explore=False).enacted[0].cpu().numpy()
+        action: np.ndarray = agent.act(torch.from_numpy(stacked[None].copy()), explore=False).env_action[0].cpu().numpy()
         return action
 
     return act

@@ -13,15 +13,15 @@ import unified
 from unified.core.config.compose import compose
 from unified.core.runs.run import Run
 from unified.core.trainer.build import assemble
-from unified.core.trainer.sources import Collector, Reader
+from unified.core.trainer.sources import DatasetSource, EnvCollector
 from unified.core.trainer.trainer import Trainer
 from unified.testing.workshop import differences
 
 PROBE = "unified.testing.probes:Probes:both"
-QUIET: dict[str, Any] = {"with": [], "device": "cpu", "train.placement": "inline"}
+QUIET: dict[str, Any] = {"callbacks": [], "device": "cpu", "train.env_backend": "inline"}
 DQN: dict[str, Any] = {
     **{"agent": "dqn", "suite": PROBE, "suite.rounds": 3, "suite.discrete": True},
-    **{"agent.seed_steps": 8, "agent.batch_size": 8, "agent.critic.hidden": 8},
+    **{"agent.learning_starts": 8, "agent.batch_size": 8, "agent.critic.hidden_dim": 8},
 }
 
 
@@ -50,7 +50,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_in_environments_intervals_are_frames(tmp_path: Path) -> None:
     with assembled(tmp_path, **DQN) as trainer:
-        assert isinstance(trainer.source, Collector)
+        assert isinstance(trainer.source, EnvCollector)
         assert trainer.clock.every == {"log": 1_000, "evaluate": 10_000, "checkpoint": 10_000}
     with assembled(tmp_path, **DQN, train__log_every=None, evaluate__every=0, checkpoint__every=7, experiment="said") as trainer:
         assert trainer.clock.every == {"log": 1_000, "evaluate": 0, "checkpoint": 7}
@@ -60,7 +60,7 @@ def test_in_environments_intervals_are_frames(tmp_path: Path) -> None:
 def test_of_a_data_set_they_are_updates_and_epochs(tmp_path: Path, batch_size: int) -> None:
     left = {"evaluate__every": None, "checkpoint__every": None}  # ac2 has presets for digits
     with assembled(tmp_path, agent="ac2", suite="digits", agent__batch_size=batch_size, **left) as trainer:
-        assert isinstance(trainer.source, Reader)
+        assert isinstance(trainer.source, DatasetSource)
         rows, log = trainer.replay.steps, 50 * batch_size
         assert trainer.clock.every == {"log": log, "evaluate": max(rows, log), "checkpoint": max(rows, log)}
         assert (rows > log) == (batch_size == 8)  # an epoch, and 50 updates where that is more
@@ -77,7 +77,7 @@ def test_a_data_set_that_is_learned_by_reward_alone_is_an_environment(tmp_path: 
     values = {**DQN, "suite": "digits", "encoder": "mlp"}
     del values["suite.rounds"], values["suite.discrete"]
     with assembled(tmp_path, **values) as trainer:
-        assert isinstance(trainer.source, Collector)
+        assert isinstance(trainer.source, EnvCollector)
         assert trainer.clock.every == {"log": 1_000, "evaluate": 10_000, "checkpoint": 10_000}
 
 
@@ -86,7 +86,7 @@ def test_a_data_set_that_is_learned_by_reward_alone_is_an_environment(tmp_path: 
 
 @pytest.mark.parametrize("environments", [1, 3])
 def test_a_rollout_is_due_after_its_horizon_in_every_environment(tmp_path: Path, environments: int) -> None:
-    ppo = {"agent": "ppo", "suite": PROBE, "agent.horizon": 8, "agent.epochs": 3, "agent.batch_size": 4}
+    ppo = {"agent": "ppo", "suite": PROBE, "agent.n_steps": 8, "agent.epochs": 3, "agent.batch_size": 4}
     with assembled(tmp_path, **ppo, train__environments=environments) as trainer:
         assert trainer.clock.learn_every == 8 * environments
         assert trainer.clock.updates_per_step * trainer.clock.learn_every == pytest.approx(3 * 8 * environments / 4)
@@ -104,7 +104,7 @@ def test_prioritised_rows_do_not_depend_on_the_budget(tmp_path: Path, environmen
     """The ring is longer for a longer budget; what is drawn, and with it every bit of the run, is the same."""
 
     def train(where: str, frames: int) -> Run:
-        values = {**QUIET, **DQN, "root": str(tmp_path / where), "evaluate.episodes": 1, "train.environments": environments}
+        values = {**QUIET, **DQN, "root": str(tmp_path / where), "evaluate.episodes": 1, "train.num_envs": environments}
         return unified.train(config={**values, "replay.sampler": "prioritised", "train.frames": frames, "train.log_every": 60})
 
     straight = train("straight", 360)

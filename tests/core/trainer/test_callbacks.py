@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from unified.core.base.errors import PluginFailed, UnifiedError, UsageError, blame
+from unified.core.base.errors import PluginFailed, UnifiedError, UsageError, plugin_errors
 from unified.core.components.hookspecs import hookimpl
-from unified.core.trainer.callbacks import Hooks, Participant
+from unified.core.trainer.callbacks import CallbackList, Participant
 
 
 class Recorder:
@@ -34,11 +34,11 @@ class Recorder:
         return None if self.raises else {"of": self.name}
 
 
-def hooks(*participants: Participant, reports: list[tuple[str, str]] | None = None) -> Hooks:
-    return Hooks(participants, lambda name, text: (reports if reports is not None else []).append((name, text)))
+def hooks(*participants: Participant, reports: list[tuple[str, str]] | None = None) -> CallbackList:
+    return CallbackList(participants, lambda name, text: (reports if reports is not None else []).append((name, text)))
 
 
-def log(hooks: Hooks, row: Any = 1) -> dict[str, Any]:
+def log(hooks: CallbackList, row: Any = 1) -> dict[str, Any]:
     return hooks.call("on_log", run=None, trainer=None, row=row, speed=None)
 
 
@@ -114,7 +114,7 @@ def test_an_agent_has_hooks_like_anybody_and_its_properties_are_left_alone():
         heard: Any = None
 
         @property
-        def needs(self) -> Any:
+        def base_view(self) -> Any:
             raise RuntimeError("not ready yet")
 
         @hookimpl
@@ -140,9 +140,12 @@ def test_calls_can_be_traced(monkeypatch, capsys):
 
 
 def test_blame_leaves_what_a_person_can_mend():
-    with pytest.raises(UsageError, match="known"), blame("agent x", "to be made"):
+    with pytest.raises(UsageError, match="known"), plugin_errors("agent x", "to be made"):
         raise UsageError("known")
-    with pytest.raises(PluginFailed, match=r"agent x failed to be made: KeyError: 'a' \(.*test_lifecycle"), blame("agent x", "to be made"):
+    with (
+        pytest.raises(PluginFailed, match=r"agent x failed to be made: KeyError: 'a' \(.*test_lifecycle"),
+        plugin_errors("agent x", "to be made"),
+    ):
         raise KeyError("a")
 
 

@@ -10,7 +10,7 @@ import pytest
 import unified
 from unified.core.base.errors import UsageError
 
-SHORT: dict[str, Any] = {"with": [], "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0}
+SHORT: dict[str, Any] = {"callbacks": [], "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0}
 OFFLINE = {"train.offline": True, "replay.load": "poles", "train.updates": 3}
 
 
@@ -50,7 +50,7 @@ def test_it_is_refused(root: Path, agent: str, suite: str, values: dict[str, Any
 
 
 def test_of_the_same_task_it_is_learned_from(root: Path) -> None:
-    small = {"agent.batch_size": 8, "agent.critic.hidden": 16}
+    small = {"agent.batch_size": 8, "agent.critic.hidden_dim": 16}
     run = unified.train(
         agent="dqn", suite="gym:CartPole-v1", config={**SHORT, **OFFLINE, **small, "experiment": "learned", "root": str(root)}
     )

@@ -14,7 +14,7 @@ def test_updates_follow_steps_not_environments(ratio: float, environments: int) 
     updates = 0
     while clock.steps < 400:
         clock.advance(environments, learning=True)
-        updates += clock.take_updates()
+        updates += clock.pop_pending_updates()
     assert updates == 400 * ratio
 
 
@@ -22,23 +22,23 @@ def test_nothing_is_owed_for_the_time_before_learning() -> None:
     clock = Clock(updates_per_step=1.0, learn_after=100)
     for _ in range(100):
         clock.advance(1, learning=True)
-    assert clock.take_updates() == 0
+    assert clock.pop_pending_updates() == 0
     clock.advance(1, learning=False)  # not enough rows yet
-    assert clock.take_updates() == 0
+    assert clock.pop_pending_updates() == 0
     clock.advance(1, learning=True)
-    assert clock.take_updates() == 1
+    assert clock.pop_pending_updates() == 1
 
 
 def test_a_loaded_clock_goes_on_without_a_burst() -> None:
     clock = Clock(action_repeat=2, updates_per_step=0.4)
     for _ in range(11):
         clock.advance(1, learning=True)
-        clock.take_updates()
+        clock.pop_pending_updates()
     other = Clock(action_repeat=2, updates_per_step=0.4)
     other.load_state_dict(clock.state_dict())
     for some in (clock, other):
         some.advance(1, learning=True)
-    assert (other.steps, other.frames, other.take_updates()) == (12, 24, clock.take_updates())
+    assert (other.steps, other.frames, other.pop_pending_updates()) == (12, 24, clock.pop_pending_updates())
     assert other.state_dict()["credit"] == clock.state_dict()["credit"]
 
 
@@ -47,7 +47,7 @@ def test_updates_come_all_at_once_for_the_steps_that_were_gathered() -> None:
     owed = []
     for _ in range(12):
         clock.advance(2, learning=True)
-        owed.append(clock.take_updates())
+        owed.append(clock.pop_pending_updates())
     assert owed == [0, 0, 0, 4] * 3
 
 
@@ -55,7 +55,7 @@ def test_updates_come_all_at_once_for_the_steps_that_were_gathered() -> None:
 def test_no_budget_cuts_what_is_owed_at_once(budget: dict[str, int]) -> None:
     clock = Clock(updates_per_step=0.5, learn_every=8, **budget)
     clock.advance(8, learning=True)
-    assert clock.take_updates() == 4
+    assert clock.pop_pending_updates() == 4
     clock.updates += 4
     assert clock.done == bool(budget)
 
@@ -63,10 +63,10 @@ def test_no_budget_cuts_what_is_owed_at_once(budget: dict[str, int]) -> None:
 def test_what_was_taken_and_not_done_is_owed_again() -> None:
     clock = Clock(updates_per_step=4.0)
     clock.advance(1, learning=True)
-    taken = clock.take_updates()
+    taken = clock.pop_pending_updates()
     clock.updates += 1
-    clock.give_back(taken - clock.updates)
-    assert (clock.updates, clock.take_updates(), clock.take_updates()) == (1, 3, 0)
+    clock.refund(taken - clock.updates)
+    assert (clock.updates, clock.pop_pending_updates(), clock.pop_pending_updates()) == (1, 3, 0)
 
 
 def test_duties_come_once_a_period_and_at_the_start_where_asked() -> None:
@@ -74,15 +74,15 @@ def test_duties_come_once_a_period_and_at_the_start_where_asked() -> None:
     clock.expect_at_start("evaluate")
     assert clock.due("evaluate")
     assert not clock.due("log")
-    clock.did("evaluate")
+    clock.mark_done("evaluate")
     seen = []
     for _ in range(20):
         clock.advance(1, learning=False)
         if clock.due("evaluate"):
-            clock.did("evaluate")
+            clock.mark_done("evaluate")
             seen.append(clock.frames)
     assert seen == [10, 20, 30, 40]
-    clock.did("checkpoint")
+    clock.mark_done("checkpoint")
     assert clock.due("log")
     assert not clock.due("checkpoint")
 
@@ -92,9 +92,9 @@ def test_a_duty_that_is_done_beside_its_period_is_due_as_before() -> None:
     plain, ended = Clock(every={"log": 10}), Clock(every={"log": 10})
     for clock in (plain, ended):
         clock.advance(14, learning=False)
-        clock.did("log")
+        clock.mark_done("log")
     ended.advance(1, learning=False)
-    ended.did("log")
+    ended.mark_done("log")
     plain.advance(1, learning=False)
     due = []
     for clock in (plain, ended):
@@ -109,14 +109,14 @@ def test_budgets_the_first_reached_ends() -> None:
     assert not Clock().done
     clock = Clock(action_repeat=4, frames=40, updates=100)
     clock.advance(9, learning=True)
-    clock.updates += clock.take_updates()
+    clock.updates += clock.pop_pending_updates()
     assert not clock.done
     assert clock.progress == pytest.approx(0.9)
     clock.advance(1, learning=True)
     assert clock.done
     clock = Clock(updates=3, frames=1000)
     clock.advance(3, learning=True)
-    clock.updates += clock.take_updates()
+    clock.updates += clock.pop_pending_updates()
     assert clock.done
 
 

@@ -16,9 +16,9 @@ from unified.core.base.spec import Space, Spec
 from unified.core.envs.dataset import DataSuite, Rows, Split
 from unified.core.learn.actions import Action
 from unified.core.trainer import dataset_evaluation
-from unified.core.trainer.dataset_evaluation import Examiner, by_class
-from unified.core.trainer.evaluation import Evaluator
-from unified.core.trainer.features import Features
+from unified.core.trainer.dataset_evaluation import DatasetEvaluator, by_class
+from unified.core.trainer.evaluation import EpisodeEvaluator
+from unified.core.trainer.features import ClassifierFeatures
 from unified.testing.environments import Counter
 
 RANDOM = np.random.default_rng(0)
@@ -27,13 +27,13 @@ RANDOM = np.random.default_rng(0)
 class Toy(DataSuite):
     """24 rows to train on and 15 to judge by, of three classes, as pictures or as vectors."""
 
-    def __init__(self, pictures: bool = False, view: str = "auto", conditional: bool = False) -> None:
-        super().__init__("", SimpleNamespace(view=view, conditional=conditional))
+    def __init__(self, pictures: bool = False, task_type: str = "auto", conditional: bool = False) -> None:
+        super().__init__("", SimpleNamespace(task_type=task_type, conditional=conditional))
         self.pictures = pictures
 
     def native(self) -> Spec:
         seen = Space((1, 2, 2), "uint8", 0, 255) if self.pictures else Space((2,), "float32")
-        return Spec(seen, Space((), "int64", 0, 2, 3), view="classify", classes=("a", "b", "c"))
+        return Spec(seen, Space((), "int64", 0, 2, 3), task_type="classify", classes=("a", "b", "c"))
 
     def data(self, split: Split) -> Rows:
         labels = np.arange({"train": 24, "test": 15}[split]) % 3
@@ -73,7 +73,7 @@ def test_stated_probabilities_are_judged_too(batch: int, monkeypatch: pytest.Mon
         likely[torch.arange(len(observation)), nearest(observation)] = 0.8
         return likely
 
-    judged = Examiner(Toy()).judge(Stub(nearest, sure), 0)
+    judged = DatasetEvaluator(Toy()).judge(Stub(nearest, sure), 0)
     assert judged is not None
     assert judged.row["accuracy"] == 1.0
     assert judged.row["log_loss"] == pytest.approx(-math.log(0.8))
@@ -82,7 +82,7 @@ def test_stated_probabilities_are_judged_too(batch: int, monkeypatch: pytest.Mon
 
 
 def test_who_states_none_has_no_such_figures() -> None:
-    judged = Examiner(Toy()).judge(Stub(nearest), 0)
+    judged = DatasetEvaluator(Toy()).judge(Stub(nearest), 0)
     assert judged is not None
     assert judged.metric == "accuracy"
     assert not {"log_loss", "calibration_error"} & set(judged.row)
@@ -106,12 +106,12 @@ class Failing(Toy):
 
 
 def test_a_suite_adds_its_figures() -> None:
-    judged = Examiner(Told()).judge(Stub(lambda seen: nearest(seen) * 0), 0)
+    judged = DatasetEvaluator(Told()).judge(Stub(lambda seen: nearest(seen) * 0), 0)
     assert judged is not None
     assert judged.row["errors"] == pytest.approx(10.0)
     assert judged.report[-1] == "errors  10"
     with pytest.raises(PluginFailed, match="suite Failing failed in its figures: KeyError"):
-        Examiner(Failing()).judge(Stub(nearest), 0)
+        DatasetEvaluator(Failing()).judge(Stub(nearest), 0)
 
 
 def test_a_judgement_of_episodes_has_them_too() -> None:
@@ -119,12 +119,12 @@ def test_a_judgement_of_episodes_has_them_too() -> None:
         def judged(self, row: Any) -> dict[str, float]:
             return {"doubled": 2 * row["return"]}
 
-    from unified.core.envs.vector_env import Vector
+    from unified.core.envs.vector_env import WorkerVectorEnv
 
     suite = Doubled("", SimpleNamespace(length=4))
-    judge = Evaluator(suite, lambda: Vector(suite, 1, 0, "evaluation", "inline"), 2)
+    judge = EpisodeEvaluator(suite, lambda: WorkerVectorEnv(suite, 1, 0, "evaluation", "inline"), 2)
     agent: Any = Stub(lambda seen: torch.zeros(len(seen), 1))
-    agent.needs = agent.view = SimpleNamespace(stack=1)
+    agent.base_view = agent.view = SimpleNamespace(stack=1)
     judged = judge.judge(agent, 0)
     assert judged is not None
     assert judged.row["doubled"] == 2 * judged.row["return"]
@@ -143,7 +143,7 @@ def drawn(observation: torch.Tensor) -> torch.Tensor:
 
 
 def test_what_is_made_for_a_class_is_shown_by_class_and_learned_from() -> None:
-    judged = Examiner(Toy(pictures=True, view="generate", conditional=True)).judge(Stub(drawn), 0)
+    judged = DatasetEvaluator(Toy(pictures=True, task_type="generate", conditional=True)).judge(Stub(drawn), 0)
     assert judged is not None
     assert (judged.row["train_on_generated"], judged.row["train_on_generated_floor"]) == (1.0, 1.0)
     assert judged.pictures is not None
@@ -154,17 +154,19 @@ def test_what_is_made_for_a_class_is_shown_by_class_and_learned_from() -> None:
 
 
 def test_what_is_made_for_the_wrong_class_teaches_nothing() -> None:
-    judged = Examiner(Toy(pictures=True, view="generate", conditional=True)).judge(Stub(lambda seen: drawn(seen.roll(1, -1))), 0)
+    judged = DatasetEvaluator(Toy(pictures=True, task_type="generate", conditional=True)).judge(
+        Stub(lambda seen: drawn(seen.roll(1, -1))), 0
+    )
     assert judged is not None
     assert (judged.row["train_on_generated"], judged.row["train_on_generated_floor"]) == (0.0, 1.0)
-    right = Examiner(Toy(pictures=True, view="generate", conditional=True)).judge(Stub(drawn), 0)
+    right = DatasetEvaluator(Toy(pictures=True, task_type="generate", conditional=True)).judge(Stub(drawn), 0)
     assert right is not None
     assert judged.row["coverage"] == right.row["coverage"]  # as a set it is no worse: five of each class, in another order
 
 
 def test_what_is_made_for_nothing_has_no_such_figure() -> None:
     made = torch.from_numpy(Toy(pictures=True).data("train").inputs[:15])
-    judged = Examiner(Toy(pictures=True, view="generate")).judge(Stub(lambda seen: made), 0)
+    judged = DatasetEvaluator(Toy(pictures=True, task_type="generate")).judge(Stub(lambda seen: made), 0)
     assert judged is not None
     assert "train_on_generated" not in judged.row
     assert "features" not in judged.row
@@ -186,7 +188,7 @@ class Eye(Stub):
 
     seen: list[torch.Tensor]
 
-    def penultimate(self, observation: torch.Tensor) -> torch.Tensor:
+    def forward_features(self, observation: torch.Tensor) -> torch.Tensor:
         self.seen = [*getattr(self, "seen", []), observation]
         mean = observation.float().flatten(1).mean(dim=1, keepdim=True)
         return torch.cat([mean, mean.square()], dim=1)
@@ -197,9 +199,9 @@ def player(spec: Spec, agent: Any) -> Any:
 
 
 def test_rows_are_compared_in_the_features_of_a_classifier() -> None:
-    suite, agent = Toy(pictures=True, view="generate", conditional=True), Eye(nearest)
-    features = Features(player(Toy(pictures=True).spec(), agent), "a/classifier", suite.spec())
-    judge = Examiner(suite, features)
+    suite, agent = Toy(pictures=True, task_type="generate", conditional=True), Eye(nearest)
+    features = ClassifierFeatures(player(Toy(pictures=True).spec(), agent), "a/classifier", suite.spec())
+    judge = DatasetEvaluator(suite, features)
     judged = judge.judge(Stub(drawn), 0)
     assert judged is not None
     assert judged.row["features"] == "a/classifier at 1,234 frames"
@@ -220,9 +222,9 @@ def frechet(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def test_vectors_are_looked_at_in_units_of_their_own() -> None:
-    made, agent = Toy(view="generate").spec(), Eye(nearest)
+    made, agent = Toy(task_type="generate").spec(), Eye(nearest)
     assert made.targets is not None
-    features = Features(player(Toy().spec(), agent), "a/classifier", made)
+    features = ClassifierFeatures(player(Toy().spec(), agent), "a/classifier", made)
     features(np.array([[-1.0, -1.0], [1.0, 1.0]], np.float32))
     torch.testing.assert_close(agent.seen[-1], torch.tensor(made.targets, dtype=torch.float32))
 
@@ -237,4 +239,4 @@ def test_vectors_are_looked_at_in_units_of_their_own() -> None:
 )
 def test_features_of_something_else_are_refused(seen: Toy, made: Toy, says: str) -> None:
     with pytest.raises(UsageError, match=f"evaluate.features=a/run: {says}"):
-        Features(player(seen.spec(), Eye(nearest)), "a/run", made.spec())
+        ClassifierFeatures(player(seen.spec(), Eye(nearest)), "a/run", made.spec())

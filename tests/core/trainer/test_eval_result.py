@@ -3,27 +3,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unified.core.trainer.eval_result import Judged
+from unified.core.trainer.eval_result import EvalResult
 
 
 def test_pictures_and_captions_fit() -> None:
     pictures = np.zeros((2, 1, 4, 4), np.uint8)
-    assert Judged({"accuracy": 1.0}).pictures is None
-    assert Judged({}, pictures=pictures, captions=["a", "b"]).captions == ["a", "b"]
+    assert EvalResult({"accuracy": 1.0}).pictures is None
+    assert EvalResult({}, pictures=pictures, captions=["a", "b"]).captions == ["a", "b"]
     with pytest.raises(ValueError, match="3 captions for 2 pictures"):
-        Judged({}, pictures=pictures, captions=["a", "b", "c"])
+        EvalResult({}, pictures=pictures, captions=["a", "b", "c"])
     with pytest.raises(ValueError, match="1 captions for 0 pictures"):
-        Judged({}, captions=["a"])
+        EvalResult({}, captions=["a"])
 
 
 @pytest.mark.parametrize("pictures", [np.zeros((4, 4), np.uint8), np.zeros((2, 1, 4, 4), np.float32)])
 def test_pictures_are_bytes_with_channels(pictures: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        Judged({}, pictures=pictures)
+        EvalResult({}, pictures=pictures)
 
 
 def test_further_figures_stand_beside_the_others() -> None:
-    judged = Judged({"return": 3.0}, episodes=["one"], report=["a line"])
+    judged = EvalResult({"return": 3.0}, episodes=["one"], report=["a line"])
     further = judged.beside({"normalised": 0.5, "share": 1 / 3})
     assert further.row == {"return": 3.0, "normalised": 0.5, "share": 1 / 3}
     assert further.report == ["a line", "normalised  0.5", "share  0.3333"]

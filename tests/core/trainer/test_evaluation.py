@@ -14,21 +14,21 @@ from core.trainer.course import Course, CourseOptions, Linear, Played, episode, 
 from unified.core.base.errors import UnifiedError
 from unified.core.base.rng import derive
 from unified.core.base.spec import Space, Spec
-from unified.core.envs.step_batch import Steps
+from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import UnsupportedRender
-from unified.core.envs.vector_env import Vector
-from unified.core.trainer.evaluation import Episode, Evaluator, summarise, unnoticed
+from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.trainer.evaluation import Episode, EpisodeEvaluator, evaluation_mode, summarise
 
 SEED = 6
 
 
-def evaluator_of(suite: Course, count: int, episodes: int, seed: int = SEED) -> Evaluator:
-    return Evaluator(suite, lambda: Vector(suite, count, seed, "evaluation", "inline"), episodes)
+def evaluator_of(suite: Course, count: int, episodes: int, seed: int = SEED) -> EpisodeEvaluator:
+    return EpisodeEvaluator(suite, lambda: WorkerVectorEnv(suite, count, seed, "evaluation", "inline"), episodes)
 
 
 def played(episodes: list[Episode] | None) -> list[Played]:
     assert episodes is not None
-    return [Played(episode.ret, episode.length) for episode in episodes]
+    return [Played(episode.return_, episode.length) for episode in episodes]
 
 
 def reference(suite: Course, count: int, episodes: int, stack: int, number: int | str = 0, seed: int = SEED) -> list[Played]:
@@ -68,11 +68,11 @@ def test_the_seeds_are_a_function_of_the_run_and_the_number_alone() -> None:
 def test_environments_are_made_at_the_first_evaluation_and_used_again() -> None:
     suite, made = course(), []
 
-    def make() -> Vector:
-        made.append(Vector(suite, 1, SEED, "evaluation", "inline"))
+    def make() -> WorkerVectorEnv:
+        made.append(WorkerVectorEnv(suite, 1, SEED, "evaluation", "inline"))
         return made[-1]
 
-    evaluator, agent = Evaluator(suite, make, 1), Linear(suite.environment().spec, 1)
+    evaluator, agent = EpisodeEvaluator(suite, make, 1), Linear(suite.environment().spec, 1)
     assert made == []
     evaluator.close()
     evaluator.evaluate(agent, 0)
@@ -112,9 +112,9 @@ def test_more_failed_episodes_than_were_asked_for_end_the_evaluation() -> None:
     evaluator = evaluator_of(suite, 1, 3)
     with pytest.raises(UnifiedError, match=r"evaluation 7: 4 episodes failed: environment 0, episode \d+ was discarded"):
         evaluator.evaluate(Linear(suite.environment().spec, 1), 7)
-    incidents = evaluator.take_incidents()
-    assert len(incidents) >= 4
-    assert evaluator.take_incidents() == []
+    env_failures = evaluator.take_env_failures()
+    assert len(env_failures) >= 4
+    assert evaluator.take_env_failures() == []
 
 
 class Scripted:
@@ -123,8 +123,8 @@ class Scripted:
     def __init__(self, *steps: str) -> None:
         self.steps, self.count = deque(steps), len(steps[0])
         self.spec = Spec(Space((1,), "float32"), Space((1,), "float32", -1.0, 1.0))
-        self.incidents: deque[str] = deque()
-        self.discarded = 0
+        self.env_failures: deque[str] = deque()
+        self.failed_episodes = 0
 
     def reset(self, stream: str) -> np.ndarray:
         return np.zeros((self.count, 1), np.float32)
@@ -132,18 +132,18 @@ class Scripted:
     def begin(self, actions: np.ndarray) -> None:
         assert actions.shape == (self.count, 1)
 
-    def finish(self) -> Steps:
+    def finish(self) -> StepBatch:
         answers = np.array(list(self.steps.popleft()))
         failed, zeros = answers == "F", np.zeros(self.count)
-        self.discarded += int(failed.sum())
-        self.incidents.extend(["failed"] * int(failed.sum()))
+        self.failed_episodes += int(failed.sum())
+        self.env_failures.extend(["failed"] * int(failed.sum()))
         observation = np.zeros((self.count, 1), np.float32)
-        return Steps(observation, zeros, answers == "T", failed & False, failed, observation, zeros, np.ones(self.count, int))
+        return StepBatch(observation, zeros, answers == "T", failed & False, failed, observation, zeros, np.ones(self.count, int))
 
 
-def scripted(episodes: int, *steps: str) -> tuple[Evaluator, Linear]:
+def scripted(episodes: int, *steps: str) -> tuple[EpisodeEvaluator, Linear]:
     environments: Any = Scripted(*steps)
-    return Evaluator(course(), lambda: environments, episodes), Linear(environments.spec, 1)
+    return EpisodeEvaluator(course(), lambda: environments, episodes), Linear(environments.spec, 1)
 
 
 def test_an_environment_that_has_played_its_episodes_may_fail() -> None:
@@ -170,7 +170,7 @@ def test_the_agent_is_in_evaluation_mode_and_then_as_it_was(training: bool) -> N
     assert agent.training == training
 
     def fail(agent: Any) -> None:
-        with unnoticed(agent):
+        with evaluation_mode(agent):
             agent.streams["explore"].torch()
             agent.streams["another"].torch()
             raise RuntimeError("in the middle")
@@ -210,9 +210,9 @@ def test_pictures_are_those_of_the_first_episode_that_does_not_fail(count: int) 
         episodes = evaluator.evaluate(agent, 0)
         assert played(episodes) == reference(suite, count, 6, 1, seed=seed)
         assert episodes is not None
-        assert [picture[0, 0, 0] for picture in episodes[0].frames or ()] == list(range(episodes[0].length))  # the step it was drawn at
-        assert {picture.shape for picture in episodes[0].frames or ()} == {(2, 5, 3)}
-        assert [episode.frames for episode in episodes[1:]] == [None] * 5
+        assert [picture[0, 0, 0] for picture in episodes[0].pictures or ()] == list(range(episodes[0].length))  # the step it was drawn at
+        assert {picture.shape for picture in episodes[0].pictures or ()} == {(2, 5, 3)}
+        assert [episode.pictures for episode in episodes[1:]] == [None] * 5
     assert 0 < failed < 12
 
 
@@ -222,7 +222,7 @@ def test_pictures_are_taken_where_they_are_asked_for_and_there_are_some() -> Non
             environment: Any = super().environment()
 
             def render(height: int, width: int) -> np.ndarray:
-                raise UnsupportedRender("hidden")
+                raise UnsupportedRender("hidden_dim")
 
             environment.render = render
             return environment
@@ -234,7 +234,7 @@ def test_pictures_are_taken_where_they_are_asked_for_and_there_are_some() -> Non
         episodes = evaluator.evaluate(agent, 0)
         assert played(episodes) == reference(course(), 1, 2, 1)
         assert episodes is not None
-        assert [episode.frames for episode in episodes] == [None, None]
+        assert [episode.pictures for episode in episodes] == [None, None]
 
 
 # The row ------------------------------------------------------------------------------------------------------------------------
@@ -259,9 +259,9 @@ def test_a_judgement_has_the_row_and_the_episodes() -> None:
     judged = evaluator_of(suite, 2, 3).judge(Linear(suite.environment().spec, 1), 0)
     assert judged is not None
     assert played(judged.episodes) == reference(suite, 2, 3, 1)
-    assert judged.score == judged.row["return"] == pytest.approx(np.mean([episode.ret for episode in judged.episodes or ()]))
+    assert judged.score == judged.row["return"] == pytest.approx(np.mean([episode.return_ for episode in judged.episodes or ()]))
 
 
 def test_nothing_happened_before_the_first_evaluation() -> None:
-    evaluator = Evaluator(course(), lambda: SimpleNamespace(), 1)  # type: ignore[arg-type, return-value]
-    assert evaluator.take_incidents() == []
+    evaluator = EpisodeEvaluator(course(), lambda: SimpleNamespace(), 1)  # type: ignore[arg-type, return-value]
+    assert evaluator.take_env_failures() == []

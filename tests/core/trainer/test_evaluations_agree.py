@@ -14,17 +14,17 @@ import unified
 from core.trainer.course import Act, Played, evaluation
 from unified.core.runs.run import Run
 from unified.core.trainer.build import built_suite, evaluate
-from unified.core.trainer.inference import Player
+from unified.core.trainer.inference import InferencePolicy
 
 EPISODES = 5
 #: Weights and batches as small as the agents allow.
 TINY: dict[str, dict[str, Any]] = {
     "random": {},
-    "dqn": {"batch_size": 8, "seed_steps": 4, "critic.hidden": 16},
-    "sac": {"batch_size": 8, "seed_steps": 4, "critic.hidden": 16, "actor.hidden": 16, "feature_dim": 8},
-    "ppo": {"horizon": 8, "batch_size": 8, "epochs": 2, "hidden_dim": 16, "depth": 1},
-    "drqv2": {"batch_size": 8, "seed_steps": 4, "hidden_dim": 16, "feature_dim": 8},
-    "ac2": {"batch_size": 8, "seed_steps": 4, "critic.hidden": 16, "actor.hidden": 16, "feature_dim": 8},
+    "dqn": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16},
+    "sac": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16, "actor.hidden_dim": 16, "feature_dim": 8},
+    "ppo": {"n_steps": 8, "batch_size": 8, "epochs": 2, "hidden_dim": 16, "depth": 1},
+    "drqv2": {"batch_size": 8, "learning_starts": 4, "hidden_dim": 16, "feature_dim": 8},
+    "ac2": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16, "actor.hidden_dim": 16, "feature_dim": 8},
 }
 #: Time limit in steps, one episode in so many that fails (0: none), environments of an evaluation in training.
 SITUATIONS = [(1, 0, 3), (6, 3, 3), (6, 3, 1), (1, 3, 1)]
@@ -60,8 +60,8 @@ def trained(root: Path, agent: str, suite: str, **values: Any) -> tuple[Run, Rec
     """A run of 24 frames that ends with an evaluation and a checkpoint of the same parameters."""
     recorder = Recorder()
     config = {
-        **{"root": str(root), "with": [], "device": "cpu", "train.frames": 24, "train.placement": "inline"},
-        **{"train.environments": 1, "evaluate.every": 0, "evaluate.episodes": EPISODES, "checkpoint.every": 0},
+        **{"root": str(root), "callbacks": [], "device": "cpu", "train.frames": 24, "train.env_backend": "inline"},
+        **{"train.num_envs": 1, "evaluate.every": 0, "evaluate.episodes": EPISODES, "checkpoint.every": 0},
         **{f"agent.{key}": value for key, value in TINY[agent].items()},
         **values,
     }
@@ -70,15 +70,15 @@ def trained(root: Path, agent: str, suite: str, **values: Any) -> tuple[Run, Rec
 
 def rounded(episodes: Any) -> list[tuple[Any, int]]:
     """Returns and lengths, to be compared; a matrix product for three rows may differ in the last bits from three for one row."""
-    return [(pytest.approx(episode.ret, abs=1e-4), episode.length) for episode in episodes]
+    return [(pytest.approx(episode.return_, abs=1e-4), episode.length) for episode in episodes]
 
 
 def listed(episodes: Any) -> list[Played]:
     """Returns and lengths."""
-    return [Played(episode.ret, episode.length) for episode in episodes]
+    return [Played(episode.return_, episode.length) for episode in episodes]
 
 
-def acting(player: Player) -> Act:
+def acting(player: InferencePolicy) -> Act:
     """As a user of `unified.load` acts."""
 
     def act(observation: np.ndarray, first: bool) -> np.ndarray:
@@ -92,7 +92,7 @@ def acting(player: Player) -> Act:
 def looped(run: Run, stream: str, count: int, wanted: int) -> list[Played]:
     """The hand-written loop."""
     loaded = unified.load(run, "newest")
-    players = [loaded, *(Player(loaded.agent, loaded.spec) for _ in range(1, count))]
+    players = [loaded, *(InferencePolicy(loaded.agent, loaded.spec) for _ in range(1, count))]
     return evaluation(built_suite(run.config).environment(), run.config.seed, stream, wanted, [acting(player) for player in players])
 
 
@@ -103,7 +103,7 @@ def test_four_ways_agree(
     values = {
         **{"suite.pixels": pixels, "suite.discrete": discrete, "suite.length": length, "suite.fails": fails},
         **({} if agent == "random" else {"agent.stack": stack}),
-        **{"evaluate.environments": environments},
+        **{"evaluate.num_envs": environments},
     }
     run, recorder = trained(tmp_path, agent, "core.trainer.course:Course", **values)
 
@@ -121,7 +121,7 @@ def test_four_ways_agree(
     _, played = evaluate(run, 1, "newest", record=(16, 16), features="")  # as `unified play` does
     assert played.episodes is not None
     assert listed(played.episodes) == listed(judged.episodes)[:1]
-    assert len(played.episodes[0].frames or ()) == played.episodes[0].length
+    assert len(played.episodes[0].pictures or ()) == played.episodes[0].length
 
 
 def test_other_observations_give_other_returns(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_the_commands_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     loop = looped(run, "evaluation of checkpoint newest", 1, EPISODES)
     words = [str(run.path), "--checkpoint", "newest", "--root", str(tmp_path)]
     result = CliRunner().invoke(app, ["evaluate", *words, "--episodes", str(EPISODES), "--json"])
-    assert json.loads(result.stdout)["returns"] == pytest.approx([played.ret for played in loop], abs=1e-4)
+    assert json.loads(result.stdout)["returns"] == pytest.approx([played.return_ for played in loop], abs=1e-4)
 
     pictures: list[np.ndarray] = []
 
@@ -154,7 +154,7 @@ def test_the_commands_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(video, "write_mp4", keep)
     result = CliRunner().invoke(app, ["play", *words])
-    assert f"return {units.value(loop[0].ret)} " in result.stdout
+    assert f"return {units.value(loop[0].return_)} " in result.stdout
     assert [picture[0, 0, 0] for picture in pictures] == list(range(loop[0].length))
 
 
@@ -163,11 +163,11 @@ def test_what_is_learned_in_episodes_of_one_step_is_found_by_its_evaluation(tmp_
     """The terminal observation of `both` is the cue 0, which does not tell the right choice."""
     values = {
         **{"suite.discrete": True, "train.frames": 500, "train.log_every": 100, "evaluate.episodes": 30},
-        **{"agent.stack": stack, "agent.n_step": 1, "agent.lr": 3e-3, "agent.epsilon": "linear(1.0,0.0,300)", "agent.seed_steps": 50},
-        **{"agent.batch_size": 32, "agent.critic.hidden": 32, "evaluate.environments": 3},
+        **{"agent.stack": stack, "agent.n_step": 1, "agent.lr": 3e-3, "agent.epsilon": "linear(1.0,0.0,300)", "agent.learning_starts": 50},
+        **{"agent.batch_size": 32, "agent.critic.hidden_dim": 32, "evaluate.num_envs": 3},
     }
     run, recorder = trained(tmp_path, "dqn", "unified.testing.probes:Probes:both", **values)
     returns = [row["return"] for row in run.metrics() if row["kind"] == "train"]
     assert returns[-1] > 0.95
     assert recorder.row["return"] == pytest.approx(returns[-1], abs=0.05)
-    assert [played.ret for played in looped(run, "evaluation of checkpoint newest", 1, 30)] == [1.0] * 30
+    assert [played.return_ for played in looped(run, "evaluation of checkpoint newest", 1, 30)] == [1.0] * 30

@@ -9,16 +9,16 @@ import pytest
 
 from core.trainer.course import Course, CourseOptions, Linear, episode, stacking
 from unified.core.base.errors import UsageError
-from unified.core.trainer.inference import Player
+from unified.core.trainer.inference import InferencePolicy
 
 FORMS = [{}, {"discrete": True}, {"pixels": True}]
 
 
-def player_of(stack: int, **options: Any) -> tuple[Course, Player, Linear]:
+def player_of(stack: int, **options: Any) -> tuple[Course, InferencePolicy, Linear]:
     suite = Course("", CourseOptions(**options))
     spec = suite.environment().spec
     agent: Any = Linear(spec, stack)
-    return suite, Player(agent, spec, frames=7), agent
+    return suite, InferencePolicy(agent, spec, frames=7), agent
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["state", "discrete", "pixels"])
@@ -65,7 +65,7 @@ def test_the_action_is_what_the_environment_takes(form: dict[str, bool]) -> None
     for explore in (False, True):
         action = player.act(observation, explore=explore)
         assert (action.shape, action.dtype) == (space.shape, space.dtype)
-        assert np.array_equal(action, agent.act(agent_input(observation), explore=explore).enacted[0])
+        assert np.array_equal(action, agent.act(agent_input(observation), explore=explore).env_action[0])
     assert player.frames == 7
 
 

@@ -12,11 +12,11 @@ import torch
 from unified.core.base.rng import Streams
 from unified.core.envs import vector_env as module
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.learn.actions import Action
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Transitions
-from unified.core.trainer.sources import Collector
+from unified.core.trainer.sources import EnvCollector
 
 VIEW = Transitions(batch_size=4, n_step=1)
 
@@ -32,9 +32,9 @@ class Still:
 
 
 def collector(**options: Any) -> Any:
-    vector = Vector(SuiteReference("unified.testing.environments:Counter", "counter", {"length": 1000, **options}), 2, seed=4)
+    vector = WorkerVectorEnv(SuiteReference("unified.testing.environments:Counter", "counter", {"length": 1000, **options}), 2, seed=4)
     replay = Replay(vector.spec, VIEW, 100, 2, Streams(1))
-    return SimpleNamespace(source=Collector(vector, Still(), replay), replay=replay)  # type: ignore[arg-type]
+    return SimpleNamespace(source=EnvCollector(vector, Still(), replay), replay=replay)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("options", "bound"), [({"deterministic": False}, 1000), ({}, 5)])
@@ -45,15 +45,15 @@ def test_an_episode_that_cannot_be_rebuilt_keeps_its_rows_and_ends(
     stopped, resumed = collector(**options), collector(**options)
     stopped.source.start()
     for _ in range(10):
-        stopped.source.begin()
-        stopped.source.finish()
-    cut = stopped.replay.seal(tmp_path)
+        stopped.source.step_async()
+        stopped.source.step_wait()
+    snapshot = stopped.replay.flush(tmp_path)
     rows = {name: array.copy() for name, array in stopped.replay.store.data.items()}
-    resumed.replay.restore(tmp_path, cut)
+    resumed.replay.restore(tmp_path, snapshot)
     resumed.source.load_state_dict(stopped.source.state_dict())
     assert not resumed.source.exact
-    assert all("truncated after 10 steps" in line for line in resumed.source.incidents)
-    assert resumed.source.discarded == 0
+    assert all("truncated after 10 steps" in line for line in resumed.source.env_failures)
+    assert resumed.source.failed_episodes == 0
     store = resumed.replay.store
     assert store.held.tolist() == [10, 10]
     for lane in range(2):
@@ -63,8 +63,8 @@ def test_an_episode_that_cannot_be_rebuilt_keeps_its_rows_and_ends(
         assert store.data["last"][kept].tolist() == [False] * 10 + [True]  # no action at the last observation: a truncation
         assert not store.data["terminated"][kept].any()
     for _ in range(3):
-        resumed.source.begin()
-        resumed.source.finish()
+        resumed.source.step_async()
+        resumed.source.step_wait()
     assert store.held.tolist() == [13, 13]
     assert store.data["step"][store.index(0, np.arange(11, 15))].tolist() == [0, 1, 2, 3]
     for source in (stopped.source, resumed.source):

@@ -13,10 +13,10 @@ import torch
 from core.trainer.course import Course, CourseOptions, Linear
 from unified.core.base.rng import derive
 from unified.core.base.spec import Space, Spec
-from unified.core.envs.step_batch import Steps
+from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import EpisodeFailed
-from unified.core.envs.vector_env import Vector
-from unified.core.trainer.sources import Collector, FrameStack, Reader
+from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.trainer.sources import DatasetSource, EnvCollector, FrameStack
 
 SEED = 4
 FORMS = [{}, {"discrete": True}, {"pixels": True}]
@@ -41,64 +41,64 @@ class Notes:
 
     def __init__(self) -> None:
         self.begun: dict[int, list[Any]] = defaultdict(list)
-        self.discarded: list[int] = []
+        self.failed_episodes: list[int] = []
         self.rows: list[list[Row]] = []
 
-    def begin(self, lane: int, observation: np.ndarray) -> None:
-        self.begun[lane].append(observation.tolist())
+    def begin(self, env_id: int, observation: np.ndarray) -> None:
+        self.begun[env_id].append(observation.tolist())
 
-    def discard(self, lane: int) -> None:
-        self.discarded.append(lane)
+    def discard(self, env_id: int) -> None:
+        self.failed_episodes.append(env_id)
 
-    def extend(self, actions: np.ndarray, steps: Steps, extra: dict[str, np.ndarray]) -> None:
+    def extend(self, actions: np.ndarray, steps: StepBatch, extra: dict[str, np.ndarray]) -> None:
         assert set(extra) == {"log_prob"}  # and not what the replay has no column for
         self.rows.append(
             [
                 Row(None)
-                if steps.failed[lane]
+                if steps.failed[env_id]
                 else Row(
                     None,
-                    actions[lane].tolist(),
-                    extra["log_prob"][lane].tolist(),
-                    steps.reward[lane].tolist(),
-                    (bool(steps.terminated[lane]), bool(steps.truncated[lane])),
-                    steps.observation[lane].tolist(),
+                    actions[env_id].tolist(),
+                    extra["log_prob"][env_id].tolist(),
+                    steps.reward[env_id].tolist(),
+                    (bool(steps.terminated[env_id]), bool(steps.truncated[env_id])),
+                    steps.observation[env_id].tolist(),
                 )
-                for lane in range(len(actions))
+                for env_id in range(len(actions))
             ]
         )
 
 
-def collector_of(count: int, stack: int, **options: Any) -> tuple[Collector, Linear, Notes]:
+def collector_of(count: int, stack: int, **options: Any) -> tuple[EnvCollector, Linear, Notes]:
     suite = Course("", CourseOptions(**options))
-    environments = Vector(suite, count, SEED, placement="inline")
+    environments = WorkerVectorEnv(suite, count, SEED, placement="inline")
     agent: Any = Linear(environments.spec, stack)
     notes: Any = Notes()
-    return Collector(environments, agent, notes), agent, notes
+    return EnvCollector(environments, agent, notes), agent, notes
 
 
-def step(collector: Collector, times: int = 1) -> None:
+def step(collector: EnvCollector, times: int = 1) -> None:
     for _ in range(times):
-        collector.begin()
-        collector.finish()
+        collector.step_async()
+        collector.step_wait()
 
 
 def rows_of(agent: Linear, notes: Notes) -> list[list[Row]]:
     """Rows by step and environment, with what the agent acted on."""
     return [
-        [row._replace(stacked=seen[lane].tolist()) for lane, row in enumerate(rows)]
+        [row._replace(stacked=seen[env_id].tolist()) for env_id, row in enumerate(rows)]
         for seen, rows in zip(agent.seen, notes.rows, strict=True)
     ]
 
 
-def looped(lane: int, stack: int, **options: Any) -> Iterator[Row]:
+def looped(env_id: int, stack: int, **options: Any) -> Iterator[Row]:
     """The slow reference: one environment, one step after the other; a failed step is a row with nothing but its observation."""
     environment = Course("", CourseOptions(**options)).environment()
     agent, number = Linear(environment.spec, stack), -1
     while True:
         number += 1
         try:
-            history = [environment.reset(derive(SEED, "environment", lane, number, bits=31))] * stack
+            history = [environment.reset(derive(SEED, "environment", env_id, number, bits=31))] * stack
         except EpisodeFailed:
             continue
         over = False
@@ -106,7 +106,7 @@ def looped(lane: int, stack: int, **options: Any) -> Iterator[Row]:
             stacked = np.concatenate(history[-stack:])
             action = agent.act(torch.from_numpy(stacked[None]), explore=True)
             try:
-                answer = environment.step(action.enacted[0].numpy())
+                answer = environment.step(action.env_action[0].numpy())
             except EpisodeFailed:
                 yield Row(stacked.tolist())
                 break
@@ -114,7 +114,7 @@ def looped(lane: int, stack: int, **options: Any) -> Iterator[Row]:
             history.append(answer.observation)
             yield Row(
                 stacked.tolist(),
-                action.stored[0].tolist(),
+                action.action[0].tolist(),
                 action.extra["log_prob"][0].item(),
                 np.float32(answer.reward).item(),
                 (answer.terminated, answer.truncated),
@@ -130,16 +130,16 @@ def test_rows_are_those_of_the_loop(count: int, length: int, fails: int, form: A
     collector, agent, notes = collector_of(count, stack, length=length, fails=fails, **form)
     collector.start()
     step(collector, 30)
-    lanes = [looped(lane, stack, length=length, fails=fails, **form) for lane in range(count)]
-    assert rows_of(agent, notes) == [[next(lane) for lane in lanes] for _ in range(30)]
-    assert (collector.discarded > 0) == (fails > 0)
+    num_envs = [looped(env_id, stack, length=length, fails=fails, **form) for env_id in range(count)]
+    assert rows_of(agent, notes) == [[next(env_id) for env_id in num_envs] for _ in range(30)]
+    assert (collector.failed_episodes > 0) == (fails > 0)
     collector.close()
 
 
 def test_the_first_episodes_are_opened_in_the_replay() -> None:
     collector, _, notes = collector_of(2, 1)
     collector.start()
-    assert notes.begun == {lane: [collector.environments.observations[lane].tolist()] for lane in range(2)}
+    assert notes.begun == {env_id: [collector.environments.observations[env_id].tolist()] for env_id in range(2)}
 
 
 def test_what_happened_to_the_environments_is_read_from_them() -> None:
@@ -147,8 +147,8 @@ def test_what_happened_to_the_environments_is_read_from_them() -> None:
     collector.start()
     step(collector, 20)
     environments = collector.environments
-    assert collector.discarded == environments.discarded > 0
-    assert collector.incidents is environments.incidents
+    assert collector.failed_episodes == environments.failed_episodes > 0
+    assert collector.env_failures is environments.env_failures
     assert (collector.restarts, collector.exact, collector.spec) == (0, True, environments.spec)
 
 
@@ -157,7 +157,7 @@ def test_an_agent_that_does_not_answer_with_an_action_is_refused() -> None:
     collector.start()
     agent.act = lambda observation, explore: observation  # type: ignore[method-assign, assignment]
     with pytest.raises(TypeError, match=r"act must return a unified.Action\(stored, enacted\), not Tensor"):
-        collector.begin()
+        collector.step_async()
 
 
 # State --------------------------------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def test_a_collector_goes_on_from_its_state(before: int, form: Any) -> None:
     rest.load_state_dict(state)
     step(rest, 10)
     assert rows_of(again, fresh) == rows_of(agent, notes)[before:]
-    assert (rest.exact, fresh.discarded, dict(fresh.begun)) == (True, [], {})
+    assert (rest.exact, fresh.failed_episodes, dict(fresh.begun)) == (True, [], {})
 
 
 def test_an_episode_that_is_not_rebuilt_is_truncated_and_the_next_one_begins() -> None:
@@ -188,7 +188,7 @@ def test_an_episode_that_is_not_rebuilt_is_truncated_and_the_next_one_begins() -
     rest.load_state_dict(state)
     first = rest.environments.observations[1]
     assert not rest.exact
-    assert notes.discarded == []  # its rows stay
+    assert notes.failed_episodes == []  # its rows stay
     assert notes.begun == {1: [first.tolist()]}
     assert rest.stack.frames[1].tolist() == [first.tolist()] * 2
     assert np.array_equal(rest.stack.frames[[0, 2]], whole.stack.frames[[0, 2]])
@@ -205,7 +205,7 @@ def test_its_state_is_not_changed_by_what_follows() -> None:
 
 def test_rows_that_are_there_already_take_no_step() -> None:
     spec = Spec(Space((1,), "float32"), Space((1,), "float32"))
-    reader = Reader(spec)
+    reader = DatasetSource(spec)
     reader.start()
     reader.begin()
     assert reader.finish() is None
@@ -232,7 +232,9 @@ def test_frames_are_those_since_the_episode_began(shape: tuple[int, ...], count:
     episodes = [[first[index]] for index in range(count)]
     for _ in range(40):
         ends = random.integers(0, 6, count)  # terminated, truncated, failed, or none of them
-        steps = Steps(observations(), np.zeros(count), ends == 0, ends == 1, ends == 2, observations(), np.zeros(count), np.zeros(count))
+        steps = StepBatch(
+            observations(), np.zeros(count), ends == 0, ends == 1, ends == 2, observations(), np.zeros(count), np.zeros(count)
+        )
         stack.update(steps)
         for index in range(count):
             if ends[index] < 3:

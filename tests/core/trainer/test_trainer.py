@@ -15,8 +15,8 @@ import unified
 from unified import hookimpl
 from unified.core.base.errors import PluginFailed, Problem, UnifiedError
 from unified.core.base.rng import Streams
-from unified.core.envs.step_batch import Steps
-from unified.core.learn.agent import Learned
+from unified.core.envs.step_batch import StepBatch
+from unified.core.learn.agent import UpdateResult
 from unified.core.runs.run import Run
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.interrupts import Stopped
@@ -27,14 +27,14 @@ from unified.testing.workshop import differences
 #: Two environments of 16 steps, minibatches of 8 rows, 2 epochs: 8 updates for each 32 steps.
 SMALL: dict[str, Any] = {
     **{"agent": "ppo", "suite": "unified.testing.probes:Probes:both", "suite.rounds": 3, "suite.discrete": True, "device": "cpu"},
-    **{"agent.horizon": 16, "agent.epochs": 2, "agent.batch_size": 8, "agent.hidden_dim": 8, "train.environments": 2},
+    **{"agent.n_steps": 16, "agent.epochs": 2, "agent.batch_size": 8, "agent.hidden_dim": 8, "train.num_envs": 2},
     **{
-        "with": [],
+        "callbacks": [],
         "train.log_every": 20,
         "evaluate.every": 50,
         "evaluate.episodes": 1,
         "checkpoint.every": 30,
-        "train.placement": "inline",
+        "train.env_backend": "inline",
     },
 }
 UPDATES = 8
@@ -147,7 +147,7 @@ def test_a_rollout_in_which_the_agent_fails_is_learned_from_as_a_whole(
 ) -> None:
     calls, learn = [0], PPO.learn
 
-    def failing(self: PPO, batch: Any) -> Learned:
+    def failing(self: PPO, batch: Any) -> UpdateResult:
         calls[0] += 1
         if calls[0] == update:
             raise ValueError("oh")
@@ -162,8 +162,8 @@ def test_a_rollout_in_which_the_agent_fails_is_learned_from_as_a_whole(
 
 def test_where_updates_are_draws_of_their_own_those_not_done_are_owed_again(tmp_path: Path) -> None:
     """Eight environments owe eight updates at once; the third is the last that is done."""
-    dqn = {"agent": "dqn", "agent.seed_steps": 8, "agent.batch_size": 4, "agent.critic.hidden": 8, "agent.updates_per_step": 1.0}
-    values = {key: value for key, value in SMALL.items() if not key.startswith("agent")} | dqn | {"train.environments": 8}
+    dqn = {"agent": "dqn", "agent.learning_starts": 8, "agent.batch_size": 4, "agent.critic.hidden_dim": 8, "agent.updates_per_step": 1.0}
+    values = {key: value for key, value in SMALL.items() if not key.startswith("agent")} | dqn | {"train.num_envs": 8}
     config = {**values, "root": str(tmp_path), "train.frames": 48}
     with pytest.raises(UnifiedError, match="enough for today"):
         unified.train(config=config, callbacks=[At(3, end)])
@@ -191,41 +191,41 @@ class Log:
         self.event("row", **row)
 
 
-def make_trainer(agent: Any = None, replay: Any = None, source: Any = None, clock: Clock | None = None, bad_limit: int = 2) -> Trainer:
+def make_trainer(agent: Any = None, replay: Any = None, source: Any = None, clock: Clock | None = None, max_failures: int = 2) -> Trainer:
     config: Any = SimpleNamespace(
         agent=SimpleNamespace(label="toy"),
         components=lambda: [],
         evaluate=SimpleNamespace(at_start=False),
-        train=SimpleNamespace(bad_limit=bad_limit, patience=None),
+        train=SimpleNamespace(max_failures=max_failures, patience=None),
     )
     agent = agent or SimpleNamespace(components=[], steps=0, device=torch.device("cpu"))
     replay = replay or SimpleNamespace(ready=True)
-    anything: Any = SimpleNamespace(incidents=[], discarded=0)
+    anything: Any = SimpleNamespace(env_failures=[], failed_episodes=0)
     run: Any = Log()
     return Trainer(run, config, agent, replay, source or anything, anything, clock or Clock(), Streams(1), [], [])
 
 
-def steps(failed: list[bool], ended: list[bool]) -> Steps:
+def steps(failed: list[bool], ended: list[bool]) -> StepBatch:
     count = len(failed)
     zeros, no = np.zeros((count, 1), np.float32), np.zeros(count, bool)
-    return Steps(
+    return StepBatch(
         *(zeros, zeros[:, 0], np.array(ended), no, np.array(failed), zeros, np.zeros(count), np.zeros(count, np.int64)),
     )
 
 
 def test_one_environment_that_always_fails_ends_the_run_though_others_go_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = make_trainer(bad_limit=2)
+    trainer = make_trainer(max_failures=2)
     monkeypatch.setattr(trainer, "checkpoint", lambda: None)
     for _ in range(3):
         trainer._report_incidents()
         trainer._count(steps(failed=[False, True, False], ended=[True, False, True]))
-    with pytest.raises(UnifiedError, match=r"3 episodes of environment 1 failed in a row, more than train.bad_limit=2"):
+    with pytest.raises(UnifiedError, match=r"3 episodes of environment 1 failed in a row, more than train.max_failures=2"):
         trainer._report_incidents()
     assert trainer.episodes == 6
 
 
 def test_failures_of_different_environments_and_at_different_times_are_not_in_a_row() -> None:
-    trainer = make_trainer(bad_limit=1)
+    trainer = make_trainer(max_failures=1)
     for turn in range(12):
         failing = np.arange(3) == turn % 3
         trainer._count(steps(failed=list(failing), ended=list(~failing)))
@@ -243,12 +243,12 @@ class TwoPhases:
     def __init__(self) -> None:
         self.updates = 0
 
-    def learn(self, batch: Any) -> Learned:
+    def learn(self, batch: Any) -> UpdateResult:
         self.updates += 1
         metrics = {"critic": torch.tensor(float(self.updates))}
         if self.updates % 2 == 0:
             metrics["actor"] = torch.tensor(10.0 * self.updates)
-        return Learned(metrics, batch.index + 0.5)
+        return UpdateResult(metrics, batch.index + 0.5)
 
 
 class Batches:
@@ -265,7 +265,7 @@ class Batches:
             self.given += 1
             yield SimpleNamespace(index=torch.tensor([self.given]), to=lambda device, index=self.given: batch_of(index))
 
-    def reprioritise(self, index: torch.Tensor, priority: torch.Tensor) -> None:
+    def update_priorities(self, index: torch.Tensor, priority: torch.Tensor) -> None:
         self.priorities.append((int(index), float(priority)))
 
 
@@ -289,7 +289,7 @@ def test_updates_of_two_phases_are_counted_averaged_and_prioritised_one_by_one()
 
 def test_an_agent_that_fails_has_done_what_it_did_before() -> None:
     class Fragile(TwoPhases):
-        def learn(self, batch: Any) -> Learned:
+        def learn(self, batch: Any) -> UpdateResult:
             if self.updates == 2:
                 raise ValueError("oh")
             return super().learn(batch)

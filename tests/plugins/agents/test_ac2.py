@@ -17,9 +17,9 @@ from unified.core.trainer.build import make_agent
 
 CLASSES, NOISE, ROWS = 3, 4, 6
 SMALL = [
-    "agent.actor.hidden=16",
+    "agent.actor.hidden_dim=16",
     "agent.actor.depth=1",
-    "agent.critic.hidden=16",
+    "agent.critic.hidden_dim=16",
     f"agent.noise_dim={NOISE}",
     "device=cpu",
     "precision=fp32",
@@ -33,7 +33,7 @@ def make(spec: Spec, *words: str) -> Any:
 
 
 def making(made: Space, given: int = CLASSES) -> Spec:
-    return Spec(Space((given,), "float32", 0.0, 1.0), made, view="generate", classes=("a", "b", "c"))
+    return Spec(Space((given,), "float32", 0.0, 1.0), made, task_type="generate", classes=("a", "b", "c"))
 
 
 def rows(made: Space, given: int = CLASSES) -> Batch:
@@ -49,13 +49,13 @@ def rows(made: Space, given: int = CLASSES) -> Batch:
 def test_what_is_made_depends_on_what_it_is_made_for(objective: str, given: int) -> None:
     agent = make(making(VECTOR, given), f"objective={objective}")
     assert all(torch.isfinite(value) for value in agent.learn(rows(VECTOR, given)).metrics.values())
-    assert agent.perceive(rows(VECTOR, given)).features.shape == (ROWS, given + (0 if objective == "flow" else NOISE))
+    assert agent.encode_batch(rows(VECTOR, given)).features.shape == (ROWS, given + (0 if objective == "flow" else NOISE))
     agent.train(False)
     streams = agent.streams.state_dict()
 
     def made(observation: torch.Tensor) -> torch.Tensor:
         agent.streams.rewind(streams)
-        found: torch.Tensor = agent.act(observation, explore=False).enacted
+        found: torch.Tensor = agent.act(observation, explore=False).env_action
         return found
 
     if not given:
@@ -93,7 +93,7 @@ def test_larger_pictures_flow_through_a_network_that_is_told_its_condition(words
 def test_larger_pictures_are_made_for_something_by_convolutions() -> None:
     agent = make(making(PICTURE), "objective=adversarial")
     assert all(torch.isfinite(value) for value in agent.learn(rows(PICTURE)).metrics.values())
-    assert agent.act(torch.eye(CLASSES), explore=False).enacted.shape == (CLASSES, 1, 16, 16)
+    assert agent.act(torch.eye(CLASSES), explore=False).env_action.shape == (CLASSES, 1, 16, 16)
 
 
 @pytest.mark.parametrize("head", ["categorical", "tanh_gaussian"])
@@ -111,7 +111,7 @@ def test_a_velocity_that_takes_no_condition_is_refused() -> None:
 # Classifying --------------------------------------------------------------------------------------------------------------------
 
 
-SEEN = Spec(Space((4,), "float32"), Space((), "int64", 0, 2, 3), view="classify")
+SEEN = Spec(Space((4,), "float32"), Space((), "int64", 0, 2, 3), task_type="classify")
 
 
 @pytest.mark.parametrize("words", [[], ["agent.ema=true"]])
@@ -121,10 +121,10 @@ def test_answers_come_with_their_probabilities_and_the_features_they_are_made_of
     with torch.no_grad():  # whichever answers, it is no copy of the other any more
         agent.actor.numbers[0].bias.add_(1.0)
     obs = torch.randn(7, 4, generator=torch.Generator().manual_seed(1))
-    answer, features = agent.act(obs, explore=False), agent.penultimate(obs)
+    answer, features = agent.act(obs, explore=False), agent.forward_features(obs)
     assert answer.probabilities.shape == (7, 3)
     torch.testing.assert_close(answer.probabilities.sum(dim=1), torch.ones(7))
-    assert torch.equal(answer.probabilities.argmax(dim=1), answer.enacted)
+    assert torch.equal(answer.probabilities.argmax(dim=1), answer.env_action)
     assert features.shape == (7, 16)
     assert not features.requires_grad
     last = agent.actor.numbers[-1]
@@ -134,7 +134,7 @@ def test_answers_come_with_their_probabilities_and_the_features_they_are_made_of
 def test_without_a_hidden_layer_the_features_are_the_encoders() -> None:
     agent = make(SEEN, "agent.actor.depth=0")
     obs = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(agent.penultimate(obs), agent.encode(obs))
+    torch.testing.assert_close(agent.forward_features(obs), agent.encode(obs))
 
 
 def test_an_agent_that_does_not_tell_its_features_says_so() -> None:
@@ -142,7 +142,7 @@ def test_an_agent_that_does_not_tell_its_features_says_so() -> None:
     assert isinstance(config.agent, Selection)
     agent = make_agent(config, SEEN, Streams(1))
     with pytest.raises(UsageError, match="DQN does not tell what its last layer reads"):
-        agent.penultimate(torch.zeros(1, 4))
+        agent.forward_features(torch.zeros(1, 4))
     assert agent.act(torch.zeros(1, 4), explore=False).probabilities is None
 
 
@@ -151,12 +151,12 @@ def test_an_agent_that_does_not_tell_its_features_says_so() -> None:
 
 def test_a_flow_head_learns_from_noise_of_the_run_and_every_seed_has_its_own() -> None:
     """The noise was a function of the step count alone, the same for all seeds."""
-    targets = Spec(Space((4,), "float32"), Space((2,), "float32", -1.0, 1.0), view="regress")
+    targets = Spec(Space((4,), "float32"), Space((2,), "float32", -1.0, 1.0), task_type="regress")
     batch = Batch(obs=torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), action=torch.zeros(5, 2), weight=torch.ones(5))
     found = {}
     for seed in (1, 2):
         torch.manual_seed(0)
-        agent = make(targets, "objective=imitate", "agent.actor.head=flow", "agent.ema=true", f"seed={seed}")
+        agent = make(targets, "objective=nll", "agent.actor.head=flow", "agent.ema=true", f"seed={seed}")
         for parameter in agent.actor.parameters():
             torch.nn.init.constant_(parameter, 0.1)
         policy = agent.policy(agent.encode(batch.obs))

@@ -11,7 +11,7 @@ import torch
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.config.schema import Selection
-from unified.core.learn.builder import Build
+from unified.core.learn.builder import Builder
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.plugins.agents.dqn.agent import DQN
@@ -24,15 +24,15 @@ DISCRETE = Space((), "int64", 0, CHOICES - 1, CHOICES)
 
 def make_agent(seed: int = 3, action: Space = DISCRETE, critic: dict[str, Any] | None = None, **changes: Any) -> DQN:
     spec = Spec(Space((FEATURES,), "float32"), action)
-    critic = {"hidden": 8, "depth": 1, **(critic or {})}
-    options = DQNOptions(**{"batch_size": ROWS, "seed_steps": 0, **changes, "critic": CriticOptions(**critic)})
+    critic = {"hidden_dim": 8, "depth": 1, **(critic or {})}
+    options = DQNOptions(**{"batch_size": ROWS, "learning_starts": 0, **changes, "critic": CriticOptions(**critic)})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        agent = DQN(spec, options, Build(torch.device("cpu"), "fp32", Streams(seed), registry()))
+        agent = DQN(spec, options, Builder(torch.device("cpu"), "fp32", Streams(seed), registry()))
         with torch.no_grad():  # targets that are no copies tell the two apart
             for parameter in agent.critic_target.parameters():
                 parameter.add_(torch.randn_like(parameter))
-    agent.ready()
+    agent.configure()
     return agent
 
 
@@ -58,7 +58,7 @@ def disturb(module: torch.nn.Module) -> None:
 @pytest.mark.parametrize("double", [True, False])
 def test_the_loss_is_the_papers(double: bool) -> None:
     agent, batch = make_agent(double=double), make_batch()
-    rows = agent.perceive(batch)
+    rows = agent.encode_batch(batch)
     online, target = (critic(rows.next_features).mean[0] for critic in (agent.critic, agent.critic_target))
     chosen = agent.critic(rows.features).mean[0]
     expected = 0.0
@@ -72,7 +72,7 @@ def test_the_loss_is_the_papers(double: bool) -> None:
 def test_targets_do_not_move_with_the_online_critic() -> None:
     """Discrete TD: the online network's values used through the target network."""
     agent, rows = make_agent(double=False), make_batch()
-    rows = agent.perceive(rows)
+    rows = agent.encode_batch(rows)
     expected = agent.bootstrap(rows).mean
     disturb(agent.critic)
     torch.testing.assert_close(agent.bootstrap(rows).mean, expected)
@@ -81,7 +81,7 @@ def test_targets_do_not_move_with_the_online_critic() -> None:
 
 def test_double_takes_the_online_choice_and_the_targets_value() -> None:
     agent = make_agent(double=True)
-    rows = agent.perceive(make_batch())
+    rows = agent.encode_batch(make_batch())
     disturb(agent.critic)
     best = agent.critic(rows.next_features).mean[0].argmax(-1)
     values = agent.critic_target(rows.next_features).mean[0]
@@ -91,7 +91,7 @@ def test_double_takes_the_online_choice_and_the_targets_value() -> None:
 
 def test_a_terminal_state_is_worth_its_reward_alone() -> None:
     agent = make_agent()
-    rows = agent.perceive(make_batch())
+    rows = agent.encode_batch(make_batch())
     target = agent.bootstrap(rows).backup(rows.reward, rows.discount).mean[0]
     assert target[-1] == rows.reward[-1]
     assert not torch.isclose(target[0], rows.reward[0])
@@ -101,8 +101,8 @@ def test_ensembles_are_reduced_as_told() -> None:
     found = {}
     for how in ("least", "average", "mixture"):
         agent = make_agent(critic={"members": 3, "reduce": how}, double=False)
-        found[how] = agent.bootstrap(agent.perceive(make_batch()))
-    rows = make_agent().perceive(make_batch())
+        found[how] = agent.bootstrap(agent.encode_batch(make_batch()))
+    rows = make_agent().encode_batch(make_batch())
     agent = make_agent(critic={"members": 3}, double=False)
     values = agent.critic_target(rows.next_features).mean
     torch.testing.assert_close(found["least"].mean[0], values.min(0).values.max(-1).values)
@@ -115,7 +115,7 @@ def test_ensembles_are_reduced_as_told() -> None:
 def test_a_mixture_is_one_draw_for_each_update_for_all_rows_and_both_sides(double: bool) -> None:
     """REM: only the target is mixed, and every member regressed on it."""
     agent, batch = make_agent(critic={"members": 3, "reduce": "mixture"}, double=double), make_batch()
-    rows = agent.perceive(batch)
+    rows = agent.encode_batch(batch)
     alpha = rows.mixture[0]
     assert torch.equal(rows.mixture, alpha.expand(ROWS, 3))
     assert alpha.sum().item() == pytest.approx(1.0)
@@ -126,13 +126,15 @@ def test_a_mixture_is_one_draw_for_each_update_for_all_rows_and_both_sides(doubl
         best = (online if double else target)[row].argmax()
         y = batch.reward[row] + batch.discount[row] * target[row, best]
         expected += ((chosen[row, batch.action[row]] - y) ** 2).item() / ROWS
-    assert torch.equal(agent.perceive(batch).mixture, rows.mixture)  # another term, or another piece, of the same update
+    assert torch.equal(agent.encode_batch(batch).mixture, rows.mixture)  # another term, or another piece, of the same update
     assert agent.learn(batch).metrics["critic_loss"].item() == pytest.approx(expected, rel=1e-5)
-    assert not torch.equal(agent.perceive(batch).mixture, rows.mixture)
+    assert not torch.equal(agent.encode_batch(batch).mixture, rows.mixture)
 
 
 def test_a_mixture_is_the_same_for_a_batch_in_pieces() -> None:
-    whole, apart = (make_agent(critic={"members": 3, "reduce": "mixture"}, optimizer={"accumulate": pieces}) for pieces in (1, 2))
+    whole, apart = (
+        make_agent(critic={"members": 3, "reduce": "mixture"}, optimizer={"gradient_accumulation": pieces}) for pieces in (1, 2)
+    )
     for agent in (whole, apart):
         for seed in range(3):
             agent.learn(make_batch(seed))
@@ -142,17 +144,17 @@ def test_a_mixture_is_the_same_for_a_batch_in_pieces() -> None:
 
 def learned_encoder(**changes: Any) -> DQN:
     component = registry().get("architectures", "mlp")
-    return make_agent(encoder=Selection("architectures", "mlp", None, component, component.options_model()(hidden=5)), **changes)
+    return make_agent(encoder=Selection("architectures", "mlp", None, component, component.options_model()(hidden_dim=5)), **changes)
 
 
 @pytest.mark.parametrize("double", [True, False])
 def test_targets_do_not_move_with_the_online_encoder(double: bool) -> None:
     """Nature DQN copies the whole network; a target critic must not read features that moved on since it was copied."""
-    agent, batch = learned_encoder(double=double, tau=1.0, target_every=1000), make_batch()
+    agent, batch = learned_encoder(double=double, tau=1.0, target_update_interval=1000), make_batch()
     valued = agent.critic_target(agent.encoder_target(batch.next_obs)).mean[0].detach()
-    before = agent.bootstrap(agent.perceive(batch)).mean[0]
+    before = agent.bootstrap(agent.encode_batch(batch)).mean[0]
     disturb(agent.encoder)
-    rows = agent.perceive(batch)
+    rows = agent.encode_batch(batch)
     after = agent.bootstrap(rows).mean[0]
     if double:  # the choice is the online network's, its value the target's
         torch.testing.assert_close(after, valued[torch.arange(ROWS), agent.critic(rows.next_features).greedy])
@@ -162,7 +164,7 @@ def test_targets_do_not_move_with_the_online_encoder(double: bool) -> None:
 
 
 def test_the_target_encoder_follows_as_the_target_critic_does() -> None:
-    agent, batch = learned_encoder(tau=1.0, target_every=3), make_batch()
+    agent, batch = learned_encoder(tau=1.0, target_update_interval=3), make_batch()
     before = copy.deepcopy(agent.encoder_target.state_dict())
     for update in range(1, 7):
         agent.learn(batch)
@@ -175,14 +177,14 @@ def test_the_target_encoder_follows_as_the_target_critic_does() -> None:
 def test_without_a_target_encoder_or_parameters_in_it_there_is_no_copy() -> None:
     shared, plain = learned_encoder(target_encoder=False), make_agent()
     for agent in (shared, plain):
-        assert agent.followers == ("critic_target",)
-        rows = agent.perceive(make_batch())
+        assert agent.target_parts == ("critic_target",)
+        rows = agent.encode_batch(make_batch())
         expected = agent.critic_target(rows.next_features).mean[0][torch.arange(ROWS), agent.critic(rows.next_features).greedy]
         torch.testing.assert_close(agent.bootstrap(rows).mean[0], expected)
 
 
 def test_a_hard_target_is_copied_every_so_many_updates() -> None:
-    agent, batch = make_agent(tau=1.0, target_every=3), make_batch()
+    agent, batch = make_agent(tau=1.0, target_update_interval=3), make_batch()
     before = copy.deepcopy(agent.critic_target.state_dict())
     for update in range(1, 7):
         agent.learn(batch)
@@ -197,28 +199,28 @@ def test_epsilon_follows_its_formula_with_independent_coins() -> None:
     """ε schedules: decays in 140 steps instead of 10k; one coin for all environments."""
     agent = make_agent(epsilon="linear(1.0,0.1,10000)")
     obs = torch.zeros(4000, FEATURES)
-    greedy = int(agent.act(obs[:1], explore=False).enacted)
+    greedy = int(agent.act(obs[:1], explore=False).env_action)
     for step, epsilon in ((0, 1.0), (140, 0.9874), (5000, 0.55), (10_000, 0.1), (10**6, 0.1)):
         agent.steps = step
         assert agent.epsilon(step) == pytest.approx(epsilon)
-        chosen = agent.act(obs, explore=True).enacted
+        chosen = agent.act(obs, explore=True).env_action
         others = (chosen != greedy).float().mean().item()
         assert others == pytest.approx(epsilon * (CHOICES - 1) / CHOICES, abs=0.03)  # a coin each: neither all nor none
-    agent = make_agent(epsilon="0.0", seed_steps=100)
-    assert agent.act(obs, explore=True).enacted.unique().tolist() == list(range(CHOICES))
+    agent = make_agent(epsilon="0.0", learning_starts=100)
+    assert agent.act(obs, explore=True).env_action.unique().tolist() == list(range(CHOICES))
     agent.steps = 100
-    assert agent.act(obs, explore=True).enacted.unique().tolist() == [greedy]
+    assert agent.act(obs, explore=True).env_action.unique().tolist() == [greedy]
 
 
 def test_evaluation_is_greedy_and_free_of_noise() -> None:
     """Noisy nets: never switched off; A2C, A3C: evaluation always plays action 0."""
-    agent = make_agent(critic={"noisy": True, "dueling": True}, epsilon="1.0", seed_steps=1000)
+    agent = make_agent(critic={"noisy": True, "dueling": True}, epsilon="1.0", learning_starts=1000)
     obs = torch.randn(50, FEATURES)
     agent.train(False)
     first, second = agent.act(obs, explore=False), agent.act(obs, explore=False)
-    assert torch.equal(first.enacted, second.enacted)
-    assert torch.equal(first.enacted, agent.critic(obs).mean[0].argmax(-1))
-    assert len(first.enacted.unique()) > 1
+    assert torch.equal(first.env_action, second.env_action)
+    assert torch.equal(first.env_action, agent.critic(obs).mean[0].argmax(-1))
+    assert len(first.env_action.unique()) > 1
     agent.train()
     assert not torch.equal(agent.critic(obs).mean, agent.critic(obs).mean)
 
@@ -227,16 +229,16 @@ def test_a_number_is_a_choice_with_values_of_its_own() -> None:
     action = Space((2,), "float32", -1.0, 1.0)
     agent, batch = make_agent(action=action, bins=5), make_batch()
     acted = agent.act(batch.obs, explore=False)
-    assert acted.stored.shape == acted.enacted.shape == (ROWS, 2)
-    assert acted.stored.dtype == torch.int64
+    assert acted.action.shape == acted.env_action.shape == (ROWS, 2)
+    assert acted.action.dtype == torch.int64
     values = agent.critic(batch.obs).mean[0]  # (B, 2, 5)
     for row in range(ROWS):
         for number in range(2):
             best = values[row, number].argmax()
-            assert acted.stored[row, number] == best
-            assert acted.enacted[row, number] == pytest.approx(-1 + 2 * best.item() / 4)
-    batch["action"] = acted.stored
-    rows = agent.perceive(batch)
+            assert acted.action[row, number] == best
+            assert acted.env_action[row, number] == pytest.approx(-1 + 2 * best.item() / 4)
+    batch["action"] = acted.action
+    rows = agent.encode_batch(batch)
     online, target = agent.critic(rows.next_features).mean[0], agent.critic_target(rows.next_features).mean[0]
     for row, found in enumerate(agent.bootstrap(rows).mean[0].tolist()):
         assert found == pytest.approx(sum(target[row, d, online[row, d].argmax()].item() for d in range(2)) / 2, rel=1e-5)

@@ -11,7 +11,7 @@ from reference.drqv2 import ReferenceDrQV2
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.config.compose import compose
-from unified.core.learn.builder import Build
+from unified.core.learn.builder import Builder
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.plugins.agents.drqv2.agent import DrQV2
@@ -28,24 +28,24 @@ def make_agent(seed: int = 3, precision: str = "fp32", action: Space | None = No
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        agent = DrQV2(spec, options, Build(torch.device("cpu"), precision, Streams(seed), registry()))
-    agent.ready()
+        agent = DrQV2(spec, options, Builder(torch.device("cpu"), precision, Streams(seed), registry()))
+    agent.configure()
     return agent
 
 
 def test_on_choices_it_explores_less_and_less() -> None:
     """A softmax of numbers within [-1, 1] keeps the greatest of 18 below 30 %, whatever is learned."""
-    agent = make_agent(action=Space((), "int64", 0, 17, 18), stddev="linear(1.0,0.1,1000)", seed_steps=0)
+    agent = make_agent(action=Space((), "int64", 0, 17, 18), stddev="linear(1.0,0.1,1000)", learning_starts=0)
     with torch.no_grad():
         last = agent.actor.mean[-1]
         last.weight.zero_()
         last.bias.fill_(-1.0)
         last.bias[11] = 1.0
     obs = torch.zeros(2000, 9, SIZE, SIZE, dtype=torch.uint8)
-    assert agent.act(obs, explore=False).enacted.unique().tolist() == [11]
+    assert agent.act(obs, explore=False).env_action.unique().tolist() == [11]
     shares = {}
     for agent.steps in (0, 1000):
-        shares[agent.steps] = (agent.act(obs, explore=True).enacted == 11).float().mean().item()
+        shares[agent.steps] = (agent.act(obs, explore=True).env_action == 11).float().mean().item()
     assert shares[0] < 0.5
     assert shares[1000] > 0.95
 
@@ -65,7 +65,7 @@ def make_batch(seed: int = 0, rows: int = ROWS, actions: int = ACTIONS) -> Batch
 
 def reference_of(agent: DrQV2) -> ReferenceDrQV2:
     """The same weights in the reference's layout: it flattens features as (C, H, W), we as (H, W, C)."""
-    reference = ReferenceDrQV2((9, SIZE, SIZE), ACTIONS, dim=10, hidden=32)
+    reference = ReferenceDrQV2((9, SIZE, SIZE), ACTIONS, dim=10, hidden_dim=32)
     side = round((reference.encoder.features // 32) ** 0.5)
 
     def trunk(ours: torch.nn.Module, theirs: torch.nn.Sequential) -> None:
@@ -133,7 +133,7 @@ def test_gradients_reach_exactly_the_parts_of_a_phase() -> None:
 
 def test_targets_use_the_target_critic_and_the_next_state() -> None:
     batch = make_batch()
-    rows = make_agent().perceive(batch)
+    rows = make_agent().encode_batch(batch)
     expected = make_agent().bootstrap(rows).mean
     agent = make_agent()
     with torch.no_grad():
@@ -148,28 +148,28 @@ def test_targets_use_the_target_critic_and_the_next_state() -> None:
 
 def test_a_terminal_state_is_worth_its_reward_alone() -> None:
     agent = make_agent()
-    rows = agent.perceive(make_batch())
+    rows = agent.encode_batch(make_batch())
     target = agent.bootstrap(rows).backup(rows.reward, rows.discount).mean[0]
     assert target[-1] == rows.reward[-1]
     assert not torch.isclose(target[0], rows.reward[0])
 
 
 def test_evaluation_is_deterministic_and_free_of_noise() -> None:
-    agent = make_agent(stddev="1.0", seed_steps=1000)
+    agent = make_agent(stddev="1.0", learning_starts=1000)
     obs = make_batch().obs
     first, second = agent.act(obs, explore=False), agent.act(obs, explore=False)
-    assert torch.equal(first.enacted, second.enacted)
-    assert not torch.equal(agent.act(obs, explore=True).enacted, agent.act(obs, explore=True).enacted)
+    assert torch.equal(first.env_action, second.env_action)
+    assert not torch.equal(agent.act(obs, explore=True).env_action, agent.act(obs, explore=True).env_action)
 
 
 def test_seed_steps_are_uniform_and_end() -> None:
-    agent = make_agent(stddev="0.0", seed_steps=10)
+    agent = make_agent(stddev="0.0", learning_starts=10)
     obs = make_batch().obs.repeat(200, 1, 1, 1)
-    random = agent.act(obs, explore=True).enacted
+    random = agent.act(obs, explore=True).env_action
     assert random.abs().max() > 0.98
     assert abs(random.mean().item()) < 0.05
     agent.steps = 10
-    torch.testing.assert_close(agent.act(obs, explore=True).enacted, agent.act(obs, explore=False).enacted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(agent.act(obs, explore=True).env_action, agent.act(obs, explore=False).env_action, atol=1e-5, rtol=0)
 
 
 def test_a_non_finite_batch_moves_nothing_and_is_counted() -> None:
@@ -188,7 +188,7 @@ def test_a_non_finite_batch_moves_nothing_and_is_counted() -> None:
 
 def test_bf16_is_the_encoders_alone_and_saturated_policies_still_learn() -> None:
     agent = make_agent(precision="bf16")
-    rows = agent.perceive(make_batch())
+    rows = agent.encode_batch(make_batch())
     assert rows.features.dtype == torch.bfloat16
     with torch.no_grad():
         agent.actor.mean[-1].bias.fill_(5.0)  # in bfloat16 tanh(5) is exactly 1
@@ -200,10 +200,10 @@ def test_bf16_is_the_encoders_alone_and_saturated_policies_still_learn() -> None
 
 
 def test_discrete_tasks_store_the_vector_and_enact_its_argmax() -> None:
-    agent = make_agent(action=Space((), "int64", choices=4))
+    agent = make_agent(action=Space((), "int64", n=4))
     action = agent.act(make_batch().obs, explore=False)
-    assert action.stored.shape == (ROWS, 4)
-    assert torch.equal(action.enacted, action.stored.argmax(-1))
+    assert action.action.shape == (ROWS, 4)
+    assert torch.equal(action.env_action, action.action.argmax(-1))
     agent.learn(make_batch(actions=4))
 
 

@@ -13,13 +13,13 @@ from unified.core.base.spec import Space, Spec
 from unified.core.components.descriptors import AgentComponent
 from unified.core.config.schema import Selection
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.learn.agent import Agent
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.trainer.build import make_agent
-from unified.core.trainer.sources import Collector
+from unified.core.trainer.sources import EnvCollector
 
 HEADS = ("scalar", "categorical", "quantile")
 ROWS, SIZE = 4, 24
@@ -40,12 +40,12 @@ def build(name: str, spec: Spec, head: str, **changes: Any) -> Agent:
 
 def batch_of(agent: Agent) -> Batch:
     generator = torch.Generator().manual_seed(0)
-    space, stored = agent.spec.observation, agent.stored_action
-    shape = (2, ROWS, agent.needs.stack * space.shape[0], *space.shape[1:])
+    space, stored = agent.spec.observation, agent.action_space
+    shape = (2, ROWS, agent.base_view.stack * space.shape[0], *space.shape[1:])
     pixels = space.dtype == "uint8"
     obs, next_obs = torch.randint(256, shape, dtype=torch.uint8, generator=generator) if pixels else torch.randn(shape, generator=generator)
     drawn = torch.rand(ROWS, *stored.shape, generator=generator)
-    action = (drawn * stored.choices).long() if stored.choices else drawn * 2 - 1
+    action = (drawn * stored.n).long() if stored.n else drawn * 2 - 1
     ends = torch.tensor([0.9] * (ROWS - 1) + [0.0])
     return Batch(obs=obs, next_obs=next_obs, action=action, reward=drawn.view(ROWS, -1)[:, 0], discount=ends, weight=torch.ones(ROWS))
 
@@ -58,14 +58,14 @@ def test_every_value_head_works_on_every_agent(name: str, action: Space, head: s
     metrics = agent.learn(batch_of(agent)).metrics
     assert metrics["nonfinite"] == 0
     assert all(torch.isfinite(value) for value in metrics.values())
-    assert agent.act(torch.zeros(2, 5), explore=False).enacted.shape == (2, *action.shape)
+    assert agent.act(torch.zeros(2, 5), explore=False).env_action.shape == (2, *action.shape)
 
 
 @pytest.mark.parametrize("name", ["dqn", "sac"])
 @pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
 def test_pixels_train_the_encoder_by_the_critic_alone(name: str, action: Space) -> None:
-    agent = build(name, Spec(PIXELS, action), "quantile", hidden=8)
-    assert agent.needs.stack == 3
+    agent = build(name, Spec(PIXELS, action), "quantile", hidden_dim=8)
+    assert agent.base_view.stack == 3
     before = {key: value.clone() for key, value in agent.named_parameters()}
     agent.phase_list = agent.phase_list[:1]
     assert agent.learn(batch_of(agent)).metrics["nonfinite"] == 0
@@ -100,26 +100,26 @@ def learned(name: str, task: str, head: str, discrete: bool, updates: int) -> tu
     """An agent that lived a probe; what it does, and how it values that, at the cues that there are."""
     reference = SuiteReference(PROBE, task, {"discrete": discrete, "pixels": False, "size": 12, "rounds": 1}, f"{PROBE}.Options")
     spec = reference.build().environment().spec
-    small = {"hidden": 32, "depth": 1, "low": -3.0, "high": 3.0}
+    small = {"hidden_dim": 32, "depth": 1, "low": -3.0, "high": 3.0}
     lr = 1e-2 if task in ("constant", "action") else 3e-3  # they show 0 alone: only the last biases learn, and 51 of them have far to go
-    changes: dict[str, Any] = {"batch_size": 64, "lr": lr, "tau": 0.05, "seed_steps": 300, "n_step": 1, "discount": 0.9}
+    changes: dict[str, Any] = {"batch_size": 64, "lr": lr, "tau": 0.05, "learning_starts": 300, "n_step": 1, "discount": 0.9}
     changes |= {"epsilon": "0.3", "bins": 5} if name == "dqn" else {"alpha": 0.02, "target_entropy": -3.0 if not discrete else 0.05}
     agent = build(name, spec, head, **small, **changes)
-    replay = Replay(spec, agent.needs, 4000, 1, agent.streams, action=agent.stored_action, pin=False)
-    with Vector(reference, 1, 1, placement="inline") as environments:
-        collector = Collector(environments, agent, replay)
+    replay = Replay(spec, agent.base_view, 4000, 1, agent.streams, action=agent.action_space, pin=False)
+    with WorkerVectorEnv(reference, 1, 1, placement="inline") as environments:
+        collector = EnvCollector(environments, agent, replay)
         collector.start()
         for step in range(1, 300 + updates):
-            collector.begin()
-            collector.finish()
+            collector.step_async()
+            collector.step_wait()
             agent.steps = step
             if step > 300:
                 agent.learn(replay.sample())
     agent.train(False)
     cues = torch.tensor([[0.0], [0.0]]) if task in ("constant", "action") else torch.tensor([[-1.0], [1.0]])
     action = agent.act(cues, explore=False)
-    value = agent.critic(agent.encode(cues), action.stored).average().mean[0]
-    return agent, action.enacted.flatten().tolist(), value.tolist()
+    value = agent.critic(agent.encode(cues), action.action).mean_over_ensemble().mean[0]
+    return agent, action.env_action.flatten().tolist(), value.tolist()
 
 
 @pytest.mark.slow

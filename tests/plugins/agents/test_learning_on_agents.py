@@ -21,8 +21,8 @@ from unified.testing.workshop import TINY, differences
 
 ROWS = 8
 CONTROL = Spec(Space((5,), "float32"), Space((), "int64", 0, 2, 3))
-MADE = Spec(Space((0,), "float32"), Space((4,), "float32", -1.0, 1.0), view="generate")
-CLASSES = Spec(Space((5,), "float32"), Space((), "int64", 0, 2, 3), view="classify")
+MADE = Spec(Space((0,), "float32"), Space((4,), "float32", -1.0, 1.0), task_type="generate")
+CLASSES = Spec(Space((5,), "float32"), Space((), "int64", 0, 2, 3), task_type="classify")
 
 
 EVERY = pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_every_part_that_acts_is_trained(name: str, spec: Spec) -> None:
 @EVERY
 def test_averages_answer_in_judging_and_nowhere_else(name: str, spec: Spec) -> None:
     agent, plain = build(name, spec, ema=True), build(name, spec)
-    followed = sorted(average.removesuffix("_average") for average in agent.followers if average.endswith("_average"))
+    followed = sorted(average.removesuffix("_average") for average in agent.target_parts if average.endswith("_average"))
     expected = {"dqn": ["critic", "encoder"]}.get(name, ["actor"] if spec is MADE else ["actor", "encoder"])
     assert followed == expected
     other = build(name, spec)
@@ -69,14 +69,14 @@ def test_averages_answer_in_judging_and_nowhere_else(name: str, spec: Spec) -> N
     def judged(which: Agent) -> torch.Tensor:
         state = which.streams.state_dict()
         which.train(False)
-        answer = which.act(obs, explore=False).enacted
+        answer = which.act(obs, explore=False).env_action
         which.train()
         which.streams.rewind(state)
         return answer
 
     assert torch.equal(judged(agent), judged(other))
     assert not torch.equal(judged(agent), judged(plain))
-    assert torch.equal(agent.act(obs, explore=True).stored, plain.act(obs, explore=True).stored)
+    assert torch.equal(agent.act(obs, explore=True).action, plain.act(obs, explore=True).action)
 
 
 def test_a_classifier_learns_alike_from_pieces() -> None:
@@ -87,7 +87,7 @@ def test_a_classifier_learns_alike_from_pieces() -> None:
         weight=torch.ones(ROWS),
     )
     sgd = {"name": "sgd", "momentum": 0.9}
-    whole, cut = build("ac2", CLASSES, optimizer=sgd), build("ac2", CLASSES, optimizer={**sgd, "accumulate": 4})
+    whole, cut = build("ac2", CLASSES, optimizer=sgd), build("ac2", CLASSES, optimizer={**sgd, "gradient_accumulation": 4})
     for _ in range(3):
         theirs, ours = whole.learn(batch), cut.learn(batch)
         torch.testing.assert_close(ours.metrics, theirs.metrics)
@@ -100,16 +100,16 @@ def test_a_classifier_learns_alike_from_pieces() -> None:
 def test_values_are_learned_alike_from_pieces(name: str) -> None:
     """Without noise in the targets: γ = 0. Priorities come in the order of the rows."""
     generator = torch.Generator().manual_seed(0)
-    agents = [build(name, optimizer={"name": "sgd", "accumulate": pieces}) for pieces in (1, 4)]
+    agents = [build(name, optimizer={"name": "sgd", "gradient_accumulation": pieces}) for pieces in (1, 4)]
     for agent in agents:
         agent.phase_list = agent.phase_list[:1]
-    stored = agents[0].stored_action
+    stored = agents[0].action_space
     drawn = torch.rand(ROWS, *stored.shape, generator=generator)
     obs, next_obs = torch.randn(2, ROWS, 5, generator=generator)
     batch = Batch(
         obs=obs,
         next_obs=next_obs,
-        action=(drawn * stored.choices).long() if stored.choices else drawn * 2 - 1,
+        action=(drawn * stored.n).long() if stored.n else drawn * 2 - 1,
         reward=torch.randn(ROWS, generator=generator),
         discount=torch.zeros(ROWS),
         weight=torch.rand(ROWS, generator=generator),

@@ -11,12 +11,12 @@ import torch
 
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
-from unified.core.learn.builder import Build
+from unified.core.learn.builder import Builder
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.plugins.agents.ppo.agent import PPO
 from unified.plugins.architectures.heads.policies import Categorical
-from unified.plugins.objectives.surrogate.objective import Surrogate
+from unified.plugins.objectives.ppo_clip.objective import PPOClip
 
 CHOICES, NUMBERS = Space((), "int64", 0, 2, 3), Space((2,), "float32", -1.0, 1.0)
 
@@ -26,8 +26,8 @@ def make_agent(action: Space = CHOICES, **changes: Any) -> PPO:
     spec = Spec(Space((4,), "float32"), action)
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        agent = PPO(spec, options, Build(torch.device("cpu"), "fp32", Streams(3), registry()))
-    agent.ready()
+        agent = PPO(spec, options, Builder(torch.device("cpu"), "fp32", Streams(3), registry()))
+    agent.configure()
     return agent
 
 
@@ -35,16 +35,16 @@ def rollout(agent: PPO, rows: int = 12) -> Batch:
     g = torch.Generator().manual_seed(1)
     obs, next_obs = torch.randn(2, rows, 4, generator=g)
     action = agent.act(obs, explore=True)
-    cut = torch.arange(rows) % 5 == 4
-    cut[-1] = True
+    boundary = torch.arange(rows) % 5 == 4
+    boundary[-1] = True
     return Batch(
         obs=obs,
         next_obs=next_obs,
-        action=action.stored,
+        action=action.action,
         log_prob=action.extra["log_prob"],
         reward=torch.rand(rows, generator=g),
         discount=torch.where(torch.arange(rows) == 4, 0.0, 0.99),
-        cut=cut,
+        boundary=boundary,
         index=torch.arange(rows),
         weight=torch.ones(rows),
     )
@@ -55,7 +55,7 @@ def test_the_surrogate_is_the_papers_row_by_row() -> None:
     action, old = torch.tensor([2, 0, 1, 1]), torch.tensor([-1.2, -0.3, -0.5, -0.4])
     advantage = torch.tensor([1.0, -2.0, 0.5, 3.0])
     agent = SimpleNamespace(policy=lambda features: Categorical(features))
-    loss = Surrogate(clip=0.2)(agent, Batch(features=logits, action=action, log_prob=old, advantage=advantage))
+    loss = PPOClip(clip_range=0.2)(agent, Batch(features=logits, action=action, log_prob=old, advantage=advantage))
     mean = sum(advantage.tolist()) / 4
     std = math.sqrt(sum((a - mean) ** 2 for a in advantage.tolist()) / 3)
     total = 0.0
@@ -78,14 +78,14 @@ def test_an_action_whose_ratio_is_clipped_has_no_gradient_but_where_it_hurts() -
             advantage=sign * torch.tensor([1.0, -1.0]),
         )
         agent = SimpleNamespace(policy=lambda features: Categorical(features))
-        Surrogate()(agent, batch).value.backward()
+        PPOClip()(agent, batch).value.backward()
         assert bool(logits.grad[0].abs().sum() > 0) is moves  # type: ignore[index]
 
 
 @pytest.mark.parametrize("action", [CHOICES, NUMBERS])
 def test_the_first_update_on_a_rollout_starts_from_a_ratio_of_one(action: Space) -> None:
     agent = make_agent(action)
-    prepared = agent.prepare(rollout(agent))
+    prepared = agent.process_rollout(rollout(agent))
     learned = agent.learn(prepared)
     assert learned.metrics["kl"].item() == pytest.approx(0.0, abs=1e-6)
     assert learned.metrics["clipped"].item() == 0.0
@@ -94,9 +94,9 @@ def test_the_first_update_on_a_rollout_starts_from_a_ratio_of_one(action: Space)
 
 def test_returns_are_of_the_rows_they_stand_by() -> None:
     """A2C / A3C: returns from the wrong index."""
-    agent = make_agent(decay=1.0)
+    agent = make_agent(gae_lambda=1.0)
     batch = rollout(agent)
-    prepared = agent.prepare(batch)
+    prepared = agent.process_rollout(batch)
     with torch.no_grad():
         after = agent.critic(agent.encode(batch.next_obs)).mean[0]
     wanted = []
@@ -105,7 +105,7 @@ def test_returns_are_of_the_rows_they_stand_by() -> None:
         for t in range(start, len(batch.reward)):
             total += factor * batch.reward[t].item()
             factor *= batch.discount[t].item()
-            if batch.cut[t]:
+            if batch.boundary[t]:
                 total += factor * after[t].item()
                 break
         wanted.append(total)
@@ -119,21 +119,21 @@ def test_evaluation_plays_the_most_likely_action_and_never_draws() -> None:
     with torch.no_grad():
         agent.actor.logits[-1].weight.mul_(300.0)
     played = agent.act(obs, explore=False)
-    torch.testing.assert_close(played.enacted, agent.actor(obs).log_probabilities.argmax(-1))
-    assert len(set(played.enacted.tolist())) > 1
-    assert torch.equal(played.enacted, agent.act(obs, explore=False).enacted)
+    torch.testing.assert_close(played.env_action, agent.actor(obs).log_probabilities.argmax(-1))
+    assert len(set(played.env_action.tolist())) > 1
+    assert torch.equal(played.env_action, agent.act(obs, explore=False).env_action)
 
 
 def test_numbers_are_kept_as_drawn_and_played_within_the_bounds() -> None:
     agent = make_agent(NUMBERS)
     played = agent.act(torch.zeros(200, 4), explore=True)
-    assert played.stored.abs().max() > 1
-    assert played.enacted.abs().max() <= 1
-    torch.testing.assert_close(played.extra["log_prob"], agent.actor(torch.zeros(200, 4)).log_prob(played.stored).detach())
+    assert played.action.abs().max() > 1
+    assert played.env_action.abs().max() <= 1
+    torch.testing.assert_close(played.extra["log_prob"], agent.actor(torch.zeros(200, 4)).log_prob(played.action).detach())
 
 
 def test_gradients_are_no_longer_than_the_clip() -> None:
-    agent = make_agent(max_norm=1e-3)
+    agent = make_agent(max_grad_norm=1e-3)
     before = [parameter.clone() for parameter in agent.parameters()]
     found = {}
     step = torch.optim.Adam.step
@@ -144,7 +144,7 @@ def test_gradients_are_no_longer_than_the_clip() -> None:
 
     torch.optim.Adam.step = watched  # type: ignore[method-assign]
     try:
-        agent.learn(agent.prepare(rollout(agent)))
+        agent.learn(agent.process_rollout(rollout(agent)))
     finally:
         torch.optim.Adam.step = step  # type: ignore[method-assign]
     assert math.sqrt(sum(found.values())) == pytest.approx(1e-3, rel=1e-2)

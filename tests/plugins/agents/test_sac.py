@@ -11,7 +11,7 @@ import torch
 
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
-from unified.core.learn.builder import Build
+from unified.core.learn.builder import Builder
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.plugins.agents.sac.agent import SAC
@@ -24,16 +24,16 @@ CHOICES = Space((), "int64", 0, 3, 4)
 
 
 def make_agent(action: Space = NUMBERS, head: str | None = None, **changes: Any) -> SAC:
-    small = {"hidden": 8, "depth": 1}
+    small = {"hidden_dim": 8, "depth": 1}
     groups = {"actor": ActorOptions(head=head, **small), "critic": TwinCriticOptions(**small)}
-    options = SACOptions(**{"batch_size": ROWS, "seed_steps": 0, **changes, **groups})
+    options = SACOptions(**{"batch_size": ROWS, "learning_starts": 0, **changes, **groups})
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        agent = SAC(Spec(Space((FEATURES,), "float32"), action), options, Build(torch.device("cpu"), "fp32", Streams(3), registry()))
+        agent = SAC(Spec(Space((FEATURES,), "float32"), action), options, Builder(torch.device("cpu"), "fp32", Streams(3), registry()))
         with torch.no_grad():
             for parameter in agent.critic_target.parameters():
                 parameter.add_(torch.randn_like(parameter))
-    agent.ready()
+    agent.configure()
     return agent
 
 
@@ -67,8 +67,8 @@ def test_the_target_entropy_is_minus_the_dimensions_of_the_action() -> None:
 
 def test_the_bootstrap_is_the_least_target_and_the_entropy_of_the_next_action() -> None:
     agent = make_agent(alpha=0.3)
-    rows = agent.perceive(make_batch())
-    action, log_prob = agent.policy(rows.next_features).draw(Streams(3)["target"].torch())
+    rows = agent.encode_batch(make_batch())
+    action, log_prob = agent.policy(rows.next_features).sample_and_log_prob(Streams(3)["target"].torch())
     values = agent.critic_target(rows.next_features, action).mean
     found = agent.bootstrap(rows).mean[0]
     for row in range(ROWS):
@@ -78,7 +78,7 @@ def test_the_bootstrap_is_the_least_target_and_the_entropy_of_the_next_action() 
 
 def test_the_bootstrap_of_choices_is_an_exact_expectation() -> None:
     agent = make_agent(CHOICES, alpha=0.3)
-    rows = agent.perceive(make_batch(CHOICES))
+    rows = agent.encode_batch(make_batch(CHOICES))
     policy, values = agent.policy(rows.next_features), agent.critic_target(rows.next_features).mean
     found = agent.bootstrap(rows).mean[0]
     for row in range(ROWS):
@@ -92,7 +92,7 @@ def test_the_bootstrap_of_choices_is_an_exact_expectation() -> None:
 @pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
 def test_targets_use_the_target_critics_the_present_policy_and_the_next_state(action: Space) -> None:
     """DDPG, TD3: target action from the current state or the online actor."""
-    rows = make_agent(action).perceive(make_batch(action))
+    rows = make_agent(action).encode_batch(make_batch(action))
     expected = make_agent(action).bootstrap(rows).mean
     agent = make_agent(action)
     disturb(agent.critic)
@@ -119,20 +119,20 @@ def test_phases_train_their_parts_and_the_temperature_follows_the_entropy(action
 def test_the_actor_climbs_the_least_critic_and_its_entropy() -> None:
     agent, batch = make_agent(alpha=0.7), make_batch()
     agent.phase_list = agent.phase_list[1:2]
-    rows = agent.perceive(batch)
-    action, log_prob = agent.policy(rows.features).draw(Streams(3)["policy"].torch())
+    rows = agent.encode_batch(batch)
+    action, log_prob = agent.policy(rows.features).sample_and_log_prob(Streams(3)["policy"].torch())
     values = agent.critic(rows.features, action).mean
     expected = (0.7 * log_prob - values.min(0).values).mean().item()
     metrics = agent.learn(batch).metrics
-    assert metrics["maxent_loss"].item() == pytest.approx(expected, rel=1e-5)
-    assert metrics["temperature_loss"].item() == pytest.approx(-0.7 * (log_prob.mean().item() - 2.0), rel=1e-5)  # of the same draw
+    assert metrics["sac_actor_loss"].item() == pytest.approx(expected, rel=1e-5)
+    assert metrics["sac_alpha_loss"].item() == pytest.approx(-0.7 * (log_prob.mean().item() - 2.0), rel=1e-5)  # of the same draw
 
 
 def test_the_temperature_draws_for_itself_where_nobody_drew() -> None:
     agent, batch = make_agent(alpha=0.7), make_batch()
     actor, (_, temperature) = agent.phase_list[1], agent.phase_list[1].objectives
     agent.phase_list = [replace(actor, objectives=(temperature,))]
-    log_prob = agent.policy(agent.perceive(batch).features).draw(Streams(3)["policy"].torch())[1]
+    log_prob = agent.policy(agent.encode_batch(batch).features).sample_and_log_prob(Streams(3)["policy"].torch())[1]
     assert agent.learn(batch).metrics["actor_loss"].item() == pytest.approx(-0.7 * (log_prob.mean().item() - 2.0), rel=1e-5)
 
 
@@ -145,33 +145,33 @@ def test_other_objectives_of_an_actor_are_served_too() -> None:
 def test_the_actor_of_choices_climbs_their_expectation() -> None:
     agent, batch = make_agent(CHOICES, alpha=0.7), make_batch(CHOICES)
     agent.phase_list = agent.phase_list[1:2]
-    rows = agent.perceive(batch)
+    rows = agent.encode_batch(batch)
     p, values = agent.policy(rows.features).probabilities, agent.critic(rows.features).mean
     expected = (p * (0.7 * p.log() - values.min(0).values)).sum(-1).mean().item()
     metrics = agent.learn(batch).metrics
-    assert metrics["maxent_loss"].item() == pytest.approx(expected, rel=1e-5)
+    assert metrics["sac_actor_loss"].item() == pytest.approx(expected, rel=1e-5)
     entropy = -(p * p.log()).sum(-1).mean().item()
-    assert metrics["temperature_loss"].item() == pytest.approx(0.7 * (entropy - agent.target_entropy), rel=1e-4)
+    assert metrics["sac_alpha_loss"].item() == pytest.approx(0.7 * (entropy - agent.target_entropy), rel=1e-4)
 
 
 @pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
 def test_evaluation_is_the_mode(action: Space) -> None:
     """SAC: stochastic evaluation."""
-    agent, obs = make_agent(action, seed_steps=1000), torch.randn(50, FEATURES)
+    agent, obs = make_agent(action, learning_starts=1000), torch.randn(50, FEATURES)
     first, second = agent.act(obs, explore=False), agent.act(obs, explore=False)
-    assert torch.equal(first.enacted, second.enacted)
-    assert torch.equal(first.enacted, agent.policy(obs).mode)
-    assert not torch.equal(agent.act(obs, explore=True).enacted, agent.act(obs, explore=True).enacted)
+    assert torch.equal(first.env_action, second.env_action)
+    assert torch.equal(first.env_action, agent.policy(obs).mode)
+    assert not torch.equal(agent.act(obs, explore=True).env_action, agent.act(obs, explore=True).env_action)
     agent.steps = 1000
-    assert not torch.equal(agent.act(obs, explore=True).enacted, agent.act(obs, explore=True).enacted)
+    assert not torch.equal(agent.act(obs, explore=True).env_action, agent.act(obs, explore=True).env_action)
 
 
 def test_seed_steps_are_uniform() -> None:
-    agent, obs = make_agent(seed_steps=10), torch.zeros(3000, FEATURES)
-    random = agent.act(obs, explore=True).enacted
+    agent, obs = make_agent(learning_starts=10), torch.zeros(3000, FEATURES)
+    random = agent.act(obs, explore=True).env_action
     assert random.abs().max() > 0.99
     assert random.mean().item() == pytest.approx(0.0, abs=0.05)
-    choices = make_agent(CHOICES, seed_steps=10).act(obs, explore=True).enacted
+    choices = make_agent(CHOICES, learning_starts=10).act(obs, explore=True).env_action
     assert (torch.bincount(choices, minlength=4) > 650).all()
 
 
@@ -179,7 +179,7 @@ def test_seed_steps_are_uniform() -> None:
 def test_any_policy_head_acts_on_any_task(action: Space, head: str) -> None:
     agent, batch = make_agent(action, head), make_batch(action)
     acted = agent.act(batch.obs, explore=True)
-    assert acted.enacted.shape == (ROWS, *action.shape)
-    assert acted.stored.shape == (ROWS, *agent.stored_action.shape)
-    batch["action"] = acted.stored
+    assert acted.env_action.shape == (ROWS, *action.shape)
+    assert acted.action.shape == (ROWS, *agent.action_space.shape)
+    batch["action"] = acted.action
     assert agent.learn(batch).metrics["nonfinite"] == 0

@@ -45,7 +45,7 @@ def test_shapes_are_inferred_from_argument_names() -> None:
     assert is_head(head)
     assert not is_head(DrQV2CNN)
     assert output_shape(construct(head, (3, 2, 2), (2, 5)), (3, 2, 2)) == (10,)
-    assert output_shape(construct(MLP, (7,), (2,), {"hidden": 5}), (7,)) == (2,)
+    assert output_shape(construct(MLP, (7,), (2,), {"hidden_dim": 5}), (7,)) == (2,)
     with pytest.raises(UsageError, match="no output argument"):
         construct(DrQV2CNN, (3, 84, 84), (2,))
     with pytest.raises(UsageError, match="no argument 'widht'"):
@@ -62,15 +62,15 @@ def test_inference_computes_nothing_and_leaves_the_module_alone() -> None:
 
 
 def test_ensemble_is_its_members_one_by_one() -> None:
-    ensemble, inputs = EnsembleMLP(5, 2, members=3, hidden=7), torch.randn(11, 5)
+    ensemble, inputs = EnsembleMLP(5, 2, members=3, hidden_dim=7), torch.randn(11, 5)
     outputs = ensemble(inputs)
     assert outputs.shape == (3, 11, 2)
     for member in range(3):
-        hidden = inputs
+        hidden_dim = inputs
         for index, (weight, bias) in enumerate(zip(ensemble.weights, ensemble.biases, strict=True)):
-            hidden = hidden @ weight[member] + bias[member]
-            hidden = hidden.relu() if index < 2 else hidden
-        torch.testing.assert_close(outputs[member], hidden)
+            hidden_dim = hidden_dim @ weight[member] + bias[member]
+            hidden_dim = hidden_dim.relu() if index < 2 else hidden_dim
+        torch.testing.assert_close(outputs[member], hidden_dim)
     assert not torch.allclose(outputs[0], outputs[1])
 
 
@@ -100,7 +100,7 @@ def test_log_prob_is_the_normals() -> None:
 
 def test_least_is_a_whole_member_and_loss_has_one_number_per_row() -> None:
     value = ScalarValue(torch.tensor([[1.0, 5.0], [2.0, 3.0]]))
-    assert value.least().mean.tolist() == [[1.0, 3.0]]
+    assert value.min().mean.tolist() == [[1.0, 3.0]]
     target = ScalarValue(torch.tensor([[0.0, 1.0]]))
     assert value.loss(target).tolist() == [1 + 4, 16 + 4]
-    assert value.least().backup(torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.0])).mean.tolist() == [[1.5, 1.0]]
+    assert value.min().backup(torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.0])).mean.tolist() == [[1.5, 1.0]]

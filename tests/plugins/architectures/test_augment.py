@@ -14,8 +14,8 @@ from unified.core.base.errors import UsageError
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.config.schema import Selection
-from unified.core.learn.builder import Build
-from unified.core.learn.networks import FromBytes
+from unified.core.learn.builder import Builder
+from unified.core.learn.networks import PixelsToFloat
 from unified.core.registry import registry
 from unified.plugins.architectures.augment.augment import (
     Apart,
@@ -48,9 +48,9 @@ def some_pictures(rows: int = 6, shape: tuple[int, ...] = (3, 12, 10), dtype: to
     return pictures if dtype == torch.uint8 else (pictures.float() / 255).to(dtype)
 
 
-def build(*observation: int) -> Build:
+def build(*observation: int) -> Builder:
     spec = Spec(Space(observation, "uint8", 0, 255), Space((2,), "float32", -1.0, 1.0))
-    return Build(torch.device("cpu"), "fp32", Streams(0), registry(), (), spec)
+    return Builder(torch.device("cpu"), "fp32", Streams(0), registry(), (), spec)
 
 
 # Contract -----------------------------------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ def test_what_takes_no_generator_is_drawn_for_each_picture_apart() -> None:
     made = Augmentations(augmentations[1].module)(obs, generator())
     mirrored = sum(torch.equal(picture, obs[0].flip(-1)) for picture in made)
     assert 8 < mirrored < 32
-    assert isinstance(Augmentations(FromBytes(nn.Identity()))[0], Apart)
+    assert isinstance(Augmentations(PixelsToFloat(nn.Identity()))[0], Apart)
 
 
 def test_what_changes_the_shape_is_refused() -> None:

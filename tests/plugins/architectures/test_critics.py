@@ -11,7 +11,7 @@ from torch import nn
 
 from unified.core.base.errors import UsageError
 from unified.core.base.rng import Streams
-from unified.core.learn.builder import Build
+from unified.core.learn.builder import Builder
 from unified.core.registry import registry
 from unified.plugins.architectures.actors import make_actor
 from unified.plugins.architectures.critics import make_critic
@@ -22,9 +22,9 @@ SIZES = {"scalar": 1, "categorical": 51, "quantile": 51}
 
 
 def critic(**changes: object) -> nn.Module:
-    options = {"head": "scalar", "hidden": 8, "depth": 1, "members": 2, "dueling": False, "noisy": False, "low": -1.0, "high": 1.0}
+    options = {"head": "scalar", "hidden_dim": 8, "depth": 1, "members": 2, "dueling": False, "noisy": False, "low": -1.0, "high": 1.0}
     places = {key: changes.pop(key) for key in ("actions", "choices", "trunk") if key in changes}
-    build = Build(torch.device("cpu"), "fp32", Streams(1), registry())
+    build = Builder(torch.device("cpu"), "fp32", Streams(1), registry())
     return make_critic(build, SimpleNamespace(**{**options, **changes}), 6, **places)
 
 
@@ -69,15 +69,15 @@ def test_the_bounds_are_the_critics_unless_the_head_says_otherwise() -> None:
 def test_noise_is_factorised_and_off_in_evaluation() -> None:
     """Noisy nets: never switched off."""
     streams, inputs = Streams(1), torch.randn(5, 6)
-    module = NoisyEnsembleMLP(6, 2, Noise(streams["noise"]), members=2, hidden=8, depth=1)
+    module = NoisyEnsembleMLP(6, 2, Noise(streams["noise"]), members=2, hidden_dim=8, depth=1)
     assert not torch.equal(module(inputs), module(inputs))
     assert streams["noise"].count == 2
     module.train(False)
     quiet = module(inputs)
     assert torch.equal(quiet, module(inputs))
     assert streams["noise"].count == 2
-    hidden = (inputs @ module.weights[0] + module.biases[0]).relu()
-    torch.testing.assert_close(quiet, hidden @ module.weights[1] + module.biases[1])
+    hidden_dim = (inputs @ module.weights[0] + module.biases[0]).relu()
+    torch.testing.assert_close(quiet, hidden_dim @ module.weights[1] + module.biases[1])
 
 
 def test_noisy_weights_are_the_papers() -> None:
@@ -113,5 +113,5 @@ def test_features_in_bfloat16_are_read_in_float32_with_a_bottleneck_and_without(
         assert mean.dtype == torch.float32
         if "trunk" not in places:
             torch.testing.assert_close(mean, module(features.float(), action).mean)
-    actor = make_actor(SimpleNamespace(hidden=8, depth=1), TruncatedNormalHead(), 6, actions=2)
+    actor = make_actor(SimpleNamespace(hidden_dim=8, depth=1), TruncatedNormalHead(), 6, actions=2)
     assert torch.equal(actor(features).mode, actor(features.float()).mode)

@@ -12,7 +12,7 @@ from unified.core.base.errors import UsageError
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.config.compose import compose
-from unified.core.learn.builder import Build
+from unified.core.learn.builder import Builder
 from unified.core.learn.networks import construct, is_head, output_shape
 from unified.core.registry import registry
 from unified.plugins.architectures.cnn.network import CNN, DrQV2CNN
@@ -43,9 +43,9 @@ def make(name: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None
     return construct(component.load(), in_shape, out_shape, dict(chosen))
 
 
-def build(*observation: int) -> Build:
+def build(*observation: int) -> Builder:
     spec = Spec(Space(observation, "uint8", 0, 255), Space((2,), "float32", -1.0, 1.0))
-    return Build(torch.device("cpu"), "fp32", Streams(0), registry(), (), spec)
+    return Builder(torch.device("cpu"), "fp32", Streams(0), registry(), (), spec)
 
 
 def some_bytes(*shape: int) -> torch.Tensor:

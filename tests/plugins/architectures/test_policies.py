@@ -19,7 +19,7 @@ def generator(seed: int = 0) -> torch.Generator:
 def test_tanh_gaussian_is_the_change_of_variables() -> None:
     mean, log_std = torch.tensor([[0.3, -1.0]], dtype=torch.float64), torch.tensor([[-0.5, 0.2]], dtype=torch.float64)
     policy = TanhGaussian(mean, log_std)
-    action, log_prob = policy.draw(generator())
+    action, log_prob = policy.sample_and_log_prob(generator())
     # The density of each number from differences of its distribution function, Φ((atanh a - μ) / σ).
     width = 1e-6
     normal = torch.distributions.Normal(mean, log_std.exp())
@@ -37,7 +37,7 @@ def test_tanh_gaussian_integrates_to_one() -> None:
 def test_tanh_gaussian_is_stable_where_tanh_is_one() -> None:
     mean = torch.full((1, 1), 20.0, requires_grad=True)
     policy = TanhGaussian(mean, torch.zeros(1, 1))
-    action, log_prob = policy.draw(generator())
+    action, log_prob = policy.sample_and_log_prob(generator())
     assert action.item() == 1.0
     before = 20.0 + torch.randn(1, 1, generator=generator())
     expected = torch.distributions.Normal(20.0, 1.0).log_prob(before).item() - 2 * (math.log(2) - before.item())
@@ -50,7 +50,7 @@ def test_tanh_gaussian_is_stable_where_tanh_is_one() -> None:
 def test_entropies_are_the_mean_of_minus_log_prob() -> None:
     mean, log_std = torch.tensor([[0.5, -0.2]]), torch.tensor([[-0.4, 0.3]])
     for policy in (TanhGaussian, Gaussian):
-        drawn = policy(mean.expand(200_000, 2), log_std.expand(200_000, 2)).draw(generator())[1]
+        drawn = policy(mean.expand(200_000, 2), log_std.expand(200_000, 2)).sample_and_log_prob(generator())[1]
         assert policy(mean, log_std).entropy().item() == pytest.approx(-drawn.mean().item(), abs=0.01)
     choices = Categorical(torch.tensor([[0.1, 1.0, -1.0]]))
     by_hand = -sum(p * math.log(p) for p in choices.probabilities[0].tolist())
@@ -63,7 +63,7 @@ def test_entropies_are_the_mean_of_minus_log_prob() -> None:
 def test_choices_are_drawn_as_often_as_they_are_likely() -> None:
     logits = torch.tensor([1.0, 0.0, -1.0])
     policy = Categorical(logits.expand(30_000, 3))
-    action, log_prob = policy.draw(generator())
+    action, log_prob = policy.sample_and_log_prob(generator())
     assert action.dtype == torch.int64
     assert action.shape == (30_000,)
     torch.testing.assert_close(torch.bincount(action) / 30_000, logits.softmax(-1), atol=0.01, rtol=0)
@@ -92,7 +92,7 @@ def test_expectation_is_exact_for_choices_and_a_draw_for_numbers() -> None:
 
     mean = torch.zeros(4, 2, requires_grad=True)
     value, log_prob = TanhGaussian(mean, torch.zeros(4, 2)).expectation(lambda action: ScalarValue(action.sum(-1)[None]), generator())
-    action, expected = TanhGaussian(mean, torch.zeros(4, 2)).draw(generator())
+    action, expected = TanhGaussian(mean, torch.zeros(4, 2)).sample_and_log_prob(generator())
     torch.testing.assert_close(value.mean[0], action.sum(-1))
     torch.testing.assert_close(log_prob, expected)
     assert torch.autograd.grad(value.mean.sum(), [mean])[0].abs().sum() > 0
@@ -114,7 +114,7 @@ def test_a_truncated_normals_deviation_follows_its_schedule_and_acting_is_not_cl
 
 def test_logits_that_are_none_give_some_choice_and_no_probability() -> None:
     policy = Categorical(torch.full((3, 4), math.nan))
-    action, log_prob = policy.draw(generator())
+    action, log_prob = policy.sample_and_log_prob(generator())
     assert ((action >= 0) & (action < 4)).all()
     assert log_prob.isnan().all()
 

@@ -129,7 +129,7 @@ def test_scalar_loss_is_squared_or_hubers() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_at_picks_each_rows_choice(kind: str) -> None:
     value, action = make(kind, 2, 3, 4), torch.tensor([3, 0, 2])
-    chosen = value.at(action)
+    chosen = value.gather(action)
     assert chosen.mean.shape == (2, 3)
     for row, choice in enumerate(action.tolist()):
         torch.testing.assert_close(chosen.mean[:, row], value.mean[:, row, choice])
@@ -139,9 +139,9 @@ def test_at_picks_each_rows_choice(kind: str) -> None:
 def test_several_choices_are_worth_their_average(kind: str) -> None:
     value, action = make(kind, 2, 3, 6, 4), torch.randint(4, (3, 6), generator=torch.Generator().manual_seed(0))
     expected = torch.stack([value.mean[:, torch.arange(3), d, action[:, d]] for d in range(6)]).mean(0)
-    torch.testing.assert_close(value.at(action).mean, expected)
+    torch.testing.assert_close(value.gather(action).mean, expected)
     assert value.greedy.shape == (3, 6)
-    torch.testing.assert_close(value.at(value.greedy).mean.mean(0), value.mean.mean(0).max(-1).values.mean(-1))
+    torch.testing.assert_close(value.gather(value.greedy).mean.mean(0), value.mean.mean(0).max(-1).values.mean(-1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -149,12 +149,12 @@ def test_several_choices_are_worth_their_average(kind: str) -> None:
 def test_expected_is_the_average_over_choices_and_certainty_is_at(kind: str, choices: tuple[int, ...]) -> None:
     value = make(kind, 2, 3, *choices)
     probabilities = torch.randn(3, *choices, generator=torch.Generator().manual_seed(1)).softmax(-1).requires_grad_()
-    found = value.expected(probabilities).mean
+    found = value.expectation(probabilities).mean
     expected = (value.mean * probabilities).sum(-1)
     torch.testing.assert_close(found, expected.mean(-1) if len(choices) == 2 else expected)
     certain = torch.nn.functional.one_hot(value.greedy, 4).float().requires_grad_()
-    torch.testing.assert_close(value.expected(certain).mean, value.at(value.greedy).mean)
-    (gradient,) = torch.autograd.grad(value.expected(certain).mean.sum(), [certain])
+    torch.testing.assert_close(value.expectation(certain).mean, value.gather(value.greedy).mean)
+    (gradient,) = torch.autograd.grad(value.expectation(certain).mean.sum(), [certain])
     assert gradient.isfinite().all()
 
 
@@ -162,7 +162,7 @@ def test_expected_is_the_average_over_choices_and_certainty_is_at(kind: str, cho
 @pytest.mark.parametrize("shape", [(3,), (3, 4)])
 def test_least_picks_a_whole_member(kind: str, shape: tuple[int, ...]) -> None:
     value = make(kind, 2, *shape)
-    least = value.least()
+    least = value.min()
     torch.testing.assert_close(least.mean, value.mean.min(0, keepdim=True).values)
     index = value.mean.argmin(0)
     for place in torch.cartesian_prod(*map(torch.arange, shape)).reshape(-1, len(shape)).tolist():
@@ -173,12 +173,12 @@ def test_least_picks_a_whole_member(kind: str, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_average_and_mixture_are_convex_combinations(kind: str) -> None:
     value = make(kind, 3, 4, 2)
-    torch.testing.assert_close(value.average().mean, value.mean.mean(0, keepdim=True))
+    torch.testing.assert_close(value.mean_over_ensemble().mean, value.mean.mean(0, keepdim=True))
     weights = torch.rand(4, 3, generator=torch.Generator().manual_seed(5))
     weights /= weights.sum(dim=1, keepdim=True)
     expected = torch.einsum("be,eba->ba", weights, value.mean)[None]
     torch.testing.assert_close(value.mixture(weights).mean, expected)
-    chosen = value.at(torch.tensor([0, 1, 1, 0]))
+    chosen = value.gather(torch.tensor([0, 1, 1, 0]))
     torch.testing.assert_close(chosen.mixture(weights).mean, torch.einsum("be,eb->b", weights, chosen.mean)[None])
 
 

@@ -74,7 +74,7 @@ def evaluations(run, trainer, video: Video, count: int, pictures: bool = True) -
         video.before_evaluation(trainer=trainer)
         recorded = trainer.evaluator.record
         trainer.evaluator.record = None  # as the trainer does
-        episode = SimpleNamespace(ret=row["return"], length=3, frames=frames(3, *recorded) if recorded and pictures else None)
+        episode = SimpleNamespace(return_=row["return"], length=3, pictures=frames(3, *recorded) if recorded and pictures else None)
         video.on_evaluation_end(run=run, row=row, episodes=[episode])
     return sorted(path.name for path in (run.path / "videos").glob("*"))
 

@@ -15,8 +15,8 @@ from unified.core.replay.batch import Batch
 from unified.plugins.architectures.flow import Flow
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic
 from unified.plugins.architectures.heads.values import ScalarValue
-from unified.plugins.objectives.adversarial.objective import Adversarial, Fooling, Judging
-from unified.plugins.objectives.imitate.objective import Imitate
+from unified.plugins.objectives.adversarial.objective import Adversarial, DiscriminatorLoss, GeneratorLoss
+from unified.plugins.objectives.nll.objective import NLL
 from unified.plugins.objectives.vae.objective import VAE
 
 
@@ -31,14 +31,14 @@ def generator(seed: int = 0) -> torch.Generator:
 def test_imitating_choices_is_cross_entropy_with_smoothed_labels(smoothing: float) -> None:
     logits, labels = torch.randn(7, 4, generator=generator()), torch.arange(7) % 4
     agent = SimpleNamespace(policy=Categorical)
-    loss = Imitate(smoothing=smoothing)(agent, Batch(features=logits, action=labels, weight=torch.ones(7)))
+    loss = NLL(smoothing=smoothing)(agent, Batch(features=logits, action=labels, weight=torch.ones(7)))
     torch.testing.assert_close(loss.value, F.cross_entropy(logits, labels, label_smoothing=smoothing))
 
 
 def test_imitating_numbers_is_half_the_squared_error_but_for_a_constant() -> None:
     answers, targets = torch.randn(2, 5, 3, generator=generator()).unbind()
     agent = SimpleNamespace(policy=Deterministic)
-    loss = Imitate()(agent, Batch(features=answers, action=targets, weight=torch.ones(5)))
+    loss = NLL()(agent, Batch(features=answers, action=targets, weight=torch.ones(5)))
     wanted = 0.5 * (answers - targets).square().sum(-1).mean() + 3 * 0.5 * math.log(2 * math.pi)
     torch.testing.assert_close(loss.value, wanted)
 
@@ -47,13 +47,13 @@ def test_smoothing_is_for_choices() -> None:
     agent = SimpleNamespace(policy=Deterministic)
     batch = Batch(features=torch.zeros(2, 1), action=torch.zeros(2, 1), weight=torch.ones(2))
     with pytest.raises(TypeError, match="no choices"):
-        Imitate(smoothing=0.1)(agent, batch)
+        NLL(smoothing=0.1)(agent, batch)
 
 
 def test_weights_of_rows_count() -> None:
     logits, labels = torch.randn(3, 4, generator=generator()), torch.tensor([0, 1, 2])
     weight = torch.tensor([1.0, 0.0, 0.5])
-    loss = Imitate()(SimpleNamespace(policy=Categorical), Batch(features=logits, action=labels, weight=weight))
+    loss = NLL()(SimpleNamespace(policy=Categorical), Batch(features=logits, action=labels, weight=weight))
     rows = F.cross_entropy(logits, labels, reduction="none")
     torch.testing.assert_close(loss.value, (rows * weight).sum() / 3)
     torch.testing.assert_close(loss.priority, rows)
@@ -176,8 +176,8 @@ def test_both_sides_of_the_game_are_the_papers(kind: str) -> None:
     }[kind]
     fool = {"nonsaturating": lambda r, f: softplus(-f), "hinge": lambda r, f: -f, "relativistic": lambda r, f: softplus(r - f)}[kind]
     values = [(a - 2 * b, c - 2 * d) for (a, b), (c, d) in zip(real().action.tolist(), players.made.tolist(), strict=True)]
-    assert Judging(kind, 0, 0)(players, real()).value.item() == pytest.approx(sum(judge(r, f) for r, f in values) / 3, rel=1e-5)
-    assert Fooling(kind)(players, real()).value.item() == pytest.approx(sum(fool(r, f) for r, f in values) / 3, rel=1e-5)
+    assert DiscriminatorLoss(kind, 0, 0)(players, real()).value.item() == pytest.approx(sum(judge(r, f) for r, f in values) / 3, rel=1e-5)
+    assert GeneratorLoss(kind)(players, real()).value.item() == pytest.approx(sum(fool(r, f) for r, f in values) / 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["nonsaturating", "hinge", "relativistic"])
@@ -187,12 +187,12 @@ def test_the_critic_is_pulled_up_at_what_is_real_and_down_at_what_is_made_and_th
     with torch.no_grad():
         players.critic.weight.mul_(0.1)  # nobody is sure of anything
     before = _values(players)
-    gradient = torch.autograd.grad(Judging(kind, 0, 0)(players, real()).value, players.critic.weight)[0]
+    gradient = torch.autograd.grad(DiscriminatorLoss(kind, 0, 0)(players, real()).value, players.critic.weight)[0]
     with torch.no_grad():
         players.critic.weight -= 0.01 * gradient
     after = _values(players)
     assert after[0] - after[1] > before[0] - before[1]
-    climbed = torch.autograd.grad(Fooling(kind)(players, real()).value, players.made)[0]
+    climbed = torch.autograd.grad(GeneratorLoss(kind)(players, real()).value, players.made)[0]
     up = players.critic.weight.detach().T
     assert ((-climbed * up).sum(-1) > 0).all()
 
@@ -204,9 +204,9 @@ def _values(players: Players) -> tuple[float, float]:
 
 def test_each_side_moves_its_own_part_alone() -> None:
     players = Players()
-    judged = Judging("relativistic", 0.1, 0.1)(players, real()).value
+    judged = DiscriminatorLoss("relativistic", 0.1, 0.1)(players, real()).value
     assert torch.autograd.grad(judged, players.made, allow_unused=True, retain_graph=True)[0] is None
-    fooled = Fooling("relativistic")(players, real()).value
+    fooled = GeneratorLoss("relativistic")(players, real()).value
     assert torch.autograd.grad(fooled, players.critic.weight, allow_unused=True)[0] is None
     critic, actor = Adversarial().phases()
     assert (critic.trains, actor.trains) == (("critic",), ("actor",))
@@ -215,6 +215,6 @@ def test_each_side_moves_its_own_part_alone() -> None:
 def test_slopes_are_those_of_the_critic() -> None:
     """Of a linear critic the slope is its weight: ½ γ ‖w‖² for each of R1 and R2."""
     players = Players()
-    plain = Judging("relativistic", 0, 0)(players, real()).value
-    sloped = Judging("relativistic", 2.0, 3.0)(players, real()).value
+    plain = DiscriminatorLoss("relativistic", 0, 0)(players, real()).value
+    sloped = DiscriminatorLoss("relativistic", 2.0, 3.0)(players, real()).value
     assert (sloped - plain).item() == pytest.approx(0.5 * (2.0 + 3.0) * (1 + 4), rel=1e-5)

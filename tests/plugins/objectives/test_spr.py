@@ -20,7 +20,7 @@ from unified.core.base.spec import Space, Spec
 from unified.core.config.schema import Selection
 from unified.core.learn.actions import Action
 from unified.core.learn.agent import Agent
-from unified.core.learn.builder import Build
+from unified.core.learn.builder import Builder
 from unified.core.learn.objective import Phase
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
@@ -32,20 +32,20 @@ from unified.plugins.objectives.spr.objective import SPR, numbers, scaled
 
 PIXELS, VECTOR = Space((3, 24, 24), "uint8", 0, 255), Space((4,), "float32")
 NUMBERS, CHOICES = Space((2,), "float32", -1.0, 1.0), Space((), "int64", 0, 2, 3)
-SMALL = {"jumps": 3, "hidden": 8, "projection": 6}
+SMALL = {"jumps": 3, "hidden_dim": 8, "projection": 6}
 
 
 class Watcher(Agent):
     """An encoder of maps, or of vectors, and nothing else."""
 
     def __init__(self, observation: Space, action: Space, options: dict[str, Any], aug: nn.Module | None = None) -> None:
-        super().__init__(Spec(observation, action), None, Build(torch.device("cpu"), "fp32", Streams(0), registry()))
+        super().__init__(Spec(observation, action), None, Builder(torch.device("cpu"), "fp32", Streams(0), registry()))
         maps = len(observation.shape) == 3
         self.encoder = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2) if maps else nn.Linear(4, 5), nn.ReLU())
         self.objective, self.aug = SPR(**options), aug
 
-    needs = Transitions(batch_size=4)
-    stored_action = property(lambda self: self.spec.action)
+    base_view = Transitions(batch_size=4)
+    action_space = property(lambda self: self.spec.action)
 
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         raise NotImplementedError
@@ -56,14 +56,14 @@ class Watcher(Agent):
     def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=3e-3, fused=True)
 
-    def perceive(self, batch: Batch) -> Batch:
+    def encode_batch(self, batch: Batch) -> Batch:
         return batch.with_columns(features=self.encode(batch.obs))
 
 
 def watcher(observation: Space = VECTOR, action: Space = CHOICES, options: dict[str, Any] = SMALL, aug: nn.Module | None = None) -> Watcher:
     torch.manual_seed(0)
     agent = Watcher(observation, action, options, aug)
-    agent.ready()
+    agent.configure()
     return agent
 
 
@@ -72,7 +72,7 @@ def lived(observation: Space, action: Space, rows: int = 4, ahead: int = 3, stac
     generator = torch.Generator().manual_seed(seed)
     shape = (stack * observation.shape[0], *observation.shape[1:])
     drawn = torch.rand(rows, ahead, *action.shape, generator=generator)
-    actions = (drawn * action.choices).long() if action.choices else drawn * 2 - 1
+    actions = (drawn * action.n).long() if action.n else drawn * 2 - 1
     seen = [torch.rand(rows, *shape, generator=generator)]
     for k in range(ahead):
         moved = actions[:, k].reshape(rows, -1)[:, 0].float().view(rows, *[1] * len(shape))
@@ -100,7 +100,7 @@ def by_hand(row: list[float]) -> list[float]:
 @torch.no_grad()
 def slow_loss(agent: Watcher, batch: Batch) -> tuple[float, float]:
     """Row by row and step by step, as the paper says it: the loss, and the mean cosine."""
-    cosines, losses, action = [], [], agent.stored_action
+    cosines, losses, action = [], [], agent.action_space
     parts: Any = agent
     for row in range(len(batch.obs)):
         features = parts.encoder(batch.obs[row : row + 1].float() if batch.obs.dtype == torch.uint8 else batch.obs[row : row + 1])
@@ -108,7 +108,7 @@ def slow_loss(agent: Watcher, batch: Batch) -> tuple[float, float]:
         latent = torch.tensor(by_hand(features.flatten().tolist())).view(shape)
         for k in range(batch.future_mask.shape[1]):
             chosen = batch.future_action[row, k]
-            told = torch.eye(action.choices)[chosen].view(1, -1) if action.choices else chosen.view(1, -1)
+            told = torch.eye(action.n)[chosen].view(1, -1) if action.n else chosen.view(1, -1)
             planes = told if features.dim() == 2 else torch.stack([torch.full(shape[2:], float(x)) for x in told[0]])[None]
             changed = latent + parts.dynamics.change(torch.cat([latent, planes], dim=1))
             latent = torch.tensor(by_hand(changed.flatten().tolist())).view(shape)
@@ -139,7 +139,7 @@ def test_the_loss_is_that_of_explicit_loops(observation: Space, action: Space) -
     agent, batch = watcher(observation, action), lived(observation, action)
     moved_apart(agent)
     batch["weight"] = torch.tensor([1.0, 0.25, 0.5, 0.75])
-    loss = SPR(**SMALL)(agent, agent.perceive(batch))
+    loss = SPR(**SMALL)(agent, agent.encode_batch(batch))
     expected, cosine = slow_loss(agent, batch)
     assert loss.value.item() == pytest.approx(expected, rel=1e-4)
     assert loss.metrics["spr_cosine"].item() == pytest.approx(cosine, rel=1e-4)
@@ -150,9 +150,9 @@ def test_the_published_strength_is_ten_times_the_cosines_gradient() -> None:
     agent, batch = watcher(), lived(VECTOR, CHOICES)
     moved_apart(agent)
     parameters = list(agent.predictor.parameters())
-    loss = SPR(**SMALL)(agent, agent.perceive(batch))
+    loss = SPR(**SMALL)(agent, agent.encode_batch(batch))
     assert loss.value.item() == pytest.approx(10 * (1 - loss.metrics["spr_cosine"].item()), rel=1e-5)
-    rows, cosines = agent.perceive(batch), []
+    rows, cosines = agent.encode_batch(batch), []
     for k in range(3):
         latent = scaled(rows.features)
         for j in range(k + 1):
@@ -169,8 +169,8 @@ def test_copies_share_the_online_weights_with_augmentation_and_follow_slowly_wit
     shift = RandomShift(2)
     for aug, tau in ((None, 0.01), (Augmentations(nn.Identity()), 0.01), (shift, 1.0), (Augmentations(shift), 1.0)):
         agent = watcher(Space((3, 9, 9), "float32"), NUMBERS, aug=aug)
-        assert [agent._followers[name].tau for name in ("momentum_encoder", "momentum_projector")] == [tau, tau]
-    assert watcher(options=replace_options(tau=0.5))._followers["momentum_encoder"].tau == 0.5
+        assert [agent._targets[name].tau for name in ("momentum_encoder", "momentum_projector")] == [tau, tau]
+    assert watcher(options=replace_options(tau=0.5))._targets["momentum_encoder"].tau == 0.5
 
 
 def test_each_of_several_choices_is_told_apart() -> None:
@@ -184,16 +184,16 @@ def test_what_is_beyond_an_episodes_end_does_not_count() -> None:
     other = Batch({name: value.clone() for name, value in batch.items()})
     other["future_obs"][1, 1:], other["future_action"][1, 1:] = 7.0, 0
     objective = SPR(**SMALL)
-    assert torch.equal(objective(agent, agent.perceive(batch)).value, objective(agent, agent.perceive(other)).value)
+    assert torch.equal(objective(agent, agent.encode_batch(batch)).value, objective(agent, agent.encode_batch(other)).value)
     other["future_obs"][1, 0] = 7.0
-    assert not torch.equal(objective(agent, agent.perceive(batch)).value, objective(agent, agent.perceive(other)).value)
+    assert not torch.equal(objective(agent, agent.encode_batch(batch)).value, objective(agent, agent.encode_batch(other)).value)
 
 
 def test_a_wider_view_than_it_asked_for_changes_nothing() -> None:
-    agent, batch = watcher(), lived(VECTOR, CHOICES, ahead=6)
+    agent, batch = watcher(), lived(VECTOR, CHOICES, future_steps=6)
     narrow = Batch({name: value[:, :3] if name.startswith("future") else value for name, value in batch.items()})
     objective = SPR(**SMALL)
-    assert torch.equal(objective(agent, agent.perceive(batch)).value, objective(agent, agent.perceive(narrow)).value)
+    assert torch.equal(objective(agent, agent.encode_batch(batch)).value, objective(agent, agent.encode_batch(narrow)).value)
 
 
 def test_what_is_predicted_is_augmented_where_the_agent_augments() -> None:
@@ -202,7 +202,7 @@ def test_what_is_predicted_is_augmented_where_the_agent_augments() -> None:
             return obs * torch.rand(len(obs), 1, generator=generator)
 
     plain, noisy = watcher(), watcher(aug=Half())
-    batch, losses = plain.perceive(lived(VECTOR, CHOICES)), []
+    batch, losses = plain.encode_batch(lived(VECTOR, CHOICES)), []
     for agent in (plain, plain, noisy, noisy):
         losses.append(SPR(**SMALL)(agent, batch).value.item())
     assert losses[0] == losses[1] != losses[2] != losses[3]
@@ -263,9 +263,9 @@ def encoder(name: str) -> Selection:
 def test_it_is_added_to_any_value_agent(name: str, observation: Space, action: Space) -> None:
     agent = build(name, Spec(observation, action), **({} if observation is PIXELS else {"encoder": encoder("mlp")}))
     assert isinstance(agent.view, Transitions)
-    assert agent.view == replace(agent.needs, ahead=3)  # type: ignore[type-var]
+    assert agent.view == replace(agent.base_view, future_steps=3)  # type: ignore[type-var]
     before = {key: value.clone() for key, value in agent.named_parameters()}
-    metrics = agent.learn(lived(observation, agent.stored_action, rows=6, stack=agent.view.stack)).metrics
+    metrics = agent.learn(lived(observation, agent.action_space, rows=6, stack=agent.view.stack)).metrics
     assert metrics["nonfinite"] == 0
     assert -1 <= metrics["spr_cosine"] <= 1
     moved = {key.partition(".")[0] for key, value in agent.named_parameters() if not torch.equal(value, before[key])}
@@ -296,7 +296,7 @@ def test_it_needs_an_encoder_and_steps_that_follow() -> None:
     with pytest.raises(UsageError, match=r"objective spr predicts the steps that follow.*\(Rollout\) shows none +.*--agent dqn"):
         build("ppo", Spec(VECTOR, CHOICES), encoder=encoder("mlp"))
     with pytest.raises(UsageError, match=r"\(Labelled\) shows none"):
-        build("ac2", Spec(VECTOR, CHOICES, view="classify"), encoder=encoder("mlp"))
+        build("ac2", Spec(VECTOR, CHOICES, task_type="classify"), encoder=encoder("mlp"))
 
 
 # In a run -----------------------------------------------------------------------------------------------------------------------
@@ -304,6 +304,6 @@ def test_it_needs_an_encoder_and_steps_that_follow() -> None:
 
 @pytest.mark.slow
 def test_killed_in_mid_episode_and_resumed_it_is_the_same_run(tmp_path: Path) -> None:
-    words = [*STATE, "encoder=mlp", "encoder.hidden=16", "-o", "+spr", "objective.spr.hidden=16", "objective.spr.projection=16"]
+    words = [*STATE, "encoder=mlp", "encoder.hidden_dim=16", "-o", "+spr", "objective.spr.hidden_dim=16", "objective.spr.projection=16"]
     killed = killed_and_the_same(words, tmp_path)
     assert '"spr_cosine"' in (killed / "metrics.jsonl").read_text()

@@ -13,7 +13,7 @@ from unified.core.replay.batch import Batch
 from unified.core.replay.samplers import Prioritised
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
 from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
-from unified.plugins.objectives.imitate.objective import Imitate
+from unified.plugins.objectives.nll.objective import NLL
 from unified.plugins.objectives.td.objective import TD
 
 ATOMS = torch.linspace(-4.0, 4.0, 9)
@@ -36,9 +36,9 @@ def test_rows_with_errors_of_one_and_two_are_drawn_one_to_two(huber: float | Non
     """PER: the squared error as priority, and the number of critics in it."""
     value = ScalarValue(torch.tensor([[1.0, -2.0]]).expand(members, 2).clone().requires_grad_(), huber)
     priority = TD()(judged(value, ScalarValue(torch.zeros(1, 2), huber)), rows(2)).priority
-    sampler = Prioritised(2, alpha=1.0, floor=1e-12)
-    sampler.added(np.arange(2))
-    sampler.reprioritise(np.arange(2), priority.numpy())
+    sampler = Prioritised(2, alpha=1.0, eps=1e-12)
+    sampler.add(np.arange(2))
+    sampler.update_priorities(np.arange(2), priority.numpy())
     drawn = sampler.tree.find((np.arange(3000) + 0.5) / 3000 * sampler.tree.total)
     assert np.bincount(drawn).tolist() == [1000, 2000]
 
@@ -109,7 +109,7 @@ DENSITIES = {
 def test_the_worse_a_density_fits_a_row_the_oftener_it_is_drawn(name: str) -> None:
     """Imitation: -log π of a density is negative for the best rows, and its size ranked them first."""
     action = torch.tensor([0.0, 0.01, 0.1, 0.9])[:, None].expand(4, 2)
-    loss = Imitate()(SimpleNamespace(policy=DENSITIES[name]), rows(4, action=action))
+    loss = NLL()(SimpleNamespace(policy=DENSITIES[name]), rows(4, action=action))
     found = loss.priority.tolist()
     assert found[0] == pytest.approx(0.0, abs=1e-6)
     assert 0 <= found[0] < found[1] < found[2] < found[3]
@@ -119,7 +119,7 @@ def test_the_priority_of_a_choice_is_its_cross_entropy_without_smoothing() -> No
     logits = torch.tensor([[9.0, 0.0], [0.0, 0.0], [0.0, 9.0]])
     agent = SimpleNamespace(policy=Categorical)
     batch = rows(3, features=logits, action=torch.zeros(3, dtype=torch.long))
-    plain, smooth = (Imitate(smoothing=share)(agent, batch).priority for share in (0.0, 0.3))
+    plain, smooth = (NLL(smoothing=share)(agent, batch).priority for share in (0.0, 0.3))
     assert plain.tolist() == pytest.approx([float(-row.log_softmax(-1)[0]) for row in logits])
     assert torch.equal(plain, smooth)
 

@@ -14,7 +14,7 @@ from ale_py import ALEInterface, roms
 
 from unified.core.base.errors import UsageError
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.plugins.suites.atari.config import AtariOptions
 from unified.plugins.suites.atari.scores import SCORES, human_normalised
 from unified.plugins.suites.atari.suite import Atari
@@ -32,7 +32,7 @@ def play(environment: Any, seed: int, steps: int, actions: int = 0) -> str:
     """A digest of all that is seen and earned in an episode of random actions."""
     generator, digest = np.random.default_rng(actions), hashlib.sha256(environment.reset(seed).tobytes())
     for _ in range(steps):
-        step = environment.step(np.int64(generator.integers(environment.spec.action.choices)))
+        step = environment.step(np.int64(generator.integers(environment.spec.action.n)))
         digest.update(step.observation.tobytes() + repr(step[1:]).encode())
         if step.terminated or step.truncated:
             break
@@ -106,7 +106,7 @@ def test_pictures_are_the_brighter_of_the_last_two_frames(grey: bool) -> None:
     seen = rows[-1].observation
     assert (seen.shape, seen.dtype, seen.flags.c_contiguous) == ((1 if grey else 3, 84, 84), np.uint8, True)
     np.testing.assert_array_equal(seen, expected[None] if grey else expected.transpose(2, 0, 1))
-    assert sum(row.score for row in rows) == earned
+    assert sum(row.raw_reward for row in rows) == earned
     assert environment.render(210, 160).shape == (210, 160, 3)
     assert environment.spec.observation.shape == seen.shape
 
@@ -170,8 +170,8 @@ def test_noops_are_drawn_from_the_seed_between_one_and_their_number() -> None:
 
 
 def test_all_actions_of_the_joystick() -> None:
-    assert make(full_actions=True).spec.action.choices == 18
-    assert make().spec.action.choices == 6
+    assert make(full_actions=True).spec.action.n == 18
+    assert make().spec.action.n == 6
 
 
 # Ends
@@ -200,15 +200,15 @@ def test_a_lost_game_terminates() -> None:
 # What is learned from, and what people read
 
 
-def scored(**options: Any) -> tuple[list[Any], Vector]:
+def scored(**options: Any) -> tuple[list[Any], WorkerVectorEnv]:
     """A game of space invaders, played by chance, and the vector it was played in."""
     module = "unified.plugins.suites.atari"
-    vector = Vector(SuiteReference(f"{module}.suite:Atari", "space_invaders", options, f"{module}.config:AtariOptions"), 1, seed=3)
+    vector = WorkerVectorEnv(SuiteReference(f"{module}.suite:Atari", "space_invaders", options, f"{module}.config:AtariOptions"), 1, seed=3)
     vector.reset()
     generator, rows = np.random.default_rng(2), []
     while not rows or not rows[-1].ended[0]:
-        vector.begin(generator.integers(6, size=1))
-        rows.append(vector.finish())
+        vector.step_async(generator.integers(6, size=1))
+        rows.append(vector.step_wait())
     return rows, vector
 
 
@@ -218,24 +218,24 @@ def test_rewards_are_clipped_for_learning_and_returns_are_the_score() -> None:
     generator = np.random.default_rng(0)
     steps = [environment.step(np.int64(generator.integers(6))) for _ in range(150)]
     assert {step.reward for step in steps} == {0.0, 1.0}
-    assert {step.score for step in steps} >= {0.0, 25.0}
+    assert {step.raw_reward for step in steps} >= {0.0, 25.0}
     assert environment.spec.reward_range == (-1.0, 1.0)
     whole = make("qbert", sticky=0.0, clip_rewards=False)
     whole.reset(1)
     generator = np.random.default_rng(0)
     for step in steps:
         other = whole.step(np.int64(generator.integers(6)))
-        assert (other.reward, other.score) == (step.score, step.score)
+        assert (other.reward, other.raw_reward) == (step.raw_reward, step.raw_reward)
 
 
 def test_a_lost_life_ends_nothing_but_what_is_learned_from_it() -> None:
     rows, vector = scored(life_loss=True)
-    lost = [int(row.lost[0]) for row in rows]
+    lost = [int(row.life_lost[0]) for row in rows]
     assert sum(lost) == 3
     assert [bool(row.ended[0]) for row in rows] == [False] * (len(rows) - 1) + [True]
     assert rows[-1].returns[0] >= 5 * sum(row.reward[0] for row in rows) > 0  # the least that an invader is worth
     plain, other = scored()
-    assert not any(row.lost[0] for row in plain)
+    assert not any(row.life_lost[0] for row in plain)
     np.testing.assert_array_equal(plain[-1].observation, rows[-1].observation)
     vector.close(), other.close()
 
@@ -269,7 +269,7 @@ def test_nothing_of_another_episode_is_left(game: str) -> None:
 
 def test_an_unfinished_episode_is_rebuilt() -> None:
     environment = make("breakout")
-    actions = np.random.default_rng(0).integers(environment.spec.action.choices, size=50)
+    actions = np.random.default_rng(0).integers(environment.spec.action.n, size=50)
     environment.reset(5)
     rows = [environment.step(action) for action in actions]
     after = environment.step(np.int64(1))
@@ -284,7 +284,7 @@ def test_an_unfinished_episode_is_rebuilt() -> None:
 @pytest.mark.parametrize("game", ["breakout", "amidar", "tetris"])
 def test_an_unfinished_episode_goes_on_from_its_state(game: str) -> None:
     one, other = make(game), make(game)
-    actions = np.random.default_rng(0).integers(one.spec.action.choices, size=80)
+    actions = np.random.default_rng(0).integers(one.spec.action.n, size=80)
     one.reset(5)
     for action in actions[:40]:
         newest = one.step(action).observation
@@ -306,11 +306,11 @@ def test_a_process_and_this_one_give_the_same_bits() -> None:
     reference = SuiteReference(f"{module}.suite:Atari", "Breakout", {}, f"{module}.config:AtariOptions")
     rows = []
     for place in ("inline", "process"):
-        with Vector(reference, 2, seed=1, placement=place) as vector:
+        with WorkerVectorEnv(reference, 2, seed=1, placement=place) as vector:
             rows.append([vector.reset().copy()])
             for _ in range(20):
-                vector.begin(np.ones(2, np.int64))
-                rows[-1].append(vector.finish().observation)
+                vector.step_async(np.ones(2, np.int64))
+                rows[-1].append(vector.step_wait().observation)
             saved = vector.state_dict()
             vector.load_state_dict(saved)
             assert vector.exact

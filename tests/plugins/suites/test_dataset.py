@@ -15,7 +15,7 @@ from unified.core.base.errors import UsageError
 from unified.core.components import import_paths
 from unified.core.components.user_code import adopt, kind_of
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.plugins.suites.dataset import component
 from unified.plugins.suites.dataset.items import as_row
 from unified.plugins.suites.dataset.suite import DatasetSuite, NamedDataset
@@ -113,9 +113,9 @@ def test_rows_of_other_makes() -> None:
 def test_numbers_are_predicted() -> None:
     made = suite(TensorDataset(torch.from_numpy(VECTORS), torch.from_numpy(VECTORS[:, :2]) * 10))
     spec, rows = made.spec(), made.rows("train")
-    assert (spec.view, spec.action.shape, rows.targets.dtype) == ("regress", (2,), np.float32)
-    assert spec.targets is not None
-    low, high = map(np.array, spec.targets)
+    assert (spec.task_type, spec.action.shape, rows.targets.dtype) == ("regress", (2,), np.float32)
+    assert spec.target_range is not None
+    low, high = map(np.array, spec.target_range)
     for side in ("train", "test"):
         rows = made.rows(side)  # type: ignore[arg-type]
         np.testing.assert_allclose((rows.targets + 1) / 2 * (high - low) + low, rows.inputs[:, :2] * 10, rtol=1e-4, atol=1e-4)
@@ -146,8 +146,8 @@ def test_classes_of_every_make(targets: list[Any], names: Any, classes: tuple[st
 
 def test_whole_numbers_are_predicted_where_that_is_said() -> None:
     data = TensorDataset(torch.from_numpy(VECTORS), torch.arange(20))
-    assert suite(data).spec().action.choices == 20
-    assert suite(data, view="regress").spec().action.choices is None
+    assert suite(data).spec().action.n == 20
+    assert suite(data, task_type="regress").spec().action.n is None
 
 
 def test_items_without_targets_are_generated() -> None:
@@ -217,10 +217,10 @@ def test_an_object_is_a_suite_of_this_process() -> None:
     made = adopted.load()("", adopted.options_model()(test=0.5))
     assert isinstance(made, DatasetSuite)
     assert len(made.rows("test")) == 10
-    with Vector(made, 2, seed=1) as vector:
+    with WorkerVectorEnv(made, 2, seed=1) as vector:
         assert vector.reset().shape == (2, 4)
     with pytest.raises(UsageError, match="cannot live in another process"):
-        Vector(made, 1, seed=1, placement="process")
+        WorkerVectorEnv(made, 1, seed=1, placement="process")
 
 
 @pytest.mark.parametrize(("text", "count"), [("Points", 20), ("Points:40", 40), ("made", 30), ("ready", 12)])

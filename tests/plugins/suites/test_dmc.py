@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from unified.core.base.errors import UsageError
-from unified.core.envs.step_batch import Steps
+from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, EpisodeFailed
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.plugins.suites import opengl
 from unified.plugins.suites.dmc.rendering import without_gl
 from unified.plugins.suites.dmc.suite import DMC
@@ -33,12 +33,12 @@ def state(task: str, **given: Any) -> Environment:
     return DMC(task, SimpleNamespace(**options(pixels=False, **given))).environment()
 
 
-def drive(vector: Vector, steps: int, seed: int = 0) -> list[Steps]:
+def drive(vector: WorkerVectorEnv, steps: int, seed: int = 0) -> list[StepBatch]:
     generator = np.random.default_rng(seed)
     rows = []
     for _ in range(steps):
-        vector.begin(generator.uniform(-1, 1, (vector.count, *vector.spec.action.shape)))
-        rows.append(vector.finish())
+        vector.step_async(generator.uniform(-1, 1, (vector.count, *vector.spec.action.shape)))
+        rows.append(vector.step_wait())
     return rows
 
 
@@ -112,7 +112,7 @@ def test_a_diverged_simulation_fails_the_episode() -> None:
 @pytest.mark.parametrize(("given", "says"), [("humanoid_rum", "humanoid_run"), ("zzz", "plugins show dmc")])
 def test_an_unknown_task_is_a_usage_error_also_from_a_worker(given: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        Vector(reference(given, pixels=False), 1, seed=1, placement="process")
+        WorkerVectorEnv(reference(given, pixels=False), 1, seed=1, placement="process")
 
 
 def test_a_camera_that_is_not_there_is_a_usage_error() -> None:
@@ -124,7 +124,7 @@ def test_a_camera_that_is_not_there_is_a_usage_error() -> None:
 
 
 def test_pixels_are_the_same_in_every_process_and_after_other_episodes() -> None:
-    with Vector(reference("cartpole_swingup"), 2, seed=1) as vector:
+    with WorkerVectorEnv(reference("cartpole_swingup"), 2, seed=1) as vector:
         assert vector.placement == "process"
         first = vector.reset("a").copy()
         assert (first.shape, first.dtype) == ((2, 3, 84, 84), np.uint8)
@@ -136,7 +136,7 @@ def test_pixels_are_the_same_in_every_process_and_after_other_episodes() -> None
         again = drive(vector, 5)
         np.testing.assert_array_equal(again[-1].observation, rows[-1].observation)
         assert vector.render(0, 240, 320).shape == (240, 320, 3)
-    with Vector(reference("cartpole_swingup"), 2, seed=1) as other:
+    with WorkerVectorEnv(reference("cartpole_swingup"), 2, seed=1) as other:
         other.load_state_dict(saved)
         assert other.exact
         for one, two in zip(drive(other, 3, seed=1), expected, strict=True):
@@ -191,7 +191,7 @@ vector.close()
 
 
 def test_terrain_is_drawn_at_reset_even_where_the_state_is_observed() -> None:
-    with Vector(reference("quadruped_escape", pixels=False), 1, seed=1) as vector:
+    with WorkerVectorEnv(reference("quadruped_escape", pixels=False), 1, seed=1) as vector:
         assert vector.placement == "process"
         assert np.isfinite(vector.reset()).all()
 
@@ -253,7 +253,7 @@ def test_the_note_says_which_and_why(machine: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("task", BENCHMARKING)
 def test_every_benchmark_task_from_pixels(task: str) -> None:
-    with Vector(reference(task), 1, seed=1) as vector:
+    with WorkerVectorEnv(reference(task), 1, seed=1) as vector:
         first = vector.reset("a").copy()
         rows = drive(vector, 10)
         assert first.shape == (1, 3, 84, 84)

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from unified.core.base.errors import UsageError
 from unified.core.envs.suite import Environment, UnsupportedRender
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.plugins.suites.gym.suite import Gym
 
 
@@ -63,7 +63,7 @@ def odd() -> Any:
 def test_cartpole_has_choices_and_terminates() -> None:
     environment = make("CartPole-v1")
     spec = environment.spec
-    assert (spec.action.choices, spec.action.shape, spec.observation.shape, spec.episode_frames) == (2, (), (4,), 500)
+    assert (spec.action.n, spec.action.shape, spec.observation.shape, spec.episode_frames) == (2, (), (4,), 500)
     first = environment.reset(3)
     assert first.dtype == np.float32
     rows = [environment.step(np.int64(1))]
@@ -91,20 +91,20 @@ def test_processes_and_inline_give_the_same_bits(task: str) -> None:
     reference = SuiteReference("unified.plugins.suites.gym.suite:Gym", task, {"action_repeat": 1, "pixels": False})
     rows = []
     for place in ("inline", "process"):
-        with Vector(reference, 2, seed=1, placement=place) as vector:
+        with WorkerVectorEnv(reference, 2, seed=1, placement=place) as vector:
             generator = np.random.default_rng(0)
             rows.append([vector.reset().copy()])
             space = vector.spec.action
             for _ in range(60):
-                vector.begin(generator.integers(space.choices, size=2) if space.choices else generator.uniform(-1, 1, (2, *space.shape)))
-                steps = vector.finish()
+                vector.step_async(generator.integers(space.n, size=2) if space.n else generator.uniform(-1, 1, (2, *space.shape)))
+                steps = vector.step_wait()
                 rows[-1] += [steps.observation, steps.reset_observation, steps.reward]
     for one, other in zip(*rows, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_cheap_tasks_stay_in_this_process() -> None:
-    with Vector(
+    with WorkerVectorEnv(
         SuiteReference("unified.plugins.suites.gym.suite:Gym", "CartPole-v1", {"action_repeat": 1, "pixels": False}), 2, 1
     ) as vector:
         assert vector.placement == "inline"
@@ -151,12 +151,12 @@ def test_other_spaces_are_refused(odd: Any, observation: Any, action: Any, says:
 def test_several_choices_and_things_to_see_from_end_to_end(odd: Any) -> None:
     shown = spaces.Dict({"wind": spaces.Box(-1, 1, (2,)), "gear": spaces.Discrete(3)})
     environment: Any = make(odd(shown, spaces.MultiDiscrete([2, 3])))
-    assert (environment.spec.observation.shape, environment.spec.action.choices) == ((5,), 6)
+    assert (environment.spec.observation.shape, environment.spec.action.n) == ((5,), 6)
     assert environment.reset(1)[:3].sum() == 1.0
     environment.step(np.int64(5))
     np.testing.assert_array_equal(environment._env.unwrapped.taken[-1], [1, 2])
     only = make(odd(shown, spaces.MultiBinary(2)), observe=("wind",))
-    assert (only.spec.observation.shape, only.spec.action.choices) == ((2,), 4)
+    assert (only.spec.observation.shape, only.spec.action.n) == ((2,), 4)
 
 
 def test_pixels_and_pictures(odd: Any) -> None:
@@ -205,12 +205,12 @@ def same_as_gymnasium(task: str, steps: int) -> Any:
     space, generator = environment.spec.action, np.random.default_rng(0)
     np.testing.assert_array_equal(environment.reset(5), plain.reset(seed=5)[0].astype(np.float32))
     for _ in range(steps):
-        if space.choices:
-            action = enacted = generator.integers(space.choices)
+        if space.n:
+            action = env_action = generator.integers(space.n)
         else:
             action = generator.uniform(-1, 1, space.shape).astype(np.float32)
-            enacted = (action * plain.action_space.high).astype(np.float32)  # the bounds of all of them are symmetric
-        step, expected = environment.step(action), plain.step(enacted)
+            env_action = (action * plain.action_space.high).astype(np.float32)  # the bounds of all of them are symmetric
+        step, expected = environment.step(action), plain.step(env_action)
         np.testing.assert_allclose(step.observation, expected[0], rtol=1e-4, atol=1e-5)
         assert step[1:4] == (pytest.approx(expected[1], rel=1e-4), *expected[2:4])
         if step.terminated or step.truncated:

@@ -67,7 +67,7 @@ def test_one_that_was_changed_is_trained_as_it_was_changed(task: str) -> None:
         assert made._env.unwrapped.model.opt.gravity[0] == 1.0
     made.reset(1)
     before = env.unwrapped.__dict__.get("state")
-    made.step(np.zeros(made.spec.action.shape, np.int64 if made.spec.action.choices else np.float32))
+    made.step(np.zeros(made.spec.action.shape, np.int64 if made.spec.action.n else np.float32))
     assert env.unwrapped.__dict__.get("state") is before
 
 
@@ -132,7 +132,7 @@ def test_an_unregistered_one_is_copied_and_never_closed() -> None:
     env = Bell()
     adapted = suite(env, action_repeat=2)
     made: Any = adapted.environment()
-    assert (made.spec.action.choices, made.spec.action_repeat, made.spec.episode_frames, made.spec.deterministic) == (2, 2, None, True)
+    assert (made.spec.action.n, made.spec.action_repeat, made.spec.episode_frames, made.spec.deterministic) == (2, 2, None, True)
     first = made.reset(4)
     assert made.step(np.int64(0)).reward == 2.0
     made.close()

@@ -27,9 +27,9 @@ def refused(how: Any, *arguments: Any) -> str:
 
 def test_every_combination_is_a_choice_and_none_twice() -> None:
     space = spaces.MultiDiscrete([2, 3, 2], start=[0, -1, 5])
-    form, enact = action_of("Odd", space)
-    assert (form.shape, form.choices, form.high) == ((), 12, 11)
-    taken = [enact(np.int64(action)) for action in range(12)]
+    form, to_env = action_of("Odd", space)
+    assert (form.shape, form.n, form.high) == ((), 12, 11)
+    taken = [to_env(np.int64(action)) for action in range(12)]
     assert [tuple(each) for each in taken] == list(product([0, 1], [-1, 0, 1], [5, 6]))
     assert all(each in space and each.dtype == space.dtype for each in taken)
 
@@ -39,9 +39,9 @@ def test_every_combination_is_a_choice_and_none_twice() -> None:
     [(spaces.MultiBinary(3), 8), (spaces.MultiBinary((2, 2)), 16), (spaces.MultiDiscrete([[2, 3], [1, 4]]), 24)],
 )
 def test_several_choices_in_any_shape(space: Any, choices: int) -> None:
-    form, enact = action_of("Odd", space)
-    assert form.choices == choices
-    taken = [enact(np.int64(action)) for action in range(choices)]
+    form, to_env = action_of("Odd", space)
+    assert form.n == choices
+    taken = [to_env(np.int64(action)) for action in range(choices)]
     assert all(each in space for each in taken)
     assert len({each.tobytes() for each in taken}) == choices
 
@@ -53,15 +53,15 @@ def test_too_many_combinations_are_refused_with_their_number() -> None:
 
 def test_boxes_of_any_shape_are_one_vector() -> None:
     space = spaces.Box(np.array([[0, -2], [-1, 10]], np.float32), np.array([[1, 2], [np.inf, 30]], np.float32))
-    form, enact = action_of("Odd", space)
+    form, to_env = action_of("Odd", space)
     assert (form.shape, form.low, form.high) == ((4,), -1.0, 1.0)
-    np.testing.assert_allclose(enact(np.array([-1, 0.5, 0.25, 1], np.float32)), [[0, 1], [0.25, 30]])
+    np.testing.assert_allclose(to_env(np.array([-1, 0.5, 0.25, 1], np.float32)), [[0, 1], [0.25, 30]])
     assert action_of("Odd", spaces.Box(0, 1, ()))[1](np.zeros(1, np.float32)) == np.float32(0.5)
 
 
 def test_boxes_of_whole_numbers_are_rounded() -> None:
-    _, enact = action_of("Odd", spaces.Box(0, 10, (3,), np.int32))
-    taken = enact(np.array([-1, 0.1, 1], np.float32))
+    _, to_env = action_of("Odd", spaces.Box(0, 10, (3,), np.int32))
+    taken = to_env(np.array([-1, 0.1, 1], np.float32))
     assert (taken.tolist(), taken.dtype) == ([0, 6, 10], np.int32)
 
 

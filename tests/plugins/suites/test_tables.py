@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from unified.core.components.descriptors import SuiteComponent
 from unified.core.envs.dataset import DataSuite
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.plugins.suites.splits import SplitOptions
 from unified.plugins.suites.tables import components
 
@@ -38,8 +38,8 @@ def test_every_table(name: str) -> None:
     spec, train, test = made.spec(), made.rows("train"), made.rows("test")
     assert len(train) + len(test) == count
     assert abs(len(test) - count / 5) <= 1
-    assert (spec.observation.shape, spec.action.choices, len(spec.classes)) == (shape, classes, classes or 0)
-    assert spec.view == ("classify" if classes else "regress")
+    assert (spec.observation.shape, spec.action.n, len(spec.classes)) == (shape, classes, classes or 0)
+    assert spec.task_type == ("classify" if classes else "regress")
     assert train.inputs.dtype == spec.observation.dtype
     assert (train.targets.shape[1:], train.targets.dtype) == (spec.action.shape, spec.action.dtype)
     assert NAMED[name].load_tasks() == ()
@@ -83,7 +83,7 @@ def test_targets_of_diabetes_are_scaled_by_the_training_rows() -> None:
 
     made = suite("diabetes", fold=0)
     spec, train, test = made.spec(), made.rows("train"), made.rows("test")
-    (low,), (high,) = spec.targets
+    (low,), (high,) = spec.target_range
     original = np.concatenate([rows.targets[:, 0] for rows in (train, test)]) * (high - low) / 2 + (high + low) / 2
     np.testing.assert_allclose(np.sort(original), np.sort(load_diabetes().target), rtol=1e-5)
     assert (train.targets.min(), train.targets.max()) == (-1.0, 1.0)
@@ -96,14 +96,14 @@ def test_what_is_read_cannot_be_changed() -> None:
 
 
 def test_generation_and_one_step() -> None:
-    made = suite("digits", view="generate")
+    made = suite("digits", task_type="generate")
     assert made.rows("train").targets.dtype == np.uint8
     reference = SuiteReference(NAMED["digits"].target, "", {"test": 0.3}, NAMED["digits"].config)
-    with Vector(reference, 2, seed=1) as vector:
+    with WorkerVectorEnv(reference, 2, seed=1) as vector:
         assert vector.placement == "inline"
         assert vector.reset().shape == (2, 1, 8, 8)
-        vector.begin(np.array([3, 4]))
-        assert vector.finish().terminated.all()
+        vector.step_async(np.array([3, 4]))
+        assert vector.step_wait().terminated.all()
 
 
 @pytest.mark.parametrize("options", [{"fold": 5}, {"fold": 2, "folds": 2}, {"fold": -1}, {"test": 0.0}, {"view": "paint"}])

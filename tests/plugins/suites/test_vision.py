@@ -20,7 +20,7 @@ from PIL import Image
 
 from plugins.suites import pictures
 from unified.core.base.errors import UsageError
-from unified.core.envs.vector_env import Vector
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.plugins.suites.vision import cache, component
 from unified.plugins.suites.vision.config import VisionOptions
 from unified.plugins.suites.vision.records import Unreadable, read_record
@@ -65,7 +65,7 @@ def test_idx_files(tmp_path: Path, task: str, folder: str, packed: bool) -> None
         np.testing.assert_array_equal(theirs.data, written[side][0])
     spec = made.spec()
     scaled = written["train"][0] / 255
-    assert (spec.observation.shape, spec.action.choices, len(spec.classes)) == ((1, 28, 28), 10, 10)
+    assert (spec.observation.shape, spec.action.n, len(spec.classes)) == ((1, 28, 28), 10, 10)
     np.testing.assert_allclose((spec.mean, spec.std), ([scaled.mean()], [scaled.std()]), rtol=1e-6)
     assert (made.notes() == []) != packed  # the packed files have other sums than the published ones
 
@@ -174,8 +174,8 @@ def test_classes_size_and_grey(tmp_path: Path) -> None:
 
 def test_generation_and_one_step(tmp_path: Path) -> None:
     pictures.write_mnist(tmp_path)
-    assert suite("mnist", view="generate").rows("train").targets.shape == (30, 1, 28, 28)
-    with Vector(suite("mnist"), 2, seed=1) as vector:
+    assert suite("mnist", task_type="generate").rows("train").targets.shape == (30, 1, 28, 28)
+    with WorkerVectorEnv(suite("mnist"), 2, seed=1) as vector:
         assert vector.placement == "inline"
         assert vector.reset().shape == (2, 1, 28, 28)
 
@@ -220,7 +220,7 @@ def test_other_files_and_other_options_are_other_arrays(tmp_path: Path) -> None:
     path = str(tmp_path / "own")
     suite("folder", path=path).native()
     suite("folder", path=path, grey=True).native()
-    suite("folder", path=path, view="generate").native()  # the same pictures
+    suite("folder", path=path, task_type="generate").native()  # the same pictures
     assert len(arrays(tmp_path)) == 2
     Image.fromarray(np.zeros((12, 16, 3), np.uint8)).save(tmp_path / "own/cat/new.png")
     made = suite("folder", path=path)

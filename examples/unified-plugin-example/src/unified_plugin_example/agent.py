@@ -11,7 +11,7 @@ from unified import Action, Agent, ContinuousActions, Phase, Problem, Transition
 from unified.heads import ScalarValue, TruncatedNormal
 
 if TYPE_CHECKING:
-    from unified import Batch, Build, Space, Spec
+    from unified import Batch, Builder, Space, Spec
 
 
 class Critics(nn.Module):
@@ -38,7 +38,7 @@ class Twin(Agent):
     waits until the critics have learned more. Discrete tasks work too, their choices taken as a vector.
     """
 
-    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         shape = spec.observation.shape
         if len(shape) != 1:
@@ -48,17 +48,17 @@ class Twin(Agent):
         (features,) = output_shape(self.encoder, shape)
         self.actor = build.part(options.actor, (features,), (self.actions.size,))
         self.critic = Critics(lambda: build.part(options.critic, (features + self.actions.size,), (1,)))
-        self.follow("actor", options.tau)
-        self.follow("critic", options.tau)
+        self.add_target("actor", options.tau)
+        self.add_target("critic", options.tau)
 
     @property
-    def needs(self) -> Transitions:
+    def base_view(self) -> Transitions:
         o = self.options
-        return Transitions(batch_size=o.batch_size, updates_per_step=o.updates_per_step, learn_after=o.seed_steps, discount=o.discount)
+        return Transitions(batch_size=o.batch_size, updates_per_step=o.updates_per_step, learn_after=o.learning_starts, discount=o.discount)
 
     @property
-    def stored_action(self) -> Space:
-        return self.actions.stored
+    def action_space(self) -> Space:
+        return self.actions.space
 
     def phases(self) -> list[Phase]:
         return [
@@ -66,7 +66,7 @@ class Twin(Agent):
             Phase("actor", (self.build.objective("dpg"),), trains=("actor",), every=self.options.delay),
         ]
 
-    def perceive(self, batch: Batch) -> Batch:
+    def encode_batch(self, batch: Batch) -> Batch:
         with torch.no_grad():
             next_features = self.encode(batch.next_obs)
         return batch.with_columns(features=self.encode(batch.obs), next_features=next_features)
@@ -82,18 +82,18 @@ class Twin(Agent):
         """V(s'): the least of the target critics at the target actor's action, blurred."""
         mean = self.actor_target(batch.next_features).tanh()
         action = TruncatedNormal(mean, self.options.smooth_std, self.options.smooth_clip).rsample(self._draw("target"))
-        return self.critic_target(batch.next_features, action).least()
+        return self.critic_target(batch.next_features, action).min()
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         if not explore:
-            return self.actions.enact(self.policy(self.encode(observation)).mode, None)
+            return self.actions.to_env(self.policy(self.encode(observation)).mode, None)
         generator = self._draw("explore")
-        if self.steps < self.options.seed_steps:
+        if self.steps < self.options.learning_starts:
             action = torch.empty(len(observation), self.actions.size, device=self.device).uniform_(-1.0, 1.0, generator=generator)
         else:
             action = self.policy(self.encode(observation)).rsample(generator)
-        return self.actions.enact(action, generator)
+        return self.actions.to_env(action, generator)
 
     def _draw(self, stream: str) -> torch.Generator:
         return self.streams[stream].torch(self.device)

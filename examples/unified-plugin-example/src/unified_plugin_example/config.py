@@ -25,7 +25,7 @@ class TwinOptions(Options):
     """Deviation of the noise in the actions of a target."""
     smooth_clip: float = Field(0.5, gt=0)
     """Greatest noise in the actions of a target."""
-    seed_steps: int = Field(1000, ge=0)
+    learning_starts: int = Field(1000, ge=0)
     """Agent steps of uniform random actions before learning starts."""
     updates_per_step: float = Field(1.0, ge=0)
     """Updates for each agent step."""

@@ -139,8 +139,8 @@ def files(typed: str, suffixes: Sequence[str] | None = None) -> list[Candidate]:
         return []
     found = []
     for entry in entries:
-        hidden = entry.name.startswith(".") and not start.startswith(".")
-        if hidden or not (entry.is_dir() or suffixes is None or entry.name.endswith(tuple(suffixes))):
+        hidden_dim = entry.name.startswith(".") and not start.startswith(".")
+        if hidden_dim or not (entry.is_dir() or suffixes is None or entry.name.endswith(tuple(suffixes))):
             continue
         found.append(Candidate(f"{folder}/{entry.name}" if "/" in typed else entry.name))
         if entry.is_dir():

@@ -67,7 +67,7 @@ class FilesMissing(UsageError):
 
 
 @contextmanager
-def blame(name: str, doing: str) -> Iterator[None]:
+def plugin_errors(name: str, doing: str) -> Iterator[None]:
     """Whatever is raised within is the fault of `name`; what a person can mend stays as it is.
 
     Raises:
@@ -84,10 +84,10 @@ def blame(name: str, doing: str) -> Iterator[None]:
 def one_line(error: BaseException) -> str:
     """The error and where it was raised: ``ValueError: no more (mine.py:3)``."""
     where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{told(error)} ({where.filename}:{where.lineno})"
+    return f"{error_text(error)} ({where.filename}:{where.lineno})"
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """The error alone, in a line.
 
     >>> told(ValueError("no\\nmore")), told(KeyboardInterrupt())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 #: What a task may ask of an agent.
-VIEWS = ("control", "classify", "regress", "generate")
+TASK_TYPES = ("control", "classify", "regress", "generate")
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Space:
     dtype: str
     low: float | tuple[float, ...] = -math.inf
     high: float | tuple[float, ...] = math.inf
-    choices: int | None = None
+    n: int | None = None
 
     @property
     def discrete(self) -> bool:
-        return self.choices is not None
+        return self.n is not None
 
     @property
     def size(self) -> int:
@@ -61,7 +61,7 @@ class Spec:
     Args:
         observation: One observation, a single frame where there are frames (stacking is the replay's).
         action: What the environment takes.
-        view: Which column plays observation and which action, one of `VIEWS`.
+        view: Which column plays observation and which action, one of `TASK_TYPES`.
         reward_range: Least and greatest reward of one agent step.
         action_repeat: Frames of the task for each agent step.
         episode_frames: Frames of an episode at a time limit; ``None`` without a limit.
@@ -75,7 +75,7 @@ class Spec:
 
     observation: Space
     action: Space
-    view: str = "control"
+    task_type: str = "control"
     reward_range: tuple[float, float] = (-math.inf, math.inf)
     action_repeat: int = 1
     episode_frames: int | None = None
@@ -83,7 +83,7 @@ class Spec:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     classes: tuple[str, ...] = ()
-    targets: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    target_range: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

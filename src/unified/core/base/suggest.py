@@ -12,8 +12,8 @@ MOST = 3
 def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The choice that looks most like `word`, if any does; case and the kind of dash do not count.
 
-    >>> closest("humanoid_rum", ["humanoid_run", "walker_run"]), closest("Seed-Steps", ["seed_steps", "seed"])
-    ('humanoid_run', 'seed_steps')
+    >>> closest("humanoid_rum", ["humanoid_run", "walker_run"]), closest("Seed-Steps", ["learning_starts", "seed"])
+    ('humanoid_run', 'learning_starts')
     """
     known = {_plain(choice): choice for choice in choices}
     found = difflib.get_close_matches(_plain(word), known, n=1, cutoff=cutoff)

@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from unified.core.base.errors import Problem, UnifiedError, told
-from unified.core.components.importing import apart, import_object
+from unified.core.base.errors import Problem, UnifiedError, error_text
+from unified.core.components.importing import import_object, stdout_to_stderr
 from unified.core.components.packages import advice
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ class Component:
             raise
         except BaseException as error:  # whatever a plugin's module does when it is imported, sys.exit included
             whose = f" of {self.origin}" if self.origin.distribution else ""
-            raise UnifiedError(Problem(f"{self}{whose} cannot be loaded from {reference}: {told(error)}", self._remedy(error))) from error
+            raise UnifiedError(
+                Problem(f"{self}{whose} cannot be loaded from {reference}: {error_text(error)}", self._remedy(error))
+            ) from error
 
     def _remedy(self, error: BaseException) -> str:
         """What to type where a component cannot be imported."""
@@ -157,12 +159,12 @@ class AgentComponent(_WithPresets):
         presets: Where its presets are, ``"module:ATTRIBUTE"`` (a tuple of `Preset`).
         views: Of tasks that it takes (`Spec.view`), others are refused when a run is composed; empty for all.
         example: What follows ``unified train --agent NAME`` where it works, for whoever looks it up.
-        small: Options with which it trains within a second, for tests: ``{"batch_size": 8, "critic.hidden": 16}``.
+        small: Options with which it trains within a second, for tests: ``{"batch_size": 8, "critic.hidden_dim": 16}``.
     """
 
     kind: ClassVar[str] = "agents"
     parts: tuple[str, ...] = ()
-    views: tuple[str, ...] = field(default=(), kw_only=True)
+    task_types: tuple[str, ...] = field(default=(), kw_only=True)
     example: str = field(default="--suite gym:Pendulum-v1", kw_only=True)
     small: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
 
@@ -198,10 +200,12 @@ class SuiteComponent(_WithPresets):
             return None
         tasks: tuple[str, ...] | Callable[[], tuple[str, ...]] = self._import(self.tasks)
         try:
-            with apart():
+            with stdout_to_stderr():
                 return tuple(tasks() if callable(tasks) else tasks)
         except Exception as error:
-            raise UnifiedError(Problem(f"{self}: {self.tasks} does not give its tasks: {told(error)}", self._remedy(error))) from error
+            raise UnifiedError(
+                Problem(f"{self}: {self.tasks} does not give its tasks: {error_text(error)}", self._remedy(error))
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -250,7 +254,7 @@ class ObjectiveComponent(_WithPresets):
         return thing(**dict(options)) if self.config is None else thing(options)
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def base_view(self) -> tuple[str, ...]:
         """Columns of the batch that it reads."""
         return tuple(self._declared("needs", ()))
 

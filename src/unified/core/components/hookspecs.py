@@ -175,7 +175,7 @@ class Lifecycle:
 
     @hookspec
     def on_evaluation_end(self, run: Any, trainer: Any, row: Any, episodes: Any, judged: Any) -> None:
-        """After the agent was judged: the row, the episodes (``.ret``, ``.length``, ``.frames``), and all of it (`Judged`).
+        """After the agent was judged: the row, the episodes (``.ret``, ``.length``, ``.frames``), and all of it (`EvalResult`).
 
         A data set has no episodes: ``judged.score`` and ``judged.metric`` are there for every kind of task.
 

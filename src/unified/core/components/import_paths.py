@@ -244,7 +244,7 @@ def _load_module(reference: Reference) -> Any:
     try:
         if file is not None:
             return importing.import_file(file)
-        with importing.apart():
+        with importing.stdout_to_stderr():
             return import_module(reference.place)
     except (UsageError, KeyboardInterrupt):
         raise

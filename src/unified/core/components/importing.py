@@ -24,7 +24,7 @@ _objects: dict[str, tuple[Any, str]] = {}
 _digests: dict[str, str] = {}
 
 
-def apart() -> AbstractContextManager[Any]:
+def stdout_to_stderr() -> AbstractContextManager[Any]:
     """Within, what is printed goes to stderr: stdout belongs to what a command answers, and a program may read it."""
     return redirect_stdout(sys.stderr)
 
@@ -52,10 +52,10 @@ def import_object(reference: str) -> Any:
 def _root(place: str, names: list[str]) -> Any:
     """What the names are attributes of; an object of this process is the first of them itself."""
     if place == OBJECT:
-        return kept(names.pop(0))
+        return get_object(names.pop(0))
     if place.endswith(".py"):
         return import_file(Path(place))
-    with apart():
+    with stdout_to_stderr():
         return import_module(place)
 
 
@@ -78,7 +78,7 @@ def import_file(path: Path) -> ModuleType:
     if str(root) not in sys.path:
         sys.path.append(str(root))
     if len(names) > 1:
-        with apart():
+        with stdout_to_stderr():
             module = import_module(".".join(names))
         if file_of(module) != path:
             raise ImportError(f"{'.'.join(names)} is {file_of(module)} here, not {path}", path=str(path))
@@ -90,7 +90,7 @@ def import_file(path: Path) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        with apart():
+        with stdout_to_stderr():
             spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
@@ -135,7 +135,7 @@ def file_of_module(name: str) -> Path | None:
     return None
 
 
-def keep(name: str, thing: Any, contents: str) -> bool:
+def register_object(name: str, thing: Any, contents: str) -> bool:
     """Make ``"object:NAME"`` mean `thing` in this process; ``False`` where the name is another object's already.
 
     Args:
@@ -150,7 +150,7 @@ def keep(name: str, thing: Any, contents: str) -> bool:
     return True
 
 
-def kept(name: str) -> Any:
+def get_object(name: str) -> Any:
     """The object of this name.
 
     Raises:

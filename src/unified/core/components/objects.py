@@ -39,7 +39,7 @@ class Names:
             return registered.qualified if registered is not None else reference
         base = name = f"{word(thing)}-{fingerprint(thing)}"
         count, digest = 1, contents(thing)
-        while self._named.get(name, thing) is not thing or not importing.keep(name, thing, digest):
+        while self._named.get(name, thing) is not thing or not importing.register_object(name, thing, digest):
             count += 1
             name = f"{base}-{count}"
         self._named[name] = thing

@@ -223,7 +223,7 @@ def _suite(thing: Any, said: dict[str, Any], typed: str, known: Iterable[Compone
         return AdoptedSuite(**said, **inherited, data=_is(own, "unified.core.envs.dataset:DataSuite"))
     made = _makes(thing, typed) if inspect.isroutine(thing) or isinstance(thing, partial) else own
     if issubclass(made, Environment):
-        return AdoptedSuite(**said | {"config": None}, adapter="unified.core.envs.adapters:Environments")
+        return AdoptedSuite(**said | {"config": None}, adapter="unified.core.envs.adapters:EnvironmentAdapter")
     adapting = _adapter(made, known)
     if adapting is None:
         raise UsageError(Problem(f"{typed} makes {made.__name__}, which is no environment and no data set", f"wanted: {WANTED['suites']}"))

@@ -182,13 +182,13 @@ class Chooser:
             except ValueError as error:
                 self._complain((key,), value.value, value.place, *error.args)
                 continue
-            adds = bool(own) and all(name.startswith("+") for name in own)
-            names = [*names, *own] if adds else own
-            last = replace(value, rank=last.rank if adds else value.rank)
+            extra_columns = bool(own) and all(name.startswith("+") for name in own)
+            names = [*names, *own] if extra_columns else own
+            last = replace(value, rank=last.rank if extra_columns else value.rank)
         return list(dict.fromkeys(name if keeps_plus else name.removeprefix("+") for name in names)), last
 
     def select_listed(self, key: str) -> list[Selection]:
-        """The selections of a list: ``with=[+tensorboard] with.tensorboard.every=5``. Options stand below the short name."""
+        """The selections of a list: ``callbacks=[+tensorboard] callbacks.tensorboard.every=5``. Options stand below the short name."""
         kind, node = LISTS[key].kind, self.tree.at((key,))
         names, value = self.listed(key)
         shorts = [label(name.removeprefix("+")) for name in names]

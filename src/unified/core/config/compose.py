@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from unified.core.base.errors import Problem, UnifiedError, UsageError
-from unified.core.base.spec import VIEWS
+from unified.core.base.spec import TASK_TYPES
 from unified.core.components.descriptors import AgentComponent, Component, ObjectiveComponent, SuiteComponent
 from unified.core.components.import_paths import label, of_another_process
 from unified.core.components.options import NAME
@@ -172,9 +172,9 @@ def _check_task_type(chooser: Chooser, agent: Choice, suite: Choice) -> None:
 
     if not isinstance(agent.component, AgentComponent) or not isinstance(suite.component, SuiteComponent):
         return
-    takes = agent.component.views
+    takes = agent.component.task_types
     view = chooser.tree.at(("suite", "view")).value if suite.component.data else Value("control")
-    if not takes or view is None or view.value in takes or view.value not in VIEWS:
+    if not takes or view is None or view.value in takes or view.value not in TASK_TYPES:
         return
     why = ": there is no reward in a generation task" if view.value == "generate" else ""
     hint = f"--agent {suite.component.agent}" if suite.component.agent else "all: unified plugins list agents"

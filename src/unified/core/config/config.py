@@ -15,10 +15,10 @@ from unified.core.config.schema import OBJECTIVE, WITH, CheckpointOptions, Evalu
 from unified.core.registry import Registry
 
 #: Keys and groups of keys that do not change the result of a run: a resumed run may set them to other values.
-FREE = (
+IDENTITY_EXEMPT = (
     *("root", "experiment", WITH, "checkpoint", "launcher"),
     *("train.frames", "train.updates", "train.hours", "train.epochs", "train.patience"),  # a longer budget continues the same run
-    *("train.placement", "train.environment_timeout", "train.bad_limit", "replay.backing", "replay.save"),
+    *("train.env_backend", "train.env_timeout", "train.max_failures", "replay.backing", "replay.save"),
 )
 
 
@@ -59,7 +59,7 @@ class Config:
     registry: Registry = field(repr=False, compare=False)
 
     @property
-    def acts(self) -> bool:
+    def online(self) -> bool:
         """Whether the agent steps environments, and does not only learn from a saved replay."""
         return not self.train.offline
 
@@ -101,8 +101,8 @@ class Config:
         yield from ((f"{WITH}.{each.name}", each) for each in self.callbacks)
 
     def digest(self) -> str:
-        """sha256 of all values that define the result: without `FREE`."""
-        material = {".".join(path): value for path, value in leaves(self.tree) if not is_free(".".join(path))}
+        """sha256 of all values that define the result: without `IDENTITY_EXEMPT`."""
+        material = {".".join(path): value for path, value in leaves(self.tree) if not is_identity_exempt(".".join(path))}
         return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
 
 
@@ -128,9 +128,9 @@ def components_of(options: Any) -> list[Component]:
     return [found.component for _, found in chosen_in(options) if isinstance(found, Selection)]
 
 
-def is_free(key: str) -> bool:
+def is_identity_exempt(key: str) -> bool:
     """Whether a resumed run may change the value of this dotted key."""
-    return any(key == free or key.startswith(f"{free}.") for free in FREE)
+    return any(key == free or key.startswith(f"{free}.") for free in IDENTITY_EXEMPT)
 
 
 def leaves(tree: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:

@@ -111,11 +111,11 @@ class Train(Options):
     """Budget in passes over the rows of a data set."""
     overfit: int | None = Field(default=None, gt=0)
     """Train on this many rows of a data set only: a correct network fits them perfectly."""
-    environments: int = Field(default=1, gt=0)
+    num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together. The number of updates per step does not change."""
-    placement: Literal["auto", "inline", "process"] = "auto"
+    env_backend: Literal["auto", "inline", "process"] = "auto"
     """Run environments in this process, in one process each, or choose by the measured step time."""
-    environment_timeout: float = Field(default=60.0, gt=0)
+    env_timeout: float = Field(default=60.0, gt=0)
     """Seconds without an answer after which the process of an environment is replaced."""
     offline: bool = False
     """Learn from the replay named by replay.load, without an environment; a step is then a batch, and a frame is one of its rows."""
@@ -125,7 +125,7 @@ class Train(Options):
     """Stop after this many evaluations without improvement; null disables it."""
     log_every: int | None = Field(default=1000, gt=0)
     """Frames between two rows of metrics; null: 1,000, or the rows of 50 updates if no environment is stepped."""
-    bad_limit: int = Field(default=100, ge=0)
+    max_failures: int = Field(default=100, ge=0)
     """Stop the run after this many non-finite updates, or failed episodes of one environment in a row."""
 
     @model_validator(mode="after")
@@ -163,7 +163,7 @@ class Evaluate(Options):
     """Evaluate the untrained agent before the first step too: the curve begins at 0, and training begins later."""
     episodes: int = Field(default=10, gt=0)
     """Number of episodes of each evaluation."""
-    environments: int = Field(default=1, gt=0)
+    num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together in an evaluation."""
     features: str | None = None
     """Run of a classifier whose features compare generated data with real data; null compares the data itself, bytes scaled to [0, 1]."""
@@ -224,7 +224,7 @@ class RunOptions(Options):
 
 @dataclass(frozen=True)
 class Listed:
-    """A key whose value is a list of components; the options of each stand below it: ``with.tensorboard.every``.
+    """A key whose value is a list of components; the options of each stand below it: ``callbacks.tensorboard.every``.
 
     Args:
         kind: Kind of the components.
@@ -240,7 +240,7 @@ class Listed:
 
 
 #: The key of the callbacks.
-WITH = "with"
+WITH = "callbacks"
 OBJECTIVE = "objective"
 LISTS = {
     OBJECTIVE: Listed("objectives", "Objectives that replace the agent's own; a plus adds to them: [+spr].", keeps_plus=True),

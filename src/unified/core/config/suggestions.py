@@ -19,7 +19,7 @@ ELSEWHERE = {
     "environment": "suite",
     "algo": "agent",
     "algorithm": "agent",
-    "callbacks": "with",
+    "callbacks": "callbacks",
     "loss": "objective",
     "steps": "train.frames",
     "total_timesteps": "train.frames",
@@ -29,7 +29,7 @@ SELECTED = {
     "agents": "agent={}",
     "recipes": "-r {}",
     "objectives": "-o {}",
-    "callbacks": "with=[+{}]",
+    "callbacks": "callbacks=[+{}]",
     "architectures": "encoder={}",
     "launchers": "launcher={}",
 }

@@ -15,7 +15,7 @@ from unified.core.components.objects import word
 from unified.core.envs.suite import Environment, Suite
 
 
-class Handed(Suite):
+class ObjectSuite(Suite):
     """A suite of one task, made of an object that was handed over, or of a class or function that makes one.
 
     A suite that is registered with ``adapts=("library:Class",)`` names a subclass as its ``adapter``.
@@ -40,7 +40,7 @@ class Handed(Suite):
         return self.thing(self.task) if self.task else self.thing()
 
 
-class Adapted(Handed):
+class SuiteAdapter(ObjectSuite):
     """A suite of one task, made of somebody's environment, or of a class or function that makes one."""
 
     def environment(self) -> Environment:
@@ -70,7 +70,7 @@ class Adapted(Handed):
         """An environment as the core has it, around what was made; it may close what was made."""
 
 
-class Environments(Adapted):
+class EnvironmentAdapter(SuiteAdapter):
     """Environments of this library without a suite around them."""
 
     def adapt(self, made: Any) -> Environment:

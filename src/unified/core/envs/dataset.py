@@ -77,27 +77,27 @@ class DataSuite(Suite):
     @cached_property
     def _spec(self) -> Spec:
         """Found once: a subclass may go through all its rows for their statistics."""
-        native, view = self.native(), getattr(self.options, "view", "auto")
-        view = native.view if view == "auto" else view
-        self._refuse(native, view)
-        if view != "generate":
+        native, task_type = self.native(), getattr(self.options, "task_type", "auto")
+        task_type = native.task_type if task_type == "auto" else task_type
+        self._refuse(native, task_type)
+        if task_type != "generate":
             return replace(native, reward_range=(0.0, 1.0) if native.action.discrete else (-4.0, 0.0))
         made, targets = native.observation, None
         if made.dtype != "uint8":
             made, targets = Space(made.shape, "float32", -1.0, 1.0), self._extent
         given, classes = self._given(native)
-        parts: dict[str, Any] = {"observation": given, "action": made, "classes": classes, "targets": targets}
-        return replace(native, view="generate", reward_range=(-4.0, 0.0), mean=(), std=(), **parts)
+        parts: dict[str, Any] = {"observation": given, "action": made, "classes": classes, "target_range": targets}
+        return replace(native, task_type="generate", reward_range=(-4.0, 0.0), mean=(), std=(), **parts)
 
-    def _refuse(self, native: Spec, view: str) -> None:
+    def _refuse(self, native: Spec, task_type: str) -> None:
         """What the targets are not, or what is not made for any."""
-        if view not in (native.view, "generate"):
-            has = {"classify": "classes", "regress": "numbers", "generate": "no targets"}[native.view]
-            allowed = " or ".join(f"suite.view={each}" for each in dict.fromkeys((native.view, "generate")))
-            raise UsageError(Problem(f"suite.view={view}: this data set has {has}", allowed))
-        if self._conditional and view != "generate":
-            raise UsageError(Problem("suite.conditional=true: nothing is made here", "suite.view=generate   or an objective: -o flow"))
-        if self._conditional and native.view == "generate":
+        if task_type not in (native.task_type, "generate"):
+            has = {"classify": "classes", "regress": "numbers", "generate": "no targets"}[native.task_type]
+            allowed = " or ".join(f"suite.task_type={each}" for each in dict.fromkeys((native.task_type, "generate")))
+            raise UsageError(Problem(f"suite.task_type={task_type}: this data set has {has}", allowed))
+        if self._conditional and task_type != "generate":
+            raise UsageError(Problem("suite.conditional=true: nothing is made here", "suite.task_type=generate   or an objective: -o flow"))
+        if self._conditional and native.task_type == "generate":
             raise UsageError(
                 Problem("suite.conditional=true: this data set has no targets to make anything for", "suite.conditional=false")
             )
@@ -108,7 +108,7 @@ class DataSuite(Suite):
 
     def _given(self, native: Spec) -> tuple[Space, tuple[str, ...]]:
         """What is observed where something is made, and the names of its numbers where these are classes."""
-        choices = native.action.choices
+        choices = native.action.n
         if not self._conditional:
             return Space((0,), "float32", 0.0, 1.0), native.classes
         if choices is None:
@@ -118,9 +118,9 @@ class DataSuite(Suite):
     def rows(self, split: Split) -> Rows:
         """The rows in the view that was chosen."""
         rows, spec = self.data(split), self.spec()
-        if spec.view != "generate":
+        if spec.task_type != "generate":
             return rows
-        made = rows.inputs if spec.targets is None else to_unit(rows.inputs, spec.targets)
+        made = rows.inputs if spec.target_range is None else to_unit(rows.inputs, spec.target_range)
         given = np.zeros((len(rows), 0), np.float32)
         if spec.observation.size:
             of_classes = rows.targets.ndim == 1

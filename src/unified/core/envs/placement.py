@@ -41,7 +41,7 @@ def step_seconds(suite: Suite, steps: int = 30) -> float:
         low, high = (np.where(np.isfinite(bound), bound, one) for bound, one in zip(space.bounds(), (-1.0, 1.0), strict=True))
         environment.reset(0)
         for episode in range(1, steps + 1):
-            action = generator.integers(space.choices) if space.choices else generator.uniform(low, high)
+            action = generator.integers(space.n) if space.n else generator.uniform(low, high)
             start = time.perf_counter()
             try:
                 step = environment.step(np.asarray(action, space.dtype))

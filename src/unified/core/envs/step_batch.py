@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass
-class Steps:
+class StepBatch:
     """What n environments answered to one action each.
 
     | field | shape | what |
@@ -30,7 +30,7 @@ class Steps:
     reset_observation: np.ndarray
     returns: np.ndarray
     lengths: np.ndarray
-    lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
+    life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
 
     @property
     def ended(self) -> np.ndarray:

@@ -27,8 +27,8 @@ class Step(NamedTuple):
     reward: float
     terminated: bool
     truncated: bool
-    score: float | None = None
-    lost: bool = False
+    raw_reward: float | None = None
+    life_lost: bool = False
 
 
 #: The state of an environment: arrays by name.

@@ -9,7 +9,7 @@ from typing import Any
 
 from unified.core.base.errors import UsageError
 from unified.core.components.importing import import_object
-from unified.core.envs.adapters import Handed
+from unified.core.envs.adapters import ObjectSuite
 from unified.core.envs.suite import Suite
 
 
@@ -55,7 +55,7 @@ class SuiteReference:
     def of(cls, suite: Suite) -> SuiteReference | None:
         """The reference of a built suite, or ``None`` where no other process could find its class."""
         kind, options = type(suite), suite.options
-        if not _importable(kind) or isinstance(suite, Handed):
+        if not _importable(kind) or isinstance(suite, ObjectSuite):
             return None
         target = f"{kind.__module__}:{kind.__qualname__}"
         if options is None:

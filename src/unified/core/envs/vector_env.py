@@ -12,11 +12,11 @@ import numpy as np
 from unified.core.base.errors import UnifiedError
 from unified.core.base.rng import derive
 from unified.core.envs.placement import Placement, place
-from unified.core.envs.step_batch import Steps
+from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import EnvironmentState, Suite
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.workers.inline import Inline, Port, WorkerLost
-from unified.core.envs.workers.process import Remote
+from unified.core.envs.workers.inline import EnvWorker, SyncWorker, WorkerLost
+from unified.core.envs.workers.process import ProcessWorker
 from unified.core.envs.workers.protocol import Message
 
 #: Episodes in a row that may fail at their first observation before the suite is called broken.
@@ -27,19 +27,19 @@ REBUILD_STEPS = 100_000
 
 
 @dataclass
-class _Lane:
+class _EnvState:
     """The unfinished episode of one environment, and how to rebuild it: from `state`, or else the reset, by repeating `actions`."""
 
     observation: np.ndarray
     episode: int = -1
     length: int = 0
-    ret: float = 0.0
+    episode_return: float = 0.0
     state: EnvironmentState | None = None
     actions: list[np.ndarray] = field(default_factory=list)
     rebuildable: bool = True
 
 
-class Vector:
+class WorkerVectorEnv:
     """n environments of one task. An environment whose episode ends resets in the same step and tells both observations.
 
     Episode e of environment i is reset with ``derive(seed, stream, i, e, bits=31)``, so what happens in it is a function of that and of
@@ -85,12 +85,12 @@ class Vector:
         built = suite.build() if isinstance(suite, SuiteReference) else suite
         self.count, self.seed, self.stream, self.timeout = count, seed, stream, timeout
         self.placement = place(built, reference, placement)
-        self.restarts = self.discarded = 0
-        self.incidents: deque[str] = deque(maxlen=100)
+        self.restarts = self.failed_episodes = 0
+        self.env_failures: deque[str] = deque(maxlen=100)
         self.exact, self.rebuilt = True, np.ones(count, bool)
         self._pending = self._closed = False
         self._stateful = True  # until an environment has no state
-        self._ports: list[Port] = []
+        self._ports: list[EnvWorker] = []
         self._task = name or built.task or getattr(built, "name", "") or type(built).__name__
         try:
             self._open(built, reference)
@@ -100,16 +100,16 @@ class Vector:
         self.spec = self._ports[0].spec
         self.observations = self._zeros()
         self._actions = np.zeros((count, *self.spec.action.shape), self.spec.action.dtype)  # of the step under way
-        self._lanes = [_Lane(observation) for observation in self.observations.copy()]
+        self._lanes = [_EnvState(observation) for observation in self.observations.copy()]
 
     def _open(self, suite: Suite, reference: SuiteReference | None) -> None:
         names = [f"environment {i} of {self._task}" for i in range(self.count)]
         if self.placement == "inline":
             build = reference.build if reference is not None else partial(_same, suite)
-            self._ports.extend(Inline(build, name) for name in names)
+            self._ports.extend(SyncWorker(build, name) for name in names)
             return
         assert reference is not None
-        remotes = [Remote(reference, name) for name in names]
+        remotes = [ProcessWorker(reference, name) for name in names]
         self._ports.extend(remotes)
         for remote in remotes:
             remote.ready()
@@ -129,12 +129,12 @@ class Vector:
                 lane.episode = -1
         self.observations = self._zeros()
         for i in range(self.count):
-            self._ports[i].ask(self._reset_request(i))
+            self._ports[i].send(self._reset_request(i))
         for i in range(self.count):
             self._start(i, self._first(i))
         return self.observations
 
-    def begin(self, actions: np.ndarray) -> None:
+    def step_async(self, actions: np.ndarray) -> None:
         """Send one action to each environment, ``(n, *action)``; processes are at work until `finish`."""
         self._idle("begin")
         space = self.spec.action
@@ -145,15 +145,15 @@ class Vector:
             raise RuntimeError("reset the environments before the first step")
         self._actions = actions
         for i in range(self.count):
-            self._ports[i].ask(self._step_request(i))
+            self._ports[i].send(self._step_request(i))
         self._pending = True
 
-    def finish(self) -> Steps:
+    def step_wait(self) -> StepBatch:
         """Wait for what `begin` sent. Where an environment raises, the step did not happen, and only the state can be had after it."""
         if not self._pending:
             raise RuntimeError("finish() without begin()")
         n = self.count
-        steps = Steps(
+        steps = StepBatch(
             observation=self._zeros(),
             reward=np.zeros(n, np.float32),
             terminated=np.zeros(n, bool),
@@ -162,7 +162,7 @@ class Vector:
             reset_observation=self._zeros(),
             returns=np.zeros(n, np.float64),
             lengths=np.zeros(n, np.int64),
-            lost=np.zeros(n, bool),
+            life_lost=np.zeros(n, bool),
         )
         self.observations = self._zeros()
         try:
@@ -173,7 +173,7 @@ class Vector:
             self._settle(i, answer, steps)
         return steps
 
-    def _settle(self, i: int, answer: Message, steps: Steps) -> None:
+    def _settle(self, i: int, answer: Message, steps: StepBatch) -> None:
         """Write the answer of environment i into row i."""
         lane, head = self._lanes[i], answer.head
         if "failed" in head:
@@ -184,11 +184,11 @@ class Vector:
             return
         steps.observation[i] = self.observations[i] = lane.observation = answer.arrays[0].copy()
         steps.reward[i] = head["reward"]
-        lane.ret += head["score"]
+        lane.episode_return += head["score"]
         lane.length += 1
-        steps.terminated[i], steps.truncated[i], steps.lost[i] = head["terminated"], head["truncated"], head["lost"]
+        steps.terminated[i], steps.truncated[i], steps.life_lost[i] = head["terminated"], head["truncated"], head["lost"]
         if head["terminated"] or head["truncated"]:
-            steps.returns[i], steps.lengths[i] = lane.ret, lane.length
+            steps.returns[i], steps.lengths[i] = lane.episode_return, lane.length
             steps.reset_observation[i] = self._start(i, answer.arrays[1] if len(answer.arrays) > 1 else None)
             return
         if lane.rebuildable:
@@ -199,24 +199,24 @@ class Vector:
     def _start(self, i: int, first: np.ndarray | None) -> np.ndarray:
         """Book the beginning of environment i's next episode; where it has no first observation, that of the one after it."""
         for _ in range(STARTS):
-            lane = self._lanes[i] = _Lane(self._lanes[i].observation, self._lanes[i].episode + 1)
+            lane = self._lanes[i] = _EnvState(self._lanes[i].observation, self._lanes[i].episode + 1)
             if first is not None:
                 self.observations[i] = lane.observation = first.copy()
                 return lane.observation
             self._discard(i, "it could not start")
-            self._ports[i].ask(self._reset_request(i))
+            self._ports[i].send(self._reset_request(i))
             first = self._first(i)
         raise UnifiedError(f"{self._task}: {STARTS} episodes in a row failed at their first observation")
 
     def _first(self, i: int) -> np.ndarray | None:
         """The answer to a reset request."""
         try:
-            answer = self._ports[i].answer(self.timeout)
+            answer = self._ports[i].recv(self.timeout)
         except WorkerLost as lost:
             self._replace(i, lost)
-            self._ports[i].ask(self._reset_request(i))
+            self._ports[i].send(self._reset_request(i))
             try:
-                answer = self._ports[i].answer(self.timeout)
+                answer = self._ports[i].recv(self.timeout)
             except WorkerLost as again:
                 self._replace(i, again)
                 return None
@@ -247,32 +247,32 @@ class Vector:
     def _answer(self, i: int) -> Message:
         """The answer of environment i to its step; a lost process is replaced and its episode rebuilt, once for each step."""
         try:
-            return self._ports[i].answer(self.timeout)
+            return self._ports[i].recv(self.timeout)
         except WorkerLost as lost:
             self._replace(i, lost)
         try:
             if self._rebuild(i):
-                self._ports[i].ask(self._step_request(i))
-                return self._ports[i].answer(self.timeout)
+                self._ports[i].send(self._step_request(i))
+                return self._ports[i].recv(self.timeout)
             reason = "it could not be rebuilt"
         except WorkerLost as lost:
             self._replace(i, lost)
             reason = "its process was lost twice at one step"
-        self._ports[i].ask(self._reset_request(i))
+        self._ports[i].send(self._reset_request(i))
         first = self._first(i)
         return Message({"failed": reason}, () if first is None else (first,))
 
     def _replace(self, i: int, lost: WorkerLost) -> None:
         self.restarts += 1
         lane = self._lanes[i]
-        self.incidents.append(f"environment {i}, episode {lane.episode}, step {lane.length}: {lost}; it was restarted")
+        self.env_failures.append(f"environment {i}, episode {lane.episode}, step {lane.length}: {lost}; it was restarted")
         self._ports[i].restart()
 
     def _rebuild(self, i: int) -> bool:
         """Whether environment i is again where its episode was, bit for bit."""
         if self._why_not(i) is not None:
             return False
-        self._ports[i].ask(self._rebuild_request(i))
+        self._ports[i].send(self._rebuild_request(i))
         return self._same_again(i)
 
     def _why_not(self, i: int) -> str | None:
@@ -287,7 +287,7 @@ class Vector:
     def _same_again(self, i: int) -> bool:
         lane = self._lanes[i]
         patience = self.timeout * (1 + len(lane.actions) / 50)  # many steps in one answer
-        answer = self._ports[i].answer(patience)
+        answer = self._ports[i].recv(patience)
         return bool(answer.arrays) and np.array_equal(answer.arrays[0], lane.observation)
 
     def _save(self, i: int) -> bool:
@@ -295,9 +295,9 @@ class Vector:
         if not self._stateful:
             return False
         lane = self._lanes[i]
-        self._ports[i].ask(Message({"op": "save"}))
+        self._ports[i].send(Message({"op": "save"}))
         try:
-            answer = self._ports[i].answer(self.timeout)
+            answer = self._ports[i].recv(self.timeout)
         except WorkerLost as lost:
             self._replace(i, lost)
             if not self._rebuild(i):
@@ -311,8 +311,8 @@ class Vector:
         return True
 
     def _discard(self, i: int, reason: str) -> None:
-        self.discarded += 1
-        self.incidents.append(f"environment {i}, episode {self._lanes[i].episode} was discarded: {reason}")
+        self.failed_episodes += 1
+        self.env_failures.append(f"environment {i}, episode {self._lanes[i].episode} was discarded: {reason}")
 
     # State
 
@@ -326,11 +326,11 @@ class Vector:
             raise RuntimeError("reset the environments before their state is taken")
         for i in range(self.count):
             self._save(i)
-        lanes = [
+        num_envs = [
             {
                 "episode": lane.episode,
                 "length": lane.length,
-                "return": lane.ret,
+                "return": lane.episode_return,
                 "state": lane.state,
                 "actions": self._stacked(lane.actions),
                 "rebuildable": lane.rebuildable,
@@ -338,20 +338,20 @@ class Vector:
             }
             for lane in self._lanes
         ]
-        return {"stream": self.stream, "lanes": lanes, "restarts": self.restarts, "discarded": self.discarded}
+        return {"stream": self.stream, "lanes": num_envs, "restarts": self.restarts, "failed_episodes": self.failed_episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Rebuild the unfinished episodes of `state`, and compare the observation that is reached with the stored one.
 
         An episode that cannot be rebuilt (`rebuilt` is false there, `exact` is false) is truncated where it was, with a line in
-        `incidents`, and the environment begins its next one: `observations` then holds its first observation.
+        `env_failures`, and the environment begins its next one: `observations` then holds its first observation.
         """
         self._idle("load_state_dict")
         if len(state["lanes"]) != self.count:
             raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.count}")
-        self.stream, self.restarts, self.discarded = state["stream"], state["restarts"], state["discarded"]
+        self.stream, self.restarts, self.failed_episodes = state["stream"], state["restarts"], state["failed_episodes"]
         self._lanes = [
-            _Lane(
+            _EnvState(
                 np.array(lane["observation"]),
                 lane["episode"],
                 lane["length"],
@@ -365,17 +365,17 @@ class Vector:
         self.observations = np.stack([lane.observation for lane in self._lanes])
         reasons = [self._why_not(i) for i in range(self.count)]
         for i, reason in enumerate(reasons):
-            self._ports[i].ask(self._rebuild_request(i) if reason is None else self._reset_request(i))
+            self._ports[i].send(self._rebuild_request(i) if reason is None else self._reset_request(i))
         for i, reason in enumerate(reasons):
             if reason is None:
                 reason = self._different(i)
                 if reason is not None:
-                    self._ports[i].ask(self._reset_request(i))
+                    self._ports[i].send(self._reset_request(i))
             self.rebuilt[i] = reason is None
             if reason is not None:
                 lane = self._lanes[i]
                 what = f"environment {i}, episode {lane.episode} was truncated after {lane.length:,} steps"
-                self.incidents.append(f"{what}, so this resume is not exact: {reason}")
+                self.env_failures.append(f"{what}, so this resume is not exact: {reason}")
                 self._start(i, self._first(i))
         self.exact = bool(self.rebuilt.all())
 
@@ -397,26 +397,26 @@ class Vector:
         """
         self._idle("render")
         request = Message({"op": "render", "height": height, "width": width})
-        self._ports[i].ask(request)
+        self._ports[i].send(request)
         try:
-            picture = self._ports[i].answer(self.timeout)
+            picture = self._ports[i].recv(self.timeout)
         except WorkerLost as lost:
             self._replace(i, lost)
             if not self._rebuild(i):
                 raise UnifiedError(f"environment {i} was lost while rendering and could not be rebuilt") from None
-            self._ports[i].ask(request)
-            picture = self._ports[i].answer(self.timeout)
+            self._ports[i].send(request)
+            picture = self._ports[i].recv(self.timeout)
         return picture.arrays[0]
 
     def close(self) -> None:
         """End every environment and its process. Closing twice does no harm."""
         self._closed = True
         for port in self._ports:
-            port.hang_up()
+            port.shut_down()
         for port in self._ports:
             port.close()
 
-    def __enter__(self) -> Vector:
+    def __enter__(self) -> WorkerVectorEnv:
         return self
 
     def __exit__(self, *_: object) -> None:

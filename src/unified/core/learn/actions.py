@@ -24,8 +24,8 @@ class Action:
         probabilities: That the policy gives each choice of the task, ``(n, A)``, where it has such; an answer is judged by them too.
     """
 
-    stored: torch.Tensor
-    enacted: torch.Tensor
+    action: torch.Tensor
+    env_action: torch.Tensor
     extra: dict[str, torch.Tensor] = field(default_factory=dict)
     probabilities: torch.Tensor | None = None
 
@@ -42,14 +42,14 @@ class ContinuousActions:
 
     def __init__(self, task: Space) -> None:
         self.task = task
-        self.stored = Space((task.choices,), "float32", -1.0, 1.0) if task.choices else Space((task.size,), "float32", -1.0, 1.0)
+        self.space = Space((task.n,), "float32", -1.0, 1.0) if task.n else Space((task.size,), "float32", -1.0, 1.0)
 
     @property
     def size(self) -> int:
         """Numbers that the policy has to emit."""
-        return self.stored.size
+        return self.space.size
 
-    def enact(self, stored: torch.Tensor, generator: torch.Generator | None) -> Action:
+    def to_env(self, action: torch.Tensor, generator: torch.Generator | None) -> Action:
         """Turn what the policy produced ``(n, size)`` into an `Action`.
 
         Args:
@@ -57,25 +57,25 @@ class ContinuousActions:
             generator: Chooses among the greatest where several are equal; ``None``: the first of them counts.
         """
         if not self.task.discrete:
-            enacted = stored.clamp(-1.0, 1.0).reshape(-1, *self.task.shape)
-            return Action(stored, enacted if self.task.dtype != "uint8" else ((enacted + 1.0) * 127.5).round().to(torch.uint8))
+            env_action = action.clamp(-1.0, 1.0).reshape(-1, *self.task.shape)
+            return Action(action, env_action if self.task.dtype != "uint8" else ((env_action + 1.0) * 127.5).round().to(torch.uint8))
         if generator is None:
-            return Action(stored, stored.argmax(dim=-1))
-        greatest = stored == stored.amax(dim=-1, keepdim=True)
-        lots = torch.rand(stored.shape, generator=generator, device=stored.device)
-        return Action(stored, torch.where(greatest, lots, -1.0).argmax(dim=-1))
+            return Action(action, action.argmax(dim=-1))
+        greatest = action == action.amax(dim=-1, keepdim=True)
+        lots = torch.rand(action.shape, generator=generator, device=action.device)
+        return Action(action, torch.where(greatest, lots, -1.0).argmax(dim=-1))
 
-    def answer(self, policy: Policy) -> Action:
+    def greedy(self, policy: Policy) -> Action:
         """What a policy of numbers does where it does not explore."""
-        return self.enact(policy.mode, None)
+        return self.to_env(policy.mode, None)
 
-    def store(self, target: torch.Tensor) -> torch.Tensor:
+    def encode_target(self, target: torch.Tensor) -> torch.Tensor:
         """What a task calls an answer ``(n, *action)``, as this policy would have produced it ``(n, size)``.
 
         A choice becomes 1 for itself and -1 for the others; bytes of a picture become numbers within [-1, 1].
         """
-        if self.task.choices is not None:
-            return 2.0 * torch.nn.functional.one_hot(target, self.task.choices).flatten(1).float() - 1.0
+        if self.task.n is not None:
+            return 2.0 * torch.nn.functional.one_hot(target, self.task.n).flatten(1).float() - 1.0
         if target.dtype == torch.uint8:
             return (target.float() / 127.5 - 1.0).flatten(1)
         return target.float().flatten(1)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import nn
 
-from unified.core.base.errors import Problem, UsageError, blame
+from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.base.schedule import Schedule
 from unified.core.base.suggest import did_you_mean
-from unified.core.learn.ema import Follower
+from unified.core.learn.ema import EmaCopy
 from unified.core.learn.microbatches import Gradient, averaged, summed, together
 from unified.core.learn.objective import Loss, Objective, Phase, unmet
 from unified.core.learn.optim import make_optimizer, step
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
     from unified.core.components.descriptors import Component
     from unified.core.learn.actions import Action
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
     from unified.core.replay.views import View
 
 
 @dataclass(frozen=True)
-class Learned:
+class UpdateResult:
     """What one update tells: scalars on the device, and priorities ``(B,)`` where an objective gave some."""
 
     metrics: dict[str, torch.Tensor]
@@ -40,7 +40,7 @@ class Learned:
 class Agent(nn.Module, ABC):
     """Parts (attributes that are modules), an acting rule and phases; the update itself is written once, here.
 
-    A subclass makes its parts in `__init__`, says what it `needs`, and defines `act` and `phases`; `perceive` where there is something to
+    A subclass makes its parts in `__init__`, says what it `needs`, and defines `act` and `phases`; `encode_batch` where there is something to
     augment or encode. An agent may override `learn` outright.
 
     Args:
@@ -50,21 +50,21 @@ class Agent(nn.Module, ABC):
     """
 
     #: Parts that answer when it acts: where options say ``ema``, averages of them do whenever it is not training.
-    acting: ClassVar[tuple[str, ...]] = ("encoder", "actor")
+    policy_parts: ClassVar[tuple[str, ...]] = ("encoder", "actor")
 
-    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__()
         self.spec, self.options = spec, options
         self.device, self.precision, self.streams = build.device, build.precision, build.streams
         #: What makes parts, in `__init__`, and objectives, in `phases`.
         self.build = build
-        self._followers: dict[str, Follower] = {}  # by the name of the copy
+        self._targets: dict[str, EmaCopy] = {}  # by the name of the copy
         self._moved: frozenset[torch.Tensor] = frozenset()  # parameters that an optimiser moves
         self.phase_list: list[Phase] = []
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         self._averages: dict[str, str] = {}  # part -> the copy that answers for it where it does not train
         moving = optimizer_options(options)
-        self._pieces = moving.accumulate
+        self._pieces = moving.gradient_accumulation
         self._schedule = None if moving.schedule is None else Schedule(moving.schedule)
         self._mixes_rows = False  # whether some module's answer to a row depends on the other rows
         #: Agent steps taken so far, of all environments; schedules and seed exploration read it.
@@ -76,13 +76,13 @@ class Agent(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def needs(self) -> View:
+    def base_view(self) -> View:
         """The view of the replay this agent learns from."""
 
     @property
     @abstractmethod
-    def stored_action(self) -> Space:
-        """What `Action.stored` looks like."""
+    def action_space(self) -> Space:
+        """What `Action.action` looks like."""
 
     @property
     def extra_columns(self) -> Mapping[str, Space]:
@@ -104,15 +104,15 @@ class Agent(nn.Module, ABC):
         """The optimiser of one part, as the options say; other defaults: ``make_optimizer(self.options, part, parameters, betas=…)``."""
         return make_optimizer(self.options, part, parameters)
 
-    def perceive(self, batch: Batch) -> Batch:
+    def encode_batch(self, batch: Batch) -> Batch:
         """Augment and encode once, for all phases: adds `features` and `next_features`."""
         return batch
 
-    def prepare(self, batch: Batch) -> Batch:
+    def process_rollout(self, batch: Batch) -> Batch:
         """Everything that a view shows before it is learned from in parts, a rollout for one: adds advantages, say. On the device."""
         return batch
 
-    def penultimate(self, observation: torch.Tensor) -> torch.Tensor:
+    def forward_features(self, observation: torch.Tensor) -> torch.Tensor:
         """What the last layer of the policy reads, ``(n, F)``, when the agent is judged: a classifier's features, for who compares by them.
 
         Raises:
@@ -124,17 +124,17 @@ class Agent(nn.Module, ABC):
 
     # What the base does ---------------------------------------------------------------------------------------------------------
 
-    def follow(self, part: str, tau: float, every: int = 1, name: str = "") -> None:
+    def add_target(self, part: str, tau: float, every: int = 1, name: str = "") -> None:
         """Keep a copy that follows `part` by θ' ← θ' + τ (θ - θ') after every update, or after every so many.
 
         A hard copy is τ = 1 every few thousand updates. The copy is called `name`, or ``<part>_target``.
         """
         name = name or f"{part}_target"
-        follower = Follower(part, getattr(self, part), tau, every)
-        self.bring(**{name: follower.copy})
-        self._followers[name] = follower
+        follower = EmaCopy(part, getattr(self, part), tau, every)
+        self.add_modules(**{name: follower.copy})
+        self._targets[name] = follower
 
-    def bring(self, **parts: nn.Module) -> None:
+    def add_modules(self, **parts: nn.Module) -> None:
         """Take further parts, on the agent's device: an objective's own, when it joins. What joins a phase is trained by it.
 
         Raises:
@@ -145,7 +145,7 @@ class Agent(nn.Module, ABC):
         for name, part in parts.items():
             setattr(self, name, part.to(self.device))
 
-    def ready(self) -> None:
+    def configure(self) -> None:
         """Called once when all parts exist and lie on their device: makes the phases and the optimisers of the parts they train."""
         self.phase_list = self.build.phases(self.phases())
         self._refuse_misfits()
@@ -166,12 +166,12 @@ class Agent(nn.Module, ABC):
 
     def _average(self, tau: float) -> None:
         """Averages of the parts that it acts with, which stand for them while it does not train."""
-        for part in self.acting:
+        for part in self.policy_parts:
             if isinstance(getattr(self, part, None), nn.Module):
                 self._averages[part] = f"{part}_average"
-                self.follow(part, tau, name=self._averages[part])
+                self.add_target(part, tau, name=self._averages[part])
         if not self._averages:
-            problem = f"agent.ema averages what an agent acts with, and {type(self).__name__} has none of {', '.join(self.acting)}"
+            problem = f"agent.ema averages what an agent acts with, and {type(self).__name__} has none of {', '.join(self.policy_parts)}"
             raise UsageError(Problem(problem, 'its class says what there is:  acting = ("policy",)'))
 
     def train(self, mode: bool = True) -> Self:
@@ -186,19 +186,19 @@ class Agent(nn.Module, ABC):
     @property
     def view(self) -> View:
         """The view that its batches come from: the one it `needs`, as its objectives widen it."""
-        view = self.needs
+        view = self.base_view
         for objective in (objective for phase in self.phase_list for objective in phase.objectives):
-            with blame(f"objective {objective.label}", "to say what it reads"):
-                view = objective.widen(view)
+            with plugin_errors(f"objective {objective.label}", "to say what it reads"):
+                view = objective.extend_view(view)
         return view
 
     def _joined(self, phase: Phase) -> Phase:
         """The phase, with the parts that its objectives bring: it trains them too."""
         before = set(self._modules)
         for objective in phase.objectives:
-            with blame(f"objective {objective.label}", "to join the agent"):
-                objective.join(self)
-        brought = [name for name in self._modules if name not in before and name not in self._followers]
+            with plugin_errors(f"objective {objective.label}", "to join the agent"):
+                objective.attach(self)
+        brought = [name for name in self._modules if name not in before and name not in self._targets]
         return replace(phase, trains=(*phase.trains, *brought))
 
     def _refuse_misfits(self) -> None:
@@ -240,7 +240,7 @@ class Agent(nn.Module, ABC):
 
     def notes(self) -> list[str]:
         """Lines worth telling before it learns: a part that it acts with and that nothing trains, say."""
-        idle = [part for part in self.acting if self._is_idle(part)] if self.phase_list else []
+        idle = [part for part in self.policy_parts if self._is_idle(part)] if self.phase_list else []
         if not idle:
             return []
         return [f"nothing trains {' and '.join(idle)}, which it acts with: -o +NAME adds an objective to its own, -o NAME replaces them"]
@@ -251,16 +251,16 @@ class Agent(nn.Module, ABC):
         return bool(learning) and self._moved.isdisjoint(learning)
 
     @property
-    def followers(self) -> tuple[str, ...]:
+    def target_parts(self) -> tuple[str, ...]:
         """Names of the copies that follow a part."""
-        return tuple(self._followers)
+        return tuple(self._targets)
 
     @property
     def components(self) -> list[Component]:
         """What it was made of by name: architectures and objectives."""
         return list(self.build.used)
 
-    def draw(self, stream: str) -> torch.Generator:
+    def generator(self, stream: str) -> torch.Generator:
         """The generator of the next draw of a named stream, on the agent's device."""
         return self.streams[stream].torch(self.device)
 
@@ -291,11 +291,11 @@ class Agent(nn.Module, ABC):
             encoder.train()
         return features.float() if full else features
 
-    def learn(self, batch: Batch) -> Learned:
+    def learn(self, batch: Batch) -> UpdateResult:
         """One update: every phase that is due sums its objectives, and moves exactly the parts it trains; then the targets follow.
 
         A phase with a non-finite loss or gradient moves nothing; updates with such a phase are counted in the metric ``nonfinite``. Where
-        options say ``optimizer.accumulate``, pieces of the batch are perceived and differentiated one after the other, and a phase moves
+        options say ``optimizer.gradient_accumulation``, pieces of the batch are perceived and differentiated one after the other, and a phase moves
         its parts once, along the average: the same as the whole batch where a loss is a mean over rows, in the memory of a piece.
         """
         pieces = batch.split(self._pieces)
@@ -310,10 +310,10 @@ class Agent(nn.Module, ABC):
             priority = loss.priority if loss.priority is not None else priority
         self._follow(number)
         self.updates = number
-        return Learned(metrics, priority)
+        return UpdateResult(metrics, priority)
 
     def _loss(self, objective: Objective, batch: Batch) -> Loss:
-        with blame(f"objective {objective.label}", "in its loss"):
+        with plugin_errors(f"objective {objective.label}", "in its loss"):
             loss = objective(self, batch)
             if loss.value.dim():
                 raise ValueError(f"a loss is one number, and this one has the shape {tuple(loss.value.shape)}: end with .mean()")
@@ -327,7 +327,7 @@ class Agent(nn.Module, ABC):
         told: list[Loss] = []
         for index, (share, piece) in enumerate(pieces):
             if index == len(seen):
-                seen.append(self.perceive(piece))
+                seen.append(self.encode_batch(piece))
             rows = seen[index] if "encoder" in phase.trains else seen[index].detach()
             terms = [(objective.label, self._loss(objective, rows)) for objective in phase.objectives]
             total = functools.reduce(torch.add, [loss.value for _, loss in terms])
@@ -348,8 +348,8 @@ class Agent(nn.Module, ABC):
             parameter.grad = None if gradient is None else laid_out_like(gradient, parameter)
         norm = torch.stack(torch._foreach_norm([gradient for gradient in gradients if gradient is not None])).norm()
         broken = ((norm + loss.value) * 0.0).ne(0.0).float()  # 0 times what is not finite is not a number, which equals nothing
-        if phase.clip is not None:
-            scale = (phase.clip / (norm + 1e-6)).clamp(max=1.0)
+        if phase.max_grad_norm is not None:
+            scale = (phase.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
             torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], scale)
         for optimizer in optimizers:
             self._step(optimizer, broken)
@@ -370,9 +370,9 @@ class Agent(nn.Module, ABC):
         step(optimizer, broken)
 
     def _follow(self, number: int) -> None:
-        for follower in self._followers.values():
+        for follower in self._targets.values():
             if number % follower.every == 0:
-                follower.follow(getattr(self, follower.part), self._moved)
+                follower.update(getattr(self, follower.part), self._moved)
 
     def training_state(self) -> dict[str, Any]:
         """Everything that learning goes on from, beside the run's random streams."""

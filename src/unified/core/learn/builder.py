@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.base.errors import Problem, UsageError, blame
+from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.components.import_paths import label
-from unified.core.learn.networks import FromBytes, Standardised, construct, output_shape, takes_maps, trial, wants_numbers
+from unified.core.learn.networks import (
+    NormalizeInput,
+    PixelsToFloat,
+    accepts_feature_maps,
+    construct,
+    needs_float_input,
+    output_shape,
+    trial,
+)
 from unified.core.learn.objective import Objective, Phase
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     _Target = tuple[Callable[..., nn.Module] | nn.Module, dict[str, Any]]
 
 
-class Build:
+class Builder:
     """What an agent is given to make its parts with.
 
     Args:
@@ -78,10 +86,10 @@ class Build:
         if not first or seen is None:
             return module.to(self.device)
         if self._are_pictures(in_shape):
-            if wants_numbers(module, in_shape):
-                module = FromBytes(module, seen.mean, seen.std)
-        elif seen.mean and in_shape == seen.observation.shape and not any(isinstance(each, Standardised) for each in module.modules()):
-            module = Standardised(module, seen.mean, seen.std)
+            if needs_float_input(module, in_shape):
+                module = PixelsToFloat(module, seen.mean, seen.std)
+        elif seen.mean and in_shape == seen.observation.shape and not any(isinstance(each, NormalizeInput) for each in module.modules()):
+            module = NormalizeInput(module, seen.mean, seen.std)
         return module.to(self.device)
 
     def _chain(
@@ -93,7 +101,7 @@ class Build:
         shape = in_shape
         for index, selection in enumerate(selections):
             last = index == len(selections) - 1
-            flat = not takes_maps(target for target, _ in targets[index + 1 :])
+            flat = not accepts_feature_maps(target for target, _ in targets[index + 1 :])
             try:
                 modules.append(self._one(targets[index], shape, out_shape if last else None, first=not index, flat=flat))
                 if last:
@@ -133,7 +141,7 @@ class Build:
             name, options = selection, component.options_model()()
         else:
             name, component, options = selection.name.removeprefix("+"), selection.component, selection.options
-        with blame(f"objective {label(name)}", "to be made"):
+        with plugin_errors(f"objective {label(name)}", "to be made"):
             objective: Objective = component.make(options)
         objective.selected = label(name)
         return objective

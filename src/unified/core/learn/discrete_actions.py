@@ -28,9 +28,9 @@ class DiscreteActions:
 
     def __init__(self, task: Space, bins: int = 5) -> None:
         self.task = task
-        choices = task.choices or bins
+        choices = task.n or bins
         shape = task.shape if task.discrete else (task.size,)
-        self.stored = Space(shape, "int64", 0, choices - 1, choices)
+        self.space = Space(shape, "int64", 0, choices - 1, choices)
         #: ``(A,)``, or ``(D, A)`` for D choices.
         self.choices = (*shape, choices)
 
@@ -39,19 +39,19 @@ class DiscreteActions:
         """Numbers that a critic or a policy has to emit: one for every choice of every dimension."""
         return math.prod(self.choices)
 
-    def enact(self, stored: torch.Tensor, generator: torch.Generator | None = None) -> Action:
+    def to_env(self, action: torch.Tensor, generator: torch.Generator | None = None) -> Action:
         """Turn choices ``(n,)`` or ``(n, D)`` into an `Action`, numbers within [-1, 1]. Nothing is drawn."""
         if self.task.discrete:
-            return Action(stored, stored)
-        numbers = stored.to(torch.float32) * (2.0 / (self.choices[-1] - 1)) - 1.0
-        return Action(stored, numbers.reshape(-1, *self.task.shape))
+            return Action(action, action)
+        numbers = action.to(torch.float32) * (2.0 / (self.choices[-1] - 1)) - 1.0
+        return Action(action, numbers.reshape(-1, *self.task.shape))
 
-    def answer(self, policy: Policy) -> Action:
+    def greedy(self, policy: Policy) -> Action:
         """What a policy over choices does where it does not explore, and on a discrete task how likely each choice is to it."""
-        action = self.enact(policy.mode)
+        action = self.to_env(policy.mode)
         return replace(action, probabilities=policy.probabilities) if self.task.discrete else action
 
-    def store(self, target: torch.Tensor) -> torch.Tensor:
+    def encode_target(self, target: torch.Tensor) -> torch.Tensor:
         """What a task calls an answer ``(n, *action)``, as this policy would have chosen it: of numbers and bytes, the nearest choices."""
         if self.task.discrete:
             return target

@@ -30,7 +30,7 @@ class Value(ABC):
         return self.mean.mean(dim=0).argmax(dim=-1)
 
     @abstractmethod
-    def at(self, action: torch.Tensor) -> Self:
+    def gather(self, action: torch.Tensor) -> Self:
         """Of all choices, the one that was made ``(B,)``: ``(E, B, A)`` becomes ``(E, B)``.
 
         Of D choices ``(B, D)`` it is the average of their values: ``(E, B, D, A)`` becomes ``(E, B)`` (decoupled Q-learning, Seyde et al.
@@ -38,18 +38,18 @@ class Value(ABC):
         """
 
     @abstractmethod
-    def expected(self, probabilities: torch.Tensor) -> Self:
+    def expectation(self, probabilities: torch.Tensor) -> Self:
         """The average over all choices with these probabilities ``(B, A)`` or ``(B, D, A)``: ``(E, B)``, as `at` is of one choice."""
 
     @abstractmethod
-    def least(self) -> Self:
+    def min(self) -> Self:
         """The member with the least mean, chosen row by row, as an ensemble of one: a whole member, not a minimum of its parts.
 
         Source: Fujimoto et al. 2018, clipped double Q-learning.
         """
 
     @abstractmethod
-    def average(self) -> Self:
+    def mean_over_ensemble(self) -> Self:
         """The average over the members, as an ensemble of one."""
 
     @abstractmethod
@@ -118,13 +118,13 @@ class Policy(ABC):
         """
         return (self.log_prob(self.mode) - log_prob).clamp_min(0.0)
 
-    def mean_log_prob(self) -> torch.Tensor:
+    def uniform_log_prob(self) -> torch.Tensor:
         """Average of the log-probabilities of all choices, ``(B,)``: what label smoothing adds.
 
         Raises:
             TypeError: If actions are numbers.
         """
-        raise TypeError(f"{type(self).__name__} has no choices whose labels could be smoothed: objective.imitate.smoothing=0")
+        raise TypeError(f"{type(self).__name__} has no choices whose labels could be smoothed: objective.nll.smoothing=0")
 
     @abstractmethod
     def entropy(self) -> torch.Tensor:
@@ -135,7 +135,7 @@ class Policy(ABC):
         with torch.no_grad():
             return self.rsample(generator).detach()
 
-    def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample_and_log_prob(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A draw and its log-probability ``(B,)``, both with what gradient there is: exact where `log_prob` has to invert a squashing."""
         action = self.rsample(generator)
         return action, self.log_prob(action)
@@ -154,5 +154,5 @@ class Policy(ABC):
             value: Gives the value of an action, or of all choices where it is given None.
             generator: For the draw.
         """
-        action, log_prob = self.draw(generator)
+        action, log_prob = self.sample_and_log_prob(generator)
         return value(action), log_prob

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-class Follower:
+class EmaCopy:
     """A copy that moves by θ' ← θ' + τ (θ - θ'); what is no parameter is copied.
 
     Args:
@@ -36,7 +36,7 @@ class Follower:
         self._modules = list(zip(self.copy.modules(), source.modules(), strict=True))
 
     @torch.no_grad()
-    def follow(self, source: nn.Module, moved: Container[torch.Tensor]) -> None:
+    def update(self, source: nn.Module, moved: Container[torch.Tensor]) -> None:
         """One step.
 
         Args:

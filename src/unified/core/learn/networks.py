@@ -82,7 +82,7 @@ def construct(
     return module
 
 
-def takes_maps(targets: Iterable[Callable[..., nn.Module] | nn.Module]) -> bool:
+def accepts_feature_maps(targets: Iterable[Callable[..., nn.Module] | nn.Module]) -> bool:
     """Whether the first of these that is sized by what comes in asks for its shape or channels, and not for a number of features.
 
     >>> takes_maps([nn.ReLU, nn.Conv2d, nn.Linear]), takes_maps([nn.Linear]), takes_maps([])
@@ -108,7 +108,7 @@ def _copied(module: nn.Module, in_shape: Shape, out_shape: Shape | None) -> nn.M
     return copy.deepcopy(module)
 
 
-class FromBytes(nn.Module):
+class PixelsToFloat(nn.Module):
     """Lets a network that wants numbers see pictures: bytes become float32 in [0, 1], standardised where their statistics are known.
 
     What comes as numbers stays as it is.
@@ -137,7 +137,7 @@ class FromBytes(nn.Module):
         return self.module(obs)
 
 
-class Standardised(nn.Module):
+class NormalizeInput(nn.Module):
     """Lets a network see vectors whose numbers have mean 0 and deviation 1.
 
     Args:
@@ -159,7 +159,7 @@ class Standardised(nn.Module):
         return self.module((obs - self.mean) / self.std)
 
 
-def wants_numbers(module: nn.Module, in_shape: Shape) -> bool:
+def needs_float_input(module: nn.Module, in_shape: Shape) -> bool:
     """Whether a network takes pictures in float32 and not in bytes, as they are kept. It is tried: on the meta device both would do."""
     probe = copy.deepcopy(module).cpu().train(False)
 
@@ -202,7 +202,7 @@ def trial(module: nn.Module, in_shape: Shape) -> Any:
             return _call(module, in_shape, "cpu")
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            name = type(module.module if isinstance(module, FromBytes) else module).__name__
+            name = type(module.module if isinstance(module, PixelsToFloat) else module).__name__
             raise UsageError(Problem(f"{name} cannot take {in_shape}: {reason}", _others(in_shape))) from error
 
 

@@ -74,7 +74,7 @@ class Objective(ABC):
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         """The loss on one batch."""
 
-    def widen(self, view: View) -> View:
+    def extend_view(self, view: View) -> View:
         """The view of the agent with the further columns that this objective reads; as it is for most.
 
         Raises:
@@ -82,11 +82,11 @@ class Objective(ABC):
         """
         return view
 
-    def join(self, agent: Any) -> None:  # noqa: B027  # most have no parts of their own
+    def attach(self, agent: Any) -> None:  # noqa: B027  # most have no parts of their own
         """Called once, when the agent's parts are there and nothing was learned: an objective with parts of its own brings them here.
 
-        ``agent.bring(projector=module)`` makes it a part, saved and loaded with the agent and trained by the phase that this objective is
-        in; ``agent.follow("encoder", tau, name="momentum_encoder")`` keeps a copy that follows one.
+        ``agent.add_modules(projector=module)`` makes it a part, saved and loaded with the agent and trained by the phase that this objective is
+        in; ``agent.add_target("encoder", tau, name="momentum_encoder")`` keeps a copy that follows one.
 
         Raises:
             UsageError: If it can do nothing with such an agent.
@@ -95,7 +95,7 @@ class Objective(ABC):
     def phases(self) -> list[Phase]:
         """The phases that stand for an agent's own where this objective replaces them; empty for one, of all that it trains.
 
-        An objective that pulls two parts in opposite directions has two. The objectives in them are asked to `widen` and to `join`,
+        An objective that pulls two parts in opposite directions has two. The objectives in them are asked to `extend_view` and to `join`,
         this one only where it is one of them.
         """
         return []
@@ -192,4 +192,4 @@ class Phase:
     objectives: tuple[Objective, ...]
     trains: tuple[str, ...]
     every: int = 1
-    clip: float | None = None
+    max_grad_norm: float | None = None

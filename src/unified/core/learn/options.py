@@ -82,7 +82,7 @@ class OptimizerOptions(_Moving):
     """Decay of weights; adamw decays the weights themselves, the others by way of the gradient."""
     schedule: str | None = None
     """Factor on learning rates, over updates: linear(0,1,1000), cosine(1,0,20000); null: none."""
-    accumulate: int = Field(1, ge=1)
+    gradient_accumulation: int = Field(1, ge=1)
     """Equal pieces of a batch, for one step along the average of their gradients: an update then takes the memory of a piece."""
     parts: dict[str, PartOptimizerOptions] = {}
     """What differs for a part of the agent: parts.encoder.lr=1e-5."""
@@ -126,10 +126,12 @@ class LearningOptions(Options):
 
     @model_validator(mode="after")
     def _is_cut_evenly(self) -> Self:
-        rows, pieces = getattr(self, "batch_size", None), self.optimizer.accumulate
+        rows, pieces = getattr(self, "batch_size", None), self.optimizer.gradient_accumulation
         if rows is not None and rows % pieces:
             fits = max(rows - rows % pieces, pieces)
-            raise ValueError(f"agent.optimizer.accumulate={pieces} does not divide batch_size={rows}; it divides batch_size={fits}")
+            raise ValueError(
+                f"agent.optimizer.gradient_accumulation={pieces} does not divide batch_size={rows}; it divides batch_size={fits}"
+            )
         return self
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 
-def generalised_advantages(
-    reward: torch.Tensor, discount: torch.Tensor, value: torch.Tensor, next_value: torch.Tensor, cut: torch.Tensor, decay: float
+def compute_gae(
+    reward: torch.Tensor, discount: torch.Tensor, value: torch.Tensor, next_value: torch.Tensor, boundary: torch.Tensor, gae_lambda: float
 ) -> torch.Tensor:
     """GAE(λ): Â_t = δ_t + γ λ Â_{t+1} with δ_t = r_t + γ V(s_{t+1}) - V(s_t), the sum ending where a trajectory is cut.
 
@@ -25,7 +25,7 @@ def generalised_advantages(
         ``(N,)``.
     """
     delta = reward + discount * next_value - value
-    factor = torch.where(cut, 0.0, discount * decay)
+    factor = torch.where(boundary, 0.0, discount * gae_lambda)
     running, advantages = 0.0, []
     for error, keep in zip(reversed(delta.tolist()), reversed(factor.tolist()), strict=True):
         running = error + keep * running

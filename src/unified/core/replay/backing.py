@@ -85,7 +85,7 @@ def make_backing(name: str, directory: str | Path | None) -> Backing:
 
 
 def choose_backing(
-    name: str, spec: Spec, action: Space, capacity: int, lanes: int, directory: str | Path, extra: Mapping[str, Space] | None = None
+    name: str, spec: Spec, action: Space, capacity: int, num_envs: int, directory: str | Path, extra: Mapping[str, Space] | None = None
 ) -> str:
     """``"ram"`` or ``"disk"`` for a replay of `capacity` slots; with ``name="auto"`` memory if it fits there, else disk.
 
@@ -102,7 +102,7 @@ def choose_backing(
         UsageError: If the capacity does not fit, with the bytes it needs, those available and the capacity that would fit.
     """
     columns = columns_of(spec.observation, action, extra)
-    return check_capacity(name, sum(column.bytes for column in columns.values()), slots_of(capacity, lanes), directory)
+    return check_capacity(name, sum(column.bytes for column in columns.values()), slots_of(capacity, num_envs), directory)
 
 
 def check_capacity(name: str, slot_bytes: int, slots: int, directory: str | Path) -> str:

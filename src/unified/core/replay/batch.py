@@ -11,7 +11,7 @@ class Batch(dict[str, torch.Tensor]):
     | key | shape | what |
     |---|---|---|
     | `obs` | `(B, *observation)` | observation, frames stacked along the channels |
-    | `action` | `(B, *action)` | what the policy produced (`Action.stored`) |
+    | `action` | `(B, *action)` | what the policy produced (`Action.action`) |
     | `reward` | `(B,)` | n-step return up to the first end: sum of γᵏ r |
     | `discount` | `(B,)` | γⁿ of the bootstrap; 0 where the episode terminated |
     | `next_obs` | `(B, *observation)` | observation n steps later, the true last one at an end |
@@ -54,8 +54,8 @@ class Batch(dict[str, torch.Tensor]):
             return [(1.0, self)]
         rows = len(next(iter(self.values())))
         columns = {name: value.tensor_split(min(pieces, rows)) for name, value in self.items()}
-        cut = [Batch(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        return [(len(next(iter(piece.values()))) / rows, piece) for piece in cut]
+        snapshot = [Batch(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return [(len(next(iter(piece.values()))) / rows, piece) for piece in snapshot]
 
     def with_columns(self, **columns: torch.Tensor) -> Batch:
         """A copy with further columns; this batch is left as it is."""

@@ -21,9 +21,9 @@ from unified.core.replay.store import Store, columns_of
 if TYPE_CHECKING:
     from unified.core.base.rng import Streams
     from unified.core.base.spec import Space, Spec
-    from unified.core.envs.step_batch import Steps
+    from unified.core.envs.step_batch import StepBatch
     from unified.core.replay.batch import Batch
-    from unified.core.replay.segments import Cut
+    from unified.core.replay.segments import Snapshot
     from unified.core.replay.store import Array
     from unified.core.replay.views import View
 
@@ -53,7 +53,7 @@ class Replay:
         spec: Spec,
         view: View,
         capacity: int,
-        lanes: int,
+        num_envs: int,
         streams: Streams,
         backing: str = "ram",
         directory: str | Path | None = None,
@@ -62,43 +62,43 @@ class Replay:
         pin: bool | None = None,
         extra: Mapping[str, Space] | None = None,
     ) -> None:
-        if capacity < lanes * view.span:
+        if capacity < num_envs * view.window:
             raise UsageError(
                 Problem(
-                    f"replay.capacity={capacity} is too small for {lanes} environments and windows of {view.span} slots",
-                    f"replay.capacity={lanes * view.span} at least",
+                    f"replay.capacity={capacity} is too small for {num_envs} environments and windows of {view.window} slots",
+                    f"replay.capacity={num_envs * view.window} at least",
                 )
             )
         self.spec, self.view, self.streams = spec, view, streams
         self.directory = Path(directory) if directory is not None else None
         self.extra = tuple(extra or ())
         columns = columns_of(spec.observation, action or spec.action, extra or {})
-        self.store = Store(columns, capacity, lanes, make_backing(backing, directory))
+        self.store = Store(columns, capacity, num_envs, make_backing(backing, directory))
         #: Slots of each lane ``(lanes,)`` below which a view that consumes has seen everything.
-        self.consumed = np.zeros(lanes, np.int64)
+        self.consumed = np.zeros(num_envs, np.int64)
         self.sampler = sampler or Uniform()
         self.gatherer = Gatherer(torch.cuda.is_available() if pin is None else pin)
         self._segments: list[dict[str, Any]] = []  # of the last cut
-        self._sealed_in: Path | None = None
+        self._flushed_to: Path | None = None
 
     # Experience comes in --------------------------------------------------------------------------------------------------------
 
-    def begin(self, lane: int, observation: Array) -> None:
+    def begin(self, env_id: int, observation: Array) -> None:
         """Open an episode of environment `lane` with its first observation ``(*obs)``; one that goes on there counts as cut off."""
-        self._begin(np.array([lane]), np.asarray(observation)[None])
+        self._begin(np.array([env_id]), np.asarray(observation)[None])
 
-    def add(self, lane: int, action: Array, reward: float, terminated: bool, truncated: bool, next_observation: Array) -> None:
+    def add(self, env_id: int, action: Array, reward: float, terminated: bool, truncated: bool, next_observation: Array) -> None:
         """One step of environment `lane`: the action at its newest observation, and the true next observation ``(*obs)``."""
-        one = np.array([lane])
+        one = np.array([env_id])
         step = (np.asarray(action)[None], np.array([reward]), np.array([terminated]), np.array([terminated or truncated]))
         self._append(one, *step, np.asarray(next_observation)[None])
 
-    def discard(self, lane: int) -> None:
+    def discard(self, env_id: int) -> None:
         """Drop the rows of the environment's current episode; a new one has to begin."""
-        self.sampler.removed(self.store.discard(lane))
-        self.consumed[lane] = min(self.consumed[lane], self.store.head[lane])
+        self.sampler.remove(self.store.discard(env_id))
+        self.consumed[env_id] = min(self.consumed[env_id], self.store.head[env_id])
 
-    def extend(self, actions: Array, steps: Steps, extra: Mapping[str, Array] | None = None) -> None:
+    def extend(self, actions: Array, steps: StepBatch, extra: Mapping[str, Array] | None = None) -> None:
         """One step of all environments: ``(n, *action)`` as stored, and what came of them; with the further columns ``(n, …)``.
 
         Where an episode ended the next one is opened with its first observation; where it failed its rows are dropped before that.
@@ -106,21 +106,21 @@ class Replay:
         good = np.flatnonzero(~steps.failed)
         over = steps.terminated | steps.truncated | steps.failed
         if len(good):
-            worthless = steps.terminated | steps.lost
+            worthless = steps.terminated | steps.life_lost
             step = (actions[good], steps.reward[good], worthless[good], over[good], steps.observation[good])
             self._append(good, *step, {name: values[good] for name, values in (extra or {}).items()})
-        for lane in np.flatnonzero(steps.failed):
-            self.discard(int(lane))
+        for env_id in np.flatnonzero(steps.failed):
+            self.discard(int(env_id))
         fresh = np.flatnonzero(over)
         if len(fresh):
             self._begin(fresh, steps.reset_observation[fresh])
 
-    def _begin(self, lane: Array, observation: Array) -> None:
-        self.sampler.removed(self.store.begin(lane, observation))
+    def _begin(self, env_id: Array, observation: Array) -> None:
+        self.sampler.remove(self.store.begin(env_id, observation))
 
     def _append(
         self,
-        lane: Array,
+        env_id: Array,
         action: Array,
         reward: Array,
         terminated: Array,
@@ -128,11 +128,11 @@ class Replay:
         observation: Array,
         extra: Mapping[str, Array] | None = None,
     ) -> None:
-        if not self.store.open[lane].all():
+        if not self.store.open[env_id].all():
             raise RuntimeError("a step was added to an environment whose episode has ended: begin the next one first")
-        completed, written = self.store.append(lane, action, reward, terminated, over, observation, extra or {})
-        self.sampler.removed(written)
-        self.sampler.added(completed)
+        completed, written = self.store.append(env_id, action, reward, terminated, over, observation, extra or {})
+        self.sampler.remove(written)
+        self.sampler.add(completed)
 
     # Batches go out -------------------------------------------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class Replay:
         """Whether there is a row to sample."""
         store = self.store
         # More transitions than lie near the edges of the lanes: no need to look at any.
-        return int(store.held.sum()) > 2 * store.lanes * self.view.span or self.view.count(store) > 0
+        return int(store.held.sum()) > 2 * store.num_envs * self.view.window or self.view.count(store) > 0
 
     def sample(self) -> Batch:
         """The next batch, on the CPU: ``(B, …)``, frames in uint8, `index` int64 and `weight` float32.
@@ -153,7 +153,7 @@ class Replay:
         """
         if not self.ready:
             raise UnifiedError("the replay holds no transition to sample yet")
-        index, weight = self.sampler.draw(self.store, self.view, self.view.batch_size, self.streams["replay"].numpy())
+        index, weight = self.sampler.sample(self.store, self.view, self.view.batch_size, self.streams["replay"].numpy())
         batch = self.view.gather(self.store, index, self.gatherer)
         batch["weight"] = torch.from_numpy(weight)
         return batch
@@ -167,11 +167,11 @@ class Replay:
         # The newest slot of an episode that goes on waits for its action: it is shown the next time.
         self.consumed = self.store.head - self.store.open
 
-    def reprioritise(self, index: torch.Tensor, priority: torch.Tensor) -> None:
+    def update_priorities(self, index: torch.Tensor, priority: torch.Tensor) -> None:
         """Tell the sampler the priorities ``(B,)`` that an update found for the rows at `index`."""
         if not self.sampler.prioritises:
             return
-        self.sampler.reprioritise(index.cpu().numpy(), priority.detach().float().cpu().numpy())
+        self.sampler.update_priorities(index.cpu().numpy(), priority.detach().float().cpu().numpy())
 
     @property
     def steps(self) -> int:
@@ -185,41 +185,41 @@ class Replay:
 
     # What lasts -----------------------------------------------------------------------------------------------------------------
 
-    def seal(self, directory: str | Path) -> Cut:
+    def flush(self, directory: str | Path) -> Snapshot:
         """Write the rows that are new since the last seal; returns the cut to give to `restore`, JSON data.
 
         Raises:
             UnifiedError: If they cannot be written; what was sealed before is intact.
         """
         directory = Path(directory)
-        if directory != self._sealed_in:
-            self.store.sealed[:] = 0
+        if directory != self._flushed_to:
+            self.store.flushed[:] = 0
             self._segments = []
-        cut = segments.seal(self.store, directory, self._segments)
-        self._segments, self._sealed_in = cut["segments"], directory
+        snapshot = segments.flush(self.store, directory, self._segments)
+        self._segments, self._flushed_to = snapshot["segments"], directory
         try:
-            named.write_index(directory, cut, self._about())
+            named.write_index(directory, snapshot, self._about())
         except OSError as error:
             raise UnifiedError(Problem(f"the replay could not be saved in {directory}: {error}", "free some space")) from error
-        return cut
+        return snapshot
 
-    def restore(self, directory: str | Path, cut: Mapping[str, Any]) -> None:
+    def restore(self, directory: str | Path, snapshot: Mapping[str, Any]) -> None:
         """Hold exactly what was held at the cut. Rows sealed after it are not looked at; whatever is held now is forgotten.
 
         Raises:
             DamagedSegment: If a file is missing or not what was written; then the replay is empty.
             UsageError: If the cut is of another task or another number of environments.
         """
-        self._sealed_in, self._segments = None, []
-        segments.restore(self.store, directory, cut)
-        self._sealed_in, self._segments = Path(directory), [dict(entry) for entry in cut["segments"]]
+        self._flushed_to, self._segments = None, []
+        segments.restore(self.store, directory, snapshot)
+        self._flushed_to, self._segments = Path(directory), [dict(entry) for entry in snapshot["segments"]]
         self._tell_sampler()
 
-    def prune(self, directory: str | Path, cuts: list[Cut]) -> list[str]:
+    def prune(self, directory: str | Path, snapshots: list[Snapshot]) -> list[str]:
         """Delete the segments that none of these cuts needs; returns their names. Only when somebody asks for it."""
-        return segments.prune(directory, cuts)
+        return segments.prune(directory, snapshots)
 
-    def save_named(self, root: str | Path, name: str) -> Path:
+    def save_as(self, root: str | Path, name: str) -> Path:
         """Keep what is held as ``<root>/replays/<name>``, to be loaded into other runs.
 
         Raises:
@@ -228,16 +228,16 @@ class Replay:
         if self.directory is None:
             raise UsageError("a replay without a directory of its own cannot be saved under a name")
         check_free(root, name, self.directory)
-        return named.save(self.directory, self.seal(self.directory), self._about(), root, name)
+        return named.save(self.directory, self.flush(self.directory), self._about(), root, name)
 
-    def load_kept(self, directory: Path) -> None:
+    def load_saved(self, directory: Path) -> None:
         """Append the rows of a replay that is kept in a directory; they then belong to this run's replay, and theirs is only read.
 
         Raises:
             UsageError: If its rows do not fit this task and agent.
             DamagedSegment: If a file is missing or not what was written.
         """
-        named.load_kept(self.store, directory, self.view.stack)
+        named.load_saved(self.store, directory, self.view.stack)
         self._tell_sampler()
 
     def _about(self) -> dict[str, Any]:
@@ -245,10 +245,10 @@ class Replay:
 
     def _tell_sampler(self) -> None:
         store = self.store
-        self.sampler.removed(np.arange(store.slots))
-        for lane in range(store.lanes):
-            index = store.index(lane, np.arange(store.tail[lane], store.head[lane]))
-            self.sampler.added(index[~store.data["last"][index]])
+        self.sampler.remove(np.arange(store.slots))
+        for env_id in range(store.num_envs):
+            index = store.index(env_id, np.arange(store.tail[env_id], store.head[env_id]))
+            self.sampler.add(index[~store.data["last"][index]])
 
     def state_dict(self) -> dict[str, Any]:
         """What the cut does not hold: the sampler's state, and the counters it belongs to."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from unified.core.replay.views import View
 
 
-class FixedReplay:
+class DatasetBuffer:
     """Batches of rows without replacement: epoch e goes through all of them in an order that is a function of the run's seed and e.
 
     Where an epoch does not end with a batch, the batch goes on with the first rows of the next one: every batch has B rows.
@@ -87,7 +87,7 @@ class FixedReplay:
         for _ in range(count):
             yield self.sample()
 
-    def reprioritise(self, index: torch.Tensor, priority: torch.Tensor) -> None:
+    def update_priorities(self, index: torch.Tensor, priority: torch.Tensor) -> None:
         """Rows of an epoch have no priorities."""
 
     @property
@@ -102,7 +102,7 @@ class FixedReplay:
 
     # What lasts -----------------------------------------------------------------------------------------------------------------
 
-    def seal(self, directory: str | Path) -> dict[str, Any]:
+    def flush(self, directory: str | Path) -> dict[str, Any]:
         """What is written of it: how many rows there are and a fingerprint of some, so that another data set is noticed."""
         return {"segments": [], "rows": len(self.rows), "fingerprint": self._fingerprint()}
 
@@ -113,28 +113,28 @@ class FixedReplay:
             digest.update(np.ascontiguousarray(array[some]).tobytes())
         return digest.hexdigest()
 
-    def restore(self, directory: str | Path, cut: Mapping[str, Any]) -> None:
+    def restore(self, directory: str | Path, snapshot: Mapping[str, Any]) -> None:
         """Look whether the rows are those of the checkpoint.
 
         Raises:
             UsageError: If they are not.
         """
-        if cut.get("rows") != len(self.rows) or cut.get("fingerprint") != self._fingerprint():
+        if snapshot.get("rows") != len(self.rows) or snapshot.get("fingerprint") != self._fingerprint():
             raise UsageError(
                 Problem(
-                    f"the data set has changed: the run was trained on {cut.get('rows')} rows, and there are {len(self.rows)} others now",
+                    f"the data set has changed: the run was trained on {snapshot.get('rows')} rows, and there are {len(self.rows)} others now",
                     "put back the old files, or start anew with experiment=NAME",
                 )
             )
 
-    def prune(self, directory: str | Path, cuts: list[dict[str, Any]]) -> list[str]:
+    def prune(self, directory: str | Path, snapshots: list[dict[str, Any]]) -> list[str]:
         """Nothing is written, so nothing is deleted."""
         return []
 
-    def save_named(self, root: str | Path, name: str) -> Path:
+    def save_as(self, root: str | Path, name: str) -> Path:
         raise UsageError(Problem(f"replay.save={name}: a data set is there already, and is not saved again"))
 
-    def load_kept(self, directory: Path) -> None:
+    def load_saved(self, directory: Path) -> None:
         raise UsageError(Problem(f"replay.load={directory}: the rows of a data set come from its suite", "leave replay.load out"))
 
     def state_dict(self) -> dict[str, Any]:

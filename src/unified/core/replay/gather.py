@@ -96,32 +96,32 @@ class Window(Protocol):
     @property
     def discount(self) -> float: ...
     @property
-    def ahead(self) -> int: ...
+    def future_steps(self) -> int: ...
     @property
-    def span(self) -> int: ...
+    def window(self) -> int: ...
 
 
-def eligible_transitions(view: Window, store: Store, lane: Array, slot: Array) -> Array:
+def eligible_transitions(view: Window, store: Store, env_id: Array, slot: Array) -> Array:
     """Slots with an action, whose stack is intact and whose window does not pass the write head of an episode that goes on."""
-    index = store.index(lane, slot)
+    index = store.index(env_id, slot)
     oldest = slot - np.minimum(store.data["step"][index], view.stack - 1)
     limit = np.where(store.open, np.maximum(store.start, store.head - view.n_step), store.head)
-    ok: Array = ~store.data["last"][index] & (oldest >= store.tail[lane]) & (slot < limit[lane])
+    ok: Array = ~store.data["last"][index] & (oldest >= store.tail[env_id]) & (slot < limit[env_id])
     return ok
 
 
 def count_transitions(view: Window, store: Store) -> int:
     """Eligible slots: all transitions but those at the edges of each lane, which are looked at one by one."""
-    edge = view.span
-    lanes, slots, outside = [], [], 0
-    for lane in range(store.lanes):
-        tail, head = int(store.tail[lane]), int(store.head[lane])
+    edge = view.window
+    env_ids, slots, outside = [], [], 0
+    for env_id in range(store.num_envs):
+        tail, head = int(store.tail[env_id]), int(store.head[env_id])
         low, high = min(tail + edge, head), max(head - edge, min(tail + edge, head))
         near = np.concatenate([np.arange(tail, low), np.arange(high, head)])
-        lanes.append(np.full(len(near), lane))
+        env_ids.append(np.full(len(near), env_id))
         slots.append(near)
-        outside += int(store.held[lane])
-    lane_of, slot = np.concatenate(lanes), np.concatenate(slots)
+        outside += int(store.held[env_id])
+    lane_of, slot = np.concatenate(env_ids), np.concatenate(slots)
     near_transitions = int((~store.data["last"][store.index(lane_of, slot)]).sum())
     return outside - near_transitions + int(eligible_transitions(view, store, lane_of, slot).sum())
 
@@ -156,7 +156,7 @@ def gather_transitions(view: Window, store: Store, index: Array, gatherer: Gathe
         next_obs=frames[1],
         index=torch.from_numpy(index),
     )
-    if view.ahead:
+    if view.future_steps:
         batch.update(gather_future(view, store, index, gatherer))
     return batch
 
@@ -168,7 +168,7 @@ def gather_future(view: Window, store: Store, index: Array, gatherer: Gatherer) 
     """
     last, length = store.data["last"], store.length
     at = [index]
-    for _ in range(view.ahead):
+    for _ in range(view.future_steps):
         position = at[-1] % length
         at.append(np.where(last[at[-1]], at[-1], at[-1] - position + (position + 1) % length))
     before, after = np.stack(at[:-1], axis=1), np.stack(at[1:], axis=1)  # (B, K)

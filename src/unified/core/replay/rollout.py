@@ -38,16 +38,16 @@ def gather_rollout(view: Rollout, replay: Replay) -> Batch:
     """
     store = replay.store
     found = []
-    for lane in range(store.lanes):
-        slot = np.arange(max(int(replay.consumed[lane]), int(store.tail[lane])), int(store.head[lane]))
-        index = store.index(lane, slot)
+    for env_id in range(store.num_envs):
+        slot = np.arange(max(int(replay.consumed[env_id]), int(store.tail[env_id])), int(store.head[env_id]))
+        index = store.index(env_id, slot)
         found.append(index[~store.data["last"][index]])
     index = np.concatenate(found)
     ends = np.cumsum([len(piece) for piece in found]) - 1
     lane_base = index - index % store.length
     after = lane_base + (index % store.length + 1) % store.length
-    cut = store.data["last"][after].copy()
-    cut[ends[[len(piece) > 0 for piece in found]]] = True
+    boundary = store.data["last"][after].copy()
+    boundary[ends[[len(piece) > 0 for piece in found]]] = True
     discount = np.where(store.data["terminated"][index], np.float32(0), np.float32(view.discount))
     frames = gather_stacks(store, np.stack([index, after]), view.stack, replay.gatherer)
     extra = {name: torch.from_numpy(store.data[name][index]) for name in replay.extra}
@@ -59,6 +59,6 @@ def gather_rollout(view: Rollout, replay: Replay) -> Batch:
         next_obs=frames[1],
         index=torch.from_numpy(index),
         weight=torch.ones(len(index)),
-        cut=torch.from_numpy(cut),
+        boundary=torch.from_numpy(boundary),
         **extra,
     )

@@ -24,16 +24,16 @@ class Sampler(ABC):
     prioritises: ClassVar[bool] = False
 
     @abstractmethod
-    def draw(self, store: Store, view: View, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
+    def sample(self, store: Store, view: View, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
         """Indices of `count` eligible slots, with replacement, and their importance weights, float32: ``(count,)`` each."""
 
-    def added(self, index: Array) -> None:  # noqa: B027  # nothing to do for most
+    def add(self, index: Array) -> None:  # noqa: B027  # nothing to do for most
         """These slots became transitions."""
 
-    def removed(self, index: Array) -> None:  # noqa: B027
+    def remove(self, index: Array) -> None:  # noqa: B027
         """These slots hold no transition any more."""
 
-    def reprioritise(self, index: Array, priority: Array) -> None:  # noqa: B027
+    def update_priorities(self, index: Array, priority: Array) -> None:  # noqa: B027
         """An update found these priorities ``(B,)`` for the rows at `index`."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -46,16 +46,16 @@ class Sampler(ABC):
 class Uniform(Sampler):
     """Every eligible transition with the same probability: slots are drawn evenly, and those that cannot begin a row drawn again."""
 
-    def draw(self, store: Store, view: View, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
+    def sample(self, store: Store, view: View, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
         ends = np.cumsum(store.head - store.tail)
         starts = store.head - ends  # added to a number among all held slots, gives the slot within its lane
         found: list[Array] = []
         missing = count
         for _ in range(ROUNDS):
             number = generator.integers(0, ends[-1], missing + missing // 8 + 8)
-            lane = np.searchsorted(ends, number, side="right")
-            slot = number + starts[lane]
-            found.append(store.index(lane, slot)[view.eligible(store, lane, slot)][:missing])
+            env_id = np.searchsorted(ends, number, side="right")
+            slot = number + starts[env_id]
+            found.append(store.index(env_id, slot)[view.eligible(store, env_id, slot)][:missing])
             missing -= len(found[-1])
             if not missing:
                 break
@@ -83,32 +83,32 @@ class Prioritised(Sampler):
 
     prioritises = True
 
-    def __init__(self, slots: int, alpha: float = 0.6, beta: float = 0.4, floor: float = 1e-6, lanes: int = 1) -> None:
-        if not (0 <= alpha <= 1 and 0 <= beta <= 1 and floor > 0):
-            raise ValueError(f"alpha and beta lie within [0, 1] and floor is positive, not alpha={alpha}, beta={beta}, floor={floor}")
-        self.alpha, self.beta, self.floor = alpha, beta, floor
-        self.lanes, self.length = lanes, slots // lanes
+    def __init__(self, slots: int, alpha: float = 0.6, beta: float = 0.4, eps: float = 1e-6, num_envs: int = 1) -> None:
+        if not (0 <= alpha <= 1 and 0 <= beta <= 1 and eps > 0):
+            raise ValueError(f"alpha and beta lie within [0, 1] and floor is positive, not alpha={alpha}, beta={beta}, floor={eps}")
+        self.alpha, self.beta, self.eps = alpha, beta, eps
+        self.num_envs, self.length = num_envs, slots // num_envs
         self.tree = SumTree(slots)
-        self.greatest = 1.0  # priority^α of new transitions
+        self.max_priority = 1.0  # priority^α of new transitions
 
     def _leaf(self, index: Array) -> Array:
         """The leaves of slots at these indices of the store."""
-        lane, position = np.divmod(index, self.length)
-        leaf: Array = position * self.lanes + lane
+        env_id, position = np.divmod(index, self.length)
+        leaf: Array = position * self.num_envs + env_id
         return leaf
 
     def mass(self, index: Array) -> Array:
         """priority^α of the slots at these indices of the store ``(m,)``; 0 where there is no transition."""
         return self.tree.leaves[self._leaf(index)]
 
-    def draw(self, store: Store, view: View, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
+    def sample(self, store: Store, view: View, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
         found: list[Array] = []
         missing = count
         for _ in range(ROUNDS):
-            position, lane = np.divmod(self.tree.find(generator.random(missing + missing // 8 + 8) * self.tree.total), self.lanes)
-            index = lane * self.length + position
-            lane, slot = locate(store, index)
-            found.append(index[view.eligible(store, lane, slot)][:missing])
+            position, env_id = np.divmod(self.tree.find(generator.random(missing + missing // 8 + 8) * self.tree.total), self.num_envs)
+            index = env_id * self.length + position
+            env_id, slot = locate(store, index)
+            found.append(index[view.eligible(store, env_id, slot)][:missing])
             missing -= len(found[-1])
             if not missing:
                 break
@@ -121,30 +121,30 @@ class Prioritised(Sampler):
         mass = self.mass(index)
         return index, ((mass.min() / mass) ** self.beta).astype(np.float32)
 
-    def added(self, index: Array) -> None:
-        self.tree.set(self._leaf(index), np.full(len(index), self.greatest))
+    def add(self, index: Array) -> None:
+        self.tree.set(self._leaf(index), np.full(len(index), self.max_priority))
 
-    def removed(self, index: Array) -> None:
+    def remove(self, index: Array) -> None:
         self.tree.set(self._leaf(index), np.zeros(len(index)))
 
-    def reprioritise(self, index: Array, priority: Array) -> None:
+    def update_priorities(self, index: Array, priority: Array) -> None:
         """Priorities that are not finite leave their rows as they are; so do rows that were overwritten since they were drawn."""
-        mass = (np.abs(priority.astype(np.float64)) + self.floor) ** self.alpha
+        mass = (np.abs(priority.astype(np.float64)) + self.eps) ** self.alpha
         known = np.isfinite(mass) & (self.mass(index) > 0)
         self.tree.set(self._leaf(index[known]), mass[known])
         if known.any():
-            self.greatest = max(self.greatest, float(mass[known].max()))
+            self.max_priority = max(self.max_priority, float(mass[known].max()))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"leaves": self.tree.leaves.copy(), "greatest": self.greatest}
+        return {"leaves": self.tree.leaves.copy(), "greatest": self.max_priority}
 
     def load_state_dict(self, state: dict[str, Any], store: Store) -> None:
         leaves = np.asarray(state["leaves"], np.float64)
-        length = len(leaves) // self.lanes  # of a ring then: with another budget it may have another length
-        for lane in range(store.lanes):
-            slot = np.arange(max(store.tail[lane], store.head[lane] - length), store.head[lane])
-            self.tree.set(self._leaf(store.index(lane, slot)), leaves[slot % length * self.lanes + lane])
-        self.greatest = float(state["greatest"])
+        length = len(leaves) // self.num_envs  # of a ring then: with another budget it may have another length
+        for env_id in range(store.num_envs):
+            slot = np.arange(max(store.tail[env_id], store.head[env_id] - length), store.head[env_id])
+            self.tree.set(self._leaf(store.index(env_id, slot)), leaves[slot % length * self.num_envs + env_id])
+        self.max_priority = float(state["greatest"])
 
 
 class SumTree:
@@ -205,9 +205,9 @@ class SumTree:
 
 def locate(store: Store, index: Array) -> tuple[Array, Array]:
     """Lane and slot at each index, of the slots that are there; elsewhere a slot past the head, which nothing takes for eligible."""
-    lane, position = np.divmod(index, store.length)
-    tail = store.tail[lane]
-    return lane, tail + (position - tail) % store.length
+    env_id, position = np.divmod(index, store.length)
+    tail = store.tail[env_id]
+    return env_id, tail + (position - tail) % store.length
 
 
 def all_eligible(store: Store, view: View) -> Array:
@@ -217,10 +217,10 @@ def all_eligible(store: Store, view: View) -> Array:
         UnifiedError: If there is none.
     """
     found = []
-    for lane in range(store.lanes):
-        slot = np.arange(store.tail[lane], store.head[lane])
-        lanes = np.full(len(slot), lane)
-        found.append(store.index(lanes, slot)[view.eligible(store, lanes, slot)])
+    for env_id in range(store.num_envs):
+        slot = np.arange(store.tail[env_id], store.head[env_id])
+        num_envs = np.full(len(slot), env_id)
+        found.append(store.index(num_envs, slot)[view.eligible(store, num_envs, slot)])
     eligible = np.concatenate(found)
     if not len(eligible):
         raise UnifiedError("the replay holds no transition to sample yet")

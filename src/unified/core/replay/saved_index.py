@@ -49,5 +49,5 @@ def spec_of(directory: Path) -> dict[str, Any]:
 
 def rows_of(directory: Path) -> int:
     """Slots that a kept replay holds."""
-    cut = read_index(directory)["cut"]
-    return sum(int(head) - int(tail) for head, tail in zip(cut["head"], cut["tail"], strict=True))
+    snapshot = read_index(directory)["cut"]
+    return sum(int(head) - int(tail) for head, tail in zip(snapshot["head"], snapshot["tail"], strict=True))

@@ -24,7 +24,7 @@ from unified.core.replay.saved_index import INDEX
 if TYPE_CHECKING:
     from unified.core.replay.store import Array, Store
 
-Cut = dict[str, Any]
+Snapshot = dict[str, Any]
 #: Most bytes of one file, about.
 SEGMENT_BYTES = 256_000_000
 COUNTERS = ("head", "tail", "start", "open")
@@ -35,7 +35,7 @@ class DamagedSegment(UnifiedError):
     """A file of the replay is missing, cut short or changed."""
 
 
-def seal(store: Store, directory: str | Path, known: Sequence[Mapping[str, Any]], segment_bytes: int = SEGMENT_BYTES) -> Cut:
+def flush(store: Store, directory: str | Path, known: Sequence[Mapping[str, Any]], segment_bytes: int = SEGMENT_BYTES) -> Snapshot:
     """Write the slots that are new or changed since the last seal, and return the cut: JSON data that names all that it takes to restore.
 
     Args:
@@ -60,8 +60,8 @@ def seal(store: Store, directory: str | Path, known: Sequence[Mapping[str, Any]]
             (directory / entry["file"]).unlink(missing_ok=True)
         hint = "free some space; what was saved before is intact"
         raise UnifiedError(Problem(f"the replay could not be saved in {directory}: {error}", hint)) from error
-    store.sealed = store.head.copy()
-    needed = [dict(entry) for entry in (*known, *entries) if any(stop > store.tail[lane] for lane, _, stop in entry["rows"])]
+    store.flushed = store.head.copy()
+    needed = [dict(entry) for entry in (*known, *entries) if any(stop > store.tail[env_id] for env_id, _, stop in entry["rows"])]
     return {
         "schema": SCHEMA,
         "columns": {name: [list(column.shape), column.dtype] for name, column in store.columns.items()},
@@ -74,11 +74,11 @@ def _chunks(store: Store, limit: int) -> Iterator[list[tuple[int, int, int]]]:
     """The unsealed slots as lists of (lane, start, stop) with at most `limit` slots each."""
     chunk: list[tuple[int, int, int]] = []
     room = limit
-    for lane in range(store.lanes):
-        start, head = int(max(store.sealed[lane], store.tail[lane])), int(store.head[lane])
+    for env_id in range(store.num_envs):
+        start, head = int(max(store.flushed[env_id], store.tail[env_id])), int(store.head[env_id])
         while start < head:
             stop = min(start + room, head)
-            chunk.append((lane, start, stop))
+            chunk.append((env_id, start, stop))
             room -= stop - start
             start = stop
             if not room:
@@ -90,8 +90,8 @@ def _chunks(store: Store, limit: int) -> Iterator[list[tuple[int, int, int]]]:
 
 def _write(store: Store, path: Path, ranges: list[tuple[int, int, int]]) -> dict[str, Any]:
     pieces: dict[str, list[Array]] = {name: [] for name in store.columns}
-    for lane, start, stop in ranges:
-        for name, found in store.read(lane, start, stop).items():
+    for env_id, start, stop in ranges:
+        for name, found in store.read(env_id, start, stop).items():
             pieces[name] += found
     temporary = path.with_suffix(".tmp")
     try:
@@ -104,42 +104,47 @@ def _write(store: Store, path: Path, ranges: list[tuple[int, int, int]]) -> dict
     return {"file": path.name, "sha256": written.sha256, "bytes": written.size, "rows": [list(piece) for piece in ranges]}
 
 
-def restore(store: Store, directory: str | Path, cut: Mapping[str, Any]) -> None:
+def restore(store: Store, directory: str | Path, snapshot: Mapping[str, Any]) -> None:
     """Bring the store to what it was at the cut; rows and files beyond it are not looked at.
 
     Raises:
         DamagedSegment: If a file is missing or not what it was; the store is then empty.
         UsageError: If the store has other columns or lanes than the cut.
     """
-    check_columns(store, cut, str(directory))
-    if len(cut["head"]) != store.lanes:
+    check_columns(store, snapshot, str(directory))
+    if len(snapshot["head"]) != store.num_envs:
         raise UsageError(
-            Problem(f"the saved replay is of {len(cut['head'])} environments, not {store.lanes}", f"train.environments={len(cut['head'])}")
+            Problem(
+                f"the saved replay is of {len(snapshot['head'])} environments, not {store.num_envs}",
+                f"train.num_envs={len(snapshot['head'])}",
+            )
         )
     store.clear()
-    head = np.array(cut["head"], np.int64)
-    tail = np.maximum(np.array(cut["tail"], np.int64), head - store.length)
+    head = np.array(snapshot["head"], np.int64)
+    tail = np.maximum(np.array(snapshot["tail"], np.int64), head - store.length)
 
-    def write(lane: int, start: int, columns: Mapping[str, Array]) -> None:
-        store.write(lane, start, columns)
+    def write(env_id: int, start: int, columns: Mapping[str, Array]) -> None:
+        store.write(env_id, start, columns)
 
-    load_rows(directory, cut, tail, write)
+    load_rows(directory, snapshot, tail, write)
     store.head, store.tail = head, tail
-    store.start, store.open = np.array(cut["start"], np.int64), np.array(cut["open"], bool)
-    store.sealed = head.copy()
+    store.start, store.open = np.array(snapshot["start"], np.int64), np.array(snapshot["open"], bool)
+    store.flushed = head.copy()
     store.recount()
 
 
-def load_rows(directory: str | Path, cut: Mapping[str, Any], tail: Array, write: Callable[[int, int, Mapping[str, Array]], None]) -> None:
+def load_rows(
+    directory: str | Path, snapshot: Mapping[str, Any], tail: Array, write: Callable[[int, int, Mapping[str, Array]], None]
+) -> None:
     """Call ``write(lane, start, columns)`` for each run of slots of the cut that lies within `tail` and the cut's heads, in order."""
-    for entry in cut["segments"]:
+    for entry in snapshot["segments"]:
         columns = read_segment(directory, entry)
         offset = 0
-        for lane, start, stop in entry["rows"]:
-            low, high = max(start, int(tail[lane])), min(stop, cut["head"][lane])
+        for env_id, start, stop in entry["rows"]:
+            low, high = max(start, int(tail[env_id])), min(stop, snapshot["head"][env_id])
             if low < high:
                 run = slice(offset + low - start, offset + high - start)
-                write(lane, low, {name: values[run] for name, values in columns.items()})
+                write(env_id, low, {name: values[run] for name, values in columns.items()})
             offset += stop - start
 
 
@@ -162,13 +167,13 @@ def read_segment(directory: str | Path, entry: Mapping[str, Any]) -> dict[str, A
     return columns
 
 
-def verify(directory: str | Path, cut: Mapping[str, Any], contents: bool = True) -> None:
+def verify(directory: str | Path, snapshot: Mapping[str, Any], contents: bool = True) -> None:
     """Look at the files of a cut without loading them: their sizes and, with `contents`, their checksums.
 
     Raises:
         DamagedSegment: If one is missing or not what was written.
     """
-    for entry in cut["segments"]:
+    for entry in snapshot["segments"]:
         path = Path(directory) / entry["file"]
         if not path.is_file():
             raise _damaged(path, "is missing")
@@ -188,13 +193,13 @@ def _damaged(path: Path, what: str) -> DamagedSegment:
     )
 
 
-def prune(directory: str | Path, cuts: Sequence[Mapping[str, Any]]) -> list[str]:
+def prune(directory: str | Path, snapshots: Sequence[Mapping[str, Any]]) -> list[str]:
     """Delete the segments that none of the `cuts` needs, and what dead processes left half-written; returns the names of the files.
 
     Only for who owns the run: nothing else ever deletes a segment.
     """
     directory = Path(directory)
-    keep = {entry["file"] for cut in cuts for entry in cut["segments"]}
+    keep = {entry["file"] for snapshot in snapshots for entry in snapshot["segments"]}
     with contextlib.suppress(OSError, ValueError, KeyError):  # the index names the newest cut, whoever asks
         keep |= {entry["file"] for entry in json.loads((directory / INDEX).read_text())["cut"]["segments"]}
     doomed = [path for path in sorted(directory.glob("segment-*")) if path.name not in keep]
@@ -203,9 +208,9 @@ def prune(directory: str | Path, cuts: Sequence[Mapping[str, Any]]) -> list[str]
     return [path.name for path in doomed]
 
 
-def check_columns(store: Store, cut: Mapping[str, Any], where: str) -> None:
+def check_columns(store: Store, snapshot: Mapping[str, Any], where: str) -> None:
     """Refuse a cut whose rows do not fit into the store."""
-    theirs = {name: (tuple(shape), dtype) for name, (shape, dtype) in cut["columns"].items()}
+    theirs = {name: (tuple(shape), dtype) for name, (shape, dtype) in snapshot["columns"].items()}
     ours = {name: (column.shape, column.dtype) for name, column in store.columns.items()}
     unlike = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
     if unlike:

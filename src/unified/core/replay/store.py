@@ -44,9 +44,9 @@ def columns_of(observation: Space, action: Space, extra: Mapping[str, Space] | N
     }
 
 
-def slots_of(capacity: int, lanes: int) -> int:
+def slots_of(capacity: int, num_envs: int) -> int:
     """Slots of a store of at least this capacity: all lanes are equally long."""
-    return -(-capacity // lanes) * lanes
+    return -(-capacity // num_envs) * num_envs
 
 
 class Backing(Protocol):
@@ -77,10 +77,10 @@ class Store:
         held: Transitions: slots with an action.
     """
 
-    def __init__(self, columns: Mapping[str, Column], capacity: int, lanes: int, backing: Backing) -> None:
-        self.columns, self.lanes = dict(columns), lanes
-        self.slots = slots_of(capacity, lanes)
-        self.length = self.slots // lanes
+    def __init__(self, columns: Mapping[str, Column], capacity: int, num_envs: int, backing: Backing) -> None:
+        self.columns, self.num_envs = dict(columns), num_envs
+        self.slots = slots_of(capacity, num_envs)
+        self.length = self.slots // num_envs
         self.data: dict[str, Array] = {
             name: backing.allocate(name, (self.slots, *column.shape), column.dtype) for name, column in self.columns.items()
         }
@@ -93,25 +93,25 @@ class Store:
 
     def clear(self) -> None:
         """Forget every slot."""
-        self.head, self.tail, self.start, self.sealed, self.held = (np.zeros(self.lanes, np.int64) for _ in range(5))
-        self.open = np.zeros(self.lanes, bool)
+        self.head, self.tail, self.start, self.flushed, self.held = (np.zeros(self.num_envs, np.int64) for _ in range(5))
+        self.open = np.zeros(self.num_envs, bool)
 
-    def index(self, lane: Array | int, slot: Array | int) -> Array:
+    def index(self, env_id: Array | int, slot: Array | int) -> Array:
         """Where slots lie in the columns."""
-        index: Array = np.asarray(lane) * self.length + np.asarray(slot) % self.length
+        index: Array = np.asarray(env_id) * self.length + np.asarray(slot) % self.length
         return index
 
     # Writing --------------------------------------------------------------------------------------------------------------------
 
-    def begin(self, lane: Array, observation: Array) -> Array:
+    def begin(self, env_id: Array, observation: Array) -> Array:
         """Open an episode in each of the lanes ``(m,)`` with its first observation ``(m, *obs)``; returns the indices written."""
-        self.start[lane] = self.head[lane]
-        self.open[lane] = True
-        return self._push(lane, observation, np.zeros(len(lane), np.int32))
+        self.start[env_id] = self.head[env_id]
+        self.open[env_id] = True
+        return self._push(env_id, observation, np.zeros(len(env_id), np.int32))
 
     def append(
         self,
-        lane: Array,
+        env_id: Array,
         action: Array,
         reward: Array,
         terminated: Array,
@@ -126,64 +126,64 @@ class Store:
         Returns:
             The indices of the slots that became transitions, and of those that hold the new observations.
         """
-        newest = self.head[lane] - 1
-        index = self.index(lane, newest)
+        newest = self.head[env_id] - 1
+        index = self.index(env_id, newest)
         self.data["action"][index] = action
         self.data["reward"][index] = reward
         self.data["terminated"][index] = terminated
         self.data["last"][index] = False
         for name, values in (extra or {}).items():
             self.data[name][index] = values
-        self.held[lane] += 1
-        self.sealed[lane] = np.minimum(self.sealed[lane], newest)
-        written = self._push(lane, observation, self.data["step"][index] + 1)
-        self.open[lane] = ~np.asarray(over)
+        self.held[env_id] += 1
+        self.flushed[env_id] = np.minimum(self.flushed[env_id], newest)
+        written = self._push(env_id, observation, self.data["step"][index] + 1)
+        self.open[env_id] = ~np.asarray(over)
         return index, written
 
-    def _push(self, lane: Array, observation: Array, step: Array) -> Array:
-        head = self.head[lane]
-        index = self.index(lane, head)
-        overwrites = head - self.length >= self.tail[lane]
-        self.held[lane] -= overwrites & ~self.data["last"][index]
-        self.tail[lane] += overwrites
+    def _push(self, env_id: Array, observation: Array, step: Array) -> Array:
+        head = self.head[env_id]
+        index = self.index(env_id, head)
+        overwrites = head - self.length >= self.tail[env_id]
+        self.held[env_id] -= overwrites & ~self.data["last"][index]
+        self.tail[env_id] += overwrites
         self.data["obs"][index] = observation
         self.data["action"][index] = 0
         self.data["reward"][index] = 0
         self.data["terminated"][index] = False
         self.data["last"][index] = True
         self.data["step"][index] = step
-        self.head[lane] = head + 1
+        self.head[env_id] = head + 1
         return index
 
-    def discard(self, lane: int) -> Array:
+    def discard(self, env_id: int) -> Array:
         """Drop the rows of the lane's newest episode, if it goes on; returns their indices."""
-        if not self.open[lane]:
+        if not self.open[env_id]:
             return np.zeros(0, np.int64)
-        start, first = int(self.start[lane]), max(int(self.start[lane]), int(self.tail[lane]))
-        slots = np.arange(first, self.head[lane])
-        self.held[lane] -= len(slots) - 1
-        self.head[lane] = start
-        self.tail[lane] = min(self.tail[lane], start)
-        self.sealed[lane] = min(self.sealed[lane], start)
-        self.open[lane] = False
-        return self.index(lane, slots)
+        start, first = int(self.start[env_id]), max(int(self.start[env_id]), int(self.tail[env_id]))
+        slots = np.arange(first, self.head[env_id])
+        self.held[env_id] -= len(slots) - 1
+        self.head[env_id] = start
+        self.tail[env_id] = min(self.tail[env_id], start)
+        self.flushed[env_id] = min(self.flushed[env_id], start)
+        self.open[env_id] = False
+        return self.index(env_id, slots)
 
     # Runs of slots --------------------------------------------------------------------------------------------------------------
 
-    def _runs(self, lane: int, start: int, stop: int) -> Iterator[slice]:
+    def _runs(self, env_id: int, start: int, stop: int) -> Iterator[slice]:
         """Where the slots from `start` up to `stop` lie, at most a ring's length of them: one piece or two."""
-        base, first, count = lane * self.length, start % self.length, stop - start
+        base, first, count = env_id * self.length, start % self.length, stop - start
         upper = min(count, self.length - first)
         yield slice(base + first, base + first + upper)
         if count > upper:
             yield slice(base, base + count - upper)
 
-    def read(self, lane: int, start: int, stop: int) -> dict[str, list[Array]]:
+    def read(self, env_id: int, start: int, stop: int) -> dict[str, list[Array]]:
         """Each column's values in these slots, in one or two pieces that are views of the store."""
-        runs = list(self._runs(lane, start, stop))
+        runs = list(self._runs(env_id, start, stop))
         return {name: [array[run] for run in runs] for name, array in self.data.items()}
 
-    def write(self, lane: int, start: int, columns: Mapping[str, Array]) -> None:
+    def write(self, env_id: int, start: int, columns: Mapping[str, Array]) -> None:
         """Put values into the slots from `start` on; the counters are the caller's."""
         count = len(columns["last"])
         if count > self.length:
@@ -191,12 +191,12 @@ class Store:
             start, count = start + count - self.length, self.length
         for name, values in columns.items():
             done = 0
-            for run in self._runs(lane, start, start + count):
+            for run in self._runs(env_id, start, start + count):
                 self.data[name][run] = values[done : done + run.stop - run.start]
                 done += run.stop - run.start
 
     def recount(self) -> None:
         """Make `held` anew, after slots were written from outside."""
-        for lane in range(self.lanes):
-            pieces = (piece for piece in self.read(lane, int(self.tail[lane]), int(self.head[lane]))["last"])
-            self.held[lane] = sum(int((~piece).sum()) for piece in pieces)
+        for env_id in range(self.num_envs):
+            pieces = (piece for piece in self.read(env_id, int(self.tail[env_id]), int(self.head[env_id]))["last"])
+            self.held[env_id] = sum(int((~piece).sum()) for piece in pieces)

@@ -44,22 +44,22 @@ class View:
         raise NotImplementedError
 
     @property
-    def span(self) -> int:
+    def window(self) -> int:
         """Consecutive slots that one row reads at most; a lane shorter than that could never give one."""
         raise NotImplementedError
 
     #: Whether rows come from a data set, or from experience that is there already: no environment is stepped.
-    fixed: ClassVar[bool] = False
+    from_dataset: ClassVar[bool] = False
 
     #: Whether all updates that are due at once are one piece: a run is never saved in the middle of them.
     whole: ClassVar[bool] = False
 
     @property
-    def keeps(self) -> int | None:
+    def max_slots(self) -> int | None:
         """Slots of each lane that are worth keeping; ``None`` for as many as there is room for."""
         return None
 
-    def due(self, lanes: int) -> tuple[int, float]:
+    def update_schedule(self, num_envs: int) -> tuple[int, float]:
         """When updates are due with so many environments: after every so many steps of all, and how many for each of these steps."""
         return 1, self.updates_per_step
 
@@ -71,7 +71,7 @@ class View:
         for _ in range(count):
             yield replay.sample()
 
-    def eligible(self, store: Store, lane: np.ndarray, slot: np.ndarray) -> np.ndarray:
+    def eligible(self, store: Store, env_id: np.ndarray, slot: np.ndarray) -> np.ndarray:
         """Which of the slots ``(K,)``, absolute numbers within their lanes ``(K,)``, can begin a row: bool ``(K,)``."""
         raise NotImplementedError
 
@@ -97,38 +97,38 @@ class Transitions(View):
 
     n_step: int = 1
     discount: float = 0.99
-    ahead: int = 0
+    future_steps: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.n_step < 1 or not 0 <= self.discount <= 1 or self.ahead < 0:
+        if self.n_step < 1 or not 0 <= self.discount <= 1 or self.future_steps < 0:
             raise ValueError(f"transitions need n_step >= 1, 0 <= discount <= 1 and ahead >= 0: {self}")
 
     @classmethod
     def of(cls, options: Any, stack: int) -> Self:
-        """As an agent's options say: ``batch_size, updates_per_step, seed_steps, n_step, discount``."""
+        """As an agent's options say: ``batch_size, updates_per_step, learning_starts, n_step, discount``."""
         return cls(
             batch_size=options.batch_size,
             stack=stack,
             updates_per_step=options.updates_per_step,
-            learn_after=options.seed_steps,
+            learn_after=options.learning_starts,
             n_step=options.n_step,
             discount=options.discount,
         )
 
     @property
     def columns(self) -> tuple[str, ...]:
-        future = ("future_obs", "future_action", "future_mask") if self.ahead else ()
+        future = ("future_obs", "future_action", "future_mask") if self.future_steps else ()
         return ("obs", "action", "reward", "discount", "next_obs", "index", "weight", *future)
 
     @property
-    def span(self) -> int:
+    def window(self) -> int:
         return self.stack + self.n_step
 
-    def eligible(self, store: Store, lane: np.ndarray, slot: np.ndarray) -> np.ndarray:
+    def eligible(self, store: Store, env_id: np.ndarray, slot: np.ndarray) -> np.ndarray:
         from unified.core.replay.gather import eligible_transitions
 
-        return eligible_transitions(self, store, lane, slot)
+        return eligible_transitions(self, store, env_id, slot)
 
     def count(self, store: Store) -> int:
         from unified.core.replay.gather import count_transitions
@@ -148,22 +148,22 @@ class Labelled(View):
     `obs` is the input and `label` the target; the agent adds `action`, the target as its policy would have given it, when it perceives.
     """
 
-    fixed: ClassVar[bool] = True
+    from_dataset: ClassVar[bool] = True
 
     @property
     def columns(self) -> tuple[str, ...]:
         return ("obs", "label", "action", "index", "weight")
 
     @property
-    def span(self) -> int:
+    def window(self) -> int:
         return 1
 
 
 @dataclass(frozen=True)
 class Rollout(View):
-    """Everything since the last updates, in the order it happened, then consumed: `horizon` steps of each environment.
+    """Everything since the last updates, in the order it happened, then consumed: `n_steps` steps of each environment.
 
-    The agent sees all of it at once (`Agent.prepare`: advantages, returns), then `epochs` times in minibatches of about `batch_size` rows,
+    The agent sees all of it at once (`Agent.process_rollout`: advantages, returns), then `epochs` times in minibatches of about `batch_size` rows,
     without replacement. A rollout that lost rows (of an episode that failed) has fewer minibatches, not other ones.
     Columns that `prepare` and the agent's `extra_columns` add are named in `adds`.
 
@@ -174,27 +174,27 @@ class Rollout(View):
         adds: Names of further columns of a batch.
     """
 
-    horizon: int = 128
+    n_steps: int = 128
     epochs: int = 4
     discount: float = 0.99
-    adds: tuple[str, ...] = ()
+    extra_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.horizon < 1 or self.epochs < 1 or not 0 <= self.discount <= 1:
+        if self.n_steps < 1 or self.epochs < 1 or not 0 <= self.discount <= 1:
             raise ValueError(f"a rollout needs horizon >= 1, epochs >= 1 and 0 <= discount <= 1: {self}")
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ("obs", "action", "reward", "discount", "index", "weight", *self.adds)
+        return ("obs", "action", "reward", "discount", "index", "weight", *self.extra_columns)
 
     @property
-    def span(self) -> int:
+    def window(self) -> int:
         return self.stack + 1
 
     @property
-    def keeps(self) -> int:
-        return 2 * (self.horizon + 1) + self.stack  # an episode of T steps takes T + 1 slots, the shortest of one step two
+    def max_slots(self) -> int:
+        return 2 * (self.n_steps + 1) + self.stack  # an episode of T steps takes T + 1 slots, the shortest of one step two
 
     whole: ClassVar[bool] = True
 
@@ -202,8 +202,8 @@ class Rollout(View):
         """Minibatches of an epoch over so many rows."""
         return max(1, round(rows / self.batch_size))
 
-    def due(self, lanes: int) -> tuple[int, float]:
-        rows = self.horizon * lanes
+    def update_schedule(self, num_envs: int) -> tuple[int, float]:
+        rows = self.n_steps * num_envs
         return rows, self.epochs * self.minibatches(rows) / rows
 
     def batches(self, replay: Replay, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
@@ -211,8 +211,8 @@ class Rollout(View):
 
         return minibatches(self, replay, prepare)
 
-    def eligible(self, store: Store, lane: np.ndarray, slot: np.ndarray) -> np.ndarray:
-        eligible: np.ndarray = ~store.data["last"][store.index(lane, slot)]
+    def eligible(self, store: Store, env_id: np.ndarray, slot: np.ndarray) -> np.ndarray:
+        eligible: np.ndarray = ~store.data["last"][store.index(env_id, slot)]
         return eligible
 
     def count(self, store: Store) -> int:

@@ -19,7 +19,7 @@ def differences(kept: Mapping[str, Any], config: Config) -> list[Problem]:
         kept: The tree of the run's ``config.json``.
         config: With which it is asked to go on.
     """
-    from unified.core.config.config import is_free, leaves
+    from unified.core.config.config import is_identity_exempt, leaves
 
     before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (dict(kept), jsonable(config.tree)))
     # An option that this version has and the run's did not is as if the run had said its default.
@@ -27,7 +27,7 @@ def differences(kept: Mapping[str, Any], config: Config) -> list[Problem]:
     return [
         Problem(f"  {key}: {_shown(before, key)} -> {_shown(now, key)}")
         for key in sorted({*before, *now})
-        if not is_free(key) and (key not in before or key not in now or before[key] != now[key])
+        if not is_identity_exempt(key) and (key not in before or key not in now or before[key] != now[key])
     ]
 
 

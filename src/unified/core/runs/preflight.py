@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unified.core.base.errors import Problem, UsageError, blame
+from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.replay.saved_index import check_free
 from unified.core.runs import lookup
 from unified.core.runs.checkpoint import Checkpoints
@@ -34,7 +34,7 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
     if classifier:
         problems += [_of("evaluate.features", problem) for problem in missing_run(classifier, root, run)]
     for key, options in config.options():
-        with blame(key, "to say what it lacks"):
+        with plugin_errors(key, "to say what it lacks"):
             problems += [_of(key, problem) for problem in options.lacking(run)]
     return problems
 

@@ -294,10 +294,10 @@ class Run:
 
     def truncate_metrics(self, offset: int) -> int:
         """Cut the metrics to where a checkpoint was: what came after is lived again. Returns the bytes cut off."""
-        cut = self._metrics.truncate(offset)
-        if cut < 0:
-            self.event("warning", message=f"metrics.jsonl is {-cut} bytes shorter than at the checkpoint; some rows are lost")
-        return max(cut, 0)
+        snapshot = self._metrics.truncate(offset)
+        if snapshot < 0:
+            self.event("warning", message=f"metrics.jsonl is {-snapshot} bytes shorter than at the checkpoint; some rows are lost")
+        return max(snapshot, 0)
 
     # Checkpoints ----------------------------------------------------------------------------------------------------------------
 
@@ -346,7 +346,7 @@ class Run:
             return self.checkpoints.newest(groups)
         return self.checkpoints.at(int(which), groups) if str(which).isdigit() else None
 
-    def replay_cuts(self) -> list[dict[str, Any]] | None:
+    def replay_snapshots(self) -> list[dict[str, Any]] | None:
         """The cuts of the replay that the newest checkpoints can be resumed from; ``None`` if one of them cannot be read now.
 
         An older checkpoint that is kept because it is the best is there for its weights.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unified.core.base.errors import Notice, PluginFailed, Problem, UsageError, blame
+from unified.core.base.errors import Notice, PluginFailed, Problem, UsageError, plugin_errors
 from unified.core.base.rng import Streams, derive
 from unified.core.base.spec import Spec
 from unified.core.components.descriptors import SuiteComponent
@@ -18,12 +18,12 @@ from unified.core.components.user_code import AdoptedSuite
 from unified.core.config.intervals import intervals
 from unified.core.envs.dataset import DataSuite
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import Vector
-from unified.core.learn.builder import Build
+from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.learn.builder import Builder
 from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
-from unified.core.replay.dataset import FixedReplay
+from unified.core.replay.dataset import DatasetBuffer
 from unified.core.replay.samplers import Prioritised
 from unified.core.replay.saved_index import check_free, rows_of, spec_of
 from unified.core.replay.segments import DamagedSegment
@@ -33,11 +33,11 @@ from unified.core.runs.run import Run
 from unified.core.trainer.callbacks import Participant
 from unified.core.trainer.checks import refuse_another_task, refuse_epochs, refuse_idle
 from unified.core.trainer.clock import Clock
-from unified.core.trainer.dataset_evaluation import Examiner
-from unified.core.trainer.evaluation import Evaluator, Judge
-from unified.core.trainer.features import Features
-from unified.core.trainer.inference import Player
-from unified.core.trainer.sources import Collector, Reader, Source
+from unified.core.trainer.dataset_evaluation import DatasetEvaluator
+from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
+from unified.core.trainer.features import ClassifierFeatures
+from unified.core.trainer.inference import InferencePolicy
+from unified.core.trainer.sources import DatasetSource, EnvCollector, ExperienceSource
 from unified.core.trainer.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from unified.core.envs.suite import Suite
     from unified.core.learn.agent import Agent
     from unified.core.runs.checkpoint import Checkpoint
-    from unified.core.trainer.eval_result import Judged
+    from unified.core.trainer.eval_result import EvalResult
 
 
 def launch(config: Config, run: Run | None = None) -> Run:
@@ -96,7 +96,7 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None) -> None:
             run.set_aside(newer_than=checkpoint)
             run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact)
         elif config.replay.load:
-            trainer.replay.load_kept(lookup.find_replay(config.replay.load, run.root))
+            trainer.replay.load_saved(lookup.find_replay(config.replay.load, run.root))
         # Rows of metrics after the checkpoint are lived again.
         run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
         trainer.train()
@@ -130,12 +130,12 @@ def assemble(run: Run, config: Config) -> Trainer:
         with _made(config.suite):
             spec = suite.spec()
         return _assemble(run, config, suite, spec, None)
-    if not config.acts:
+    if not config.online:
         kept = Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root)))
         with _made(config.suite):
             refuse_another_task(config, kept, suite)
         return _assemble(run, config, suite, kept, None)
-    environments = make_environments(config, "environment", config.train.environments)
+    environments = make_environments(config, "environment", config.train.num_envs)
     try:
         return _assemble(run, config, suite, environments.spec, environments)
     except BaseException:
@@ -143,31 +143,31 @@ def assemble(run: Run, config: Config) -> Trainer:
         raise
 
 
-def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: Vector | None) -> Trainer:
+def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: WorkerVectorEnv | None) -> Trainer:
     streams = Streams(config.seed)
     agent = make_agent(config, spec, streams)
-    replay: Replay | FixedReplay
-    source: Source = Reader(spec)
+    replay: Replay | DatasetBuffer
+    source: ExperienceSource = DatasetSource(spec)
     view = agent.view
     refuse_idle(config, view)
-    if view.fixed:
+    if view.from_dataset:
         replay = make_fixed_replay(config, suite, agent, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size, replay.size)}
-        clock = Clock(view.batch_size, 1.0, credit=1.0, rows=replay.size, **limits)
-    elif not config.acts and not isinstance(suite, DataSuite):
+        clock = Clock(view.batch_size, 1.0, pending_updates=1.0, rows=replay.size, **limits)
+    elif not config.online and not isinstance(suite, DataSuite):
         refuse_epochs(config)
         replay = make_replay(run, config, agent, spec, 1, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size)}
-        clock = Clock(view.batch_size, 1.0, credit=1.0, **limits)
+        clock = Clock(view.batch_size, 1.0, pending_updates=1.0, **limits)
     else:
         refuse_epochs(config)
-        if spec.view == "generate":
+        if spec.task_type == "generate":
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
-        environments = environments or make_environments(config, "environment", config.train.environments)
+        environments = environments or make_environments(config, "environment", config.train.num_envs)
         replay = make_replay(run, config, agent, spec, environments.count, streams)
-        source = Collector(environments, agent, replay)
-        learn_every, per_step = view.due(environments.count)
+        source = EnvCollector(environments, agent, replay)
+        learn_every, per_step = view.update_schedule(environments.count)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
     judge = make_judge(config, suite, run.root)
@@ -194,7 +194,7 @@ def built_suite(config: Config) -> Suite:
         return suite.build() if isinstance(suite, SuiteReference) else suite
 
 
-def make_judge(config: Config, suite: Suite, root: Path, **said: Any) -> Judge:
+def make_judge(config: Config, suite: Suite, root: Path, **said: Any) -> Evaluator:
     """Who says how well the agent does: by rows of a data set that are kept for it, or by episodes.
 
     Args:
@@ -210,18 +210,18 @@ def make_judge(config: Config, suite: Suite, root: Path, **said: Any) -> Judge:
     spec = suite.spec() if isinstance(suite, DataSuite) else None
     features = None
     if wanted.features:
-        if spec is None or spec.view != "generate":
+        if spec is None or spec.task_type != "generate":
             what = f"evaluate.features={wanted.features}: what is made is compared in features, and nothing is made on {config.suite.text}"
             raise UsageError(Problem(what, "leave it out, or make something: --suite digits -o flow"))
         classifier = Run.find(wanted.features, root)
-        features = Features(load_agent(classifier), "/".join(classifier.identity), spec)
+        features = ClassifierFeatures(load_agent(classifier), "/".join(classifier.identity), spec)
     if isinstance(suite, DataSuite):
-        return Examiner(suite, features)
-    count = min(wanted.environments, wanted.episodes)
-    return Evaluator(suite, lambda: make_environments(config, "evaluation", count), wanted.episodes)
+        return DatasetEvaluator(suite, features)
+    count = min(wanted.num_envs, wanted.episodes)
+    return EpisodeEvaluator(suite, lambda: make_environments(config, "evaluation", count), wanted.episodes)
 
 
-def make_fixed_replay(config: Config, suite: Suite, agent: Agent, streams: Streams) -> FixedReplay:
+def make_fixed_replay(config: Config, suite: Suite, agent: Agent, streams: Streams) -> DatasetBuffer:
     """The rows that an agent of a labelled view learns from.
 
     Raises:
@@ -232,7 +232,7 @@ def make_fixed_replay(config: Config, suite: Suite, agent: Agent, streams: Strea
         raise UsageError(Problem(what, "a data set: --suite digits"))
     with _made(config.suite):
         rows = suite.rows("train")
-    return FixedReplay(rows, agent.view, streams, overfit=config.train.overfit, pin=agent.device.type == "cuda")
+    return DatasetBuffer(rows, agent.view, streams, overfit=config.train.overfit, pin=agent.device.type == "cuda")
 
 
 def make(selection: Selection, *arguments: Any) -> Any:
@@ -246,14 +246,14 @@ def make(selection: Selection, *arguments: Any) -> Any:
 
 
 def _made(selection: Selection) -> AbstractContextManager[None]:
-    return blame(f"{selection.kind.removesuffix('s')} {selection.label}", "to be made")
+    return plugin_errors(f"{selection.kind.removesuffix('s')} {selection.label}", "to be made")
 
 
-def make_environments(config: Config, stream: str, count: int) -> Vector:
+def make_environments(config: Config, stream: str, count: int) -> WorkerVectorEnv:
     """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream."""
     name = f"suite {config.suite.label}:{config.suite.task}" if config.suite.task else f"suite {config.suite.label}"
     with _made(config.suite):
-        return Vector(suite_of(config), count, config.seed, stream, config.train.placement, config.train.environment_timeout, name)
+        return WorkerVectorEnv(suite_of(config), count, config.seed, stream, config.train.env_backend, config.train.env_timeout, name)
 
 
 def suite_of(config: Config) -> SuiteReference | Suite:
@@ -270,38 +270,38 @@ def suite_of(config: Config) -> SuiteReference | Suite:
 def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
     """The agent on its device, its first parameters a function of the seed."""
     device = resolve_device(config.device)
-    build = Build(device, resolve_precision(config.precision, device), streams, config.registry, config.objectives, spec)
+    build = Builder(device, resolve_precision(config.precision, device), streams, config.registry, config.objectives, spec)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive(config.seed, "parameters"))
         agent: Agent = make(config.agent, spec, config.agent.options, build).to(device)
         with _made(config.agent):
-            agent.ready()
+            agent.configure()
             agent.view  # noqa: B018  (a property that raises does it here, where it has a name)
     return agent
 
 
-def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, lanes: int, streams: Streams) -> Replay:
+def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, num_envs: int, streams: Streams) -> Replay:
     """The replay the agent's view asks for, in memory or on disk, refused where neither can hold it."""
     settings, capacity = config.replay, config.replay.capacity
-    if agent.view.keeps is not None:
-        capacity = min(capacity, agent.view.keeps * lanes)
-    if not config.acts:
+    if agent.view.max_slots is not None:
+        capacity = min(capacity, agent.view.max_slots * num_envs)
+    if not config.online:
         capacity = rows_of(lookup.find_replay(settings.load or "", run.root))
     elif config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
-        capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + lanes * (agent.view.span + 1))
+        capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + num_envs * (agent.view.window + 1))
     directory = run.path / "replay"
-    action, extra = agent.stored_action, agent.extra_columns
-    backing = choose_backing(settings.backing, spec, action, capacity, lanes, directory, extra)
+    action, extra = agent.action_space, agent.extra_columns
+    backing = choose_backing(settings.backing, spec, action, capacity, num_envs, directory, extra)
     pin = agent.device.type == "cuda"
     sampler = None
     if settings.sampler == "prioritised":
-        sampler = Prioritised(slots_of(capacity, lanes), settings.alpha, settings.beta, lanes=lanes)
-    return Replay(spec, agent.view, capacity, lanes, streams, backing, directory, action, sampler, pin, extra)
+        sampler = Prioritised(slots_of(capacity, num_envs), settings.alpha, settings.beta, num_envs=num_envs)
+    return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, action, sampler, pin, extra)
 
 
-def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
+def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
     """The trained agent of a run, ready to act; no environment is started.
 
     Args:
@@ -317,12 +317,12 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> Player:
         agent.load_state_dict(parameters)
     agent.steps = found.manifest["steps"]
     agent.train(False)
-    return Player(agent, spec, found.frames)
+    return InferencePolicy(agent, spec, found.frames)
 
 
 def evaluate(
     run: Run, episodes: int = 10, checkpoint: str | int = "best", record: tuple[int, int] | None = None, features: str | None = None
-) -> tuple[int, Judged]:
+) -> tuple[int, EvalResult]:
     """Judge a trained agent anew.
 
     Args:

@@ -35,7 +35,7 @@ class Participant:
     control: bool = False
 
 
-class Hooks:
+class CallbackList:
     """Calls the lifecycle hooks of a run's participants, in the order in which they are listed; `teardown` in the reverse order.
 
     An observer that raises is reported; after three times it is left out for the rest of the run. What controls the run ends it

@@ -19,12 +19,12 @@ def refuse_idle(config: Config, view: View) -> None:
     Raises:
         UsageError: With what to leave out.
     """
-    if view.fixed and config.replay.save:
+    if view.from_dataset and config.replay.save:
         raise UsageError(Problem(f"replay.save={config.replay.save}: a data set is there already, and is not saved again", "leave it out"))
-    if not config.acts and view.keeps is not None:
+    if not config.online and view.max_slots is not None:
         what = f"agent {config.agent.label} learns from what it has just done itself, and not from a replay that is there already"
         raise UsageError(Problem(what, "take an off-policy agent; all: unified plugins list agents"))
-    if not config.train.learn and (view.fixed or not config.acts):
+    if not config.train.learn and (view.from_dataset or not config.online):
         raise UsageError(Problem("train.learn=false only collects, and here is nothing to collect", "leave it out"))
 
 
@@ -65,5 +65,5 @@ def refuse_another_task(config: Config, kept: Spec, suite: Suite) -> None:
 
 
 def _shown(space: Space) -> str:
-    kind = f"one of {space.choices}" if space.choices else space.dtype
+    kind = f"one of {space.n}" if space.n else space.dtype
     return f"{space.shape} {kind}" if space.shape else kind

@@ -36,7 +36,7 @@ class Clock:
         learn_after: int = 0,
         learn_every: int = 1,
         *,
-        credit: float = 0.0,
+        pending_updates: float = 0.0,
         rows: int | None = None,
         every: Mapping[str, int] | None = None,
         frames: int | None = None,
@@ -52,7 +52,7 @@ class Clock:
         self.steps = 0
         self.updates = 0
         self._gathered = 0  # steps that updates are not owed for yet
-        self._credit = credit  # updates owed
+        self._pending_updates = pending_updates  # updates owed
         self._periods: dict[str, int] = {}  # duty -> number of the period in which it was last done
         self._elapsed_before = 0.0
         self._started: float | None = None
@@ -96,43 +96,43 @@ class Clock:
             self._gathered += min(steps, self.steps - self.learn_after)
             whole = self._gathered - self._gathered % self.learn_every
             self._gathered -= whole
-            self._credit += self.updates_per_step * whole
+            self._pending_updates += self.updates_per_step * whole
 
-    def take_updates(self) -> int:
+    def pop_pending_updates(self) -> int:
         """How many whole updates are owed; they are not owed any more. Each counts in `updates` when it is done."""
-        due = int(self._credit + 1e-9)  # ten tenths are one
-        self._credit -= due
+        due = int(self._pending_updates + 1e-9)  # ten tenths are one
+        self._pending_updates -= due
         return due
 
-    def give_back(self, updates: int) -> None:
+    def refund(self, updates: int) -> None:
         """Owe updates again that were taken and not done."""
-        self._credit += updates
+        self._pending_updates += updates
 
-    def due(self, duty: str) -> bool:
+    def due(self, event: str) -> bool:
         """Whether a new period has begun since the duty was last done (`did`)."""
-        every = self.every.get(duty, 0)
-        return every > 0 and self.frames // every > self._periods.get(duty, 0)
+        every = self.every.get(event, 0)
+        return every > 0 and self.frames // every > self._periods.get(event, 0)
 
-    def did(self, duty: str) -> None:
-        every = self.every.get(duty, 0)
-        self._periods[duty] = self.frames // every if every > 0 else 0
+    def mark_done(self, event: str) -> None:
+        every = self.every.get(event, 0)
+        self._periods[event] = self.frames // every if every > 0 else 0
 
-    def expect_at_start(self, duty: str) -> None:
+    def expect_at_start(self, event: str) -> None:
         """Make a duty due before the first step too."""
-        self._periods.setdefault(duty, -1)
+        self._periods.setdefault(event, -1)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "steps": self.steps,
             "updates": self.updates,
             "gathered": self._gathered,
-            "credit": self._credit,
+            "credit": self._pending_updates,
             "periods": dict(self._periods),
             "elapsed": self.elapsed,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps, self.updates = state["steps"], state["updates"]
-        self._gathered, self._credit = state["gathered"], state["credit"]
+        self._gathered, self._pending_updates = state["gathered"], state["credit"]
         self._periods = dict(state["periods"])
         self._elapsed_before = state["elapsed"]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from unified.core.trainer.eval_result import Judged
-from unified.core.trainer.evaluation import Judge, unnoticed
+from unified.core.trainer.eval_result import EvalResult
+from unified.core.trainer.evaluation import Evaluator, evaluation_mode
 from unified.metrics import classification, generation, regression
 
 if TYPE_CHECKING:
     from unified.core.envs.dataset import DataSuite, Rows
     from unified.core.learn.agent import Agent
-    from unified.core.trainer.features import Features
+    from unified.core.trainer.features import ClassifierFeatures
 
 #: Rows that are answered at once, and pictures that are kept to look at.
 BATCH, PICTURES = 512, 64
@@ -24,7 +24,7 @@ BATCH, PICTURES = 512, 64
 Known = tuple[np.ndarray, np.ndarray | None]
 
 
-class Examiner(Judge):
+class DatasetEvaluator(Evaluator):
     """Lets the agent answer every row, without exploration, and compares with the targets; or lets it make as many, and compares the sets.
 
     Args:
@@ -32,46 +32,46 @@ class Examiner(Judge):
         features: Of a classifier, in which what was made is compared; ``None`` for the numbers themselves, bytes within [0, 1].
     """
 
-    def __init__(self, suite: DataSuite, features: Features | None = None) -> None:
+    def __init__(self, suite: DataSuite, features: ClassifierFeatures | None = None) -> None:
         super().__init__(suite)
         self._make, self._spec, self._features = suite.rows, suite.spec(), features
         self._rows: Rows | None = None
         self._real: tuple[Known, Known] | None = None
 
-    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> Judged | None:
+    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
         rows = self._rows = self._rows or self._make("test")
         answers, likely = [], []
-        with unnoticed(agent), torch.no_grad():
+        with evaluation_mode(agent), torch.no_grad():
             for start in range(0, len(rows), BATCH):
                 if stopping():
                     return None
                 inputs = torch.from_numpy(np.array(rows.inputs[start : start + BATCH])).to(agent.device)
                 action = agent.act(inputs, explore=False)
-                answers.append(action.enacted.cpu().numpy())
+                answers.append(action.env_action.cpu().numpy())
                 likely += [] if action.probabilities is None else [action.probabilities.cpu().numpy()]
         answered = np.concatenate(answers)
-        if self._spec.view == "generate":
+        if self._spec.task_type == "generate":
             return self._compare_made(answered, rows)
         return self._compare(answered, rows, np.concatenate(likely) if likely else None)
 
-    def _compare(self, answers: np.ndarray, rows: Rows, probabilities: np.ndarray | None) -> Judged:
+    def _compare(self, answers: np.ndarray, rows: Rows, probabilities: np.ndarray | None) -> EvalResult:
         spec, targets = self._spec, np.asarray(rows.targets)
-        if spec.action.choices is None:
-            numbers = regression.judged_regression(answers, targets, spec.targets)
-            return Judged(numbers.row(), metric="r2", report=regression.report(numbers))
+        if spec.action.n is None:
+            numbers = regression.judged_regression(answers, targets, spec.target_range)
+            return EvalResult(numbers.row(), metric="r2", report=regression.report(numbers))
         if probabilities is not None and not np.isfinite(probabilities).all():
             probabilities = None  # a policy that has come apart is judged all the same
-        named = classification.judged_classification(answers, targets, spec.action.choices, probabilities)
-        names = spec.classes or tuple(map(str, range(spec.action.choices)))
+        named = classification.judged_classification(answers, targets, spec.action.n, probabilities)
+        names = spec.classes or tuple(map(str, range(spec.action.n)))
         pictures = captions = None
         if rows.inputs.dtype == np.uint8 and rows.inputs.ndim == 4:
             pictures = np.asarray(rows.inputs[:PICTURES])
             pairs = zip(targets[:PICTURES], answers[:PICTURES], strict=True)
             captions = [names[answer] if answer == truth else f"{names[truth]} → {names[answer]}" for truth, answer in pairs]
         report = classification.report(named, names)
-        return Judged(named.row(), pictures=pictures, captions=captions, metric="accuracy", report=report)
+        return EvalResult(named.row(), pictures=pictures, captions=captions, metric="accuracy", report=report)
 
-    def _compare_made(self, made: np.ndarray, rows: Rows) -> Judged:
+    def _compare_made(self, made: np.ndarray, rows: Rows) -> EvalResult:
         """What was made against rows that were kept for it, and beside it what was trained on against the same."""
         self._real = self._real or (self._known(self._make("train"), len(rows)), self._known(rows, len(rows)))
         (train, train_classes), (test, classes) = self._real
@@ -80,7 +80,7 @@ class Examiner(Judge):
         row: dict[str, Any] = {**generation.judged_generation(train, test, self._numbers(made), classes=known)}
         if self._features is not None:
             row["features"] = self._features.name
-        judged = Judged(row, metric="coverage", report=generation.report(row))
+        judged = EvalResult(row, metric="coverage", report=generation.report(row))
         if made.dtype != np.uint8:
             return judged
         if classes is None:

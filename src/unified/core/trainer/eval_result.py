@@ -13,7 +13,7 @@ TAKEN = ("kind", "frames", "steps", "updates", "metric", "event", "time", "elaps
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvalResult:
     """How well an agent did, by whatever its kind of task is judged by.
 
     Args:
@@ -51,7 +51,7 @@ class Judged:
         """The number that counts."""
         return float(self.row[self.metric])
 
-    def beside(self, figures: Mapping[str, float]) -> Judged:
+    def beside(self, figures: Mapping[str, float]) -> EvalResult:
         """The same judgement with further figures in its row and in its report.
 
         Raises:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unified.core.base.errors import UnifiedError, blame
+from unified.core.base.errors import UnifiedError, plugin_errors
 from unified.core.envs.suite import UnsupportedRender
-from unified.core.trainer.eval_result import Judged
+from unified.core.trainer.eval_result import EvalResult
 from unified.core.trainer.sources import FrameStack
 
 if TYPE_CHECKING:
     from unified.core.envs.suite import Suite
-    from unified.core.envs.vector_env import Vector
+    from unified.core.envs.vector_env import WorkerVectorEnv
     from unified.core.learn.agent import Agent
 
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 class Episode:
     """One played episode: its return, its length in agent steps, and its pictures ``(H, W, 3)`` where they were asked for."""
 
-    ret: float
+    return_: float
     length: int
-    frames: list[np.ndarray] | None = field(default=None, repr=False)
+    pictures: list[np.ndarray] | None = field(default=None, repr=False)
 
 
-class Judge(ABC):
+class Evaluator(ABC):
     """Says how well an agent does, without training noticing.
 
     Args:
@@ -43,19 +43,19 @@ class Judge(ABC):
     def __init__(self, suite: Suite) -> None:
         self._suite = suite
 
-    def judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> Judged | None:
+    def judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> EvalResult | None:
         """Judgement `number`, with the suite's own figures; ``None`` where `stopping` said so before its end."""
         judged = self._judge(agent, number, stopping)
         if judged is None:
             return None
-        with blame(f"suite {type(self._suite).__name__}", "in its figures"):
+        with plugin_errors(f"suite {type(self._suite).__name__}", "in its figures"):
             return judged.beside(self._suite.judged(judged.row))
 
     @abstractmethod
-    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> Judged | None:
+    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
         """The judgement itself."""
 
-    def take_incidents(self) -> list[str]:
+    def take_env_failures(self) -> list[str]:
         """What happened since the last call."""
         return []
 
@@ -63,7 +63,7 @@ class Judge(ABC):
         """Release everything. Closing twice does no harm."""
 
 
-class Evaluator(Judge):
+class EpisodeEvaluator(Evaluator):
     """Plays episodes without exploration.
 
     Args:
@@ -72,18 +72,18 @@ class Evaluator(Judge):
         episodes: Played at each evaluation.
     """
 
-    def __init__(self, suite: Suite, make: Callable[[], Vector], episodes: int) -> None:
+    def __init__(self, suite: Suite, make: Callable[[], WorkerVectorEnv], episodes: int) -> None:
         super().__init__(suite)
         self._make, self.episodes = make, episodes
-        self._environments: Vector | None = None
+        self._environments: WorkerVectorEnv | None = None
 
-    def take_incidents(self) -> list[str]:
+    def take_env_failures(self) -> list[str]:
         """What happened to the environments since the last call."""
         if self._environments is None:
             return []
-        incidents = list(self._environments.incidents)
-        self._environments.incidents.clear()
-        return incidents
+        env_failures = list(self._environments.env_failures)
+        self._environments.env_failures.clear()
+        return env_failures
 
     def evaluate(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> list[Episode] | None:
         """Play the episodes of evaluation `number`: their seeds are a function of the run's seed and this number.
@@ -96,14 +96,14 @@ class Evaluator(Judge):
         """
         if self._environments is None:
             self._environments = self._make()
-        with unnoticed(agent):
+        with evaluation_mode(agent):
             return self._play(agent, self._environments, number, stopping)
 
-    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> Judged | None:
+    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
         episodes = self.evaluate(agent, number, stopping)
-        return None if episodes is None else Judged(summarise(episodes), episodes=episodes)
+        return None if episodes is None else EvalResult(summarise(episodes), episodes=episodes)
 
-    def _play(self, agent: Agent, environments: Vector, number: int | str, stopping: Callable[[], bool]) -> list[Episode] | None:
+    def _play(self, agent: Agent, environments: WorkerVectorEnv, number: int | str, stopping: Callable[[], bool]) -> list[Episode] | None:
         count = environments.count
         wanted = [len(range(index, self.episodes, count)) for index in range(count)]  # episodes of each environment
         played: list[list[Episode]] = [[] for _ in range(count)]
@@ -115,11 +115,11 @@ class Evaluator(Judge):
         while any(unfinished := [len(done) < want for done, want in zip(played, wanted, strict=True)]):
             if stopping():
                 return None
-            environments.begin(agent.act(stack.stacked(agent.device), explore=False).enacted.cpu().numpy())
-            steps = environments.finish()
+            environments.step_async(agent.act(stack.stacked(agent.device), explore=False).env_action.cpu().numpy())
+            steps = environments.step_wait()
             failed += int((steps.failed & unfinished).sum())  # idle environments step along, and do not count
             if failed > self.episodes:
-                raise UnifiedError(f"evaluation {number}: {failed} episodes failed: {environments.incidents[-1]}")
+                raise UnifiedError(f"evaluation {number}: {failed} episodes failed: {environments.env_failures[-1]}")
             stack.update(steps)
             for index in map(int, np.flatnonzero(steps.ended & unfinished)):
                 pictures = frames if index == 0 and not played[0] else None
@@ -130,7 +130,7 @@ class Evaluator(Judge):
                 frames.append(environments.render(0, *self.record))
         return [played[number % count][number // count] for number in range(self.episodes)]
 
-    def _first_picture(self, environments: Vector) -> list[np.ndarray] | None:
+    def _first_picture(self, environments: WorkerVectorEnv) -> list[np.ndarray] | None:
         if self.record is None:
             return None
         try:
@@ -145,7 +145,7 @@ class Evaluator(Judge):
 
 
 @contextmanager
-def unnoticed(agent: Agent) -> Iterator[None]:
+def evaluation_mode(agent: Agent) -> Iterator[None]:
     """Put the agent into evaluation mode; restore its mode and its random streams afterwards, so that training does not change."""
     training, streams = agent.training, agent.streams.state_dict()
     agent.train(False)
@@ -158,7 +158,7 @@ def unnoticed(agent: Agent) -> Iterator[None]:
 
 def summarise(episodes: list[Episode]) -> dict[str, Any]:
     """The row of an evaluation: mean return with its spread over episodes."""
-    returns = np.array([episode.ret for episode in episodes])
+    returns = np.array([episode.return_ for episode in episodes])
     return {
         "return": float(returns.mean()),
         "return_sd": float(returns.std(ddof=1)) if len(returns) > 1 else 0.0,

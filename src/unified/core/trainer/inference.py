@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from unified.core.learn.agent import Agent
 
 
-class Player:
+class InferencePolicy:
     """Acts on one environment at a time and remembers the frames of the episode.
 
     Args:
@@ -53,4 +53,4 @@ class Player:
         else:
             self._stack.push(0, observation)
         action = self.agent.act(self._stack.stacked(self.agent.device), explore=explore)
-        return action.enacted[0].cpu().numpy()
+        return action.env_action[0].cpu().numpy()

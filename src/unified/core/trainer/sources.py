@@ -13,13 +13,13 @@ from unified.core.learn.actions import Action
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
-    from unified.core.envs.step_batch import Steps
-    from unified.core.envs.vector_env import Vector
+    from unified.core.envs.step_batch import StepBatch
+    from unified.core.envs.vector_env import WorkerVectorEnv
     from unified.core.learn.agent import Agent
     from unified.core.replay.buffer import Replay
 
 
-class Source(ABC):
+class ExperienceSource(ABC):
     """Where experience comes from. The trainer begins a step, learns while it is under way, and finishes it.
 
     Attributes:
@@ -33,19 +33,19 @@ class Source(ABC):
     spec: Spec
     exact: bool = True
     restarts: int = 0
-    discarded: int = 0
-    incidents: deque[str]
+    failed_episodes: int = 0
+    env_failures: deque[str]
 
     @abstractmethod
     def start(self) -> None:
         """Before the first step of a new run."""
 
     @abstractmethod
-    def begin(self) -> None:
+    def step_async(self) -> None:
         """Begin a step; returns at once."""
 
     @abstractmethod
-    def finish(self) -> Steps | None:
+    def step_wait(self) -> StepBatch | None:
         """Wait for the step; its rows are in the replay. ``None`` where they were there before."""
 
     @abstractmethod
@@ -58,7 +58,7 @@ class Source(ABC):
         """Release everything. Closing twice does no harm."""
 
 
-class Reader(Source):
+class DatasetSource(ExperienceSource):
     """Rows that are there already: a data set, or a replay that somebody saved. A step is one batch, its frames are the rows of it.
 
     Args:
@@ -67,15 +67,15 @@ class Reader(Source):
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.incidents = deque()
+        self.env_failures = deque()
 
     def start(self) -> None:
         pass
 
-    def begin(self) -> None:
+    def step_async(self) -> None:
         pass
 
-    def finish(self) -> None:
+    def step_wait(self) -> None:
         return None
 
     def state_dict(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class FrameStack:
         self.frames[index, :-1] = self.frames[index, 1:]
         self.frames[index, -1] = observation
 
-    def update(self, steps: Steps) -> None:
+    def update(self, steps: StepBatch) -> None:
         """One step of all environments: push the next observation, or begin with the reset observation where an episode ended or failed."""
         for index, begins in enumerate(steps.ended | steps.failed):
             if begins:
@@ -120,7 +120,7 @@ class FrameStack:
         return torch.from_numpy(self.frames.reshape(count, stack * first, *rest).copy()).to(device)
 
 
-class Collector(Source):
+class EnvCollector(ExperienceSource):
     """Steps the environments in lock-step with learning: they act and render while updates run, with a fixed lag of one step.
 
     Args:
@@ -129,7 +129,7 @@ class Collector(Source):
         replay: That keeps the rows.
     """
 
-    def __init__(self, environments: Vector, agent: Agent, replay: Replay) -> None:
+    def __init__(self, environments: WorkerVectorEnv, agent: Agent, replay: Replay) -> None:
         self.environments, self.agent, self.replay = environments, agent, replay
         self.spec = environments.spec
         self.stack = FrameStack(environments.spec.observation, environments.count, agent.view.stack)
@@ -139,28 +139,28 @@ class Collector(Source):
     # The environments know how they are.
     exact = property(lambda self: self.environments.exact)
     restarts = property(lambda self: self.environments.restarts)
-    discarded = property(lambda self: self.environments.discarded)
-    incidents = property(lambda self: self.environments.incidents)
+    failed_episodes = property(lambda self: self.environments.failed_episodes)
+    env_failures = property(lambda self: self.environments.env_failures)
 
     def start(self) -> None:
         """Reset all environments and open an episode in the replay for each."""
-        for lane, observation in enumerate(self.environments.reset()):
-            self.replay.begin(lane, observation)
-            self.stack.begin(lane, observation)
+        for env_id, observation in enumerate(self.environments.reset()):
+            self.replay.begin(env_id, observation)
+            self.stack.begin(env_id, observation)
 
-    def begin(self) -> None:
+    def step_async(self) -> None:
         """Send the agent's actions; returns at once."""
         action = self.agent.act(self.stack.stacked(self.agent.device), explore=True)
         if not isinstance(action, Action):
             raise TypeError(f"act must return a unified.Action(stored, enacted), not {type(action).__name__}")
-        self._stored = action.stored.cpu().numpy()
+        self._stored = action.action.cpu().numpy()
         self._extra = {name: values.cpu().numpy() for name, values in action.extra.items() if name in self.replay.extra}
-        self.environments.begin(action.enacted.cpu().numpy())
+        self.environments.step_async(action.env_action.cpu().numpy())
 
-    def finish(self) -> Steps:
+    def step_wait(self) -> StepBatch:
         """Wait for the environments; the rows enter the replay."""
         assert self._stored is not None, "finish() without begin()"
-        steps = self.environments.finish()
+        steps = self.environments.step_wait()
         self.replay.extend(self._stored, steps, self._extra)
         self.stack.update(steps)
         return steps
@@ -172,10 +172,10 @@ class Collector(Source):
         """Rebuild the unfinished episodes; where that is impossible the rows of the episode count as truncated, and the next one begins."""
         self.environments.load_state_dict(state["environments"])
         self.stack.frames[:] = state["frames"]
-        for lane in np.flatnonzero(~self.environments.rebuilt):
-            observation = self.environments.observations[lane]
-            self.replay.begin(int(lane), observation)
-            self.stack.begin(int(lane), observation)
+        for env_id in np.flatnonzero(~self.environments.rebuilt):
+            observation = self.environments.observations[env_id]
+            self.replay.begin(int(env_id), observation)
+            self.stack.begin(int(env_id), observation)
 
     def close(self) -> None:
         self.environments.close()

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unified.core.base.errors import PluginFailed, Problem, UnifiedError, blame
+from unified.core.base.errors import PluginFailed, Problem, UnifiedError, plugin_errors
 from unified.core.runs import provenance
-from unified.core.trainer.callbacks import Hooks, Participant
+from unified.core.trainer.callbacks import CallbackList, Participant
 from unified.core.trainer.interrupts import Interrupts, Stopped
 from unified.core.trainer.meter import Meter, Stopwatch
 
 if TYPE_CHECKING:
     from unified.core.base.rng import Streams
     from unified.core.config.config import Config
-    from unified.core.envs.step_batch import Steps
+    from unified.core.envs.step_batch import StepBatch
     from unified.core.learn.agent import Agent
     from unified.core.replay.batch import Batch
     from unified.core.replay.buffer import Replay
-    from unified.core.replay.dataset import FixedReplay
+    from unified.core.replay.dataset import DatasetBuffer
     from unified.core.runs.checkpoint import Checkpoint
     from unified.core.runs.run import Run
     from unified.core.trainer.clock import Clock
-    from unified.core.trainer.evaluation import Judge
-    from unified.core.trainer.sources import Source
+    from unified.core.trainer.evaluation import Evaluator
+    from unified.core.trainer.sources import ExperienceSource
 
 
 class Trainer:
@@ -52,9 +52,9 @@ class Trainer:
         run: Run,
         config: Config,
         agent: Agent,
-        replay: Replay | FixedReplay,
-        source: Source,
-        evaluator: Judge,
+        replay: Replay | DatasetBuffer,
+        source: ExperienceSource,
+        evaluator: Evaluator,
         clock: Clock,
         streams: Streams,
         participants: list[Participant],
@@ -64,14 +64,14 @@ class Trainer:
         self.agent, self.replay, self.source, self.evaluator = agent, replay, source, evaluator
         self.clock, self.streams = clock, streams
         self.meter, self.watch = Meter(), Stopwatch()
-        self.hooks = Hooks(participants, lambda name, text: run.event("warning", plugin=name, message=text))
+        self.hooks = CallbackList(participants, lambda name, text: run.event("warning", plugin=name, message=text))
         self.components = provenance.record([*config.components(), *agent.components])
         self._agent_name = f"agent {config.agent.label}"
         self._callback_states: dict[str, Any] = {}  # of the checkpoint, until the callbacks are set up
         self.interrupts = Interrupts()
         self._restored, self._exact = False, True
         self.episodes = 0  # finished in training
-        self._bad_updates = 0  # non-finite ones since the last log interval without any
+        self._nonfinite_updates = 0  # non-finite ones since the last log interval without any
         self._failures = np.zeros(1, np.int64)  # episodes of each environment that failed in a row
         self.best_score: float | None = None
         self._stale = 0  # evaluations since the best one
@@ -123,21 +123,21 @@ class Trainer:
                 self._stop()
             if self.clock.done or self._out_of_patience():
                 return
-            with self.watch.measure("env"), blame(self._agent_name, "while acting"):
-                self.source.begin()
+            with self.watch.measure("env"), plugin_errors(self._agent_name, "while acting"):
+                self.source.step_async()
             self._stepping = True
             for batch in self._due_batches():
                 self._learn(batch)
             self._stepping = False  # where an environment raises now, this step never happened
             with self.watch.measure("env"):
-                steps = self.source.finish()
+                steps = self.source.step_wait()
             self._count(steps)
             if steps is not None:
                 self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
             self._report_incidents()
 
     def _due_batches(self) -> Iterator[Batch]:
-        self._owed = self.clock.take_updates()
+        self._owed = self.clock.pop_pending_updates()
         self._learning = self._owed > 0
         batches = self.replay.batches(self._owed, self._prepare) if self._learning else iter(())
         while (batch := self._next(batches)) is not None:
@@ -149,21 +149,21 @@ class Trainer:
             return next((batch.to(self.agent.device) for batch in batches), None)
 
     def _prepare(self, batch: Batch) -> Batch:
-        with blame(self._agent_name, "while it prepared to learn"):
-            return self.agent.prepare(batch.to(self.agent.device))
+        with plugin_errors(self._agent_name, "while it prepared to learn"):
+            return self.agent.process_rollout(batch.to(self.agent.device))
 
     def _learn(self, batch: Batch) -> None:
         with self.watch.measure("update"):
             self.hooks.call("before_update", run=self.run, trainer=self, batch=batch)
-            with blame(self._agent_name, "while learning"):
+            with plugin_errors(self._agent_name, "while learning"):
                 learned = self.agent.learn(batch)
             self.clock.updates, self._owed = self.clock.updates + 1, self._owed - 1
             self.meter.add(learned.metrics)
             if learned.priority is not None:
-                self.replay.reprioritise(batch.index, learned.priority)
+                self.replay.update_priorities(batch.index, learned.priority)
             self.hooks.call("after_update", run=self.run, trainer=self, batch=batch, metrics=learned.metrics)
 
-    def _count(self, steps: Steps | None) -> None:
+    def _count(self, steps: StepBatch | None) -> None:
         """A step is done; without answers of environments it was one batch of what is there already."""
         self.clock.advance(1 if steps is None else len(steps.reward), learning=self.replay.ready)
         self.agent.steps = self.clock.steps
@@ -171,48 +171,50 @@ class Trainer:
             return
         ended = (steps.terminated | steps.truncated) & ~steps.failed
         self._failures = np.where(ended, 0, self._failures + steps.failed)
-        for lane in ended.nonzero()[0]:
+        for env_id in ended.nonzero()[0]:
             self.episodes += 1
-            self.meter.add_episode(float(steps.returns[lane]), int(steps.lengths[lane]))
+            self.meter.add_episode(float(steps.returns[env_id]), int(steps.lengths[env_id]))
 
     def _report_incidents(self) -> None:
         """Record what happened to the environments; too many failed episodes of one of them end the run."""
-        worst, limit = int(self._failures.argmax()), self.config.train.bad_limit
-        while self.source.incidents:
-            self.run.event("warning", message=self.source.incidents.popleft(), frames=self.clock.frames)
+        worst, limit = int(self._failures.argmax()), self.config.train.max_failures
+        while self.source.env_failures:
+            self.run.event("warning", message=self.source.env_failures.popleft(), frames=self.clock.frames)
         if (failed := self._failures[worst]) > limit:
-            self._give_up(f"{failed} episodes of environment {worst} failed in a row, more than train.bad_limit={limit}")
+            self._give_up(f"{failed} episodes of environment {worst} failed in a row, more than train.max_failures={limit}")
 
     # What is due ----------------------------------------------------------------------------------------------------------------
 
     def _log_when_due(self, force: bool = False) -> None:
         if not (force or self.clock.due("log")):
             return
-        self.clock.did("log")
+        self.clock.mark_done("log")
         measured = self.meter.take()
         bad = int(measured.get("nonfinite", 0))
-        self._bad_updates = self._bad_updates + bad if bad else 0
+        self._nonfinite_updates = self._nonfinite_updates + bad if bad else 0
         row = {"kind": "train", **self._counts(), "episodes": self.episodes, **measured}
         self.run.log(row)
         speed = self._speed()
         self.run.event("speed", **speed)
         self.hooks.call("on_log", run=self.run, trainer=self, row=row, speed=speed)
-        if self._bad_updates > (limit := self.config.train.bad_limit):
-            self._give_up(f"{self._bad_updates} updates had a non-finite loss or gradient and were skipped (train.bad_limit={limit})")
+        if self._nonfinite_updates > (limit := self.config.train.max_failures):
+            self._give_up(
+                f"{self._nonfinite_updates} updates had a non-finite loss or gradient and were skipped (train.max_failures={limit})"
+            )
 
     def _evaluate_when_due(self, force: bool = False) -> None:
         if not (force or self.clock.due("evaluate")):
             return
         self.hooks.call("before_evaluation", run=self.run, trainer=self)
         start = time.monotonic()
-        with self.watch.measure("evaluate"), blame(self._agent_name, "while it was judged"):
+        with self.watch.measure("evaluate"), plugin_errors(self._agent_name, "while it was judged"):
             judged = self.evaluator.judge(self.agent, self.clock.frames, lambda: self.interrupts.stopping is not None)
         self.evaluator.record = None
-        for incident in self.evaluator.take_incidents():
+        for incident in self.evaluator.take_env_failures():
             self.run.event("warning", message=f"evaluation: {incident}", frames=self.clock.frames)
         if judged is None:
             return  # stopped in the middle: it is still due, so a resumed run does it first
-        self.clock.did("evaluate")
+        self.clock.mark_done("evaluate")
         row = {"kind": "evaluate", **self._counts(), **judged.row}
         self.run.log(row)
         self.run.event("evaluate", **row, elapsed_s=self.clock.elapsed, seconds=time.monotonic() - start)
@@ -238,13 +240,13 @@ class Trainer:
         start, mark = time.monotonic(), (self.clock.steps, self.run.metrics_offset)
         if mark == self._saved:
             return
-        self.clock.did("checkpoint")
+        self.clock.mark_done("checkpoint")
         with self.watch.measure("checkpoint"):
             self.run.save_checkpoint(self.clock.frames, self.state_dict(), self._manifest(), best=best)
         self._checkpoint_time, self._saved = time.monotonic(), mark
         # Rows that fell out of the ring are kept only as long as a checkpoint that can be resumed still holds them.
-        if (cuts := self.run.replay_cuts()) is not None:
-            self.replay.prune(self.run.path / "replay", cuts)
+        if (snapshots := self.run.replay_snapshots()) is not None:
+            self.replay.prune(self.run.path / "replay", snapshots)
         self.run.event("checkpoint", frames=self.clock.frames, seconds=self._checkpoint_time - start, best=best)
 
     # The end --------------------------------------------------------------------------------------------------------------------
@@ -259,17 +261,17 @@ class Trainer:
 
     def _finish(self) -> None:
         if self._last_frames("train") != self.clock.frames:
-            measured, bad = self.meter.state_dict(), self._bad_updates
+            measured, bad = self.meter.state_dict(), self._nonfinite_updates
             self._log_when_due(force=True)
             self.meter.load_state_dict(measured, self.agent.device)  # a longer budget goes on as if there had been no row here
-            self._bad_updates = bad
+            self._nonfinite_updates = bad
         if self._last_frames("evaluate") != self.clock.frames:
             self._evaluate_when_due(force=True)
         if self.interrupts.stopping:
             self._stop()
         self.checkpoint()
         if self.config.replay.save:
-            self.replay.save_named(self.run.root, self.config.replay.save)
+            self.replay.save_as(self.run.root, self.config.replay.save)
         self.run.event("finish", **self._counts(), elapsed_s=self.clock.elapsed)
 
     def _stop(self) -> None:
@@ -298,8 +300,8 @@ class Trainer:
                 hint += " (from its newest checkpoint: a rollout is learned from as a whole or not at all)"
             elif self._restored or self.clock.steps:
                 if self._stepping:
-                    self._count(self.source.finish())
-                self.clock.give_back(self._owed)
+                    self._count(self.source.step_wait())
+                self.clock.refund(self._owed)
                 if failed or self._owed:
                     self._exact = False  # an update that failed may have moved something
                 self.checkpoint()
@@ -334,7 +336,7 @@ class Trainer:
             "replay_bytes": self.replay.bytes,
             "checkpoint_age_s": time.monotonic() - self._checkpoint_time,
             "restarts": self.source.restarts,
-            "discarded": self.source.discarded,
+            "failed_episodes": self.source.failed_episodes,
         }
 
     def _seconds_left(self, seconds: float) -> float | None:
@@ -350,7 +352,7 @@ class Trainer:
             "config": self.config.tree,
             "components": self.components,
             "spec": spec.to_json(),
-            "replay": self.replay.seal(self.run.path / "replay"),
+            "replay": self.replay.flush(self.run.path / "replay"),
             "best_score": self.best_score,
             "exact": self._exact and spec.deterministic,
             "device": str(self.agent.device),
@@ -369,7 +371,7 @@ class Trainer:
                 "streams": self.streams.state_dict(),
                 "meter": self.meter.state_dict(),
                 "episodes": self.episodes,
-                "bad_updates": self._bad_updates,
+                "bad_updates": self._nonfinite_updates,
                 "failures": self._failures.tolist(),
                 "best_score": self.best_score,
                 "stale": self._stale,
@@ -395,7 +397,7 @@ class Trainer:
             self.streams.load_state_dict(state["streams"])
             self.meter.load_state_dict(state["meter"], self.agent.device)
             self.episodes = state["episodes"]
-            self._bad_updates, self._failures = state["bad_updates"], np.array(state["failures"], np.int64)
+            self._nonfinite_updates, self._failures = state["bad_updates"], np.array(state["failures"], np.int64)
             self.best_score, self._stale = state["best_score"], state["stale"]
             exact = state["exact"]
         with checkpoint.reading("parameters") as parameters, checkpoint.reading("optimizer") as optimizer:

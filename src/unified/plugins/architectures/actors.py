@@ -16,7 +16,7 @@ from unified.plugins.architectures.heads.modules import PolicyHead
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, Full
 
 if TYPE_CHECKING:
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
 
 
 class Actor(nn.Module):
@@ -38,9 +38,9 @@ class Actor(nn.Module):
         raw = self.numbers(self.trunk(features))
         return self.head.policy(raw.unflatten(-1, self.choices) if self.choices else raw, step, acting=acting)
 
-    def penultimate(self, features: torch.Tensor) -> torch.Tensor:
+    def forward_features(self, features: torch.Tensor) -> torch.Tensor:
         """What the last layer reads of features ``(B, F)``."""
-        return self.numbers.penultimate(self.trunk(features))
+        return self.numbers.forward_features(self.trunk(features))
 
 
 def make_actor(
@@ -64,10 +64,10 @@ def make_actor(
     """
     body = Full() if trunk is None else Bottleneck(features, trunk)
     size = head.size_of(math.prod(choices) if choices else actions)
-    return Actor(body, MLP(features if trunk is None else trunk, size, options.hidden, options.depth), head, choices)
+    return Actor(body, MLP(features if trunk is None else trunk, size, options.hidden_dim, options.depth), head, choices)
 
 
-def policy_head(build: Build, selection: Any) -> PolicyHead:
+def policy_head(build: Builder, selection: Any) -> PolicyHead:
     """The head of policies that was selected.
 
     Raises:
@@ -87,6 +87,6 @@ def policy_head(build: Build, selection: Any) -> PolicyHead:
 def uniform(space: Space, count: int, generator: torch.Generator) -> torch.Tensor:
     """Actions ``(count, *space)`` without any preference: choices, or numbers within [-1, 1]."""
     shape, device = (count, *space.shape), generator.device
-    if space.choices:
-        return torch.randint(space.choices, shape, generator=generator, device=device)
+    if space.n:
+        return torch.randint(space.n, shape, generator=generator, device=device)
     return torch.empty(shape, device=device).uniform_(-1.0, 1.0, generator=generator)

@@ -17,7 +17,7 @@ from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
 if TYPE_CHECKING:
     from unified.core.base.rng import Stream
     from unified.core.learn.agent import Agent
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
     from unified.core.replay.batch import Batch
     from unified.plugins.architectures.heads.modules import ValueHead
 
@@ -71,11 +71,11 @@ class ChoiceCritic(nn.Module):
             state = self.state(inputs).unflatten(-1, (*self.choices[:-1], 1, self.head.size))
             raw = state + raw - raw.mean(dim=-2, keepdim=True)
         value = self.head.value(raw)
-        return value if action is None else value.at(action)
+        return value if action is None else value.gather(action)
 
 
 def make_critic(
-    build: Build,
+    build: Builder,
     options: Any,
     features: int,
     *,
@@ -98,12 +98,12 @@ def make_critic(
     Raises:
         UsageError: If its head is none of values, or it is to duel without choices.
     """
-    head = value_head(build, options.head, options.low, options.high)
+    head = value_head(build, options.head, options.v_min, options.v_max)
     body = Full() if trunk is None else Bottleneck(features, trunk)
     features = features if trunk is None else trunk
 
     def values(out_features: int) -> EnsembleMLP:
-        sizes = {"members": options.members, "hidden": options.hidden, "depth": options.depth}
+        sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": options.depth}
         if options.noisy:
             return NoisyEnsembleMLP(features + actions, out_features, Noise(stream or build.streams["noise"]), **sizes)
         return EnsembleMLP(features + actions, out_features, **sizes)
@@ -116,7 +116,7 @@ def make_critic(
     return Critic(body, values(head.size), head)
 
 
-def value_head(build: Build, selection: Any, low: float = -math.inf, high: float = math.inf) -> ValueHead:
+def value_head(build: Builder, selection: Any, low: float = -math.inf, high: float = math.inf) -> ValueHead:
     """The head of values that was selected.
 
     Raises:
@@ -135,7 +135,7 @@ def reduced(value: Value, how: str, batch: Batch) -> Value:
     """An ensemble as one member: ``"least"``, ``"average"`` or ``"mixture"``, with the weights of the batch (`with_mixture`)."""
     if how == "mixture":
         return value.mixture(batch.mixture)
-    return value.average() if how == "average" else value.least()
+    return value.mean_over_ensemble() if how == "average" else value.min()
 
 
 def with_mixture(agent: Agent, batch: Batch) -> Batch:

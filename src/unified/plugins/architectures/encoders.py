@@ -14,7 +14,7 @@ from unified.plugins.architectures.critics import with_mixture
 if TYPE_CHECKING:
     from unified.core.base.spec import Spec
     from unified.core.learn.agent import Agent
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
     from unified.core.replay.batch import Batch
 
 
@@ -24,10 +24,10 @@ SMALLEST = 15
 
 def shows_pixels(spec: Spec) -> bool:
     """Whether a task of control shows pictures: these are stacked, and shifted at random; a picture with a label stands alone."""
-    return spec.view == "control" and len(spec.observation.shape) == 3
+    return spec.task_type == "control" and len(spec.observation.shape) == 3
 
 
-def make_encoder(build: Build, selection: Any, spec: Spec, stack: int) -> tuple[nn.Module, int]:
+def make_encoder(build: Builder, selection: Any, spec: Spec, stack: int) -> tuple[nn.Module, int]:
     """The encoder that was selected, or identity for vectors, drqv2_cnn for pictures and cnn for tiny ones; and how many features it gives.
 
     Raises:
@@ -43,7 +43,7 @@ def make_encoder(build: Build, selection: Any, spec: Spec, stack: int) -> tuple[
     return encoder, features[0]
 
 
-def perceived(agent: Agent, batch: Batch, aug: nn.Module | None) -> Batch:
+def encode_observations(agent: Agent, batch: Batch, aug: nn.Module | None) -> Batch:
     """Transitions with `features`, and `next_features` without a graph, of observations that were augmented where there is something to.
 
     Features are as the encoder makes them, in bfloat16 where the run's precision says so: who reads them makes them float32.
@@ -51,7 +51,7 @@ def perceived(agent: Agent, batch: Batch, aug: nn.Module | None) -> Batch:
     obs, next_obs = batch.obs, batch.next_obs
     batch = with_mixture(agent, batch)
     if aug is not None:
-        obs, next_obs = aug(obs, agent.draw("shift")), aug(next_obs, agent.draw("shift"))
+        obs, next_obs = aug(obs, agent.generator("shift")), aug(next_obs, agent.generator("shift"))
     with torch.no_grad():
         next_features = agent.encode(next_obs, full=False)
     return batch.with_columns(features=agent.encode(obs, full=False), next_features=next_features)

@@ -145,10 +145,10 @@ class VelocityMLP(nn.Module):
 
     frequencies: torch.Tensor
 
-    def __init__(self, size: int, condition: int = 0, hidden: int = 256, depth: int = 3, waves: int = 6) -> None:
+    def __init__(self, size: int, condition: int = 0, hidden_dim: int = 256, depth: int = 3, waves: int = 6) -> None:
         super().__init__()
         self.register_buffer("frequencies", math.pi * 2.0 ** torch.arange(waves), persistent=False)
-        self.layers = MLP(size + 2 * waves + condition, size, hidden, depth)
+        self.layers = MLP(size + 2 * waves + condition, size, hidden_dim, depth)
 
     def forward(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
         """``(B, D)`` and ``(B,)`` to ``(B, D)``."""

@@ -15,7 +15,7 @@ class ActorOptions(Options):
 
     head: Part | None = None
     """How the policy is represented; by default tanh_gaussian, or categorical where actions are choices."""
-    hidden: int = Field(256, ge=1)
+    hidden_dim: int = Field(256, ge=1)
     """Units of each hidden layer."""
     depth: int = Field(2, ge=0)
     """Hidden layers."""
@@ -26,7 +26,7 @@ class CriticOptions(Options):
 
     head: Part = "scalar"
     """How a value is represented: scalar, categorical, quantile."""
-    hidden: int = Field(256, ge=1)
+    hidden_dim: int = Field(256, ge=1)
     """Units of each hidden layer."""
     depth: int = Field(2, ge=0)
     """Hidden layers."""
@@ -38,15 +38,15 @@ class CriticOptions(Options):
     """Streams for V(s) and for advantages, where actions are choices."""
     noisy: bool = False
     """Explore by noise in the weights, of a size that is learned; off in evaluation."""
-    low: float = -10.0
+    v_min: float = -10.0
     """Least return, for heads that have one."""
-    high: float = 10.0
+    v_max: float = 10.0
     """Greatest return, for heads that have one."""
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError("low must be less than high")
+        if self.v_min >= self.v_max:
+            raise ValueError("v_min must be less than v_max")
         return self
 
 

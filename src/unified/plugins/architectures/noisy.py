@@ -48,9 +48,9 @@ class NoisyEnsembleMLP(EnsembleMLP):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, noise: Noise, members: int = 1, hidden: int = 256, depth: int = 2, std: float = 0.5
+        self, in_features: int, out_features: int, noise: Noise, members: int = 1, hidden_dim: int = 256, depth: int = 2, std: float = 0.5
     ) -> None:
-        super().__init__(in_features, out_features, members, hidden, depth)
+        super().__init__(in_features, out_features, members, hidden_dim, depth)
         self.noise = noise
         self.weight_stds, self.bias_stds = nn.ParameterList(), nn.ParameterList()
         for weight, bias in zip(self.weights, self.biases, strict=True):
@@ -65,15 +65,15 @@ class NoisyEnsembleMLP(EnsembleMLP):
         if not self.training:
             return super().forward(inputs)
         generator = self.noise(inputs.device)
-        hidden = inputs.expand(len(self.weights[0]), *inputs.shape)
+        hidden_dim = inputs.expand(len(self.weights[0]), *inputs.shape)
         layers = zip(self.weights, self.weight_stds, self.biases, self.bias_stds, strict=True)
         for index, (weight, weight_std, bias, bias_std) in enumerate(layers):
             members, rows, columns = weight.shape
             before, after = _draw((members, rows, 1), generator), _draw((members, 1, columns), generator)
-            hidden = torch.baddbmm(bias + bias_std * after, hidden, weight + weight_std * (before * after))
+            hidden_dim = torch.baddbmm(bias + bias_std * after, hidden_dim, weight + weight_std * (before * after))
             if index < len(self.weights) - 1:
-                hidden = F.relu_(hidden)
-        return hidden
+                hidden_dim = F.relu_(hidden_dim)
+        return hidden_dim
 
 
 def _draw(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:

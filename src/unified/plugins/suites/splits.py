@@ -12,7 +12,7 @@ from unified.core.components.options import Options
 class ViewOptions(Options):
     """What rows are used for."""
 
-    view: Literal["auto", "classify", "regress", "generate"] = "auto"
+    task_type: Literal["auto", "classify", "regress", "generate"] = "auto"
     """What is learned: the target, a class or numbers, or, with generate, the input itself; auto is what the rows were made for."""
     conditional: bool = False
     """With generate: each input is made for a target, which is observed then; else for nothing."""

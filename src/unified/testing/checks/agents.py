@@ -28,12 +28,12 @@ def acts_in_every_space(component: AgentComponent) -> str:
     return "; ".join(place.name for place in places(component))
 
 
-def _check_action(action: Any, agent: Agent, enacted: Space, count: int, where: str) -> None:
+def _check_action(action: Any, agent: Agent, env_action: Space, count: int, where: str) -> None:
     if not isinstance(action, Action):
         contract = "`act` returns an Action: what is stored, what is enacted, and further columns."
         raise Failed(contract, f"{where}: {type(action).__name__}", "return Action(stored, enacted)")
-    _check_tensor(action.stored, agent.stored_action, count, f"{where}: `stored`", "`stored_action` says what the replay keeps")
-    _check_tensor(action.enacted, enacted, count, f"{where}: `enacted`", "the task's spec says what the environment takes")
+    _check_tensor(action.action, agent.action_space, count, f"{where}: `stored`", "`action_space` says what the replay keeps")
+    _check_tensor(action.env_action, env_action, count, f"{where}: `env_action`", "the task's spec says what the environment takes")
     for name, column in action.extra.items():
         if not isinstance(column, torch.Tensor) or len(column) != count:
             contract = "Further columns of an action have one row for each environment."
@@ -63,11 +63,11 @@ def acts_repeatably_without_exploring(component: AgentComponent) -> None:
         agent, seen = build(component, place), observations(component, place, 3)
         before = agent.streams.state_dict()
         with disturbed(1):
-            first = agent.act(seen.clone(), explore=False).enacted
+            first = agent.act(seen.clone(), explore=False).env_action
             agent.act(seen.flip(0), explore=False)
         agent.streams.rewind(before)
         with disturbed(2):
-            second = agent.act(seen.clone(), explore=False).enacted
+            second = agent.act(seen.clone(), explore=False).env_action
         if not torch.equal(first, second):
             contract = "Without `explore` an agent answers the same observation with the same action, at the same state of its streams."
             change = "draw from self.streams[…] instead of torch's global generator, and keep nothing from one call to the next"

@@ -15,7 +15,7 @@ from unified.core.components.descriptors import CallbackComponent
 from unified.core.components.hookspecs import LIFECYCLE, PROJECT, hookimpl
 from unified.core.runs.run import Run
 from unified.core.trainer.build import assemble
-from unified.core.trainer.callbacks import Hooks, Participant
+from unified.core.trainer.callbacks import CallbackList, Participant
 from unified.core.trainer.trainer import Trainer
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.rehearsal import tiny_config
@@ -44,7 +44,7 @@ class Rehearsal:
     teardowns: list[int] = field(default_factory=list)
 
 
-class WatchedHooks(Hooks):
+class WatchedHooks(CallbackList):
     """Hooks that count how often a run is torn down, and keep what is saved right after something was loaded."""
 
     def __init__(self, participants: Iterable[Participant], report: Callable[[str, str], None]) -> None:

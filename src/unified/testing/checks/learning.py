@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from unified.core.components.descriptors import AgentComponent
-from unified.core.learn.agent import Agent, Learned
+from unified.core.learn.agent import Agent, UpdateResult
 from unified.core.replay.batch import Batch
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import (
@@ -54,16 +54,16 @@ def moves_what_its_phases_train(component: AgentComponent) -> None:
 
 
 def _refuse_leaks(moved: Iterable[str], due: set[str], agent: Agent, place: Place) -> None:
-    allowed = due | set(agent.followers)
+    allowed = due | set(agent.target_parts)
     if wrong := sorted(name for name in moved if _part(name) not in allowed):
         contract = "An update moves exactly the parts that its due phases train, and the targets that follow."
         seen = f"{place.name}: {some(wrong)} moved; trained are {', '.join(sorted(due)) or 'none'}"
         raise Failed(contract, seen, "name the part in Phase(trains=…), or leave it alone")
 
 
-def _check_metrics(learned: Learned, agent: Agent, place: Place) -> None:
+def _check_metrics(learned: UpdateResult, agent: Agent, place: Place) -> None:
     contract = "`learn` returns Learned(metrics): finite scalars, as tensors on the agent's device."
-    if not isinstance(learned, Learned):
+    if not isinstance(learned, UpdateResult):
         raise Failed(contract, f"{place.name}: {type(learned).__name__}", "return Learned(metrics)")
     for name, value in learned.metrics.items():
         if not isinstance(value, torch.Tensor) or value.dim() or value.device.type != agent.device.type or value.requires_grad:
@@ -76,19 +76,19 @@ def _check_metrics(learned: Learned, agent: Agent, place: Place) -> None:
 def survives_a_bad_batch(component: AgentComponent) -> None:
     """A batch of numbers that are none moves nothing, is counted, and the next update is a good one."""
     for place in places(component):
-        if place.spec.view == "generate":  # its rows are bytes, and noise is its own
+        if place.spec.task_type == "generate":  # its rows are bytes, and noise is its own
             continue
         agent, batches = learner(component, place), experience(component, place)
         agent.learn(fresh(batches[0]))
         before = _parameters(agent)
         metrics = agent.learn(_poisoned(batches[1])).metrics
-        followers = set(agent.followers)
+        target_parts = set(agent.target_parts)
         contract = "An update with a non-finite loss or gradient moves nothing."
         change = "step with a fused optimiser as the base does (its `found_inf` leaves everything as it is), or test before the step"
         wrong = [name for name, value in agent.named_parameters() if not torch.isfinite(value).all()]
         if not place.pixels:  # bytes cannot be poisoned: what is learned from them alone may move
             wrong += [name for name, value in _parameters(agent).items() if not torch.equal(value, before[name])]
-            wrong = [name for name in wrong if _part(name) not in followers or not torch.isfinite(_parameters(agent)[name]).all()]
+            wrong = [name for name in wrong if _part(name) not in target_parts or not torch.isfinite(_parameters(agent)[name]).all()]
         if wrong:
             raise Failed(contract, f"{place.name}: moved {some(list(dict.fromkeys(wrong)))}", change)
         if agent.phase_list and not learns_its_own_way(agent) and metrics["nonfinite"] != 1:
@@ -172,7 +172,7 @@ def _live(agent: Agent, component: AgentComponent, place: Place, batches: Iterab
     acted = []
     for batch in batches:
         for count in (1, 2):
-            acted.append(agent.act(observations(component, place, count), explore=True).stored)
+            acted.append(agent.act(observations(component, place, count), explore=True).action)
             agent.steps += count
         agent.learn(fresh(batch))
     return acted
@@ -192,7 +192,7 @@ def _without_exploring(agent: Agent, seen: torch.Tensor) -> torch.Tensor:
     before = agent.streams.state_dict()
     agent.train(False)
     with disturbed(1):
-        action = agent.act(seen, explore=False).enacted
+        action = agent.act(seen, explore=False).env_action
     agent.train()
     agent.streams.rewind(before)
     return action

@@ -200,7 +200,7 @@ def _brought(agent: Agent, pair: Pair) -> set[str]:
 
 def _experience(agent: Agent, pair: Pair) -> tuple[Batch, ...]:
     """What the agent without the objective lived, as it is seen with it."""
-    return experience(pair.agent, pair.place, view=None if agent.view == agent.needs else agent.view)
+    return experience(pair.agent, pair.place, view=None if agent.view == agent.base_view else agent.view)
 
 
 def _can_be_moved(agent: Agent, component: ObjectiveComponent) -> bool:
@@ -212,7 +212,7 @@ def _can_be_moved(agent: Agent, component: ObjectiveComponent) -> bool:
 def _agent_and_batch(component: ObjectiveComponent, pair: Pair) -> tuple[Agent, Batch]:
     """What an objective is called with in an update: rows without a graph where the encoder is not trained."""
     agent = _joined(component, pair)
-    batch = agent.perceive(fresh(_experience(agent, pair)[0]))
+    batch = agent.encode_batch(fresh(_experience(agent, pair)[0]))
     return agent, batch if "encoder" in component.trains or not component.trains else batch.detach()
 
 

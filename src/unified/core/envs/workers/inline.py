@@ -19,14 +19,14 @@ class WorkerLost(Exception):
     """The process of an environment is dead or silent."""
 
 
-class Port(Protocol):
+class EnvWorker(Protocol):
     """One environment, wherever it lives: every `ask` is followed by one `answer`."""
 
     spec: Spec
 
-    def ask(self, message: Message) -> None: ...
+    def send(self, message: Message) -> None: ...
 
-    def answer(self, timeout: float) -> Message:
+    def recv(self, timeout: float) -> Message:
         """The answer to the last request.
 
         Raises:
@@ -37,14 +37,14 @@ class Port(Protocol):
     def restart(self) -> None:
         """A fresh environment in place of a lost one."""
 
-    def hang_up(self) -> None:
+    def shut_down(self) -> None:
         """Tell the environment to end, without waiting."""
 
     def close(self) -> None:
         """End the environment and wait until it has ended. Closing twice does no harm."""
 
 
-class Server:
+class EnvServer:
     """Carries out requests on one environment.
 
     | op | asks | answers |
@@ -96,11 +96,11 @@ class Server:
         try:
             step = self.environment.step(action)
             reward = float(step.reward)
-            score = reward if step.score is None else float(step.score)
+            score = reward if step.raw_reward is None else float(step.raw_reward)
             if not (math.isfinite(reward) and math.isfinite(score)):
                 raise EpisodeFailed(f"the reward was {reward}" if math.isfinite(score) else f"the score was {score}")
             head = {"reward": reward, "terminated": bool(step.terminated), "truncated": bool(step.truncated)}
-            head |= {"score": score, "lost": bool(step.lost)}
+            head |= {"score": score, "lost": bool(step.life_lost)}
             observation = self._checked(step.observation)
         except EpisodeFailed as failure:
             return Message({"failed": str(failure) or "EpisodeFailed"}, self._next(next_seed))
@@ -132,19 +132,19 @@ class Server:
         self.environment.close()
 
 
-class Inline:
-    """A `Port` to an environment in this process. Steps are taken when they are waited for."""
+class SyncWorker:
+    """A `EnvWorker` to an environment in this process. Steps are taken when they are waited for."""
 
     def __init__(self, build: Callable[[], Suite], name: str) -> None:
         self._build, self._name = build, name
         self._request: Message | None = None
-        self._server: Server | None = Server(build())
+        self._server: EnvServer | None = EnvServer(build())
         self.spec = self._server.spec
 
-    def ask(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         self._request = message
 
-    def answer(self, timeout: float) -> Message:
+    def recv(self, timeout: float) -> Message:
         if self._server is None or self._request is None:
             raise RuntimeError("nothing was asked")
         try:
@@ -157,9 +157,9 @@ class Inline:
 
     def restart(self) -> None:
         self.close()
-        self._server = Server(self._build())
+        self._server = EnvServer(self._build())
 
-    def hang_up(self) -> None:
+    def shut_down(self) -> None:
         pass
 
     def close(self) -> None:

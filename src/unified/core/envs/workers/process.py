@@ -28,8 +28,8 @@ PATIENCE = 5.0
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "LP_NUM_THREADS")
 
 
-class Remote:
-    """A `Port` to an environment in a worker process.
+class ProcessWorker:
+    """A `EnvWorker` to an environment in a worker process.
 
     The worker starts when this is constructed; `ready` waits until it has built its environment, so that many start at once.
     """
@@ -56,7 +56,7 @@ class Remote:
             UnifiedError: If it cannot be built, with the worker's reason.
         """
         try:
-            self.spec = Spec.from_json(self.answer(START_TIMEOUT).head["spec"])
+            self.spec = Spec.from_json(self.recv(START_TIMEOUT).head["spec"])
         except WorkerLost as lost:
             self.close()
             raise UnifiedError(f"{self._name} could not be started: {lost}") from None
@@ -64,12 +64,12 @@ class Remote:
             self.close()
             raise
 
-    def ask(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         # A worker that is gone is noticed where its answer is waited for.
         with suppress(OSError):
             self._connection.send_bytes(encode(message))
 
-    def answer(self, timeout: float) -> Message:
+    def recv(self, timeout: float) -> Message:
         try:
             if not self._connection.poll(timeout):
                 raise WorkerLost(f"its process was silent for {timeout:g} s")
@@ -85,7 +85,7 @@ class Remote:
         self._start()
         self.ready()
 
-    def hang_up(self) -> None:
+    def shut_down(self) -> None:
         self._connection.close()
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class Remote:
         self._reader = threading.Thread(target=_keep, args=(output, self._lines), daemon=True, name=f"output of {self._name}")
         self._reader.start()
         self._end = weakref.finalize(self, _end, self._connection, self._process, self._reader)
-        self.ask(Message({"op": "build", "suite": self._reference.to_json()}))
+        self.send(Message({"op": "build", "suite": self._reference.to_json()}))
 
     def _last_words(self) -> str:
         with suppress(subprocess.TimeoutExpired):

@@ -11,7 +11,7 @@ import traceback
 from multiprocessing.connection import Connection
 
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.workers.inline import Server
+from unified.core.envs.workers.inline import EnvServer
 from unified.core.envs.workers.protocol import Message, decode, describe, encode
 
 #: Seconds between looks at whether the parent lives, and seconds it then has to end in an orderly way.
@@ -23,13 +23,13 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
     connection = Connection(descriptor)
-    server: Server | None = None
+    server: EnvServer | None = None
     try:
         while True:
             message = decode(connection.recv_bytes())
             try:
                 if message.head["op"] == "build":
-                    server = Server(SuiteReference.from_json(message.head["suite"]).build())
+                    server = EnvServer(SuiteReference.from_json(message.head["suite"]).build())
                     answer = Message({"spec": server.spec.to_json()})
                 else:
                     assert server is not None

@@ -10,7 +10,7 @@ component = AgentComponent(
     config="unified.plugins.agents.ac2.config:AC2Options",
     presets="unified.plugins.agents.ac2.config:PRESETS",
     parts=("aug", "encoder", "actor", "critic", "generator", "discriminator"),
-    small={"batch_size": 8, "actor.hidden": 16, "critic.hidden": 16, "seed_steps": 30},
+    small={"batch_size": 8, "actor.hidden_dim": 16, "critic.hidden_dim": 16, "learning_starts": 30},
     example="--suite digits",
     summary="the generalist: encoder, actor and critic for control, classification, regression and generation",
 )

@@ -26,7 +26,7 @@ class AC2Options(LearningOptions):
     """How parameters are moved along their gradients."""
     batch_size: int = Field(256, ge=1)
     """Rows of an update."""
-    clip: float | None = Field(None, gt=0)
+    max_grad_norm: float | None = Field(None, gt=0)
     """Greatest norm of a gradient; null: as it is."""
     encoder: Part | None = None
     """Architecture of the encoder; by default cnn for pictures and identity for vectors."""
@@ -44,7 +44,7 @@ class AC2Options(LearningOptions):
     """Frames in one observation (control from pixels)."""
     tau: float = Field(0.01, gt=0, le=1)
     """Rate at which the target critic follows."""
-    seed_steps: int = Field(1000, ge=0)
+    learning_starts: int = Field(1000, ge=0)
     """Agent steps of uniform random actions before learning starts (control)."""
     updates_per_step: float = Field(0.5, ge=0)
     """Updates for each agent step (control)."""

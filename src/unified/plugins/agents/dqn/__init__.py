@@ -10,8 +10,8 @@ component = AgentComponent(
     config="unified.plugins.agents.dqn.config:DQNOptions",
     presets="unified.plugins.agents.dqn.config:PRESETS",
     parts=("encoder", "critic"),
-    views=("control", "classify", "regress"),
-    small={"batch_size": 8, "critic.hidden": 16, "seed_steps": 30},
+    task_types=("control", "classify", "regress"),
+    small={"batch_size": 8, "critic.hidden_dim": 16, "learning_starts": 30},
     example="--suite gym:CartPole-v1",
     summary="deep Q-learning: double, dueling, n-step, with any value head (Mnih et al. 2015)",
 )

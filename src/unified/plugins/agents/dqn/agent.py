@@ -20,7 +20,7 @@ from unified.plugins.architectures.encoders import make_encoder, shows_pixels
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
 
 
 class DQN(Agent):
@@ -35,32 +35,32 @@ class DQN(Agent):
     have moved on since.
     """
 
-    acting = ("encoder", "critic")
+    policy_parts = ("encoder", "critic")
 
-    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         self.actions = DiscreteActions(spec.action, options.bins)
         self.epsilon = Schedule(options.epsilon)
         self.stack = options.stack if shows_pixels(spec) else 1
         self.encoder, features = make_encoder(build, options.encoder, spec, self.stack)
         self.critic = make_critic(build, options.critic, features, choices=self.actions.choices, stream=self.streams["noise"])
-        self.follow("critic", options.tau, options.target_every)
+        self.add_target("critic", options.tau, options.target_update_interval)
         self.copies_encoder = options.target_encoder and any(parameter.requires_grad for parameter in self.encoder.parameters())
         if self.copies_encoder:
-            self.follow("encoder", options.tau, options.target_every)
+            self.add_target("encoder", options.tau, options.target_update_interval)
 
     @property
-    def needs(self) -> Transitions:
+    def base_view(self) -> Transitions:
         return Transitions.of(self.options, self.stack)
 
     @property
-    def stored_action(self) -> Space:
-        return self.actions.stored
+    def action_space(self) -> Space:
+        return self.actions.space
 
     def phases(self) -> list[Phase]:
-        return [Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic"), clip=self.options.clip)]
+        return [Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic"), max_grad_norm=self.options.max_grad_norm)]
 
-    def perceive(self, batch: Batch) -> Batch:
+    def encode_batch(self, batch: Batch) -> Batch:
         with torch.no_grad():
             seen = {"next_features": self.encode(batch.next_obs)}
             if self.copies_encoder:
@@ -72,21 +72,21 @@ class DQN(Agent):
         how, features = self.options.critic.reduce, batch.target_features if self.copies_encoder else batch.next_features
         value = reduced(self.get_submodule("critic_target")(features), how, batch)
         if not self.options.double:
-            return value.at(value.greedy)
+            return value.gather(value.greedy)
         chooser: Value = self.critic(batch.next_features)
-        return value.at((chooser.mixture(batch.mixture) if how == "mixture" else chooser).greedy)
+        return value.gather((chooser.mixture(batch.mixture) if how == "mixture" else chooser).greedy)
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         if not explore:
-            return self.actions.enact(self._greedy(observation))
-        generator = self.draw("explore")
-        epsilon = 1.0 if self.steps < self.options.seed_steps else self.epsilon(self.steps)
+            return self.actions.to_env(self._greedy(observation))
+        generator = self.generator("explore")
+        epsilon = 1.0 if self.steps < self.options.learning_starts else self.epsilon(self.steps)
         coins = torch.rand(len(observation), generator=generator, device=self.device) < epsilon  # one for each environment
-        random = uniform(self.stored_action, len(observation), generator)
+        random = uniform(self.action_space, len(observation), generator)
         if epsilon >= 1.0:
-            return self.actions.enact(random)  # nobody asks the critic
-        return self.actions.enact(torch.where(coins.view(-1, *[1] * (random.dim() - 1)), random, self._greedy(observation)))
+            return self.actions.to_env(random)  # nobody asks the critic
+        return self.actions.to_env(torch.where(coins.view(-1, *[1] * (random.dim() - 1)), random, self._greedy(observation)))
 
     def _greedy(self, observation: torch.Tensor) -> torch.Tensor:
         value: Value = self.critic(self.encode(observation, few=True))

@@ -16,7 +16,7 @@ class DQNOptions(LearningOptions):
 
     lr: float = Field(5e-4, gt=0)
     """Learning rate, for every part."""
-    clip: float | None = Field(10.0, gt=0)
+    max_grad_norm: float | None = Field(10.0, gt=0)
     """Greatest norm of a gradient; null: as it is."""
     batch_size: int = Field(128, ge=1)
     """Transitions of an update."""
@@ -30,7 +30,7 @@ class DQNOptions(LearningOptions):
     """Let the online critic choose the action that the target critic values (van Hasselt et al. 2016)."""
     tau: float = Field(0.005, gt=0, le=1)
     """Rate at which the target critic follows; 1 is a copy."""
-    target_every: int = Field(1, ge=1)
+    target_update_interval: int = Field(1, ge=1)
     """Updates between two steps of the target critic."""
     target_encoder: bool = True
     """A copy of the encoder for the target critic, which follows as it does; counts only where the encoder has something to train."""
@@ -38,7 +38,7 @@ class DQNOptions(LearningOptions):
     """Probability of a random action, over agent steps; 0 in evaluation."""
     bins: int = Field(5, ge=2)
     """Choices of each number of an action, where a task takes numbers."""
-    seed_steps: int = Field(1000, ge=0)
+    learning_starts: int = Field(1000, ge=0)
     """Agent steps of random actions before learning starts."""
     updates_per_step: float = Field(1.0, ge=0)
     """Updates for each agent step."""
@@ -59,7 +59,7 @@ PRESETS = (
         "cartpole",
         "gym:CartPole-v*",
         {
-            **{"train.frames": 50_000, "evaluate.every": 5_000, "agent.critic.low": 0.0, "agent.critic.high": 100.0},
+            **{"train.frames": 50_000, "evaluate.every": 5_000, "agent.critic.v_min": 0.0, "agent.critic.v_max": 100.0},
             **{"agent.ema": True},
         },
         "a reward of 1 for each step: no return exceeds 1 / (1 - γ); the policy goes up and down, and its average less so",
@@ -68,8 +68,8 @@ PRESETS = (
         "lunarlander",
         "gym:LunarLander-v*",
         {
-            **{"train.frames": 300_000, "agent.n_step": 5, "agent.epsilon": "linear(1.0,0.05,50000)", "agent.seed_steps": 10_000},
-            **{"agent.critic.low": -300.0, "agent.critic.high": 300.0},
+            **{"train.frames": 300_000, "agent.n_step": 5, "agent.epsilon": "linear(1.0,0.05,50000)", "agent.learning_starts": 10_000},
+            **{"agent.critic.v_min": -300.0, "agent.critic.v_max": 300.0},
         },
         "n-step, start and range of returns as in RLcycle's lunarlander configurations",
     ),
@@ -78,8 +78,13 @@ PRESETS = (
         "atari:*",
         {
             **{"agent.lr": 6.25e-5, "agent.optimizer.eps": 1.5e-4, "agent.batch_size": 32, "agent.stack": 4, "agent.encoder": "nature_cnn"},
-            **{"agent.tau": 1.0, "agent.target_every": 2000, "agent.epsilon": "linear(1.0,0.01,250000)", "agent.seed_steps": 20_000},
-            **{"agent.updates_per_step": 0.25, "agent.critic.hidden": 512, "agent.critic.depth": 1},
+            **{
+                "agent.tau": 1.0,
+                "agent.target_update_interval": 2000,
+                "agent.epsilon": "linear(1.0,0.01,250000)",
+                "agent.learning_starts": 20_000,
+            },
+            **{"agent.updates_per_step": 0.25, "agent.critic.hidden_dim": 512, "agent.critic.depth": 1},
         },
         "Castro et al. 2018 (Dopamine): Adam as in its Rainbow, n-step 3, a copy of the target every 8,000 steps, which are 2,000 updates",
     ),

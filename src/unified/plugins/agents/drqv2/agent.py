@@ -16,13 +16,13 @@ from unified.core.replay.batch import Batch
 from unified.core.replay.views import Transitions
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import Critic, value_head
-from unified.plugins.architectures.encoders import make_encoder, perceived, shows_pixels
+from unified.plugins.architectures.encoders import encode_observations, make_encoder, shows_pixels
 from unified.plugins.architectures.heads import TruncatedNormal
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
 
 
 class Actor(nn.Module):
@@ -45,7 +45,7 @@ class DrQV2(Agent):
     that these features are never far from the ones they learned to read. An encoder of their own is for hard copies (`dqn`).
     """
 
-    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         self.actions = ContinuousActions(spec.action)
         self.stddev = Schedule(options.stddev)
@@ -55,21 +55,21 @@ class DrQV2(Agent):
         self.encoder, features = make_encoder(build, options.encoder, spec, self.stack)
         self.actor = Actor(features, self.actions.size, options.feature_dim, options.hidden_dim)
         self.critic = self._critic(features)
-        self.follow("critic", options.tau)
+        self.add_target("critic", options.tau)
 
     def _critic(self, features: int) -> Critic:
         """Two critics that share their bottleneck."""
         o = self.options
-        trunk, head = Bottleneck(features, o.feature_dim), value_head(self.build, o.critic.head, o.critic.low, o.critic.high)
-        return Critic(trunk, EnsembleMLP(o.feature_dim + self.actions.size, head.size, members=2, hidden=o.hidden_dim, depth=2), head)
+        trunk, head = Bottleneck(features, o.feature_dim), value_head(self.build, o.critic.head, o.critic.v_min, o.critic.v_max)
+        return Critic(trunk, EnsembleMLP(o.feature_dim + self.actions.size, head.size, members=2, hidden_dim=o.hidden_dim, depth=2), head)
 
     @property
-    def needs(self) -> Transitions:
+    def base_view(self) -> Transitions:
         return Transitions.of(self.options, self.stack)
 
     @property
-    def stored_action(self) -> Space:
-        return self.actions.stored
+    def action_space(self) -> Space:
+        return self.actions.space
 
     def phases(self) -> list[Phase]:
         return [
@@ -77,31 +77,31 @@ class DrQV2(Agent):
             Phase("actor", (self.build.objective("dpg"),), trains=("actor",)),
         ]
 
-    def perceive(self, batch: Batch) -> Batch:
-        return perceived(self, batch, self.aug)
+    def encode_batch(self, batch: Batch) -> Batch:
+        return encode_observations(self, batch, self.aug)
 
     def policy(self, features: torch.Tensor) -> TruncatedNormal:
-        policy: TruncatedNormal = self.actor(features, self.stddev(self.steps), self.options.stddev_clip)
+        policy: TruncatedNormal = self.actor(features, self.stddev(self.steps), self.options.noise_clip)
         return policy
 
     def noise(self) -> torch.Generator:
-        return self.draw("policy")
+        return self.generator("policy")
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s'): the least of the target critics at a noisy action of the actor."""
-        action = self.policy(batch.next_features).rsample(self.draw("target"))
+        action = self.policy(batch.next_features).rsample(self.generator("target"))
         value: Value = self.get_submodule("critic_target")(batch.next_features, action)
-        return value.least()
+        return value.min()
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         if not explore:
-            return self.actions.enact(self.policy(self.encode(observation, full=False)).mode, None)
-        generator = self.draw("explore")
-        if self.steps < self.options.seed_steps:
+            return self.actions.to_env(self.policy(self.encode(observation, full=False)).mode, None)
+        generator = self.generator("explore")
+        if self.steps < self.options.learning_starts:
             shape = (len(observation), self.actions.size)
             action = torch.empty(shape, device=self.device).uniform_(-1.0, 1.0, generator=generator)
         else:
             features = self.encode(observation, full=False)
             action = self.actor(features, self.stddev(self.steps), None).rsample(generator)
-        return self.actions.enact(action, generator)
+        return self.actions.to_env(action, generator)

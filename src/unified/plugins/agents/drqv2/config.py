@@ -16,9 +16,9 @@ class DrQV2CriticOptions(Options):
 
     head: Part = "scalar"
     """How a value is represented: scalar, categorical, quantile."""
-    low: float = 0.0
+    v_min: float = 0.0
     """Least return, for heads that have one."""
-    high: float = 200.0
+    v_max: float = 200.0
     """Greatest return, likewise: at 1 for each of 2 frames of a step, 2 / (1 - γ)."""
 
 
@@ -43,9 +43,9 @@ class DrQV2Options(LearningOptions):
     """Units of their hidden layers."""
     stddev: str = "linear(1.0,0.1,100000)"
     """Deviation of the exploration noise, over agent steps."""
-    stddev_clip: float = Field(0.3, gt=0)
+    noise_clip: float = Field(0.3, gt=0)
     """Greatest noise in an action that is learned from."""
-    seed_steps: int = Field(2000, ge=0)
+    learning_starts: int = Field(2000, ge=0)
     """Agent steps of uniform random actions before learning starts (4,000 frames at an action repeat of 2)."""
     updates_per_step: float = Field(0.5, ge=0)
     """Updates for each agent step: one for every second step."""

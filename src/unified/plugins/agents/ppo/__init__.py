@@ -10,8 +10,8 @@ component = AgentComponent(
     config="unified.plugins.agents.ppo.config:PPOOptions",
     presets="unified.plugins.agents.ppo.config:PRESETS",
     parts=("encoder", "actor"),
-    views=("control", "classify", "regress"),
-    small={"batch_size": 16, "hidden_dim": 16, "horizon": 16, "epochs": 2},
+    task_types=("control", "classify", "regress"),
+    small={"batch_size": 16, "hidden_dim": 16, "n_steps": 16, "epochs": 2},
     example="--suite gym:CartPole-v1",
     summary="on-policy actor-critic with clipped updates, for choices and numbers (Schulman et al. 2017)",
 )

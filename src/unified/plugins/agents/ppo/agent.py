@@ -15,26 +15,26 @@ from unified.core.learn.agent import Agent
 from unified.core.learn.discrete_actions import DiscreteActions
 from unified.core.learn.networks import output_shape
 from unified.core.learn.objective import Objective, Phase
-from unified.core.learn.returns import generalised_advantages
+from unified.core.learn.returns import compute_gae
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Rollout
 from unified.plugins.architectures.heads.policies import Categorical, Gaussian
 from unified.plugins.architectures.heads.values import ScalarValue
 from unified.plugins.objectives.entropy.objective import Entropy
-from unified.plugins.objectives.surrogate.objective import Surrogate
-from unified.plugins.objectives.value.objective import StateValue
+from unified.plugins.objectives.ppo_clip.objective import PPOClip
+from unified.plugins.objectives.value_mse.objective import ValueMSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from unified.core.base.spec import Spec
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
     from unified.core.learn.distributions import Policy
 
 
-def perceptron(inputs: int, outputs: int, hidden: int, depth: int, gain: float) -> nn.Sequential:
+def mlp(inputs: int, outputs: int, hidden_dim: int, depth: int, gain: float) -> nn.Sequential:
     """Layers with tanh between them; orthogonal weights, the last ones scaled by `gain`. Andrychowicz et al. 2021, section 3.2."""
-    sizes = [inputs, *[hidden] * depth]
+    sizes = [inputs, *[hidden_dim] * depth]
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.Tanh()]
@@ -46,23 +46,23 @@ def perceptron(inputs: int, outputs: int, hidden: int, depth: int, gain: float) 
     return nn.Sequential(*layers)
 
 
-class Choices(nn.Module):
+class CategoricalActor(nn.Module):
     """Features to a policy over choices."""
 
-    def __init__(self, features: int, actions: int, hidden: int, depth: int) -> None:
+    def __init__(self, features: int, actions: int, hidden_dim: int, depth: int) -> None:
         super().__init__()
-        self.logits = perceptron(features, actions, hidden, depth, 0.01)
+        self.logits = mlp(features, actions, hidden_dim, depth, 0.01)
 
     def forward(self, features: torch.Tensor) -> Categorical:
         return Categorical(self.logits(features))
 
 
-class Numbers(nn.Module):
+class GaussianActor(nn.Module):
     """Features to a normal policy whose deviation is the same everywhere."""
 
-    def __init__(self, features: int, actions: int, hidden: int, depth: int) -> None:
+    def __init__(self, features: int, actions: int, hidden_dim: int, depth: int) -> None:
         super().__init__()
-        self.mean = perceptron(features, actions, hidden, depth, 0.01)
+        self.mean = mlp(features, actions, hidden_dim, depth, 0.01)
         self.log_std = nn.Parameter(torch.zeros(actions))
 
     def forward(self, features: torch.Tensor) -> Gaussian:
@@ -72,9 +72,9 @@ class Numbers(nn.Module):
 class Critic(nn.Module):
     """Features to the value of a state."""
 
-    def __init__(self, features: int, hidden: int, depth: int) -> None:
+    def __init__(self, features: int, hidden_dim: int, depth: int) -> None:
         super().__init__()
-        self.value = perceptron(features, 1, hidden, depth, 1.0)
+        self.value = mlp(features, 1, hidden_dim, depth, 1.0)
 
     def forward(self, features: torch.Tensor) -> ScalarValue:
         return ScalarValue(self.value(features).T)
@@ -83,39 +83,39 @@ class Critic(nn.Module):
 class PPO(Agent):
     """On-policy actor-critic: rollouts of several environments, generalised advantages, clipped updates in minibatches."""
 
-    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         discrete = spec.action.discrete
         self.actions = DiscreteActions(spec.action) if discrete else ContinuousActions(spec.action)
         shape = spec.observation.shape
         pixels = len(shape) == 3
-        self.stack = options.stack if pixels and spec.view == "control" else 1
+        self.stack = options.stack if pixels and spec.task_type == "control" else 1
         if pixels:
             shape = (shape[0] * self.stack, *shape[1:])
         usual = "identity" if not pixels else "nature_cnn" if min(shape[1:]) >= 36 else "cnn"
         self.encoder = build.part(options.encoder or usual, shape)
         features = math.prod(output_shape(self.encoder, shape))
         sizes = (options.hidden_dim, options.depth)
-        self.actor = (Choices if discrete else Numbers)(features, self.actions.size, *sizes)
+        self.actor = (CategoricalActor if discrete else GaussianActor)(features, self.actions.size, *sizes)
         self.critic = Critic(features, *sizes)
         self._seen: tuple[torch.Tensor, Policy] | None = None
 
     @property
-    def needs(self) -> Rollout:
+    def base_view(self) -> Rollout:
         o = self.options
         return Rollout(
             batch_size=o.batch_size,
             stack=self.stack,
-            horizon=o.horizon,
+            n_steps=o.n_steps,
             epochs=o.epochs,
             discount=o.discount,
-            adds=("log_prob", "advantage", "return"),
+            extra_columns=("log_prob", "advantage", "return"),
         )
 
     @property
-    def stored_action(self) -> Space:
+    def action_space(self) -> Space:
         # Numbers are kept as they were drawn, beyond the bounds too: that is what their probability is of.
-        return self.actions.stored if self.spec.action.discrete else Space((self.actions.size,), "float32")
+        return self.actions.space if self.spec.action.discrete else Space((self.actions.size,), "float32")
 
     @property
     def extra_columns(self) -> Mapping[str, Space]:
@@ -123,18 +123,18 @@ class PPO(Agent):
 
     def phases(self) -> list[Phase]:
         o = self.options
-        terms: list[Objective] = [Surrogate(clip=o.clip), StateValue(weight=o.value)]
-        if o.entropy:
-            terms.append(Entropy(weight=o.entropy))
-        return [Phase("policy", tuple(terms), trains=("encoder", "actor", "critic"), clip=o.max_norm)]
+        terms: list[Objective] = [PPOClip(clip_range=o.clip_range), ValueMSE(weight=o.vf_coef)]
+        if o.ent_coef:
+            terms.append(Entropy(weight=o.ent_coef))
+        return [Phase("policy", tuple(terms), trains=("encoder", "actor", "critic"), max_grad_norm=o.max_grad_norm)]
 
     @torch.no_grad()
-    def prepare(self, batch: Batch) -> Batch:
+    def process_rollout(self, batch: Batch) -> Batch:
         """Advantages and returns of a rollout, by the critic as it is now."""
         value = self._value(batch.obs)
         next_value = value.roll(-1)
-        next_value[batch.cut] = self._value(batch.next_obs[batch.cut])
-        advantage = generalised_advantages(batch.reward, batch.discount, value, next_value, batch.cut, self.options.decay)
+        next_value[batch.boundary] = self._value(batch.next_obs[batch.boundary])
+        advantage = compute_gae(batch.reward, batch.discount, value, next_value, batch.boundary, self.options.gae_lambda)
         kept = {name: batch[name] for name in ("obs", "action", "reward", "discount", "index", "weight", "log_prob")}
         return Batch(kept).with_columns(advantage=advantage, **{"return": advantage + value})
 
@@ -142,7 +142,7 @@ class PPO(Agent):
         value: torch.Tensor = self.critic(self.encode(observation).flatten(1)).mean[0]
         return value
 
-    def perceive(self, batch: Batch) -> Batch:
+    def encode_batch(self, batch: Batch) -> Batch:
         self._seen = None
         return batch.with_columns(features=self.encode(batch.obs).flatten(1))
 
@@ -156,7 +156,7 @@ class PPO(Agent):
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         policy = self.actor(self.encode(observation).flatten(1))
         if not explore:
-            return self.actions.answer(policy)
-        action = policy.sample(self.draw("explore"))
-        enacted = self.actions.enact(action, None)
-        return Action(action, enacted.enacted, {"log_prob": policy.log_prob(action)})
+            return self.actions.greedy(policy)
+        action = policy.sample(self.generator("explore"))
+        env_action = self.actions.to_env(action, None)
+        return Action(action, env_action.env_action, {"log_prob": policy.log_prob(action)})

@@ -14,7 +14,7 @@ class PPOOptions(LearningOptions):
 
     lr: float = Field(3e-4, gt=0)
     """Learning rate, for every part."""
-    horizon: int = Field(256, ge=1)
+    n_steps: int = Field(256, ge=1)
     """Steps of each environment between two rounds of updates."""
     epochs: int = Field(10, ge=1)
     """Passes over these steps in a round."""
@@ -22,15 +22,15 @@ class PPOOptions(LearningOptions):
     """Rows of a minibatch, about: a round is divided evenly."""
     discount: float = Field(0.99, ge=0, le=1)
     """γ of one agent step."""
-    decay: float = Field(0.95, ge=0, le=1)
+    gae_lambda: float = Field(0.95, ge=0, le=1)
     """λ of the advantages: 0 trusts the critic, 1 the returns."""
-    clip: float = Field(0.2, gt=0)
+    clip_range: float = Field(0.2, gt=0)
     """Greatest change of an action's probability ratio that is rewarded."""
-    entropy: float = Field(0.0, ge=0)
+    ent_coef: float = Field(0.0, ge=0)
     """Weight of the entropy bonus."""
-    value: float = Field(0.5, ge=0)
+    vf_coef: float = Field(0.5, ge=0)
     """Weight of the critic's loss."""
-    max_norm: float = Field(0.5, gt=0)
+    max_grad_norm: float = Field(0.5, gt=0)
     """Greatest norm of a gradient."""
     hidden_dim: int = Field(64, ge=1)
     """Units of each hidden layer of actor and critic."""
@@ -45,28 +45,28 @@ class PPOOptions(LearningOptions):
 _ZOO = "Raffin et al., the tuned settings of the RL Baselines3 Zoo"
 
 PRESETS = (
-    Preset("vector", "*", {"train.environments": 8}, "rollouts of several environments are less alike"),
+    Preset("vector", "*", {"train.num_envs": 8}, "rollouts of several environments are less alike"),
     Preset(
         "cartpole",
         "gym:CartPole-v*",
         {
-            **{"agent.horizon": 32, "agent.epochs": 20, "agent.batch_size": 256, "agent.lr": 1e-3},
-            **{"agent.discount": 0.98, "agent.decay": 0.8, "train.frames": 100_000},
+            **{"agent.n_steps": 32, "agent.epochs": 20, "agent.batch_size": 256, "agent.lr": 1e-3},
+            **{"agent.discount": 0.98, "agent.gae_lambda": 0.8, "train.frames": 100_000},
         },
         _ZOO,
     ),
     Preset(
         "pendulum",
         "gym:Pendulum-v*",
-        {"agent.horizon": 256, "agent.discount": 0.9, "agent.decay": 0.95, "agent.lr": 1e-3, "train.frames": 100_000},
+        {"agent.n_steps": 256, "agent.discount": 0.9, "agent.gae_lambda": 0.95, "agent.lr": 1e-3, "train.frames": 100_000},
         _ZOO,
     ),
     Preset(
         "atari",
         "atari:*",
         {
-            **{"agent.horizon": 128, "agent.epochs": 4, "agent.batch_size": 256, "agent.lr": 2.5e-4},
-            **{"agent.clip": 0.1, "agent.entropy": 0.01, "agent.hidden_dim": 512, "agent.depth": 1},
+            **{"agent.n_steps": 128, "agent.epochs": 4, "agent.batch_size": 256, "agent.lr": 2.5e-4},
+            **{"agent.clip": 0.1, "agent.ent_coef": 0.01, "agent.hidden_dim": 512, "agent.depth": 1},
         },
         "Schulman et al. 2017, table 5",
     ),

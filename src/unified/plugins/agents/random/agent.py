@@ -15,26 +15,26 @@ from unified.plugins.architectures.actors import uniform
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Spec
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
 
 
 class Random(Agent):
     """Acts uniformly at random and learns nothing; where something is to be made, every pixel is random."""
 
-    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         self.actions = DiscreteActions(spec.action) if spec.action.discrete else ContinuousActions(spec.action)
 
     @property
-    def needs(self) -> View:
-        if self.spec.view == "generate":  # there is nothing to act in: rows are read, and what is made is judged
+    def base_view(self) -> View:
+        if self.spec.task_type == "generate":  # there is nothing to act in: rows are read, and what is made is judged
             return Labelled()
         return Transitions(batch_size=1, stack=1, updates_per_step=0.0, learn_after=0, n_step=1, discount=1.0)
 
     @property
-    def stored_action(self) -> Space:
-        return self.actions.stored
+    def action_space(self) -> Space:
+        return self.actions.space
 
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        generator = self.draw("explore" if explore else "evaluate")
-        return self.actions.enact(uniform(self.stored_action, len(observation), generator), None)
+        generator = self.generator("explore" if explore else "evaluate")
+        return self.actions.to_env(uniform(self.action_space, len(observation), generator), None)

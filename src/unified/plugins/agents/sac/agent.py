@@ -18,13 +18,13 @@ from unified.core.replay.views import Transitions
 from unified.plugins.architectures.actors import make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import make_critic, reduced
-from unified.plugins.architectures.encoders import make_encoder, perceived, shows_pixels
+from unified.plugins.architectures.encoders import encode_observations, make_encoder, shows_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from unified.core.base.spec import Space, Spec
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
 
 
 class Alpha(nn.Module):
@@ -47,7 +47,7 @@ class SAC(Agent):
     their own, which follows as they do.
     """
 
-    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         pixels = shows_pixels(spec)
         self.stack = options.stack if pixels else 1
@@ -61,39 +61,39 @@ class SAC(Agent):
         self.critic = make_critic(build, options.critic, features, trunk=trunk, stream=self.streams["noise"], **emitted)
         self.alpha = Alpha(options.alpha)
         self.target_entropy = self._target_entropy()
-        self.follow("critic", options.tau)
+        self.add_target("critic", options.tau)
         self._drawn: tuple[torch.Tensor, torch.Tensor] | None = None  # features, and log π of what was drawn there
 
     def _target_entropy(self) -> float:
         if self.options.target_entropy is not None:
             return float(self.options.target_entropy)
-        space = self.actions.stored
-        return self.options.entropy_share * space.size * math.log(space.choices) if space.choices else -float(space.size)
+        space = self.actions.space
+        return self.options.entropy_share * space.size * math.log(space.n) if space.n else -float(space.size)
 
     @property
-    def needs(self) -> Transitions:
+    def base_view(self) -> Transitions:
         return Transitions.of(self.options, self.stack)
 
     @property
-    def stored_action(self) -> Space:
-        return self.actions.stored
+    def action_space(self) -> Space:
+        return self.actions.space
 
     def phases(self) -> list[Phase]:
         return [
             Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic")),
-            Phase("actor", (self.build.objective("maxent"), self.build.objective("temperature")), trains=("actor", "alpha")),
+            Phase("actor", (self.build.objective("sac_actor"), self.build.objective("sac_alpha")), trains=("actor", "alpha")),
         ]
 
-    def perceive(self, batch: Batch) -> Batch:
+    def encode_batch(self, batch: Batch) -> Batch:
         self._drawn = None
-        return perceived(self, batch, self.aug)
+        return encode_observations(self, batch, self.aug)
 
     def policy(self, features: torch.Tensor) -> Policy:
         policy: Policy = self.actor(features, self.steps)
         return policy
 
     def noise(self) -> torch.Generator:
-        return self.draw("policy")
+        return self.generator("policy")
 
     def expectation(self, features: torch.Tensor, value: Callable[[torch.Tensor | None], Value]) -> tuple[Value, torch.Tensor]:
         """`Policy.expectation` at these features."""
@@ -105,7 +105,7 @@ class SAC(Agent):
         """E[log π] ``(B,)`` at these features, without gradient: by the draw of `expectation` where there was one."""
         if self._drawn is None or self._drawn[0] is not features:
             with torch.no_grad():
-                return self.policy(features).draw(self.noise())[1]
+                return self.policy(features).sample_and_log_prob(self.noise())[1]
         return self._drawn[1]
 
     def bootstrap(self, batch: Batch) -> Value:
@@ -114,16 +114,16 @@ class SAC(Agent):
         def judged(action: torch.Tensor | None) -> Value:
             return reduced(self.get_submodule("critic_target")(batch.next_features, action), self.options.critic.reduce, batch)
 
-        value, log_prob = self.policy(batch.next_features).expectation(judged, self.draw("target"))
+        value, log_prob = self.policy(batch.next_features).expectation(judged, self.generator("target"))
         return value.shift(-self.alpha() * log_prob)
 
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        if explore and self.steps < self.options.seed_steps:
-            generator = self.draw("explore")
-            return self.actions.enact(uniform(self.stored_action, len(observation), generator), generator)
+        if explore and self.steps < self.options.learning_starts:
+            generator = self.generator("explore")
+            return self.actions.to_env(uniform(self.action_space, len(observation), generator), generator)
         policy: Policy = self.actor(self.encode(observation, full=False), self.steps, acting=True)
         if not explore:
-            return self.actions.answer(policy)
-        generator = self.draw("explore")
-        return self.actions.enact(policy.sample(generator), generator)
+            return self.actions.greedy(policy)
+        generator = self.generator("explore")
+        return self.actions.to_env(policy.sample(generator), generator)

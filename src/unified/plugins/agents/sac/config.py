@@ -33,7 +33,7 @@ class SACOptions(LearningOptions):
     """Share of the greatest entropy that a policy of choices is to keep (Christodoulou 2019)."""
     bins: int = Field(5, ge=2)
     """Choices of each number of an action, where the actor's head is categorical and the task takes numbers."""
-    seed_steps: int = Field(1000, ge=0)
+    learning_starts: int = Field(1000, ge=0)
     """Agent steps of uniform random actions before learning starts."""
     updates_per_step: float = Field(1.0, ge=0)
     """Updates for each agent step."""
@@ -53,25 +53,25 @@ PRESETS = (
     Preset(
         "pendulum",
         "gym:Pendulum-v*",
-        {"train.frames": 10_000, "evaluate.every": 2_000, "agent.critic.low": -1500.0, "agent.critic.high": 0.0},
+        {"train.frames": 10_000, "evaluate.every": 2_000, "agent.critic.v_min": -1500.0, "agent.critic.v_max": 0.0},
         "one step costs 16.3 at most, 200 of them 1,410 discounted",
     ),
     Preset(
         "mujoco",
         "gym:HalfCheetah-v* gym:Hopper-v* gym:Walker2d-v* gym:Ant-v* gym:Humanoid-v* gym:Swimmer-v*",
-        {"train.frames": 1_000_000, "agent.seed_steps": 10_000, "agent.critic.low": -200.0, "agent.critic.high": 1500.0},
+        {"train.frames": 1_000_000, "agent.learning_starts": 10_000, "agent.critic.v_min": -200.0, "agent.critic.v_max": 1500.0},
         "Haarnoja et al. 2018, table 1; the start as in its code, 10,000 steps",
     ),
     Preset(
         "reacher",
         "gym:Reacher-v* gym:InvertedPendulum-v* gym:InvertedDoublePendulum-v* gym:Pusher-v*",
-        {"train.frames": 100_000, "agent.critic.low": -200.0, "agent.critic.high": 1000.0},
+        {"train.frames": 100_000, "agent.critic.v_min": -200.0, "agent.critic.v_max": 1000.0},
         "short tasks: a tenth of the steps",
     ),
     Preset(
         "dmc",
         "dmc:*",
-        {"agent.critic.low": 0.0, "agent.critic.high": 200.0},
+        {"agent.critic.v_min": 0.0, "agent.critic.v_max": 200.0},
         "a reward of 1 at most for each of 2 frames of a step: no return exceeds 2 / (1 - γ)",
     ),
 )

@@ -19,7 +19,7 @@ from unified.core.base.errors import Problem, UsageError
 from unified.core.learn.networks import Shape, output_shape
 
 if TYPE_CHECKING:
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
 
 #: What NumPy, too, has a name for.
 _NUMPY = (torch.uint8, torch.float32, torch.float64)
@@ -45,7 +45,7 @@ class Augmentations(nn.Sequential):
         return obs
 
 
-def make_augmentations(build: Build, selection: Any, in_shape: Shape) -> Augmentations:
+def make_augmentations(build: Builder, selection: Any, in_shape: Shape) -> Augmentations:
     """What was selected as an agent's ``aug``, one or a list.
 
     Args:

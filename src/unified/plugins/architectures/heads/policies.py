@@ -49,13 +49,13 @@ class Categorical(Policy):
         """-log π(a|s): a probability is at most 1, so this is 0 for certainty in the right choice and positive otherwise."""
         return -log_prob
 
-    def mean_log_prob(self) -> torch.Tensor:
+    def uniform_log_prob(self) -> torch.Tensor:
         return self.log_probabilities.mean(dim=-1, keepdim=True).flatten(1).sum(dim=-1)
 
     def entropy(self) -> torch.Tensor:
         return -(self.probabilities * self.log_probabilities).flatten(1).sum(dim=-1)
 
-    def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample_and_log_prob(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         action = self.sample(generator)
         return action, self.log_prob(action)
 
@@ -64,7 +64,7 @@ class Categorical(Policy):
         value: Callable[[torch.Tensor | None], Value],
         generator: torch.Generator,
     ) -> tuple[Value, torch.Tensor]:
-        return value(None).expected(self.probabilities), -self.entropy()
+        return value(None).expectation(self.probabilities), -self.entropy()
 
 
 class Gaussian(Policy):
@@ -85,7 +85,7 @@ class Gaussian(Policy):
     def rsample(self, generator: torch.Generator) -> torch.Tensor:
         return self._moved(self._noise(generator))
 
-    def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample_and_log_prob(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         noise = self._noise(generator)
         return self._moved(noise), self._log_prob(noise)
 
@@ -127,8 +127,8 @@ class TanhGaussian(Policy):
     def rsample(self, generator: torch.Generator) -> torch.Tensor:
         return self.normal.rsample(generator).tanh()
 
-    def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        before, log_prob = self.normal.draw(generator)
+    def sample_and_log_prob(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        before, log_prob = self.normal.sample_and_log_prob(generator)
         return before.tanh(), log_prob - _log_slope(before).sum(dim=-1)
 
     def log_prob(self, action: torch.Tensor) -> torch.Tensor:

@@ -36,27 +36,27 @@ class Represented(Value):
         """``(B,)`` so that it broadcasts against the numbers."""
         return rows.view(1, -1, *[1] * (self.numbers.dim() - 2))
 
-    def at(self, action: torch.Tensor) -> Self:
+    def gather(self, action: torch.Tensor) -> Self:
         index = action.view(1, *action.shape, *[1] * (1 + self.own))
         shape = (self.numbers.shape[0], *action.shape, 1, *self.numbers.shape[self.numbers.dim() - self.own :])
         chosen = self._like(self.numbers.gather(1 + action.dim(), index.expand(shape)).squeeze(1 + action.dim()))
         return chosen._over_dimensions()
 
-    def expected(self, probabilities: torch.Tensor) -> Self:
+    def expectation(self, probabilities: torch.Tensor) -> Self:
         return self._blend(probabilities.dim(), probabilities[None])._over_dimensions()
 
     def _over_dimensions(self) -> Self:
         """``(E, B, D)`` to ``(E, B)``; ``(E, B)`` as it is."""
         return self._blend(2) if self.numbers.dim() - self.own > 2 else self
 
-    def least(self) -> Self:
+    def min(self) -> Self:
         if len(self.numbers) == 1:
             return self
         index = self.mean.argmin(dim=0, keepdim=True)
         index = index.view(*index.shape, *[1] * self.own).expand(1, *self.numbers.shape[1:])
         return self._like(self.numbers.gather(0, index))
 
-    def average(self) -> Self:
+    def mean_over_ensemble(self) -> Self:
         return self if len(self.numbers) == 1 else self._kept(self._blend(0))
 
     def mixture(self, weights: torch.Tensor) -> Self:

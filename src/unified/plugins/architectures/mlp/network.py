@@ -25,14 +25,14 @@ class MLP(nn.Sequential):
         self,
         in_features: int,
         out_features: int | None = None,
-        hidden: Annotated[int, Ge(1)] = 256,
+        hidden_dim: Annotated[int, Ge(1)] = 256,
         depth: Annotated[int, Ge(0)] = 2,
     ) -> None:
         layers: list[nn.Module] = []
         for index in range(depth):
-            layers += [nn.Linear(in_features if index == 0 else hidden, hidden), nn.ReLU(inplace=True)]
+            layers += [nn.Linear(in_features if index == 0 else hidden_dim, hidden_dim), nn.ReLU(inplace=True)]
         if out_features is not None:
-            layers.append(nn.Linear(hidden if depth else in_features, out_features))
+            layers.append(nn.Linear(hidden_dim if depth else in_features, out_features))
         super().__init__(*layers)
         for module in layers:
             if isinstance(module, nn.Linear):
@@ -44,12 +44,12 @@ class MLP(nn.Sequential):
         outputs: torch.Tensor = super().forward(inputs.flatten(1))  # type: ignore[no-untyped-call]
         return outputs
 
-    def penultimate(self, inputs: torch.Tensor) -> torch.Tensor:
+    def forward_features(self, inputs: torch.Tensor) -> torch.Tensor:
         """What the last layer reads, ``(B, hidden)``."""
-        hidden = inputs.flatten(1)
+        hidden_dim = inputs.flatten(1)
         for layer in list(self)[:-1]:
-            hidden = layer(hidden)
-        return hidden
+            hidden_dim = layer(hidden_dim)
+        return hidden_dim
 
 
 class EnsembleMLP(nn.Module):
@@ -63,9 +63,9 @@ class EnsembleMLP(nn.Module):
         depth: Hidden layers.
     """
 
-    def __init__(self, in_features: int, out_features: int, members: int = 2, hidden: int = 256, depth: int = 2) -> None:
+    def __init__(self, in_features: int, out_features: int, members: int = 2, hidden_dim: int = 256, depth: int = 2) -> None:
         super().__init__()
-        sizes = [in_features, *[hidden] * depth, out_features]
+        sizes = [in_features, *[hidden_dim] * depth, out_features]
         self.weights = nn.ParameterList(nn.Parameter(torch.empty(members, a, b)) for a, b in pairwise(sizes))
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(members, 1, b)) for b in sizes[1:])
         for weight in self.weights:
@@ -74,12 +74,12 @@ class EnsembleMLP(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """``(B, in)`` to ``(E, B, out)``."""
-        hidden = inputs.expand(len(self.weights[0]), *inputs.shape)
+        hidden_dim = inputs.expand(len(self.weights[0]), *inputs.shape)
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            hidden = torch.baddbmm(bias, hidden, weight)
+            hidden_dim = torch.baddbmm(bias, hidden_dim, weight)
             if index < len(self.weights) - 1:
-                hidden = F.relu_(hidden)
-        return hidden
+                hidden_dim = F.relu_(hidden_dim)
+        return hidden_dim
 
 
 class Full(nn.Module):

@@ -120,8 +120,8 @@ class _Residual(nn.Module):
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         scale, shift = self.scale_shift(context)[:, :, None, None].chunk(2, dim=1)
-        hidden = self.norm(self.first(inputs)) * (1 + scale) + shift
-        out: torch.Tensor = self.shortcut(inputs) + self.second(F.silu(hidden))
+        hidden_dim = self.norm(self.first(inputs)) * (1 + scale) + shift
+        out: torch.Tensor = self.shortcut(inputs) + self.second(F.silu(hidden_dim))
         return out
 
 

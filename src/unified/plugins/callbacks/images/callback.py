@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unified.core.components.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from unified.core.trainer.eval_result import Judged
+    from unified.core.trainer.eval_result import EvalResult
 
 
 class Images:
@@ -27,7 +27,7 @@ class Images:
         return bool(trainer.clock.done) or (every > 0 and self.evaluations % every == 0)
 
     @hookimpl
-    def on_evaluation_end(self, run: Any, trainer: Any, row: Mapping[str, Any], judged: Judged) -> None:
+    def on_evaluation_end(self, run: Any, trainer: Any, row: Mapping[str, Any], judged: EvalResult) -> None:
         self.evaluations += 1
         if judged.pictures is None or not len(judged.pictures) or not self._due(trainer):
             return

@@ -18,7 +18,7 @@ def _writer(directory: Path, purge: int | None) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError(
-            Problem("callback 'tensorboard' needs the package tensorboard", "pip install 'unified-ml[tensorboard]'", "with=")
+            Problem("callback 'tensorboard' needs the package tensorboard", "pip install 'unified-ml[tensorboard]'", "callbacks=")
         ) from error
     return SummaryWriter(str(directory), purge_step=purge)
 

@@ -34,7 +34,7 @@ class Video:
     @hookimpl
     def on_evaluation_end(self, run: Any, row: Mapping[str, Any], episodes: Sequence[Any]) -> None:
         self.evaluations += 1
-        frames = episodes[0].frames if episodes else None
+        frames = episodes[0].pictures if episodes else None
         if self.asked and frames:  # a task without a picture has none
             try:
                 write_mp4(Path(run.path) / "videos" / f"eval-{row['frames']:09d}.mp4", frames, self.options.fps)

@@ -14,6 +14,6 @@ component = ObjectiveComponent(
 )
 
 PRESETS = (
-    Preset("generate", DATA_SETS, {"suite.view": "generate"}, "the actor generates rows of the data set"),
+    Preset("generate", DATA_SETS, {"suite.task_type": "generate"}, "the actor generates rows of the data set"),
     Preset("stable", DATA_SETS, {"agent.critic.members": 1, "agent.ema": True}, "one critic, as in R3GAN; averaged weights are steadier"),
 )

@@ -48,16 +48,16 @@ class Adversarial(Objective):
     def phases(self) -> list[Phase]:
         """The critic first, then the actor against the critic that it has become."""
         return [
-            Phase("critic", (Judging(self.loss, self.r1, self.r2),), trains=("critic",)),
-            Phase("actor", (Fooling(self.loss),), trains=("actor",)),
+            Phase("critic", (DiscriminatorLoss(self.loss, self.r1, self.r2),), trains=("critic",)),
+            Phase("actor", (GeneratorLoss(self.loss),), trains=("actor",)),
         ]
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
-        judged, fooled = Judging(self.loss, self.r1, self.r2)(agent, batch), Fooling(self.loss)(agent, batch)
+        judged, fooled = DiscriminatorLoss(self.loss, self.r1, self.r2)(agent, batch), GeneratorLoss(self.loss)(agent, batch)
         return Loss(judged.value + fooled.value, {**judged.metrics, **fooled.metrics})
 
 
-class Judging(Objective):
+class DiscriminatorLoss(Objective):
     """The critic's part of `Adversarial`."""
 
     needs, parts = ("obs", "action"), ("actor", "critic")
@@ -87,7 +87,7 @@ class Judging(Objective):
         return Loss(total, {"judged_real": of_real.detach().mean(), "judged_made": of_made.detach().mean()})
 
 
-class Fooling(Objective):
+class GeneratorLoss(Objective):
     """The actor's part of `Adversarial`."""
 
     needs, parts = ("obs", "action"), ("actor", "critic")

@@ -29,7 +29,7 @@ class DPG(Objective):
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         def judged(action: torch.Tensor | None) -> Value:
-            value: Value = agent.critic(batch.features, action).least()
+            value: Value = agent.critic(batch.features, action).min()
             return value
 
         with frozen(agent.critic):  # it judges: added to a phase that trains it, this must not teach it to flatter

@@ -13,4 +13,6 @@ component = ObjectiveComponent(
     summary="flow matching: data is generated from noise by following a learned velocity",
 )
 
-PRESETS = (Preset("generate", DATA_SETS, {"suite.view": "generate", "agent.actor.head": "flow"}, "a flow generates rows of the data set"),)
+PRESETS = (
+    Preset("generate", DATA_SETS, {"suite.task_type": "generate", "agent.actor.head": "flow"}, "a flow generates rows of the data set"),
+)

@@ -49,8 +49,8 @@ class SPR(Objective):
     trains = ("encoder",)
     asks = {
         "encode": "(observation, encoder) -> Tensor",
-        "draw": "(name) -> torch.Generator",
-        "stored_action": "Space",
+        "generator": "(name) -> torch.Generator",
+        "action_space": "Space",
         "spec": "Spec",
     }
 
@@ -59,37 +59,37 @@ class SPR(Objective):
         weight: Annotated[float, Ge(0)] = 5.0,
         jumps: Annotated[int, Ge(1)] = 5,
         tau: Annotated[float, Gt(0), Le(1)] | None = None,
-        hidden: Annotated[int, Ge(1)] = 256,
+        hidden_dim: Annotated[int, Ge(1)] = 256,
         projection: Annotated[int, Ge(1)] = 256,
     ) -> None:
         super().__init__()
-        self.weight, self.jumps, self.tau, self.hidden, self.projection = weight, jumps, tau, hidden, projection
+        self.weight, self.jumps, self.tau, self.hidden_dim, self.projection = weight, jumps, tau, hidden_dim, projection
 
-    def widen(self, view: View) -> View:
+    def extend_view(self, view: View) -> View:
         if not isinstance(view, Transitions):
             shown = f"the agent's view here ({type(view).__name__}) shows none"
             what = f"objective {self.label} predicts the steps that follow, and {shown}"
             raise UsageError(Problem(what, "on a task of control: --agent dqn, sac, drqv2 or ac2"))
-        return replace(view, ahead=max(view.ahead, self.jumps))
+        return replace(view, future_steps=max(view.future_steps, self.jumps))
 
-    def join(self, agent: Any) -> None:
+    def attach(self, agent: Any) -> None:
         if not any(parameter.requires_grad for parameter in agent.encoder.parameters()):
             raise UsageError(Problem(f"objective {self.label} trains the encoder, and this one has nothing to train", "encoder=mlp"))
         first, *others = agent.spec.observation.shape or (1,)
         shape = output_shape(agent.encoder, (first * agent.view.stack, *others))
-        action = agent.stored_action
-        agent.bring(
-            dynamics=Dynamics(shape, action.size * (action.choices or 1), self.hidden),
+        action = agent.action_space
+        agent.add_modules(
+            dynamics=Dynamics(shape, action.size * (action.n or 1), self.hidden_dim),
             projector=nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), self.projection)),
             predictor=nn.Linear(self.projection, self.projection),
         )
         tau = self.tau if self.tau is not None else AUGMENTED if augments(agent) else PLAIN
-        agent.follow("encoder", tau, name="momentum_encoder")
-        agent.follow("projector", tau, name="momentum_projector")
+        agent.add_target("encoder", tau, name="momentum_encoder")
+        agent.add_target("projector", tau, name="momentum_projector")
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         steps = slice(self.jumps)
-        action, mask = numbers(batch.future_action[:, steps], agent.stored_action), batch.future_mask[:, steps]
+        action, mask = numbers(batch.future_action[:, steps], agent.action_space), batch.future_mask[:, steps]
         latent, predicted = scaled(batch.features), []
         for k in range(self.jumps):
             latent = agent.dynamics(latent, action[:, k])
@@ -104,7 +104,7 @@ class SPR(Objective):
         """What is to be predicted: observations ``(B, K, *observation)`` as the copies that follow see them, ``(B, K, projection)``."""
         obs = future.flatten(0, 1)
         if getattr(agent, "aug", None) is not None:
-            obs = agent.aug(obs, agent.draw("spr"))
+            obs = agent.aug(obs, agent.generator("spr"))
         seen = scaled(agent.encode(obs, agent.momentum_encoder))
         projected: torch.Tensor = agent.momentum_projector(seen)
         return projected.unflatten(0, future.shape[:2])
@@ -122,14 +122,14 @@ class Dynamics(nn.Module):
         hidden: Channels, or units, between the two layers.
     """
 
-    def __init__(self, shape: tuple[int, ...], actions: int, hidden: int) -> None:
+    def __init__(self, shape: tuple[int, ...], actions: int, hidden_dim: int) -> None:
         super().__init__()
         if len(shape) == 3:
-            first: nn.Module = nn.Conv2d(shape[0] + actions, hidden, 3, padding=1)
-            last: nn.Module = nn.Conv2d(hidden, shape[0], 3, padding=1)
+            first: nn.Module = nn.Conv2d(shape[0] + actions, hidden_dim, 3, padding=1)
+            last: nn.Module = nn.Conv2d(hidden_dim, shape[0], 3, padding=1)
         else:
-            first, last = nn.Linear(math.prod(shape) + actions, hidden), nn.Linear(hidden, math.prod(shape))
-        self.change = nn.Sequential(first, nn.GroupNorm(1, hidden), nn.ReLU(inplace=True), last)
+            first, last = nn.Linear(math.prod(shape) + actions, hidden_dim), nn.Linear(hidden_dim, math.prod(shape))
+        self.change = nn.Sequential(first, nn.GroupNorm(1, hidden_dim), nn.ReLU(inplace=True), last)
 
     def forward(self, latent: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
         """``(B, D)`` or ``(B, C, H, W)``, and ``(B, A)``, to the next latent of the same shape, scaled."""
@@ -160,9 +160,9 @@ def scaled(features: torch.Tensor) -> torch.Tensor:
 def numbers(action: torch.Tensor, space: Space) -> torch.Tensor:
     """Stored actions ``(B, K, *action)`` as numbers ``(B, K, A)``: each choice as 1 among zeros.
 
-    >>> numbers(torch.tensor([[2, 0]]), Space((), "int64", 0, 2, choices=3)).tolist()
+    >>> numbers(torch.tensor([[2, 0]]), Space((), "int64", 0, 2, n=3)).tolist()
     [[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]]
     """
-    if space.choices is not None:
-        action = F.one_hot(action, space.choices).float()
+    if space.n is not None:
+        action = F.one_hot(action, space.n).float()
     return action.flatten(2) if action.dim() > 2 else action.unsqueeze(2)

@@ -13,4 +13,4 @@ component = ObjectiveComponent(
     summary="a variational autoencoder: the actor decodes what a posterior encodes",
 )
 
-PRESETS = (Preset("generate", DATA_SETS, {"suite.view": "generate"}, "the actor generates rows of the data set"),)
+PRESETS = (Preset("generate", DATA_SETS, {"suite.task_type": "generate"}, "the actor generates rows of the data set"),)

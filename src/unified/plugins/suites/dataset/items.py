@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from unified.core.base.errors import Problem, UsageError, told
+from unified.core.base.errors import Problem, UsageError, error_text
 
 #: Numbers of channels by which an array of height, width, channels is known.
 _CHANNELS = (1, 3, 4)
@@ -71,7 +71,7 @@ def _item(dataset: Any, number: int, name: str) -> tuple[np.ndarray, Any]:
     try:
         item = dataset[number]
     except Exception as error:  # whatever somebody's code does
-        raise UsageError(Problem(f"item {number} of {name} cannot be read: {told(error)}")) from error
+        raise UsageError(Problem(f"item {number} of {name} cannot be read: {error_text(error)}")) from error
     if isinstance(item, tuple | list) and len(item) in (1, 2):
         row, target = item if len(item) == 2 else (item[0], None)
     elif isinstance(item, tuple | list | dict):

@@ -8,13 +8,13 @@ from typing import Any
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space, Spec
 from unified.core.components import import_paths
-from unified.core.envs.adapters import Handed
+from unified.core.envs.adapters import ObjectSuite
 from unified.core.envs.dataset import DataSuite, Rows, Split, extent, split, statistics, to_unit
 from unified.plugins.suites.dataset.items import Items, read
 from unified.plugins.suites.splits import SplitOptions
 
 
-class DatasetSuite(Handed, DataSuite):
+class DatasetSuite(ObjectSuite, DataSuite):
     """Rows that are read once, item by item, and then lie in memory; some of them are set aside to judge by.
 
     Targets that are whole numbers, truths or texts are classes, floats are numbers to predict; items without targets are to be generated.
@@ -29,11 +29,11 @@ class DatasetSuite(Handed, DataSuite):
         seen = Space(inputs.shape[1:], "uint8", 0, 255) if pictures else Space(inputs.shape[1:], "float32")
         if items.classes:
             choice = Space((), "int64", 0, len(items.classes) - 1, len(items.classes))
-            return Spec(seen, choice, view="classify", mean=mean, std=std, classes=items.classes)
+            return Spec(seen, choice, task_type="classify", mean=mean, std=std, classes=items.classes)
         numbers = Space(items.targets.shape[1:], "float32", -1.0, 1.0)
         if not numbers.size:
-            return Spec(seen, numbers, view="generate", mean=mean, std=std)
-        return Spec(seen, numbers, view="regress", mean=mean, std=std, targets=extent(items.targets[self._sides["train"]]))
+            return Spec(seen, numbers, task_type="generate", mean=mean, std=std)
+        return Spec(seen, numbers, task_type="regress", mean=mean, std=std, target_range=extent(items.targets[self._sides["train"]]))
 
     def data(self, split: Split) -> Rows:
         return self._rows[split]
@@ -47,7 +47,7 @@ class DatasetSuite(Handed, DataSuite):
         made = self.make()
         if not hasattr(made, "__getitem__"):
             raise UsageError(Problem(f"{self.name} makes {type(made).__name__}, which is no torch.utils.data.Dataset"))
-        return read(made, self.name, self.options.view == "regress")
+        return read(made, self.name, self.options.task_type == "regress")
 
     @cached_property
     def _sides(self) -> dict[Split, Any]:

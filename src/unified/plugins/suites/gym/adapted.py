@@ -11,7 +11,7 @@ from gymnasium.utils import EzPickle
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.components.fingerprint import contents, is_plain
-from unified.core.envs.adapters import Adapted
+from unified.core.envs.adapters import SuiteAdapter
 from unified.core.envs.suite import Environment
 from unified.plugins.suites.gym.environment import GymEnvironment, make
 
@@ -19,7 +19,7 @@ from unified.plugins.suites.gym.environment import GymEnvironment, make
 _ASIDE = ("render_mode", "spec", "_np_random_seed")
 
 
-class GymObject(Adapted):
+class GymObject(SuiteAdapter):
     """A `gymnasium.Env` as it is: a copy, or, where it cannot be copied, one of its registration. The caller's own is never touched."""
 
     def another(self, thing: Any) -> Any:

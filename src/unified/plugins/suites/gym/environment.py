@@ -77,9 +77,9 @@ class GymEnvironment(Environment):
             self._env = None
 
     def _act(self, action: np.ndarray) -> tuple[Any, float, bool, bool]:
-        reward, enacted = 0.0, self._enact(action)
+        reward, env_action = 0.0, self._enact(action)
         for _ in range(self._repeat):
-            observation, earned, terminated, truncated, _ = self._env.step(enacted)
+            observation, earned, terminated, truncated, _ = self._env.step(env_action)
             reward += float(earned)
             if terminated or truncated:
                 break

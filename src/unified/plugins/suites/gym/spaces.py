@@ -58,12 +58,12 @@ def _combinations(task: str, space: Any) -> tuple[Space, Convert]:
         problem = f"{task} takes {space}: {math.prod(each):,} combinations, of which each would be a choice; {COMBINATIONS:,} at most"
         raise UsageError(Problem(problem, "wrap it in an environment with fewer actions, or with a Box"))
 
-    def enact(action: np.ndarray) -> np.ndarray:
+    def to_env(action: np.ndarray) -> np.ndarray:
         numbers = np.array(np.unravel_index(int(action), each)).reshape(space.shape) + start
-        enacted: np.ndarray = numbers.astype(space.dtype)
-        return enacted
+        env_action: np.ndarray = numbers.astype(space.dtype)
+        return env_action
 
-    return _choice(math.prod(each)), enact
+    return _choice(math.prod(each)), to_env
 
 
 def _continuous(space: Any) -> tuple[Space, Convert]:
@@ -73,12 +73,12 @@ def _continuous(space: Any) -> tuple[Space, Convert]:
     low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
     whole = space.dtype.kind in "iu"
 
-    def enact(action: np.ndarray) -> np.ndarray:
+    def to_env(action: np.ndarray) -> np.ndarray:
         scaled = low + (np.clip(action, -1.0, 1.0).astype(np.float64) + 1.0) * (high - low) / 2.0
-        enacted: np.ndarray = (np.rint(scaled) if whole else scaled).astype(space.dtype).reshape(space.shape)
-        return enacted
+        env_action: np.ndarray = (np.rint(scaled) if whole else scaled).astype(space.dtype).reshape(space.shape)
+        return env_action
 
-    return Space((math.prod(space.shape),), "float32", -1.0, 1.0), enact
+    return Space((math.prod(space.shape),), "float32", -1.0, 1.0), to_env
 
 
 # Observations

@@ -38,11 +38,11 @@ class TableSuite(DataSuite):
         return Spec(
             observation=Space(inputs.shape[1:], "uint8", 0, 255) if pictures else Space(inputs.shape[1:], "float32"),
             action=choices(len(table.classes)) if table.classes else Space(table.targets.shape[1:], "float32", -1.0, 1.0),
-            view="classify" if table.classes else "regress",
+            task_type="classify" if table.classes else "regress",
             mean=mean,
             std=std,
             classes=table.classes,
-            targets=None if table.classes else extent(self._targets("train")),
+            target_range=None if table.classes else extent(self._targets("train")),
         )
 
     def data(self, split: Split) -> Rows:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from unified.core.base import files as atomic
-from unified.core.base.errors import Problem, UsageError, told
+from unified.core.base.errors import Problem, UsageError, error_text
 from unified.core.envs.dataset import Rows, Split, statistics
 from unified.plugins.suites.vision.readers import Pictures
 
@@ -90,7 +90,9 @@ def keep(directory: Path, sides: Mapping[Split, Pictures], size: int | None, gre
         with suppress(FileExistsError):  # by another process, meanwhile
             atomic.rename(partial, directory)
     except OSError as error:
-        raise UsageError(Problem(f"pictures cannot be kept in {directory.parent}: {told(error)}", "elsewhere: suite.cache=DIR")) from error
+        raise UsageError(
+            Problem(f"pictures cannot be kept in {directory.parent}: {error_text(error)}", "elsewhere: suite.cache=DIR")
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     kept = find(directory)
@@ -117,10 +119,10 @@ def _write(directory: Path, sides: Mapping[Split, Pictures], size: int | None, g
 
 def _fill(path: Path, pictures: Pictures, size: int | None, grey: bool) -> np.ndarray:
     """The pictures of one side in a new file, ``(N, C, H, W)``, one in memory at a time."""
-    first = bring(pictures.at(0), size, grey)
+    first = add_modules(pictures.at(0), size, grey)
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(pictures.labels), *first.shape))
     for number in range(len(array)):
-        picture = bring(pictures.at(number), size, grey)
+        picture = add_modules(pictures.at(number), size, grey)
         if picture.shape != first.shape:
             sizes = " and ".join("x".join(map(str, each.shape[1:])) for each in (first, picture))
             raise UsageError(Problem(f"the pictures have several sizes: {sizes}", "bring them to one: suite.size=64"))
@@ -129,7 +131,7 @@ def _fill(path: Path, pictures: Pictures, size: int | None, grey: bool) -> np.nd
     return array
 
 
-def bring(picture: np.ndarray, size: int | None, grey: bool) -> np.ndarray:
+def add_modules(picture: np.ndarray, size: int | None, grey: bool) -> np.ndarray:
     """A picture ``(H, W)`` or ``(H, W, 3)`` as ``(C, H, W)``, brought to a size and to grey where that is asked for.
 
     The square in the middle is resized: each pixel is the mean of what it covers, weighted by distance (bilinear, antialiased). Grey is

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from unified.core.base.errors import Problem, UsageError, told
+from unified.core.base.errors import Problem, UsageError, error_text
 from unified.core.base.suggest import did_you_mean
 from unified.core.envs.dataset import Split
 from unified.core.envs.dataset import split as split_rows
@@ -46,7 +46,7 @@ def read(name: str, root: Path, options: Any) -> Mapping[Split, Pictures]:
         return _READERS[name](root, options)
     except (OSError, ValueError, KeyError, AssertionError, RuntimeError, Unreadable) as error:
         raise UsageError(
-            Problem(f"vision:{name} cannot be read from {root}: {told(error)}", "remove what is damaged, and start again")
+            Problem(f"vision:{name} cannot be read from {root}: {error_text(error)}", "remove what is damaged, and start again")
         ) from error
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from unified.core.base.errors import FilesMissing, Problem, UsageError, told
+from unified.core.base.errors import FilesMissing, Problem, UsageError, error_text
 
 #: Seconds after which a silent server counts as gone.
 PATIENCE = 10.0
@@ -41,7 +41,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Source:
+class ExperienceSource:
     """Where a data set comes from.
 
     Args:
@@ -99,7 +99,7 @@ class Source:
                 fetcher.root = str(root)
                 fetcher.download()
         except Exception as error:  # no network, no space, a server's page instead of the file, gdown not installed
-            return told(error)
+            return error_text(error)
         return ""
 
     def _told(self, name: str, root: Path, missing: list[File], why: str) -> Iterator[Problem]:
@@ -146,7 +146,7 @@ def _unpack(name: str, here: Path, file: File) -> None:
 
 def _damaged(name: str, path: Path, file: File, error: Exception) -> Problem:
     seen = f"{path.stat().st_size:,} bytes, md5 {_md5(path)}; published: {file.size:,} bytes, md5 {file.md5}"
-    return Problem(f"vision:{name}: {path} cannot be unpacked: {told(error)} ({seen})", "remove it, and start again")
+    return Problem(f"vision:{name}: {path} cannot be unpacked: {error_text(error)} ({seen})", "remove it, and start again")
 
 
 def _md5(path: Path) -> str:
@@ -189,7 +189,7 @@ _CIFAR100 = (
 )
 
 SOURCES = {
-    "mnist": Source(
+    "mnist": ExperienceSource(
         "MNIST",
         "MNIST/raw",
         _idx(
@@ -199,7 +199,7 @@ SOURCES = {
             ("t10k-labels-idx1-ubyte", 4_542, "ec29112dd5afa0611ce80d1b7f02629c"),
         ),
     ),
-    "fashion_mnist": Source(
+    "fashion_mnist": ExperienceSource(
         "FashionMNIST",
         "FashionMNIST/raw",
         _idx(
@@ -209,13 +209,13 @@ SOURCES = {
             ("t10k-labels-idx1-ubyte", 5_148, "bb300cfdad3c16e7a12a480ee83cd310"),
         ),
     ),
-    "cifar10": Source(
+    "cifar10": ExperienceSource(
         "CIFAR10", "", (_archive("cifar-10-python.tar.gz", 170_498_071, "c58f30108f718f92721af3b95e74349a", _CIFAR10),), _CIFAR10
     ),
-    "cifar100": Source(
+    "cifar100": ExperienceSource(
         "CIFAR100", "", (_archive("cifar-100-python.tar.gz", 169_001_437, "eb9058c3a382ffc7106e4002c42a8d85", _CIFAR100),), _CIFAR100
     ),
-    "celeba": Source(
+    "celeba": ExperienceSource(
         "CelebA",
         "celeba",
         (

@@ -38,7 +38,7 @@ class Vision(DataSuite):
         return Spec(
             observation=Space(pictures.shape[1:], "uint8", 0, 255),
             action=Space((), "int64", 0, len(classes) - 1, len(classes)),
-            view="classify",
+            task_type="classify",
             mean=tuple(meta["mean"]),
             std=tuple(meta["std"]),
             classes=classes,

@@ -13,7 +13,7 @@ from unified.plugins.objectives.dpg.objective import DPG
 from unified.plugins.objectives.td.objective import TD
 
 
-class Reward(Objective):
+class ReinforceCritic(Objective):
     """The agent answers, its critic learns what the answer was worth, and its actor climbs the critic: `TD` + `DPG` on its own answers.
 
     Each row is an episode of one step: r = 1 for the right choice, or minus the mean squared error of numbers, and discount 0.
@@ -32,9 +32,9 @@ class Reward(Objective):
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         answer = agent.act(batch.obs, explore=True)
-        reward = rewards(agent.spec, answer.enacted, batch.label).to(torch.float32)
+        reward = rewards(agent.spec, answer.env_action, batch.label).to(torch.float32)
         features = batch.features.detach()
-        lived = batch.with_columns(action=answer.stored, reward=reward, discount=torch.zeros_like(reward), next_features=features)
+        lived = batch.with_columns(action=answer.action, reward=reward, discount=torch.zeros_like(reward), next_features=features)
         judged = TD()(agent, lived)
         climbed = DPG()(agent, lived.with_columns(features=features))
         return Loss(judged.value + climbed.value, {**judged.metrics, **climbed.metrics, "reward": reward.mean()})

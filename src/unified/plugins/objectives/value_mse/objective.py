@@ -11,7 +11,7 @@ from unified.core.learn.objective import Loss, Objective
 from unified.core.replay.batch import Batch
 
 
-class StateValue(Objective):
+class ValueMSE(Objective):
     """L = w · distance of V(s) to the return Â + V_old(s). Source: Schulman et al. 2017, equation 9.
 
     Args:
@@ -32,4 +32,4 @@ class StateValue(Objective):
         with torch.no_grad():
             target = value.backup(batch["return"], torch.zeros_like(batch["return"]))
         loss = value.loss(target).mean()
-        return Loss(self.weight * loss, {"value": value.mean.mean().detach(), "value_loss": loss.detach()})
+        return Loss(self.weight * loss, {"value": value.mean.mean().detach(), "value_mse_loss": loss.detach()})

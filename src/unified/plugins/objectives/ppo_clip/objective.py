@@ -11,7 +11,7 @@ from unified.core.learn.objective import Loss, Objective
 from unified.core.replay.batch import Batch
 
 
-class Surrogate(Objective):
+class PPOClip(Objective):
     """L = -min(ρ Â, clip(ρ, 1 - ε, 1 + ε) Â), where ρ = π(a|s) / π_old(a|s) and Â is standardised over the batch.
 
     Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equation 7.
@@ -25,20 +25,20 @@ class Surrogate(Objective):
     trains = ("encoder", "actor")
     asks = {"policy": "(features) -> Policy"}
 
-    def __init__(self, clip: Annotated[float, Gt(0)] = 0.2) -> None:
+    def __init__(self, clip_range: Annotated[float, Gt(0)] = 0.2) -> None:
         super().__init__()
-        self.clip = clip
+        self.max_grad_norm = clip_range
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
-        clip = self.clip
+        clip_range = self.max_grad_norm
         change = agent.policy(batch.features).log_prob(batch.action) - batch.log_prob
         ratio = change.exp()
         advantage = batch.advantage
         if len(advantage) > 1:
             spread, mean = torch.std_mean(advantage)
             advantage = (advantage - mean) / (spread + 1e-8)
-        gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+        gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip_range, 1 + clip_range) * advantage)
         with torch.no_grad():
             # The estimator of the divergence with the lesser variance: Schulman 2020, "Approximating KL divergence".
-            metrics = {"kl": (ratio - 1 - change).mean(), "clipped": ((ratio - 1).abs() > clip).float().mean()}
+            metrics = {"kl": (ratio - 1 - change).mean(), "clipped": ((ratio - 1).abs() > clip_range).float().mean()}
         return Loss(-gain.mean(), metrics)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from unified.core.components.descriptors import ObjectiveComponent
 
 component = ObjectiveComponent(
-    name="maxent",
-    target="unified.plugins.objectives.maxent.objective:MaxEnt",
-    example="--agent sac --suite gym:Pendulum-v1 -o +maxent",
+    name="sac_actor",
+    target="unified.plugins.objectives.sac_actor.objective:SACActor",
+    example="--agent sac --suite gym:Pendulum-v1 -o +sac_actor",
     summary="soft policy improvement: the actor climbs its critic and keeps its entropy",
 )

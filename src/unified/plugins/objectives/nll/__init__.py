@@ -5,8 +5,8 @@ from __future__ import annotations
 from unified.core.components.descriptors import ObjectiveComponent
 
 component = ObjectiveComponent(
-    name="imitate",
-    target="unified.plugins.objectives.imitate.objective:Imitate",
-    example="--suite digits -o imitate",
+    name="nll",
+    target="unified.plugins.objectives.nll.objective:NLL",
+    example="--suite digits -o nll",
     summary="the likelihood of the actions in the batch: classification, regression, cloning",
 )

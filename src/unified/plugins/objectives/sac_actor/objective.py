@@ -11,7 +11,7 @@ from unified.core.learn.objective import Loss, Objective, frozen
 from unified.core.replay.batch import Batch
 
 
-class MaxEnt(Objective):
+class SACActor(Objective):
     """L = α log π(a|s) - Q(s, a), a ~ π: through the draw for numbers, exactly for choices.
 
     Of several critics the least is climbed. Sources: Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications", equation 7;
@@ -29,7 +29,7 @@ class MaxEnt(Objective):
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
         def judged(action: torch.Tensor | None) -> Value:
-            value: Value = agent.critic(batch.features, action).least()
+            value: Value = agent.critic(batch.features, action).min()
             return value
 
         with frozen(agent.critic):

@@ -11,7 +11,7 @@ from unified.core.learn.objective import Loss, Objective
 from unified.core.replay.batch import Batch
 
 
-class Imitate(Objective):
+class NLL(Objective):
     """L = -log π(a|s): the likelihood of the actions in the batch.
 
     The head of the policy says what that is: the cross-entropy of a categorical one (classification, cloning of choices), half the squared
@@ -40,6 +40,6 @@ class Imitate(Objective):
         with torch.no_grad():
             misfit = policy.misfit(batch.action, log_prob)
         if self.smoothing:
-            log_prob = torch.lerp(log_prob, policy.mean_log_prob(), self.smoothing)
+            log_prob = torch.lerp(log_prob, policy.uniform_log_prob(), self.smoothing)
         loss = -log_prob
         return Loss((batch.weight * loss).mean(), {"imitate": loss.detach().mean()}, priority=misfit.detach())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from unified.core.components.descriptors import ObjectiveComponent
 
 component = ObjectiveComponent(
-    name="temperature",
-    target="unified.plugins.objectives.temperature.objective:Temperature",
-    example="--agent sac --suite gym:Pendulum-v1 -o +temperature",
+    name="sac_alpha",
+    target="unified.plugins.objectives.sac_alpha.objective:SACAlpha",
+    example="--agent sac --suite gym:Pendulum-v1 -o +sac_alpha",
     summary="the temperature that keeps a policy's entropy at its target",
 )

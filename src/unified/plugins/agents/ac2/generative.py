@@ -26,13 +26,13 @@ from unified.plugins.architectures.mlp.network import MLP
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Spec
-    from unified.core.learn.builder import Build
+    from unified.core.learn.builder import Builder
 
 #: Least height and width of pictures for which convolutions are worth it.
 LARGE = 16
 
 
-class Judge(nn.Module):
+class Discriminator(nn.Module):
     """What was made to a value: D(x) of a GAN, the same thing as Q(s, a) without a state; D(x, y) where it was made for something.
 
     Args:
@@ -53,7 +53,7 @@ class Judge(nn.Module):
         return value
 
 
-class Making(nn.Module):
+class GeneratorActor(nn.Module):
     """Noise to a policy: a network gives numbers within [-1, 1], the head reads them."""
 
     def __init__(self, network: nn.Module, head: Any) -> None:
@@ -65,14 +65,14 @@ class Making(nn.Module):
         return policy
 
 
-class Maker(AC2):
+class GenerativeAC2(AC2):
     """Generation as acting: noise is observed, and what something is to be made for where the task says so; the action is the picture.
 
     ``-o flow``: the policy follows a velocity (its head is a flow). ``-o adversarial``: the critic judges what the actor makes. ``-o vae``,
     and without any objective: the actor decodes, a posterior encodes.
     """
 
-    def __init__(self, spec: Spec, options: Any, build: Build) -> None:
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         Agent.__init__(self, spec, options, build)
         self.actions = ContinuousActions(spec.action)
         shape, size, given = spec.action.shape, self.actions.size, spec.observation.size
@@ -87,37 +87,37 @@ class Maker(AC2):
         self.flows = isinstance(head, FlowHead)
         self.noise_dim = 0 if self.flows else options.noise_dim
         if self.flows:
-            carrying: nn.Module = VelocityMLP(size, given, options.actor.hidden, options.actor.depth + 1)
+            carrying: nn.Module = VelocityMLP(size, given, options.actor.hidden_dim, options.actor.depth + 1)
             if options.generator is not None or large:
                 carrying = build.part(options.generator or "unet", shape, **({"condition_dim": given} if given else {}))
             form = shape if options.generator is not None or large else (size,)
             self.actor: nn.Module = FlowActor(carrying, form, head.steps, self.streams["flow"])
         else:
-            network: nn.Module = MLP(options.noise_dim + given, size, options.actor.hidden, options.actor.depth)
+            network: nn.Module = MLP(options.noise_dim + given, size, options.actor.hidden_dim, options.actor.depth)
             if options.generator is not None or large:
                 network = build.part(options.generator or "dcgan_generator", (options.noise_dim + given,), shape)
-            self.actor = Making(nn.Sequential(network, nn.Tanh()) if isinstance(network, MLP) else network, head)
+            self.actor = GeneratorActor(nn.Sequential(network, nn.Tanh()) if isinstance(network, MLP) else network, head)
             seen = build.part(options.discriminator or ("dcgan_discriminator" if large else "identity"), shape)
             critic = make_critic(build, options.critic, math.prod(output_shape(seen, shape)) + given, stream=self.streams["noise"])
-            self.critic = Judge(seen, shape, critic, options.noise_dim)
-            self.posterior = MLP(size + given, 2 * options.noise_dim, options.actor.hidden, options.actor.depth)
+            self.critic = Discriminator(seen, shape, critic, options.noise_dim)
+            self.posterior = MLP(size + given, 2 * options.noise_dim, options.actor.hidden_dim, options.actor.depth)
 
     @property
-    def needs(self) -> Labelled:
+    def base_view(self) -> Labelled:
         return Labelled(batch_size=self.options.batch_size)
 
     def phases(self) -> list[Phase]:
         if self.flows:
-            return [Phase("actor", (self.build.objective("flow"),), trains=("actor",), clip=self.options.clip)]
-        return [Phase("actor", (self.build.objective("vae"),), trains=("actor", "posterior"), clip=self.options.clip)]
+            return [Phase("actor", (self.build.objective("flow"),), trains=("actor",), max_grad_norm=self.options.max_grad_norm)]
+        return [Phase("actor", (self.build.objective("vae"),), trains=("actor", "posterior"), max_grad_norm=self.options.max_grad_norm)]
 
     def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         if hasattr(self, "critic"):  # Radford et al. 2016: 0.9 makes a game of two oscillate
             return make_optimizer(self.options, part, parameters, betas=(0.5, 0.999))
         return super().optimizer(part, parameters)
 
-    def perceive(self, batch: Batch) -> Batch:
-        return batch.with_columns(features=self._seeds(batch.obs, self.noise()), action=self.actions.store(batch.label))
+    def encode_batch(self, batch: Batch) -> Batch:
+        return batch.with_columns(features=self._seeds(batch.obs, self.noise()), action=self.actions.encode_target(batch.label))
 
     def _seeds(self, observation: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """What something is made from, ``(n, noise + observation)``: noise, and what it is made for ``(n, observation)``."""
@@ -127,6 +127,6 @@ class Maker(AC2):
     @torch.no_grad()
     def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
         """Something new for each row ``(n, observation)``, whether it explores or not."""
-        generator = self.draw("explore")
+        generator = self.generator("explore")
         made = self.actor(self._seeds(observation, generator), self.steps).sample(generator)
-        return self.actions.enact(made, None)
+        return self.actions.to_env(made, None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from unified.core.components.descriptors import ObjectiveComponent
 
 component = ObjectiveComponent(
-    name="reward",
-    target="unified.plugins.objectives.reward.objective:Reward",
-    example="--suite digits -o +reward",
+    name="reinforce_critic",
+    target="unified.plugins.objectives.reinforce_critic.objective:ReinforceCritic",
+    example="--suite digits -o +reinforce_critic",
     summary="a labelled task learned by reward: the label is never shown, only the reward of an answer",
 )

@@ -8,7 +8,7 @@ from unified.core.learn.objective import Loss, Objective
 from unified.core.replay.batch import Batch
 
 
-class Temperature(Objective):
+class SACAlpha(Objective):
     """L = -α (log π(a|s) + H), a ~ π: α rises while the entropy is below the target H, and falls above it.
 
     Source: Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications", equation 18.
