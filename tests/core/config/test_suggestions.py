@@ -6,9 +6,12 @@ import pytest
 
 from unified.core.base.errors import UsageError
 from unified.core.components.descriptors import SuiteComponent
+from unified.core.components.options import Options
 from unified.core.config import suggestions
 from unified.core.config.compose import compose
+from unified.core.config.schema import LISTS, RunOptions, Train, group_of
 from unified.core.config.suggestions import meant_task
+from unified.core.registry import registry
 
 TASKS = ("battle_zone", "pong", "HalfCheetah-v5", "half_cheetah_v5")
 
@@ -33,21 +36,86 @@ def test_a_task_is_spelled_as_its_suite_spells_it(written: str | None, meant: st
 
 
 @pytest.mark.parametrize(
-    ("word", "says"),
+    ("agent", "word", "new"),
     [
-        ("train.budget=5", "train.budget was renamed to train.frames    train.frames=…"),
-        ("agent.gae_lambda=0.5", "agent.gae_lambda was renamed to agent.discount    agent.discount=…"),
-        ("judge.every=3", "judge.every was renamed to evaluate.every    evaluate.every=…"),
-        ("watchers=[console]", "watchers was renamed to with    callbacks=…"),
-        ("watchers.video.every=3", "watchers.video.every was renamed to callbacks.video.every    callbacks.video.every=…"),
-        ("replay.decay=0.5", "replay.decay does not exist"),  # replay has nothing under the new name
+        ("ppo", "agent.horizon=5", "agent.n_steps"),
+        ("ppo", "agent.decay=0.9", "agent.gae_lambda"),
+        ("ppo", "agent.clip=0.1", "agent.clip_range"),
+        ("ppo", "agent.entropy=0.1", "agent.ent_coef"),
+        ("ppo", "agent.value=0.1", "agent.vf_coef"),
+        ("ppo", "agent.max_norm=1", "agent.max_grad_norm"),
+        ("ppo", "agent.hidden=32", "agent.hidden_dim"),
+        ("dqn", "agent.clip=1", "agent.max_grad_norm"),
+        ("dqn", "agent.seed_steps=5", "agent.learning_starts"),
+        ("dqn", "agent.target_every=5", "agent.target_update_interval"),
+        ("dqn", "critic.low=-1", "agent.critic.v_min"),
+        ("dqn", "agent.critic.high=1", "agent.critic.v_max"),
+        ("dqn", "agent.optimizer.accumulate=2", "agent.optimizer.gradient_accumulation"),
+        ("drqv2", "agent.stddev_clip=0.2", "agent.noise_clip"),
+        ("drqv2", "train.environments=2", "train.num_envs"),
+        ("drqv2", "evaluate.environments=2", "evaluate.num_envs"),
+        ("drqv2", "train.placement=inline", "train.env_backend"),
+        ("drqv2", "train.environment_timeout=5", "train.env_timeout"),
+        ("drqv2", "train.bad_limit=5", "train.max_failures"),
+        ("drqv2", "with=[console]", "callbacks"),
+        ("drqv2", "with.video.every=3", "callbacks.video.every"),
     ],
 )
-def test_an_old_name_is_answered_with_the_new_one(monkeypatch: pytest.MonkeyPatch, word: str, says: str) -> None:
-    renamed = {"train.budget": "train.frames", "decay": "discount", "judge": "evaluate", "watchers": "callbacks"}
-    monkeypatch.setattr(suggestions, "RENAMED_OPTIONS", renamed)
+def test_an_old_option_name_is_answered_with_the_new_one(agent: str, word: str, new: str) -> None:
     with pytest.raises(UsageError) as error:
-        compose(["agent=drqv2", "suite=dmc:cartpole_balance", word])
-    (problem,) = map(str, error.value.problems)
-    assert problem.startswith(says)
-    assert problem.endswith("(from the command line)")
+        compose([f"agent={agent}", "suite=gym:CartPole-v1", word])
+    (problem,) = error.value.problems
+    assert f"{word.partition('=')[0]} was renamed to {new} " in f"{problem} "
+    assert problem.hint == f"{new}=…"
+    assert str(problem).endswith("(from the command line)")
+    assert error.value.exit_code == 2
+
+
+def test_the_view_of_a_suite_was_renamed() -> None:
+    with pytest.raises(UsageError, match=r"suite\.view was renamed to suite\.task_type"):
+        compose(["agent=ac2", "suite=digits", "suite.view=generate"])
+
+
+def test_a_new_name_that_the_group_does_not_have_is_not_suggested() -> None:
+    with pytest.raises(UsageError, match=r"replay\.decay does not exist"):
+        compose(["agent=ppo", "suite=gym:CartPole-v1", "replay.decay=0.5"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("surrogate", "ppo_clip"),
+        ("value", "value_mse"),
+        ("maxent", "sac_actor"),
+        ("temperature", "sac_alpha"),
+        ("imitate", "nll"),
+        ("reward", "reinforce_critic"),
+    ],
+)
+@pytest.mark.parametrize("plus", ["", "+"])
+def test_an_old_objective_is_answered_with_the_new_one(old: str, new: str, plus: str) -> None:
+    with pytest.raises(UsageError) as error:
+        compose(["agent=ac2", "suite=digits", f"objective=[{plus}{old}]"])
+    assert str(error.value.problems[0]).startswith(f"objective {old!r} was renamed to {new!r}")
+    assert error.value.exit_code == 2
+
+
+def test_every_new_name_exists() -> None:
+    """The tables suggest nothing that is not there."""
+    components = registry()
+    options = set(RunOptions.model_fields) | set(LISTS) | set(Train.model_fields)
+    for agent in components.all("agents"):
+        options |= set(_fields(agent.options_model()))
+    for suite in components.all("suites"):
+        options |= set(_fields(suite.options_model()))
+    for old, names in suggestions.RENAMED_OPTIONS.items():
+        assert all(name.rpartition(".")[2] in options for name in names), old
+        assert old.rpartition(".")[2] not in options or "." in old, old
+    for kind, renamed in suggestions.RENAMED_COMPONENTS.items():
+        assert set(renamed.values()) <= set(components.names(kind))
+        assert not set(renamed) & set(components.names(kind))
+
+
+def _fields(model: type[Options]) -> list[str]:
+    groups = [group for field in model.model_fields.values() if (group := group_of(field.annotation))]
+    return [*model.model_fields, *(name for group in groups for name in _fields(group))]

@@ -97,8 +97,10 @@ class Chooser:
                 values.split(name)
             found = self.registry.get(kind, name)
         except UsageError as error:
-            hint = suggestions.meant_suite(self.registry, name, task) if kind == "suites" else ""
-            self.problems.append(replace(error.problems[0], source=place, hint=hint or error.problems[0].hint))
+            problem, hint = error.problems[0], suggestions.meant_suite(self.registry, name, task) if kind == "suites" else ""
+            if new := suggestions.renamed_component(kind, name, self.registry):
+                problem, hint = Problem(f"{kind.removesuffix('s')} {name!r} was renamed to {new!r}"), f"use {new}"
+            self.problems.append(replace(problem, source=place, hint=hint or problem.hint))
             return nothing
         except ValueError as error:
             self._complain(path, name, place, *error.args)

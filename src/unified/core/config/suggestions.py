@@ -11,15 +11,46 @@ from unified.core.components.import_paths import shown
 from unified.core.config.schema import Path, dotted
 from unified.core.registry import Registry
 
-#: Options under their old names: a dotted key, the beginning of one (``replay``) or its end (``decay``), and what replaces it.
-RENAMED_OPTIONS: dict[str, str] = {}
-#: What other libraries call it.
+#: Old names of options: a dotted key, the first part of one (``with``) or the last (``decay``), and its new names. The first new name
+#: that the selected components have is suggested.
+RENAMED_OPTIONS: dict[str, tuple[str, ...]] = {
+    "accumulate": ("gradient_accumulation",),
+    "agent.entropy": ("agent.ent_coef",),
+    "agent.value": ("agent.vf_coef",),
+    "bad_limit": ("max_failures",),
+    "clip": ("clip_range", "max_grad_norm"),
+    "critic.high": ("critic.v_max",),
+    "critic.low": ("critic.v_min",),
+    "decay": ("gae_lambda",),
+    "environment_timeout": ("env_timeout",),
+    "environments": ("num_envs",),
+    "hidden": ("hidden_dim",),
+    "horizon": ("n_steps",),
+    "max_norm": ("max_grad_norm",),
+    "placement": ("env_backend",),
+    "seed_steps": ("learning_starts",),
+    "stddev_clip": ("noise_clip",),
+    "suite.view": ("suite.task_type",),
+    "target_every": ("target_update_interval",),
+    "with": ("callbacks",),
+}
+#: Old names of components, by kind, and their new names.
+RENAMED_COMPONENTS: dict[str, dict[str, str]] = {
+    "objectives": {
+        "imitate": "nll",
+        "maxent": "sac_actor",
+        "reward": "reinforce_critic",
+        "surrogate": "ppo_clip",
+        "temperature": "sac_alpha",
+        "value": "value_mse",
+    }
+}
+#: Keys of other libraries, and the key that corresponds.
 ELSEWHERE = {
     "env": "suite",
     "environment": "suite",
     "algo": "agent",
     "algorithm": "agent",
-    "callbacks": "callbacks",
     "loss": "objective",
     "steps": "train.frames",
     "total_timesteps": "train.frames",
@@ -40,14 +71,20 @@ FEW = 5
 
 
 def renamed(key: Path, known: Sequence[str]) -> str:
-    """The new name of an option, if `RENAMED_OPTIONS` has the key and the new one is known; else empty."""
+    """The new name of an option, if `RENAMED_OPTIONS` has the key and the new name is known; else empty."""
     for start in range(len(key)):
         for end in range(len(key), start, -1):
-            if new := RENAMED_OPTIONS.get(".".join(key[start:end])):
+            for new in RENAMED_OPTIONS.get(".".join(key[start:end]), ()):
                 candidate = ".".join([*key[:start], new, *key[end:]])
                 if candidate in known:
                     return candidate
     return ""
+
+
+def renamed_component(kind: str, name: str, registry: Registry) -> str:
+    """The new name of a component, if `RENAMED_COMPONENTS` has the name and the new one exists; else empty."""
+    new = RENAMED_COMPONENTS.get(kind, {}).get(name, "")
+    return new if new in registry.names(kind) else ""
 
 
 def guesses(key: Path, known: Sequence[str]) -> list[str]:
