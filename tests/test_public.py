@@ -38,7 +38,7 @@ def sources() -> dict[str, str]:
     """Everything that is shown to authors of plugins: the example, what `plugins new` writes, and the code of the pages."""
     found = {path.relative_to(REPOSITORY).as_posix(): path.read_text() for path in EXAMPLE.rglob("*.py")}
     for kind in scaffold.KINDS:
-        files = scaffold.render("mine", kind)
+        files = scaffold.render("mine", [kind])
         found |= {f"{kind}: {name}": text for name, text in files.items() if name.endswith(".py")}
     for page in (REPOSITORY / "README.md", REPOSITORY / "docs" / "plugins.md"):
         for index, text in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)):
@@ -100,5 +100,5 @@ def test_the_kit_advises_what_is_public() -> None:
 
 
 def test_what_makes_objectives_is_public() -> None:
-    assert "self.build.objective(" in scaffold.render("mine", "agent")["src/unified_plugin_mine/agent.py"]
+    assert "self.build.objective(" in scaffold.render("mine", ["agent"])["src/unified_plugin_mine/agent.py"]
     assert not re.search(r"\b_build\b", (REPOSITORY / "src" / "unified" / "core" / "agent.py").read_text())

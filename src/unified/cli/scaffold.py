@@ -1,11 +1,11 @@
-"""`unified plugins new`: a package of one's own, with a component that works and is there to be changed."""
+"""`unified plugins new`: write an installable package with working components of one or several kinds."""
 
 from __future__ import annotations
 
 import builtins
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,113 +21,127 @@ from unified.core.components.hookspecs import API_VERSION
 from unified.core.registry import registry
 from unified.version import __version__
 
-#: What every package has, and what one kind adds. ``package`` stands for ``src/<package>``, ``dot_`` for a leading dot.
+#: One folder for each kind, and one for the files of every package. In a path, ``package`` stands for ``src/<package>`` and ``dot_`` for a
+#: leading dot. ``register`` holds the hook of a kind and ``options`` its model: parts of files that the kinds of a package share.
 TEMPLATES = Path(__file__).parent / "templates"
 COMMON, SUFFIX = "common", ".template"
+REGISTER, OPTIONS = "register.template", "options.template"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _LONGEST = 40
+_WIDTH = 140
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a package can be made for.
+    """A kind of component that a package can have.
 
     Args:
-        plural: As the registry calls it.
-        module: Where its work is done, and changing it begins.
-        example: A command that uses it.
+        module: The module to change first.
+        example: A command that uses the component.
+        options: Names from `unified` that its options need; empty if it has none.
     """
 
-    plural: str
     module: str
     example: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def has_class(self) -> bool:
+        """Whether the component is a class of the package."""
+        return self.module not in ("recipe.yaml", "command.py")
 
 
-#: An agent, small, on a task that needs no pictures.
-_BESIDE_OTHERS = "unified train --agent drqv2 --suite gym:Pendulum-v1 train.frames=5000 agent.hidden_dim=64"
+#: A small agent on a task with vector observations.
+_WITH_DRQV2 = "unified train --agent drqv2 --suite gym:Pendulum-v1 train.frames=5000 agent.hidden_dim=64"
 KINDS = {
-    "agent": Kind("agents", "agent.py", "unified train --agent $name --suite gym:Pendulum-v1 train.frames=5000"),
-    "suite": Kind("suites", "environment.py", "unified train --agent drqv2 --suite $name:centre train.frames=5000 agent.hidden_dim=64"),
-    "architecture": Kind("architectures", "network.py", f"{_BESIDE_OTHERS} encoder=$name"),
-    "objective": Kind("objectives", "objective.py", f"{_BESIDE_OTHERS} encoder=mlp -o +$name"),
-    "callback": Kind("callbacks", "callback.py", f"{_BESIDE_OTHERS} callbacks=[+$name]"),
+    "agent": Kind("agent.py", "unified train --agent $name --suite gym:Pendulum-v1 train.frames=5000", ("LearningOptions", "Part")),
+    "suite": Kind("environment.py", "unified train --agent drqv2 --suite $name:centre train.frames=5000 agent.hidden_dim=64", ("Options",)),
+    "architecture": Kind("network.py", f"{_WITH_DRQV2} encoder=$name"),
+    "objective": Kind("objective.py", f"{_WITH_DRQV2} encoder=mlp -o +$name"),
+    "callback": Kind("callback.py", f"{_WITH_DRQV2} callbacks=[+$name]", ("Options",)),
+    "launcher": Kind("launcher.py", f"{_WITH_DRQV2} launcher=$name", ("Options",)),
+    "recipe": Kind("recipe.yaml", "unified train -r $name"),
+    "command": Kind("command.py", "unified $name Pendulum-v1"),
 }
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="What people will type: lower-case letters, digits, - and _.")],
-    kind: Annotated[str, typer.Option("--kind", "-k", help=f"One of {', '.join(KINDS)}.")],
-    path: Annotated[Path, typer.Option(help="Where its folder is made.")] = Path("."),
+    name: Annotated[str, typer.Argument(help="Name of the package and its components: lower-case letters, digits, - and _.")],
+    kind: Annotated[str, typer.Option("--kind", "-k", help=f"Kinds of components, separated by commas: {', '.join(KINDS)}.")],
+    path: Annotated[Path, typer.Option(help="Directory in which the folder of the package is made.")] = Path("."),
+    class_: Annotated[str | None, typer.Option("--class", help="Name of the Python class, such as TD3.")] = None,
 ) -> None:
-    """Write an installable package with a component that works, its tests and a CI file."""
-    chosen = check(name, kind)
+    """Write an installable package with working components, their tests and a CI file."""
+    kinds = check(name, kind, class_)
     folder = path / distribution_of(name)
-    write(folder, render(name, chosen))
+    files = render(name, kinds, class_)
+    write(folder, files)
     typer.echo(f"wrote {folder}/")
-    for file in sorted(render(name, chosen)):
+    for file in sorted(files):
         typer.echo(f"  {file}")
-    typer.echo(f"\nnext, a line at a time; what to change is {src(name)}/{KINDS[chosen].module}")
-    for command in next_commands(name, chosen, folder):
+    typer.echo(f"\nstart with {_listed(f'{src(name)}/{KINDS[each].module}' for each in kinds)}; next commands:")
+    for command in next_commands(name, kinds, folder):
         typer.echo(f"  {command}")
 
 
-def next_commands(name: str, kind: str, folder: Path) -> list[str]:
-    """What to type in a package that was just written."""
+def next_commands(name: str, kinds: Sequence[str], folder: Path) -> list[str]:
+    """The commands that install, check and run a new package."""
     return [
         f"cd {folder}",
         "pip install -e '.[dev]'",
         "unified plugins list",
         f"unified plugins check {name}",
-        Template(KINDS[kind].example).substitute(name=name),
+        *(_example(kind, name) for kind in kinds),
         "pytest",
     ]
 
 
 def distribution_of(name: str) -> str:
-    """What pip calls the package, and what its folder is called."""
+    """The name for pip, which is also the name of the folder."""
     return f"unified-plugin-{name}".replace("_", "-")
 
 
 def package_of(name: str) -> str:
-    """What Python calls it."""
+    """The name of the Python package."""
     return distribution_of(name).replace("-", "_")
 
 
 def src(name: str) -> str:
-    """Where its code lies within its folder."""
+    """The directory of the code within the folder."""
     return f"src/{package_of(name)}"
 
 
-def check(name: str, kind: str) -> str:
-    """The kind, if a package of this name can be made for it.
+def check(name: str, kind: str, class_: str | None = None) -> list[str]:
+    """The kinds, if a package of this name can be written for them.
+
+    Args:
+        name: Name of the package and its components.
+        kind: One kind or several, separated by commas, in the singular or plural.
+        class_: Name of the Python class; derived from `name` by default.
 
     Raises:
-        UsageError: If there is no such kind, or the name cannot be typed or is taken.
+        UsageError: If a kind is unknown, or a name is not allowed or taken.
     """
-    problems = [*_kind_problems(kind), *_name_problems(name)]
+    kinds = list(dict.fromkeys(each.strip().removesuffix("s") for each in kind.split(",")))
+    problems = [problem for each in kinds for problem in _kind_problems(each)]
+    problems += [*_name_problems(name), *_class_problems(class_, kinds)]
     if problems:
         raise UsageError(*problems)
-    chosen = kind.removesuffix("s")
     names = registry()
-    for component in names.all(KINDS[chosen].plural):
-        if component.name == name:
-            raise UsageError(Problem(f"{component} exists already, in {component.origin}", _another(name)))
+    for each in kinds:
+        for component in names.all(f"{each}s"):
+            if component.name == name:
+                raise UsageError(Problem(f"{component} exists already, in {component.origin}", _another(name)))
     for plugin in names.plugins:
         if plugin.provider == name or same(plugin.distribution, distribution_of(name)):
             raise UsageError(Problem(f"a plugin {plugin.provider!r} is installed already: {plugin}", _another(name)))
-    return chosen
+    return kinds
 
 
 def _kind_problems(kind: str) -> Iterator[Problem]:
-    if kind.removesuffix("s") not in KINDS:
-        others = ("launcher", "recipe", "command")
-        if kind.removesuffix("s") in others:
-            singular = kind.removesuffix("s")
-            hint = f"begin with --kind callback and yield it from a hook of its own: unified plugins hooks register_{singular}s"
-            yield Problem(f"there is no template for a {singular}", hint)
-        else:
-            yield Problem(f"there is no kind {kind!r}", suggest.did_you_mean(kind, KINDS) or f"one of {', '.join(KINDS)}")
+    if kind not in KINDS:
+        yield Problem(f"there is no kind {kind!r}", suggest.did_you_mean(kind, KINDS) or f"one of {', '.join(KINDS)}")
 
 
 def _name_problems(name: str) -> Iterator[Problem]:
@@ -139,43 +153,104 @@ def _name_problems(name: str) -> Iterator[Problem]:
     yield Problem(f"the name {name!r} cannot be used", f"did you mean  {plain} ?   {allowed}" if plain else allowed)
 
 
+def _class_problems(class_: str | None, kinds: Sequence[str]) -> Iterator[Problem]:
+    if class_ is None or any(kind not in KINDS for kind in kinds):
+        return
+    if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", class_) or len(class_) > _LONGEST or class_ in dir(builtins) or keyword.iskeyword(class_):
+        yield Problem(f"the class name {class_!r} cannot be used", "letters and digits, an upper-case letter first, for example TD3")
+    elif not any(KINDS[kind].has_class for kind in kinds):
+        yield Problem(f"--class {class_}: {_listed(kinds)} without a class", "leave --class out")
+    elif len(kinds) == 1 and class_ in _words(kinds[0]):
+        yield Problem(f"the class name {class_!r} is used by the code of the package", f"for example  {class_}{kinds[0].capitalize()}")
+
+
 def _another(name: str) -> str:
     return f"choose another name, for example  my-{name}"
 
 
-def render(name: str, kind: str) -> dict[str, str]:
-    """Path within the package's folder, and text, of each file.
+def _example(kind: str, name: str) -> str:
+    return Template(KINDS[kind].example).substitute(name=name)
+
+
+def render(name: str, kinds: Sequence[str], class_: str | None = None) -> dict[str, str]:
+    """The text of each file by its path within the folder of the package.
 
     Args:
         name: Checked by `check`.
-        kind: A key of `KINDS`.
+        kinds: Keys of `KINDS`.
+        class_: Name of the Python class; with several kinds the kind is appended to it.
     """
-    templates = {
-        path.relative_to(root): path.read_text(encoding="utf-8")
-        for root in (TEMPLATES / COMMON, TEMPLATES / kind)
-        for path in sorted(root.rglob(f"*{SUFFIX}"))
-    }
-    values = {
+    own = {"agent": name} if "agent" in kinds else {"agent": "drqv2"}
+    values = own | {
         "name": name,
-        "kind": kind,
+        "kinds": _listed(kinds),
+        "task": f"{name}:centre" if "suite" in kinds else "gym:Pendulum-v1",
+        "function": f"{name}_command".replace("-", "_"),
         "distribution": distribution_of(name),
         "package": package_of(name),
-        "Class": class_of(name, kind, set(re.findall(r"\w+", " ".join(templates.values())))),
-        "module": f"{src(name)}/{KINDS[kind].module}",
-        "example": Template(KINDS[kind].example).substitute(name=name),
+        "modules": _listed(f"`{src(name)}/{KINDS[kind].module}`" for kind in kinds),
+        "examples": "\n".join(f"$ {_example(kind, name)}" for kind in kinds),
         "year": str(date.today().year),
         "version": ".".join(__version__.split(".")[:2]),
         "api": str(API_VERSION),
     }
-    return {_place(path, name): Template(text).substitute(values) for path, text in templates.items()}
+    values |= {f"{kind.capitalize()}Class": class_of(name, kind, class_, alone=len(kinds) == 1) for kind in KINDS if KINDS[kind].has_class}
+    values |= {name: Template(text).substitute(values) for name, text in _shared(kinds).items()}
+    files: dict[str, str] = {}
+    for root in (TEMPLATES / COMMON, *(TEMPLATES / kind for kind in kinds)):
+        for path in sorted(root.rglob(f"*{SUFFIX}")):
+            if path.name not in (REGISTER, OPTIONS):
+                files[_place(path.relative_to(root), name)] = Template(path.read_text(encoding="utf-8")).substitute(values)
+    if not values["options"]:
+        del files[f"{src(name)}/config.py"]
+    return files
 
 
-def class_of(name: str, kind: str, taken: set[str]) -> str:
-    """The name of its class; with its kind behind it where it would be a name that its code uses already."""
-    camel = "".join(word.capitalize() for word in re.split(r"[_-]", name))
-    if camel in taken or keyword.iskeyword(camel) or hasattr(builtins, camel):
-        camel += kind.capitalize()
-    return camel
+def _shared(kinds: Sequence[str]) -> dict[str, str]:
+    """The hooks and options of the kinds, and what they import."""
+    register = [(TEMPLATES / kind / REGISTER).read_text(encoding="utf-8").strip() for kind in kinds]
+    options = [(TEMPLATES / kind / OPTIONS).read_text(encoding="utf-8").strip() for kind in kinds if KINDS[kind].options]
+    return {
+        "hooks": "\n\n\n".join(register),
+        "path_import": "from pathlib import Path\n" if "recipe" in kinds else "",
+        "imports": _imported([*(f"{kind.capitalize()}Component" for kind in kinds), "hookimpl"]),
+        "options": "\n\n\n".join(options),
+        "option_imports": _imported(each for kind in kinds for each in KINDS[kind].options),
+    }
+
+
+def _listed(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _imported(names: Iterable[str]) -> str:
+    """The names of an import, sorted and wrapped as ruff does."""
+    ordered = sorted(set(names))
+    line = ", ".join(ordered)
+    if len("from unified import ") + len(line) <= _WIDTH:
+        return line
+    return "(\n" + "".join(f"    {name},\n" for name in ordered) + ")"
+
+
+def class_of(name: str, kind: str, class_: str | None = None, *, alone: bool = True) -> str:
+    """The name of the class of a component.
+
+    Args:
+        name: Name of the package.
+        kind: Kind of the component.
+        class_: The name that the user chose.
+        alone: Whether the package has this kind only; else the kind is appended. It is also appended to a derived name that the code of
+            the package uses already.
+    """
+    camel = class_ or "".join(word.capitalize() for word in re.split(r"[_-]", name))
+    taken = camel in _words(kind) or keyword.iskeyword(camel) or hasattr(builtins, camel)
+    return camel if alone and not taken else f"{camel}{kind.capitalize()}"
+
+
+def _words(kind: str) -> set[str]:
+    """The words of the templates of a kind."""
+    return {word for path in (TEMPLATES / kind).rglob(f"*{SUFFIX}") for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
 
 
 def _place(path: Path, name: str) -> str:
@@ -186,18 +261,18 @@ def _place(path: Path, name: str) -> str:
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
-    """Write the files of a new folder.
+    """Write the files into a new folder.
 
     Raises:
         UsageError: If the folder exists; nothing is overwritten.
-        UnifiedError: If it cannot be written.
+        UnifiedError: If a file cannot be written.
     """
     if folder.exists():
-        raise UsageError(Problem(f"{folder} exists already: nothing was written", "remove it, or choose another place: --path DIR"))
+        raise UsageError(Problem(f"{folder} exists already: nothing was written", "remove it, or choose another directory: --path DIR"))
     try:
         for file, text in files.items():
             place = folder / file
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UnifiedError(Problem(f"{folder} cannot be written: {error}", "choose another place: --path DIR")) from error
+        raise UnifiedError(Problem(f"{folder} cannot be written: {error}", "choose another directory: --path DIR")) from error

@@ -85,6 +85,7 @@ def completed(line: str) -> list[str]:
         ("unified plugins hooks on_l", ["on_log"]),
         ("unified plugins check random_", ["random_crop", "random_erasing", "random_horizontal_flip", "random_shift"]),
         ("unified plugins new mine --kind a", ["agent", "architecture"]),
+        ("unified plugins new mine --kind agent,suite,a", ["agent,suite,architecture"]),
         ("unified plugins new mine --kind agent --path r", ["runs/"]),
         # keys
         ("unified train tr", ["train."]),

@@ -143,9 +143,11 @@ def _objective(typed: str) -> list[Candidate]:
 
 
 def _scaffolds(typed: str) -> list[Candidate]:
+    """Kinds for `plugins new --kind`, the last one of a list."""
     from unified.cli.scaffold import KINDS as scaffolds
 
-    return fitting((Candidate(kind) for kind in scaffolds), typed)
+    before, comma, last = typed.rpartition(",")
+    return behind(before + comma, fitting((Candidate(kind) for kind in scaffolds if kind not in before.split(",")), last))
 
 
 def _argument(line: Line, typed: str) -> list[Candidate]:
