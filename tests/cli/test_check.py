@@ -99,6 +99,13 @@ def test_a_plugin_without_components_is_no_success(plugin_registry):
     assert "nothing was checked" in result.output
 
 
+def test_options_and_a_task_are_passed_on(installed):
+    result = invoke("dqn", "critic.head=quantile", "--task", "gym:CartPole-v1")
+    assert result.exit_code == 0, result.output
+    assert "ok        agent:dqn-acts_in_every_space   gym:CartPole-v1" in result.output.splitlines()
+    assert isinstance(invoke("dqn", "critic.hed=quantile").exception, UsageError)
+
+
 def test_json(installed):
     installed("DeadParameter", bad=ImportError("x"))
     result = invoke("--json")

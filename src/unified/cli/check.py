@@ -1,4 +1,4 @@
-"""`unified plugins check`: the conformance kit without pytest, a line for each check as it is done."""
+"""`unified plugins check`: the conformance checks without pytest; each prints a line when it is done."""
 
 from __future__ import annotations
 
@@ -14,24 +14,29 @@ if TYPE_CHECKING:
     from unified.core.registry import Plugin
     from unified.testing.kit import Outcome
 
-#: How each outcome reads.
+#: How each outcome is printed.
 _WORDS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped"}
 
 
 def check(
-    name: Annotated[str | None, typer.Argument(help="Of a plugin or a component; by default every plugin that is no built-in.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Ask for more than the contract: documentation, lightness.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, when all is done.")] = False,
+    name: Annotated[str | None, typer.Argument(help="Plugin or component; by default every third-party plugin.")] = None,
+    options: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Options of the components.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task for suites and agents: SUITE:TASK, or TASK of the suite NAME.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Also check documentation and import time.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON at the end.")] = False,
 ) -> None:
-    """Try what plugins provide against what everything else relies on.
+    """Run the conformance checks of components.
 
-    Agents act, learn, are saved and resumed on tiny tasks; suites are played; networks are built; callbacks watch a real run. Without a
-    name every third-party plugin is checked, or the built-ins where there is none. The code is 1 where something failed, or
+    Agents act, learn and are resumed on small tasks; environments of suites are stepped; networks are built; callbacks observe a short
+    run. Without a name every third-party plugin is checked, or the built-ins if there is none. The exit code is 1 if a check failed or
     nothing was checked.
     """
     from unified.testing.kit import carry_out, cases
+    from unified.testing.settings import configure
 
     components, broken = _wanted(name)
+    if options or task:
+        components = configure(components, options or [], task)
     if not as_json:
         for plugin in broken:
             typer.echo(f"{_WORDS['failed']:<8}  plugin {plugin.provider}, {plugin.state}: {plugin.error}")
@@ -50,7 +55,7 @@ def check(
 
 
 def _wanted(name: str | None) -> tuple[list[Component], list[Plugin]]:
-    """What is to be checked, and plugins that should be and could not be loaded."""
+    """The components to check, and the plugins that could not be loaded."""
     from unified.core.registry import CORE
     from unified.testing.kit import components_of, third_parties
 
@@ -65,7 +70,7 @@ def _wanted(name: str | None) -> tuple[list[Component], list[Plugin]]:
 
 
 def _nothing(outcomes: list[Outcome]) -> bool:
-    """Whether nothing was tried at all: no success, since nobody knows."""
+    """Whether no check ran, which is not a success."""
     return all(outcome.state == "skipped" for outcome in outcomes)
 
 

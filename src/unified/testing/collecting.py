@@ -1,8 +1,8 @@
-"""The conformance kit as tests of pytest."""
+"""The conformance checks as pytest tests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,6 +12,7 @@ from unified.core.base import suggest
 from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.testing.check import LEVELS, Failed, Level, Skipped
 from unified.testing.kit import Case, cases, components_of, missing_extra
+from unified.testing.settings import configure
 
 
 def conformance(
@@ -20,21 +21,25 @@ def conformance(
     level: Level = "contract",
     expected_failures: Mapping[str, str] | None = None,
     marks: Mapping[str, pytest.MarkDecorator] | None = None,
+    options: Sequence[str] = (),
+    task: str | None = None,
 ) -> Callable[..., None]:
-    """Tests of everything that a plugin provides, one for each component and check: ``test_xyz = conformance("xyz")``.
+    """One test for each component of a plugin and each check: ``test_xyz = conformance("xyz")``.
 
     Args:
-        name: Of a plugin (its entry point or its package), or of one component.
-        level: ``"contract"``, or ``"strict"`` for more.
-        expected_failures: Why a check is known to fail, by its id (``"agent:xyz-saves_and_loads"``). One that passes fails the test.
-        marks: Marks of pytest for checks whose id fits a pattern: ``{"suite:*": pytest.mark.slow}``.
+        name: A plugin (entry point or package) or one component.
+        level: ``"contract"``, or ``"strict"`` for more checks.
+        expected_failures: The reason of each known failure, by the id of the check (``"agent:xyz-saves_and_loads"``). If such a check
+            passes, its test fails.
+        marks: Pytest marks by pattern of the ids: ``{"suite:*": pytest.mark.slow}``.
+        options: Options of the components: ``["agent.critic.head=quantile"]``.
+        task: Task for suites and agents, as of `unified plugins check --task`.
 
     Returns:
-        A parametrised test function. An unknown name, or a plugin that gives nothing to check or misses the extras of
-        all that it has, is a test that fails and says so.
+        A parametrised test function. If the name is unknown or nothing can be checked, it is a test that fails with the reason.
 
     Raises:
-        UsageError: If `level` does not exist, or `expected_failures` or `marks` name no check.
+        UsageError: If `level`, an option or the task does not exist, or `expected_failures` or `marks` match no check.
 
     >>> test_xyz = conformance("xyz", expected_failures={"agent:xyz-saves_and_loads": "the authors' code has no state"})   # doctest: +SKIP
     """
@@ -43,9 +48,10 @@ def conformance(
     expected, marks = dict(expected_failures or {}), dict(marks or {})
     try:
         components = components_of(name)
-        selected = cases(components, level)
     except UnifiedError as error:
         return _failing(str(error))
+    components = configure(components, options, task) if options or task else components
+    selected = cases(components, level)
     if not selected:
         return _failing(f"plugin {name!r} provides no component, so nothing was checked    see: unified plugins show {name}")
     reasons = [missing_extra(component) for component in components if component.extra]

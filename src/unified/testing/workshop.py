@@ -6,7 +6,7 @@ import json
 import random
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from types import SimpleNamespace
@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from unified.core.base.errors import UsageError
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Spec
-from unified.core.components.descriptors import AgentComponent, Component
+from unified.core.components.descriptors import AgentComponent, Component, SuiteComponent
 from unified.core.components.options import Options
+from unified.core.components.user_code import AdoptedSuite
 from unified.core.config.schema import Selection
 from unified.core.envs.dataset import DataSuite
 from unified.core.envs.suite_ref import SuiteReference
@@ -35,6 +36,7 @@ from unified.core.runs.serialization import pack, safetensors_buffers, unpack
 from unified.core.trainer.build import make_agent
 from unified.core.trainer.sources import EnvCollector
 from unified.testing.check import Failed, Skipped
+from unified.testing.settings import FIXED, ON
 
 SEED = 3
 #: Options that make networks, batches and waits small, and let nothing be fetched, where a component has one of the name and it may be
@@ -74,9 +76,9 @@ def default_options(component: Component, **values: Any) -> Options:
 
 
 def tiny_options(component: Component) -> Options:
-    """The component's options, with what `TINY` makes small, as far as each may be that small."""
+    """The component's options with the small values of `TINY`, where they are valid and the caller did not set others."""
     fields = component.options_model().model_fields
-    values = {name: value for name, value in TINY.items() if name in fields}
+    values = {name: value for name, value in TINY.items() if name in fields and name not in getattr(component, FIXED, ())}
     while True:
         try:
             return default_options(component, **values)
@@ -94,6 +96,8 @@ def places(component: AgentComponent) -> tuple[Place, ...]:
     Raises:
         Failed: If there is none.
     """
+    if chosen := getattr(component, ON, None):
+        return (_place_of(component, *chosen),)
     found, refused = [], []
     for pixels in (False, True):
         for discrete in (False, True):
@@ -135,6 +139,26 @@ def _place(name: str, options: dict[str, Any]) -> Place:
     target = "unified.testing.probes:Probes"
     reference = SuiteReference(target, "both", options, f"{target}.Options")
     return Place(name, reference, reference.build().environment().spec)
+
+
+def _place_of(component: AgentComponent, suite: SuiteComponent, task: str) -> Place:
+    """The task that the caller chose.
+
+    Raises:
+        UsageError: If the agent cannot be built for it.
+    """
+    options = tiny_options(suite).model_dump(mode="json")
+    adapter = suite.adapter if isinstance(suite, AdoptedSuite) else ""
+    reference = SuiteReference(suite.target, task, options, suite.config, adapter)
+    built = reference.build()
+    if isinstance(built, DataSuite):
+        spec = built.spec()
+    else:
+        with closing(built.environment()) as environment:
+            spec = environment.spec
+    place = Place(f"{suite.name}:{task}" if task else suite.name, reference, spec)
+    build(component, place)
+    return place
 
 
 def build(component: AgentComponent, place: Place, *, parameters: int = SEED, objectives: tuple[Selection, ...] = ()) -> Agent:

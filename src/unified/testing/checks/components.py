@@ -74,7 +74,7 @@ def resolves_by_name(component: Component) -> None:
         raise Skipped("no plugin provides it: it is said by its place")
     for name in (component.qualified, registry().name_of(component)):
         found = registry().get(component.kind, name)
-        if found != component or found.origin != component.origin:
+        if (found.qualified, found.target, found.origin) != (component.qualified, component.target, component.origin):
             contract = "A component is found by provider/name."
             raise Failed(contract, f"{name!r} leads to {found.qualified}, {found.target}", "give it a name of its own")
 

@@ -28,7 +28,7 @@ _STRICT = (inspection.lives_without_torch, inspection.draws_or_says_so)
 
 def tasks_of(component: SuiteComponent) -> tuple[str, ...]:
     """The tasks that are played: the example, or the first few; one without a name for a suite without tasks."""
-    if component.example:
+    if component.example:  # `unified.testing.settings` puts the chosen task here
         return (component.example,)
     tasks = component.load_tasks()
     if tasks is None and component.task_needed:
