@@ -72,9 +72,9 @@ def test_a_run_of_all_of_them_at_once(beside: Beside, tmp_path: Path) -> None:
     assert {"critic_loss", "actor_loss", "feature_std", "feature_covariance"} <= set(last)
     assert last["updates"] >= 140
     assert list(json.loads((run / "milestones.json").read_text())) == ["-100"]
-    begins, ends = (tmp_path / "runs" / "logbook.txt").read_text().splitlines()
-    assert begins.endswith("default · twin · harbour:dock · seed 1  begins")
-    assert ends.endswith("default · twin · harbour:dock · seed 1  is finished")
+    started, ended = (tmp_path / "runs" / "logbook.txt").read_text().splitlines()
+    assert started.endswith("default · twin · harbour:dock · seed 1  starts")
+    assert ended.endswith("default · twin · harbour:dock · seed 1  is finished")
     made_of = {
         (part["kind"], part["name"]) for part in newest_manifest(run)["components"] if part["distribution"] == "unified-plugin-example"
     }

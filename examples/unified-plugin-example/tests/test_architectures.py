@@ -7,7 +7,7 @@ import torch
 from unified_plugin_example.architectures import Fourier, norm_mlp
 
 
-def test_waves_of_a_known_direction() -> None:
+def test_features_of_a_known_direction() -> None:
     fourier = Fourier(in_features=2, waves=1)
     with torch.no_grad():
         fourier.project.weight.copy_(torch.tensor([[1.0, 2.0]]))

@@ -8,7 +8,7 @@ from unified_plugin_example.callback import Milestones
 from unified_plugin_example.config import MilestonesOptions
 
 
-def test_the_first_time_counts_also_after_a_resume(tmp_path: Path) -> None:
+def test_the_first_time_is_kept_after_a_resume(tmp_path: Path) -> None:
     run = SimpleNamespace(path=tmp_path)
     first = Milestones(MilestonesOptions(levels=(10.0, 20.0)))
     first.on_evaluation_end(run, {"frames": 100, "return": 12.0})

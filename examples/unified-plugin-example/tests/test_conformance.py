@@ -1,4 +1,4 @@
-"""Every component against its contract, one test for each check."""
+"""The conformance checks of all components, one test each."""
 
 from __future__ import annotations
 

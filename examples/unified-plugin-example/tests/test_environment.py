@@ -10,7 +10,7 @@ from unified_plugin_example.environment import BOAT, BUOY, HarbourEnvironment
 
 
 def steer(task: str, seed: int = 0, **options: Any) -> tuple[float, list[Any]]:
-    """The return of a sailor who knows the way, and the steps."""
+    """Return and steps of a scripted policy."""
     environment = HarbourEnvironment(task, HarbourOptions(**options))
     environment.reset(seed)
     steps: list[Any] = []
@@ -21,7 +21,7 @@ def steer(task: str, seed: int = 0, **options: Any) -> tuple[float, list[Any]]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_docking_ends_the_episode_and_staying_does_not(seed: int) -> None:
+def test_docking_terminates_and_staying_does_not(seed: int) -> None:
     _, docked = steer("dock", seed)
     assert docked[-1].terminated
     assert not docked[-1].truncated
@@ -32,14 +32,14 @@ def test_docking_ends_the_episode_and_staying_does_not(seed: int) -> None:
     assert earned > 75
 
 
-def test_who_does_nothing_drifts_with_the_current() -> None:
+def test_without_thrust_the_boat_drifts_with_the_current() -> None:
     environment = HarbourEnvironment("reach", HarbourOptions(current=1.0))
     start = environment.reset(3)
     end = environment.step(np.zeros(2, np.float32)).observation
     np.testing.assert_allclose(end[:2] - start[:2], [0.01, 0.0], atol=1e-6)
 
 
-def test_rewards_lie_where_the_spec_says() -> None:
+def test_rewards_are_in_the_range_of_the_spec() -> None:
     for task in ("reach", "dock"):
         environment = HarbourEnvironment(task, HarbourOptions())
         random = np.random.default_rng(0)

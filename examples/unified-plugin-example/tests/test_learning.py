@@ -1,4 +1,4 @@
-"""What the agent, the suite and the architectures are together good for."""
+"""The agent learns the suite with the architecture of this package."""
 
 from __future__ import annotations
 

@@ -12,18 +12,18 @@ def loss_of(features: torch.Tensor) -> float:
     return float(Decorrelate(weight=1.0)(SimpleNamespace(), Batch(features=features)).value)
 
 
-def test_dead_features_cost_what_they_lack_in_deviation() -> None:
+def test_constant_features_cost_the_missing_standard_deviation() -> None:
     assert abs(loss_of(torch.zeros(16, 3)) - (1 - 1e-4**0.5)) < 1e-6
 
 
-def test_two_features_that_say_the_same_cost_their_covariance() -> None:
+def test_equal_features_cost_their_covariance() -> None:
     column = torch.tensor([-2.0, 2.0]).repeat(50)[:, None]
     variance = column.var().item()
     assert abs(loss_of(torch.cat([column, column], 1)) - variance**2) < 1e-3
-    assert loss_of(column) == 0.0  # alone it costs nothing
+    assert loss_of(column) == 0.0
 
 
-def test_its_gradient_brings_features_to_life() -> None:
+def test_its_gradient_raises_the_variance() -> None:
     features = (torch.randn(64, 4, generator=torch.Generator().manual_seed(0)) * 0.01).requires_grad_()
     loss = Decorrelate()(SimpleNamespace(), Batch(features=features)).value
     (gradient,) = torch.autograd.grad(loss, features)

@@ -1,4 +1,4 @@
-"""One component of every kind. Descriptors only: nothing here imports torch, so naming things costs nothing."""
+"""One component of every kind. Descriptors only: this module does not import torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unified import (
     hookimpl,
 )
 
-#: The version of the plugin interface that this was written for.
+#: Version of the plugin interface that this package uses.
 API_VERSION = 1
 
 
@@ -29,7 +29,7 @@ def register_agents() -> Iterator[AgentComponent]:
         config="unified_plugin_example.config:TwinOptions",
         presets="unified_plugin_example.config:PRESETS",
         parts=("encoder", "actor", "critic"),
-        summary="two critics, a smoothed target and a delayed actor, from vectors (after Fujimoto et al. 2018)",
+        summary="twin critics, target smoothing and a delayed actor, for vectors (after Fujimoto et al. 2018)",
     )
 
 
@@ -41,7 +41,7 @@ def register_suites() -> Iterator[SuiteComponent]:
         config="unified_plugin_example.config:HarbourOptions",
         tasks="unified_plugin_example.tasks:TASKS",
         example="reach",
-        summary="a boat in a harbour: stay at a buoy, or dock there",
+        summary="steer a boat to a buoy, or dock there",
     )
 
 
@@ -50,13 +50,13 @@ def register_architectures() -> Iterator[ArchitectureComponent]:
     yield ArchitectureComponent(
         name="fourier",
         target="unified_plugin_example.architectures:Fourier",
-        summary="learned waves of the inputs, for functions that change fast",
+        summary="learned Fourier features (Li & Pathak 2021)",
         example="encoder=fourier --suite gym:Pendulum-v1",
     )
     yield ArchitectureComponent(
         name="norm_mlp",
         target="unified_plugin_example.architectures:norm_mlp",
-        summary="linear layers, each normalised",
+        summary="an MLP with layer normalisation",
         example="critic=norm_mlp --agent twin --suite harbour:reach",
     )
 
@@ -66,7 +66,7 @@ def register_objectives() -> Iterator[ObjectiveComponent]:
     yield ObjectiveComponent(
         name="decorrelate",
         target="unified_plugin_example.objective:Decorrelate",
-        summary="features that vary, each in its own way (Bardes et al. 2022)",
+        summary="variance and covariance regularisation of features (VICReg, Bardes et al. 2022)",
     )
 
 
@@ -76,7 +76,7 @@ def register_callbacks() -> Iterator[CallbackComponent]:
         name="milestones",
         target="unified_plugin_example.callback:Milestones",
         config="unified_plugin_example.config:MilestonesOptions",
-        summary="milestones.json: the frames after which evaluations first reached given returns",
+        summary="milestones.json: frames after which evaluations reached given returns",
     )
 
 
@@ -86,15 +86,15 @@ def register_launchers() -> Iterator[LauncherComponent]:
         name="logbook",
         target="unified_plugin_example.launcher:Logbook",
         config="unified_plugin_example.config:LogbookOptions",
-        summary="in this process, with a line in a logbook when a run begins and when it ends",
+        summary="train in this process, with a line in a logbook at start and end",
     )
 
 
 @hookimpl
 def register_recipes() -> Iterator[RecipeComponent]:
-    yield RecipeComponent("harbour", path=Path(__file__).parent / "recipes" / "harbour.yaml", summary="twin learns to stay at the buoy")
+    yield RecipeComponent("harbour", path=Path(__file__).parent / "recipes" / "harbour.yaml", summary="twin on harbour:reach, in about two minutes")
 
 
 @hookimpl
 def register_commands() -> Iterator[CommandComponent]:
-    yield CommandComponent("chart", "unified_plugin_example.command:chart", summary="Draw the first moment of an episode in the harbour.")
+    yield CommandComponent("chart", "unified_plugin_example.command:chart", summary="Draw the start of an episode of harbour.")

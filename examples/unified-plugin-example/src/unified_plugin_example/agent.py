@@ -1,4 +1,4 @@
-"""Twin: two critics, a smoothed target and a delayed actor. After Fujimoto, van Hoof & Meger 2018 (TD3)."""
+"""Twin: twin critics, target policy smoothing, delayed actor updates. After Fujimoto, van Hoof & Meger 2018 (TD3)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Critics(nn.Module):
-    """Q(s, a) twice, by two networks that share nothing.
+    """Two independent Q(s, a) networks.
 
     Args:
-        make: Makes one network, from features and action joined to one number.
+        make: Makes one network, which maps the concatenated features and action ``(B, F + A)`` to ``(B, 1)``.
     """
 
     def __init__(self, make: Callable[[], nn.Module]) -> None:
@@ -26,23 +26,23 @@ class Critics(nn.Module):
         self.members = nn.ModuleList([make(), make()])
 
     def forward(self, features: torch.Tensor, action: torch.Tensor) -> ScalarValue:
-        """``(B, F)`` and ``(B, A)`` to the values of both, ``(2, B)``."""
+        """Values ``(2, B)`` of features ``(B, F)`` and actions ``(B, A)``."""
         rows = torch.cat([features, action], dim=-1)
         return ScalarValue(torch.stack([member(rows).squeeze(-1) for member in self.members]))
 
 
 class Twin(Agent):
-    """An off-policy actor-critic for continuous actions, seen as a vector.
+    """An off-policy actor-critic for vector observations and continuous actions.
 
-    Against a critic that promises too much: of two critics the lesser makes the target, at an action blurred by noise; and the actor
-    waits until the critics have learned more. Discrete tasks work too, their choices taken as a vector.
+    Against overestimation, the target is the minimum of two critics at a noisy action, and the actor is updated less often than the
+    critics. Discrete actions work too, as one number per choice.
     """
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         shape = spec.observation.shape
         if len(shape) != 1:
-            raise UsageError(Problem(f"agent twin sees vectors, and this task shows {shape}", "suite.pixels=false, or: --agent drqv2"))
+            raise UsageError(Problem(f"agent twin needs vector observations, this task has {shape}", "suite.pixels=false, or: --agent drqv2"))
         self.actions = ContinuousActions(spec.action)
         self.encoder = build.part(options.encoder, shape)
         (features,) = output_shape(self.encoder, shape)
@@ -72,14 +72,14 @@ class Twin(Agent):
         return batch.with_columns(features=self.encode(batch.obs), next_features=next_features)
 
     def policy(self, features: torch.Tensor) -> TruncatedNormal:
-        """π(a|s), for `dpg` to climb and for who acts."""
+        """π(a|s), used by `act` and by `dpg`."""
         return TruncatedNormal(self.actor(features).tanh(), self.options.explore_std)
 
     def noise(self) -> torch.Generator:
         return self._draw("policy")
 
     def bootstrap(self, batch: Batch) -> ScalarValue:
-        """V(s'): the least of the target critics at the target actor's action, blurred."""
+        """V(s'): the minimum of the target critics at the smoothed action of the target actor."""
         mean = self.actor_target(batch.next_features).tanh()
         action = TruncatedNormal(mean, self.options.smooth_std, self.options.smooth_clip).rsample(self._draw("target"))
         return self.critic_target(batch.next_features, action).min()

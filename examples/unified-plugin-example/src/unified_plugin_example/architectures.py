@@ -1,4 +1,4 @@
-"""Two architectures, a class and a function. What is called ``in_…`` and ``out_…`` is filled in."""
+"""Two architectures, a class and a function. Arguments ``in_…`` and ``out_…`` are filled in."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import nn
 class Fourier(nn.Module):
     """Sines and cosines of learned directions. Source: Li & Pathak 2021, "Functional Regularization for RL via Learned Fourier Features".
 
-    A network of ReLUs learns what is smooth first; waves show it what changes fast, as values do near a goal.
+    ReLU networks fit low frequencies first. Fourier features let them fit functions with high frequencies, such as values near a goal.
 
     Args:
-        in_features: Numbers that come in.
-        waves: Number of directions; each gives a sine and a cosine.
-        scale: Standard deviation of the first frequencies, in radians per unit of the inputs.
+        in_features: Size of the input.
+        waves: Number of directions; each has a sine and a cosine.
+        scale: Standard deviation of the initial frequencies, in radians per unit of the input.
     """
 
     def __init__(self, in_features: int, waves: Annotated[int, Ge(1)] = 64, scale: Annotated[float, Gt(0)] = 1.0) -> None:
@@ -28,7 +28,7 @@ class Fourier(nn.Module):
         nn.init.uniform_(self.project.bias, -math.pi, math.pi)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """``(B, in)`` to ``(B, 2 * waves)``."""
+        """Map ``(B, in)`` to ``(B, 2 * waves)``."""
         phases = self.project(inputs)
         return torch.cat([phases.sin(), phases.cos()], dim=-1)
 
@@ -36,11 +36,11 @@ class Fourier(nn.Module):
 def norm_mlp(
     in_features: int, out_features: int | None = None, width: Annotated[int, Ge(1)] = 128, depth: Annotated[int, Ge(1)] = 1
 ) -> nn.Module:
-    """Linear layers, each normalised and passed through SiLU: features of a known scale, whatever comes in.
+    """An MLP with layer normalisation and SiLU, so that the scale of its features does not depend on the scale of the input.
 
     Args:
-        in_features: Numbers that come in.
-        out_features: Numbers that go out of one more linear layer; ``None`` ends with the last normalised one (a body).
+        in_features: Size of the input.
+        out_features: Size of the output layer; ``None`` outputs the last hidden layer (a body).
         width: Units of each layer.
         depth: Number of layers.
     """

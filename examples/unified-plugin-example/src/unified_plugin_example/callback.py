@@ -1,4 +1,4 @@
-"""How long it took to get how far."""
+"""A callback that records when evaluations reached given returns."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from unified import hookimpl
 
 
 class Milestones:
-    """Writes ``milestones.json``: for each return that was waited for, the frames after which an evaluation first reached it.
+    """Writes ``milestones.json``: for each level, the frames after which an evaluation return first reached it.
 
     Args:
-        options: See `config.py`: the returns.
+        options: An instance of `MilestonesOptions`.
     """
 
     def __init__(self, options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`unified chart`: a look at a task without leaving the terminal."""
+"""The command `unified chart`: draw a task in the terminal."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ WIDTH, HEIGHT = 41, 15
 
 def chart(
     task: Annotated[str, typer.Argument(help="reach or dock.")] = "reach",
-    seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the episode.")] = 1,
 ) -> None:
-    """Draw the first moment of an episode: o is the boat, x the buoy."""
+    """Draw the start of an episode: o is the boat, x the buoy."""
     from unified_plugin_example.config import HarbourOptions
     from unified_plugin_example.environment import HarbourEnvironment
     from unified_plugin_example.tasks import TASKS
 
     if task not in TASKS:
-        raise UsageError(Problem(f"the harbour has no task {task!r}", f"it has {', '.join(TASKS)}"))
+        raise UsageError(Problem(f"suite harbour has no task {task!r}", f"it has {', '.join(TASKS)}"))
     environment = HarbourEnvironment(task, HarbourOptions())
     environment.reset(seed)
     water = [["·"] * WIDTH for _ in range(HEIGHT)]

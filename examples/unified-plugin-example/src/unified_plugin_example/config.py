@@ -1,4 +1,4 @@
-"""Options of everything, and presets. Torch-free: all of it is read before a run is built."""
+"""Options and presets. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from unified import Options, Part, Preset
 
 
 class TwinOptions(Options):
-    """The paper's settings, but for fewer random steps: its tasks take a million steps, ours some thousand."""
+    """The settings of the paper, except for fewer random steps: its tasks take a million steps, `harbour` a few thousand."""
 
     lr: float = Field(3e-4, gt=0)
-    """Learning rate of Adam, for every part."""
+    """Learning rate of all parts."""
     batch_size: int = Field(256, ge=1)
-    """Transitions of an update."""
+    """Transitions in a batch."""
     discount: float = Field(0.99, ge=0, le=1)
-    """γ of one agent step."""
+    """Discount γ per agent step."""
     tau: float = Field(0.005, gt=0, le=1)
-    """Rate at which the target actor and the target critics follow."""
+    """Update rate of the target networks."""
     delay: int = Field(2, ge=1)
-    """Updates of the critics for each of the actor."""
+    """Critic updates per actor update."""
     explore_std: float = Field(0.1, gt=0)
-    """Deviation of the noise in actions that are played."""
+    """Standard deviation of the exploration noise."""
     smooth_std: float = Field(0.2, gt=0)
-    """Deviation of the noise in the actions of a target."""
+    """Standard deviation of the target policy noise."""
     smooth_clip: float = Field(0.5, gt=0)
-    """Greatest noise in the actions of a target."""
+    """Clip range of the target policy noise."""
     learning_starts: int = Field(1000, ge=0)
     """Agent steps of uniform random actions before learning starts."""
     updates_per_step: float = Field(1.0, ge=0)
-    """Updates for each agent step."""
+    """Updates per agent step."""
     encoder: Part = "example/norm_mlp"
     """Architecture of the encoder, a body."""
     actor: Part = "mlp"
@@ -37,35 +37,35 @@ class TwinOptions(Options):
     """Architecture of each critic, a head."""
 
 
-#: Later ones win over earlier ones; recipes and what is typed win over all.
+#: Later presets override earlier ones; recipes and the command line override all presets.
 PRESETS = (
     Preset(
         "harbour",
         "harbour:*",
         {"agent.lr": 1e-3, "agent.batch_size": 128, "agent.delay": 1, "train.frames": 10_000, "evaluate.every": 2_000},
-        "an episode is a hundred steps and the waters are simple: larger steps do no harm",
+        "episodes have 100 steps and the task is easy, so a larger learning rate works",
     ),
 )
 
 
 class HarbourOptions(Options):
-    """The waters."""
+    """Options of the suite."""
 
     episode_steps: int = Field(100, ge=1)
-    """Steps after which an episode is cut off."""
+    """Time limit of an episode, in agent steps."""
     current: float = Field(0.0, ge=-1, le=1)
-    """Drift to the east, in harbour halves per hundred steps."""
+    """Drift to the east per 100 steps, where the harbour is 2 wide."""
 
 
 class MilestonesOptions(Options):
-    """Of `Milestones`."""
+    """Options of `Milestones`."""
 
     levels: tuple[float, ...] = (25.0, 50.0, 75.0)
-    """Evaluation returns that are waited for."""
+    """Evaluation returns to record."""
 
 
 class LogbookOptions(Options):
-    """Of `Logbook`."""
+    """Options of `Logbook`."""
 
     file: str = Field("logbook.txt", min_length=1)
-    """Name of the logbook in the directory of all runs."""
+    """File name of the logbook, in the directory of all runs."""

@@ -1,4 +1,4 @@
-"""One harbour. NumPy alone: environments may live in processes that never import torch."""
+"""The environment. It does not import torch, since it may run in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 from unified import Environment, Space, Spec, Step
 
-#: Colours of the water, of the buoy and of the boat.
+#: Colours of water, buoy and boat.
 WATER, BUOY, BOAT = (24, 66, 110), (235, 94, 40), (250, 250, 245)
 
 
 class HarbourEnvironment(Environment):
-    """A boat on a square of water, pushed by its engine and slowed by the water.
+    """A boat on a square of water [-1, 1]², with thrust and drag.
 
-    It observes position, velocity and the way to the buoy, each ``(2,)``, in halves of the harbour. It acts with thrust ``(2,)``.
+    Observation: position, velocity and vector to the buoy, ``(6,)``. Action: thrust ``(2,)``.
 
-    - ``reach``: each step earns 1 at the buoy, nothing from a distance of 1 on. Only the time ends an episode.
-    - ``dock``: each step earns the way that was made and costs 0.01. At rest at the buoy the episode ends, with 1 more.
+    - ``reach``: the reward is 1 - distance to the buoy, at least 0. Only the time limit ends an episode.
+    - ``dock``: the reward is the decrease of the distance minus 0.01. Resting at the buoy terminates the episode with a bonus of 1.
 
     Args:
         task: ``"reach"`` or ``"dock"``.
-        options: With episode_steps and current.
+        options: An instance of `HarbourOptions`.
     """
 
     def __init__(self, task: str, options: Any) -> None:
@@ -58,7 +58,7 @@ class HarbourEnvironment(Environment):
 
     @property
     def distance(self) -> float:
-        """Between boat and buoy."""
+        """Distance between boat and buoy."""
         return float(np.linalg.norm(self.buoy - self.boat))
 
     def render(self, height: int, width: int) -> np.ndarray:

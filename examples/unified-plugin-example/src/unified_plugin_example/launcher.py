@@ -1,4 +1,4 @@
-"""Carries a run out here, and writes down that it was."""
+"""A launcher that trains in this process and keeps a logbook."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 class Logbook:
-    """Two lines for each run, with the time: that it began, and how it ended.
+    """Writes a line with the time when a run starts and when it ends.
 
     Args:
-        options: See `config.py`: the name of the file.
+        options: An instance of `LogbookOptions`.
     """
 
     def __init__(self, options: Any) -> None:
         self.options = options
 
     def launch(self, config: Config, run: Run) -> Run:
-        """Train to the end; whatever ends it is written down and raised again."""
+        """Train the run to the end; log an exception and raise it again."""
         from unified import launch
 
-        self._write(config, "begins")
+        self._write(config, "starts")
         try:
             launch(config, run)
         except BaseException as error:
@@ -36,6 +36,6 @@ class Logbook:
     def _write(self, config: Config, what: str) -> None:
         path = Path(config.root) / self.options.file
         path.parent.mkdir(parents=True, exist_ok=True)
-        who = f"{config.experiment} · {config.agent.name} · {config.suite.text} · seed {config.seed}"
+        name = f"{config.experiment} · {config.agent.name} · {config.suite.text} · seed {config.seed}"
         with path.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {who}  {what}\n")
+            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {name}  {what}\n")

@@ -1,4 +1,4 @@
-"""A regulariser of features, to be added to what an agent minimises: ``-o +decorrelate``."""
+"""A regulariser of the features, added to the objectives of an agent by ``-o +decorrelate``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Decorrelate(Objective):
-    """L = w · (mean of max(0, 1 - σᵢ) + 1/F · Σ_{i≠j} Cᵢⱼ²): no feature dies, and no two say the same.
+    """L = w · (mean of max(0, 1 - σᵢ) + 1/F · Σ_{i≠j} Cᵢⱼ²): features keep their variance and are uncorrelated.
 
-    σ and C are deviations and covariances of the features over the batch. Source: Bardes, Ponce & LeCun 2022 (VICReg), equations 1 and 3.
+    σ and C are the standard deviations and covariances of the features over the batch. Source: Bardes, Ponce & LeCun 2022 (VICReg), equations 1 and 3.
 
     Args:
         weight: Coefficient w of the loss.
@@ -28,10 +28,10 @@ class Decorrelate(Objective):
         self.weight = weight
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
-        features = batch.features.float()  # (B, F); some agents keep theirs in bfloat16
+        features = batch.features.float()  # (B, F); bfloat16 in some agents
         features = features - features.mean(dim=0)
         covariance = features.T @ features / max(1, len(features) - 1)
-        deviation = (covariance.diagonal() + 1e-4).sqrt()  # the root of exactly nothing has no gradient
+        deviation = (covariance.diagonal() + 1e-4).sqrt()  # the gradient of sqrt at 0 is infinite
         variance_loss = (1.0 - deviation).clamp(min=0.0).mean()
         covariance_loss = (covariance.square().sum() - covariance.diagonal().square().sum()) / features.shape[1]
         metrics = {"feature_std": deviation.mean(), "feature_covariance": covariance_loss}

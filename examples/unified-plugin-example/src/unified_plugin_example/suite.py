@@ -1,4 +1,4 @@
-"""The harbour, as a family of tasks."""
+"""The suite `harbour`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from unified import Environment, Suite
 
 
 class Harbour(Suite):
-    """``harbour:reach`` is judged by how near the boat stays to a buoy, ``harbour:dock`` by getting to rest there."""
+    """``harbour:reach`` rewards staying near a buoy, ``harbour:dock`` coming to rest there."""
 
-    placement = "inline"  # a step takes microseconds: a process of its own would only wait for messages
+    placement = "inline"  # a step takes microseconds, less than a message to another process
 
     def environment(self) -> Environment:
-        """A new harbour, built in the calling process."""
+        """A new environment, built in the process that steps it."""
         from unified_plugin_example.environment import HarbourEnvironment
 
         return HarbourEnvironment(self.task, self.options)
