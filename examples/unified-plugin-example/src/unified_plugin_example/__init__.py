@@ -92,7 +92,9 @@ def register_launchers() -> Iterator[LauncherComponent]:
 
 @hookimpl
 def register_recipes() -> Iterator[RecipeComponent]:
-    yield RecipeComponent("harbour", path=Path(__file__).parent / "recipes" / "harbour.yaml", summary="twin on harbour:reach, in about two minutes")
+    yield RecipeComponent(
+        "harbour", path=Path(__file__).parent / "recipes" / "harbour.yaml", summary="twin on harbour:reach, in about two minutes"
+    )
 
 
 @hookimpl

@@ -42,7 +42,9 @@ class Twin(Agent):
         super().__init__(spec, options, build)
         shape = spec.observation.shape
         if len(shape) != 1:
-            raise UsageError(Problem(f"agent twin needs vector observations, this task has {shape}", "suite.pixels=false, or: --agent drqv2"))
+            raise UsageError(
+                Problem(f"agent twin needs vector observations, this task has {shape}", "suite.pixels=false, or: --agent drqv2")
+            )
         self.actions = ContinuousActions(spec.action)
         self.encoder = build.part(options.encoder, shape)
         (features,) = output_shape(self.encoder, shape)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Decorrelate(Objective):
     """L = w · (mean of max(0, 1 - σᵢ) + 1/F · Σ_{i≠j} Cᵢⱼ²): features keep their variance and are uncorrelated.
 
-    σ and C are the standard deviations and covariances of the features over the batch. Source: Bardes, Ponce & LeCun 2022 (VICReg), equations 1 and 3.
+    σ and C are the standard deviations and covariances of the features over the batch. Source: Bardes, Ponce & LeCun 2022 (VICReg),
+    equations 1 and 3.
 
     Args:
         weight: Coefficient w of the loss.
