@@ -146,7 +146,7 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
     if not isinstance(component, RecipeComponent):
         yield f"Defined in `{component.target}`."
     if isinstance(component, ObjectiveComponent):
-        trains = ", ".join(f"`{part}`" for part in component.trains) or "what its phase trains"
+        trains = ", ".join(f"`{part}`" for part in component.trains) or "trains"
         yield f"\nNeeds the columns {', '.join(f'`{column}`' for column in component.needs) or 'none'}; trains {trains}."
         if component.asks:
             asked = (f"`{name}{what}`" if what.startswith("(") else f"`{name}: {what}`" for name, what in component.asks.items())

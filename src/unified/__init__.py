@@ -1,6 +1,6 @@
-"""One small core for reinforcement, supervised and generative learning; everything else is a plugin found by name.
+"""Reinforcement, supervised and generative learning in one training loop; every component is a plugin found by name.
 
-The public names below are imported when they are first used: ``import unified`` itself is light. A plugin needs these,
+The public names are imported at their first use, so that ``import unified`` is fast. Plugins import these modules,
 `unified.heads` and `unified.testing`; they are what `API_VERSION` is about, and every other module may change with any version.
 
 >>> import unified

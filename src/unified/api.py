@@ -1,4 +1,4 @@
-"""The Python side of the command line: `train` and `load`."""
+"""`train` and `load`, the Python functions of the commands."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def train(
 ) -> Run:
     """Train to the end of the budget and return the run, with its metrics.
 
-    Does what ``unified train`` does: the same run of the same configuration is resumed where it stopped.
+    The same as ``unified train``: a run of the same configuration is resumed.
 
-    Wherever a name is typed there can be a class, a function or an object, too. What can be imported is kept in the run by its reference;
-    anything else (of a notebook, of ``__main__``, an instance) is known to this process alone, and running the same script again resumes.
+    Every name can also be a class, a function or an object. If it can be imported, the run stores its import path. Anything
+    else (of a notebook, of ``__main__``, an instance) exists in this process only; running the same script again resumes the run.
 
     Args:
         agent: Name of an agent, ``"drqv2"``, a reference, ``"./mine.py:MyAgent"``, or a subclass of `Agent`.
@@ -33,13 +33,13 @@ def train(
             `gymnasium.Env` (which is left alone: the run makes environments like it), or a function that makes one.
         recipes: Names or paths of recipes, later ones win.
         config: Values by dotted key, ``{"agent.lr": 1e-4, "train.frames": 20_000}``.
-        callbacks: Observers beside those that a run has anyway (console, curve, video); ``{"callbacks": […]}`` in `config` replaces these.
-        **values: Values as a tree, ``train={"frames": 20_000}, seed=2``, and parts of the agent, ``encoder="mlp"`` or
-            ``encoder=nn.Sequential(…)`` (which is copied). They win over `config`.
+        callbacks: Callbacks in addition to the defaults (console, curve, video); ``{"callbacks": […]}`` in `config` replaces these.
+        **values: Nested values, ``train={"frames": 20_000}, seed=2``, and parts of the agent, ``encoder="mlp"`` or
+            ``encoder=nn.Sequential(…)`` (which is copied). They override `config`.
 
     Raises:
-        UsageError: If something asked for cannot be; all problems are reported together.
-        UnifiedError: If the run cannot go on.
+        UsageError: If the configuration is invalid; all problems are reported together.
+        UnifiedError: If the run fails.
 
     >>> run = train(agent="random", suite="dmc:cartpole_balance", train={"frames": 2000})   # doctest: +SKIP
     >>> run.metrics()[-1]["return"]                                                         # doctest: +SKIP
@@ -58,13 +58,13 @@ def train(
 def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root: str | os.PathLike[str] = "runs") -> InferencePolicy:
     """The trained agent of a run, ready to act on one environment at a time.
 
-    Call its ``reset()`` where an episode begins, and ``act(observation, explore=False)`` for the action to an observation as the
-    environment gives it; frames are stacked inside.
+    Call ``reset()`` at the start of an episode and ``act(observation, explore=False)`` with each observation as the
+    environment returns it; frames are stacked internally.
 
     Args:
-        run: A run, its directory, or its name as ``unified runs list`` shows it.
+        run: A run, its directory, or its name in ``unified runs list``.
         checkpoint: ``"best"``, ``"newest"`` or a number of frames.
-        root: Where runs of that name are looked for.
+        root: Directory of all runs.
 
     Raises:
         UsageError: If there is no such run or checkpoint.

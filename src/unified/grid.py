@@ -1,4 +1,4 @@
-"""Pictures side by side, with a caption under each where there are some. matplotlib is imported when something is drawn."""
+"""Grids of images with optional captions. matplotlib is imported when a grid is drawn."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Pixels: between pictures, under each for its caption, and the height of that text.
+#: In pixels: the gap between images, the strip of a caption, and the height of its text.
 GAP, STRIP, TEXT = 4, 14, 10
-#: Width of a letter by its height, about.
+#: Approximate ratio of width to height of a letter.
 _LETTER = 0.6
 
 
 def grid(pictures: np.ndarray, columns: int, gap: int = GAP, strip: int = 0) -> np.ndarray:
-    """One picture of many, row by row from the top left, on white.
+    """Arrange images row by row on a white background.
 
     Args:
-        pictures: ``(n, C, H, W)`` uint8, at least one: three channels are red, green and blue, any other number is shown as its mean.
-        columns: Pictures side by side; less where there are not so many.
-        gap: Pixels around each.
-        strip: Further pixels under each.
+        pictures: ``(n, C, H, W)`` uint8, at least one. Three channels are RGB; for other numbers the mean is shown.
+        columns: Maximum number of columns.
+        gap: Pixels around each image.
+        strip: Additional pixels below each image.
 
     Returns:
         ``(rows * (H + strip + gap) + gap, columns * (W + gap) + gap, 3)`` uint8.
@@ -41,25 +41,25 @@ def grid(pictures: np.ndarray, columns: int, gap: int = GAP, strip: int = 0) -> 
 
 
 def coloured(pictures: np.ndarray) -> np.ndarray:
-    """``(n, C, H, W)`` as a screen shows it: ``(n, H, W, 3)`` uint8."""
+    """Convert ``(n, C, H, W)`` to RGB ``(n, H, W, 3)`` uint8."""
     if pictures.shape[1] != 3:
         pictures = np.repeat(pictures.mean(axis=1, keepdims=True).round().astype(np.uint8), 3, axis=1)
     return pictures.transpose(0, 2, 3, 1)
 
 
 def enlarged(pictures: np.ndarray, size: int) -> np.ndarray:
-    """``(n, C, H, W)`` with each pixel repeated until the longer side has at least `size`."""
+    """Enlarge ``(n, C, H, W)`` by a whole factor until the longer side has at least `size` pixels."""
     factor = max(1, -(-size // max(pictures.shape[2:])))
     return pictures.repeat(factor, axis=2).repeat(factor, axis=3)
 
 
 def figure(pictures: np.ndarray, captions: Sequence[str] | None, columns: int) -> Figure:
-    """The grid as a figure of its own size, a pixel for a pixel; captions too long for their picture are cut."""
+    """The grid as a figure with one pixel per pixel; long captions are cut."""
     from matplotlib.figure import Figure
 
     height, width = pictures.shape[2:]
     sheet = grid(pictures, columns, strip=STRIP if captions else 0)
-    drawn = Figure(figsize=(sheet.shape[1] / 72, sheet.shape[0] / 72), dpi=72)  # a point is a pixel
+    drawn = Figure(figsize=(sheet.shape[1] / 72, sheet.shape[0] / 72), dpi=72)  # one point is one pixel
     axes = drawn.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.imshow(sheet, interpolation="nearest", aspect="auto", extent=(0, sheet.shape[1], sheet.shape[0], 0))

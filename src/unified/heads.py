@@ -1,6 +1,6 @@
-"""How values and policies are represented, and networks that give them: what agents and objectives of plugins are written with.
+"""Representations of values and policies, and networks that output them, for agents and objectives of plugins.
 
-A value or a policy is a distribution with a contract, `Value` or `Policy`; ``td``, ``dpg`` and ``maxent`` work with every member of these.
+`Value` and `Policy` are the contracts of these distributions; ``td``, ``dpg`` and ``sac_actor`` work with all of them.
 
 >>> import torch
 >>> value = ScalarValue(torch.tensor([[1.0, 2.0], [3.0, 0.0]]))  # two critics, two rows

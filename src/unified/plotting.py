@@ -1,4 +1,4 @@
-"""Learning curves as pictures. The `curve` callback and `unified plot` share it; NumPy and matplotlib are imported when something is drawn.
+"""Plots of learning curves for the callback `curve` and `unified plot`. NumPy and matplotlib are imported when a plot is drawn.
 
 Only `Figure` and its Agg canvas are used, never `pyplot`: no global state, no display.
 """
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 Spread = Literal["range", "sd", "ci"]
 SPREADS: dict[str, str] = {"range": "min to max", "sd": "± 1 sd", "ci": "95% CI of the mean"}
 
-# Okabe and Ito's palette: distinguishable with any colour vision, and in this order also in grey.
+# Okabe and Ito's palette, distinguishable with any colour vision and, in this order, in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK, FAINT, GRID = "#222222", "#8a8a8a", "#e4e4e4"
 
-#: What an axis says of a metric.
+#: Axis labels of metrics.
 NAMES = {"return": "episode return", "r2": "R²"}
 
 # Two-sided 97.5% quantiles of Student's t for 1 … 30 degrees of freedom; 1.96 beyond.
@@ -36,9 +36,9 @@ STUDENT = (
 
 
 def rows_of(rows: Iterable[Mapping[str, Any]], kind: str, needs: str = "") -> list[Mapping[str, Any]]:
-    """The rows of one kind that have a finite `needs`, by frames; of two rows at the same frames the later one counts.
+    """The rows of one kind with a finite `needs`, by frames; the later of two rows at the same frames is used.
 
-    By default they need what they are judged by: the return, or what their ``metric`` says.
+    By default `needs` is the primary metric: the return, or the value of ``metric``.
     """
     kept = {}
     for row in rows:
@@ -53,15 +53,15 @@ class Curve:
     """A mean with its spread, ``(T,)`` each.
 
     Args:
-        label: What the legend says.
+        label: Label in the legend.
         x: Frames, hours or updates.
         mean: Mean over seeds (or over reference runs).
         low: Lower edge of the band.
         high: Upper edge of the band.
-        seeds: How many curves went in.
+        seeds: Number of curves.
         final: The last return of each seed.
         best: The best return of each seed.
-        reference: Drawn dashed and grey.
+        reference: Whether it is drawn dashed and grey.
     """
 
     label: str
@@ -77,7 +77,7 @@ class Curve:
 
 @dataclass
 class Panel:
-    """One task's axes: a title and its curves."""
+    """The axes of one task: a title and its curves."""
 
     title: str
     curves: list[Curve] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Panel:
 
 
 def band(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, np.ndarray]:
-    """Edges of the band of `values` ``(seeds, T)``; nothing at all for one seed."""
+    """Edges of the band of `values` ``(seeds, T)``; no band for one seed."""
     import numpy as np
 
     mean, seeds = values.mean(axis=0), len(values)
@@ -100,9 +100,9 @@ def band(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, np.ndarray]:
 
 
 def aggregate(label: str, curves: Sequence[tuple[Sequence[float], Sequence[float]]], spread: Spread = "range") -> Curve:
-    """One curve from several seeds' ``(x, return)``.
+    """One curve from the ``(x, return)`` of several seeds.
 
-    Seeds that were evaluated at different times are interpolated onto all times in the range that every seed has reached, so that
+    Seeds with evaluations at different times are interpolated to all times in the range that every seed has reached, so that
     a mean never changes because a seed is missing.
     """
     import numpy as np
@@ -112,7 +112,7 @@ def aggregate(label: str, curves: Sequence[tuple[Sequence[float], Sequence[float
     start, end = max(x[0] for x, _ in pairs), min(x[-1] for x, _ in pairs)
     grid = np.unique(np.concatenate([x for x, _ in pairs]))
     inside = grid[(grid >= start) & (grid <= end)]
-    if len(inside) == 0:  # no common range: as far as the longest goes, each held at its ends
+    if len(inside) == 0:  # no common range: the longest range, with constant extrapolation
         inside = grid
     values = np.stack([np.interp(inside, x, y) for x, y in pairs])
     low, high = band(values, spread)
@@ -154,20 +154,20 @@ def _dress(axes: Axes, x_label: str, y_label: str) -> None:
 
 
 def _titles(axes: Axes, title: str, subtitle: str = "") -> None:
-    """A bold title at the left, with a grey line under it."""
+    """A bold title at the left with a grey subtitle."""
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=22 if subtitle else 8)
     if subtitle:
         axes.annotate(subtitle, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", fontsize=9, color=FAINT)
 
 
 def run_figure(rows: Iterable[Mapping[str, Any]], title: str, subtitle: str = "", budget: float | None = None) -> Figure:
-    """The curve of one run: evaluation returns with their spread over episodes, training returns faint behind.
+    """Plot one run: evaluation returns with their spread over episodes, and training returns in the background.
 
     Args:
         rows: The rows of ``metrics.jsonl``.
-        title: The task, say.
+        title: For example the task.
         subtitle: Agent, seed, recipe.
-        budget: Frames at which the run will end; the axis reaches it, so that a picture of an unfinished run says how far it is.
+        budget: Budget in frames, the end of the axis, so that the plot of an unfinished run shows its progress.
     """
     import numpy as np
 
@@ -213,7 +213,7 @@ def run_figure(rows: Iterable[Mapping[str, Any]], title: str, subtitle: str = ""
             color=colour,
         )
     if not train and not tested:
-        axes.text(0.5, 0.5, "no episode has ended yet", transform=axes.transAxes, ha="center", color=FAINT)
+        axes.text(0.5, 0.5, "no episode has finished yet", transform=axes.transAxes, ha="center", color=FAINT)
         return figure
     last = max(row["frames"] for row in (*train, *tested))
     axes.set_xlim(0, max(last, budget or 0) * 1.06 or 1)
@@ -222,7 +222,7 @@ def run_figure(rows: Iterable[Mapping[str, Any]], title: str, subtitle: str = ""
 
 
 def compare_figure(panels: Sequence[Panel], x_label: str = "frames", spread: Spread = "range") -> Figure:
-    """One axes for each task, with every group's mean and band over seeds; references dashed and grey."""
+    """Plot one axes per task with mean and band over seeds of every group; references are dashed and grey."""
     columns = min(3, len(panels))
     lines = math.ceil(len(panels) / columns)
     figure = _figure(7.2 if columns == 1 else 4.6 * columns, 4.2 if lines == 1 else 3.5 * lines)
@@ -248,7 +248,7 @@ def compare_figure(panels: Sequence[Panel], x_label: str = "frames", spread: Spr
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write the picture; it appears under `path` only when it is whole. The suffix says the format (png, pdf, svg)."""
+    """Write the figure atomically. The suffix is the format (png, pdf, svg)."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them: thousands separators, units and spread. Standard library only."""
+"""Format numbers with thousands separators, units and spread. Standard library only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def count(number: float | None) -> str:
 
 
 def scored(row: Mapping[str, Any]) -> tuple[str, float, float | None]:
-    """What an evaluation's row is judged by: the name of the number, the number, and its spread where it has one.
+    """The primary metric of an evaluation row: name, value and spread (``None`` if it has none).
 
     >>> scored({"return": 3.0, "return_sd": 1.0}), scored({"metric": "accuracy", "accuracy": 0.98})
     (('return', 3.0, 1.0), ('accuracy', 0.98, None))
@@ -27,13 +27,13 @@ def scored(row: Mapping[str, Any]) -> tuple[str, float, float | None]:
 
 
 def result(row: Mapping[str, Any]) -> str:
-    """The same as a person reads it: ``return 950 ± 4``."""
+    """The primary metric as text: ``return 950 ± 4``."""
     name, value, sd = scored(row)
     return f"{name} {spread(value, sd)}"
 
 
 def duration(seconds: float | None) -> str:
-    """Minutes and seconds, hours where there are any, days where there are many.
+    """A duration: minutes and seconds, hours, or days.
 
     >>> duration(370), duration(3725), duration(8), duration(200_000)
     ('6:10', '1:02:05', '0:08', '2 d 7 h')
@@ -48,7 +48,7 @@ def duration(seconds: float | None) -> str:
 
 
 def ago(seconds: float | None) -> str:
-    """How long since, in one unit.
+    """Elapsed time in one unit.
 
     >>> ago(40), ago(125), ago(7300), ago(200_000)
     ('40 s ago', '2 min ago', '2 h ago', '2 d ago')
@@ -78,7 +78,7 @@ def size(number_of_bytes: float | None) -> str:
 
 
 def value(number: float | None) -> str:
-    """A measured value at the precision a reader needs.
+    """A measured value with three significant digits.
 
     >>> value(402.31), value(14.62), value(0.5123), value(-1234.5), value(0.00001234), value(0)
     ('402', '14.6', '0.512', '-1,234', '1.23e-05', '0')

@@ -1,3 +1,3 @@
-"""The version, alone in its file so that everybody can read it."""
+"""The version, in a file without imports."""
 
 __version__ = "0.1.0"

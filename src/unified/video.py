@@ -1,4 +1,4 @@
-"""Frames to an mp4 that every player opens. The `video` callback and `unified play` share it."""
+"""Write frames as an mp4, for the callback `video` and `unified play`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def write_mp4(path: str | os.PathLike[str], frames: Sequence[np.ndarray] | Iterable[np.ndarray], fps: float = 30.0) -> Path:
     """Write `frames`, each ``(H, W, 3)`` uint8, as H.264.
 
-    The file appears under `path` only when it is whole. Sizes that are no multiples of 16 (the encoder's blocks) are padded
-    with the border's pixels, so that nothing is rescaled.
+    The file is written atomically. Sizes that are not multiples of 16 (the encoder's blocks) are padded
+    with the pixels of the border, so that nothing is rescaled.
 
     Raises:
         UnifiedError: If there are no frames, or the encoder fails.
@@ -37,7 +37,7 @@ def write_mp4(path: str | os.PathLike[str], frames: Sequence[np.ndarray] | Itera
     def whole(frame: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(np.pad(frame, padding, mode="edge") if any(after for _, after in padding) else frame, dtype=np.uint8)
 
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.mp4")  # the encoder takes the format from the suffix
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.mp4")  # the encoder infers the format from the suffix
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = imageio_ffmpeg.write_frames(
@@ -50,7 +50,7 @@ def write_mp4(path: str | os.PathLike[str], frames: Sequence[np.ndarray] | Itera
             macro_block_size=16,
             quality=7,
             ffmpeg_log_level="error",
-            output_params=["-movflags", "+faststart"],  # plays while it is still loading
+            output_params=["-movflags", "+faststart"],  # playable while it is loading
         )
         try:
             writer.send(None)

@@ -146,7 +146,7 @@ def test_resume_says_where_it_goes_on_and_goes_on(builder, path, tmp_path):
     for frames in (10_000, 15_000):
         (path / "checkpoints" / f"{frames:09d}").mkdir(parents=True)
     assert resume.announcement(Run(path)) == (
-        f"resuming {path} at 15,000 frames (its newest checkpoint; 5,000 frames after it are lived again)"
+        f"resuming {path} at 15,000 frames (its newest checkpoint; 5,000 frames after it are repeated)"
     )
     assert builder.asked == [("resume", path)]
 
@@ -155,7 +155,7 @@ def test_resume_of_a_run_that_has_ended_says_so(builder, path):
     (path / "checkpoints" / "000020000").mkdir(parents=True, exist_ok=True)
     run = Run(path)
     run.event("finish", frames=20_000)
-    assert "has reached its end, 20,000 frames: nothing is left to do" in resume.announcement(run)
+    assert "is finished, 20,000 frames: nothing is left to do" in resume.announcement(run)
     assert f"unified evaluate {run.name}" in resume.announcement(run)
     run.event("resume")
     assert resume.announcement(run).startswith("resuming")

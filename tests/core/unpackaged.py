@@ -184,7 +184,7 @@ class Unmarked:
 
 
 class Here:
-    """In this process."""
+    """Descriptor of the launcher local."""
 
     def launch(self, config, run):
         from unified.core.trainer.build import launch

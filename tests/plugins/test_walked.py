@@ -37,7 +37,7 @@ def test_a_new_package_is_listed_documented_and_trains(tmp_path: Path) -> None:
         return done.stdout
 
     assert "newcomer" in said("plugins", "list", "agents")
-    assert "asks the agent for" in said("plugins", "show", "novelty")
+    assert "calls methods of the agent" in said("plugins", "show", "novelty")
     assert "newcomer" in said("train", "--agent", "newcomer", "--suite", "gym:CartPole-v1", "--dry-run")
 
 

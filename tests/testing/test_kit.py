@@ -78,7 +78,7 @@ AGENTS = {
     "StepsIntoNothing": "survives_a_bad_batch",
     "DrawsFromAnywhere": "is_a_function_of_its_seed",
     "NeverTheSame": "acts_repeatably_without_exploring",
-    "RemembersBeingJudged": "is_judged_without_a_trace",
+    "RemembersBeingJudged": "evaluation_leaves_training_unchanged",
     "GoesTooFar": "acts_in_every_space",
 }
 

@@ -146,7 +146,7 @@ class Rows(Options):
     """Options of a data set."""
 
     view: Literal["auto", "classify", "regress", "generate"] = "auto"
-    """What rows are used for."""
+    """The task type of a data set."""
     test: float = Field(0.2, gt=0, lt=1)
     """Share of the rows for evaluation."""
 

@@ -1,1 +1,1 @@
-"""The command line: one file per family of commands, imported when one of them is typed."""
+"""The command line: one file per group of commands, imported when one of them is used."""

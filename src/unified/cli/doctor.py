@@ -1,4 +1,4 @@
-"""`unified doctor`: what this machine has, what it measured, and what to type where something is missing."""
+"""`unified doctor`: what this machine has, measured speeds, and commands that install what is missing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RENDER_STEPS = 100
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. `ok` is false where the main job cannot run as things are; `hint` says what to type."""
+    """One line of the report. `ok` is false if training cannot run; `hint` is a command that fixes it."""
 
     section: str
     name: str
@@ -73,7 +73,7 @@ def _cores() -> int:
 
 
 def _memory() -> tuple[int, int | None]:
-    """Bytes in all and available."""
+    """Total and available bytes."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
@@ -94,7 +94,7 @@ def _machine(root: Path) -> Iterator[Finding]:
     yield Finding("machine", "system", platform.platform(terse=True))
     yield Finding("machine", "processor", f"{_model()}, {_cores()} cores for this process")
     load, cores = os.getloadavg()[0], _cores()
-    busy = "other work is running: what is measured below will be too low" if load > cores / 2 else ""
+    busy = "other processes are running: the speeds below are too low" if load > cores / 2 else ""
     yield Finding("machine", "load", f"{load:.1f} of {cores} cores busy in the last minute", hint=busy)
     total, available = _memory()
     yield Finding("machine", "memory", units.size(total) + (f", {units.size(available)} available" if available is not None else ""))
@@ -107,12 +107,12 @@ def _machine(root: Path) -> Iterator[Finding]:
             yield Finding("machine", "runs", f"{root} can be written")
     except OSError as error:
         yield Finding(
-            "machine", "runs", f"{root} cannot be written: {error.strerror or error}", False, "choose another place: root=DIRECTORY"
+            "machine", "runs", f"{root} cannot be written: {error.strerror or error}", False, "choose another directory: root=DIRECTORY"
         )
 
 
 def _rates(*works: Callable[[], Any], seconds: float = 1.5) -> list[float]:
-    """Calls each second of each, the best of several in turn: what else the machine does disturbs all of them alike, and least the best."""
+    """Calls per second of each function: the best of several interleaved rounds, which other load disturbs least."""
     best = [float("inf")] * len(works)
     for work in works:
         work()  # warm up
@@ -127,7 +127,7 @@ def _rates(*works: Callable[[], Any], seconds: float = 1.5) -> list[float]:
 
 
 def _precision() -> Iterator[Finding]:
-    """Forward and backward of a small pixel encoder, and a matrix product, in fp32 and in bf16."""
+    """Measure forward and backward of a small pixel encoder, and a matrix product, in fp32 and bf16."""
     try:
         import torch
         from torch import nn
@@ -158,11 +158,11 @@ def _precision() -> Iterator[Finding]:
         about = torch.cuda.get_device_properties(device)
         yield Finding("compute", "gpu", f"{about.name}, {units.size(about.total_memory)}; torch built for CUDA {torch.version.cuda}")
     else:
-        yield Finding("compute", "gpu", "none found; training runs on the processor")
+        yield Finding("compute", "gpu", "none found; training uses the CPU")
     for name, work in (("encoder update", encode), ("matrix product", multiply)):
         full, half = _rates(partial(work, torch.float32), partial(work, torch.bfloat16))
         yield Finding("compute", name, f"{units.value(full)} /s in fp32, {units.value(half)} /s in bf16: {half / full:.1f}×")
-    yield Finding("compute", "precision=auto", f"{resolve_precision('auto', device)} (of encoders; everything after them is fp32)")
+    yield Finding("compute", "precision=auto", f"{resolve_precision('auto', device)} (encoders only; everything else is fp32)")
 
 
 def _wait(torch: Any, device: Any) -> None:
@@ -171,7 +171,7 @@ def _wait(torch: Any, device: Any) -> None:
 
 
 def _render(task: str) -> Iterator[Finding]:
-    """Steps and renders a task in a worker process of its own, exactly as a run does."""
+    """Step and render a task in a worker process, as a run does."""
     hint = "sudo apt-get install -y libosmesa6   (with an NVIDIA GPU: its driver's EGL)"
     try:
         import numpy as np
@@ -183,7 +183,7 @@ def _render(task: str) -> Iterator[Finding]:
         component = registry().get("suites", "dmc")
         suite = SuiteReference(component.target, task, {}, component.config)
         vector = WorkerVectorEnv(suite, 1, 1, "doctor", "process", 60.0)
-    except Exception as error:  # whatever keeps a worker from starting is the finding
+    except Exception as error:  # any error of the worker is the finding
         yield Finding("rendering", f"dmc:{task}", f"failed: {type(error).__name__}: {error}", False, hint)
         return
     try:
@@ -221,7 +221,7 @@ def _plugins() -> Iterator[Finding]:
 
 
 def examine(root: Path, *, quick: bool = False, task: str = "cartpole_balance") -> Iterator[Finding]:
-    """All findings, the slow (measured) ones last."""
+    """All findings; the measured ones come last."""
     yield from _versions()
     yield from _machine(root)
     yield from _plugins()
@@ -231,13 +231,13 @@ def examine(root: Path, *, quick: bool = False, task: str = "cartpole_balance") 
 
 
 def doctor(
-    root: Annotated[Path, typer.Option(help="Where runs would be kept.")] = Path("runs"),
-    quick: Annotated[bool, typer.Option("--quick", help="Measure nothing (no torch, no rendering).")] = False,
+    root: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
+    quick: Annotated[bool, typer.Option("--quick", help="Skip measurements (no torch, no rendering).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what this machine has, measure bf16 and rendering, and name what is missing.
+    """Check this machine, measure bf16 and rendering, and list what is missing.
 
-    Exits with 1 where the main job could not run.
+    The exit code is 1 if training cannot run.
     """
     if as_json:
         findings = list(examine(root, quick=quick))
@@ -249,7 +249,7 @@ def doctor(
 
 
 def _show(report: Iterator[Finding]) -> list[Finding]:
-    """Print each finding when it is known: measuring takes a few seconds."""
+    """Print each finding at once, since measurements take a few seconds."""
     from rich.console import Console
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""`unified evaluate`: judge a checkpoint of a run anew."""
+"""`unified evaluate`: evaluate a checkpoint of a run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from unified import units
 
 
 def evaluate(
-    name: Annotated[str, typer.Argument(help="A run, or enough of its name (unified runs list).")],
-    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Episodes to play.")] = 10,
-    checkpoint: Annotated[str, typer.Option("--checkpoint", "-c", help="best, newest, or a number of frames.")] = "best",
+    name: Annotated[str, typer.Argument(help="Name of a run, or enough of it (unified runs list).")],
+    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Number of episodes.")] = 10,
+    checkpoint: Annotated[str, typer.Option("--checkpoint", "-c", help="Checkpoint: best, newest, or a number of frames.")] = "best",
     features: Annotated[
-        str | None, typer.Option(help="Run of a classifier: what is made is compared by what its last layer reads.", metavar="RUN")
+        str | None, typer.Option(help="Run of a classifier whose features compare generated with real data.", metavar="RUN")
     ] = None,
-    root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    root: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Judge a checkpoint, without exploration: the return of episodes with its spread, or the answers to rows kept for it."""
+    """Evaluate a checkpoint without exploration: the return of episodes, or metrics on the test rows of a data set."""
     from unified.cli.running import check_checkpoint
     from unified.core.runs.run import Run
 
@@ -45,4 +45,4 @@ def evaluate(
     for line in judged.report:
         typer.echo(f"  {line}")
     if played or judged.pictures is not None:
-        typer.echo(f"  see it: unified play {run.name}")
+        typer.echo(f"  watch it: unified play {run.name}")

@@ -1,4 +1,4 @@
-"""`unified plugins hooks [NAME]`: the table of contents, read from the specification itself."""
+"""`unified plugins hooks [NAME]`: the hooks, read from their specification."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unified.core.components.hookspecs import API_VERSION, LIFECYCLE, REGISTRATI
 
 
 def describe(name: str | None) -> list[str]:
-    """Lines on one hook, or a line on each.
+    """Lines that describe one hook, or one line for each hook.
 
     Raises:
         UsageError: If there is no such hook.
@@ -26,12 +26,12 @@ def describe(name: str | None) -> list[str]:
 
 
 def hooks() -> dict[str, Any]:
-    """Name and specification of each hook, in the order in which a run meets them."""
+    """Name and specification of each hook, in the order of their calls."""
     return {name: getattr(group, name) for group, names in ((Registration, REGISTRATION), (Lifecycle, LIFECYCLE)) for name in names}
 
 
 def signature(name: str, spec: Any) -> str:
-    """As an implementation may write it: the arguments that are not wanted are left out."""
+    """The signature; an implementation may omit arguments."""
     arguments = [argument for argument in inspect.signature(spec).parameters if argument != "self"]
     return f"{name}({', '.join(arguments)})"
 
@@ -39,11 +39,14 @@ def signature(name: str, spec: Any) -> str:
 def _table() -> Iterator[str]:
     specs = hooks()
     width = max(len(name) for name in specs)
-    for title, names in (("registration: once per process, answers are descriptors", REGISTRATION), ("lifecycle: of one run", LIFECYCLE)):
+    for title, names in (
+        ("registration: called once per process, return descriptors", REGISTRATION),
+        ("lifecycle: called during a run", LIFECYCLE),
+    ):
         yield title
         yield from (f"  {name:<{width}}   {_first(specs[name])}" for name in names)
         yield ""
-    yield f"plugin API {API_VERSION}   one of them: unified plugins hooks NAME"
+    yield f"plugin API {API_VERSION}   details: unified plugins hooks NAME"
 
 
 def _page(name: str, spec: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`unified`: finds the command that was typed, imports it alone, and says what went wrong without a traceback."""
+"""The command `unified`: import the command that was typed and report errors without a traceback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command:
-    """A command that is imported when it is typed.
+    """A command that is imported when it is used.
 
     Args:
         target: ``"module:attribute"``, a function or a `typer.Typer`.
@@ -36,21 +36,21 @@ class Command:
     help: str
 
 
-#: In the order in which a newcomer meets them.
+#: In the order of the help.
 COMMANDS = {
-    "train": Command("unified.cli.train:train", "Train an agent on a task; the same command again resumes it."),
-    "resume": Command("unified.cli.resume:resume", "Go on with a run where it was stopped or killed."),
-    "evaluate": Command("unified.cli.evaluate:evaluate", "Play episodes with a trained agent."),
-    "play": Command("unified.cli.play:play", "Film a trained agent: an mp4."),
-    "plot": Command("unified.cli.plot:plot", "Learning curves of one or more runs."),
-    "runs": Command("unified.cli.runs:app", "What has been run, and how it went."),
-    "plugins": Command("unified.cli.plugins:app", "What is installed: agents, suites, and all their options."),
-    "doctor": Command("unified.cli.doctor:doctor", "What this machine has, and what to type where something is missing."),
+    "train": Command("unified.cli.train:train", "Train an agent on a task. The same command resumes the run."),
+    "resume": Command("unified.cli.resume:resume", "Resume a run that was stopped or killed."),
+    "evaluate": Command("unified.cli.evaluate:evaluate", "Evaluate a trained agent."),
+    "play": Command("unified.cli.play:play", "Write a video of a trained agent, or a grid of images."),
+    "plot": Command("unified.cli.plot:plot", "Plot learning curves of one or more runs."),
+    "runs": Command("unified.cli.runs:app", "List runs, or show one."),
+    "plugins": Command("unified.cli.plugins:app", "List, show, create and check plugins."),
+    "doctor": Command("unified.cli.doctor:doctor", "Check this machine: packages, GPU, rendering, speed."),
 }
 
 
 class Commands(TyperGroup):
-    """The commands of the table and those of plugins."""
+    """The built-in commands and those of plugins."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with in_our_words():
@@ -86,7 +86,7 @@ class Commands(TyperGroup):
 
 
 def typed(names: Registry, component: Component) -> str:
-    """The name that reaches a component: a plugin's command that is called like one of the table is ``provider/name``."""
+    """The name of a component on the command line; ``provider/name`` for a plugin's command with the name of a built-in one."""
     return component.qualified if component.kind == "commands" and component.name in COMMANDS else names.name_of(component)
 
 
@@ -124,7 +124,7 @@ def _as_command(name: str, target: Any) -> Any:
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=False,  # its options cost more than all the rest of --help
+    add_completion=False,  # importing its options would dominate the time of --help
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -142,18 +142,18 @@ def _print_version(asked: bool) -> None:
 
 def _refuse(asked: list[str] | None) -> None:
     for text in asked or ():
-        raise UsageError(Problem(f"-p {text}: must be no:NAME", f"leave a plugin out:  -p no:{text}"))
+        raise UsageError(Problem(f"-p {text}: must be no:NAME", f"disable a plugin:  -p no:{text}"))
 
 
 @app.callback()
 def unified(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
-    # These three are taken from anywhere on the line before anything is parsed (`take_switches`); here they are only described.
-    plugins: Annotated[list[str] | None, typer.Option("-p", metavar="no:NAME", help="Leave a plugin out.", callback=_refuse)] = None,
-    no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Leave all plugins out but the built-ins.")] = False,
-    trace_hooks: Annotated[bool, typer.Option("--trace-hooks", help="Tell every call of a hook, and its milliseconds.")] = False,
+    # These three are taken from anywhere on the line before it is parsed (`take_switches`); here they only have their help.
+    plugins: Annotated[list[str] | None, typer.Option("-p", metavar="no:NAME", help="Disable a plugin.", callback=_refuse)] = None,
+    no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Disable all plugins except the built-ins.")] = False,
+    trace_hooks: Annotated[bool, typer.Option("--trace-hooks", help="Print every call of a hook with its duration in ms.")] = False,
 ) -> None:
-    """Trains anything that can be put as an agent, a suite of tasks, an architecture and an objective.
+    """Reinforcement, supervised and generative learning in one training loop.
 
     Start with: unified train
 
@@ -162,7 +162,7 @@ def unified(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 1 failed, 2 asked for what cannot be."""
+    """Run the command line and exit: 0 for success, 1 for a failure, 2 for a wrong command."""
     _print_notices_plainly()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -177,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except UnifiedError as error:
         report(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader left, as in `unified plugins list | head`
+    except BrokenPipeError:  # the pipe was closed, as in `unified plugins list | head`
         sys.stderr.close()
         sys.exit(141)
     sys.exit(0)
@@ -193,7 +193,7 @@ def _print_notices_plainly() -> None:
 
 
 def _check_switch(name: str) -> None:
-    """A mistyped name would leave nothing out."""
+    """Raise an error for an unknown plugin name, which would disable nothing."""
     from unified.core.base.suggest import did_you_mean
     from unified.core.components.filters import same
     from unified.core.registry import CORE, registry
@@ -201,7 +201,7 @@ def _check_switch(name: str) -> None:
     plugins = registry().plugins
     names = [each for plugin in plugins if plugin.provider != CORE for each in (plugin.provider, plugin.distribution) if each]
     if same(name, CORE):
-        raise UsageError(Problem("-p no:core: the built-ins cannot be left out"))
+        raise UsageError(Problem("-p no:core: the built-ins cannot be disabled"))
     if not any(same(name, each) for each in names):
         hint = did_you_mean(name, names) or ("all: unified plugins list" if names else "only the built-ins are installed")
         raise UsageError(Problem(f"-p no:{name}: there is no plugin {name!r}", hint))

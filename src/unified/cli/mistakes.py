@@ -1,4 +1,4 @@
-"""What the command line says of mistakes: all of them at once, in columns, whoever found them."""
+"""Print all errors of a command at once, in columns."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import typer
 
 from unified.core.base.errors import UnifiedError, UsageError
 
-#: The parser's own error: an option or argument that cannot be.
+#: The parser's error for a wrong option or argument.
 Misuse: type[Any] = typer.BadParameter.__bases__[0]
-#: Texts longer than this are no reason to push the next column off the screen.
+#: Longer texts do not widen their column.
 WIDEST = 64
 
 
 def report(error: UnifiedError) -> None:
-    """Print every problem to stderr: what is wrong, what to type instead, and where it was said unless the line above was said there."""
+    """Print every problem to stderr: the error, a suggestion, and the source if it differs from the line above."""
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
     rows, place = [], ""
     for problem in error.problems:
@@ -44,10 +44,10 @@ def _wrapped(text: str, width: int, first: str) -> str:
 
 @contextmanager
 def in_our_words(context: Any = None) -> Iterator[None]:
-    """What the parser refuses is told as everything else is; a group of commands that is typed alone still prints its help.
+    """Raise errors of the parser as a UsageError; a group of commands without a command prints its help.
 
     Args:
-        context: Of the whole command line, where it is parsed so far.
+        context: The context of the command line.
 
     Raises:
         UsageError: Instead of the parser's error.

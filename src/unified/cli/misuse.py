@@ -1,4 +1,4 @@
-"""The parser's errors – options and arguments that cannot be – in our words, with what to type instead."""
+"""Errors of the parser as problems with suggestions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from unified.core.base.suggest import ask, closest, did_you_mean, keys
 
 
 def problem(error: Any, context: Any = None) -> Problem:
-    """What is wrong, from an error of the parser.
+    """The problem of an error of the parser.
 
     Args:
-        error: With the context of its command, where the parser knows it.
-        context: Of the whole command line.
+        error: The error, with the context of its command if the parser knows it.
+        context: The context of the command line.
     """
     path, command = _command(error, context)
     help_of = f"all: {path} --help"
@@ -37,7 +37,7 @@ def problem(error: Any, context: Any = None) -> Problem:
 
 
 def _command(error: Any, context: Any) -> tuple[str, Any]:
-    """Path and command that an error is about."""
+    """Path and command of an error."""
     if error.ctx is not None:
         return error.ctx.command_path, error.ctx.command
     typed = getattr(context, "invoked_subcommand", None)
@@ -57,7 +57,7 @@ def _name(parameter: Any) -> str:
 
 
 def _option(name: str, path: str, command: Any) -> str:
-    """For ``--lr`` and ``--train.frames`` the word that sets it, else the option that looks like it."""
+    """For ``--lr`` and ``--train.frames`` the word that sets it, else the most similar option."""
     options = {option.lstrip("-"): option for param in (command.params if command else ()) for option in param.opts if option[:2] == "--"}
     plain = name.lstrip("-")
     near = options.get(closest(plain, options) or "")
@@ -72,13 +72,13 @@ def _option(name: str, path: str, command: Any) -> str:
 
 
 def _example(option: str, command: Any) -> str:
-    """What stands behind ``e.g.`` in an option's help, else the help."""
+    """The example after ``e.g.`` in the help of an option, else the help."""
     text = next((param.help or "" for param in (command.params if command else ()) if option in param.opts), "")
     example = re.search(r"e\.g\. (\S+?)\.?$", text)
     return f"for example  {option} {example[1]}" if example else text
 
 
-#: The parser's phrases and ours.
+#: Phrases of the parser and their replacements.
 _PHRASES = (
     (r"Input should be a valid integer.*", "must be a whole number"),
     (r"Input should be a valid number.*", "must be a number"),

@@ -1,4 +1,4 @@
-"""`unified play`: a checkpoint as a video, or as pictures side by side."""
+"""`unified play`: write a video of an episode, or a grid of images."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from unified import units
 if TYPE_CHECKING:
     from unified.core.trainer.eval_result import EvalResult
 
-#: What a video, and pictures side by side, are written as.
+#: File types of a video and of a grid of images.
 VIDEOS, PICTURES = (".mp4",), (".png", ".pdf", ".svg")
-#: Least size in pixels of one picture among others, and how many stand side by side where it does not matter.
+#: Minimum size of an image of a grid in pixels, and the default number of columns.
 SIZE, COLUMNS = 96, 8
 
 
 def play(
-    name: Annotated[str, typer.Argument(help="A run, or enough of its name (unified runs list).")],
-    checkpoint: Annotated[str, typer.Option("--checkpoint", "-c", help="best, newest, or a number of frames.")] = "best",
+    name: Annotated[str, typer.Argument(help="Name of a run, or enough of it (unified runs list).")],
+    checkpoint: Annotated[str, typer.Option("--checkpoint", "-c", help="Checkpoint: best, newest, or a number of frames.")] = "best",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The mp4, or the png of a data set; in the run's videos or images by default.")
+        Path | None,
+        typer.Option("--output", "-o", help="Output file: mp4, or png for a data set; by default in videos/ or images/ of the run."),
     ] = None,
     height: Annotated[int, typer.Option(min=16, help="Of the video's picture, in pixels.")] = 480,
     width: Annotated[int, typer.Option(min=16, help="Of the video's picture, in pixels.")] = 640,
     fps: Annotated[float, typer.Option(min=1, help="Pictures per second.")] = 30.0,
-    root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    root: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
 ) -> None:
-    """Play one episode with a checkpoint and write it as an mp4; on a data set, what is made, or what pictures are taken for, as a png."""
+    """Write one episode of a checkpoint as an mp4; for a data set, generated images or predictions as a png."""
     from unified.cli.running import check_checkpoint
     from unified.core.base.errors import Problem, UsageError
     from unified.core.runs.run import Run
@@ -48,7 +49,7 @@ def play(
         return
     episodes = judged.episodes
     if not episodes or not episodes[0].pictures:
-        raise UsageError(Problem(f"the task of {run.path} has no picture", f"how well it does: unified evaluate {run.name}"))
+        raise UsageError(Problem(f"the task of {run.path} has no picture", f"metrics: unified evaluate {run.name}"))
     _check_suffix(output, VIDEOS)
     path = write_mp4(output or Path(run.path) / "videos" / f"play-{frames:09d}.mp4", episodes[0].pictures, fps)
     length = units.duration(len(episodes[0].pictures) / fps)
@@ -59,11 +60,11 @@ def _check_suffix(output: Path | None, allowed: tuple[str, ...]) -> None:
     from unified.core.base.errors import Problem, UsageError
 
     if output is not None and output.suffix.lower() not in allowed:
-        raise UsageError(Problem(f"--output {output}: this is written as {', '.join(allowed)}", f"-o {output.stem}{allowed[0]}"))
+        raise UsageError(Problem(f"--output {output}: the output is a {', '.join(allowed)}", f"-o {output.stem}{allowed[0]}"))
 
 
 def _write_pictures(path: Path, judged: EvalResult) -> Path:
-    """Side by side, those of a class in a row of their own."""
+    """Write a grid; with classes, one row for each."""
     from unified import plotting
     from unified.grid import enlarged, figure
 

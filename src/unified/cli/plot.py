@@ -1,4 +1,4 @@
-"""`unified plot`: learning curves of one or more runs, mean and spread over seeds, as a picture and a table."""
+"""`unified plot`: learning curves of one or more runs, with mean and spread over seeds, as a figure and a table."""
 
 from __future__ import annotations
 
@@ -30,21 +30,23 @@ class Band(StrEnum):
 
 
 LABELS = {"frames": "frames", "hours": "hours of training", "updates": "updates"}
-#: Seeds from which an interval says something; with three it is rough.
+#: Minimum number of seeds for a confidence interval.
 SEEDS = 3
 
 
 def plot(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Runs, or enough of their names; all runs without.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="png, pdf or svg.")] = Path("plot.png"),
-    reference: Annotated[
-        Path | None, typer.Option(help="CSV with task, frame, mean_return and (seeds, min, max or sd), drawn dashed.")
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Names of runs, or enough of them; by default all runs.")
     ] = None,
-    x: Annotated[Axis, typer.Option(help="What runs along the axis.")] = Axis.frames,
-    spread: Annotated[Band, typer.Option(help="The band over seeds: least to greatest, one sd, or the 95% CI of the mean.")] = Band.range,
-    root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output file: png, pdf or svg.")] = Path("plot.png"),
+    reference: Annotated[
+        Path | None, typer.Option(help="CSV with task, frame, mean_return and (seeds, min, max or sd), plotted dashed.")
+    ] = None,
+    x: Annotated[Axis, typer.Option(help="Horizontal axis.")] = Axis.frames,
+    spread: Annotated[Band, typer.Option(help="Band over seeds: min to max, one sd, or the 95% CI of the mean.")] = Band.range,
+    root: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
 ) -> None:
-    """Draw the evaluation returns of runs: seeds of one experiment, agent and task are one curve with a band."""
+    """Plot evaluation returns. Seeds of one experiment, agent and task are one curve with a band."""
     from unified.core.base.errors import Problem, UnifiedError, UsageError
 
     if output.suffix not in (".png", ".pdf", ".svg"):
@@ -52,7 +54,7 @@ def plot(
     chosen = choose(names or [], root)
     evaluated = [record for record in chosen if record.evaluations]
     if not evaluated:
-        raise UnifiedError(Problem("none of these runs has been evaluated yet", "unified runs list"))
+        raise UnifiedError(Problem("none of these runs has an evaluation", "unified runs list"))
     panels = group(evaluated, x.value, spread.value)
     if reference is not None:
         if x is not Axis.frames:
@@ -64,12 +66,12 @@ def plot(
     show(panels, x.value)
     for record in chosen:
         if not record.evaluations:
-            typer.echo(f"left out, never evaluated: {record.path}")
+            typer.echo(f"skipped, no evaluation: {record.path}")
     typer.echo(f"\n{path}")
 
 
 def choose(names: list[str], root: Path) -> list[Record]:
-    """The runs of these names; unlike elsewhere, a name that fits several runs means all of them.
+    """The runs that match; a name may match several runs.
 
     Raises:
         UsageError: If a name fits none.
@@ -91,7 +93,7 @@ def choose(names: list[str], root: Path) -> list[Record]:
 
 
 def _fits(record: Record, name: str, begins: bool = False) -> bool:
-    """Whether every part of `name` is a part of the run's name (or begins one): ``drqv2``, ``dmc:walker_walk``, ``default/drqv2``."""
+    """Whether every part of `name` is a part of the run's name, or its beginning: ``drqv2``, ``dmc:walker_walk``, ``default/drqv2``."""
     parts = (*record.run.identity, record.task)
     wanted = [part for part in name.split("/") if part]
     return bool(wanted) and all(any(part.startswith(want) if begins else part == want for part in parts) for want in wanted)
@@ -115,7 +117,7 @@ def points(record: Record, x: str) -> tuple[list[float], list[float]]:
 
 
 def group(chosen: Iterable[Record], x: str, spread: Any) -> list[Panel]:
-    """One panel for each task and what it is judged by, one curve for each experiment and agent."""
+    """One panel for each task and metric, one curve for each experiment and agent."""
     from unified.plotting import Panel, aggregate
 
     grouped: dict[tuple[str, str], dict[tuple[str, str, str], list[Record]]] = {}
@@ -133,7 +135,7 @@ def group(chosen: Iterable[Record], x: str, spread: Any) -> list[Panel]:
 
 
 def add_reference(panels: list[Panel], path: Path) -> None:
-    """Published curves of the same tasks; the suite's name is left out there, as in ``cartpole_balance``."""
+    """Published curves of the same tasks, named without the suite: ``cartpole_balance``."""
     import numpy as np
 
     from unified.core.base.errors import Problem, UsageError
@@ -150,7 +152,7 @@ def add_reference(panels: list[Panel], path: Path) -> None:
             sd = np.array([float(row.get("sd") or 0) for row in mine])
             low = np.array([float(row["min"]) for row in mine]) if mine[0].get("min") else mean - sd
             high = np.array([float(row["max"]) for row in mine]) if mine[0].get("max") else mean + sd
-            # A reference that goes on for ever would squeeze the run into a corner.
+            # A long reference would compress the curve of the run.
             last = max(float(curve.x[-1]) for curve in panel.curves)
             shown = frames <= max(1.25 * last, float(frames.min()))
             seeds = int(float(mine[0].get("seeds") or 1))
@@ -158,13 +160,15 @@ def add_reference(panels: list[Panel], path: Path) -> None:
     except OSError as error:
         raise UsageError(Problem(f"{path} cannot be read: {error.strerror}")) from error
     except (KeyError, ValueError) as error:
-        raise UsageError(Problem(f"{path} is no reference: {error}", "its columns: task,frame,seeds,mean_return,sd,min,max")) from error
+        raise UsageError(
+            Problem(f"{path} cannot be used as a reference: {error}", "its columns: task,frame,seeds,mean_return,sd,min,max")
+        ) from error
 
 
 def show(panels: list[Panel], x: str) -> None:
-    """The same as a table: the last and the best evaluation, mean ± sd over seeds.
+    """A table of the last and the best evaluation, mean ± sd over seeds.
 
-    From `SEEDS` on also the interquartile mean of the last ones, with its 95% confidence interval (Agarwal et al. 2021).
+    With at least `SEEDS` seeds also the interquartile mean of the last ones, with its 95% confidence interval (Agarwal et al. 2021).
     """
     from rich.console import Console
     from rich.table import Table
@@ -195,7 +199,7 @@ def _over(values: tuple[float, ...]) -> str:
 
 
 def _middle(values: tuple[float, ...]) -> str:
-    """The interquartile mean with its interval."""
+    """The interquartile mean with its confidence interval."""
     from unified.metrics.statistics import spread
 
     found = spread(values)

@@ -1,4 +1,4 @@
-"""`unified plugins`: what is installed, from whom, and in which state."""
+"""`unified plugins`: installed components and the state of plugins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.components.descriptors import KINDS, Component, SuiteComponent
 from unified.core.registry import Plugin, Registry, registry
 
-app = typer.Typer(help="What is installed: agents, suites, and all their options.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, show, create and check plugins.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list")
@@ -27,7 +27,7 @@ def list_plugins(
     kind: Annotated[str | None, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Everything that can be named, by kind, and what could not be loaded."""
+    """List all components by kind, and plugins that are not loaded."""
     kinds = KINDS if kind is None else (_kind(kind),)
     names = registry()
     if as_json:
@@ -45,12 +45,12 @@ def list_plugins(
 
 
 def _remarks(plugins: Iterable[Plugin]) -> Iterator[str]:
-    """What is not there and why, and what everybody waits for."""
+    """Plugins that are not loaded, with the reason, and slow plugins."""
     for index, plugin in enumerate(plugin for plugin in plugins if plugin.state != "active"):
         details = "" if plugin.state == "disabled" else f"   details: unified plugins show {plugin.provider}"
         yield f"{'' if index else 'not loaded':<14}  {plugin.state:<12}  {origin(plugin)}   {plugin.error}{details}"
     for index, plugin in enumerate(plugin for plugin in plugins if plugin.slow):
-        advice = f"every command waits for it; leave it out: -p no:{plugin.provider}"
+        advice = f"it slows every command; disable it: -p no:{plugin.provider}"
         took = f"{plugin.milliseconds / 1000:.1f} s"
         yield f"{'' if index else 'slow':<14}  {took:<12}  {origin(plugin)}   {advice}"
 
@@ -63,7 +63,7 @@ def _kind(text: str) -> str:
 
 
 def _rows(names: Registry, kind: str) -> Iterator[tuple[str, list[str], str]]:
-    """Kind, names and origin, one row for each provider."""
+    """Kind, names and package, one row for each provider."""
     providers: dict[str, list[str]] = {}
     for component in names.all(kind):
         providers.setdefault(component.origin.provider, []).append(_short(names, component))
@@ -122,16 +122,16 @@ def _as_json(names: Registry, kinds: tuple[str, ...]) -> dict[str, Any]:
 
 
 @app.command("show")
-def show(name: Annotated[str, typer.Argument(help="Of a component (drqv2, dmc) or of a plugin.")]) -> None:
-    """Every option with its type and default, tasks, presets, and an example to type."""
+def show(name: Annotated[str, typer.Argument(help="Component (drqv2, dmc) or plugin.")]) -> None:
+    """Show options with types and defaults, tasks, presets, and an example."""
     from unified.cli.show import describe
 
     typer.echo("\n".join(describe(registry(), name)))
 
 
 @app.command("hooks")
-def hooks(name: Annotated[str | None, typer.Argument(help="Of one hook; all if not given.")] = None) -> None:
-    """What a plugin can answer to: signature and documentation, from the code that calls it."""
+def hooks(name: Annotated[str | None, typer.Argument(help="Hook; by default all.")] = None) -> None:
+    """Show the hooks of plugins with signature and documentation."""
     from unified.cli.hooks import describe
 
     typer.echo("\n".join(describe(name)))

@@ -1,4 +1,4 @@
-"""What a list or a plot needs of runs, read from their directories alone: a run of a missing plugin can still be listed."""
+"""Records of runs for lists and plots, read from their directories, so that runs of missing plugins can be listed too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILES = ("events.jsonl", "metrics.jsonl", "config.json")
 
 @dataclass(frozen=True)
 class Record:
-    """One run, its files read once."""
+    """A run whose files are read once."""
 
     run: Run
 
@@ -37,7 +37,7 @@ class Record:
 
     @property
     def group(self) -> tuple[str, str, str]:
-        """What seeds of one thing share: experiment, agent and task."""
+        """Experiment, agent and task: the same for all seeds."""
         return self.run.identity[0], self.run.identity[1], self.task
 
     @cached_property
@@ -50,7 +50,7 @@ class Record:
 
     @cached_property
     def evaluations(self) -> list[dict[str, Any]]:
-        """Rows of evaluations, by frames."""
+        """The rows of evaluations by frames."""
         return [dict(row) for row in rows_of(self.metrics, "evaluate")]
 
     @property
@@ -59,12 +59,12 @@ class Record:
 
     @property
     def budget_frames(self) -> int | None:
-        """That were asked for; ``None`` where frames are not what ends the run."""
+        """The budget in frames; ``None`` if another budget ends the run."""
         try:
             train = self.run.tree.get("train")
-        except UnifiedError:  # an unreadable config.json is no reason not to list the others
+        except UnifiedError:  # list the other runs even if one config.json is unreadable
             return None
-        # Passes over a data set end a run by epochs: its frames are a limit that nobody meant.
+        # A run with a budget in epochs is not limited by its frames.
         return train.get("frames") if isinstance(train, dict) and train.get("epochs") is None else None
 
     @property
@@ -73,17 +73,17 @@ class Record:
 
     @property
     def metric(self) -> str:
-        """Name of what it is judged by."""
+        """Name of the primary metric."""
         return units.scored(self.evaluations[-1])[0] if self.evaluations else "return"
 
     @property
     def changed(self) -> float:
-        """When something was last written, seconds since 1970."""
+        """Time of the last write, in seconds since 1970."""
         files = [self.path / name for name in FILES]
         return max((file.stat().st_mtime for file in files if file.exists()), default=time.time())
 
     def hours(self) -> list[tuple[float, float]]:
-        """Frames and hours of training wherever both were noted."""
+        """Frames and hours of training of each event that has both."""
         return sorted(
             (event["frames"], event["elapsed_s"] / 3600)
             for event in self.events
@@ -92,5 +92,5 @@ class Record:
 
 
 def records(root: Path) -> list[Record]:
-    """All runs below `root`, by name."""
+    """All runs below `root`, sorted by name."""
     return [Record(run) for run in Run.all(root)]

@@ -1,4 +1,4 @@
-"""`unified resume`: go on with a run, exactly as if it had never stopped."""
+"""`unified resume`: continue a run exactly as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def resume(
-    name: Annotated[str, typer.Argument(help="A run, or enough of its name (unified runs list).")],
-    root: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    name: Annotated[str, typer.Argument(help="Name of a run, or enough of it (unified runs list).")],
+    root: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
 ) -> None:
-    """Go on with a run from its newest valid checkpoint."""
+    """Resume a run from its newest valid checkpoint."""
     from unified.core.runs.launching import start
     from unified.core.runs.run import Run
 
@@ -29,13 +29,13 @@ def resume(
 
 
 def announcement(run: Run) -> str:
-    """What is about to happen, said before anything slow does."""
+    """The line that announces the resume, printed before anything slow starts."""
     newest = max(run.checkpoints.frames(), default=None)
     if newest is None:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
     lost = max((row.get("frames", 0) for row in run.metrics()), default=0) - newest
     if run.finished and lost <= 0:
-        on = f"unified evaluate {run.name}; its train command with a greater budget, train.frames=… for one, trains on"
-        return f"{run.path} has reached its end, {units.count(newest)} frames: nothing is left to do ({on})"
-    again = f"; {units.count(lost)} frames after it are lived again" if lost > 0 else ""
+        on = f"unified evaluate {run.name}; to train further, repeat its train command with a larger budget (train.frames=…)"
+        return f"{run.path} is finished, {units.count(newest)} frames: nothing to resume ({on})"
+    again = f"; {units.count(lost)} frames after it are repeated" if lost > 0 else ""
     return f"resuming {run.path} at {units.count(newest)} frames (its newest checkpoint{again})"

@@ -1,4 +1,4 @@
-"""`unified runs list` and `unified runs show`: what has been run, and how it went."""
+"""`unified runs list` and `unified runs show`: runs and their results."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from unified.core.base.errors import UnifiedError
 from unified.core.runs.lookup import DEFAULT_ROOT
 from unified.core.runs.run import Run
 
-app = typer.Typer(help="What has been run, and how it went.", no_args_is_help=True)
+app = typer.Typer(help="List runs, or show one.", no_args_is_help=True)
 
 STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red", "new": "dim"}
-Root = Annotated[Path, typer.Option(help="Where runs are kept.")]
+Root = Annotated[Path, typer.Option(help="Directory of all runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -46,7 +46,7 @@ def summary(record: Record, name: str | None = None) -> dict[str, Any]:
 
 
 def names(found: list[Record], root: Path) -> list[str]:
-    """What to type for each run: the shortest name that only it has, as long as finding that out is quick."""
+    """The shortest unique name of each run, if there are few enough runs to compute it quickly."""
     if len(found) <= 100 and str(root) == DEFAULT_ROOT:
         return [record.run.name for record in found]
     return ["/".join(record.run.identity) for record in found]
@@ -54,7 +54,7 @@ def names(found: list[Record], root: Path) -> list[str]:
 
 @app.command("list")
 def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
-    """All runs below the root, each with its last evaluation."""
+    """List all runs below the root with their last evaluation."""
     found = records(root)
     rows = [summary(record, name) for record, name in zip(found, names(found, root), strict=True)]
     if as_json:
@@ -94,7 +94,7 @@ def _result(row: dict[str, Any]) -> str:
 
 
 def _screen() -> Any:
-    """A console that never folds a table into 80 columns when it is read by a program."""
+    """A console that does not wrap tables at 80 columns if stdout is not a terminal."""
     from rich.console import Console
 
     screen = Console(highlight=False)
@@ -103,9 +103,9 @@ def _screen() -> Any:
 
 @app.command("show")
 def show_run(
-    name: Annotated[str, typer.Argument(help="A run, or enough of its name.")], root: Root = Path("runs"), as_json: Json = False
+    name: Annotated[str, typer.Argument(help="Name of a run, or enough of it.")], root: Root = Path("runs"), as_json: Json = False
 ) -> None:
-    """One run: what it differs in, how it goes, and its files."""
+    """Show the configuration, progress and files of a run."""
     record = Record(Run.find(name, root))
     row = {**summary(record), **details(record)}
     if as_json:
@@ -145,7 +145,7 @@ def show_run(
 
 
 def details(record: Record) -> dict[str, Any]:
-    """What `show` knows beyond `list`."""
+    """The entries of `show` that `list` does not have."""
     train = [row for row in record.metrics if row.get("kind") == "train"]
     return {
         "changed_from_defaults": _changed(record),
@@ -157,7 +157,7 @@ def details(record: Record) -> dict[str, Any]:
 
 
 def _changed(record: Record) -> list[tuple[str, Any, str]]:
-    """What differs from the defaults; nothing where the run's plugins are not here to say what those are."""
+    """The values that differ from the defaults; empty if a plugin of the run is not installed."""
     try:
         return [(key, value, source) for key, value, source in record.run.config.changed()]
     except UnifiedError:

@@ -1,4 +1,4 @@
-"""`unified plugins show NAME`: everything that is known about it."""
+"""`unified plugins show NAME`: describe a component or plugin."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from unified.core.registry import Plugin, Registry
 
 
 def describe(names: Registry, name: str) -> list[str]:
-    """Lines on all components of a name, and on the plugin of that name.
+    """Lines that describe all components and the plugin of a name.
 
     Raises:
-        UsageError: If there is nothing of this name.
+        UsageError: If there is no component or plugin of this name.
     """
     if is_reference(name):
         return list(_component(names, guess(name, [component for kind in KINDS for component in names.all(kind)])))
@@ -81,10 +81,10 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
 
 def _declared(component: ObjectiveComponent) -> Iterator[str]:
     try:
-        yield f"  needs {', '.join(component.needs) or 'nothing'} · trains {', '.join(component.trains) or 'what its phase trains'}"
+        yield f"  needs {', '.join(component.needs) or 'nothing'} · trains {', '.join(component.trains) or 'the parts of its phase'}"
         for index, (name, signature) in enumerate(component.asks.items()):
             wanted = f"{name}{signature}" if signature.startswith("(") else f"{name}: {signature}"
-            yield f"  {'' if index else 'asks the agent for':<18}  {wanted}"
+            yield f"  {'' if index else 'calls methods of the agent':<18}  {wanted}"
     except UnifiedError as error:
         yield from (f"  its class cannot be loaded: {problem.message}" for problem in error.problems)
 
@@ -108,7 +108,7 @@ def _options(names: Registry, component: Component) -> Iterator[str]:
         yield from (f"{'':<{keys + kinds + defaults + 11}}{line}" for line in rest)
 
 
-#: Where the options of a kind stand in a run.
+#: The prefix of the options of a kind in a run.
 _PREFIX = {
     "agents": "agent.",
     "suites": "suite.",
@@ -120,9 +120,9 @@ _PREFIX = {
 
 
 def prefix(names: Registry, component: Component) -> str:
-    """What stands before the keys of its options: ``objective.spr.``; empty where no run has them.
+    """The prefix of its options, ``objective.spr.``; empty if they are not options of a run.
 
-    An architecture's stand where its example puts it: ``critic.head.``, ``encoder.1.``, else ``encoder.``.
+    For an architecture it is the part in its example: ``critic.head.``, ``encoder.1.``, else ``encoder.``.
     """
     if isinstance(component, ArchitectureComponent):
         for key, selected in re.findall(r"(?:^|\s)([\w.]+)=(\[[^\]\s]*\]|\S+)", component.example):
@@ -160,7 +160,7 @@ def _presets(component: AgentComponent | SuiteComponent) -> Iterator[str]:
     if not presets:
         return
     yield ""
-    yield "  presets, used where the task fits; recipes and what is typed win over them"
+    yield "  presets for matching tasks; recipes and the command line override them"
     width = min(shutil.get_terminal_size().columns, 140)
     for preset in presets:
         yield f"    {preset.name:<14}  {' '.join(f'{key}={shown(value)}' for key, value in preset.values.items())}"
@@ -179,7 +179,7 @@ def _recipe(component: RecipeComponent) -> Iterator[str]:
 
 
 def example(names: Registry, component: Component) -> str:
-    """A command that uses it; empty where there is none."""
+    """A command that uses it; empty if there is none."""
     name = shown(typed(names, component))
     if isinstance(component, SuiteComponent):
         tasks = tasks_of(component)

@@ -1,4 +1,4 @@
-"""`unified train`: compose, then run to the end of the budget."""
+"""`unified train`: compose a configuration and train to the end of the budget."""
 
 from __future__ import annotations
 
@@ -19,28 +19,32 @@ class Format(StrEnum):
 
 
 def words(agent: str | None, suite: str | None, objectives: list[str], seed: int | None, experiment: str | None) -> list[str]:
-    """The options as the ``key=value`` words that they are short for."""
+    """The options as ``key=value`` words."""
     named = {"agent": agent, "suite": suite, "seed": seed, "experiment": experiment}
     said = [f"{key}={value}" for key, value in named.items() if value is not None]
     if not objectives:
         return said
-    return [*said, f"objective=[{','.join(objectives)}]" if all(objectives) else "objective="]  # an empty one is refused, not forgotten
+    return [*said, f"objective=[{','.join(objectives)}]" if all(objectives) else "objective="]  # an empty text is an error
 
 
 def train(
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Any value, e.g. agent.lr=1e-4.")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", "-a", help="What acts and learns, e.g. drqv2.")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Options of the run, e.g. agent.lr=1e-4.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", "-a", help="Agent, e.g. drqv2.")] = None,
     suite: Annotated[str | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run.")] = None,
-    objective: Annotated[list[str] | None, typer.Option("--objective", "-o", help="Replace the objectives; +NAME adds one.")] = None,
-    recipe: Annotated[list[str] | None, typer.Option("--recipe", "-r", help="Name or path, e.g. laptop.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all randomness of the run.")] = None,
-    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="Keeps runs that differ apart.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every value with its source, and start nothing.")] = False,
-    format: Annotated[Format | None, typer.Option(help="Of --dry-run; both are recipes.")] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option("--objective", "-o", help="Objective instead of the agent's own; +NAME adds one.")
+    ] = None,
+    recipe: Annotated[list[str] | None, typer.Option("--recipe", "-r", help="Recipe by name or path, e.g. laptop.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers of the run.")] = None,
+    experiment: Annotated[
+        str | None, typer.Option("--experiment", "-e", help="Name of the experiment, part of the run's directory.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every value with its source and exit.")] = False,
+    format: Annotated[Format | None, typer.Option(help="Output format of --dry-run; both are recipes.")] = None,
 ) -> None:
-    """Train an agent on a task; the same command again resumes it.
+    """Train an agent on a task. The same command resumes the run.
 
-    Without an agent, a suite or a recipe: drqv2 on dmc:cartpole_balance with the recipe laptop, a few minutes on a small machine.
+    Without an agent, suite or recipe, this trains drqv2 on dmc:cartpole_balance with the recipe laptop, for a few minutes.
     """
     from unified.core.base.errors import FilesMissing, Problem, UsageError
     from unified.core.config.compose import compose
@@ -48,7 +52,7 @@ def train(
     from unified.core.runs.run import Run
 
     if format is not None and not dry_run:
-        raise UsageError(Problem(f"--format {format} says how --dry-run prints", f"unified train … --dry-run --format {format}"))
+        raise UsageError(Problem(f"--format {format} needs --dry-run", f"unified train … --dry-run --format {format}"))
     said = words(agent, suite, objective or [], seed, experiment) + list(overrides or [])
     config = compose(said, list(recipe or []), default_recipe=True)
     if dry_run:
@@ -62,16 +66,16 @@ def train(
 
 
 def as_json(config: Config) -> str:
-    """The tree: a recipe."""
+    """The values as a recipe."""
     return json.dumps(config.tree, indent=2) + "\n"
 
 
 def as_yaml(config: Config, dim: bool = False) -> str:
-    """The tree, each leaf with its source as a comment: a recipe.
+    """The values as a recipe, each with its source as a comment.
 
     Args:
         config: What to print.
-        dim: Print what is a default dimly, so that the rest stands out; for terminals.
+        dim: Print defaults dimly, for terminals.
     """
     lines = _lines(config.tree, config.sources)
     column = min(48, max(len(text) for text, _ in lines))
@@ -91,7 +95,7 @@ def _lines(tree: dict[str, Any], sources: dict[str, str], prefix: str = "", inde
 
 
 def _key(key: str) -> str:
-    return key if key.isdigit() else _flow(key)  # of a list's items; keys are read as text in any case
+    return key if key.isdigit() else _flow(key)  # items of a list; keys are always text
 
 
 def _flow(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What several commands say in the same words."""
+"""Texts that several commands print."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SEPARATOR = " · "
 
 
 def tasks_of(suite: SuiteComponent) -> tuple[str, ...] | None:
-    """Its tasks; ``None`` where any name may be one, or they cannot be loaded."""
+    """The tasks of a suite; ``None`` if any name is allowed or they cannot be loaded."""
     try:
         return suite.load_tasks()
     except UnifiedError:
@@ -18,5 +18,5 @@ def tasks_of(suite: SuiteComponent) -> tuple[str, ...] | None:
 
 
 def origin(of: Origin) -> str:
-    """Package and version, as people are told: the built-ins are ``core``."""
+    """Package and version for the user; ``core`` for the built-ins."""
     return f"{CORE} {of.version}".strip() if of.provider == CORE else str(of)

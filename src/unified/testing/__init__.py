@@ -1,10 +1,10 @@
-"""What tests of plugins need: the conformance kit, probe environments and, as a plugin of pytest, fixtures.
+"""Tools to test plugins: conformance checks, probe environments and pytest fixtures.
 
 >>> from unified.testing import conformance   # doctest: +SKIP
 >>> test_xyz = conformance("xyz")             # doctest: +SKIP
 
-`conformance` makes one test of every check and component; `unified.testing.probes` has tasks whose values are known. Importing this
-package is light: environments in processes of their own pass here.
+`conformance` makes one test for each check and component; `unified.testing.probes` has tasks with known values. Importing this
+package is fast, since processes of environments import it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One check, and what it can come to. Torch-free."""
+"""A conformance check and its outcomes. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 class Failed(AssertionError):
-    """A component breaks its contract.
+    """A component violates its contract.
 
     Args:
-        contract: What the contract says.
-        seen: What was seen instead.
-        change: What to change, or where to look.
+        contract: The contract.
+        seen: What was observed.
+        change: How to fix it.
     """
 
     def __init__(self, contract: str, seen: str, change: str = "") -> None:
@@ -26,17 +26,17 @@ class Failed(AssertionError):
 
 
 class Skipped(Exception):
-    """A check does not apply to this component, for the reason given."""
+    """A check does not apply to a component; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that is asked of components.
+    """A conformance check.
 
     Args:
-        kind: Of the components it is for, ``"agents"``; empty for all.
-        name: What it is called in reports: the function's.
-        level: ``"contract"`` for what everything else relies on, ``"strict"`` for what makes it pleasant.
+        kind: Kind of components, ``"agents"``; empty for all.
+        name: Name of the function.
+        level: ``"contract"`` for what everything else relies on, ``"strict"`` for documentation and import time.
         function: Called with the component.
     """
 
@@ -47,7 +47,7 @@ class Check:
 
     @classmethod
     def of(cls, kind: str, function: Callable[[Any], str | None], level: Level = "contract") -> Check:
-        """The check that a function is, by the function's own name."""
+        """Make a check from a function."""
         return cls(kind, function.__name__, level, function)
 
     @property

@@ -1,4 +1,4 @@
-"""Tiny deterministic environments that misbehave on request. Torch-free, and quick to start."""
+"""Small deterministic environments with configurable faults. Torch-free."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite, Uns
 
 @dataclass(frozen=True)
 class CounterOptions:
-    """How a `Counter` behaves.
+    """Options of a `Counter`.
 
     Args:
         length: Agent steps of an episode.
         terminates: Whether its end is a terminal state or a time limit.
         misbehave: ``"nan"``, ``"nan_reward"``, ``"fail"``, ``"hang"``, ``"die"``, ``"raise"``, ``"shape"``;
             ``"build"``: when it is built; ``"render"``: it has no picture.
-        at: Agent step of an episode, from 1, that it does so in; 0 is the reset.
-        once: Path of a file that it leaves behind when it misbehaves, and having found it behaves; empty: it always does.
+        at: Agent step of the fault within an episode, from 1; 0 is the reset.
+        once: Path of a file that the first fault creates and that prevents further faults; empty for a fault in every episode.
         choices: Number of discrete actions; 0: one continuous action.
-        pixels: Side of a picture to observe; 0: a vector.
-        pause: Seconds that a step takes.
-        deterministic: Whether its spec says so; if not, episodes differ.
+        pixels: Height and width of the observed image; 0 for a vector.
+        pause: Duration of a step in seconds.
+        deterministic: Value in the spec; if false, episodes differ.
         stateful: Whether its state can be saved and loaded.
     """
 
@@ -46,7 +46,7 @@ class CounterOptions:
 
 
 class Counter(Suite):
-    """A task whose observation is (seed, steps so far, a sum that depends on every action), and whose reward is the sum's change."""
+    """A task with observations (seed, steps, a sum that depends on every action); the reward is the change of the sum."""
 
     def __init__(self, task: str, options: Any) -> None:
         super().__init__(task, options)
@@ -113,7 +113,7 @@ class CounterEnvironment(Environment):
         return observation[:2] if due and self.options.misbehave == "shape" else observation
 
     def _misbehave(self) -> str:
-        """What is due at this step, done unless the caller has to."""
+        """The fault due at this step; it is executed here unless the caller has to."""
         what, once = self.options.misbehave, self.options.once
         if not what or self.steps != self.options.at or (once and Path(once).exists()):
             return ""

@@ -1,9 +1,9 @@
-"""Fixtures for tests of plugins, there wherever unified is installed. Light: nothing is imported before a test asks for it.
+"""Pytest fixtures for plugins, available wherever unified is installed. Imports happen at their first use.
 
-| fixture | what |
+| fixture | purpose |
 |---|---|
-| `plugin_registry` | makes the process's registry hold the built-ins and the plugins given, for this test alone |
-| `tiny_run` | trains some hundred frames on a probe environment, in `tmp_path`, and gives the run |
+| `plugin_registry` | sets the registry of the process to the built-ins and given plugins, for one test |
+| `tiny_run` | trains a few hundred frames on a probe environment in `tmp_path` and returns the run |
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def plugin_registry(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
-    """``plugin_registry(module, other=module)``: plugins as if they were installed, beside the built-ins and nothing else.
+    """``plugin_registry(module, other=module)``: a registry with these plugins and the built-ins only.
 
-    Modules or objects with hook implementations are known by their own names, or by the keyword; ``core=False`` leaves out the
-    built-ins. `unified.core.registry.registry` gives what is returned, until the test ends. What a plugin does wrong becomes its record,
+    Modules or objects with hook implementations have their own names or that of the keyword; ``core=False`` excludes the
+    built-ins. `unified.core.registry.registry` returns it until the test ends. Errors of a plugin become its record,
     as for installed ones.
 
     >>> def test_mine(plugin_registry):
@@ -44,9 +44,9 @@ def plugin_registry(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
 
 @pytest.fixture
 def tiny_run(tmp_path: Any) -> Callable[..., Run]:
-    """``tiny_run("both", agent="xyz", agent__lr=0.1, train__frames=200)``: a trained run on a probe, nothing on the screen.
+    """``tiny_run("both", agent="xyz", agent__lr=0.1, train__frames=200)``: a trained run on a probe, without output.
 
-    Without an agent it is a small DrQ-v2. Runs are kept in ``tmp_path / "runs"``: the same call again resumes, as always.
+    The default agent is a small DrQ-v2. Runs are in ``tmp_path / "runs"``: the same call resumes.
     """
 
     def run(task: str = "both", **values: Any) -> Run:

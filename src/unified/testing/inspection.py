@@ -1,7 +1,7 @@
-"""Plays a suite's environments and says where they break the contract. Torch-free: it runs in a process like those of environments.
+"""Check the environments of a suite. Torch-free: it runs in a process like those of environments.
 
-``python -m unified.testing.inspection FILE`` reads a `SuiteReference` as JSON from the standard input and writes to FILE, as JSON, what
-became of each check: ``{name: [state, contract, seen, change]}``.
+``python -m unified.testing.inspection FILE`` reads a `SuiteReference` as JSON from stdin and writes the result of each check to FILE, as
+JSON: ``{name: [state, contract, seen, change]}``.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite, Uns
 from unified.core.envs.suite_ref import SuiteReference
 from unified.testing.check import Failed, Skipped
 
-#: Episodes that are played to their end, and steps that all of them may take together.
+#: Maximum number of episodes, and of their steps in total.
 EPISODES, STEPS = 3, 2000
-#: Steps that are played again.
+#: Maximum number of repeated steps.
 AGAIN = 200
-#: Observations whose memory is watched; and first observations that an end is compared with.
+#: Observations to watch for later changes; and initial observations to compare last ones with.
 WATCHED, STARTS = 20, 24
 
 
 @dataclass
 class Episode:
-    """What was seen of an episode: copies, and what was returned itself.
+    """A recorded episode.
 
-    `observations` are T + 1 copies, `returned` the very arrays of the first ones, `actions` and `steps` are T.
+    `observations` are T + 1 copies, `returned` the original arrays of the first ones, `actions` and `steps` have T elements.
     """
 
     seed: int
@@ -56,13 +56,13 @@ class Episode:
 
 
 class Inspection:
-    """A suite under inspection: its environments, and the episodes that all checks look at."""
+    """A suite with its environments and the episodes that all checks use."""
 
     def __init__(self, reference: SuiteReference) -> None:
         self.suite: Suite = reference.build()
         self.environment: Environment = self.suite.environment()
         self.spec: Spec = self.environment.spec
-        #: Steps of an episode at its time limit.
+        #: Steps of an episode up to its time limit.
         self.limit = math.ceil(self.spec.episode_frames / self.spec.action_repeat) if self.spec.episode_frames else None
 
     @cached_property
@@ -72,29 +72,31 @@ class Inspection:
 
     @cached_property
     def episodes(self) -> list[Episode]:
-        """Up to `EPISODES` of them with random actions, fewer where they are long; the last may be cut off."""
+        """Up to `EPISODES` episodes with random actions, fewer if they are long; the last may be incomplete."""
         played: list[Episode] = []
         left = STEPS
         for seed in range(1, 4 * EPISODES):
-            if len(played) == EPISODES or left <= (STEPS // 2 if len(played) > 1 else 0):  # two will do where they are long
+            if len(played) == EPISODES or left <= (STEPS // 2 if len(played) > 1 else 0):  # two are enough if they are long
                 break
             try:
                 played.append(play(self.environment, seed, left))
-            except EpisodeFailed:  # that happens; the next one
+            except EpisodeFailed:  # skip a failed episode
                 continue
             left -= len(played[-1].steps)
         if not played:
-            raise Failed("An episode can be played.", f"{4 * EPISODES - 1} episodes failed in a row", "look at why EpisodeFailed is raised")
+            raise Failed(
+                "An episode can be stepped.", f"{4 * EPISODES - 1} episodes failed in a row", "find out why EpisodeFailed is raised"
+            )
         return played
 
     @cached_property
     def starts(self) -> np.ndarray:
-        """First observations of many seeds, those of the episodes and their followers among them, ``(K, size)``."""
+        """Initial observations of many seeds, including those of the episodes and their successors, ``(K, size)``."""
         return np.stack([np.array(self.other.reset(seed), np.float64).ravel() for seed in range(STARTS)])
 
     @cached_property
     def unlike(self) -> str:
-        """How the first episode differs when it is played again, in the same or another environment; empty where it does not."""
+        """How the repeated first episode differs, in the same or another environment; empty if it does not."""
         first = self.episodes[0]
         for environment, which in ((self.environment, "the same environment"), (self.other, "another environment")):
             again = play(environment, first.seed, AGAIN, first.actions)
@@ -102,9 +104,9 @@ class Inspection:
             pairs = enumerate(zip(first.observations, again.observations, strict=False))
             at = next((number for number, (a, b) in pairs if not np.array_equal(a, b)), None)
             if at is not None:
-                return f"{which}, played again: other observations after {at} steps"
+                return f"{which}, repeated: other observations after {at} steps"
             if steps or len(again.steps) != min(AGAIN, len(first.steps)):
-                return f"{which}, played again: other rewards or another end"
+                return f"{which}, repeated: other rewards or another end"
         return ""
 
     def close(self) -> None:
@@ -114,7 +116,7 @@ class Inspection:
 
 
 def play(environment: Environment, seed: int, most: int, actions: list[np.ndarray] | None = None) -> Episode:
-    """An episode to its end, or as many steps as allowed or given; by default with random actions, some of them at the bounds."""
+    """Record an episode up to its end or a number of steps; by default with random actions, some of them at the bounds."""
     episode, generator = Episode(seed), np.random.default_rng(seed)
     episode.see(environment.reset(seed))
     for number in range(most if actions is None else min(most, len(actions))):
@@ -140,14 +142,14 @@ def random_action(space: Space, generator: np.random.Generator) -> np.ndarray:
 
 
 def agrees_with_its_spec(found: Inspection) -> None:
-    """Observations and rewards are of the shape, type and range that the spec declares, at an end too."""
+    """Observations and rewards have the shape, dtype and range of the spec, also at the end of an episode."""
     spec, space = found.spec, found.spec.observation
     if not isinstance(spec, Spec) or Spec.from_json(json.loads(json.dumps(spec.to_json()))) != spec:
-        raise Failed("The spec is a Spec of plain values.", repr(spec), "give numbers and tuples, no arrays")
+        raise Failed("The spec is a Spec of plain values.", repr(spec), "use numbers and tuples, not arrays")
     action = spec.action
     discrete = action.n is not None
     if discrete != (np.dtype(action.dtype).kind in "iu") or (not discrete and not np.isfinite([action.low, action.high]).all()):
-        contract = "An action is a choice (an integer type, and `choices`), or real numbers within finite bounds."
+        contract = "An action is discrete (an integer dtype and `n`), or continuous with finite bounds."
         raise Failed(contract, repr(action), "Space((), 'int64', 0, n - 1, n), or Space((n,), 'float32', -1.0, 1.0) and rescale inside")
     for episode in found.episodes:
         for number, (returned, seen) in enumerate(zip(_all_returned(episode), episode.observations, strict=True)):
@@ -161,12 +163,12 @@ def _all_returned(episode: Episode) -> list[Any]:
 
 
 def _check_observation(returned: Any, seen: np.ndarray, space: Space, where: str) -> None:
-    contract = "Every observation is an array of the shape, type and range in the spec."
+    contract = "Every observation is an array with the shape, dtype and range of the spec."
     if not isinstance(returned, np.ndarray) or returned.shape != space.shape or returned.dtype != space.dtype:
         what = f"{returned.dtype} {returned.shape}" if isinstance(returned, np.ndarray) else type(returned).__name__
         raise Failed(contract, f"{where}: {what}, declared is {space.dtype} {space.shape}", "np.asarray(observation, dtype).reshape(shape)")
     if seen.size and (not np.isfinite(seen).all() if seen.dtype.kind == "f" else False):
-        raise Failed(contract, f"{where}: it is not finite", "raise EpisodeFailed where the simulation diverges")
+        raise Failed(contract, f"{where}: it is not finite", "raise EpisodeFailed if the simulation diverges")
     flat, low, high = seen.ravel(), np.asarray(space.low), np.asarray(space.high)
     if (flat < low - 1e-4 * (1 + abs(low))).any() or (flat > high + 1e-4 * (1 + abs(high))).any():
         raise Failed(
@@ -178,78 +180,82 @@ def _check_reward(reward: Any, bounds: tuple[float, float], where: str) -> None:
     contract = "A reward is one finite number within `reward_range`."
     number = isinstance(reward, numbers.Real) or (isinstance(reward, np.ndarray) and reward.ndim == 0)
     if not number or not math.isfinite(float(reward)):
-        raise Failed(contract, f"{where}: {reward!r}", "float(reward); raise EpisodeFailed where it is none")
+        raise Failed(contract, f"{where}: {reward!r}", "float(reward); raise EpisodeFailed if it is not finite")
     low, high = bounds
     if not low - 1e-6 * (1 + abs(low)) <= float(reward) <= high + 1e-6 * (1 + abs(high)):
-        raise Failed(contract, f"{where}: {float(reward):g}, declared is {low:g} to {high:g}", "of a whole agent step, all its repeats")
+        raise Failed(
+            contract,
+            f"{where}: {float(reward):g}, declared is {low:g} to {high:g}",
+            "declare the range of a whole agent step with all its repeats",
+        )
 
 
 def ends_honestly(found: Inspection) -> None:
-    """`terminated` says that the task is over, `truncated` that only the time is, at the limit that the spec declares."""
+    """`terminated` marks terminal states, `truncated` the time limit of the spec."""
     ends = []
     for episode in found.episodes:
         for number, step in enumerate(episode.steps, 1):
             if any(not isinstance(flag, bool | np.bool_) for flag in (step.terminated, step.truncated)):
-                contract = "`terminated` and `truncated` are two truths."
+                contract = "`terminated` and `truncated` are booleans."
                 raise Failed(contract, f"{step.terminated!r}, {step.truncated!r}", "bool(…)")
             where = f"episode {episode.seed}, step {number}"
             limit = f"{found.limit} steps" if found.limit is not None else "none"
             if step.truncated and not step.terminated and number != found.limit:
-                contract = "An episode is truncated by its time limit alone, and the spec declares it: `episode_frames`."
-                raise Failed(contract, f"{where} is truncated; declared limit: {limit}", "declare the limit in frames, or say terminated")
+                contract = "An episode is truncated only by its time limit, which the spec declares as `episode_frames`."
+                raise Failed(contract, f"{where} is truncated; declared limit: {limit}", "declare the limit in frames, or use terminated")
             if found.limit is not None and number >= found.limit and not (step.terminated or step.truncated):
-                contract = "An episode ends at the limit that the spec declares: `episode_frames`."
+                contract = "An episode ends at the time limit of the spec, `episode_frames`."
                 raise Failed(contract, f"{where} goes on; declared limit: {limit}", "declare the limit in frames (steps × action_repeat)")
         if episode.ended:
             ends.append((len(episode.steps), bool(episode.steps[-1].terminated), bool(episode.steps[-1].truncated)))
     if not ends:
         raise Skipped(f"no episode ended within {STEPS} steps")
     if found.limit is not None and len(ends) > 1 and set(ends) == {(found.limit, True, False)} and found.limit > 1:
-        contract = "A time limit is no end of the task: the value of what would follow still counts."
-        change = "truncated=True there; or episode_frames=None where the last state really is terminal"
+        contract = "A time limit is not a terminal state: values are bootstrapped after it."
+        change = "use truncated=True, or episode_frames=None if the last state is really terminal"
         raise Failed(contract, f"all {len(ends)} episodes are terminated exactly at the limit of {found.limit} steps", change)
 
 
 def shows_the_last_observation(found: Inspection) -> None:
-    """The observation of an episode's last step belongs to this episode, not to the next one."""
+    """The observation of the last step belongs to its episode and not to the next one."""
     ended = [episode for episode in found.episodes if episode.ended and len(episode.steps) > 1]
     if len(ended) < 2:
         raise Skipped(f"fewer than two episodes of more than one step ended within {STEPS} steps")
     if all(_looks_like_a_start(episode.observations[-1], found) for episode in ended) and not any(
         _looks_like_a_start(episode.observations[-2], found) for episode in ended
     ):
-        contract = "The last step returns the last observation of its own episode; the next one begins with `reset` alone."
+        contract = "The last step returns the last observation of its episode; only `reset` starts the next one."
         seen = f"at the end of {len(ended)} of {len(ended)} episodes, what a reset shows, and never one step before"
-        change = "take the observation before anything is reset (Gymnasium: no autoreset, or info['final_obs'])"
+        change = "return the observation before the reset (Gymnasium: no autoreset, or info['final_obs'])"
         raise Failed(contract, seen, change)
 
 
 def _looks_like_a_start(observation: np.ndarray, found: Inspection) -> bool:
-    """Whether it lies among first observations: their range, widened by half of it on both sides for those that were not drawn."""
+    """Whether an observation is within the range of initial observations, widened by half on both sides."""
     flat, low, high = observation.astype(np.float64).ravel(), found.starts.min(0), found.starts.max(0)
     slack = 0.5 * (high - low)
     return bool(((flat >= low - slack) & (flat <= high + slack)).all())
 
 
 def repeats_an_episode(found: Inspection) -> None:
-    """The same seed and actions give the same episode, bit for bit, again and in another environment."""
+    """The same seed and actions give the same episode bit for bit, in the same and in another environment."""
     if not found.spec.deterministic:
-        raise Skipped("its spec says deterministic=False")
+        raise Skipped("its spec has deterministic=False")
     if found.unlike:
-        contract = "An episode is a function of its seed and actions: so a run can be resumed exactly."
-        change = "draw everything from the seed given to `reset`, keep nothing of earlier episodes; or Spec(deterministic=False)"
+        contract = "An episode is a function of its seed and actions, so that resuming is exact."
+        change = "use only the seed of `reset`, keep no state of earlier episodes; or Spec(deterministic=False)"
         raise Failed(contract, found.unlike, change)
 
 
 def fast_forwards_to_the_same(found: Inspection) -> None:
-    """`fast_forward` leads where stepping leads, and the episode goes on from there."""
+    """`fast_forward` reaches the same state as stepping."""
     if not found.spec.deterministic:
-        raise Skipped("its spec says deterministic=False")
+        raise Skipped("its spec has deterministic=False")
     if found.unlike:
         raise Skipped("its episodes do not repeat: see repeats_an_episode")
     episode, space = found.episodes[0], found.spec.action
-    most = len(episode.steps) - (1 if episode.ended else 0)  # unfinished episodes are rebuilt, never finished ones
-    contract = "`fast_forward(seed, actions)` rebuilds an unfinished episode: the observation reached, and the state behind it."
+    most = len(episode.steps) - (1 if episode.ended else 0)  # only unfinished episodes are rebuilt
+    contract = "`fast_forward(seed, actions)` rebuilds an unfinished episode: its observation and its state."
     for count in dict.fromkeys((0, 1, most // 2, min(most, 200))):
         if count > most:
             continue
@@ -257,17 +263,19 @@ def fast_forwards_to_the_same(found: Inspection) -> None:
         reached = np.array(found.other.fast_forward(episode.seed, actions))
         if not np.array_equal(reached, episode.observations[count]):
             raise Failed(
-                contract, f"after {count} actions the observation differs from that of stepping", "do all that `step` does but draw"
+                contract,
+                f"after {count} actions the observation differs from that of stepping",
+                "do everything that `step` does except rendering",
             )
         for number in range(count, min(count + 3, len(episode.steps))):
             step = found.other.step(episode.actions[number].copy())
             if not np.array_equal(step.observation, episode.observations[number + 1]) or step.reward != episode.steps[number].reward:
                 seen = f"after {count} actions, {number + 1 - count} steps later, the episode has become another"
-                raise Failed(contract, seen, "leave time, filters and counters as `step` leaves them")
+                raise Failed(contract, seen, "set time, filters and counters as `step` does")
 
 
 def saves_its_state(found: Inspection) -> None:
-    """`load_state_dict` goes on with the episode whose `state_dict` was taken, in another environment."""
+    """`load_state_dict` continues the episode of `state_dict` in another environment."""
     one, other, episode = found.environment, found.other, found.episodes[0]
     actions, half = episode.actions[: len(episode.steps)], (len(episode.steps) - 1) // 2
     newest = one.reset(episode.seed)
@@ -276,7 +284,7 @@ def saves_its_state(found: Inspection) -> None:
     newest, state = np.array(newest), one.state_dict()
     if state is None:
         raise Skipped("it has no state_dict: episodes are rebuilt by repeating their actions")
-    contract = "`state_dict` holds all that an unfinished episode goes on from; `load_state_dict` returns its newest observation."
+    contract = "`state_dict` holds the whole state of an unfinished episode; `load_state_dict` returns its newest observation."
     state = {name: np.array(array) for name, array in state.items()}
     rest = []
     for action in actions[half:]:
@@ -284,7 +292,7 @@ def saves_its_state(found: Inspection) -> None:
         rest.append(step._replace(observation=np.array(step.observation)))
     other.reset(episode.seed + 1)
     if not np.array_equal(np.array(other.load_state_dict(state)), newest):
-        raise Failed(contract, f"after {half} steps another observation is returned", "return what the last `step` returned")
+        raise Failed(contract, f"after {half} steps another observation is returned", "return the observation of the last `step`")
     if not found.spec.deterministic:
         return
     for number, action in enumerate(actions[half:]):
@@ -295,50 +303,50 @@ def saves_its_state(found: Inspection) -> None:
 
 
 def keeps_what_it_returned(found: Inspection) -> None:
-    """Observations that were returned are not written into later."""
+    """Returned observations do not change later."""
     for episode in found.episodes:
         for number, (returned, copy) in enumerate(zip(episode.returned, episode.observations, strict=False)):
             if not np.array_equal(returned, copy, equal_nan=copy.dtype.kind == "f"):
-                contract = "An observation belongs to whom it was given: the environment does not write into it afterwards."
+                contract = "The environment does not write into an observation after returning it."
                 seen = f"episode {episode.seed}: the observation after {number} steps changed later"
-                raise Failed(contract, seen, "return observation.copy(), not the buffer it is drawn into")
+                raise Failed(contract, seen, "return observation.copy() and not a reused buffer")
 
 
 def draws_or_says_so(found: Inspection) -> None:
-    """`render` gives a picture of the size asked for, or says that there is none."""
+    """`render` returns an image of the requested size, or raises UnsupportedRender."""
     found.other.reset(1)
     try:
         picture = found.other.render(48, 64)
     except UnsupportedRender as error:
-        raise Skipped(f"it has no picture: {error}") from None
+        raise Skipped(f"it cannot be rendered: {error}") from None
     if not isinstance(picture, np.ndarray) or picture.shape != (48, 64, 3) or picture.dtype != np.uint8:
         seen = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
-        raise Failed("`render(height, width)` gives (height, width, 3) uint8.", f"render(48, 64): {seen}", "or raise UnsupportedRender")
+        raise Failed("`render(height, width)` returns (height, width, 3) uint8.", f"render(48, 64): {seen}", "or raise UnsupportedRender")
 
 
 def closes_twice(found: Inspection) -> None:
-    """Closing twice does no harm, nor does closing what was never reset."""
+    """Closing twice, or before a reset, raises no error."""
     fresh = found.suite.environment()
     for environment in (fresh, found.environment):
         for time in ("first", "second"):
             try:
                 environment.close()
             except Exception as error:
-                contract = "`close` releases everything; closing twice does no harm."
+                contract = "`close` releases resources and can be called twice."
                 seen = f"the {time} time: {type(error).__name__}: {error}"
                 raise Failed(contract, seen, "remember that it is closed") from error
 
 
 def lives_without_torch(found: Inspection) -> None:
-    """Its environments import no torch: their processes start fast and stay small, and software OpenGL never meets Triton."""
+    """Its environments do not import torch, so that their processes start fast and stay small, without a conflict of OpenGL and Triton."""
     if found.suite.placement == "inline":
-        raise Skipped("it lives in the trainer's process, which has torch")
+        raise Skipped("it runs in the process of the trainer, which has torch")
     if "torch" in sys.modules:
-        contract = "A suite's environment code is a torch-free module of its own."
-        raise Failed(contract, "torch was imported by building and playing it", "move what needs torch out of the environment's modules")
+        contract = "The modules of environments do not import torch."
+        raise Failed(contract, "building and stepping it imported torch", "move code that needs torch to other modules")
 
 
-#: In the order in which they are done: the last ones end the environments.
+#: In order of execution: the last ones close the environments.
 INSPECTED = (
     agrees_with_its_spec,
     ends_honestly,
@@ -354,7 +362,7 @@ INSPECTED = (
 
 
 def inspect(reference: SuiteReference) -> dict[str, list[str]]:
-    """State, contract, what was seen and what to change, for each check."""
+    """State, contract, observation and fix for each check."""
     try:
         found = Inspection(reference)
     except FilesMissing as missing:  # a data set that is not on every machine
@@ -369,7 +377,7 @@ def inspect(reference: SuiteReference) -> dict[str, list[str]]:
         except Failed as failed:
             told[check.__name__] = ["failed", failed.contract, failed.seen, failed.change]
         except Exception:
-            told[check.__name__] = ["failed", check.__doc__ or "", traceback.format_exc(), "mend what is raised"]
+            told[check.__name__] = ["failed", check.__doc__ or "", traceback.format_exc(), "fix the error"]
     found.close()
     return told
 

@@ -1,7 +1,7 @@
-"""The conformance kit without pytest: checks, and what they are made of components. Torch-free.
+"""The conformance checks without pytest. Torch-free.
 
-A check is a plain function of a component. It returns (a note, if it has something to tell), or raises `Failed` with what the contract
-says, what was seen and what to change, or `Skipped` where it does not apply.
+A check is a function of a component. It returns an optional note, or raises `Failed` with the contract, the observation and the
+fix, or `Skipped` if it does not apply.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Case:
         return f"{self.component.kind.removesuffix('s')}:{label(registry().name_of(self.component))}-{self.check.name}"
 
     def run(self) -> str | None:
-        """Do it; returns the check's note.
+        """Run the check and return its note.
 
         Raises:
-            Failed: If the component breaks its contract; whatever the component itself raises comes through.
+            Failed: If the component violates its contract. Other exceptions come from the component.
             Skipped: If the check does not apply, or the component's extra is not installed.
         """
         if why := missing_extra(self.component):
@@ -50,13 +50,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case.
+    """The outcome of a case.
 
     Args:
         state: ``"ok"``, ``"failed"`` or ``"skipped"``.
-        text: Why, or the note of a check that has one.
-        traceback: Where something was raised that nobody foresaw.
-        seconds: That it took.
+        text: The reason, or the note of the check.
+        traceback: Traceback of an unexpected exception.
+        seconds: Duration.
     """
 
     case: Case
@@ -67,7 +67,7 @@ class Outcome:
 
 
 def carry_out(case: Case) -> Outcome:
-    """Run a case and say what became of it, whatever it raises; what it prints is kept from the screen."""
+    """Run a case and return its outcome; all exceptions are caught and output is suppressed."""
     start = time.perf_counter()
     state: Literal["ok", "failed", "skipped"] = "ok"
     text, trace = "", ""
@@ -85,13 +85,13 @@ def carry_out(case: Case) -> Outcome:
 
 
 def components_of(name: str) -> list[Component]:
-    """The components of a plugin (by the name of its entry point or of its package), or those of this name.
+    """The components of a plugin (entry point or package), or those of this name.
 
     Args:
-        name: Or a reference to what no plugin provides: ``./mine.py:MyAgent``, ``./envs.py:Mazes:easy``.
+        name: A name, or an import path: ``./mine.py:MyAgent``, ``./envs.py:Mazes:easy``.
 
     Raises:
-        UsageError: If there is nothing of this name.
+        UsageError: If there is no component or plugin of this name.
         UnifiedError: If the plugin could not be loaded.
     """
     if (reference := parse(name)) is not None:
@@ -112,12 +112,12 @@ def components_of(name: str) -> list[Component]:
 
 
 def third_parties() -> list[Plugin]:
-    """Every plugin but the built-ins and those that are switched off."""
+    """All plugins except the built-ins and disabled ones."""
     return [plugin for plugin in registry().plugins if plugin.provider != CORE and plugin.state != "disabled"]
 
 
 def cases(components: Iterable[Component], level: Level = "contract") -> list[Case]:
-    """What is to be checked, component by component."""
+    """The checks of each component."""
     from unified.testing.checks import all_checks
 
     wanted = [check for check in all_checks() if LEVELS.index(check.level) <= LEVELS.index(level)]
@@ -140,7 +140,7 @@ def _refuse_unloaded(records: Sequence[Plugin]) -> None:
 
 
 def missing_extra(component: Component) -> str:
-    """Why a component cannot be checked here: what its extra brings is not installed; empty otherwise, whatever else is missing."""
+    """The error of a component whose extra is not installed; empty in all other cases."""
     if not component.extra or not component.target:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Probe data sets: rows so few and so plain that any network learns them, in every view. Torch-free.
+"""Probe data sets: a few simple rows that any network learns, for each task type. Torch-free.
 
 | task | the input is | the target is |
 |---|---|---|
@@ -22,16 +22,16 @@ from unified.core.envs.dataset import DataSuite, Rows, Split
 __all__ = ["LabelOptions", "Labels"]
 
 TASKS = ("classify", "regress", "generate")
-#: Rows that are trained on, and that are judged by.
+#: Number of training rows and test rows.
 ROWS = {"train": 60, "test": 30}
 SIDE = 12
 
 
 class LabelOptions(Base):
-    """How the input of `classify` is seen."""
+    """Options of the probe data sets."""
 
     pixels: bool = False
-    """Observe a picture instead of numbers."""
+    """Observe an image instead of a vector."""
 
 
 class Labels(DataSuite):

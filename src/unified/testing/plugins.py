@@ -1,4 +1,4 @@
-"""Entry points made by hand: plugins as if they were installed. Torch-free."""
+"""Entry points for tests: plugins as if they were installed. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unified.core.registry import CORE, GROUP, EntryPoint
 
 @dataclass(frozen=True)
 class Distribution:
-    """A package that is not there."""
+    """A package that is not installed."""
 
     name: str
     version: str = "0"
@@ -19,7 +19,7 @@ class Distribution:
 
 @dataclass(frozen=True)
 class MadeEntryPoint:
-    """An entry point whose plugin is at hand."""
+    """An entry point with a given plugin."""
 
     name: str
     plugin: Any
@@ -30,7 +30,7 @@ class MadeEntryPoint:
         return Distribution(f"unified-plugin-{self.name}")
 
     def load(self) -> Any:
-        """The plugin; an exception instead of one is raised, as a module does that cannot be imported."""
+        """Return the plugin; an exception is raised, like a failing import."""
         if isinstance(self.plugin, BaseException):
             raise self.plugin
         return self.plugin

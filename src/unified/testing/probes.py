@@ -1,8 +1,8 @@
-"""Probe environments: tasks so small that the value a right agent must find is known, each of which one mistake makes unlearnable.
+"""Probe environments: tasks with known values. Each tests one component of an agent.
 
-They build on each other, so that the first that an agent fails says what is wrong:
+They build on each other, so that the first failing probe locates the error:
 
-| task | the reward is | a right agent finds | if it does not, look at |
+| task | reward | correct result | if it fails, check |
 |---|---|---|---|
 | `constant` | 1, always | value 1 | the loss of the critic, its optimiser |
 | `observation` | the cue, ±1 | value = cue | whether the critic sees the observation |
@@ -35,29 +35,29 @@ from unified.core.envs.suite import Environment, Step, Suite
 
 __all__ = ["Both", "ByAction", "Constant", "Delayed", "Observation", "Probe", "ProbeOptions", "Probes"]
 
-#: Of a cue, as a picture.
+#: Brightness of the image of each cue.
 _BRIGHTNESS = {-1.0: 0, 0.0: 127, 1.0: 255}
 
 
 class ProbeOptions(Base):
-    """How a probe is seen and acted on."""
+    """Options of the probes."""
 
     discrete: bool = False
-    """Choose between two actions instead of giving a number in [-1, 1]."""
+    """Two discrete actions instead of a continuous action in [-1, 1]."""
     pixels: bool = False
-    """Observe a picture instead of a number."""
+    """Observe an image instead of a number."""
     size: int = Field(12, ge=1)
-    """Height and width of the picture, in pixels."""
+    """Height and width of the image in pixels."""
     rounds: int = Field(1, ge=1)
-    """How often the task is played in one episode, each time with a new cue; its values add up, discounted."""
+    """Repetitions of the task in one episode, each with a new cue; their discounted values add up."""
 
 
 class Probe(Environment):
-    """What all probes share: `rounds` times a cue, an action and a reward; then the end, which is terminal and shows the cue 0."""
+    """The base of all probes: `rounds` times a cue, an action and a reward; then a terminal state with the cue 0."""
 
     #: Steps of a round.
     length = 1
-    #: Least and greatest reward, and the same with discrete actions.
+    #: Range of rewards with continuous and with discrete actions.
     rewards: tuple[tuple[float, float], tuple[float, float]] = ((-1.0, 1.0), (-1.0, 1.0))
 
     def __init__(self, options: ProbeOptions) -> None:
@@ -72,11 +72,11 @@ class Probe(Environment):
         self._steps = 0
 
     def cue(self) -> float:
-        """What is shown now, -1, 0 or 1."""
+        """The current cue, -1, 0 or 1."""
         return 0.0
 
     def reward(self, action: float) -> float:
-        """Of an action in [-1, 1]; a discrete choice is -1 or 1."""
+        """The reward of an action in [-1, 1]; discrete actions are -1 and 1."""
         raise NotImplementedError
 
     def reset(self, seed: int) -> np.ndarray:
@@ -99,7 +99,7 @@ class Probe(Environment):
         return float(self._cues[self._steps // self.length])
 
     def _fit(self, action: float, target: float) -> float:
-        """How well an action fits a target of ±1: 1 if it does; for numbers, the best is half the target and the loss is quadratic."""
+        """The reward of an action for a target of ±1: 1 for the right discrete action; else 1 - (action - target / 2)²."""
         if self.options.discrete:
             return 1.0 if action == target else -1.0
         return 1.0 - (action - target / 2) ** 2
@@ -111,7 +111,7 @@ class Probe(Environment):
 
 
 class Constant(Probe):
-    """Reward 1 for anything, then the end: the value is 1, whatever the observation (always 0) and the action."""
+    """The reward is always 1 and the episode ends: the value is 1 for any observation (always 0) and action."""
 
     rewards = ((1.0, 1.0), (1.0, 1.0))
 
@@ -120,7 +120,7 @@ class Constant(Probe):
 
 
 class Observation(Probe):
-    """The reward is the cue: the value of an observation is the cue it shows, -1 or 1, whatever the action."""
+    """The reward is the cue: the value of an observation is its cue, -1 or 1, for any action."""
 
     def cue(self) -> float:
         return self._drawn
@@ -130,7 +130,7 @@ class Observation(Probe):
 
 
 class Delayed(Probe):
-    """The cue -1 brings nothing and leads to the cue 1, which brings 1: the values are γ and 1, whatever the action."""
+    """The cue -1 has reward 0 and leads to the cue 1 with reward 1: the values are γ and 1 for any action."""
 
     length = 2
     rewards = ((0.0, 1.0), (0.0, 1.0))
@@ -157,7 +157,7 @@ class ByAction(Probe):
 class Both(Probe):
     """The reward is 1 - (action - cue/2)², or ±1 for the choice that is (cue + 1)/2 or is not: the best action is worth 1 at each cue.
 
-    Who does not look at the cue gets 3/4 at most (the action 0), or 0; uniform actions are worth 5/12, or 0.
+    A policy that ignores the cue gets at most 3/4 (the action 0), or 0; uniform actions get 5/12, or 0.
     """
 
     rewards = ((-1.25, 1.0), (-1.0, 1.0))

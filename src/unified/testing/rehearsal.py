@@ -1,4 +1,4 @@
-"""Runs in small: a few hundred frames on a probe, nothing on the screen."""
+"""Small runs: a few hundred frames on a probe, without output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from unified.core.runs.run import Run
 
 PROBES = "unified.testing.probes:Probes"
-#: What makes any run small: one core, little to evaluate, nobody who watches.
+#: Options of small runs: one core, short evaluations, no callbacks.
 SMALL: Mapping[str, Any] = {
     "device": "cpu",
     "precision": "fp32",
@@ -26,7 +26,7 @@ SMALL: Mapping[str, Any] = {
     "evaluate.episodes": 2,
     "checkpoint.every": 60,
 }
-#: An agent that learns from the first steps on, with networks as small as they can be.
+#: An agent with small networks that learns from the first steps.
 LEARNER: Mapping[str, Any] = {
     "agent": "core/drqv2",
     **{"agent.batch_size": 8, "agent.hidden_dim": 16, "agent.feature_dim": 8, "agent.learning_starts": 20, "agent.stddev": "0.5"},
@@ -37,12 +37,12 @@ def tiny_config(root: Path | str, task: str = "both", **values: Any) -> Config:
     """The configuration of a small run on a probe.
 
     Args:
-        root: Directory in which runs are kept.
+        root: Directory of all runs.
         task: One of `unified.testing.probes.TASKS`.
-        **values: Whatever else, by key with ``__`` for dots, or as a tree; they win: ``agent="xyz", agent__lr=0.1, train={"frames": 300}``.
+        **values: Other values, by key with ``__`` for dots or nested: ``agent="xyz", agent__lr=0.1, train={"frames": 300}``.
 
     Raises:
-        UsageError: If something asked for cannot be.
+        UsageError: If the configuration is invalid.
     """
     said = {key.replace("__", "."): value for key, value in values.items()}
     base = dict(SMALL) if "agent" in said else {**SMALL, **LEARNER}
@@ -52,7 +52,7 @@ def tiny_config(root: Path | str, task: str = "both", **values: Any) -> Config:
 
 
 def tiny_run(root: Path | str, task: str = "both", **values: Any) -> Run:
-    """Train it to its end and give the run; see `tiny_config`."""
+    """Train a small run and return it; see `tiny_config`."""
     from unified.core.runs.launching import start
 
     return start(tiny_config(root, task, **values))

@@ -1,4 +1,4 @@
-"""Agents in small: on every form of a probe that they take, with batches of real experience."""
+"""Small agents on all supported probes, with batches of real experience."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ from unified.testing.check import Failed, Skipped
 from unified.testing.settings import FIXED, ON
 
 SEED = 3
-#: Options that make networks, batches and waits small, and let nothing be fetched, where a component has one of the name and it may be
-#: that small.
+#: Small values of options, and no downloads, for components that have
+#: these options and allow these values.
 TINY: dict[str, Any] = {
     "download": False,
     **{"batch_size": 8, "learn_after": 0, "learning_starts": 4, "n_steps": 8, "epochs": 2, "minibatches": 2},
     **{"hidden_dim": 16, "hidden_size": 16, "width": 16, "feature_dim": 8, "channels": 4, "depth": 1, "size": 24},
 }
-#: Heights and widths of pictures, the first that an agent takes: some encoders need more than 12 pixels.
+#: Sizes of images; the first that an agent supports is used, since some encoders need more than 12 pixels.
 SIZES = (12, 24, 84)
 
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A form of a probe that an agent takes; one of a kind, for who remembers it."""
+    """A probe that an agent supports; compared by identity, as a key of caches."""
 
     name: str
     reference: SuiteReference
@@ -64,10 +64,10 @@ class Place:
 
 
 def default_options(component: Component, **values: Any) -> Options:
-    """The component's options: their defaults, and `values`.
+    """The options of a component: defaults and `values`.
 
     Raises:
-        Skipped: If some have no default.
+        Skipped: If an option has no default.
     """
     model = component.options_model()
     if required := [name for name, field in model.model_fields.items() if field.is_required() and name not in values]:
@@ -91,7 +91,7 @@ def tiny_options(component: Component) -> Options:
 
 @cache
 def places(component: AgentComponent) -> tuple[Place, ...]:
-    """The forms of a probe in which an agent can be built.
+    """The probes for which an agent can be built.
 
     Raises:
         Failed: If there is none.
@@ -113,13 +113,13 @@ def places(component: AgentComponent) -> tuple[Place, ...]:
                 break
     found += _labelled(component)
     if not found:
-        contract = "An agent can be built for vectors or pictures, with continuous or discrete actions, by its default options."
-        raise Failed(contract, "\n".join(refused), "take at least one of them, or give the options defaults that do")
+        contract = "An agent can be built with its default options for vectors or images, with continuous or discrete actions."
+        raise Failed(contract, "\n".join(refused), "support at least one of them, or change the defaults of options")
     return tuple(found)
 
 
 def _labelled(component: AgentComponent) -> list[Place]:
-    """The probe data sets whose rows it learns from as they are; as environments of one step they are like the other probes."""
+    """The probe data sets from whose labelled rows the agent learns; as one-step environments they are like other probes."""
     found = []
     target = "unified.testing.labels:Labels"
     for task, pixels in (("classify", False), ("classify", True), ("regress", False), ("generate", False)):
@@ -128,7 +128,7 @@ def _labelled(component: AgentComponent) -> list[Place]:
         assert isinstance(suite, DataSuite)
         place = Place(f"{'pictures' if pixels else 'rows'} to {task}", reference, suite.spec())
         with suppress(UsageError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # layers of nothing, where nothing is observed
+            warnings.simplefilter("ignore")  # zero-size layers without observations
             if not build(component, place).view.from_dataset:
                 break
             found.append(place)
@@ -162,7 +162,7 @@ def _place_of(component: AgentComponent, suite: SuiteComponent, task: str) -> Pl
 
 
 def build(component: AgentComponent, place: Place, *, parameters: int = SEED, objectives: tuple[Selection, ...] = ()) -> Agent:
-    """A new agent; its random streams are always the same, its first parameters a function of the seed `parameters`."""
+    """A new agent with fixed random streams; its initial parameters depend on the seed `parameters`."""
     options = tiny_options(component)
     selection = Selection(component.kind, component.name, None, component, options)
     config: Any = SimpleNamespace(
@@ -173,10 +173,10 @@ def build(component: AgentComponent, place: Place, *, parameters: int = SEED, ob
 
 @cache
 def experience(component: AgentComponent, place: Place, count: int = 6, view: View | None = None) -> tuple[Batch, ...]:
-    """Batches as the agent's view gives them, or another `view`, of what the agent itself lived; to be copied (`fresh`) before use.
+    """Batches of the agent's own experience in its view, or another `view`; copy them (`fresh`) before use.
 
     Raises:
-        Failed: If its view gives none after some thousand steps.
+        Failed: If the view has no batch after a few thousand steps.
     """
     agent = build(component, place)
     num_envs, limit = 1, 4000
@@ -197,10 +197,10 @@ def experience(component: AgentComponent, place: Place, count: int = 6, view: Vi
             agent.steps = step
             if step > max(40, view.learn_after) and replay.ready:
                 batches = [fresh(batch) for batch in replay.batches(4 * count, agent.process_rollout)]
-                # Those with differing rows first: among equal ones a term that compares rows has no gradient, and nothing is wrong with it.
+                # Batches with different rows first: losses that compare rows have no gradient for equal rows.
                 return tuple(sorted(batches, key=_all_equal)[:count])
-    contract = "The view that an agent needs gives batches of its experience."
-    raise Failed(contract, f"{view} has no row after {limit} steps in episodes of 8", "look at its `eligible` and `count`")
+    contract = "The view of an agent returns batches of its experience."
+    raise Failed(contract, f"{view} has no row after {limit} steps in episodes of 8", "check its `eligible` and `count`")
 
 
 def _all_equal(batch: Batch) -> bool:
@@ -214,7 +214,7 @@ def fresh(batch: Batch) -> Batch:
 
 
 def observations(component: AgentComponent, place: Place, count: int) -> torch.Tensor:
-    """``(count, *observation)``, stacked as the agent wants them; they differ."""
+    """Different observations ``(count, *observation)``, stacked for the agent."""
     stack, space = build(component, place).view.stack, place.spec.observation
     first, *rest = space.shape
     generator = torch.Generator().manual_seed(SEED)
@@ -228,23 +228,23 @@ def learner(component: AgentComponent, place: Place) -> Agent:
     """A new agent that learns.
 
     Raises:
-        Skipped: If this one does not.
+        Skipped: If it has nothing to learn.
     """
     agent = build(component, place)
     if not agent.phase_list and not learns_its_own_way(agent):
-        raise Skipped("it has no phases: nothing is learned")
+        raise Skipped("it has no phases")
     return agent
 
 
 def learns_its_own_way(agent: Agent) -> bool:
-    """Whether `learn` is not the one of the base."""
+    """Whether the agent overrides `learn`."""
     return type(agent).learn is not Agent.learn
 
 
 @contextmanager
 def disturbed(seed: int) -> Iterator[None]:
-    """Within it, the generators that belong to nobody are in a state of their own: what depends on them will differ."""
-    before = random.getstate(), np.random.get_state()  # the very one that must not be used
+    """Within it, global random generators have another state, so that code that depends on them gives other results."""
+    before = random.getstate(), np.random.get_state()  # the global generator that must not be used
     with torch.random.fork_rng(devices=[]):
         random.seed(seed)
         np.random.seed(seed)
@@ -257,7 +257,7 @@ def disturbed(seed: int) -> Iterator[None]:
 
 
 def saved(agent: Agent) -> dict[str, Any]:
-    """The agent's training state as a checkpoint brings it back.
+    """The training state of the agent after a round trip through a checkpoint.
 
     Raises:
         Failed: If a checkpoint cannot hold it.
@@ -267,11 +267,11 @@ def saved(agent: Agent) -> dict[str, Any]:
         return state
     except TypeError as error:
         contract = "`training_state` holds plain values, tensors and arrays: checkpoints are never pickled."
-        raise Failed(contract, str(error), "save the numbers it is made of, and rebuild it in `load_training_state`") from error
+        raise Failed(contract, str(error), "save plain values, and rebuild the object in `load_training_state`") from error
 
 
 def through_a_file(tree: Any) -> Any:
-    """What is read of `tree` after it was written as checkpoints are."""
+    """A tree after a round trip through the format of checkpoints."""
     from safetensors.torch import load
 
     text, tensors = pack(tree)
@@ -279,7 +279,7 @@ def through_a_file(tree: Any) -> Any:
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:
-    """Where two trees of tensors and plain values differ; numbers that are not a number are equal."""
+    """Paths at which two trees of tensors and plain values differ; NaNs are equal."""
     if isinstance(one, dict) and isinstance(other, dict):
         keys = list(dict.fromkeys([*one, *other]))
         return [found for key in keys for found in differences(one.get(key), other.get(key), f"{path}.{key}".lstrip("."))]
@@ -299,6 +299,6 @@ def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def some(names: list[str], limit: int = 6) -> str:
-    """A list that may be long, in one line."""
+    """A list in one line, shortened if it is long."""
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -45,7 +45,7 @@ def test_one_environment_is_never_two(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_copied_is_told() -> None:
     environment = counter()
     environment.lock = threading.Lock()
-    with pytest.raises(UsageError, match=r"CounterEnvironment cannot be copied.*pass a function that makes it"):
+    with pytest.raises(UsageError, match=r"CounterEnvironment cannot be copied.*pass a function that returns it"):
         EnvironmentAdapter(environment, "", None).environment()
 
 

@@ -98,7 +98,7 @@ def test_the_last_screen_says_where_to_look_and_how_to_run_it_again(tmp_path):
 
 def test_a_stopped_run_and_a_failed_one_say_how_to_go_on(tmp_path):
     stop = KeyboardInterrupt()
-    for index, (error, word) in enumerate([(stop, "stopped"), (RuntimeError("no"), "ended by an error")]):
+    for index, (error, word) in enumerate([(stop, "stopped"), (RuntimeError("no"), "failed with an error")]):
         run, trainer = watched(tmp_path / str(index))
         text = play(Console(OPTIONS, screen(terminal=False)), run, trainer, rows()[:10], error)
         assert word in text.splitlines()[-1]

@@ -183,7 +183,7 @@ class Broken(Listed):
         (Listed([(VECTORS[0], 0)]), "Listed has 1 items: too few"),
         (Broken([0] * 5), "item 3 of Broken cannot be read: ZeroDivisionError"),
         (Listed([(VECTORS[0], 0), (VECTORS[0, :2], 0)]), "item 1 of Listed is float32 (2,), item 0 is float32 (4,)"),
-        (Listed([{"image": 0, "label": 1}]), "item 0 of Listed is a dict of 2    wanted: input, or (input, target)"),
+        (Listed([{"image": 0, "label": 1}]), "item 0 of Listed is a dict of 2    expected input, or (input, target)"),
         (Listed([(torch.randn(3, 4, 4), 0)]), "leave Normalize out"),
         (Listed([(np.zeros((2, 2, 2, 2), np.uint8), 0)]), "its shape is (2, 2, 2, 2)"),
         (Listed([("text", 0)]), "item 0 of Listed cannot be a row"),
@@ -241,7 +241,7 @@ def test_by_the_suites_own_name() -> None:
     options = SplitOptions()
     with pytest.raises(UsageError, match=r"names no data set.*--suite ./file.py:Name"):
         NamedDataset("digits", options)
-    with pytest.raises(UsageError, match=r"makes Linear, which is no torch.utils.data.Dataset"):
+    with pytest.raises(UsageError, match=r"makes Linear, which is not a torch.utils.data.Dataset"):
         suite(lambda: torch.nn.Linear(1, 1)).native()
     assert issubclass(component.load(), NamedDataset)
 

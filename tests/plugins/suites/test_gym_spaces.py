@@ -159,7 +159,7 @@ def test_what_is_named_is_seen_and_nothing_else() -> None:
         (spaces.Box(0, 255, (4, 84, 84, 3), np.uint8), [], "the replay stacks them"),
         (spaces.Sequence(spaces.Discrete(2)), [], "Sequence, which is neither"),
         (spaces.Dict({"at": spaces.Discrete(4)}), ["to"], "nothing called 'to'   it shows at"),
-        (spaces.Discrete(4), ["to"], "it shows one thing, without a name"),
+        (spaces.Discrete(4), ["to"], "it has a single observation without a name"),
         (spaces.Dict({}), [], "shows nothing"),
     ],
 )

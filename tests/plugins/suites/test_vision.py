@@ -146,11 +146,11 @@ def test_folders_with_a_test_folder(tmp_path: Path) -> None:
 
 
 def test_what_is_no_folder_of_classes(tmp_path: Path) -> None:
-    assert "say which: suite.path=DIR" in refused("folder")
+    assert "set suite.path=DIR" in refused("folder")
     assert "PATH/CLASS/*.png" in refused("folder", path=str(tmp_path / "nowhere"))
     pictures.write_folder(tmp_path / "own", {"cat": 2})
     pictures.write_folder(tmp_path / "own", {"dog": 2}, (9, 9))
-    assert "several sizes: 12x16 and 9x9    bring them to one: suite.size=64" in refused("folder", path=str(tmp_path / "own"))
+    assert "several sizes: 12x16 and 9x9    resize them: suite.size=64" in refused("folder", path=str(tmp_path / "own"))
     assert suite("folder", path=str(tmp_path / "own"), size=8).spec().observation.shape == (3, 8, 8)
 
 
@@ -257,7 +257,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", [task for task in TASKS if task != "folder"])
 def test_what_is_missing_is_told(tmp_path: Path, task: str) -> None:
     said = refused(task)
-    assert said.startswith(f"vision:{task} needs files that are not there and cannot be fetched: ")
+    assert said.startswith(f"vision:{task} needs files that are missing and cannot be downloaded: ")
     assert "--suite digits" in said
     for file in SOURCES[task].files:
         assert f"{file.name}    {file.size:,} bytes, md5 {file.md5}" in said
@@ -379,7 +379,7 @@ def test_a_hostile_batch_is_named(tmp_path: Path) -> None:
     (tmp_path / "cifar-10-batches-py/data_batch_3").write_bytes(pickle.dumps({"data": Hostile()}, 2))
     said = refused("cifar10")
     assert "data_batch_3" in said
-    assert "mkdir, which is not admitted" in said
+    assert "mkdir, which is not allowed" in said
 
 
 # The component ------------------------------------------------------------------------------------------------------------------

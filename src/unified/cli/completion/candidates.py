@@ -1,4 +1,4 @@
-"""What can stand in one place: names, tasks, runs, checkpoints, files. Torch-free."""
+"""Completion candidates: names, tasks, runs, checkpoints, files. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from unified.core.base.errors import UnifiedError
 from unified.core.components.descriptors import KINDS, SuiteComponent
 from unified.core.registry import CORE, registry
 
-#: More runs than these are told by their directories: finding the shortest name of each would take too long.
+#: With more runs, directories are listed, since computing the shortest names would take too long.
 MANY_RUNS = 100
 
 
 class Candidate(NamedTuple):
-    """One way to go on.
+    """A completion candidate.
 
     Args:
-        value: The whole word; where it ends with one of ``= : . , / [ +`` it goes on behind that.
-        help: One line, for shells that show it.
+        value: The whole word; after one of ``= : . , / [ +`` at its end no space is inserted.
+        help: A line of help, for shells that show it.
     """
 
     value: str
@@ -29,12 +29,12 @@ class Candidate(NamedTuple):
 
 
 def fitting(found: Iterable[Candidate], typed: str) -> list[Candidate]:
-    """Those that begin with what is typed, each once."""
+    """The candidates that begin with the typed text, without duplicates."""
     return list({candidate.value: candidate for candidate in found if candidate.value.startswith(typed)}.values())
 
 
 def behind(prefix: str, found: Iterable[Candidate]) -> list[Candidate]:
-    """Each with a prefix that stands before it in the word."""
+    """The candidates with a prefix before each."""
     return [Candidate(prefix + candidate.value, candidate.help) for candidate in found]
 
 
@@ -42,7 +42,7 @@ def behind(prefix: str, found: Iterable[Candidate]) -> list[Candidate]:
 
 
 def names(kind: str, typed: str) -> list[Candidate]:
-    """Names of a kind; tasks behind the colon of a suite; files of code behind ``./``, and what they define behind the colon."""
+    """Names of a kind, tasks after the colon of a suite, Python files after ``./`` and their definitions after the colon."""
     if typed.startswith((".", "/", "~")):
         return _references(typed)
     if kind == "suites":
@@ -64,21 +64,21 @@ def _suites(typed: str) -> list[Candidate]:
         if not colon:
             found.append(Candidate(name if tasks == () else f"{name}:", component.summary))
         elif name == suite:
-            some = tasks if tasks is not None else filter(None, [component.example])  # any name may be a task: one shows how they look
+            some = tasks if tasks is not None else filter(None, [component.example])  # any name may be a task: show the example
             found += [Candidate(f"{name}:{task}") for task in some]
     return fitting(found, typed)
 
 
 def listed(kind: str, typed: str) -> list[Candidate]:
-    """Items of a list of names: ``[+tensorboard``, ``[td,dpg``; without a bracket, one name."""
+    """Items of a list of names, ``[+tensorboard`` or ``[td,dpg``; one name without a bracket."""
     start = max(typed.rfind("["), typed.rfind(",")) + 1
     before, item = typed[:start], typed[start:]
     plus = "+" if item.startswith("+") else ""
     chosen = {name.strip("[+ ") for name in before.split(",")}
     found = [each for each in names(kind, item.removeprefix("+")) if each.value not in chosen]
-    if len(found) == 1 and before.startswith("["):  # nothing else fits, so the list ends here or goes on
+    if len(found) == 1 and before.startswith("["):  # the list ends or continues
         return behind(before + plus, [Candidate(found[0].value + end, found[0].help) for end in ("]", ",")])
-    openings = [Candidate("[+", "beside what there is"), Candidate("[", "instead of what there is")] if not typed else []
+    openings = [Candidate("[+", "add to the list"), Candidate("[", "replace the list")] if not typed else []
     return [*openings, *behind(before + plus, found)]
 
 
@@ -90,13 +90,13 @@ def everything(typed: str) -> list[Candidate]:
 
 
 def plugins(typed: str) -> list[Candidate]:
-    """What ``-p no:`` can leave out."""
+    """Plugins that ``-p no:`` can disable."""
     providers = (plugin.provider for plugin in registry().plugins if plugin.provider != CORE)
     return fitting([Candidate(f"no:{provider}", "leave it out") for provider in providers], typed)
 
 
 def recipes(typed: str) -> list[Candidate]:
-    """Names of recipes, and files and directories that may be some."""
+    """Names of recipes, and files and directories that can be recipes."""
     return [*names("recipes", typed), *files(typed, (".yaml", ".yml", ".json"))] if not typed.startswith((".", "/", "~")) else files(typed)
 
 
@@ -104,7 +104,7 @@ def recipes(typed: str) -> list[Candidate]:
 
 
 def runs(typed: str, root: Path) -> list[Candidate]:
-    """Runs below a root: by their shortest names, or by their directories where somebody types those."""
+    """Runs below a root by their shortest names, or by directories if a directory is typed."""
     from unified.core.runs import lookup
 
     found = lookup.paths(root)
@@ -114,7 +114,7 @@ def runs(typed: str, root: Path) -> list[Candidate]:
 
 
 def checkpoints(typed: str, run: str | None, root: Path) -> list[Candidate]:
-    """``best``, ``newest``, and the frames of those that a run has."""
+    """``best``, ``newest``, and the frames of the checkpoints of a run."""
     from unified.core.runs.run import Run
 
     saved = []
@@ -130,7 +130,7 @@ def checkpoints(typed: str, run: str | None, root: Path) -> list[Candidate]:
 
 
 def files(typed: str, suffixes: Sequence[str] | None = None) -> list[Candidate]:
-    """Files that end like this, and directories; hidden ones where a dot is typed."""
+    """Files with these endings and directories; hidden ones only after a dot."""
     folder, _, start = typed.rpartition("/")
     place = Path(os.path.expanduser(f"{folder}/" if "/" in typed else "."))
     try:
@@ -149,7 +149,7 @@ def files(typed: str, suffixes: Sequence[str] | None = None) -> list[Candidate]:
 
 
 def _references(typed: str) -> list[Candidate]:
-    """``./mine.py:`` and the classes and functions of that file, read without running it."""
+    """``./mine.py:`` with the classes and functions of the file, which is parsed and not executed."""
     path, colon, _ = typed.partition(":")
     if not colon:
         return [each if each.value.endswith("/") else Candidate(f"{each.value}:") for each in files(typed, (".py",))]

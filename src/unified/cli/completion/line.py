@@ -1,4 +1,4 @@
-"""What can follow on a command line: commands, options, and what each of them takes. Torch-free."""
+"""Completion of a command line: commands, options and their values. Torch-free."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unified.core.components.filters import take_switches
 
 @dataclass
 class Line:
-    """What stands before the word that is completed.
+    """The words before the one to complete.
 
     Args:
         path: The command and its sub-command.
@@ -40,8 +40,8 @@ def complete(words: Sequence[str], index: int) -> list[Candidate]:
     """Candidates for one word of a command line.
 
     Args:
-        words: Of the line, the command's own name first.
-        index: Of the word that is typed; what stands behind it does not count.
+        words: The words of the line, the name of the command first.
+        index: Index of the word to complete; later words are ignored.
 
     >>> [candidate.value for candidate in complete(["unified", "plu"], 1)]
     ['plugins']
@@ -70,7 +70,7 @@ def complete(words: Sequence[str], index: int) -> list[Candidate]:
 def _commands(group: Any, typed: str) -> list[Candidate]:
     from unified.cli.main import COMMANDS
 
-    if type(group).__name__ == "Commands":  # their help is known without importing them
+    if type(group).__name__ == "Commands":  # their help needs no import
         helps = {name: COMMANDS[name].help if name in COMMANDS else "" for name in group.list_commands(None)}
     else:
         helps = {name: group.get_command(None, name).get_short_help_str(100) for name in group.list_commands(None)}
@@ -78,7 +78,7 @@ def _commands(group: Any, typed: str) -> list[Candidate]:
 
 
 def _read(command: Any, path: tuple[str, ...], words: Sequence[str]) -> Line:
-    """Sort the words of a command into options and arguments."""
+    """Split the words of a command into options and arguments."""
     line = Line(path)
     by_name = {name: param for param in command.params for name in (*param.opts, *param.secondary_opts) if name.startswith("-")}
     for word in words:
@@ -110,16 +110,16 @@ def _of_command(line: Line, command: Any, typed: str) -> list[Candidate]:
 
 
 def _options(command: Any, typed: str, given: Any) -> list[Candidate]:
-    """Long names of the options that were not given yet, or may be given again."""
+    """Long names of the options that can still be given."""
     left = [param for param in command.params if param.opts[0].startswith("-") and (param.name not in given or param.multiple)]
     found = [Candidate(name, param.help or "") for param in left for name in param.opts if name.startswith("--") or len(param.opts) == 1]
     if type(command).__name__ == "Commands":
-        found += [Candidate(INSTALL, "Complete words like these in every new shell."), Candidate(SHOW, "Print what that would set up.")]
-    return fitting([*found, Candidate("--help", "Show what there is.")], typed)
+        found += [Candidate(INSTALL, "Install completion for new shells."), Candidate(SHOW, "Print the completion script.")]
+    return fitting([*found, Candidate("--help", "Show help.")], typed)
 
 
 def _value(line: Line, param: Any, typed: str) -> list[Candidate]:
-    """What an option takes."""
+    """Values of an option."""
     by_name: dict[str, Callable[[], list[Candidate]]] = {
         "agent": lambda: candidates.names("agents", typed),
         "suite": lambda: candidates.names("suites", typed),
@@ -151,7 +151,7 @@ def _scaffolds(typed: str) -> list[Candidate]:
 
 
 def _argument(line: Line, typed: str) -> list[Candidate]:
-    """What a command takes beside its options."""
+    """Arguments of a command."""
     if line.path == ("train",):
         from unified.cli.completion import settings
 

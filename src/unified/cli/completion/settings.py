@@ -1,4 +1,4 @@
-"""Completes ``KEY=VALUE`` words: the keys of what is selected on the line so far, and the values that a key takes. Torch-free."""
+"""Completion of ``KEY=VALUE`` words: keys of the selected components and their values. Torch-free."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from unified.core.registry import registry
 
 @dataclass(frozen=True)
 class Key:
-    """A key that can be set.
+    """A key of the configuration.
 
     Args:
-        path: Where it stands.
-        help: Its type and description.
-        field: Its declaration; ``None`` for the list of callbacks.
+        path: Its path.
+        help: Type and description.
+        field: Its field; ``None`` for the list of callbacks.
     """
 
     path: Path
@@ -40,12 +40,12 @@ class Key:
 
 
 def complete(typed: str, words: Sequence[str], recipes: Sequence[str]) -> list[Candidate]:
-    """Ways to go on with a word.
+    """Completions of a word.
 
     Args:
-        typed: What there is of it.
-        words: The other ``key=value`` words of the line: what they select says which keys there are.
-        recipes: Likewise.
+        typed: The typed part of the word.
+        words: The other ``key=value`` words of the line, which select components.
+        recipes: The recipes of the line.
     """
     keys = list(_keys(_selected(words, recipes)))
     name, equals, value = typed.partition("=")
@@ -56,7 +56,7 @@ def complete(typed: str, words: Sequence[str], recipes: Sequence[str]) -> list[C
 
 
 def _levels(keys: Iterable[Key], typed: str) -> list[Candidate]:
-    """Keys down to the next dot: who types ``tr`` wants ``train.``, not all that lies below it."""
+    """Keys up to the next dot: ``tr`` completes to ``train.``, not to all keys below it."""
     found: dict[str, Candidate] = {}
     for key in keys:
         if not key.text.startswith(typed):
@@ -91,7 +91,7 @@ def _plain(choice: Any) -> Candidate:
 
 
 def _selected(words: Sequence[str], recipes: Sequence[str]) -> Chooser:
-    """What the line selects so far; its mistakes are reported when it is run."""
+    """The components that the line selects; errors are reported when it is executed."""
     names_known = registry().without_references()
     layers: list[Layer] = []
     for recipe in recipes:
@@ -164,7 +164,7 @@ def _component(kind: str, name: str) -> Any:
 
 
 def _fields(component: Any) -> list[tuple[str, FieldInfo]]:
-    """The options of a component, where it can be had."""
+    """The options of a component; none if it cannot be loaded."""
     try:
         return list(component.options_model().model_fields.items()) if component is not None else []
     except UnifiedError:

@@ -1,7 +1,7 @@
-"""How bash, zsh and fish ask for completions, and how that is set up. Imported only when it is asked for.
+"""The interface to bash, zsh and fish, and the installation of completion. Imported only when needed.
 
-The shell runs `unified` with ``_UNIFIED_COMPLETE`` set to its own name and the words so far as arguments. One candidate comes back on each
-line, with its description behind a tab for the shells that show it.
+The shell runs `unified` with ``_UNIFIED_COMPLETE`` set to its name and the words as arguments. The output has one candidate per
+line, with its description after a tab for shells that show it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from unified.cli.completion.line import complete
 from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.base.suggest import did_you_mean
 
-#: bash splits words at = and : too and completes only what follows the last of them, so it hands over the line and is given just that.
-#: (No mapfile and no assumption on compopt: the bash of macOS is 3.2.)
+#: bash splits words at = and : and completes only the text after the last of them, so it passes the line and gets that text back.
+#: (No mapfile and no required compopt, since macOS has bash 3.2.)
 BASH = """\
 _unified_completion() {
     local candidate
@@ -70,11 +70,11 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 
 def answer(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
-    """What the shell is told: the candidates for the word that is being typed.
+    """The lines for the shell: candidates for the word at the cursor.
 
     Args:
-        arguments: The words so far, the command's name first; bash says its line in the environment instead.
-        environment: That of the process.
+        arguments: The words, the name of the command first; bash passes its line in the environment instead.
+        environment: The environment variables.
     """
     shell = environment.get(VARIABLE, "")
     try:
@@ -82,9 +82,9 @@ def answer(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
             words, kept = from_bash(environment.get("_UNIFIED_LINE", ""), environment.get("_UNIFIED_BREAKS", ""))
         else:
             words, kept = list(arguments), 0
-            words[-1:] = [word.lstrip("'\"") for word in words[-1:]]  # of a quote that is still open
+            words[-1:] = [word.lstrip("'\"") for word in words[-1:]]  # an open quote
         found = complete(words, len(words) - 1)
-    except Exception:  # whatever a plugin does: a person who types has no use for an error
+    except Exception:  # errors of plugins must not disturb typing
         return ""
     return "".join(f"{_shown(candidate, kept, shell)}\n" for candidate in found)
 
@@ -96,7 +96,7 @@ def _shown(candidate: Candidate, kept: int, shell: str) -> str:
 
 
 def from_bash(line: str, breaks: str) -> tuple[list[str], int]:
-    """The words of a line up to the cursor, and how much of the last one bash keeps as it is.
+    """The words of a line up to the cursor, and the length of the part of the last word that bash keeps.
 
     >>> from_bash("unified train --suite dmc:hum", " =:"), from_bash("FLAG=1 unified train ", " =:")
     ((['unified', 'train', '--suite', 'dmc:hum'], 4), (['unified', 'train', ''], 0))
@@ -107,7 +107,7 @@ def from_bash(line: str, breaks: str) -> tuple[list[str], int]:
     try:
         words += lexer
         open_quote = False
-    except ValueError:  # a quote that is still open: what stands behind it is one word, whatever is in it
+    except ValueError:  # an open quote: the rest is one word
         words.append(lexer.token)
         open_quote = True
     if line[-1:].isspace() and not open_quote:
@@ -123,10 +123,10 @@ def from_bash(line: str, breaks: str) -> tuple[list[str], int]:
 
 
 def setup(words: Sequence[str], home: Path | None = None) -> str:
-    """Carry out ``--install-completion [SHELL]`` or ``--show-completion [SHELL]``; returns what is printed.
+    """Execute ``--install-completion [SHELL]`` or ``--show-completion [SHELL]`` and return the text to print.
 
     Raises:
-        UsageError: If the shell is none of ours.
+        UsageError: If the shell is not supported.
         UnifiedError: If its files cannot be written.
     """
     option, _, value = words[0].partition("=")
@@ -139,12 +139,12 @@ def setup(words: Sequence[str], home: Path | None = None) -> str:
     try:
         return install(shell, home or Path.home())
     except OSError as error:
-        hint = f"put it where your shell looks: unified {SHOW} {shell}"
+        hint = f"write it to a file yourself: unified {SHOW} {shell}"
         raise UnifiedError(Problem(f"{error.filename} cannot be written: {error.strerror}", hint)) from error
 
 
 def install(shell: str, home: Path) -> str:
-    """Write the script to where the shell looks for it, and the line that it needs for that, once."""
+    """Write the script and, once, the line that loads it."""
     script, start, lines = {
         "bash": (home / ".bash_completions" / "unified.sh", home / ".bashrc", ['source "$HOME/.bash_completions/unified.sh"']),
         "zsh": (home / ".zfunc" / "_unified", home / ".zshrc", ["fpath+=~/.zfunc; autoload -Uz compinit; compinit"]),
@@ -159,21 +159,21 @@ def install(shell: str, home: Path) -> str:
         if missing:
             start.write_text(before + ("" if before.endswith("\n") or not before else "\n") + "\n".join(missing) + "\n", encoding="utf-8")
             said.append(f"added to {start}: {' '.join(missing)}")
-    said.append("it works in every new shell; to be rid of it, remove these again")
+    said.append("it works in every new shell; to uninstall it, remove these")
     return "\n".join(said) + "\n"
 
 
 def _this_shell() -> str:
-    """The shell that we were started from, else the one of the account."""
+    """The parent shell of this process, else the login shell."""
     try:
         import shellingham
 
         return str(shellingham.detect_shell()[0])
-    except Exception:  # it is not there, or nothing above us is a shell that it knows
+    except Exception:  # no shell among the parent processes
         return Path(os.environ.get("SHELL", "bash")).name
 
 
 def main(words: Sequence[str]) -> int:
-    """Answer the shell, or set completion up. Returns the exit code."""
+    """Print completions, or install completion. Returns the exit code."""
     sys.stdout.write(answer(words, os.environ) if VARIABLE in os.environ else setup(words))
     return 0

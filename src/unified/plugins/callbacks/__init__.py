@@ -1,1 +1,1 @@
-"""Callbacks: a folder each."""
+"""Built-in callbacks, one folder each."""

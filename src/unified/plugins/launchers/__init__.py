@@ -1,1 +1,1 @@
-"""Launchers: a folder each."""
+"""Built-in launchers, one folder each."""

@@ -1,1 +1,1 @@
-"""Suites: a folder each."""
+"""Built-in suites, one folder each."""

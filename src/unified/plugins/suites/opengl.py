@@ -1,4 +1,4 @@
-"""Which OpenGL draws a suite's pictures: found without loading any of it."""
+"""Choose the OpenGL back-end of a suite without loading it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 
 from unified.core.base.errors import Problem, UsageError
 
-#: What to install where there is no OpenGL at all.
+#: Package to install if there is no OpenGL.
 INSTALL = "apt-get install libosmesa6"
-#: Names of the back-ends, as people write them.
+#: Display names of the back-ends.
 NAMES = {"egl": "EGL", "osmesa": "OSMesa", "glfw": "GLFW"}
 
 
 @dataclass(frozen=True)
 class Renderer:
-    """How pictures are drawn.
+    """A rendering back-end.
 
     Args:
-        gl: ``"egl"``, ``"osmesa"`` or ``"glfw"`` (only where ``MUJOCO_GL`` asks for it).
-        mode: ``"exact"`` as the task's model says, or ``"fast"``: neither shadows nor multisampling, 5 to 11 times the speed in software.
-        gpu: Whether a GPU draws.
-        reason: Why it is this one.
+        gl: ``"egl"``, ``"osmesa"`` or ``"glfw"`` (only if ``MUJOCO_GL`` requests it).
+        mode: ``"exact"`` as in the model, or ``"fast"`` without shadows and multisampling, 5 to 11 times as fast in software.
+        gpu: Whether a GPU renders.
+        reason: Reason of the choice.
     """
 
     gl: str
@@ -43,10 +43,10 @@ class Renderer:
 def choose(gl: str = "auto", render: str = "auto") -> Renderer:
     """The renderer for the options `gl` and `render`: an explicit option, else ``MUJOCO_GL``, else EGL on an NVIDIA GPU, else software.
 
-    Nothing is loaded: software GL brings an LLVM into the process, which must not meet Triton's.
+    Nothing is loaded: software GL loads an LLVM, which must not share a process with Triton's.
 
     Raises:
-        UsageError: If what is asked for, or anything at all, is not installed.
+        UsageError: If the requested back-end, or every back-end, is missing.
     """
     gpu = _gpu()
     found = {"egl": _library("EGL"), "osmesa": _library("OSMesa"), "glfw": True}
@@ -57,7 +57,7 @@ def choose(gl: str = "auto", render: str = "auto") -> Renderer:
         reason = "an NVIDIA GPU" if gpu else "no GPU found"
         wanted = next((name for name in (("egl", "osmesa") if gpu else ("osmesa", "egl")) if found[name]), "")
         if not wanted:
-            raise UsageError(Problem("no OpenGL to draw pixels with: neither OSMesa nor EGL is installed", f"install it: {INSTALL}"))
+            raise UsageError(Problem("no OpenGL to render pixels: neither OSMesa nor EGL is installed", f"install it: {INSTALL}"))
     elif not found[wanted]:
         package = "libosmesa6" if wanted == "osmesa" else "libegl1"
         raise UsageError(Problem(f"{reason}={wanted}, but its library is not installed", f"install it: apt-get install {package}"))
@@ -72,5 +72,5 @@ def _library(name: str) -> bool:
 
 
 def _gpu() -> bool:
-    """Whether an NVIDIA GPU is here with the EGL of its driver."""
+    """Whether there is an NVIDIA GPU with the EGL of its driver."""
     return Path("/dev/nvidia0").exists() and _library("EGL") and _library("EGL_nvidia")

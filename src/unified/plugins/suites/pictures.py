@@ -1,4 +1,4 @@
-"""Pictures of another size, by means of areas. The sums are whole numbers: every machine comes to the same bytes. Torch-free."""
+"""Resize images by area averaging with integer sums, so that all machines give the same bytes. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Array = np.ndarray[Any, Any]
 
 
 def resize(picture: Array, height: int, width: int) -> Array:
-    """``(H, W)`` or ``(H, W, C)`` uint8 as ``(height, width)`` or ``(height, width, C)``.
+    """Resize ``(H, W)`` or ``(H, W, C)`` uint8 to ``(height, width)`` or ``(height, width, C)``.
 
-    Each new pixel is the mean of the area that it covers, where a pixel at the edge counts with the share that is covered; a half is
+    Each new pixel is the mean of the area that it covers; a pixel at the edge counts with its covered fraction, and a half is
     rounded up.
     """
     if picture.shape[:2] == (height, width):
@@ -30,7 +30,7 @@ def resize(picture: Array, height: int, width: int) -> Array:
 
 
 def _sums(rows: Array, size: int, greatest: int) -> tuple[Array, int]:
-    """``(length, K)`` as sums ``(size, K)`` over what each new row covers, and the units that it covers."""
+    """Sums ``(size, K)`` of the rows of ``(length, K)`` that each new row covers, and the number of units that it covers."""
     units = len(rows) // math.gcd(len(rows), size)
     dtype = np.min_scalar_type(greatest * units)
     first, *others = _cover(len(rows), size, dtype)
@@ -42,9 +42,9 @@ def _sums(rows: Array, size: int, greatest: int) -> tuple[Array, int]:
 
 @functools.lru_cache(maxsize=32)
 def _cover(length: int, size: int, dtype: np.dtype[Any]) -> list[tuple[Array, Array]]:
-    """The old rows that new ones cover: their numbers ``(size,)`` and, ``(size, 1)``, in how many units; as often as there are some.
+    """Yield the indices ``(size,)`` of old rows that new rows cover, with the covered units ``(size, 1)``.
 
-    A unit is what makes old and new rows whole: an old row has size / gcd of them, a new row length / gcd.
+    An old row has size / gcd units, a new row length / gcd.
     """
     old, new = (number // math.gcd(length, size) for number in (size, length))
     start = np.arange(size) * new

@@ -1,4 +1,4 @@
-"""Options of suites of rows. Torch-free."""
+"""Options of suites of data sets. Torch-free."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from unified.core.components.options import Options
 
 
 class ViewOptions(Options):
-    """What rows are used for."""
+    """The task type of a data set."""
 
     task_type: Literal["auto", "classify", "regress", "generate"] = "auto"
-    """What is learned: the target, a class or numbers, or, with generate, the input itself; auto is what the rows were made for."""
+    """Task type: classify or regress predict the target, generate models the input; auto follows the data set."""
     conditional: bool = False
-    """With generate: each input is made for a target, which is observed then; else for nothing."""
+    """With generate: condition on the target, which becomes the observation."""
 
 
 class SplitOptions(ViewOptions):
-    """What rows are used for, and which of them are judged by; each class has its share of these."""
+    """The task type of a data set and its stratified test split."""
 
     test: float = Field(0.2, gt=0, lt=1)
-    """Share of the rows that are not trained on but judged by."""
+    """Fraction of the rows in the test split."""
     folds: int = Field(5, ge=2)
-    """Parts of equal size that fold chooses from."""
+    """Number of folds of a cross-validation."""
     fold: int | None = Field(None, ge=0)
-    """Judge by this one of the folds, 0 for the first, and train on the others; leaves test aside."""
+    """Fold to test on, from 0; the others are the training rows and test is ignored."""
     split_seed: int = Field(0, ge=0)
-    """Of the shuffle that decides which rows are judged by; the run's seed has no say in it."""
+    """Seed of the split; independent of the seed of the run."""
 
     @field_validator("fold")
     @classmethod

@@ -1,4 +1,4 @@
-"""What is checked: a file for each kind of component, and one for what all have in common."""
+"""The conformance checks: a file for each kind of component and one for all kinds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from unified.testing.check import Check
 
 
 def all_checks() -> tuple[Check, ...]:
-    """Every check, in the order in which they are worth reading: what a later one needs, an earlier one has tried."""
+    """All checks; later ones rely on what earlier ones check."""
     from unified.testing.checks import agents, architectures, callbacks, components, learning, objectives, others, suites
 
     modules = (components, agents, learning, suites, architectures, objectives, callbacks, others)

@@ -1,4 +1,4 @@
-"""What is asked of an agent that acts."""
+"""Checks of acting."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from unified.testing.workshop import build, differences, disturbed, observations
 
 
 def acts_in_every_space(component: AgentComponent) -> str:
-    """Wherever it can be built it acts on any number of environments: what it stores and what it enacts are as declared."""
+    """It acts on any number of environments in every space for which it can be built, with actions as declared."""
     for place in places(component):
         agent = build(component, place)
-        for steps in (0, 10**6):  # while it may still act at random, and long after
+        for steps in (0, 10**6):  # during random exploration, and long after
             agent.steps = steps
             for count in (1, 3):
                 for explore in (False, True):
@@ -30,14 +30,16 @@ def acts_in_every_space(component: AgentComponent) -> str:
 
 def _check_action(action: Any, agent: Agent, env_action: Space, count: int, where: str) -> None:
     if not isinstance(action, Action):
-        contract = "`act` returns an Action: what is stored, what is enacted, and further columns."
-        raise Failed(contract, f"{where}: {type(action).__name__}", "return Action(stored, enacted)")
-    _check_tensor(action.action, agent.action_space, count, f"{where}: `stored`", "`action_space` says what the replay keeps")
-    _check_tensor(action.env_action, env_action, count, f"{where}: `env_action`", "the task's spec says what the environment takes")
+        contract = "`act` returns an Action: the stored actions, the environment actions, and extra columns."
+        raise Failed(contract, f"{where}: {type(action).__name__}", "return Action(action, env_action)")
+    _check_tensor(action.action, agent.action_space, count, f"{where}: `action`", "`action_space` is the space of stored actions")
+    _check_tensor(
+        action.env_action, env_action, count, f"{where}: `env_action`", "the spec of the task has the space of environment actions"
+    )
     for name, column in action.extra.items():
         if not isinstance(column, torch.Tensor) or len(column) != count:
-            contract = "Further columns of an action have one row for each environment."
-            raise Failed(contract, f"{where}: {name} is {_shown(column)}", "give it the leading dimension of the observations")
+            contract = "Extra columns of an action have one row for each environment."
+            raise Failed(contract, f"{where}: {name} is {_shown(column)}", "use the leading dimension of the observations")
 
 
 def _check_tensor(value: Any, space: Space, count: int, what: str, source: str) -> None:
@@ -45,20 +47,22 @@ def _check_tensor(value: Any, space: Space, count: int, what: str, source: str) 
     contract = f"Actions are tensors of the shape, type and range declared: {source}."
     if not isinstance(value, torch.Tensor) or value.shape != shape or str(value.dtype).removeprefix("torch.") != space.dtype:
         raise Failed(
-            contract, f"{what} is {_shown(value)}, declared is {space.dtype} {shape}", "reshape or cast it in `act`, or declare it"
+            contract,
+            f"{what} is {_shown(value)}, declared is {space.dtype} {shape}",
+            "reshape or cast it in `act`, or change the declaration",
         )
     if value.requires_grad:
-        contract = "Acting leaves no graph behind: actions go to the environments and the replay."
-        raise Failed(contract, f"{what} requires a gradient", "put @torch.no_grad() above `act`")
+        contract = "Actions have no gradient: they go to the environments and the replay."
+        raise Failed(contract, f"{what} requires a gradient", "decorate `act` with @torch.no_grad()")
     numbers = value.detach().double().flatten(1) if value.dim() > 1 else value.detach().double()[:, None]
     low, high = (torch.as_tensor(bound, dtype=torch.float64) for bound in (space.low, space.high))
     if not torch.isfinite(numbers).all() or (numbers < low - 1e-6).any() or (numbers > high + 1e-6).any():
         found = f"{what} goes from {numbers.min():g} to {numbers.max():g}, declared is {space.low} to {space.high}"
-        raise Failed(contract, found, "clamp or squash what the policy gives")
+        raise Failed(contract, found, "clamp or squash the output of the policy")
 
 
 def acts_repeatably_without_exploring(component: AgentComponent) -> None:
-    """Without exploring, the same observation gives the same action, whatever was done in between."""
+    """Without exploration, the same observation gives the same action, regardless of calls in between."""
     for place in places(component):
         agent, seen = build(component, place), observations(component, place, 3)
         before = agent.streams.state_dict()
@@ -69,13 +73,13 @@ def acts_repeatably_without_exploring(component: AgentComponent) -> None:
         with disturbed(2):
             second = agent.act(seen.clone(), explore=False).env_action
         if not torch.equal(first, second):
-            contract = "Without `explore` an agent answers the same observation with the same action, at the same state of its streams."
-            change = "draw from self.streams[…] instead of torch's global generator, and keep nothing from one call to the next"
+            contract = "Without `explore`, the same observation and state of the streams give the same action."
+            change = "draw from self.streams[…] instead of torch's global generator, and store nothing between calls"
             raise Failed(contract, f"{place.name}: {first.tolist()}, then {second.tolist()}", change)
 
 
-def is_judged_without_a_trace(component: AgentComponent) -> None:
-    """Acting without exploring changes nothing that is learned from."""
+def evaluation_leaves_training_unchanged(component: AgentComponent) -> None:
+    """Acting without exploration does not change the training state."""
     for place in places(component):
         agent = build(component, place)
         before = saved(agent)
@@ -83,9 +87,9 @@ def is_judged_without_a_trace(component: AgentComponent) -> None:
         agent.act(observations(component, place, 3), explore=False)
         agent.train()
         if changed := differences(before, saved(agent)):
-            contract = "Evaluating leaves no trace: training goes on as if nobody had looked."
+            contract = "Evaluation does not influence training."
             raise Failed(
-                contract, f"{place.name}: acting without `explore` changed {some(changed)}", "change it in `learn`, or exploring only"
+                contract, f"{place.name}: acting without `explore` changed {some(changed)}", "change it in `learn`, or only when exploring"
             )
 
 
@@ -96,5 +100,6 @@ def _shown(value: object) -> str:
 
 
 CHECKS = tuple(
-    Check.of("agents", function) for function in (acts_in_every_space, acts_repeatably_without_exploring, is_judged_without_a_trace)
+    Check.of("agents", function)
+    for function in (acts_in_every_space, acts_repeatably_without_exploring, evaluation_leaves_training_unchanged)
 )

@@ -1,4 +1,4 @@
-"""What is asked of a callback: a small real run that ends well and is resumed, and one that ends badly."""
+"""Checks of callbacks, in a small run that is resumed, and in one that fails."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from unified.testing.check import Check, Failed, Skipped
 from unified.testing.rehearsal import tiny_config
 from unified.testing.workshop import default_options, differences, some, through_a_file
 
-#: Frames of the run, and of the same run resumed.
+#: Frames of the run, and of the resumed run.
 FRAMES, MORE = 120, 160
 
 
 @dataclass
 class Rehearsal:
-    """What was seen of a callback.
+    """Observations of a callback.
 
     Args:
-        failures: What it raised in the run that ends well and when that was resumed, one line each.
-        saved: What the last checkpoint holds of it; ``None`` if nothing.
-        restored: What it saves right after that was loaded into a new one.
-        spoilt: What it raised in the run that ends badly.
-        teardowns: How often its teardown was due in each of the three.
+        failures: Its errors in the run that succeeds and its resume, one line each.
+        saved: Its state in the last checkpoint; ``None`` if there is none.
+        restored: The state that a new callback saves right after loading it.
+        spoilt: Its errors in the run that fails.
+        teardowns: Number of teardowns in each of the three runs.
     """
 
     failures: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Rehearsal:
 
 
 class WatchedHooks(CallbackList):
-    """Hooks that count how often a run is torn down, and keep what is saved right after something was loaded."""
+    """Hooks that count teardowns and store the state right after loading."""
 
     def __init__(self, participants: Iterable[Participant], report: Callable[[str, str], None]) -> None:
         super().__init__(participants, report)
@@ -61,7 +61,7 @@ class WatchedHooks(CallbackList):
 
 
 class Saboteur:
-    """Ends a run in the middle."""
+    """Stops a run in the middle."""
 
     @hookimpl
     def on_experience(self, trainer: Any) -> None:
@@ -70,59 +70,57 @@ class Saboteur:
 
 
 def answers_known_hooks(component: CallbackComponent) -> str:
-    """Every hook that it marks exists, and every method named like a hook is marked."""
+    """Every marked hook exists, and every method with the name of a hook is marked."""
     marked, unmarked = _marked(component)
     if unknown := [name for name in marked if name not in LIFECYCLE]:
         hints = [suggest.did_you_mean(name, LIFECYCLE) for name in unknown]
-        contract = "A callback answers lifecycle hooks; one of another name would never be called."
+        contract = "A callback implements lifecycle hooks; a hook of another name would never be called."
         raise Failed(contract, f"there is no hook {some(unknown)}", " ".join(filter(None, hints)) or f"there is {', '.join(LIFECYCLE)}")
     if unmarked:
-        contract = "What answers a hook is marked: only then is it called."
-        raise Failed(contract, f"not marked: {some(unmarked)}", "put @hookimpl above it (from unified import hookimpl)")
+        contract = "Hooks are marked; otherwise they are not called."
+        raise Failed(contract, f"not marked: {some(unmarked)}", "decorate it with @hookimpl (from unified import hookimpl)")
     if not marked:
-        raise Failed("A callback answers at least one lifecycle hook.", "none", f"there is {', '.join(LIFECYCLE)}")
+        raise Failed("A callback implements at least one lifecycle hook.", "none", f"there is {', '.join(LIFECYCLE)}")
     return ", ".join(marked)
 
 
 def watches_without_failing(component: CallbackComponent) -> None:
-    """In a run to its end, and when it is resumed, nothing that it does raises."""
+    """It raises no error in a run and its resume."""
     if failures := rehearsed(component).failures:
-        contract = "A callback watches a run without failing; after three failures it is left out."
-        raise Failed(contract, "\n".join(failures), "see where it was raised")
+        contract = "A callback observes a run without errors; after three errors it is disabled."
+        raise Failed(contract, "\n".join(failures), "see the traceback")
 
 
 def keeps_its_state(component: CallbackComponent) -> None:
-    """What it saves in a checkpoint it takes up again."""
+    """It restores the state that it saves."""
     names, _ = _marked(component)
     pair = [name for name in ("checkpoint_save", "checkpoint_load") if name in names]
     if not pair:
         raise Skipped("it saves nothing")
-    contract = "What `checkpoint_save` gives, `checkpoint_load` takes up: a resumed run is the same run."
+    contract = "`checkpoint_load` restores the state that `checkpoint_save` returns, so that a resumed run is the same run."
     if len(pair) == 1:
         raise Failed(contract, f"it has {pair[0]} alone", "write both")
     seen = rehearsed(component)
     if seen.saved is None and seen.failures:
-        raise Skipped("it failed before anything was saved: see watches_without_failing")
+        raise Skipped("it failed before a checkpoint was saved: see watches_without_failing")
     if seen.saved is None:
-        raise Failed(contract, "nothing of it is in the checkpoint of a run", "return what has to survive")
+        raise Failed(contract, "the checkpoint of a run has no state of it", "return its state")
     if lost := differences(seen.saved, seen.restored):
-        raise Failed(contract, f"saved and loaded, these differ: {some(lost)}", "take up every key in `checkpoint_load`")
+        raise Failed(contract, f"after saving and loading, these differ: {some(lost)}", "restore every key in `checkpoint_load`")
 
 
 def is_torn_down_once(component: CallbackComponent) -> None:
-    """Its teardown is called once at the end of a run, also of one that ends with an error, and raises nothing."""
+    """Its teardown is called once at the end of a run, also after an error, and raises no error."""
     seen = rehearsed(component)
-    contract = "`teardown` comes once, at the end of every run, and also where something else ended it."
+    contract = "`teardown` is called once at the end of every run, also if another component failed."
     if any(count != 1 for count in seen.teardowns):
-        raise Failed(contract, f"it was due {seen.teardowns} times in three runs", "call none of your own hooks")
+        raise Failed(contract, f"it was called {seen.teardowns} times in three runs", "do not call your own hooks")
     if seen.spoilt:
-        raise Failed(
-            contract, "in a run that ended badly:\n" + "\n".join(seen.spoilt), "take nothing for granted that `setup` had no time for"
-        )
+        raise Failed(contract, "in a run that failed:\n" + "\n".join(seen.spoilt), "do not rely on state that `setup` may not have set")
 
 
 def _marked(component: CallbackComponent) -> tuple[list[str], list[str]]:
-    """Names that it marks as hooks, and methods named like hooks that it does not mark."""
+    """Names of marked hooks, and of unmarked methods with the name of a hook."""
     callback = component.load()(default_options(component))
     marked, unmarked = [], []
     for name in dir(type(callback)):
@@ -139,9 +137,9 @@ def _marked(component: CallbackComponent) -> tuple[list[str], list[str]]:
 
 @cache
 def rehearsed(component: CallbackComponent) -> Rehearsal:
-    """A run to its end, resumed with a longer budget; and one that somebody else ends in the middle."""
+    """A run and its resume with a longer budget, and a run that another component stops."""
     if unknown := [name for name in _marked(component)[0] if name not in LIFECYCLE]:
-        raise Skipped(f"no run begins with hooks that do not exist: {some(unknown)}")
+        raise Skipped(f"no run starts with unknown hooks: {some(unknown)}")
     seen = Rehearsal()
     with tempfile.TemporaryDirectory() as directory:
         run = _play(component, Path(directory), FRAMES, seen.failures, seen)
@@ -168,7 +166,7 @@ def _play(
     prepare: Callable[[Trainer], None] = lambda trainer: None,
     others: Iterable[Participant] = (),
 ) -> Run:
-    """A run with the callback alone, and `others`; what fails is added to `failures`, how often it was torn down to `seen`."""
+    """Run the callback and `others`; errors are added to `failures` and the number of teardowns to `seen`."""
     config = tiny_config(root, train__frames=frames, suite__rounds=8)
     run = Run.create_or_open(config)
     with run.lock():

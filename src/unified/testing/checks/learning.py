@@ -1,4 +1,4 @@
-"""What is asked of an agent that learns."""
+"""Checks of learning."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from unified.testing.workshop import (
 
 
 def moves_what_its_phases_train(component: AgentComponent) -> None:
-    """An update moves the parts that its phases train, all of them and nothing else, and tells finite numbers."""
+    """An update changes all parts that its phases train and nothing else, and its metrics are finite."""
     for place in places(component):
         agent = learner(component, place)
         if not agent.phase_list:
-            raise Skipped("it learns in its own way and has no phases that say what moves")
+            raise Skipped("it overrides `learn` and has no phases")
         batches = experience(component, place)
         trained: set[str] = set()
         moved: set[str] = set()
@@ -48,45 +48,45 @@ def moves_what_its_phases_train(component: AgentComponent) -> None:
             trained, moved = trained | due, moved | now
         still = {name for name, value in agent.named_parameters() if value.requires_grad and _part(name) in trained} - moved
         if still:
-            contract = "Every parameter of a part that a phase trains is trained."
-            change = "use it in `forward`, take it out, or say requires_grad_(False) where it is meant to stay"
-            raise Failed(contract, f"{place.name}: never moved in {number} updates: {some(sorted(still))}", change)
+            contract = "Every parameter of a trained part is trained."
+            change = "use it in `forward`, remove it, or call requires_grad_(False)"
+            raise Failed(contract, f"{place.name}: unchanged in {number} updates: {some(sorted(still))}", change)
 
 
 def _refuse_leaks(moved: Iterable[str], due: set[str], agent: Agent, place: Place) -> None:
     allowed = due | set(agent.target_parts)
     if wrong := sorted(name for name in moved if _part(name) not in allowed):
-        contract = "An update moves exactly the parts that its due phases train, and the targets that follow."
-        seen = f"{place.name}: {some(wrong)} moved; trained are {', '.join(sorted(due)) or 'none'}"
-        raise Failed(contract, seen, "name the part in Phase(trains=…), or leave it alone")
+        contract = "An update changes exactly the parts that its due phases train, and target networks."
+        seen = f"{place.name}: {some(wrong)} changed; trained are {', '.join(sorted(due)) or 'none'}"
+        raise Failed(contract, seen, "add the part to Phase(trains=…), or do not change it")
 
 
 def _check_metrics(learned: UpdateResult, agent: Agent, place: Place) -> None:
-    contract = "`learn` returns Learned(metrics): finite scalars, as tensors on the agent's device."
+    contract = "`learn` returns UpdateResult(metrics): finite scalar tensors on the device of the agent."
     if not isinstance(learned, UpdateResult):
-        raise Failed(contract, f"{place.name}: {type(learned).__name__}", "return Learned(metrics)")
+        raise Failed(contract, f"{place.name}: {type(learned).__name__}", "return UpdateResult(metrics)")
     for name, value in learned.metrics.items():
         if not isinstance(value, torch.Tensor) or value.dim() or value.device.type != agent.device.type or value.requires_grad:
             seen = f"{place.name}: {name} is {value!r}"
-            raise Failed(contract, seen, "give a detached tensor of no dimensions; no .item(): it would wait for the device")
+            raise Failed(contract, seen, "return a detached scalar tensor; do not call .item(), which synchronises the device")
         if not torch.isfinite(value):
-            raise Failed(contract, f"{place.name}: {name} is {value.item()}", "look at the scale of what it is made of")
+            raise Failed(contract, f"{place.name}: {name} is {value.item()}", "check the scale of its terms")
 
 
 def survives_a_bad_batch(component: AgentComponent) -> None:
-    """A batch of numbers that are none moves nothing, is counted, and the next update is a good one."""
+    """A batch of NaN changes nothing and is counted, and the next update succeeds."""
     for place in places(component):
-        if place.spec.task_type == "generate":  # its rows are bytes, and noise is its own
+        if place.spec.task_type == "generate":  # its rows are bytes and its noise is random
             continue
         agent, batches = learner(component, place), experience(component, place)
         agent.learn(fresh(batches[0]))
         before = _parameters(agent)
         metrics = agent.learn(_poisoned(batches[1])).metrics
         target_parts = set(agent.target_parts)
-        contract = "An update with a non-finite loss or gradient moves nothing."
-        change = "step with a fused optimiser as the base does (its `found_inf` leaves everything as it is), or test before the step"
+        contract = "An update with a non-finite loss or gradient changes nothing."
+        change = "use a fused optimiser with `found_inf` like the base class, or check before the step"
         wrong = [name for name, value in agent.named_parameters() if not torch.isfinite(value).all()]
-        if not place.pixels:  # bytes cannot be poisoned: what is learned from them alone may move
+        if not place.pixels:  # bytes cannot be NaN, so parts that learn from bytes alone may change
             wrong += [name for name, value in _parameters(agent).items() if not torch.equal(value, before[name])]
             wrong = [name for name in wrong if _part(name) not in target_parts or not torch.isfinite(_parameters(agent)[name]).all()]
         if wrong:
@@ -95,11 +95,11 @@ def survives_a_bad_batch(component: AgentComponent) -> None:
             raise Failed("Such updates are counted in the metric `nonfinite`.", f"{place.name}: {metrics['nonfinite']}", "count them")
         _check_metrics(agent.learn(fresh(batches[2])), agent, place)
         if spoilt := [name for name, value in _parameters(agent).items() if not torch.isfinite(value).all()]:
-            raise Failed(contract, f"{place.name}: the next, good update spoilt {some(spoilt)}", f"{change}; its moments count too")
+            raise Failed(contract, f"{place.name}: the next update made non-finite {some(spoilt)}", f"{change}; its moments count too")
 
 
 def saves_and_loads(component: AgentComponent) -> None:
-    """Its training state, read back into an agent of other first parameters, makes it the same agent."""
+    """Loading its training state into an agent with other initial parameters makes both equal."""
     for place in places(component):
         agent, batches = build(component, place), experience(component, place)
         for batch in batches[:2]:
@@ -107,30 +107,30 @@ def saves_and_loads(component: AgentComponent) -> None:
         state, counters = saved(agent), agent.streams.state_dict()
         one, other = (_loaded(component, place, state, counters, parameters=SEED + each) for each in (1, 2))
         if lost := differences(state, saved(one)):
-            contract = "What `training_state` gives, `load_training_state` takes up."
-            raise Failed(contract, f"{place.name}: saved and loaded, these differ: {some(lost)}", "load every key that is saved")
-        contract = "An agent that is loaded is the one that was saved, whatever the new one was before."
-        change = "keep what is learned in parameters and buffers of modules, or add it to `training_state`"
+            contract = "`load_training_state` restores the state that `training_state` returns."
+            raise Failed(contract, f"{place.name}: after saving and loading, these differ: {some(lost)}", "restore every saved key")
+        contract = "A loaded agent equals the saved one, regardless of its initial parameters."
+        change = "store learned state in parameters and buffers, or in `training_state`"
         seen = observations(component, place, 3)
         actions = [_without_exploring(each, seen) for each in (agent, one, other)]
         if not torch.equal(actions[0], actions[1]) or not torch.equal(actions[1], actions[2]):
             raise Failed(contract, f"{place.name}: for one observation, saved {actions[0].tolist()}, loaded {actions[1].tolist()}", change)
         for each in (one, other):
-            with disturbed(1):  # what is drawn from nobody's generator is another check's
+            with disturbed(1):  # global generators are checked elsewhere
                 each.learn(fresh(batches[2]))
         if apart := differences(saved(one), saved(other)):
             raise Failed(contract, f"{place.name}: the next updates of two loaded agents differ in {some(apart)}", change)
 
 
 def goes_on_as_if_never_stopped(component: AgentComponent) -> None:
-    """Loaded in the middle of acting and learning, it goes on exactly like the agent that was never stopped: nothing is hidden."""
+    """Loaded in the middle of acting and learning, it continues exactly like the uninterrupted agent."""
     for place in places(component):
         agent, batches = build(component, place), experience(component, place)
         _live(agent, component, place, batches[:3])
         state = saved(agent)
         resumed = _loaded(component, place, state, agent.streams.state_dict(), steps=agent.steps)
         if differences(state, saved(resumed)):
-            raise Skipped("it does not take up what it saves: see saves_and_loads")
+            raise Skipped("it does not restore its state: see saves_and_loads")
         lives = []
         for each in (agent, resumed):
             with disturbed(1):
@@ -141,16 +141,16 @@ def goes_on_as_if_never_stopped(component: AgentComponent) -> None:
         if agent.streams.state_dict() != resumed.streams.state_dict():
             apart.append("the counters of the random streams")
         if apart:
-            contract = "Everything that acting and learning go on from is in `training_state` and the run's streams: resuming is exact."
+            contract = "The state of acting and learning is in `training_state` and the streams of the run, so that resuming is exact."
             change = (
                 "find the attribute that `act` or `learn` changes (a counter, a running mean, a generator); make it a buffer of a module, "
-                "or save it in `training_state` and take it up in `load_training_state`"
+                "or save it in `training_state` and restore it in `load_training_state`"
             )
             raise Failed(contract, f"{place.name}: resumed and uninterrupted differ in {some(apart)}", change)
 
 
 def is_a_function_of_its_seed(component: AgentComponent) -> None:
-    """Two agents of one seed, given the same, become the same: nothing is drawn from anywhere but the run's streams."""
+    """Two agents with the same seed and data are equal: all random numbers come from the streams of the run."""
     for place in places(component):
         states = []
         for seed in (1, 2):
@@ -164,11 +164,11 @@ def is_a_function_of_its_seed(component: AgentComponent) -> None:
             raise Failed(contract, f"{place.name}: two agents of one seed differ in {some(apart)}", change)
 
 
-# Pieces -------------------------------------------------------------------------------------------------------------------------
+# Helpers ------------------------------------------------------------------------------------------------------------------------
 
 
 def _live(agent: Agent, component: AgentComponent, place: Place, batches: Iterable[Batch]) -> list[torch.Tensor]:
-    """Explore and learn in turns; returns what was done."""
+    """Explore and learn in turns; returns the actions."""
     acted = []
     for batch in batches:
         for count in (1, 2):
@@ -182,7 +182,7 @@ def _loaded(
     component: AgentComponent, place: Place, state: dict[str, Any], counters: dict[str, Any], *, parameters: int = SEED + 1, steps: int = 0
 ) -> Agent:
     agent = build(component, place, parameters=parameters)
-    agent.load_training_state(copy.deepcopy(state))  # optimisers take up the very tensors they are given
+    agent.load_training_state(copy.deepcopy(state))  # optimisers keep references to the tensors
     agent.streams.load_state_dict(counters)
     agent.steps = steps
     return agent
@@ -207,7 +207,7 @@ def _part(name: str) -> str:
 
 
 def _poisoned(batch: Batch) -> Batch:
-    """The batch with every real number replaced by one that is none."""
+    """The batch with NaN in all float columns."""
     return Batch({name: torch.full_like(value, torch.nan) if value.is_floating_point() else value.clone() for name, value in batch.items()})
 
 

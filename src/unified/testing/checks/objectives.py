@@ -1,4 +1,4 @@
-"""What is asked of an objective, beside an agent that has the parts it uses."""
+"""Checks of objectives, with agents that have the required parts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from unified.core.replay.batch import Batch
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import Place, build, default_options, disturbed, experience, fresh, places, some
 
-#: Agents with nothing to move that are passed over.
+#: Maximum number of agents without trainable parts to skip.
 _TRIES = 4
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An agent, and a form of a probe, that an objective can be tried with."""
+    """An agent and a probe to check an objective with."""
 
     agent: AgentComponent
     place: Place
@@ -35,7 +35,7 @@ class Pair:
 
 
 class ReadBatch(Batch):
-    """A batch that notes which of its columns are read."""
+    """A batch that records the columns that are read."""
 
     def __init__(self, *arguments: Any, **columns: Any) -> None:
         super().__init__(*arguments, **columns)
@@ -52,11 +52,11 @@ class ReadBatch(Batch):
 
 @cache
 def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:
-    """What it can be tried with: agents of its own plugin first, then the built-ins, that have its parts and columns.
+    """Agents and probes with the required parts and columns: agents of its plugin first, then the built-ins.
 
     Raises:
         Skipped: If there is none.
-        Failed: If it can be used with none of those that have.
+        Failed: If it works with none of them.
     """
     found: list[Pair] = []
     refused: list[str] = []
@@ -66,17 +66,15 @@ def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:
         try:
             loss = _loss(component, pair)
             if isinstance(loss, Loss) and not loss.value.requires_grad and len(found) + len(refused) < _TRIES:
-                refused.append(f"{pair}: its loss has no graph")  # what it moves is fixed there: another agent may have more to move
+                refused.append(f"{pair}: its loss has no graph")  # its parts have no parameters there; another agent may have some
                 continue
-        except (AttributeError, UnifiedError) as error:  # it wants more of an agent than its parts
+        except (AttributeError, UnifiedError) as error:  # the agent lacks something besides parts
             refused.append(f"{pair}: {type(error).__name__}: {error}")
             continue
         found.append(pair)
     if not found and refused:
-        contract = "An objective works with an agent that has its parts, its columns and what it asks for."
-        raise Failed(
-            contract, "\n".join(refused), "name every part in `parts` and every method in `asks`, or bring an agent that it is for"
-        )
+        contract = "An objective works with an agent that has the required parts, columns and methods."
+        raise Failed(contract, "\n".join(refused), "list every part in `parts` and every method in `asks`, or add an agent to the plugin")
     if not found:
         wanted = ", ".join(_objective(component).parts) or "no parts"
         raise Skipped(f"no agent of its plugin or of the built-ins learns from {', '.join(component.needs)} with {wanted}")
@@ -84,53 +82,51 @@ def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:
 
 
 def declares_what_it_reads(component: ObjectiveComponent) -> None:
-    """It reads the columns that it says it needs, and those that the agent's perception adds."""
+    """It reads only the columns in `needs` and those that `encode_batch` adds."""
     for pair in pairs(component):
         agent, batch = _agent_and_batch(component, pair)
         given = set(_experience(agent, pair)[0])
         rows = ReadBatch(batch)
         _objective(component)(agent, rows)
         if secret := sorted((rows.read & given) - set(component.needs)):
-            contract = "An objective declares the columns that it reads: a misfit is an error before the first step."
+            contract = "An objective declares the columns that it reads, so that a missing one is an error before the first step."
             raise Failed(contract, f"with {pair} it read {', '.join(secret)} too", "add them to `needs`")
 
 
 def gives_a_finite_loss(component: ObjectiveComponent) -> str:
-    """What it returns is a finite scalar with a graph, with metrics as tensors and one priority for each row."""
+    """It returns a finite scalar loss with a gradient, metrics as tensors, and one priority per row."""
     for pair in pairs(component):
         agent, batch = _agent_and_batch(component, pair)
         loss = _objective(component)(agent, batch)
         contract = (
-            "An objective returns Loss(value, metrics, priority): a finite scalar with its graph, scalars as tensors, one number per row."
+            "An objective returns Loss(value, metrics, priority): a finite scalar with a gradient, scalar tensors, one number per row."
         )
         if not isinstance(loss, Loss):
             raise Failed(contract, f"with {pair}: {type(loss).__name__}", "return Loss(value)")
         if loss.value.dim() or not torch.isfinite(loss.value) or not loss.value.requires_grad:
             seen = f"with {pair}: shape {tuple(loss.value.shape)}, value {loss.value.detach().flatten()[:3].tolist()}"
             seen += "" if loss.value.requires_grad else ", no graph"
-            raise Failed(contract, seen, "reduce it over the rows (mean), and leave the graph on")
+            raise Failed(contract, seen, "reduce it over the rows (mean) and do not detach it")
         for name, value in loss.metrics.items():
             if not isinstance(value, torch.Tensor) or value.dim() or value.device.type != agent.device.type:
-                change = "give a tensor of no dimensions; no .item(): it would wait for the device"
+                change = "return a scalar tensor; do not call .item(), which synchronises the device"
                 raise Failed(contract, f"with {pair}: metric {name} is {value!r}", change)
         rows = len(next(iter(batch.values())))
         if loss.priority is not None and loss.priority.shape != (rows,):
-            raise Failed(
-                contract, f"with {pair}: priorities {tuple(loss.priority.shape)} for {rows} rows", "keep the dimension of the rows"
-            )
+            raise Failed(contract, f"with {pair}: priorities {tuple(loss.priority.shape)} for {rows} rows", "do not reduce over the rows")
     return "; ".join(map(str, pairs(component)))
 
 
 def trains_what_it_says(component: ObjectiveComponent) -> None:
-    """Gradients reach every part that it trains or brings, and no other."""
+    """Gradients reach every part that it trains or adds, and no other."""
     if not component.trains:
-        raise Skipped("it names no parts that it trains: it is for phases of agents that do")
+        raise Skipped("it has no `trains`: the phase of the agent decides")
     for pair in pairs(component):
         agent, batch = _agent_and_batch(component, pair)
         trains = set(component.trains) | _brought(agent, pair)
         loss = _objective(component)(agent, batch)
         if loss.value.dim() or not loss.value.requires_grad:
-            raise Skipped("its loss is no scalar with a graph: see gives_a_finite_loss")
+            raise Skipped("its loss is not a scalar with a gradient: see gives_a_finite_loss")
         named = [(name, value) for name, value in agent.named_parameters() if value.requires_grad]
         gradients = torch.autograd.grad(loss.value, [value for _, value in named], allow_unused=True)
         reached = {
@@ -139,21 +135,19 @@ def trains_what_it_says(component: ObjectiveComponent) -> None:
             if gradient is not None and gradient.any()
         }
         if leaked := sorted(name for name, part in reached.items() if part not in trains):
-            contract = (
-                "Gradients of an objective reach the parts that it trains and nothing else: added to a phase, it must spoil no other part."
-            )
+            contract = "Gradients of an objective reach only the parts that it trains."
             seen = f"with {pair} they reach {some(leaked)}; it trains {', '.join(sorted(trains))}"
-            change = "targets under torch.no_grad(), what only judges under `with unified.frozen(agent.part):`, and detach what is given"
+            change = "compute targets under torch.no_grad(), use `with unified.frozen(agent.part):`, and detach inputs"
             raise Failed(contract, seen, change)
         has = {name.partition(".")[0] for name, _ in named}
         if missed := sorted((trains & has) - set(reached.values())):
-            contract = "Gradients of an objective reach every part that it trains or brings."
-            change = "take it out of `trains`, or do not bring it; or look where the graph is cut"
+            contract = "Gradients of an objective reach every part that it trains or adds."
+            change = "remove it from `trains`, do not add it, or find where the gradient stops"
             raise Failed(contract, f"with {pair} none reach {', '.join(missed)}", change)
 
 
 def is_the_same_again(component: ObjectiveComponent) -> None:
-    """The same batch, at the same state of the random streams, gives the same loss."""
+    """The same batch and state of the random streams give the same loss."""
     for pair in pairs(component):
         agent, batch = _agent_and_batch(component, pair)
         objective, before, values = _objective(component), agent.streams.state_dict(), []
@@ -162,8 +156,8 @@ def is_the_same_again(component: ObjectiveComponent) -> None:
             with disturbed(seed):
                 values.append(objective(agent, batch).value.detach())
         if not torch.equal(*values):
-            contract = "A loss is a function of agent, batch and streams: so a run can be resumed exactly."
-            change = "draw from the agent's streams; keep nothing from one call to the next in the objective"
+            contract = "A loss is a function of agent, batch and streams, so that resuming is exact."
+            change = "draw from the streams of the agent, and store nothing in the objective between calls"
             raise Failed(contract, f"with {pair}: {values[0].item()!r}, then {values[1].item()!r}", change)
 
 
@@ -174,13 +168,13 @@ def _candidates(component: ObjectiveComponent) -> Iterator[Pair]:
     for agent in sorted(agents, key=lambda agent: agent.origin.provider != own):
         try:
             known = places(agent)
-        except (Failed, UnifiedError):  # told by its own checks
+        except (Failed, UnifiedError):  # reported by its own checks
             continue
         for place in known:
             pair = Pair(agent, place)
             try:
                 built = _joined(component, pair)
-            except UsageError:  # it says what it cannot be added to
+            except UsageError:  # the objective refuses this agent
                 continue
             has_all = all(hasattr(built, part) for part in wanted) and columns <= set(built.view.columns)
             if has_all and _can_be_moved(built, component):
@@ -188,29 +182,29 @@ def _candidates(component: ObjectiveComponent) -> Iterator[Pair]:
 
 
 def _joined(component: ObjectiveComponent, pair: Pair) -> Agent:
-    """The agent with the objective added to it, as `-o +NAME` does: with the columns and the parts that it brings."""
+    """The agent with the objective added, as by `-o +NAME`, with its columns and modules."""
     selection = Selection(component.kind, f"+{component.name}", None, component, default_options(component))
     return build(pair.agent, pair.place, objectives=(selection,))
 
 
 def _brought(agent: Agent, pair: Pair) -> set[str]:
-    """Names of the parts that the objective brought."""
+    """Names of the modules that the objective added."""
     return {name for name, _ in agent.named_children()} - {name for name, _ in build(pair.agent, pair.place).named_children()}
 
 
 def _experience(agent: Agent, pair: Pair) -> tuple[Batch, ...]:
-    """What the agent without the objective lived, as it is seen with it."""
+    """Experience of the agent without the objective, in the view with it."""
     return experience(pair.agent, pair.place, view=None if agent.view == agent.base_view else agent.view)
 
 
 def _can_be_moved(agent: Agent, component: ObjectiveComponent) -> bool:
-    """Whether the parts that it trains have parameters: an encoder of vectors may be the identity, and then the loss has no graph."""
+    """Whether the parts that it trains have parameters; an encoder of vectors may be the identity."""
     parts = [getattr(agent, part) for part in component.trains]
     return not parts or any(parameter.requires_grad for part in parts for parameter in part.parameters())
 
 
 def _agent_and_batch(component: ObjectiveComponent, pair: Pair) -> tuple[Agent, Batch]:
-    """What an objective is called with in an update: rows without a graph where the encoder is not trained."""
+    """The arguments of an objective in an update; the batch is detached if the encoder is not trained."""
     agent = _joined(component, pair)
     batch = agent.encode_batch(fresh(_experience(agent, pair)[0]))
     return agent, batch if "encoder" in component.trains or not component.trains else batch.detach()

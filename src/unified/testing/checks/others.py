@@ -1,4 +1,4 @@
-"""What is asked of launchers, recipes and commands."""
+"""Checks of launchers, recipes, commands, presets and examples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from unified.testing.workshop import default_options
 
 
 def launches(component: LauncherComponent) -> None:
-    """It carries out a small run to its end and gives it back."""
+    """It trains a small run to the end and returns it."""
     contract = "`launch(config, run)` trains the run to the end of its budget and returns it."
     launcher = component.load()(default_options(component))
     if not callable(getattr(launcher, "launch", None)):
@@ -33,22 +33,22 @@ def launches(component: LauncherComponent) -> None:
         config = tiny_config(Path(directory), launcher=component.qualified)
         run = launcher.launch(config, Run.create_or_open(config))
         if not isinstance(run, Run):
-            raise Failed(contract, f"it returned {type(run).__name__}", "return what unified.launch gives")
+            raise Failed(contract, f"it returned {type(run).__name__}", "return the result of unified.launch")
         frames = [row["frames"] for row in run.metrics()]
         if not run.finished or not frames or max(frames) < 120:
             seen = f"{run.path}: {run.status}, {max(frames, default=0)} of 120 frames"
-            raise Failed(contract, seen, "wait for its end before you return")
+            raise Failed(contract, seen, "wait for the end of the run")
 
 
 def composes(component: RecipeComponent) -> None:
-    """It can be read, and with it alone a run is composed."""
+    """It can be read, and it composes a valid configuration."""
     if not Path(component.path).is_file():
         contract = "A recipe is a file of the package."
-        raise Failed(contract, f"there is no {component.path}", "name it by Path(__file__).parent, and see that the wheel holds it")
+        raise Failed(contract, f"there is no {component.path}", "use Path(__file__).parent, and include the file in the wheel")
     try:
         compose([], [component.qualified])
     except UsageError as error:
-        contract = "A recipe says what can be: names that are installed, keys that exist, values that fit."
+        contract = "A recipe has installed names, existing keys and valid values."
         raise Failed(contract, str(error), f"unified train -r {component.qualified} --dry-run") from error
 
 
@@ -62,11 +62,11 @@ def has_help(component: CommandComponent) -> None:
     result = CliRunner().invoke(app, [name, "--help"])
     if result.exit_code or "Usage" not in result.output:
         seen = f"code {result.exit_code}: {result.exception or result.output.strip()[-300:]}"
-        raise Failed(f"`unified {name} --help` says what it does.", seen, "let its target be a typer.Typer or a function for one")
+        raise Failed(f"`unified {name} --help` prints its help.", seen, "use a typer.Typer or a function as the target")
 
 
 def has_presets_that_fit(component: Component) -> str:
-    """Its presets name keys that exist and values that fit, on the tasks that they are for."""
+    """Its presets have existing keys and valid values for their tasks."""
     assert isinstance(component, AgentComponent | SuiteComponent)
     if not (presets := component.load_presets()):
         raise Skipped("it has none")
@@ -80,16 +80,16 @@ def has_presets_that_fit(component: Component) -> str:
         try:
             compose([*chosen, f"suite={task}"])
         except UsageError as error:
-            contract = "A preset says what can be, on every task that it is for."
-            raise Failed(contract, f"preset {preset.name} on {task}: {error}", "look at its keys and values") from error
+            contract = "A preset has existing keys and valid values for all of its tasks."
+            raise Failed(contract, f"preset {preset.name} on {task}: {error}", "correct its keys and values") from error
         tried.append(f"{preset.name} on {task}")
     if not tried:
-        raise Skipped("no installed suite has a task that they are for")
+        raise Skipped("no installed suite has a matching task")
     return ", ".join(tried)
 
 
 def has_an_example_that_composes(component: Component) -> str:
-    """The command that `unified plugins show` gives as an example can be typed as it stands."""
+    """The example command of `unified plugins show` is valid."""
     from typer.testing import CliRunner
 
     from unified.cli.main import app
@@ -98,14 +98,14 @@ def has_an_example_that_composes(component: Component) -> str:
     default_options(component)
     command = example(registry(), component)
     result = CliRunner().invoke(app, [*shlex.split(command)[1:], "--dry-run"])
-    if result.exit_code and not isinstance(result.exception, FilesMissing):  # what it is to begin with is the reader's
-        contract = "What a component gives as its example can be typed."
+    if result.exit_code and not isinstance(result.exception, FilesMissing):  # missing inputs are allowed
+        contract = "The example of a component is a valid command."
         raise Failed(contract, f"{command}: {result.exception}", f"{type(component).__name__}(…, example='--suite gym:Pendulum-v1')")
     return command
 
 
 def _tasks() -> list[str]:
-    """``suite:task`` of everything that is installed and says what tasks it has."""
+    """``suite:task`` of all installed suites with a list of tasks."""
     found = []
     for suite in registry().all("suites"):
         assert isinstance(suite, SuiteComponent)

@@ -1,4 +1,4 @@
-"""What is asked of a suite: its environments are played in a process like those they live in, and every check reads what was seen."""
+"""Checks of suites. Environments are stepped in a separate process, and every check reads the results."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from unified.testing.check import Check, Failed, Level, Skipped
 from unified.testing.children import environment_of_child
 from unified.testing.workshop import tiny_options
 
-#: Tasks of a suite that are played where it names no example.
+#: Number of tasks to check of a suite without an example.
 TASKS = 3
-#: Seconds after which a suite counts as hanging.
+#: Timeout in seconds.
 PATIENCE = 600.0
 
 _STRICT = (inspection.lives_without_torch, inspection.draws_or_says_so)
 
 
 def tasks_of(component: SuiteComponent) -> tuple[str, ...]:
-    """The tasks that are played: the example, or the first few; one without a name for a suite without tasks."""
+    """The tasks to check: the example or the first few; an empty name for a suite without tasks."""
     if component.example:  # `unified.testing.settings` puts the chosen task here
         return (component.example,)
     tasks = component.load_tasks()
     if tasks is None and component.task_needed:
-        raise Skipped("any name may be a task, and it gives no example of one: SuiteComponent(…, example='a-task')")
+        raise Skipped("it has neither tasks nor an example: SuiteComponent(…, example='a-task')")
     return (tasks or ())[:TASKS] or ("",)
 
 
 @cache
 def inspected(component: SuiteComponent, task: str) -> dict[str, list[str]]:
-    """What became of each check: that they all failed, where the process that played it did not come to its end."""
+    """The result of each check; all failed if the process did not finish."""
     options = tiny_options(component).model_dump(mode="json")
     adapter = component.adapter if isinstance(component, AdoptedSuite) else ""
     reference = SuiteReference(component.target, task, options, component.config, adapter)
     try:
         return _inspect(reference)
     except subprocess.TimeoutExpired:
-        failed = ["failed", "An episode comes to its end.", f"silent for {PATIENCE:g} s", "look for a loop that waits"]
+        failed = ["failed", "An episode ends.", f"silent for {PATIENCE:g} s", "look for an infinite loop"]
     except subprocess.CalledProcessError as error:
         last = "\n".join(error.stderr.splitlines()[-12:])
-        contract = "A suite's environments can be built and played in a process of their own."
-        failed = ["failed", contract, f"it ended with code {error.returncode}\n{last}".rstrip(), "see where it was raised"]
+        contract = "Environments of a suite can be built and stepped in a process of their own."
+        failed = ["failed", contract, f"exit code {error.returncode}\n{last}".rstrip(), "see the traceback"]
     return {function.__name__: failed for function in inspection.INSPECTED}
 
 
@@ -70,7 +70,7 @@ def _inspect(reference: SuiteReference) -> dict[str, list[str]]:
 
 
 def _reading(function: Callable[..., None], level: Level) -> Check:
-    """The check that reads what became of an inspection's."""
+    """The check that reads the result of an inspection."""
     name = function.__name__
 
     def check(component: SuiteComponent) -> str:

@@ -1,4 +1,4 @@
-"""What runs, how it goes and how it ended."""
+"""Descriptor of the callback console."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ component = CallbackComponent(
     name="console",
     target="unified.plugins.callbacks.console.callback:Console",
     config="unified.plugins.callbacks.console.config:ConsoleOptions",
-    summary="what runs, how it goes and how it ended",
+    summary="progress, results and warnings in the terminal",
 )

@@ -1,4 +1,4 @@
-"""A run as a person watches it: a live display on a terminal, one plain line for each log interval anywhere else."""
+"""Progress of a run: a live display on a terminal, else one line per log interval."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from unified.plugins.callbacks.console import screens
 
 
 class Console:
-    """Prints what runs, how it goes and how it ended.
+    """Prints progress, results and warnings in the terminal.
 
     Args:
-        options: See `config.py`.
-        screen: Where to print; the standard output.
+        options: The options of `config.py`.
+        screen: The console; standard output by default.
     """
 
     def __init__(self, options: Any, screen: Screen | None = None) -> None:
@@ -36,7 +36,7 @@ class Console:
         self.evaluation: dict[str, Any] | None = None
         self.best: float | None = None
         self.doing = ""
-        self.read = 0  # bytes of events.jsonl whose warnings have been shown
+        self.read = 0  # offset in events.jsonl after the last warning that was printed
         self.logged = self.evaluated = time.monotonic()
 
     # -- the life of a run
@@ -54,7 +54,7 @@ class Console:
 
     @hookimpl
     def on_log(self, run: Any, trainer: Any, row: Mapping[str, Any], speed: Mapping[str, Any]) -> None:
-        # Episodes do not end in every interval: the last known return stays on the display.
+        # Not every interval has a finished episode: the last return stays on the display.
         self.row = {**self.row, **row}
         self.speed, self.logged, self.best = speed, time.monotonic(), trainer.best_score
         self._warnings(run)
@@ -64,7 +64,7 @@ class Console:
     @hookimpl
     def before_evaluation(self, trainer: Any) -> None:
         self.doing = "evaluating …"
-        if self.live is None and self.evaluation is None:  # the first one comes before the first step and takes a while
+        if self.live is None and self.evaluation is None:  # the first one comes before the first step and takes some time
             self._print(Text("evaluating …"))
 
     @hookimpl
@@ -88,10 +88,10 @@ class Console:
         for line in screens.last(run, trainer, error, self.evaluation, elapsed):
             self._print(line)
 
-    # -- what it looks like
+    # -- layout
 
     def render(self) -> Group:
-        """The live display; called by its own thread, so it only reads."""
+        """The live display. Its thread calls this, so it only reads."""
         lines = [self._progress(), self._returns(), self._speed(), self._stored()]
         return Group(*(line for line in lines if line is not None))
 
@@ -151,12 +151,12 @@ class Console:
         if self.trainer.clock.updates:
             parts.append(f"{units.value(self.speed['updates_per_s'])} updates/s")
         else:
-            parts.append("exploring, no updates yet")
+            parts.append("random actions, no updates yet")
         fractions = self.speed.get("share") or {}
         return parts + ([units.share(fractions)] if fractions else [])
 
     def _plain(self) -> list[str]:
-        """One log interval in one line."""
+        """The line of a log interval."""
         parts = [self._budget()[1], units.duration(self._elapsed())]
         if (left := self._left()) is not None:
             parts.append(f"{units.duration(left)} left")
@@ -168,7 +168,7 @@ class Console:
         return parts + self._pace()
 
     def _budget(self) -> tuple[float | None, str]:
-        """How much of the budget is spent (the one that will end the run first, if there are several), and in words."""
+        """The used fraction of the budget that ends the run first, and its text."""
         clock = self.trainer.clock
         budgets = [(clock.frames, clock.budget_frames, "frames"), (clock.updates, clock.budget_updates, "updates")]
         spent = [(done / budget, f"{units.count(done)} / {units.count(budget)} {unit}") for done, budget, unit in budgets if budget]
@@ -179,7 +179,7 @@ class Console:
         return max(spent) if spent else (None, f"{units.count(clock.frames)} frames")
 
     def _elapsed(self) -> float:
-        """Seconds of training, those before an interruption included."""
+        """Seconds of training, including earlier sessions."""
         return float(self.trainer.clock.elapsed)
 
     def _left(self) -> float | None:
@@ -187,9 +187,9 @@ class Console:
         return None if left is None else max(0.0, float(left) - (time.monotonic() - self.logged))
 
     def _warnings(self, run: Any, since_start: bool = False) -> None:
-        """Print the warnings that were written to ``events.jsonl`` since the last call; only whole lines are read.
+        """Print the warnings written to ``events.jsonl`` since the last call; incomplete lines are left for the next call.
 
-        With `since_start` those of earlier processes are passed over: a process begins with the event ``start`` or ``resume``.
+        With `since_start` warnings of earlier processes are skipped; a process begins with the event ``start`` or ``resume``.
         """
         path = Path(run.path) / "events.jsonl"
         if not path.exists() or path.stat().st_size <= self.read:
@@ -210,5 +210,5 @@ class Console:
             self._print(Text.assemble(("warning", "bold yellow"), f"  {message}"))
 
     def _print(self, text: Text) -> None:
-        # Soft wrapping leaves long paths in one piece, on a terminal for copying and in a file for reading.
+        # Soft wrapping keeps long paths in one piece.
         self.screen.print(text, soft_wrap=True)

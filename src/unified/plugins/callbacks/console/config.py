@@ -6,7 +6,7 @@ from unified.core.components.options import Options
 
 
 class ConsoleOptions(Options):
-    """How a run is shown."""
+    """Options of the console."""
 
     plain: bool = False
-    """One plain line for each log interval on a terminal too."""
+    """Print one line per log interval on a terminal too."""

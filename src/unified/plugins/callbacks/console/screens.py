@@ -1,4 +1,4 @@
-"""The first and the last screen of a run, as lines. They print the same on a terminal and in a log file."""
+"""The first and the last lines of a run, for terminals and log files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unified.core.components.import_paths import label
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """A path as a person would type it: relative where it lies below the working directory."""
+    """A path, relative if it is below the working directory."""
     path = Path(path)
     try:
         return str(path.resolve().relative_to(Path.cwd()))
@@ -22,7 +22,7 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 def literal(value: Any) -> str:
-    """A value as it would be typed on the command line."""
+    """A value in the syntax of the command line."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
@@ -38,7 +38,7 @@ def _line(label: str, *parts: Text | str) -> Text:
 
 
 def _changes(config: Any) -> list[tuple[str, list[str]]]:
-    """What differs from the defaults, by source, without what the first line says already."""
+    """Values that differ from the defaults, by source, except those in the first line."""
     said = {"agent", "suite", "suite.task", "objective"}
     grouped: dict[str, list[str]] = {}
     for key, value, source in config.changed():
@@ -70,7 +70,7 @@ def _short(objective: str) -> str:
 
 
 def first(run: Any, trainer: Any) -> list[Text]:
-    """What runs, where it is kept, on what, and what differs from the defaults and why."""
+    """Name, directory, hardware, and the values that differ from the defaults with their sources."""
     config = run.config
     lines = [title(config)]
     lines.append(_line("run", Text(shown(run.path), "bold"), Text("     resume with: ", "dim"), f"unified resume {run.lasting_name}"))
@@ -86,7 +86,7 @@ def first(run: Any, trainer: Any) -> list[Text]:
 
 
 def last(run: Any, trainer: Any, error: BaseException | None, evaluation: dict[str, Any] | None, elapsed: float | None) -> list[Text]:
-    """How it ended, where to look, and what to type next."""
+    """Result, files and next commands."""
     frames = trainer.clock.frames
     at = f"{units.count(frames)} frames in {units.duration(elapsed)}"
     result = Text("")
@@ -100,10 +100,12 @@ def last(run: Any, trainer: Any, error: BaseException | None, evaluation: dict[s
         lines = [Text.assemble(("finished", "bold green"), ": ", result, at)]
     elif getattr(error, "exit_code", None) in (130, 143) or isinstance(error, KeyboardInterrupt):
         lines = [
-            Text.assemble(("stopped", "bold yellow"), ": ", result, at, "; nothing is lost, go on with: ", f"unified resume {run.name}")
+            Text.assemble(
+                ("stopped", "bold yellow"), ": ", result, at, "; everything is saved, resume with: ", f"unified resume {run.name}"
+            )
         ]
     else:
-        lines = [Text.assemble(("ended by an error", "bold red"), ": ", result, at, "; go on with: ", f"unified resume {run.name}")]
+        lines = [Text.assemble(("failed with an error", "bold red"), ": ", result, at, "; resume with: ", f"unified resume {run.name}")]
     places = []
     if (curve := Path(run.path) / "curve.png").exists():
         places.append(("curve", curve))

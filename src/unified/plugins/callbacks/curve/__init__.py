@@ -1,4 +1,4 @@
-"""Curve.png: returns over frames."""
+"""Descriptor of the callback curve."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from unified.core.components.descriptors import CallbackComponent
 component = CallbackComponent(
     name="curve",
     target="unified.plugins.callbacks.curve.callback:Curve",
-    summary="curve.png: returns over frames",
+    summary="learning curve in curve.png",
 )

@@ -1,4 +1,4 @@
-"""The learning curve as a picture, drawn anew after each evaluation and at the end."""
+"""The learning curve, plotted after each evaluation and at the end."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from unified.core.components.import_paths import label
 
 
 class Curve:
-    """Writes ``curve.png``: evaluation return with its spread over episodes, training returns faint behind.
+    """Writes ``curve.png``: evaluation return with its spread over episodes, and training returns in the background.
 
     Args:
-        options: See `config.py`.
+        options: The options of `config.py`.
     """
 
     def __init__(self, options: Any) -> None:
         self.options = options
 
     def draw(self, run: Any, trainer: Any) -> None:
-        """Draw what ``metrics.jsonl`` holds."""
+        """Plot ``metrics.jsonl``."""
         from unified import plotting
 
         config = run.config

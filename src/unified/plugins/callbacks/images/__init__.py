@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: what was generated, or what was answered."""
+"""Descriptor of the callback images."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ component = CallbackComponent(
     name="images",
     target="unified.plugins.callbacks.images.callback:Images",
     config="unified.plugins.callbacks.images.config:ImagesOptions",
-    summary="a grid of generated, or of answered, pictures of an evaluation",
+    summary="grid of generated images, or of predictions, of an evaluation",
 )

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation, side by side: generated ones, or test pictures with what the agent took them for."""
+"""A grid of images of an evaluation: generated ones, or test images with predictions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Images:
-    """Writes ``images/eval-<frames>.png``, or ``eval-<updates>.png`` of runs that play nothing.
+    """Writes ``images/eval-<frames>.png``, or ``eval-<updates>.png`` for runs without environments.
 
     Args:
-        options: See `config.py`: every how many evaluations (0 = the last one only), how many pictures, in how many columns, of what size.
+        options: The options of `config.py`: interval in evaluations (0: the last one only), number, columns and size of images.
     """
 
     def __init__(self, options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Rows of metrics as TensorBoard events (needs the extra tensorboard)."""
+"""Descriptor of the callback tensorboard."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from unified.core.components.descriptors import CallbackComponent
 component = CallbackComponent(
     name="tensorboard",
     target="unified.plugins.callbacks.tensorboard.callback:TensorBoard",
-    summary="rows of metrics as TensorBoard events (needs the extra tensorboard)",
+    summary="metrics as TensorBoard events (needs the extra tensorboard)",
 )

@@ -1,4 +1,4 @@
-"""Every number of a run for TensorBoard."""
+"""All metrics of a run for TensorBoard."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def _writer(directory: Path, purge: int | None) -> Any:
 
 
 class TensorBoard:
-    """Writes ``tensorboard/`` inside the run; look at it with ``tensorboard --logdir runs``.
+    """Writes ``tensorboard/`` in the directory of the run; view it with ``tensorboard --logdir runs``.
 
     Args:
-        options: See `config.py`.
+        options: The options of `config.py`.
     """
 
     def __init__(self, options: Any) -> None:
@@ -36,12 +36,12 @@ class TensorBoard:
 
     @hookimpl
     def setup(self, run: Any, trainer: Any) -> None:
-        # What an interrupted process wrote after its last checkpoint is hidden by what the resumed one writes.
+        # purge_step hides the events that an interrupted process wrote after its last checkpoint
         frames = trainer.clock.frames
         self.writer = _writer(Path(run.path) / "tensorboard", frames + 1 if frames else None)
 
     def scalars(self, group: str, values: Mapping[str, Any], frames: int) -> None:
-        """Every finite number of `values` under `group`, at `frames`."""
+        """Write every finite number of `values` under `group`, at `frames`."""
         for name, number in values.items():
             if isinstance(number, Mapping):
                 self.scalars(f"{group}/{name}", number, frames)

@@ -1,4 +1,4 @@
-"""Mp4 of the first episode of an evaluation."""
+"""Descriptor of the callback video."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ component = CallbackComponent(
     name="video",
     target="unified.plugins.callbacks.video.callback:Video",
     config="unified.plugins.callbacks.video.config:VideoOptions",
-    summary="mp4 of the first episode of an evaluation",
+    summary="video of the first episode of an evaluation",
 )

@@ -1,4 +1,4 @@
-"""A video of the first episode of an evaluation, as a person would look at the task."""
+"""A video of the first episode of an evaluation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Video:
     """Writes ``videos/eval-<frames>.mp4``.
 
     Args:
-        options: See `config.py`: every how many evaluations (0 = the last one only), size in pixels, frames per second.
+        options: The options of `config.py`: interval in evaluations (0: the last one only), size in pixels, frames per second.
     """
 
     def __init__(self, options: Any) -> None:
@@ -35,10 +35,10 @@ class Video:
     def on_evaluation_end(self, run: Any, row: Mapping[str, Any], episodes: Sequence[Any]) -> None:
         self.evaluations += 1
         frames = episodes[0].pictures if episodes else None
-        if self.asked and frames:  # a task without a picture has none
+        if self.asked and frames:  # the task cannot be rendered
             try:
                 write_mp4(Path(run.path) / "videos" / f"eval-{row['frames']:09d}.mp4", frames, self.options.fps)
-            except UnifiedError as error:  # a video is not worth a run: reported as a failure of this callback, which does not end it
+            except UnifiedError as error:  # reported as a failure of this callback, which does not end the run
                 raise RuntimeError(str(error)) from error
 
     @hookimpl

@@ -8,13 +8,13 @@ from unified.core.components.options import Options
 
 
 class VideoOptions(Options):
-    """When videos are made, and of what size."""
+    """Interval and size of videos."""
 
     every: int = Field(0, ge=0)
-    """Evaluations between two videos; 0 makes one of the last evaluation alone."""
+    """Evaluations between two videos; 0: only the last evaluation."""
     height: int = Field(240, ge=16, multiple_of=2)
     """In pixels."""
     width: int = Field(320, ge=16, multiple_of=2)
     """In pixels."""
     fps: int = Field(30, ge=1)
-    """Agent steps shown in a second."""
+    """Agent steps per second of video."""

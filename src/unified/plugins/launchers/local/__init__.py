@@ -1,7 +1,7 @@
-"""In this process."""
+"""Descriptor of the launcher local."""
 
 from __future__ import annotations
 
 from unified.core.components.descriptors import LauncherComponent
 
-component = LauncherComponent(name="local", target="unified.plugins.launchers.local.launcher:Local", summary="in this process")
+component = LauncherComponent(name="local", target="unified.plugins.launchers.local.launcher:Local", summary="train in this process")

@@ -1,4 +1,4 @@
-"""Carries out a run where it was asked for."""
+"""The launcher that trains in the calling process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Local:
-    """In this process, to the end."""
+    """Train in this process to the end of the budget."""
 
     def __init__(self, options: Any) -> None:
         self.options = options

@@ -8,23 +8,23 @@ from unified.core.components.options import Options
 
 
 class AtariOptions(Options):
-    """How a game is seen and played."""
+    """Preprocessing of a game."""
 
     size: int = Field(84, ge=8)
-    """Height and width of the pictures, in pixels."""
+    """Height and width of the images in pixels."""
     grey: bool = True
-    """Pictures in grey, or in colour."""
+    """Greyscale instead of colour."""
     frame_skip: int = Field(4, ge=1)
-    """Frames for which an action is repeated; what is seen is the brighter of the last two, since games draw in turns."""
+    """Frames per action; the observation is the pixelwise maximum of the last two frames, since games flicker."""
     sticky: float = Field(0.25, ge=0, lt=1)
-    """Probability, in each frame, that the console repeats what it did in the frame before."""
+    """Probability that a frame repeats the action of the frame before (sticky actions)."""
     noops: int = Field(30, ge=0)
-    """Frames at most in which nothing is done before an episode; how many is drawn anew for each."""
+    """Maximum number of no-op frames at the start of an episode; the number is random."""
     full_actions: bool = False
-    """All 18 actions of the joystick, or those alone that do something in the game."""
+    """All 18 actions of the joystick instead of the minimal set of the game."""
     episode_frames: int = Field(108_000, ge=1)
-    """Frames after which an episode is cut off (half an hour of play)."""
+    """Time limit of an episode in frames (half an hour of play)."""
     clip_rewards: bool = True
-    """Learn from the signs of rewards, -1, 0 or 1; returns are the game's score all the same."""
+    """Learn from the sign of rewards; reported returns are the score of the game."""
     life_loss: bool = False
-    """Learn as if nothing came after a lost life; the episode goes on, and its return is of the whole game."""
+    """Treat a lost life as terminal for learning; the episode continues, and its return is the score of the whole game."""

@@ -15,19 +15,19 @@ from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, Step
 from unified.plugins.suites.pictures import resize
 
-#: The emulator's number for a joystick at rest.
+#: The no-op action of the emulator.
 NOOP = 0
 
 
 class AtariEnvironment(Environment):
-    """A game seen as ``(1, size, size)`` uint8 in grey, or ``(3, size, size)`` in colour; a stack of several is the replay's.
+    """A game with observations ``(1, size, size)`` uint8 in grey or ``(3, size, size)`` in colour; the replay stacks frames.
 
-    The ROM is loaded once, which takes 0.1 s; an episode begins by restoring the state after it, which takes 0.1 ms. Sticky actions and
+    The ROM is loaded once, which takes 0.1 s; an episode starts by restoring the state after that, which takes 0.1 ms. Sticky actions and
     no-ops are drawn here, from the seed of the episode, and not by the emulator, whose own generator could only be seeded by loading the
     ROM again: so an episode is a function of its seed and actions.
 
     Args:
-        game: As ale-py calls it: ``"battle_zone"``.
+        game: Name in ale-py: ``"battle_zone"``.
         options: With size, grey, frame_skip, sticky, noops, full_actions, episode_frames, clip_rewards, life_loss.
     """
 
@@ -38,7 +38,7 @@ class AtariEnvironment(Environment):
         self._ale.setFloat("repeat_action_probability", 0.0)
         self._ale.setInt("random_seed", 1)
         self._ale.loadROM(str(Path(roms.__file__).parent / f"{game}.bin"))
-        for _ in range(2):  # a state that is kept before the first frames lacks a part of the console, and goes on in two ways
+        for _ in range(2):  # a state saved before the first frames lacks a part of the console and does not continue deterministically
             self._ale.act(NOOP)
         self._start = self._ale.cloneState(include_rng=True)
         actions = self._ale.getLegalActionSet() if options.full_actions else self._ale.getMinimalActionSet()
@@ -60,7 +60,7 @@ class AtariEnvironment(Environment):
         waiting = 1 + int(self._generator.integers(self._options.noops)) if self._options.noops else 1
         self._restore()
         self._emulate([NOOP] * waiting)
-        if self._over():  # in a game that does not wait for anybody
+        if self._over():  # in a game that does not wait for the player
             self._restore()
             self._emulate([NOOP])
         return self._picture()
@@ -74,14 +74,14 @@ class AtariEnvironment(Environment):
         return Step(self._picture(), reward, over, truncated, score, options.life_loss and self._ale.lives() < lives)
 
     def fast_forward(self, seed: int, actions: np.ndarray) -> np.ndarray:
-        """The game alone, and one picture at the end."""
+        """Repeat actions without drawing, and draw the last frame."""
         observation = self.reset(seed)
         for action in actions:
             self._act(action)
         return self._picture() if len(actions) else observation
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """The emulator with its picture, what is held and counted here, and the generator."""
+        """The state of emulator, image, held action, counters and generator."""
         emulator = self._ale.cloneState(include_rng=True).__getstate__()
         generator = json.dumps(self._generator.bit_generator.state).encode()
         return {
@@ -103,7 +103,7 @@ class AtariEnvironment(Environment):
         return resize(self._ale.getScreenRGB(), height, width)
 
     def _act(self, action: np.ndarray) -> float:
-        """An action for `frame_skip` frames; in each one the action of the frame before may be held instead."""
+        """Apply an action for `frame_skip` frames; each frame may repeat the action of the frame before."""
         wanted, executed = self._actions[int(action)], []
         for coin in self._generator.random(self._skip).tolist():
             if coin >= self._options.sticky:
@@ -113,7 +113,7 @@ class AtariEnvironment(Environment):
         return self._emulate(executed)
 
     def _emulate(self, actions: Sequence[int]) -> float:
-        """An action a frame, until the game is over; leaves in `_now` the brighter of the last two frames and returns what was earned."""
+        """One action per frame until the game is over; sets `_now` to the maximum of the last two frames and returns the reward."""
         act, reward, last = self._ale.act, 0.0, len(actions) - 1
         for frame, action in enumerate(actions):
             reward += act(action)
@@ -132,7 +132,7 @@ class AtariEnvironment(Environment):
         return small[None] if small.ndim == 2 else np.ascontiguousarray(small.transpose(2, 0, 1))
 
     def _restore(self) -> None:
-        """The game at its beginning, and one frame of it: that one is drawn over what was on the screen before."""
+        """Restore the start of the game and advance one frame, which overwrites the old screen."""
         self._ale.restoreState(self._start)
         self._ale.act(NOOP)
 

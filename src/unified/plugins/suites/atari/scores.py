@@ -1,11 +1,11 @@
-"""What random play and a person reach in 57 games, and scores on their scale. Torch-free."""
+"""Random and human scores of 57 games, and human-normalised scores. Torch-free."""
 
 from __future__ import annotations
 
 from unified.core.base.errors import Problem, UsageError
 from unified.plugins.suites.atari.tasks import canonical
 
-#: Random play and a professional tester: mean scores of games that begin with up to 30 no-ops, of half an hour at most. Wang et al. 2016
+#: Random play and a professional tester: mean scores with up to 30 no-ops and at most half an hour per game. Wang et al. 2016
 #: (arXiv:1511.06581, the columns Random and Human of its raw scores), who measured the 49 games of Mnih et al. 2015 anew and eight more.
 SCORES: dict[str, tuple[float, float]] = {
     "alien": (227.8, 7127.7),
@@ -69,17 +69,17 @@ SCORES: dict[str, tuple[float, float]] = {
 
 
 def human_normalised(game: str, score: float) -> float:
-    """A score on a scale where random play is 0 and a person is 1: (score - random) / (human - random).
+    """The human-normalised score: (score - random) / (human - random).
 
     Args:
-        game: Its name, however it is written.
-        score: Of whole games, neither clipped nor of single lives.
+        game: Name of the game in any spelling.
+        score: Unclipped score of whole games.
 
     Raises:
-        UsageError: If there is no such game, or nobody measured it.
+        UsageError: If there is no such game, or no published score.
     """
     name = canonical(game)
     if name not in SCORES:
-        raise UsageError(Problem(f"nobody measured random play and a person at atari:{name}", f"measured: {', '.join(SCORES)}"))
+        raise UsageError(Problem(f"there is no published human score for atari:{name}", f"measured: {', '.join(SCORES)}"))
     random, human = SCORES[name]
     return (score - random) / (human - random)

@@ -1,4 +1,4 @@
-"""Atari 2600 games (Bellemare et al. 2013, arXiv:1207.4708), played as Machado et al. 2018 (arXiv:1709.06009) say they should be."""
+"""Atari 2600 games (Bellemare et al. 2013, arXiv:1207.4708), with the protocol of Machado et al. 2018 (arXiv:1709.06009)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unified.plugins.suites.atari.tasks import canonical
 
 
 class Atari(Suite):
-    """Every game for one that ale-py ships, ``atari:<game>``: ``atari:battle_zone``, also written ``battlezone`` and ``BattleZone``.
+    """The single-player games of ale-py, ``atari:<game>``: ``atari:battle_zone``, also spelled ``battlezone`` and ``BattleZone``.
 
     Raises:
         UsageError: If there is no such game.
@@ -21,11 +21,11 @@ class Atari(Suite):
         super().__init__(canonical(task), options)
 
     def environment(self) -> Environment:
-        """A new environment of the game, built in the calling process."""
+        """A new environment of the game, in the calling process."""
         from unified.plugins.suites.atari.environment import AtariEnvironment
 
         return AtariEnvironment(self.task, self.options)
 
     def judged(self, row: Mapping[str, Any]) -> dict[str, float]:
-        """The return where random play is 0 and a person is 1, of games that somebody measured both at."""
+        """Add the human-normalised score, for games with published scores."""
         return {"human_normalised": human_normalised(self.task, row["return"])} if self.task in SCORES else {}

@@ -1,4 +1,4 @@
-"""Names of the games, as ale-py calls them, so that they can be listed without importing it; a test compares them. Torch-free."""
+"""Names of the games in ale-py, to list them without importing it; a test compares them. Torch-free."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 from unified.core.base.errors import Problem, UsageError
 
-#: Shipped, and for two people only: the emulator has no game for one to load, and ends the process that asks for it.
+#: Two-player games: the emulator has no single-player mode for them and terminates the process.
 FOR_TWO = ("combat", "joust", "maze_craze", "warlords")
 
 TASKS = (
@@ -119,7 +119,7 @@ TASKS = (
 
 
 def canonical(task: str) -> str:
-    """The name of a game however it is written.
+    """The name of a game from any spelling.
 
     >>> canonical("BattleZone"), canonical("battlezone"), canonical("Ms. Pac-Man"), canonical("ALE/Pong-v5")
     ('battle_zone', 'battle_zone', 'ms_pacman', 'pong')
@@ -134,7 +134,7 @@ def canonical(task: str) -> str:
     close = difflib.get_close_matches(written, known)
     hint = f"did you mean  {', '.join(known[name] for name in close)} ?" if close else "all: unified plugins show atari"
     if written in map(_plain, FOR_TWO):
-        hint = "it is a game for two, and the emulator has none for one"
+        hint = "it is a two-player game without a single-player mode"
     raise UsageError(Problem(f"suite atari has no task '{task}'", hint))
 
 

@@ -1,4 +1,4 @@
-"""Data sets of torch."""
+"""Descriptor of the suite dataset."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ component = SuiteComponent(
     adapter="unified.plugins.suites.dataset.suite:DatasetSuite",
     agent="ac2",
     data=True,
-    summary="any torch.utils.data.Dataset of pictures or vectors: --suite ./file.py:Name, or an object from Python",
+    summary="any torch.utils.data.Dataset of images or vectors: --suite ./file.py:Name, or an object in Python",
 )

@@ -1,4 +1,4 @@
-"""All items of a `torch.utils.data.Dataset`, read once into arrays. Imports no torch: whoever made the items has."""
+"""Read all items of a `torch.utils.data.Dataset` once into arrays. Does not import torch itself."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 
 from unified.core.base.errors import Problem, UsageError, error_text
 
-#: Numbers of channels by which an array of height, width, channels is known.
+#: Numbers of channels that identify an array ``(H, W, C)``.
 _CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
 class Items:
-    """What was read.
+    """The arrays of a data set.
 
     Args:
         inputs: ``(N, C, H, W)`` uint8 or ``(N, D)`` float32.
-        targets: ``(N,)`` int64 for classes, ``(N, D)`` float64 for numbers, ``(N, 0)`` where there are none.
-        classes: Names of the classes, empty for numbers.
-        steady: Whether the first item was the same when it was read again.
+        targets: ``(N,)`` int64 classes, ``(N, D)`` float64 numbers, or ``(N, 0)`` without targets.
+        classes: Names of the classes; empty for numbers.
+        steady: Whether reading the first item again gave the same input.
     """
 
     inputs: np.ndarray
@@ -35,12 +35,12 @@ def read(dataset: Any, name: str, as_numbers: bool) -> Items:
     """Read a data set.
 
     Args:
-        dataset: With a length, and items that are an input, or an input and its target.
+        dataset: Has a length; its items are an input, or an input and its target.
         name: For errors.
-        as_numbers: Whether whole numbers are to be predicted as numbers and are no classes.
+        as_numbers: Whether integers are regression targets and not classes.
 
     Raises:
-        UsageError: If there are items that cannot be rows.
+        UsageError: If an item cannot be a row.
     """
     count = _length(dataset, name)
     first, _ = _item(dataset, 0, name)
@@ -49,7 +49,7 @@ def read(dataset: Any, name: str, as_numbers: bool) -> Items:
         row, target = _item(dataset, number, name)
         if row.shape != first.shape or row.dtype != first.dtype:
             seen = f"{row.dtype} {row.shape}, item 0 is {first.dtype} {first.shape}"
-            raise UsageError(Problem(f"item {number} of {name} is {seen}", "bring them to one shape, torchvision.transforms.Resize(…)"))
+            raise UsageError(Problem(f"item {number} of {name} is {seen}", "use one shape, e.g. torchvision.transforms.Resize(…)"))
         inputs[number] = row
         targets.append(target)
     steady = np.array_equal(_item(dataset, 0, name)[0], first)
@@ -67,30 +67,32 @@ def _length(dataset: Any, name: str) -> int:
 
 
 def _item(dataset: Any, number: int, name: str) -> tuple[np.ndarray, Any]:
-    """Input and target of an item; the target is ``None`` where it has none."""
+    """Input and target of an item; the target is ``None`` if it has none."""
     try:
         item = dataset[number]
-    except Exception as error:  # whatever somebody's code does
+    except Exception as error:  # any error of user code
         raise UsageError(Problem(f"item {number} of {name} cannot be read: {error_text(error)}")) from error
     if isinstance(item, tuple | list) and len(item) in (1, 2):
         row, target = item if len(item) == 2 else (item[0], None)
     elif isinstance(item, tuple | list | dict):
-        raise UsageError(Problem(f"item {number} of {name} is a {type(item).__name__} of {len(item)}", "wanted: input, or (input, target)"))
+        raise UsageError(
+            Problem(f"item {number} of {name} is a {type(item).__name__} of {len(item)}", "expected input, or (input, target)")
+        )
     else:
         row, target = item, None
     try:
         return as_row(row), None if target is None else _plain(target)
     except (ValueError, TypeError) as error:
-        raise UsageError(Problem(f"item {number} of {name} cannot be a row: {error}", "wanted: pictures, or vectors of numbers")) from error
+        raise UsageError(Problem(f"item {number} of {name} cannot be a row: {error}", "expected images, or vectors of numbers")) from error
 
 
 def as_row(given: Any) -> np.ndarray:
-    """One input: a picture ``(C, H, W)`` uint8, or a vector ``(D,)`` float32.
+    """Convert an input to an image ``(C, H, W)`` uint8 or a vector ``(D,)`` float32.
 
-    PIL's pictures and arrays ``(H, W, C)`` are turned; pictures of floats in [0, 1], as `ToTensor` gives them, become bytes again.
+    PIL images and arrays ``(H, W, C)`` are transposed; float images in [0, 1], as from `ToTensor`, become bytes.
 
     Raises:
-        ValueError: If it can be neither.
+        ValueError: If it is neither.
     """
     array = np.asarray(given.convert("L" if given.mode in ("1", "L") else "RGB")) if hasattr(given, "convert") else _plain(given)
     if array.dtype.kind not in "biuf":
@@ -112,21 +114,21 @@ def _bytes(picture: np.ndarray) -> np.ndarray:
         return picture
     low, high = picture.min(initial=0), picture.max(initial=0)
     if picture.dtype.kind not in "bf" or not 0 <= low <= high <= 1:
-        change = "give bytes, or floats in [0, 1]; leave Normalize out, rows are standardised by the training rows' mean and deviation"
+        change = "use bytes, or floats in [0, 1]; remove Normalize, since rows are standardised by mean and deviation of the training rows"
         raise ValueError(f"a picture has numbers of {picture.dtype} from {low:g} to {high:g}: {change}")
     return np.rint(picture.astype(np.float64) * 255).astype(np.uint8)
 
 
 def _plain(given: Any) -> np.ndarray:
-    """An array of a tensor, a number or a list."""
+    """Convert a tensor, number or list to an array."""
     if hasattr(given, "detach"):
         given = given.detach().cpu()
-        given = (given.float() if given.is_floating_point() else given).numpy()  # numpy knows no bfloat16
+        given = (given.float() if given.is_floating_point() else given).numpy()  # NumPy has no bfloat16
     return np.asarray(given)
 
 
 def _targets(targets: Sequence[Any], names: Any, name: str, as_numbers: bool) -> tuple[np.ndarray, tuple[str, ...]]:
-    """All targets, and the names of the classes where they are some."""
+    """All targets, and the names of the classes, if they are classes."""
     if all(target is None for target in targets):
         return np.zeros((len(targets), 0)), ()
     shapes = {None if target is None else target.shape for target in targets}
@@ -139,11 +141,11 @@ def _targets(targets: Sequence[Any], names: Any, name: str, as_numbers: bool) ->
     if found.ndim <= 2 and found.dtype.kind in ("biuf" if as_numbers else "f"):
         return found.reshape(len(found), -1).astype(np.float64), ()
     seen = f"{found.dtype} of shape {found.shape[1:]}"
-    raise UsageError(Problem(f"the targets of {name} are {seen}", "wanted: a class (int or text), or numbers (floats)"))
+    raise UsageError(Problem(f"the targets of {name} are {seen}", "expected a class (int or text), or numbers (floats)"))
 
 
 def _classes(labels: np.ndarray, names: Any) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Numbers of classes from 0 on, with the names that the data set has for them, if it has."""
+    """Class indices from 0, with the names of the data set, if it has some."""
     if labels.dtype.kind in "iu" and _is_named(names) and 0 <= labels.min() <= labels.max() < len(names):
         return labels.astype(np.int64), tuple(map(str, names))
     different, numbered = np.unique(labels, return_inverse=True)

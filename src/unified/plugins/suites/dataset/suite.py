@@ -1,4 +1,4 @@
-"""A `torch.utils.data.Dataset` as a suite: an object, its class, a function that makes one, or a reference to one of these."""
+"""A `torch.utils.data.Dataset` as a suite: an object, its class, a function that returns one, or an import path of these."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from unified.plugins.suites.splits import SplitOptions
 
 
 class DatasetSuite(ObjectSuite, DataSuite):
-    """Rows that are read once, item by item, and then lie in memory; some of them are set aside to judge by.
+    """Rows that are read once into memory; some of them are the test rows.
 
-    Targets that are whole numbers, truths or texts are classes, floats are numbers to predict; items without targets are to be generated.
+    Integer, boolean and text targets are classes, float targets are regression targets; items without targets are for generation.
     """
 
     options: SplitOptions
@@ -39,14 +39,14 @@ class DatasetSuite(ObjectSuite, DataSuite):
         return self._rows[split]
 
     def notes(self) -> list[str]:
-        again = f"{self.name} gives another input when an item is read again: its rows are read once, so augment them in the agent"
+        again = f"{self.name} returns another input when an item is read again: rows are read once, so use augmentations of the agent"
         return [] if self._items.steady else [again]
 
     @cached_property
     def _items(self) -> Items:
         made = self.make()
         if not hasattr(made, "__getitem__"):
-            raise UsageError(Problem(f"{self.name} makes {type(made).__name__}, which is no torch.utils.data.Dataset"))
+            raise UsageError(Problem(f"{self.name} makes {type(made).__name__}, which is not a torch.utils.data.Dataset"))
         return read(made, self.name, self.options.task_type == "regress")
 
     @cached_property
@@ -55,7 +55,7 @@ class DatasetSuite(ObjectSuite, DataSuite):
         classes = items.targets if items.classes else None
         train, test = split(len(items.inputs), classes, said.test, said.split_seed, said.fold, said.folds)
         if not len(train) or not len(test):
-            raise UsageError(Problem(f"{self.name} has {len(items.inputs)} items: too few to set some aside", "suite.test=0.5"))
+            raise UsageError(Problem(f"{self.name} has {len(items.inputs)} items: too few for test rows", "suite.test=0.5"))
         return {"train": train, "test": test}
 
     @cached_property
@@ -73,5 +73,5 @@ class NamedDataset(DatasetSuite):
     def __init__(self, task: str, options: Any) -> None:
         reference = import_paths.parse(task)
         if reference is None:
-            raise UsageError(Problem(f"dataset:{task} names no data set", "a file or a module and what of it: --suite ./file.py:Name"))
+            raise UsageError(Problem(f"dataset:{task} names no data set", "give a file or module and a name: --suite ./file.py:Name"))
         super().__init__(import_paths.load(reference, "suites"), reference.task, options)

@@ -1,4 +1,4 @@
-"""dm_control's suite."""
+"""Descriptor of the suite dmc."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ component = SuiteComponent(
     tasks="unified.plugins.suites.dmc.tasks:TASKS",
     example="humanoid_run",
     agent="drqv2",
-    summary="dm_control's tasks of continuous control in MuJoCo, from pixels or from the state (Tassa et al. 2018)",
+    summary="continuous control in MuJoCo from dm_control, from pixels or state (Tassa et al. 2018)",
 )

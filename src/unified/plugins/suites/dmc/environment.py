@@ -1,4 +1,4 @@
-"""One task of dm_control's suite. Never imports torch."""
+"""An environment of dm_control. Does not import torch."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from unified.core.envs.suite import Environment, EpisodeFailed, Step, Unsupporte
 from unified.plugins.suites.dmc.rendering import activate, simplify, without_gl
 from unified.plugins.suites.opengl import Renderer, choose
 
-#: Bounds of this size mean that there are none (the LQR tasks); such actuators take the action as it is.
+#: Larger bounds count as unbounded (the LQR tasks); such actuators take the action without rescaling.
 UNBOUNDED = 1e9
 
 
 class DMCEnvironment(Environment):
-    """A task whose action is repeated inside, so that each agent step draws one picture.
+    """A task with action repeat inside, so that each agent step renders one image.
 
-    The observation is a picture ``(3, size, size)`` uint8, or all observed quantities as one vector ``(D,)`` float32. Actions are in
-    [-1, 1] whatever the actuators' bounds are; the reward of an agent step is the sum over its repeats.
+    The observation is an image ``(3, size, size)`` uint8, or all observables as a vector ``(D,)`` float32. Actions are in
+    [-1, 1] and rescaled to the bounds of the actuators; the reward of an agent step is the sum over its repeats.
 
     Args:
         task: ``"humanoid_run"``.
         options: With pixels, size, action_repeat, render, gl, camera.
-        needs_gl: Load OpenGL at once; else only when a picture is asked for.
+        needs_gl: Load OpenGL at once and not at the first image.
     """
 
     def __init__(self, task: str, options: Any, needs_gl: bool) -> None:
@@ -62,7 +62,7 @@ class DMCEnvironment(Environment):
         return Step(self._observe(last), reward, ended and last.discount == 0, ended and last.discount != 0)
 
     def fast_forward(self, seed: int, actions: np.ndarray) -> np.ndarray:
-        """Physics alone, and one picture at the end."""
+        """Step the physics without rendering, and render the last observation."""
         last = self._reset(seed)
         for action in actions:
             last, _ = self._act(action)
@@ -92,7 +92,7 @@ class DMCEnvironment(Environment):
             raise EpisodeFailed(f"PhysicsError: {error}") from error
 
     def _act(self, action: np.ndarray) -> tuple[Any, float]:
-        """The last time step of the repeats, and their summed reward."""
+        """The last time step of the repeats and the sum of their rewards."""
         scaled = self._low + (np.clip(action, -1.0, 1.0).astype(np.float64) + 1.0) * (self._high - self._low) / 2.0
         reward = 0.0
         for _ in range(self._repeat):
@@ -115,7 +115,7 @@ class DMCEnvironment(Environment):
         activate(self._renderer)
 
     def _prepare(self) -> None:
-        """Before the first picture, and when the task has compiled another model: its quality, and no camera of the old one."""
+        """Set the quality and drop old cameras, before the first image and after the task compiled another model."""
         if self._renderer is None or self._env.physics.model is self._drawn:
             return
         self._drawn = self._env.physics.model
@@ -124,7 +124,7 @@ class DMCEnvironment(Environment):
             simplify(self._drawn)
 
     def _draw(self, height: int, width: int) -> np.ndarray:
-        """``(height, width, 3)``, by a camera that is kept: making one costs as much as a picture."""
+        """Render ``(height, width, 3)`` with a cached camera: creating one costs as much as an image."""
         physics = self._env.physics
         self._prepare()
         camera = self._cameras.get((height, width))
@@ -133,7 +133,7 @@ class DMCEnvironment(Environment):
 
             buffer = physics.model.vis.global_
             if height > buffer.offheight or width > buffer.offwidth:
-                raise UnsupportedRender(f"pictures of this task are at most {buffer.offheight}×{buffer.offwidth}, not {height}×{width}")
+                raise UnsupportedRender(f"images of this task have at most {buffer.offheight}×{buffer.offwidth}, not {height}×{width}")
             camera = self._cameras[height, width] = engine.Camera(physics, height, width, self._camera_id)
         picture: np.ndarray = camera.render()
         return picture
@@ -164,7 +164,7 @@ def _split(task: str, known: tuple[tuple[str, str], ...]) -> tuple[str, str]:
 
 
 def _camera_id(domain: str, wanted: int | None, count: int) -> int:
-    """The camera of the published pixel benchmarks: the first one, for the quadruped the third; the free one where there is none."""
+    """The camera of the published pixel benchmarks: the first, the third for the quadruped, or the free camera if there is none."""
     if wanted is None:
         return min(2 if domain == "quadruped" else 0, count - 1)
     if not -1 <= wanted < count:

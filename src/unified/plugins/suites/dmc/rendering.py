@@ -1,4 +1,4 @@
-"""dm_control's rendering in this process: no OpenGL until a picture is wanted, and then the one that was chosen."""
+"""Rendering of dm_control in this process: OpenGL is loaded at the first image, with the chosen back-end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONTEXTS = {
 
 
 def without_gl() -> None:
-    """Import dm_control with no OpenGL in the process; `activate` brings it later, should a picture be wanted."""
+    """Import dm_control without OpenGL; `activate` loads it when an image is needed."""
     if "dm_control._render" not in sys.modules:
         before = os.environ.get("MUJOCO_GL")
         os.environ["MUJOCO_GL"] = "disable"
@@ -33,7 +33,7 @@ def without_gl() -> None:
 
 
 def activate(renderer: Renderer) -> None:
-    """Load the renderer's OpenGL into this process, for dm_control to draw with.
+    """Load the OpenGL of the renderer into this process, for dm_control.
 
     Raises:
         UsageError: If it cannot be loaded.
@@ -43,7 +43,7 @@ def activate(renderer: Renderer) -> None:
     if renderer.gl == render.BACKEND:
         return
     if "torch" in sys.modules and importlib.util.find_spec("triton") is not None:
-        importlib.import_module("triton")  # the other order ends in a segmentation fault: Mesa's LLVM and Triton's in one process
+        importlib.import_module("triton")  # the other order is a segmentation fault: Mesa's LLVM and Triton's in one process
     os.environ["MUJOCO_GL"] = renderer.gl
     if renderer.gl != "glfw":
         os.environ["PYOPENGL_PLATFORM"] = renderer.gl
@@ -59,6 +59,6 @@ def activate(renderer: Renderer) -> None:
 
 
 def simplify(model: Any) -> None:
-    """Neither shadows nor multisampling. To be said before the first picture: the GL context is made for what the model says then."""
+    """Disable shadows and multisampling. Call it before the first image, since the GL context is created with these settings."""
     model.vis.quality.shadowsize = 0
     model.vis.quality.offsamples = 0

@@ -1,4 +1,4 @@
-"""Names of all tasks of dm_control's suite, ``<domain>_<task>``, so that they can be listed without importing it; a test compares them."""
+"""Names of all tasks of dm_control, ``<domain>_<task>``, to list them without importing it; a test compares them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gymnasium's registered environments."""
+"""Descriptor of the suite gym."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ component = SuiteComponent(
     example="Pendulum-v1",
     adapts=("gymnasium:Env",),
     adapter="unified.plugins.suites.gym.adapted:GymObject",
-    summary="any registered Gymnasium id whose spaces are made of numbers and choices",
+    summary="any registered Gymnasium id with numeric or discrete spaces",
 )

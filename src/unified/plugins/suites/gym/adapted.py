@@ -1,4 +1,4 @@
-"""Gymnasium environments that are handed over: an object, its class, or a function that makes one. Never imports torch."""
+"""Gymnasium environments from Python: an object, its class, or a function that returns one. Does not import torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from unified.core.envs.adapters import SuiteAdapter
 from unified.core.envs.suite import Environment
 from unified.plugins.suites.gym.environment import GymEnvironment, make
 
-#: Attributes that say nothing of the task: how it is drawn, and the seed that nobody gave.
+#: Attributes that are not part of the task: rendering and a random seed.
 _ASIDE = ("render_mode", "spec", "_np_random_seed")
 
 
 class GymObject(SuiteAdapter):
-    """A `gymnasium.Env` as it is: a copy, or, where it cannot be copied, one of its registration. The caller's own is never touched."""
+    """Wraps a copy of a `gymnasium.Env`, or a new one of its registration if it cannot be copied. The original is not changed."""
 
     def another(self, thing: Any) -> Any:
         try:
@@ -30,8 +30,8 @@ class GymObject(SuiteAdapter):
         else:
             if _alike(made, thing):
                 return _with_pictures(made)
-            refused = UsageError(Problem(f"{self.name} was changed, and a copy of it is not", "pass a function that makes it"))
-        with suppress(Exception):  # a wrapper that cannot be made anew
+            refused = UsageError(Problem(f"{self.name} was modified, and its copy is not", "pass a function that returns it"))
+        with suppress(Exception):  # a wrapper that cannot be created again
             made = make(thing.spec) if thing.spec is not None else None
             if made is not None and _alike(made, thing):
                 return made
@@ -39,12 +39,12 @@ class GymObject(SuiteAdapter):
 
     def adapt(self, made: Any) -> Environment:
         if not isinstance(made, gymnasium.Env):
-            raise UsageError(Problem(f"{self.name} makes {type(made).__name__}, which is no gymnasium.Env"))
+            raise UsageError(Problem(f"{self.name} makes {type(made).__name__}, which is not a gymnasium.Env"))
         return GymEnvironment(self.name, self.options, made)
 
 
 class _Copied:
-    """Its deep copy holds a copy of an environment, which is the environment and not one made anew with the same arguments.
+    """Makes a deep copy of an environment with its modifications, and not a new one with the same arguments.
 
     Args:
         env: The environment.
@@ -55,21 +55,21 @@ class _Copied:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Copied:
         inner = self.made.unwrapped
-        if isinstance(inner, EzPickle):  # copies itself by calling its class again: whatever was changed since would be lost
+        if isinstance(inner, EzPickle):  # EzPickle copies by calling the class again, which loses modifications
             twin = memo[id(inner)] = type(inner).__new__(type(inner))
             vars(twin).update(copy.deepcopy(vars(inner), memo))
         return _Copied(copy.deepcopy(self.made, memo))
 
 
 def _alike(made: Any, thing: Any) -> bool:
-    """Whether the plain attributes of an environment, within all wrappers, are those of another one."""
+    """Whether two environments, including their wrappers, have the same plain attributes."""
     plain = {name: value for name, value in vars(thing.unwrapped).items() if name not in _ASIDE and is_plain(value)}
     theirs = vars(made.unwrapped)
     return contents(plain) == contents({name: theirs.get(name) for name in plain})
 
 
 def _with_pictures(env: Any) -> Any:
-    """The environment, drawn where it can be."""
+    """The environment with rendering, if it can be rendered."""
     inner = env.unwrapped
     if getattr(inner, "render_mode", None) != "rgb_array" and "rgb_array" in inner.metadata.get("render_modes", ()):
         inner.render_mode = "rgb_array"

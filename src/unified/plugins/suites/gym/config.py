@@ -8,13 +8,13 @@ from unified.core.components.options import Options
 
 
 class GymOptions(Options):
-    """How a Gymnasium environment is acted on."""
+    """Observations and actions of Gymnasium environments."""
 
     action_repeat: int = Field(1, ge=1)
-    """Frames for which an action is repeated."""
+    """Frames per action."""
     pixels: bool = False
-    """Observe rendered pictures instead of what the environment tells."""
+    """Observe rendered images instead of the observations."""
     size: int = Field(84, ge=8)
-    """Height and width of the pictures, in pixels."""
+    """Height and width of the images in pixels."""
     observe: tuple[str, ...] = ()
-    """Of a task that shows several things by name, those that are observed: [image] or [position,velocity]; none for all of them."""
+    """Keys of a Dict observation to use: [image] or [position,velocity]; none uses all."""

@@ -1,4 +1,4 @@
-"""One Gymnasium task. Never imports torch."""
+"""A Gymnasium environment. Does not import torch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from unified.plugins.suites.pictures import resize
 
 
 class GymEnvironment(Environment):
-    """A task whose spaces are as `unified.plugins.suites.gym.spaces` tells, or which is seen as it is drawn, ``(3, size, size)`` uint8.
+    """A task with the spaces of `unified.plugins.suites.gym.spaces`, or with rendered images ``(3, size, size)`` uint8 as observations.
 
     Args:
-        task: Gymnasium's id; the name of `env` in messages, where that is given.
+        task: Gymnasium id, or a name for `env` in messages.
         options: With action_repeat, pixels, size, observe.
-        env: The environment itself instead, which is closed in the end.
+        env: An environment to use, which is closed at the end.
     """
 
     _see: Convert
@@ -37,7 +37,7 @@ class GymEnvironment(Environment):
             observation, self._see = Space((3, self._size, self._size), "uint8", 0, 255), _same
         else:
             observation, self._see = observation_of(self._task, self._env.observation_space, getattr(options, "observe", ()))
-        # One that nobody registered says nothing: it is taken for deterministic, which is checked when a run is resumed.
+        # An unregistered environment counts as deterministic, which is checked when a run is resumed.
         spec = self._env.spec
         self.spec = Spec(
             observation=observation,
@@ -56,7 +56,7 @@ class GymEnvironment(Environment):
         return Step(self._observe(observation), reward, terminated, truncated)
 
     def fast_forward(self, seed: int, actions: np.ndarray) -> np.ndarray:
-        """The task alone, and one picture at the end."""
+        """Step without rendering, and render the last observation."""
         observation, _ = self._env.reset(seed=seed)
         for action in actions:
             observation = self._act(action)[0]
@@ -93,7 +93,7 @@ class GymEnvironment(Environment):
 
 
 def find(task: str) -> Any:
-    """Gymnasium's registration of `task`.
+    """The registration of `task`.
 
     Raises:
         UsageError: If there is none.
@@ -107,24 +107,24 @@ def find(task: str) -> Any:
 
 
 def _make(task: str) -> Any:
-    """The environment of an id."""
+    """Create the environment of an id."""
     find(task)
     try:
         return make(task)
     except (gym_error.Error, ImportError) as error:
-        problem = Problem(f"gym:{task} cannot be made: {_plain(error)}", "install what it needs")
+        problem = Problem(f"gym:{task} cannot be created: {_plain(error)}", "install what it needs")
         if "box2d" in str(find(task).entry_point):
             problem = Problem(f"gym:{task} needs Box2D or pygame, and one of them is not installed", "pip install 'unified-ml[gym-box2d]'")
         raise UsageError(problem) from error
 
 
 def make(what: Any) -> Any:
-    """The environment of an id or of a registration (`gymnasium.envs.registration.EnvSpec`), ready to draw where it can."""
+    """Create the environment of an id or registration (`gymnasium.envs.registration.EnvSpec`), with rendering if it can be rendered."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return gymnasium.make(what, render_mode="rgb_array", disable_env_checker=True)
-        except (TypeError, ValueError, AttributeError):  # a task without pictures
+        except (TypeError, ValueError, AttributeError):  # the task cannot be rendered
             return gymnasium.make(what, disable_env_checker=True)
 
 

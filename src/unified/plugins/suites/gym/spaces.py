@@ -1,4 +1,4 @@
-"""Gymnasium's spaces as the core has them: what the policy produces, and what the agent sees. Never imports torch."""
+"""Conversion of Gymnasium's action and observation spaces. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from gymnasium import spaces
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space
 
-#: Bounds of this size mean that there are none; such actions are taken as they are.
+#: Larger bounds count as unbounded; such actions are not rescaled.
 UNBOUNDED = 1e9
-#: Combinations of several choices up to which they are one choice; above, no network has an output for each.
+#: Maximum number of combinations of discrete actions that become one discrete action.
 COMBINATIONS = 4096
 
 Convert = Callable[[Any], Any]
@@ -24,16 +24,16 @@ Convert = Callable[[Any], Any]
 
 
 def action_of(task: str, space: Any) -> tuple[Space, Convert]:
-    """What the policy produces, and what the task takes for it.
+    """Maps the action of the policy to the action of the task.
 
-    | the task takes | the policy produces |
+    | action space of the task | action of the policy |
     |---|---|
     | `Discrete` | an index |
-    | `MultiDiscrete`, `MultiBinary` | an index: every combination is a choice, the last number changes fastest |
-    | `Box` of any shape | its elements as one vector in [-1, 1], rescaled where they are bounded, rounded where they are whole |
+    | `MultiDiscrete`, `MultiBinary` | an index over all combinations; the last element changes fastest |
+    | `Box` of any shape | a vector in [-1, 1], rescaled to the bounds and rounded for integers |
 
     Raises:
-        UsageError: If it takes something else, or has too many combinations.
+        UsageError: If the space is of another type, or has too many combinations.
     """
     if isinstance(space, spaces.Discrete):
         start = int(space.start)
@@ -50,12 +50,12 @@ def _choice(count: int) -> Space:
 
 
 def _combinations(task: str, space: Any) -> tuple[Space, Convert]:
-    """Several choices as one."""
+    """Several discrete actions as one."""
     counts = np.full(space.shape, 2) if isinstance(space, spaces.MultiBinary) else space.nvec
     start = getattr(space, "start", 0)
     each = tuple(int(count) for count in np.ravel(counts))
     if math.prod(each) > COMBINATIONS:
-        problem = f"{task} takes {space}: {math.prod(each):,} combinations, of which each would be a choice; {COMBINATIONS:,} at most"
+        problem = f"{task} takes {space}: {math.prod(each):,} combinations; {COMBINATIONS:,} at most"
         raise UsageError(Problem(problem, "wrap it in an environment with fewer actions, or with a Box"))
 
     def to_env(action: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ def _combinations(task: str, space: Any) -> tuple[Space, Convert]:
 
 
 def _continuous(space: Any) -> tuple[Space, Convert]:
-    """A box of any shape as one vector."""
+    """A Box of any shape as a vector."""
     low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
     bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
     low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
@@ -85,12 +85,12 @@ def _continuous(space: Any) -> tuple[Space, Convert]:
 
 
 class Leaf(NamedTuple):
-    """One thing that a task shows, within dictionaries and tuples.
+    """One leaf of an observation space, within Dict and Tuple.
 
     Args:
-        name: ``"agent.position"``; empty where the task shows nothing else.
-        path: Keys and numbers that lead to it.
-        space: Of it.
+        name: ``"agent.position"``; empty for a space without Dict and Tuple.
+        path: Keys and indices that lead to it.
+        space: Its space.
     """
 
     name: str
@@ -99,30 +99,30 @@ class Leaf(NamedTuple):
 
 
 def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[Space, Convert]:
-    """What the agent sees, and how it is made from what the task shows.
+    """Maps the observation of the task to the observation of the agent.
 
-    | the task shows | the agent sees |
+    | observation space of the task | observation of the agent |
     |---|---|
-    | a `Box` of three axes, or of bytes with two | a picture ``(C, H, W)``; the channels are the shorter of the first and the last axis |
-    | any other `Box`, `MultiBinary` | its numbers as one vector, float32 |
+    | a `Box` of three axes, or of bytes with two | an image ``(C, H, W)``; the channels are the shorter of the first and the last axis |
+    | any other `Box`, `MultiBinary` | a float32 vector |
     | `Discrete`, `MultiDiscrete` | one-hot vectors |
-    | `Dict`, `Tuple` of vectors | all of them as one vector, in the order of their keys |
-    | `Dict`, `Tuple` of one picture | the picture |
+    | `Dict`, `Tuple` of vectors | the concatenated vectors, in the order of their keys |
+    | `Dict`, `Tuple` of one image | the image |
 
     Args:
-        task: For messages.
-        space: What it shows.
-        observe: Names of what is to be seen of a `Dict` or `Tuple`; empty for all of it.
+        task: Name for messages.
+        space: The observation space.
+        observe: Names of the leaves of a `Dict` or `Tuple` to use; empty for all.
 
     Raises:
-        UsageError: If it shows something else, or pictures beside other things and nobody said which to take.
+        UsageError: If a space is of another type, or images and other leaves are mixed and `observe` does not choose.
     """
     leaves = _selected(task, list(_leaves(space)), observe)
     for leaf in leaves:
         if reason := _refusal(leaf.space):
             rest = [other for other in leaves if not _refusal(other.space)]
             names = ",".join(other.name for other in [other for other in rest if _is_picture(other.space)][:1] or rest)
-            hint = f"leave it out: suite.observe=[{names}]" if names else "wrap it in an environment that shows a Box"
+            hint = f"leave it out: suite.observe=[{names}]" if names else "wrap it in an environment with a Box"
             raise UsageError(Problem(f"{task} shows {_named(leaf)}{reason}", hint))
     pictures = [leaf for leaf in leaves if _is_picture(leaf.space)]
     if not pictures:
@@ -144,14 +144,14 @@ def _leaves(space: Any, path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
 
 
 def _selected(task: str, leaves: list[Leaf], observe: Sequence[str]) -> list[Leaf]:
-    """Those that `observe` names, a name for all that is within it."""
+    """The leaves that `observe` names; a name of an inner space selects all of its leaves."""
     names = [leaf.name for leaf in leaves]
     if not leaves:
-        raise UsageError(Problem(f"{task} shows nothing", "wrap it in an environment that shows a Box"))
+        raise UsageError(Problem(f"{task} shows nothing", "wrap it in an environment with a Box"))
     for wanted in observe:
         if not any(_within(name, wanted) for name in names):
-            said = f"it shows {', '.join(names)}" if names != [""] else "it shows one thing, without a name"
-            raise UsageError(Problem(f"suite.observe: {task} shows nothing called {wanted!r}", said))
+            said = f"it shows {', '.join(names)}" if names != [""] else "it has a single observation without a name"
+            raise UsageError(Problem(f"suite.observe: {task} has no observation {wanted!r}", said))
     return [leaf for leaf in leaves if not observe or any(_within(leaf.name, wanted) for wanted in observe)]
 
 
@@ -160,9 +160,9 @@ def _within(name: str, wanted: str) -> bool:
 
 
 def _refusal(space: Any) -> str:
-    """Why it cannot be seen; empty where it can."""
+    """Why a space is not supported; empty if it is."""
     if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 3:
-        return f"pictures with {len(space.shape)} axes: of several frames? one is enough, the replay stacks them"
+        return f"pictures with {len(space.shape)} axes: if these are several frames, use one, since the replay stacks frames"
     if isinstance(space, spaces.Box) and space.dtype.kind in "fiub":
         return ""
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
@@ -192,7 +192,7 @@ def _picture(leaf: Leaf) -> tuple[Space, Convert]:
 
 
 def _vector(leaves: list[Leaf]) -> tuple[Space, Convert]:
-    """All of them as one."""
+    """Concatenate several leaves."""
     follow = [_follow(leaf.path) for leaf in leaves]
     convert, lows, highs = zip(*(_numbers(leaf.space) for leaf in leaves), strict=True)
     low, high = (tuple(np.concatenate(bounds).astype(float).tolist()) for bounds in (lows, highs))
@@ -204,7 +204,7 @@ def _vector(leaves: list[Leaf]) -> tuple[Space, Convert]:
 
 
 def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:
-    """One thing as a vector ``(D,)`` float32, and its bounds."""
+    """A leaf as a vector ``(D,)`` float32, and its bounds."""
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
         counts = np.ravel(space.nvec) if isinstance(space, spaces.MultiDiscrete) else np.array([space.n])
         first = np.cumsum(counts) - counts - np.ravel(space.start)
@@ -222,7 +222,7 @@ def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:
 
 
 def _follow(path: tuple[Any, ...]) -> Convert:
-    """What lies at the end of a path."""
+    """The value at a path."""
 
     def follow(shown: Any) -> Any:
         for key in path:

@@ -1,4 +1,4 @@
-"""Any registered Gymnasium task whose spaces are made of numbers and choices (Towers et al. 2024, arXiv:2407.17032)."""
+"""Registered Gymnasium environments with numeric or discrete spaces (Towers et al. 2024, arXiv:2407.17032)."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ class Gym(Suite):
 
     @property
     def placement(self) -> Literal["auto", "process", "inline"]:  # type: ignore[override]
-        """A process of their own for the MuJoCo tasks: they draw with OpenGL, which must never meet Triton in one process."""
+        """MuJoCo tasks run in processes of their own, since their OpenGL must not share a process with Triton."""
         from unified.plugins.suites.gym.environment import find
 
         return "process" if "mujoco" in str(find(self.task).entry_point).lower() else "auto"
 
     def environment(self) -> Environment:
-        """A new environment of the task, built in the calling process.
+        """A new environment of the task, in the calling process.
 
         Raises:
-            UsageError: If there is no such task, a package that it needs is missing, or its spaces hold something
-                that is neither numbers nor choices.
+            UsageError: If there is no such task, a required package is missing, or its spaces are neither
+                numeric nor discrete.
         """
         from unified.plugins.suites.gym.environment import GymEnvironment
 
-        # Pictures are read, never shown: SDL looks for no screen, and complains of none.
+        # SDL renders without a screen
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         if self.placement == "process" and "MUJOCO_GL" not in os.environ:
             try:
                 os.environ["MUJOCO_GL"] = choose().gl
             except UsageError:
-                os.environ["MUJOCO_GL"] = "osmesa"  # not there: the state can be observed all the same, and pictures say what is missing
+                os.environ["MUJOCO_GL"] = "osmesa"  # not installed: the state can still be observed, and rendering reports what is missing
         return GymEnvironment(self.task, self.options)
 
     def notes(self) -> list[str]:

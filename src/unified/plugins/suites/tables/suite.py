@@ -1,4 +1,4 @@
-"""scikit-learn's own data sets as suites: read from its wheel, split by class, and never a network asked. Torch-free."""
+"""Suites of scikit-learn's data sets, read from its wheel without network access, split by class. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from unified.plugins.suites.splits import SplitOptions
 
 
 class Table(NamedTuple):
-    """A data set as it was published.
+    """A published data set.
 
     `inputs` are ``(N, 1, 8, 8)`` uint8 or ``(N, D)`` float32, `targets` ``(N,)`` int64 or ``(N, 1)`` float64, and `classes` are the names
-    of the choices, empty for numbers.
+    of the classes, empty for regression.
     """
 
     inputs: np.ndarray
@@ -27,7 +27,7 @@ class Table(NamedTuple):
 class TableSuite(DataSuite):
     """One of scikit-learn's data sets."""
 
-    #: What follows ``load_`` in `sklearn.datasets`.
+    #: Name after ``load_`` in `sklearn.datasets`.
     table: ClassVar[str]
     options: SplitOptions
 
@@ -46,7 +46,7 @@ class TableSuite(DataSuite):
         )
 
     def data(self, split: Split) -> Rows:
-        """The rows of one side of the split; numbers to predict are scaled so that those of the training rows fill [-1, 1]."""
+        """The rows of one side of the split; regression targets are scaled so that the training rows span [-1, 1]."""
         table = read(self.table)
         targets = self._targets(split)
         return Rows(table.inputs[self._sides[split]], targets if table.classes else to_unit(targets, extent(self._targets("train"))))
@@ -70,40 +70,40 @@ class Digits(TableSuite):
 
 
 class Iris(TableSuite):
-    """Kinds of iris by the sizes of their leaves."""
+    """Species of iris from measurements of their flowers."""
 
     table = "iris"
 
 
 class Wine(TableSuite):
-    """Growers of wine by what is in it."""
+    """Growers of wine from its chemical analysis."""
 
     table = "wine"
 
 
 class BreastCancer(TableSuite):
-    """Tumours by the shapes of their cells."""
+    """Tumours from the shapes of their cells."""
 
     table = "breast_cancer"
 
 
 class Diabetes(TableSuite):
-    """The course of diabetes in numbers."""
+    """Progression of diabetes."""
 
     table = "diabetes"
 
 
 def choices(count: int) -> Space:
-    """One of so many classes."""
+    """The action space of a number of classes."""
     return Space((), "int64", 0, count - 1, count)
 
 
 @cache
 def read(name: str) -> Table:
-    """A data set by its name; its arrays cannot be written to, since all suites of this process share them."""
+    """Load a data set by name; its arrays are read-only, since all suites of this process share them."""
     from sklearn import datasets
 
-    # scikit-learn scales the numbers of diabetes by all rows, those of the test among them: it is asked for them as they were measured.
+    # scikit-learn scales diabetes by all rows, including the test rows: load the unscaled values.
     found = datasets.load_diabetes(scaled=False) if name == "diabetes" else getattr(datasets, f"load_{name}")()
     pictures = "images" in found  # of values from 0 to 16
     inputs = np.rint(found.images[:, None] * (255 / 16)).astype(np.uint8) if pictures else found.data.astype(np.float32)

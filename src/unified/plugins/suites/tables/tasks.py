@@ -1,4 +1,4 @@
-"""Tasks of the suites that are one data set each: none."""
+"""The suites of single data sets have no tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of torchvision's data sets, and of folders."""
+"""Descriptor of the suite vision."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ component = SuiteComponent(
     example="cifar10",
     agent="ac2",
     data=True,
-    summary="pictures with classes: torchvision's data sets, or a folder with a folder for each class",
+    summary="image classification: data sets of torchvision, or a folder with a folder for each class",
 )

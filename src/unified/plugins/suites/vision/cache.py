@@ -1,6 +1,6 @@
-"""Pictures kept as arrays: read and cut to size once, mapped into memory at every later start. Torch-free.
+"""A cache of images as arrays: read and resized once, memory-mapped later. Torch-free.
 
-A directory for each choice of pictures, ``NAME-KEY``, with ``train.npy`` and ``test.npy`` (uint8), ``train_targets.npy`` and
+One directory ``NAME-KEY`` for each set of images, with ``train.npy`` and ``test.npy`` (uint8), ``train_targets.npy`` and
 ``test_targets.npy`` (int64), and ``meta.json`` with the sha256 of each. The key is a digest of the name, the options and the size and time
 of each source file, so another choice or another file is another directory.
 """
@@ -25,18 +25,18 @@ from unified.core.base.errors import Problem, UsageError, error_text
 from unified.core.envs.dataset import Rows, Split, statistics
 from unified.plugins.suites.vision.readers import Pictures
 
-#: Goes up when the same files and options give other arrays.
+#: Raised when the same files and options give other arrays.
 VERSION = 1
 _SIDES: tuple[Split, ...] = ("train", "test")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What lies in a directory.
+    """The contents of a cache directory.
 
     Args:
-        rows: Of each side, mapped from the disk, not to be written to.
-        meta: Names of the classes, statistics of the training pictures, and what was noted when they were read.
+        rows: Rows of each side of the split, memory-mapped and read-only.
+        meta: Names of the classes, statistics of the training images, and notes from reading them.
     """
 
     rows: Mapping[Split, Rows]
@@ -44,19 +44,19 @@ class Kept:
 
 
 def key(name: str, options: Mapping[str, Any], files: Iterable[tuple[str, Path]]) -> str:
-    """Sixteen digits of what is read and how.
+    """A key of sixteen digits for source files and options.
 
     Args:
-        name: Of the data set.
-        options: Those that change what is read.
-        files: What is read, each with the name that it is known by; a folder counts by its time.
+        name: Name of the data set.
+        options: Options that change the arrays.
+        files: Source files by name; a folder is identified by its modification time.
     """
     seen = [(known, path.stat().st_size if path.is_file() else 0, path.stat().st_mtime_ns) for known, path in files]
     return hashlib.sha256(json.dumps([VERSION, name, dict(options), seen], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def find(directory: Path) -> Kept | None:
-    """What is kept there; ``None`` where there is nothing, or something that is damaged."""
+    """Load a cache directory; ``None`` if it is missing or damaged."""
     try:
         meta = json.loads((directory / "meta.json").read_text())
         for name, said in meta["files"].items():
@@ -69,17 +69,17 @@ def find(directory: Path) -> Kept | None:
 
 
 def keep(directory: Path, sides: Mapping[Split, Pictures], size: int | None, grey: bool, noted: Mapping[str, Any]) -> Kept:
-    """Write the pictures of both sides where `find` finds them.
+    """Write the images of both sides of the split.
 
     Args:
-        directory: Where; nobody sees it before it is whole.
-        sides: The pictures.
-        size: Height and width that they are brought to.
-        grey: Whether they have one channel.
-        noted: Further entries of the meta data.
+        directory: Target; it appears when it is complete.
+        sides: The images of both sides.
+        size: Height and width after resizing.
+        grey: Whether to convert to one channel.
+        noted: Additional metadata.
 
     Raises:
-        UsageError: If there are none, they have several sizes and none is asked for, or the disk does not take them.
+        UsageError: If there are no images, their sizes differ and `size` is not given, or they cannot be written.
     """
     partial = directory.with_name(f".{directory.name}.{os.getpid()}.new")
     try:
@@ -87,17 +87,17 @@ def keep(directory: Path, sides: Mapping[Split, Pictures], size: int | None, gre
         partial.mkdir(parents=True)
         _write(partial, sides, size, grey, noted)
         shutil.rmtree(directory, ignore_errors=True)  # damaged
-        with suppress(FileExistsError):  # by another process, meanwhile
+        with suppress(FileExistsError):  # written by another process in the meantime
             atomic.rename(partial, directory)
     except OSError as error:
         raise UsageError(
-            Problem(f"pictures cannot be kept in {directory.parent}: {error_text(error)}", "elsewhere: suite.cache=DIR")
+            Problem(f"images cannot be cached in {directory.parent}: {error_text(error)}", "elsewhere: suite.cache=DIR")
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     kept = find(directory)
     if kept is None:
-        raise UsageError(Problem(f"{directory} is damaged as soon as it is written", "elsewhere: suite.cache=DIR"))
+        raise UsageError(Problem(f"{directory} is damaged right after writing", "elsewhere: suite.cache=DIR"))
     return kept
 
 
@@ -106,7 +106,7 @@ def _write(directory: Path, sides: Mapping[Split, Pictures], size: int | None, g
     std: tuple[float, ...] = ()
     for side, pictures in sides.items():
         if not len(pictures.labels):
-            raise UsageError(Problem(f"there are no pictures to {'train on' if side == 'train' else 'judge by'}", "look at suite.classes"))
+            raise UsageError(Problem(f"there are no images to {'train on' if side == 'train' else 'judge by'}", "look at suite.classes"))
         array = _fill(directory / f"{side}.npy", pictures, size, grey)
         if side == "train":
             mean, std = statistics(array)
@@ -118,24 +118,24 @@ def _write(directory: Path, sides: Mapping[Split, Pictures], size: int | None, g
 
 
 def _fill(path: Path, pictures: Pictures, size: int | None, grey: bool) -> np.ndarray:
-    """The pictures of one side in a new file, ``(N, C, H, W)``, one in memory at a time."""
+    """Write the images of one side to a file ``(N, C, H, W)``, one in memory at a time."""
     first = add_modules(pictures.at(0), size, grey)
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(pictures.labels), *first.shape))
     for number in range(len(array)):
         picture = add_modules(pictures.at(number), size, grey)
         if picture.shape != first.shape:
             sizes = " and ".join("x".join(map(str, each.shape[1:])) for each in (first, picture))
-            raise UsageError(Problem(f"the pictures have several sizes: {sizes}", "bring them to one: suite.size=64"))
+            raise UsageError(Problem(f"the images have several sizes: {sizes}", "resize them: suite.size=64"))
         array[number] = picture
     array.flush()
     return array
 
 
 def add_modules(picture: np.ndarray, size: int | None, grey: bool) -> np.ndarray:
-    """A picture ``(H, W)`` or ``(H, W, 3)`` as ``(C, H, W)``, brought to a size and to grey where that is asked for.
+    """Convert an image ``(H, W)`` or ``(H, W, 3)`` to ``(C, H, W)``, resized and in grey if requested.
 
-    The square in the middle is resized: each pixel is the mean of what it covers, weighted by distance (bilinear, antialiased). Grey is
-    the brightness of ITU-R BT.601, as PIL has it.
+    The central square is resized with bilinear antialiasing. Grey is
+    the luma of ITU-R BT.601, as in PIL.
     """
     fits = size is None or picture.shape[:2] == (size, size)
     if not fits or (grey and picture.ndim == 3):
@@ -158,7 +158,7 @@ def _mapped(path: Path) -> np.ndarray:
 
 @cache
 def _sha256(path: Path, changed_ns: int) -> str:
-    """Computed once in a process for each state of a file."""
+    """Computed once per process for each version of a file."""
     return _digest(path)
 
 

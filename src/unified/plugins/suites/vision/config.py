@@ -12,7 +12,7 @@ from unified.plugins.suites.splits import ViewOptions
 
 
 def _absolute(path: str) -> str:
-    """What is kept in a run's configuration means the same folder from anywhere."""
+    """Make a path absolute, so that the configuration of a run does not depend on the working directory."""
     return str(Path(path).expanduser().absolute())
 
 
@@ -20,34 +20,34 @@ Folder = Annotated[str, AfterValidator(_absolute)]
 
 
 class VisionOptions(ViewOptions):
-    """Which pictures of a data set, and how they are seen."""
+    """Data set and preprocessing."""
 
     root: Folder | None = None
-    """Where the files are, laid out as torchvision does; by default $UNIFIED_DATA, else ~/.cache/unified/data."""
+    """Directory of the files in torchvision's layout; by default $UNIFIED_DATA, else ~/.cache/unified/data."""
     path: Folder | None = None
-    """Of vision:folder: PATH/CLASS/*.png, or PATH/train/CLASS/*.png and PATH/test/CLASS/*.png."""
+    """Folder of vision:folder: PATH/CLASS/*.png, or PATH/train/CLASS/*.png and PATH/test/CLASS/*.png."""
     cache: Folder | None = None
-    """Where the pictures are kept as arrays; by default `arrays` in $UNIFIED_DATA, else in ~/.cache/unified/data."""
+    """Directory of the cached arrays; by default `arrays` in $UNIFIED_DATA, else in ~/.cache/unified/data."""
     download: bool = True
-    """Fetch the files where they are not there."""
+    """Download missing files."""
     classes: list[str] | None = None
-    """Only these classes, by name or number; they are numbered anew in this order."""
+    """Classes to use, by name or index; they are renumbered in this order."""
     size: int | None = Field(None, ge=4)
-    """Height and width that pictures are brought to, from the square in their middle; CelebA's 64 by default, others stay as they are."""
+    """Height and width after resizing the central square; by default 64 for CelebA and no resizing for others."""
     grey: bool = False
-    """One channel of brightness instead of colours."""
+    """Greyscale instead of colour."""
     attribute: str = "Smiling"
-    """Of CelebA: which of the 40 attributes is the class."""
+    """Attribute of CelebA that is the class."""
     test: float = Field(0.2, gt=0, lt=1)
-    """Share of the pictures of each class that are judged by, where a folder has no test pictures of its own."""
+    """Fraction of the images of each class in the test split, if a folder has no test images."""
     split_seed: int = Field(0, ge=0)
-    """Of the shuffle that decides which pictures of a folder are judged by."""
+    """Seed of the test split of a folder."""
 
     def lacking(self, run: Path) -> list[Problem]:
         *_, task, _seed = run.parts
         if task != "folder":
             return []
         if self.path is None:
-            return [Problem("vision:folder needs a folder with a folder of pictures for each class", "say which: suite.path=DIR")]
+            return [Problem("vision:folder needs a folder with a folder of images for each class", "set suite.path=DIR")]
         wanted = "suite.path=DIR with CLASS/*.png, or train/CLASS/*.png and test/CLASS/*.png"
         return [] if Path(self.path).is_dir() else [Problem(f"there is no folder {self.path}", wanted)]

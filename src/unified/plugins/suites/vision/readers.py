@@ -1,4 +1,4 @@
-"""Pictures and their classes from files in their true formats: through torchvision's own classes, but for what these would unpickle."""
+"""Read images and classes with torchvision's classes, except for the formats that these would unpickle."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from unified.plugins.suites.vision.records import Unreadable, read_record
 
 @dataclass(frozen=True)
 class Pictures:
-    """One side of a data set before it is cut to size.
+    """One side of a data set before resizing.
 
     Args:
-        at: Gives the picture of a number, ``(H, W)`` or ``(H, W, 3)`` uint8.
-        labels: ``(N,)`` int64, numbers of `classes`.
+        at: Returns the image of an index, ``(H, W)`` or ``(H, W, 3)`` uint8.
+        labels: ``(N,)`` int64, indices of `classes`.
         classes: Their names.
     """
 
@@ -32,12 +32,12 @@ class Pictures:
     classes: tuple[str, ...]
 
     def only(self, index: np.ndarray) -> Pictures:
-        """Those of these numbers, in this order."""
+        """The rows of these indices, in this order."""
         return Pictures(lambda number: self.at(index[number]), self.labels[index], self.classes)
 
 
 def read(name: str, root: Path, options: Any) -> Mapping[Split, Pictures]:
-    """Both sides of a data set whose files are there.
+    """Read both sides of a data set.
 
     Raises:
         UsageError: If a file is damaged.
@@ -46,7 +46,7 @@ def read(name: str, root: Path, options: Any) -> Mapping[Split, Pictures]:
         return _READERS[name](root, options)
     except (OSError, ValueError, KeyError, AssertionError, RuntimeError, Unreadable) as error:
         raise UsageError(
-            Problem(f"vision:{name} cannot be read from {root}: {error_text(error)}", "remove what is damaged, and start again")
+            Problem(f"vision:{name} cannot be read from {root}: {error_text(error)}", "remove the damaged file and start again")
         ) from error
 
 
@@ -58,7 +58,7 @@ def _idx(name: str) -> Callable[[Path, Any], Mapping[Split, Pictures]]:
         from torchvision import datasets
 
         maker = getattr(datasets, name)
-        # Of a class with the same name, by which it finds its folder; files that an old version of it pickled are left aside.
+        # A class of the same name, since torchvision finds its folder by the name; pickled files of old versions are ignored.
         current = type(name, (maker,), {"_check_legacy_exist": lambda self: False})
         classes = tuple(map(str, range(10))) if name == "MNIST" else tuple(maker.classes)
         train, test = (current(str(root), train=train) for train in (True, False))
@@ -112,7 +112,7 @@ def _record(path: Path) -> dict[str, Any]:
 def _celeba(root: Path, options: Any) -> Mapping[Split, Pictures]:
     from torchvision import datasets
 
-    # torchvision refuses files with other sums; whoever has other ones is told by the notes.
+    # torchvision refuses files with other checksums; here they are reported in the metadata.
     files = [(place, None, name) for place, _, name in datasets.CelebA.file_list]
     current = type("CelebA", (datasets.CelebA,), {"file_list": files})
     sides: dict[Split, Pictures] = {}
@@ -129,11 +129,11 @@ def _celeba(root: Path, options: Any) -> Mapping[Split, Pictures]:
     return sides
 
 
-# A folder with a folder for each class ------------------------------------------------------------------------------------------
+# Folders with a folder for each class ------------------------------------------------------------------------------------------
 
 
 def folder_sides(path: Path) -> dict[Split, Path]:
-    """The folders of the two sides: the same one where there is no test folder."""
+    """The folders of both sides; the same folder if there is no test folder."""
     if (path / "train").is_dir() and (path / "test").is_dir():
         return {"train": path / "train", "test": path / "test"}
     return {"train": path, "test": path}

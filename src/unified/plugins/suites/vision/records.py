@@ -1,8 +1,8 @@
-"""Reads the records of CIFAR's files, and runs nothing that stands in them. Torch-free.
+"""Read the files of CIFAR without executing them. Torch-free.
 
-CIFAR is published as pickles, and a pickle is a program: whoever loads one runs it. Here only its opcodes are listed (`pickletools` runs
-none), and those that put together dictionaries, lists, tuples, texts, whole numbers and arrays of these are followed on a stack of our own.
-Nothing is imported by a name in the file and nothing is called; whatever else stands there is refused. So no sum has to be trusted.
+CIFAR is published as pickles, and loading a pickle executes it. Here its opcodes are only listed (`pickletools` executes
+none), and those that build dictionaries, lists, tuples, texts, integers and arrays of integers are interpreted on a stack of our own.
+No name in the file is imported and nothing is called; any other opcode is an error. So no checksum has to be trusted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-#: What numpy writes to say that an array, or the type of its numbers, follows. They are compared with, and never looked up.
+#: Names with which NumPy announces an array or its dtype. They are compared and never imported.
 _ARRAY = {("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")}
 _DTYPE, _ENCODE = ("numpy", "dtype"), ("_codecs", "encode")
 _ADMITTED = _ARRAY | {_DTYPE, _ENCODE, ("numpy", "ndarray")}
@@ -30,19 +30,19 @@ _NOTHING = {"PROTO", "FRAME"}
 
 
 class Unreadable(Exception):
-    """It is no record, or holds what is not admitted."""
+    """The file is not a record, or contains something that is not allowed."""
 
 
 @dataclass(frozen=True)
 class _Name:
-    """A name in the file that says what follows; nothing of that name is looked up."""
+    """A name in the file; it is not imported."""
 
     said: tuple[str, str]
 
 
 @dataclass
 class _Unfilled:
-    """An array whose shape, type and bytes come later."""
+    """An array before its shape, dtype and bytes are read."""
 
     array: np.ndarray | None = None
 
@@ -51,21 +51,21 @@ _MARK = object()
 
 
 def read_record(data: bytes) -> Any:
-    """What the bytes of a file hold: texts of Python 2 as str (latin-1), arrays of whole numbers as they are.
+    """Read the bytes of a file: texts of Python 2 as str (latin-1) and arrays of integers.
 
     Raises:
-        Unreadable: If there is anything else in them.
+        Unreadable: If they contain anything else.
     """
     try:
         return _filled(_Machine().run(data))
     except Unreadable:
         raise
-    except Exception as error:  # cut off, or put together in a way that makes no sense
+    except Exception as error:  # truncated or malformed
         raise Unreadable(f"{type(error).__name__}: {error}") from error
 
 
 class _Machine:
-    """A stack, the marks on it, and what was put aside."""
+    """Stack, marks and memo of the interpreter."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -117,12 +117,12 @@ class _Machine:
             (state,) = self.take(1)
             _fill(stack[-1], _of(state, tuple))
         elif name not in _NOTHING:
-            raise Unreadable(f"it holds {name}, which is not admitted")
+            raise Unreadable(f"it holds {name}, which is not allowed")
 
     def take(self, count: int) -> list[Any]:
         items = self.stack[-count:]
         if len(items) < count or any(item is _MARK for item in items):
-            raise Unreadable("it is cut off")
+            raise Unreadable("it is truncated")
         del self.stack[-count:]
         return items
 
@@ -144,7 +144,7 @@ def _of(thing: Any, kind: type) -> Any:
 
 def _admitted(module: str, attribute: str) -> _Name:
     if (module, attribute) not in _ADMITTED:
-        raise Unreadable(f"it asks for {module}.{attribute}, which is not admitted")
+        raise Unreadable(f"it asks for {module}.{attribute}, which is not allowed")
     return _Name((module, attribute))
 
 
@@ -155,14 +155,14 @@ def _put_together(what: _Name, arguments: tuple[Any, ...]) -> Any:
         return _of(arguments[0], str).encode("latin-1")
     if what.said == _DTYPE and arguments and arguments[0] in _TYPES:
         return np.dtype(arguments[0])
-    raise Unreadable(f"it asks for {'.'.join(what.said)} of {arguments!r:.60}, which is not admitted")
+    raise Unreadable(f"it asks for {'.'.join(what.said)} of {arguments!r:.60}, which is not allowed")
 
 
 def _fill(thing: Any, state: tuple[Any, ...]) -> None:
-    """What numpy says of a type (the order of bytes, nothing else), or of an array: version, shape, type, order, bytes."""
+    """Set the state of a dtype (byte order only) or of an array: version, shape, dtype, order, bytes."""
     if isinstance(thing, np.dtype):
         if state[1] not in ("|", "<") or any(part is not None for part in state[2:5]):
-            raise Unreadable(f"numbers of type {state!r:.60} are not admitted")
+            raise Unreadable(f"numbers of type {state!r:.60} are not allowed")
         return
     shape, dtype, fortran, raw = state[1:]
     if not isinstance(dtype, np.dtype):
@@ -172,12 +172,12 @@ def _fill(thing: Any, state: tuple[Any, ...]) -> None:
 
 
 def _filled(thing: Any) -> Any:
-    """A record of arrays that have their numbers: a dictionary of values, the only thing that CIFAR's files hold."""
+    """Check that the result is a dictionary of complete arrays and values, as in the files of CIFAR."""
     found = {}
     for key, value in _of(thing, dict).items():
         if isinstance(value, _Unfilled):
             if value.array is None:
-                raise Unreadable(f"{key!r} is an array without numbers")
+                raise Unreadable(f"{key!r} is an array without data")
             value = value.array
         found[key.decode("latin-1") if isinstance(key, bytes) else _of(key, str)] = value
     return found

@@ -1,4 +1,4 @@
-"""The files of each data set as they were published: where they belong, how they are unpacked and fetched, what to do without them."""
+"""The published files of each data set: location, download, unpacking, and errors for missing files."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from pathlib import Path
 
 from unified.core.base.errors import FilesMissing, Problem, UsageError, error_text
 
-#: Seconds after which a silent server counts as gone.
+#: Timeout of a silent server in seconds.
 PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
 class File:
-    """A file as it was published.
+    """A published file.
 
     Args:
-        name: Of the file.
-        size: In bytes.
-        md5: Of its bytes, in hexadecimal.
-        gives: What it is unpacked to, relative to where the file lies; empty where it is used as it is.
+        name: File name.
+        size: Size in bytes.
+        md5: MD5 checksum in hexadecimal.
+        gives: Unpacked files, relative to the directory of the file; empty if it is not unpacked.
     """
 
     name: str
@@ -36,19 +36,19 @@ class File:
     gives: tuple[str, ...] = ()
 
     def is_published(self, path: Path) -> bool:
-        """Whether the file that is there is the one that was published."""
+        """Whether the file on disk is the published one."""
         return path.stat().st_size == self.size and _md5(path) == self.md5
 
 
 @dataclass(frozen=True)
 class ExperienceSource:
-    """Where a data set comes from.
+    """The source of a data set.
 
     Args:
-        torchvision: The class of `torchvision.datasets` that fetches it.
-        folder: Of the files, relative to the root; torchvision's layout.
-        files: As they were published; sizes and sums are those of the authors' pages and of torchvision.
-        inner: MD5 sums of what is unpacked, by path, where they were published too.
+        torchvision: The class of `torchvision.datasets` that downloads it.
+        folder: Folder of the files, relative to the root, in torchvision's layout.
+        files: Published files; sizes and checksums are from the authors' pages and torchvision.
+        inner: Published MD5 checksums of unpacked files by path.
     """
 
     torchvision: str
@@ -57,20 +57,20 @@ class ExperienceSource:
     inner: tuple[tuple[str, str], ...] = ()
 
     def ready(self, root: Path) -> tuple[Path, ...]:
-        """The files and folders that are read, in a fixed order."""
+        """The source files and folders in a fixed order."""
         return tuple(root / self.folder / name for file in self.files for name in file.gives or (file.name,))
 
     def missing(self, root: Path) -> list[File]:
-        """Files that are neither there nor unpacked."""
+        """Files that are missing and not unpacked."""
         here = root / self.folder
         return [file for file in self.files if not (here / file.name).exists() and not _all_there(here, file)]
 
     def provide(self, name: str, root: Path, download: bool) -> None:
-        """See that everything is there to be read: unpack what is there, fetch what is not.
+        """Make all files available: unpack archives, download missing files.
 
         Raises:
-            FilesMissing: If there are files missing.
-            UsageError: If there are damaged ones.
+            FilesMissing: If files are missing.
+            UsageError: If files are damaged.
         """
         why = "suite.download=false"
         if self.missing(root) and download:
@@ -82,41 +82,41 @@ class ExperienceSource:
                 _unpack(name, root / self.folder, file)
 
     def unpublished(self, root: Path) -> list[str]:
-        """Names of the files that are there and differ from what was published."""
+        """Names of files that differ from the published ones."""
         here = root / self.folder
         packed = [file.name for file in self.files if (here / file.name).is_file() and not file.is_published(here / file.name)]
         return packed + [path for path, md5 in self.inner if (here / path).is_file() and _md5(here / path) != md5]
 
     def _fetch(self, root: Path) -> str:
-        """Let torchvision download everything; why it did not work, else nothing."""
+        """Download with torchvision; returns the error, empty for success."""
         try:
             from torchvision import datasets
 
             maker = getattr(datasets, self.torchvision)
             with _patience():
-                # Only fetching: it would unpickle what it reads. The instance is empty but for what `download` looks at.
+                # Only download, since reading would unpickle. The instance has only the attributes that `download` uses.
                 fetcher = maker.__new__(maker)
                 fetcher.root = str(root)
                 fetcher.download()
-        except Exception as error:  # no network, no space, a server's page instead of the file, gdown not installed
+        except Exception as error:  # no network, no space, an error page instead of the file, gdown not installed
             return error_text(error)
         return ""
 
     def _told(self, name: str, root: Path, missing: list[File], why: str) -> Iterator[Problem]:
-        reason = f" and cannot be fetched: {why}" if why else ""
-        yield Problem(f"vision:{name} needs files that are not there{reason}", "data that needs no files: --suite digits")
+        reason = f" and cannot be downloaded: {why}" if why else ""
+        yield Problem(f"vision:{name} needs files that are missing{reason}", "a data set without files: --suite digits")
         for file in missing:
             yield Problem(f"  {file.name}", f"{file.size:,} bytes, md5 {file.md5}")
-        yield Problem(f"put them into {root / self.folder}", "or say where your data are: suite.root=DIR")
+        yield Problem(f"put them in {root / self.folder}", "or set the directory of your data: suite.root=DIR")
 
 
 def _all_there(here: Path, file: File) -> bool:
-    """Whether what is read is there: the file itself, or all that it gives."""
+    """Whether the file, or everything that it unpacks to, exists."""
     return all((here / name).exists() for name in file.gives or (file.name,))
 
 
 def _unpack(name: str, here: Path, file: File) -> None:
-    """Unpack a file beside itself; half of it is never taken for the whole."""
+    """Unpack a file atomically into its directory."""
     path = here / file.name
     try:
         if path.suffix == ".gz" and not path.name.endswith(".tar.gz"):
@@ -133,7 +133,7 @@ def _unpack(name: str, here: Path, file: File) -> None:
                 packed_zip.extractall(partial)
         else:
             with tarfile.open(path) as packed_tar:
-                packed_tar.extractall(partial, filter="data")  # nothing outside of the folder, no devices
+                packed_tar.extractall(partial, filter="data")  # no paths outside the folder, no devices
         for top in partial.iterdir():
             if not (here / top.name).exists():
                 top.replace(here / top.name)
@@ -141,7 +141,7 @@ def _unpack(name: str, here: Path, file: File) -> None:
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise UsageError(_damaged(name, path, file, error)) from error
     if not _all_there(here, file):
-        raise UsageError(_damaged(name, path, file, ValueError(f"it does not hold {file.gives[0]}")))
+        raise UsageError(_damaged(name, path, file, ValueError(f"it does not contain {file.gives[0]}")))
 
 
 def _damaged(name: str, path: Path, file: File, error: Exception) -> Problem:
@@ -156,7 +156,7 @@ def _md5(path: Path) -> str:
 
 @contextmanager
 def _patience() -> Iterator[None]:
-    """Within it, connections that nobody named a limit for give up after a while."""
+    """Within it, connections without a timeout of their own get one."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:

@@ -1,4 +1,4 @@
-"""Pictures of torchvision's data sets, and of folders, as suites."""
+"""Suites of torchvision's image data sets and of image folders."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from unified.plugins.suites.vision.config import VisionOptions
 from unified.plugins.suites.vision.readers import Pictures, folder_sides, read
 from unified.plugins.suites.vision.sources import SOURCES
 
-#: The environment's word for where data are.
+#: Environment variable with the directory of data sets.
 VARIABLE = "UNIFIED_DATA"
-#: Height and width of CelebA's pictures where nothing else is said, as in most of the literature.
+#: Default height and width of CelebA, as in most of the literature.
 CELEBA_SIZE = 64
 
 
 class Vision(DataSuite):
     """``vision:mnist``, ``vision:cifar10``, …, and ``vision:folder suite.path=DIR``.
 
-    The files are read at the first start, which imports torchvision; later ones map what was kept then, and need no torch.
+    The first start reads the files with torchvision; later starts memory-map the cache and need no torch.
     """
 
     options: VisionOptions
@@ -53,10 +53,10 @@ class Vision(DataSuite):
 
     @cached_property
     def _kept(self) -> cache.Kept:
-        """The arrays, which are made where they are not there yet.
+        """The arrays from the cache, which is filled if necessary.
 
         Raises:
-            UsageError: If the files are not there and cannot be fetched, or are damaged, or hold no such classes.
+            UsageError: If files are missing and cannot be downloaded, are damaged, or have no such classes.
         """
         root = self._folder if self.task == "folder" else self._root
         if self.task != "folder":
@@ -82,15 +82,15 @@ class Vision(DataSuite):
     @property
     def _folder(self) -> Path:
         if self.options.path is None:
-            raise UsageError(Problem("vision:folder needs a folder with a folder of pictures for each class", "say which: suite.path=DIR"))
+            raise UsageError(Problem("vision:folder needs a folder with a folder of images for each class", "set suite.path=DIR"))
         path = Path(self.options.path)
         if not any(each.is_dir() for place in folder_sides(path).values() if place.is_dir() for each in place.iterdir()):
             wanted = "it should be PATH/CLASS/*.png, or PATH/train/CLASS/*.png and PATH/test/CLASS/*.png"
-            raise UsageError(Problem(f"suite.path={path} is no folder with a folder for each class", wanted))
+            raise UsageError(Problem(f"suite.path={path} is not a folder with a folder for each class", wanted))
         return path
 
     def _files(self, root: Path) -> Iterator[tuple[str, Path]]:
-        """What is read, with names that do not depend on where it lies."""
+        """Source files with names that do not depend on their location."""
         if self.task != "folder":
             yield from ((str(path.relative_to(root)), path) for path in SOURCES[self.task].ready(root))
             return
@@ -99,12 +99,12 @@ class Vision(DataSuite):
             yield from ((str(Path(place, name).relative_to(root)), Path(place, name)) for name in sorted(files))
 
     def _chosen(self, pictures: Pictures) -> Pictures:
-        """Those of the classes that were asked for, numbered anew."""
+        """The rows of the requested classes, renumbered."""
         if self.options.classes is None:
             return pictures
         wanted = [_number(said, pictures.classes) for said in self.options.classes]
         if len(set(wanted)) < max(2, len(wanted)):
-            raise UsageError(Problem(f"suite.classes={','.join(self.options.classes)}: at least two, and none twice"))
+            raise UsageError(Problem(f"suite.classes={','.join(self.options.classes)}: needs at least two different classes"))
         anew = np.full(len(pictures.classes), -1)
         anew[wanted] = range(len(wanted))
         chosen = pictures.only(np.flatnonzero(anew[pictures.labels] >= 0))
@@ -116,11 +116,11 @@ def _home() -> Path:
 
 
 def _number(said: str, classes: Sequence[str]) -> int:
-    """The number of a class by its name, in whatever case, or by its number."""
+    """The index of a class from its name in any case, or from its index."""
     named = {name.lower(): number for number, name in enumerate(classes)}
     if said.lower() in named:
         return named[said.lower()]
     if said.isdecimal() and int(said) < len(classes):
         return int(said)
-    hint = did_you_mean(said, classes) or f"a name or a number of: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}"
+    hint = did_you_mean(said, classes) or f"a name or an index of: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}"
     raise UsageError(Problem(f"suite.classes: there is no class {said!r}", hint))

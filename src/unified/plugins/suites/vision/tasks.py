@@ -1,4 +1,4 @@
-"""Names of the data sets."""
+"""The tasks: names of the data sets."""
 
 from __future__ import annotations
 
