@@ -231,7 +231,7 @@ def test_moments_keep_the_layout_of_their_parameters() -> None:
     other = make_agent(seed=4)
     other.load_training_state(state)
     assert not other.encoder.convolutions[0].weight.is_contiguous()
-    for name, optimizer in other._optimizers.items():
+    for name, optimizer in other.updater.optimizers.items():
         for parameter, moments in optimizer.state.items():
             assert moments["exp_avg"].stride() == parameter.stride(), name
 
