@@ -156,8 +156,8 @@ def test_what_happened_to_the_environments_is_read_from_them() -> None:
 def test_an_agent_that_does_not_answer_with_an_action_is_refused() -> None:
     collector, agent, _ = collector_of(1, 1)
     collector.start()
-    agent.act = lambda observation, explore: observation  # type: ignore[method-assign, assignment]
-    with pytest.raises(TypeError, match=r"act must return a unified.Action\(action, env_action\), not Tensor"):
+    agent.act = lambda batch, explore: batch  # type: ignore[method-assign, assignment]
+    with pytest.raises(TypeError, match=r"act must return a unified.Action\(action, env_action\), not Batch"):
         collector.step_async()
 
 
