@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
@@ -158,14 +158,12 @@ class Agent(nn.Module, ABC):
             problem = f"agent.ema averages what an agent acts with, and {type(self).__name__} has none of {', '.join(self.policy_parts)}"
             raise UsageError(Problem(problem, 'its class says what there is:  acting = ("policy",)'))
 
-    def train(self, mode: bool = True) -> Self:
-        """As every module; and where averages are kept, they answer for their parts as long as it does not train."""
-        for part, average in self._averages.items():
-            if mode:
-                self.__dict__.pop(part, None)
-            else:
-                self.__dict__[part] = self._modules[average]  # found before the part itself, which stays what is saved and learned
-        return super().train(mode)
+    def acting(self, part: str) -> nn.Module:
+        """The part that acts: the part itself while the agent trains, and its averaged weights in evaluation where options say ``ema``.
+
+        Use it wherever the agent acts, ``self.acting("actor")(features)``; ``self.actor`` is always the part that learns.
+        """
+        return self.get_submodule(part if self.training else self._averages.get(part, part))
 
     @property
     def view(self) -> View:
@@ -222,6 +220,10 @@ class Agent(nn.Module, ABC):
         if problems:
             raise UsageError(*problems)
 
+    def noise(self) -> torch.Generator:
+        """The generator of the next action that is drawn in an update."""
+        return self.generator("policy")
+
     def notes(self) -> list[str]:
         """Lines worth telling before it learns: a part that it acts with and that nothing trains, say."""
         idle = [part for part in self.policy_parts if self._is_idle(part)] if self.phase_list else []
@@ -256,11 +258,11 @@ class Agent(nn.Module, ABC):
 
         Args:
             observation: ``(B, *observation)``.
-            encoder: Another one than the agent's part of this name: a copy that follows it, say.
+            encoder: Another encoder than the agent's own (`acting`): a copy that follows it, say.
             full: Whether the features have to be float32.
             few: Whether these are few rows: to cast the weights to bfloat16 would take longer than to answer in float32.
         """
-        encoder = self.get_submodule("encoder") if encoder is None else encoder
+        encoder = self.acting("encoder") if encoder is None else encoder
         # What mixes rows (batch normalisation) does so where it learns, and nowhere else: acting on one row moves no statistics.
         still = self.training and self._mixes_rows and not torch.is_grad_enabled()
         if still:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar, cast
+
 import torch
+
+_T = TypeVar("_T")
 
 
 class Batch(dict[str, torch.Tensor]):
@@ -56,6 +61,20 @@ class Batch(dict[str, torch.Tensor]):
         columns = {name: value.tensor_split(min(pieces, rows)) for name, value in self.items()}
         snapshot = [Batch(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         return [(len(next(iter(piece.values()))) / rows, piece) for piece in snapshot]
+
+    def once(self, name: str, compute: Callable[[], _T]) -> _T:
+        """Return `compute()`, which is called once for this batch: objectives of one phase share a policy or a draw by its name.
+
+        Each phase has a batch of its own, and copies (`with_columns`, `detach`) share nothing with it.
+
+        >>> batch = Batch(reward=torch.ones(2))
+        >>> batch.once("policy", lambda: "computed"), batch.once("policy", lambda: "not called")
+        ('computed', 'computed')
+        """
+        shared = self.__dict__.setdefault("_shared", {})
+        if name not in shared:
+            shared[name] = compute()
+        return cast("_T", shared[name])
 
     def with_columns(self, **columns: torch.Tensor) -> Batch:
         """A copy with further columns; this batch is left as it is."""
