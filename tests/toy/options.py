@@ -145,7 +145,7 @@ class Gym(Options):
 class Rows(Options):
     """Options of a data set."""
 
-    view: Literal["auto", "classify", "regress", "generate"] = "auto"
+    task_type: Literal["auto", "classify", "regress", "generate"] = "auto"
     """What rows are used for."""
     test: float = Field(0.2, gt=0, lt=1)
     """Share of the rows for evaluation."""

@@ -16,9 +16,9 @@ from unified.core.replay.views import Transitions
 @given(st.integers(1, 40), st.data())
 def test_every_node_is_the_sum_of_its_children(slots: int, data: st.DataObject) -> None:
     tree, plain = SumTree(slots), np.zeros(slots)
-    for _ in range(data.sample(st.integers(0, 6))):
-        index = np.array(data.sample(st.lists(st.integers(0, slots - 1), min_size=1, max_size=8)))
-        value = np.array(data.sample(st.lists(st.sampled_from([0.0, 0.25, 1.0, 3.5, 1e6]), min_size=len(index), max_size=len(index))))
+    for _ in range(data.draw(st.integers(0, 6))):
+        index = np.array(data.draw(st.lists(st.integers(0, slots - 1), min_size=1, max_size=8)))
+        value = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25, 1.0, 3.5, 1e6]), min_size=len(index), max_size=len(index))))
         tree.set(index, value)
         for i, x in zip(index, value, strict=True):
             plain[i] = x

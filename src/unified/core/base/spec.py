@@ -23,7 +23,7 @@ class Space:
         dtype: NumPy's name: ``"uint8"``, ``"float32"``, ``"int64"``.
         low: Least value, one for all or one for each element (flattened).
         high: Greatest value, likewise.
-        choices: Number of choices where the value is an index, else ``None``.
+        n: Number of choices where the value is an index, else ``None``.
     """
 
     shape: tuple[int, ...]
@@ -61,7 +61,7 @@ class Spec:
     Args:
         observation: One observation, a single frame where there are frames (stacking is the replay's).
         action: What the environment takes.
-        view: Which column plays observation and which action, one of `TASK_TYPES`.
+        task_type: Which column plays observation and which action, one of `TASK_TYPES`.
         reward_range: Least and greatest reward of one agent step.
         action_repeat: Frames of the task for each agent step.
         episode_frames: Frames of an episode at a time limit; ``None`` without a limit.
@@ -70,7 +70,7 @@ class Spec:
             nothing is known. Observations are standardised with it and with `std` before the first layer.
         std: Likewise.
         classes: Names of the choices, where they have some; or of what is observed, where something is made for a class.
-        targets: Least and greatest target in units of its own, for each number ``(D,)``, where the action's -1 and 1 stand for them.
+        target_range: Least and greatest target in units of its own, for each number ``(D,)``, where the action's -1 and 1 stand for them.
     """
 
     observation: Space
@@ -96,7 +96,7 @@ class Spec:
         fields["reward_range"] = tuple(fields["reward_range"])
         for name in ("mean", "std", "classes"):
             fields[name] = tuple(fields.get(name, ()))
-        if fields.get("targets") is not None:
-            low, high = fields["targets"]
-            fields["targets"] = (tuple(low), tuple(high))
+        if fields.get("target_range") is not None:
+            low, high = fields["target_range"]
+            fields["target_range"] = (tuple(low), tuple(high))
         return cls(**fields)

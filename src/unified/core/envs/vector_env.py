@@ -184,9 +184,9 @@ class WorkerVectorEnv:
             return
         steps.observation[i] = self.observations[i] = lane.observation = answer.arrays[0].copy()
         steps.reward[i] = head["reward"]
-        lane.episode_return += head["score"]
+        lane.episode_return += head["raw_reward"]
         lane.length += 1
-        steps.terminated[i], steps.truncated[i], steps.life_lost[i] = head["terminated"], head["truncated"], head["lost"]
+        steps.terminated[i], steps.truncated[i], steps.life_lost[i] = head["terminated"], head["truncated"], head["life_lost"]
         if head["terminated"] or head["truncated"]:
             steps.returns[i], steps.lengths[i] = lane.episode_return, lane.length
             steps.reset_observation[i] = self._start(i, answer.arrays[1] if len(answer.arrays) > 1 else None)
@@ -326,7 +326,7 @@ class WorkerVectorEnv:
             raise RuntimeError("reset the environments before their state is taken")
         for i in range(self.count):
             self._save(i)
-        num_envs = [
+        states = [
             {
                 "episode": lane.episode,
                 "length": lane.length,
@@ -338,7 +338,7 @@ class WorkerVectorEnv:
             }
             for lane in self._lanes
         ]
-        return {"stream": self.stream, "lanes": num_envs, "restarts": self.restarts, "failed_episodes": self.failed_episodes}
+        return {"stream": self.stream, "lanes": states, "restarts": self.restarts, "failed_episodes": self.failed_episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Rebuild the unfinished episodes of `state`, and compare the observation that is reached with the stored one.

@@ -18,8 +18,8 @@ class Action:
     """What an agent answers to observations of n environments.
 
     Args:
-        stored: What the policy produced and the replay keeps, ``(n, *action)``.
-        enacted: What the environments take, ``(n, *action)``.
+        action: What the policy produced and the replay keeps, ``(n, *action)``.
+        env_action: What the environments take, ``(n, *action)``.
         extra: Further columns for the replay (``log_prob``, ``value``).
         probabilities: That the policy gives each choice of the task, ``(n, A)``, where it has such; an answer is judged by them too.
     """
@@ -53,7 +53,7 @@ class ContinuousActions:
         """Turn what the policy produced ``(n, size)`` into an `Action`.
 
         Args:
-            stored: With the noise of exploration in it, where there is some.
+            action: With the noise of exploration in it, where there is some.
             generator: Chooses among the greatest where several are equal; ``None``: the first of them counts.
         """
         if not self.task.discrete:

@@ -35,7 +35,7 @@ class Replay:
         spec: Of the task; a slot keeps one observation of it, a single frame.
         view: What a batch looks like.
         capacity: Slots, of all environments together. An episode of T steps takes T + 1.
-        lanes: Environments; each has a ring of its own, all equally long.
+        num_envs: Environments; each has a ring of its own, all equally long.
         streams: Batches are drawn from the stream ``"replay"``.
         backing: ``"ram"`` or ``"disk"``.
         directory: Of the segments and, with ``backing="disk"``, of the files that are worked on.

@@ -75,10 +75,10 @@ class Prioritised(Sampler):
 
     Args:
         slots: Of the store (`Store.slots`).
-        lanes: Rings of the store.
+        num_envs: Rings of the store.
         alpha: 0 is uniform, 1 is proportional.
         beta: How much of the bias is corrected; 1 is all of it.
-        floor: Added to every priority, so that none is 0.
+        eps: Added to every priority, so that none is 0.
     """
 
     prioritises = True

@@ -206,7 +206,7 @@ def make_judge(config: Config, suite: Suite, root: Path, **said: Any) -> Evaluat
     Raises:
         UsageError: If there is no such classifier, or nothing is made that it could see.
     """
-    wanted = config.evaluate.model_copy(update=said)
+    wanted = type(config.evaluate).model_validate(config.evaluate.model_dump() | said)
     spec = suite.spec() if isinstance(suite, DataSuite) else None
     features = None
     if wanted.features:
@@ -337,7 +337,7 @@ def evaluate(
         The frames it was trained for, and what was found.
     """
     player = load_agent(run, checkpoint)
-    said = {"episodes": episodes, "environments": 1} | ({} if features is None else {"features": features or None})
+    said = {"episodes": episodes, "num_envs": 1} | ({} if features is None else {"features": features or None})
     judge = make_judge(run.config, built_suite(run.config), run.root, **said)
     judge.record = record
     try:

@@ -27,7 +27,7 @@ HEADS = {"control": "truncated_normal", "regress": "deterministic"}
 
 
 class AC2(Agent):
-    """Encoder, actor and critic. The view of the task says what is learned: control by `td` and `dpg`, targets by `imitate`.
+    """Encoder, actor and critic. The view of the task says what is learned: control by `td` and `dpg`, targets by `nll`.
 
     On rows with labels, ``-o reinforce_critic`` learns them by reward alone, and ``-o +reinforce_critic`` by both. The target critics read the online encoder's
     features of the next observation, as in DrQ-v2: they follow slowly.
