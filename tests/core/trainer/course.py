@@ -87,6 +87,9 @@ class Linear(torch.nn.Module):
         self.seen: list[np.ndarray] = []
         self.modes: list[bool] = []
 
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        return {}
+
     def act(self, batch: Batch, *, explore: bool) -> Action:
         self.seen.append(batch.obs.numpy().copy())
         self.modes.append(self.training)
