@@ -24,18 +24,25 @@ class Memory(Protocol):
         """State of `count` environments at the start of an episode, by name: ``(count, …)`` each, on the network's device."""
         ...
 
-    def unroll(
-        self, features: torch.Tensor, state: Mapping[str, torch.Tensor], is_first: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, State]:
-        """Outputs of T steps, and the state after the last one.
+    def step(self, features: torch.Tensor, state: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, State]:
+        """One step of n environments, without a reset.
+
+        Args:
+            features: ``(n, F)``.
+            state: State before the step, ``(n, …)`` each.
+
+        Returns:
+            Outputs ``(n, H)``, and the state after the step, ``(n, …)`` each.
+        """
+        ...
+
+    def unroll(self, features: torch.Tensor, state: Mapping[str, torch.Tensor], is_first: torch.Tensor) -> torch.Tensor:
+        """Outputs ``(B, T, H)`` along sequences, with gradients through time; equal to T calls of `step` with resets between them.
 
         Args:
             features: ``(B, T, F)``.
-            state: State before the first step, ``(B, …)`` each.
-            is_first: ``(B, T)`` bool: the initial state replaces the state before these steps. ``None``: before no step.
-
-        Returns:
-            ``(B, T, H)``, and the next state, ``(B, …)`` each.
+            state: State before the first step of each sequence, ``(B, …)`` each.
+            is_first: ``(B, T)`` bool: the initial state replaces the state before these steps.
         """
         ...
 
@@ -61,7 +68,7 @@ def state_columns(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def first_batch(agent: Agent, obs: torch.Tensor) -> Batch:
-    """The batch for the first step of n episodes: the observations ``(n, *observation)`` and, where the agent has one, its initial state."""
+    """The batch at the first step of n episodes: observations ``(n, *observation)`` and the initial state, if the agent has one."""
     state = agent.initial_state(len(obs))
     if not state:
         return Batch(obs=obs)

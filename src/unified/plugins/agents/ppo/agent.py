@@ -108,9 +108,8 @@ class PPO(Agent):
         if options.memory:
             self.memory = build.part(options.memory, (1, features))
             if not isinstance(self.memory, Memory):
-                problem = (
-                    f"agent.memory={getattr(options.memory, 'name', options.memory)} has no state: its class lacks initial_state or unroll"
-                )
+                name = getattr(options.memory, "name", options.memory)
+                problem = f"agent.memory={name} has no state: its class lacks initial_state, step or unroll"
                 raise UsageError(Problem(problem, "agent.memory=gru or agent.memory=lstm"))
             features = output_shape(self.memory, (1, features))[-1]
         sizes = (options.hidden_dim, options.depth)
@@ -174,15 +173,15 @@ class PPO(Agent):
         features = self.encode(observation).flatten(1)
         if self.memory is None:
             return features, {}
-        outputs, after = self.memory.unroll(features[:, None], state)
-        return outputs[:, 0], after
+        outputs: tuple[torch.Tensor, dict[str, torch.Tensor]] = self.memory.step(features, state)
+        return outputs
 
     def _value(self, features: torch.Tensor) -> torch.Tensor:
         value: torch.Tensor = self.critic(features).mean[0]
         return value
 
     def encode_batch(self, batch: Batch) -> Batch:
-        """Adds `features`. With a memory, these are the outputs along each sequence; from here on, valid steps are rows, without padding."""
+        """Adds `features`. With a memory, these are its outputs along each sequence, and the valid steps become rows, without padding."""
         self._seen = None
         if self.memory is None:
             return batch.with_columns(features=self.encode(batch.obs).flatten(1))
@@ -190,8 +189,7 @@ class PPO(Agent):
         encoded = self.encode(rows.obs).flatten(1)
         features = encoded.new_zeros(*mask.shape, encoded.shape[1])
         features[mask] = encoded
-        outputs, _ = self.memory.unroll(features, batch.state, batch.is_first)
-        return rows.with_columns(features=outputs[mask])
+        return rows.with_columns(features=self.memory.unroll(features, batch.state, batch.is_first)[mask])
 
     def policy(self, features: torch.Tensor) -> Policy:
         """π(·|s); that of the same features once, however many terms ask for it."""

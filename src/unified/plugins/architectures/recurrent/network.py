@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from itertools import pairwise
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge
@@ -44,25 +43,33 @@ class Recurrent(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Outputs ``(B, T, hidden_dim)`` of sequences ``(B, T, F)`` from the initial state."""
-        return self.unroll(features, self.initial_state(len(features)))[0]
+        return self._run(features, self.initial_state(len(features)))[0]
 
-    def unroll(
-        self, features: torch.Tensor, state: Mapping[str, torch.Tensor], is_first: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, State]:
-        """As `unified.core.learn.memory.Memory.unroll`. Steps between two resets run as one call of torch's network."""
-        length = features.shape[1]
-        resets = [] if is_first is None else is_first.any(dim=0).nonzero().flatten().tolist()
-        outputs, state = [], dict(state)
-        for start, stop in pairwise(sorted({0, *resets, length})):
-            if is_first is not None and start in resets:
-                state = reset_rows(state, is_first[:, start], self.initial_state(1))
-            found, state = self._run(features[:, start:stop], state)
-            outputs.append(found)
-        return torch.cat(outputs, dim=1), state
+    def step(self, features: torch.Tensor, state: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, State]:
+        """As `unified.core.learn.memory.Memory.step`."""
+        outputs, after = self._run(features[:, None], state)
+        return outputs[:, 0], after
+
+    def unroll(self, features: torch.Tensor, state: Mapping[str, torch.Tensor], is_first: torch.Tensor) -> torch.Tensor:
+        """As `unified.core.learn.memory.Memory.unroll`.
+
+        Each piece between two resets is a sequence of its own in one call of torch's network, so resets cost no further calls.
+        """
+        count, length = is_first.shape
+        starts = is_first.clone()
+        starts[:, 0] = True
+        first = starts.flatten().nonzero().flatten()  # (S,): step that a piece starts with; steps are numbered sequence after sequence
+        piece = starts.flatten().cumsum(0) - 1  # (B * T,): piece of each step
+        position = torch.arange(count * length, device=first.device) - first[piece]  # (B * T,): of each step within its piece
+        inputs = features.new_zeros(len(first), int(position.max()) + 1, features.shape[2])
+        inputs[piece, position] = features.flatten(0, 1)
+        before = {name: rows[first // length] for name, rows in state.items()}
+        before = reset_rows(before, is_first.flatten()[first], self.initial_state(1))
+        return self._run(inputs, before)[0][piece, position].view(count, length, -1)
 
     @abstractmethod
-    def _run(self, features: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        """Outputs and next state, without resets."""
+    def _run(self, features: torch.Tensor, state: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, State]:
+        """Outputs ``(B, T, H)`` of ``(B, T, F)`` without resets, and the state after the last step."""
 
 
 class GRU(Recurrent):
@@ -78,7 +85,7 @@ class GRU(Recurrent):
     def __init__(self, in_shape: tuple[int, ...], hidden_dim: Annotated[int, Ge(1)] = 64) -> None:
         super().__init__(nn.GRU(_features(in_shape), hidden_dim, batch_first=True))
 
-    def _run(self, features: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    def _run(self, features: torch.Tensor, state: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, State]:
         outputs, h = self.cell(features, state["h"][None].contiguous())
         return outputs, {"h": h[0]}
 
@@ -96,12 +103,12 @@ class LSTM(Recurrent):
     def __init__(self, in_shape: tuple[int, ...], hidden_dim: Annotated[int, Ge(1)] = 64) -> None:
         super().__init__(nn.LSTM(_features(in_shape), hidden_dim, batch_first=True))
 
-    def _run(self, features: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    def _run(self, features: torch.Tensor, state: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, State]:
         outputs, (h, c) = self.cell(features, (state["h"][None].contiguous(), state["c"][None].contiguous()))
         return outputs, {"h": h[0], "c": c[0]}
 
 
-def _features(in_shape: Any) -> int:
+def _features(in_shape: tuple[int, ...]) -> int:
     """Numbers of one step.
 
     Raises:
