@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unified.testing.check import Check, Failed, Skipped
     from unified.testing.collecting import conformance
+    from unified.testing.partial import CartPoleWithoutVelocities
 
-_HOMES = {"conformance": "collecting", "Check": "check", "Failed": "check", "Skipped": "check"}
+_HOMES = {
+    "CartPoleWithoutVelocities": "partial",
+    "Check": "check",
+    "Failed": "check",
+    "Skipped": "check",
+    "conformance": "collecting",
+}
 
-__all__ = ["Check", "Failed", "Skipped", "conformance"]
+__all__ = ["CartPoleWithoutVelocities", "Check", "Failed", "Skipped", "conformance"]
 
 
 def __getattr__(name: str) -> Any:

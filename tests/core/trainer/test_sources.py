@@ -16,6 +16,7 @@ from unified.core.base.spec import Space, Spec
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import EpisodeFailed
 from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.replay.batch import Batch
 from unified.core.trainer.sources import DatasetSource, EnvCollector, FrameStack
 
 SEED = 4
@@ -104,7 +105,7 @@ def looped(env_id: int, stack: int, **options: Any) -> Iterator[Row]:
         over = False
         while not over:
             stacked = np.concatenate(history[-stack:])
-            action = agent.act(torch.from_numpy(stacked[None]), explore=True)
+            action = agent.act(Batch(obs=torch.from_numpy(stacked[None])), explore=True)
             try:
                 answer = environment.step(action.env_action[0].numpy())
             except EpisodeFailed:
@@ -155,8 +156,8 @@ def test_what_happened_to_the_environments_is_read_from_them() -> None:
 def test_an_agent_that_does_not_answer_with_an_action_is_refused() -> None:
     collector, agent, _ = collector_of(1, 1)
     collector.start()
-    agent.act = lambda observation, explore: observation  # type: ignore[method-assign, assignment]
-    with pytest.raises(TypeError, match=r"act must return a unified.Action\(stored, enacted\), not Tensor"):
+    agent.act = lambda batch, explore: batch  # type: ignore[method-assign, assignment]
+    with pytest.raises(TypeError, match=r"act must return a unified.Action\(action, env_action\), not Batch"):
         collector.step_async()
 
 
@@ -190,17 +191,17 @@ def test_an_episode_that_is_not_rebuilt_is_truncated_and_the_next_one_begins() -
     assert not rest.exact
     assert notes.failed_episodes == []  # its rows stay
     assert notes.begun == {1: [first.tolist()]}
-    assert rest.stack.frames[1].tolist() == [first.tolist()] * 2
-    assert np.array_equal(rest.stack.frames[[0, 2]], whole.stack.frames[[0, 2]])
+    assert rest.inputs.stack.frames[1].tolist() == [first.tolist()] * 2
+    assert np.array_equal(rest.inputs.stack.frames[[0, 2]], whole.inputs.stack.frames[[0, 2]])
 
 
 def test_its_state_is_not_changed_by_what_follows() -> None:
     collector, _, _ = collector_of(1, 3)
     collector.start()
     state = collector.state_dict()
-    frames = state["frames"].copy()
+    frames = state["inputs"]["frames"].copy()
     step(collector, 3)
-    assert np.array_equal(state["frames"], frames)
+    assert np.array_equal(state["inputs"]["frames"], frames)
 
 
 def test_rows_that_are_there_already_take_no_step() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 
@@ -22,7 +24,9 @@ class Batch(dict[str, torch.Tensor]):
     | `future_obs` | `(B, K, *observation)` | the observations 1 … K steps later, where the view looks ahead |
     | `future_action` | `(B, K, *action)` | the actions that led there, `action` being the first |
     | `future_mask` | `(B, K)` | 1.0 where that observation belongs to the same episode, else 0.0 |
-    | `mask` | `(B, T)` | valid steps of a sequence |
+    | `mask` | `(B, T)` | valid steps of a sequence, bool; the other columns of a batch of sequences are `(B, T, …)` |
+    | `is_first` | `(B,)`, `(B, T)` | whether the step is the first one of its episode |
+    | `state.NAME` | `(B, …)` | state of the policy before the step, or before the first step of a sequence |
 
     Agents add `features` and `next_features` when they perceive, and `target_features` where a target encoder sees `next_obs`.
 
@@ -30,11 +34,22 @@ class Batch(dict[str, torch.Tensor]):
     tensor([1., 1.])
     """
 
-    def __getattr__(self, name: str) -> torch.Tensor:
-        try:
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
             return self[name]
-        except KeyError:
-            raise AttributeError(f"the batch has no column {name!r}; it has {', '.join(self)}") from None
+        named = {key[len(name) + 1 :]: value for key, value in self.items() if key.startswith(f"{name}.")}
+        if not named:
+            raise AttributeError(f"the batch has no column {name!r}; it has {', '.join(self)}")
+        return named
+
+    def steps(self) -> Batch:
+        """The valid steps of a batch of sequences as rows ``(N, …)``, one sequence after another; without `mask` and the states.
+
+        >>> Batch(reward=torch.tensor([[1, 2], [3, 0]]), mask=torch.tensor([[True, True], [True, False]])).steps()
+        {'reward': tensor([1, 2, 3])}
+        """
+        mask = self["mask"]
+        return Batch({name: column[mask] for name, column in self.items() if name != "mask" and not name.startswith("state.")})
 
     def to(self, device: torch.device | str) -> Batch:
         """This batch on `device`, copied without waiting where memory is pinned."""
@@ -47,6 +62,8 @@ class Batch(dict[str, torch.Tensor]):
     def split(self, pieces: int) -> list[tuple[float, Batch]]:
         """So many pieces of equal length, or nearly, in order, each with its share of the rows; a single one is this batch itself.
 
+        Of a batch of sequences, a piece has whole sequences, and its share counts valid steps.
+
         >>> [(share, piece.reward.tolist()) for share, piece in Batch(reward=torch.arange(4)).split(2)]
         [(0.5, [0, 1]), (0.5, [2, 3])]
         """
@@ -55,6 +72,8 @@ class Batch(dict[str, torch.Tensor]):
         rows = len(next(iter(self.values())))
         columns = {name: value.tensor_split(min(pieces, rows)) for name, value in self.items()}
         snapshot = [Batch(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        if "mask" in self:
+            return [(float(piece["mask"].sum() / self["mask"].sum()), piece) for piece in snapshot]
         return [(len(next(iter(piece.values()))) / rows, piece) for piece in snapshot]
 
     def with_columns(self, **columns: torch.Tensor) -> Batch:
