@@ -13,6 +13,7 @@ import torch
 import unified as library
 from runs.commands import events, killed_and_the_same, rows, unified
 from unified.core.base.errors import UsageError
+from unified.core.replay.batch import Batch
 from unified.core.trainer.build import evaluate, load_agent
 
 QUIET = ["callbacks=[]", "train.log_every=2000", "evaluate.every=4000", "checkpoint.every=2000"]
@@ -88,9 +89,9 @@ def test_averaged_weights_answer_where_that_is_asked_for(tmp_path: Path) -> None
     with torch.no_grad():
         agent.actor_average.numbers[-1].weight.zero_()
         agent.actor_average.numbers[-1].bias.copy_(torch.tensor([0.0, 0.0, 1.0]))
-    assert agent.act(obs, explore=False).env_action.tolist() == [2] * 32
+    assert agent.act(Batch(obs=obs), explore=False).env_action.tolist() == [2] * 32
     agent.train()
-    assert agent.act(obs, explore=False).env_action.tolist() != [2] * 32
+    assert agent.act(Batch(obs=obs), explore=False).env_action.tolist() != [2] * 32
 
 
 @pytest.mark.slow
