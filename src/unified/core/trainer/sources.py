@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from unified.core.base.errors import UsageError
 from unified.core.learn.actions import Action
 from unified.core.replay.batch import Batch
 
 if TYPE_CHECKING:
-    from unified.core.base.spec import Space, Spec
+    from unified.core.base.spec import Spec
     from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.vector_env import WorkerVectorEnv
     from unified.core.learn.agent import Agent
@@ -48,6 +50,14 @@ class ExperienceSource(ABC):
     @abstractmethod
     def step_wait(self) -> StepBatch | None:
         """Wait for the step; its rows are in the replay. ``None`` where they were there before."""
+
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        """Set the reset options of the next episode of an environment, in `on_experience` for example.
+
+        Raises:
+            UsageError: If no environment is stepped here.
+        """
+        raise UsageError(f"{type(self).__name__} steps no environments, so nothing can be reset with options")
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]: ...
@@ -90,13 +100,16 @@ class FrameStack:
     """The last observations of n environments, stacked along the channels as the replay stacks them.
 
     Args:
-        space: Of one observation.
+        spec: Of the task.
         count: n.
         stack: Observations in a stack; the first of an episode stands for those before it.
+
+    Attributes:
+        frames: ``(n, stack, *observation)``, or ``(n, stack)`` records of named observations.
     """
 
-    def __init__(self, space: Space, count: int, stack: int) -> None:
-        self.frames = np.zeros((count, stack, *space.shape), space.dtype)
+    def __init__(self, spec: Spec, count: int, stack: int) -> None:
+        self.frames = np.stack([spec.zeros(count)] * stack, axis=1)
 
     def begin(self, index: int, observation: np.ndarray) -> None:
         """A new episode of environment `index`."""
@@ -115,10 +128,26 @@ class FrameStack:
             else:
                 self.push(index, steps.observation[index])
 
-    def stacked(self, device: torch.device) -> torch.Tensor:
-        """``(n, stack * C, H, W)``, or ``(n, stack * D)``, on `device`; a copy."""
-        count, stack, first, *rest = self.frames.shape if self.frames.ndim > 2 else (*self.frames.shape, 1)
-        return torch.from_numpy(self.frames.reshape(count, stack * first, *rest).copy()).to(device)
+    def batch(self) -> Batch:
+        """The stacks as `obs`, ``(n, stack * C, H, W)`` or ``(n, stack * D)``, or as `obs.NAME` of named observations; a copy."""
+        names = self.frames.dtype.names
+        columns = {"obs": self.frames} if names is None else {f"obs.{name}": self.frames[name] for name in names}
+        return Batch({name: torch.from_numpy(_stacked(frames)) for name, frames in columns.items()})
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The frames as plain arrays."""
+        names = self.frames.dtype.names
+        return {"obs": self.frames.copy()} if names is None else {name: self.frames[name].copy() for name in names}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        for name, frames in state.items():
+            (self.frames if self.frames.dtype.names is None else self.frames[name])[:] = frames
+
+
+def _stacked(frames: np.ndarray) -> np.ndarray:
+    """``(n, stack, C, …)`` as ``(n, stack * C, …)``; a copy."""
+    count, stack, first, *rest = frames.shape if frames.ndim > 2 else (*frames.shape, 1)
+    return frames.reshape(count, stack * first, *rest).copy()
 
 
 class EnvCollector(ExperienceSource):
@@ -133,7 +162,7 @@ class EnvCollector(ExperienceSource):
     def __init__(self, environments: WorkerVectorEnv, agent: Agent, replay: Replay) -> None:
         self.environments, self.agent, self.replay = environments, agent, replay
         self.spec = environments.spec
-        self.stack = FrameStack(environments.spec.observation, environments.count, agent.view.stack)
+        self.stack = FrameStack(environments.spec, environments.count, agent.view.stack)
         self._stored: np.ndarray | None = None
         self._extra: dict[str, np.ndarray] = {}
 
@@ -151,7 +180,7 @@ class EnvCollector(ExperienceSource):
 
     def step_async(self) -> None:
         """Send the agent's actions; returns at once."""
-        action = self.agent.act(Batch(obs=self.stack.stacked(self.agent.device)), explore=True)
+        action = self.agent.act(self.agent.receive(self.stack.batch()), explore=True)
         if not isinstance(action, Action):
             raise TypeError(f"act must return a unified.Action(action, env_action), not {type(action).__name__}")
         self._stored = action.action.cpu().numpy()
@@ -166,13 +195,16 @@ class EnvCollector(ExperienceSource):
         self.stack.update(steps)
         return steps
 
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        self.environments.set_reset_options(env_id, options)
+
     def state_dict(self) -> dict[str, Any]:
-        return {"environments": self.environments.state_dict(), "frames": self.stack.frames.copy()}
+        return {"environments": self.environments.state_dict(), "frames": self.stack.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Rebuild the unfinished episodes; where that is impossible the rows of the episode count as truncated, and the next one begins."""
         self.environments.load_state_dict(state["environments"])
-        self.stack.frames[:] = state["frames"]
+        self.stack.load_state_dict(state["frames"])
         for env_id in np.flatnonzero(~self.environments.rebuilt):
             observation = self.environments.observations[env_id]
             self.replay.begin(int(env_id), observation)

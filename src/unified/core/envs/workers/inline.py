@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import traceback
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from unified.core.base.errors import UnifiedError
+from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, EpisodeFailed, Observation, Suite
 from unified.core.envs.workers.protocol import Message, describe, raise_described
@@ -50,12 +51,12 @@ class EnvServer:
     | op | request | answer |
     |---|---|---|
     | `reset` | `seed`, `options` | the first observation |
-    | `step` | `next` and `options` (seed and reset options of the next episode), action | observation, the columns of the spec in their order, `reward`, `terminated`, `truncated`, `score`, `lost` |
+    | `step` | `next`, `options` (of the next episode), action | observation, columns, `reward`, `terminated`, `truncated`, `score`, `lost` |
     | `save` | | `state` (its names, or nothing), its arrays |
     | `rebuild` | `seed`, `options`, `state`, actions `(T, *action)`, the state's arrays | the observation reached |
     | `render` | `height`, `width` | the picture |
 
-    `options` is missing where nobody set any. An observation with names is one record. After an end a step answers with the first
+    `options` is null where nobody set any. An observation with names is one record; the columns of the spec are arrays in its order. After an end a step answers with the first
     observation of the next episode too, as the last array. Where an episode fails, the answer is `failed` with the reason (and, from a
     step, that first observation).
     """
@@ -119,7 +120,12 @@ class EnvServer:
             return ()
 
     def _reset(self, seed: int, options: Mapping[str, Any] | None) -> np.ndarray:
-        return self._checked(self.environment.reset(seed) if options is None else self.environment.reset(seed, options))
+        if options is None:
+            return self._checked(self.environment.reset(seed))
+        if "options" not in inspect.signature(self.environment.reset).parameters:
+            hint = "declare it as reset(self, seed, options=None)"
+            raise UsageError(Problem(f"{type(self.environment).__name__}.reset takes no options, and some were set for an episode", hint))
+        return self._checked(self.environment.reset(seed, options))
 
     def _columns(self, extra: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
         if extra.keys() != self.spec.columns.keys():

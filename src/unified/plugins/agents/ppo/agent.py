@@ -13,11 +13,11 @@ from unified.core.base.spec import Space
 from unified.core.learn.actions import Action, ContinuousActions
 from unified.core.learn.agent import Agent
 from unified.core.learn.discrete_actions import DiscreteActions
-from unified.core.learn.networks import output_shape
 from unified.core.learn.objective import Objective, Phase
 from unified.core.learn.returns import compute_gae
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Rollout
+from unified.plugins.architectures.encoders import make_encoder, shows_pixels
 from unified.plugins.architectures.heads.policies import Categorical, Gaussian
 from unified.plugins.architectures.heads.values import ScalarValue
 from unified.plugins.objectives.entropy.objective import Entropy
@@ -83,18 +83,14 @@ class Critic(nn.Module):
 class PPO(Agent):
     """On-policy actor-critic: rollouts of several environments, generalised advantages, clipped updates in minibatches."""
 
+    named_observations = True
+
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         discrete = spec.action.discrete
         self.actions = DiscreteActions(spec.action) if discrete else ContinuousActions(spec.action)
-        shape = spec.observation.shape
-        pixels = len(shape) == 3
-        self.stack = options.stack if pixels and spec.task_type == "control" else 1
-        if pixels:
-            shape = (shape[0] * self.stack, *shape[1:])
-        usual = "identity" if not pixels else "nature_cnn" if min(shape[1:]) >= 36 else "cnn"
-        self.encoder = build.part(options.encoder or usual, shape)
-        features = math.prod(output_shape(self.encoder, shape))
+        self.stack = options.stack if shows_pixels(spec) else 1
+        self.encoder, features = make_encoder(build, options.encoder, spec, self.stack, pictures="nature_cnn", smallest=36, flatten=True)
         sizes = (options.hidden_dim, options.depth)
         self.actor = (CategoricalActor if discrete else GaussianActor)(features, self.actions.size, *sizes)
         self.critic = Critic(features, *sizes)
@@ -133,10 +129,12 @@ class PPO(Agent):
         """Advantages and returns of a rollout, by the critic as it is now."""
         value = self._value(batch.obs)
         next_value = value.roll(-1)
-        next_value[batch.boundary] = self._value(batch.next_obs[batch.boundary])
+        next_value[batch.boundary] = self._value(batch.rows(batch.boundary).next_obs)
         advantage = compute_gae(batch.reward, batch.discount, value, next_value, batch.boundary, self.options.gae_lambda)
-        kept = {name: batch[name] for name in ("obs", "action", "reward", "discount", "index", "weight", "log_prob")}
-        return Batch(kept).with_columns(advantage=advantage, **{"return": advantage + value})
+        kept = ("obs", "action", "reward", "discount", "index", "weight", "log_prob", *self.spec.columns)
+        return Batch({name: column for name, column in batch.items() if name.partition(".")[0] in kept}).with_columns(
+            advantage=advantage, **{"return": advantage + value}
+        )
 
     def _value(self, observation: torch.Tensor) -> torch.Tensor:
         value: torch.Tensor = self.critic(self.encode(observation).flatten(1)).mean[0]
