@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from unified.testing.check import Check, Failed, Skipped
     from unified.testing.collecting import conformance
     from unified.testing.goals import BitFlip, PointReach
+    from unified.testing.partial import CartPoleWithoutVelocities
 
-_HOMES = {"BitFlip": "goals", "PointReach": "goals", "conformance": "collecting", "Check": "check", "Failed": "check", "Skipped": "check"}
+_HOMES = {
+    "BitFlip": "goals",
+    "CartPoleWithoutVelocities": "partial",
+    "Check": "check",
+    "Failed": "check",
+    "PointReach": "goals",
+    "Skipped": "check",
+    "conformance": "collecting",
+}
 
-__all__ = ["BitFlip", "Check", "Failed", "PointReach", "Skipped", "conformance"]
+__all__ = ["BitFlip", "CartPoleWithoutVelocities", "Check", "Failed", "PointReach", "Skipped", "conformance"]
 
 
 def __getattr__(name: str) -> Any:

@@ -91,6 +91,9 @@ class Linear(torch.nn.Module):
     named_observations = False
     receive = Agent.receive
 
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        return {}
+
     def act(self, batch: Batch, *, explore: bool) -> Action:
         self.seen.append(batch.obs.numpy().copy())
         self.modes.append(self.training)

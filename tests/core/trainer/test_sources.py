@@ -156,8 +156,8 @@ def test_what_happened_to_the_environments_is_read_from_them() -> None:
 def test_an_agent_that_does_not_answer_with_an_action_is_refused() -> None:
     collector, agent, _ = collector_of(1, 1)
     collector.start()
-    agent.act = lambda observation, explore: observation  # type: ignore[method-assign, assignment]
-    with pytest.raises(TypeError, match=r"act must return a unified.Action\(action, env_action\), not Tensor"):
+    agent.act = lambda batch, explore: batch  # type: ignore[method-assign, assignment]
+    with pytest.raises(TypeError, match=r"act must return a unified.Action\(action, env_action\), not Batch"):
         collector.step_async()
 
 
@@ -191,17 +191,17 @@ def test_an_episode_that_is_not_rebuilt_is_truncated_and_the_next_one_begins() -
     assert not rest.exact
     assert notes.failed_episodes == []  # its rows stay
     assert notes.begun == {1: [first.tolist()]}
-    assert rest.stack.frames[1].tolist() == [first.tolist()] * 2
-    assert np.array_equal(rest.stack.frames[[0, 2]], whole.stack.frames[[0, 2]])
+    assert rest.inputs.stack.frames[1].tolist() == [first.tolist()] * 2
+    assert np.array_equal(rest.inputs.stack.frames[[0, 2]], whole.inputs.stack.frames[[0, 2]])
 
 
 def test_its_state_is_not_changed_by_what_follows() -> None:
     collector, _, _ = collector_of(1, 3)
     collector.start()
     state = collector.state_dict()
-    frames = state["frames"].copy()
+    frames = state["inputs"]["frames"].copy()
     step(collector, 3)
-    assert np.array_equal(state["frames"], frames)
+    assert np.array_equal(state["inputs"]["frames"], frames)
 
 
 def test_rows_that_are_there_already_take_no_step() -> None:

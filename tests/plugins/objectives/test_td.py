@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from unified.core.replay.batch import Batch
 from unified.core.base.spec import Space
 from unified.core.replay.backing import RamBacking
+from unified.core.replay.batch import Batch
 from unified.core.replay.store import Store, columns_of
 from unified.core.replay.views import Transitions
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal

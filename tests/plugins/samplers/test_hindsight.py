@@ -175,4 +175,4 @@ def test_bits_are_rewarded_as_their_suite_computes_it() -> None:
     flips = [int(bit) for bit in np.flatnonzero(first["achieved_goal"] == 0)]
     rewards = [environment.step(np.array(bit)) for bit in flips]
     assert [step.reward for step in rewards] == [-1.0] * (len(flips) - 1) + [0.0]
-    assert rewards[-1].terminated and rewards[-1].extra["success"]
+    assert (rewards[-1].terminated, rewards[-1].extra["success"]) == (True, True)

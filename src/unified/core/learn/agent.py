@@ -92,13 +92,22 @@ class Agent(nn.Module, ABC):
         """What the replay keeps beside the action: the columns of `Action.extra` that are learned from, one row's form each."""
         return {}
 
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        """State of the policy at the start of an episode, by name: ``(count, …)`` each, on the agent's device. A stateless agent has none.
+
+        `act` gets the state as columns ``state.NAME`` of its batch, with initial rows where `is_first` is true, and returns the next one
+        as `Action.state`. Collector, evaluator and `unified.load` keep it between two steps; checkpoints of training hold it.
+        """
+        return {}
+
     @abstractmethod
     def act(self, batch: Batch, *, explore: bool) -> Action:
         """Choose actions for n environments. Nothing in the result may require a gradient.
 
         Args:
             batch: What the environments show now, n rows on the agent's device: `obs` ``(n, *observation)``, frames stacked. It is the
-                same kind of batch as the one that `learn` gets; a stateless agent reads `obs` only.
+                same kind of batch as the one that `learn` gets. An agent with a state also gets `is_first` ``(n,)`` bool and the columns
+                ``state.NAME`` (see `initial_state`); a stateless agent reads `obs` only.
             explore: Whether to explore, as in training. Without it, the actions depend on the batch and on the random streams only, and
                 the call changes nothing in the agent.
         """

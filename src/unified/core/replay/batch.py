@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 
+#: Columns of observations, and what their names begin with.
+OBSERVATIONS = ("obs", "next_obs", "future_obs")
+
 
 class Batch(dict[str, torch.Tensor]):
     """Rows of experience, ``(B, …)`` each, readable as attributes.
@@ -24,7 +27,9 @@ class Batch(dict[str, torch.Tensor]):
     | `future_obs` | `(B, K, *observation)` | the observations 1 … K steps later, where the view looks ahead |
     | `future_action` | `(B, K, *action)` | the actions that led there, `action` being the first |
     | `future_mask` | `(B, K)` | 1.0 where that observation belongs to the same episode, else 0.0 |
-    | `mask` | `(B, T)` | valid steps of a sequence |
+    | `mask` | `(B, T)` | valid steps of a sequence, bool; the other columns of a batch of sequences are `(B, T, …)` |
+    | `is_first` | `(B,)`, `(B, T)` | whether the step is the first one of its episode |
+    | `state.NAME` | `(B, …)` | state of the policy before the step, or before the first step of a sequence |
     | names of `Spec.columns` | `(B, …)` | further values of the step, where the task has some |
 
     Named observations are read as a mapping: ``batch.obs["image"]`` is the column ``obs.image``, and likewise `next_obs`, `future_obs`.
@@ -60,8 +65,18 @@ class Batch(dict[str, torch.Tensor]):
         """
         columns: dict[str, list[torch.Tensor]] = {}
         for key, value in self.items():
-            columns.setdefault(key.partition(".")[0], []).append(value)
+            name = key.partition(".")[0]
+            columns.setdefault(name if name in OBSERVATIONS else key, []).append(value)
         return Batch({name: _joined(values, stack) if name not in self else values[0] for name, values in columns.items()})
+
+    def steps(self) -> Batch:
+        """The valid steps of a batch of sequences as rows ``(N, …)``, one sequence after another; without `mask` and the states.
+
+        >>> Batch(reward=torch.tensor([[1, 2], [3, 0]]), mask=torch.tensor([[True, True], [True, False]])).steps()
+        {'reward': tensor([1, 2, 3])}
+        """
+        mask = self["mask"]
+        return Batch({name: column[mask] for name, column in self.items() if name != "mask" and not name.startswith("state.")})
 
     def to(self, device: torch.device | str) -> Batch:
         """This batch on `device`, copied without waiting where memory is pinned."""
@@ -74,6 +89,8 @@ class Batch(dict[str, torch.Tensor]):
     def split(self, pieces: int) -> list[tuple[float, Batch]]:
         """So many pieces of equal length, or nearly, in order, each with its share of the rows; a single one is this batch itself.
 
+        Of a batch of sequences, a piece has whole sequences, and its share counts valid steps.
+
         >>> [(share, piece.reward.tolist()) for share, piece in Batch(reward=torch.arange(4)).split(2)]
         [(0.5, [0, 1]), (0.5, [2, 3])]
         """
@@ -82,6 +99,8 @@ class Batch(dict[str, torch.Tensor]):
         rows = self.size
         columns = {name: value.tensor_split(min(pieces, rows)) for name, value in self.items()}
         snapshot = [Batch(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        if "mask" in self:
+            return [(float(piece["mask"].sum() / self["mask"].sum()), piece) for piece in snapshot]
         return [(piece.size / rows, piece) for piece in snapshot]
 
     def with_columns(self, **columns: torch.Tensor) -> Batch:

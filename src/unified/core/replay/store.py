@@ -54,8 +54,8 @@ def columns_of(observations: Mapping[str, Space], action: Space, extra: Mapping[
         "last": Column((), "bool"),
         "step": Column((), "int32"),
     }
-    if taken := [name for name in extra or () if name in columns or name in RESERVED or "." in name]:
-        raise UsageError(Problem(f"a step cannot have an extra column {taken[0]!r}: batches use this name", "another name, without dots"))
+    if taken := [name for name in extra or () if name in columns or name.partition(".")[0] in RESERVED]:
+        raise UsageError(Problem(f"a step cannot have an extra column {taken[0]!r}: batches use this name", "another name"))
     return {**columns, **{name: Column(space.shape, space.dtype) for name, space in (extra or {}).items()}}
 
 

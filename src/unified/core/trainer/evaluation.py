@@ -13,7 +13,7 @@ import numpy as np
 from unified.core.base.errors import UnifiedError, plugin_errors
 from unified.core.envs.suite import UnsupportedRender
 from unified.core.trainer.eval_result import EvalResult
-from unified.core.trainer.sources import FrameStack
+from unified.core.trainer.sources import PolicyInput
 
 if TYPE_CHECKING:
     from unified.core.envs.suite import Suite
@@ -115,20 +115,20 @@ class EpisodeEvaluator(Evaluator):
         count = environments.count
         wanted = [len(range(index, self.episodes, count)) for index in range(count)]  # episodes of each environment
         played: list[list[Episode]] = [[] for _ in range(count)]
-        stack = FrameStack(environments.spec, count, agent.view.stack)
+        inputs = PolicyInput(agent, environments.spec, count)
         for index, observation in enumerate(environments.reset(f"evaluation {number}")):
-            stack.begin(index, observation)
+            inputs.begin(index, observation)
         frames = self._first_picture(environments)
         failed = 0
         while any(unfinished := [len(done) < want for done, want in zip(played, wanted, strict=True)]):
             if stopping():
                 return None
-            environments.step_async(agent.act(agent.receive(stack.batch()), explore=False).env_action.cpu().numpy())
+            environments.step_async(inputs.act(explore=False).env_action.cpu().numpy())
             steps = environments.step_wait()
             failed += int((steps.failed & unfinished).sum())  # idle environments step along, and do not count
             if failed > self.episodes:
                 raise UnifiedError(f"evaluation {number}: {failed} episodes failed: {environments.env_failures[-1]}")
-            stack.update(steps)
+            inputs.update(steps)
             for index in map(int, np.flatnonzero(steps.ended & unfinished)):
                 pictures = frames if index == 0 and not played[0] else None
                 success = float(steps.extra["success"][index]) if "success" in steps.extra else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from unified.core.base.errors import UsageError
 from unified.core.base.spec import Space
-from unified.core.trainer.sources import FrameStack
+from unified.core.trainer.sources import PolicyInput
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Spec
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class InferencePolicy:
-    """Acts on one environment at a time and remembers the frames of the episode.
+    """Acts on one environment at a time; keeps the last frames of the episode and the state of the policy.
 
     Args:
         agent: The trained agent.
@@ -28,11 +28,11 @@ class InferencePolicy:
 
     def __init__(self, agent: Agent, spec: Spec, frames: int = 0) -> None:
         self.agent, self.spec, self.frames = agent, spec, frames
-        self._stack = FrameStack(spec, 1, agent.view.stack)
+        self._inputs = PolicyInput(agent, spec, 1)
         self._fresh = True
 
     def reset(self) -> None:
-        """A new episode begins: the frames of the last one are forgotten."""
+        """Begin a new episode: the next observation is its first one, and a recurrent policy starts from its initial state."""
         self._fresh = True
 
     def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
@@ -49,11 +49,11 @@ class InferencePolicy:
         """
         observation = self._checked(observation)
         if self._fresh:
-            self._stack.begin(0, observation)
+            self._inputs.begin(0, observation)
             self._fresh = False
         else:
-            self._stack.push(0, observation)
-        action = self.agent.act(self.agent.receive(self._stack.batch()), explore=explore)
+            self._inputs.push(0, observation)
+        action = self._inputs.act(explore=explore)
         return action.env_action[0].cpu().numpy()
 
     def _checked(self, observation: Observation) -> np.ndarray:

@@ -51,14 +51,14 @@ class EnvServer:
     | op | request | answer |
     |---|---|---|
     | `reset` | `seed`, `options` | the first observation |
-    | `step` | `next`, `options` (of the next episode), action | observation, columns, `reward`, `terminated`, `truncated`, `score`, `lost` |
+    | `step` | `next`, `options` (of the next episode), action | observation, columns, and `reward`, `score`, `terminated`, … |
     | `save` | | `state` (its names, or nothing), its arrays |
     | `rebuild` | `seed`, `options`, `state`, actions `(T, *action)`, the state's arrays | the observation reached |
     | `render` | `height`, `width` | the picture |
 
-    `options` is null where nobody set any. An observation with names is one record; the columns of the spec are arrays in its order. After an end a step answers with the first
-    observation of the next episode too, as the last array. Where an episode fails, the answer is `failed` with the reason (and, from a
-    step, that first observation).
+    `options` is null if nobody set any. An observation with names is one record; the columns of the spec are arrays in its order. After an
+    end a step answers with the first observation of the next episode too, as the last array. Where an episode fails, the answer is `failed`
+    with the reason (and, from a step, that first observation).
     """
 
     def __init__(self, suite: Suite) -> None:
