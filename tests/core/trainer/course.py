@@ -13,6 +13,7 @@ from unified.core.base.spec import Space, Spec
 from unified.core.components.options import Options
 from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
 from unified.core.learn.actions import Action
+from unified.core.learn.agent import Agent
 from unified.core.replay.batch import Batch
 
 
@@ -86,6 +87,9 @@ class Linear(torch.nn.Module):
         self.view = Stacked(stack)
         self.seen: list[np.ndarray] = []
         self.modes: list[bool] = []
+
+    named_observations = False
+    receive = Agent.receive
 
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:
         return {}

@@ -226,7 +226,7 @@ def test_frames_are_those_since_the_episode_began(shape: tuple[int, ...], count:
     def observations() -> np.ndarray:
         return random.integers(0, 256, (count, *shape)).astype(np.uint8)
 
-    stack = FrameStack(Space(shape, "uint8"), count, size)
+    stack = FrameStack(Spec(Space(shape, "uint8"), Space((1,), "float32")), count, size)
     first = observations()
     for index in range(count):
         stack.begin(index, first[index])
@@ -243,12 +243,12 @@ def test_frames_are_those_since_the_episode_began(shape: tuple[int, ...], count:
             else:
                 episodes[index].append(steps.observation[index])
         expected = [np.concatenate(([episode[0]] * size + episode[1:])[-size:]) for episode in episodes]
-        assert np.array_equal(stack.stacked(torch.device("cpu")).numpy(), np.stack(expected))
+        assert np.array_equal(stack.batch().obs.numpy(), np.stack(expected))
 
 
 def test_what_was_stacked_is_a_copy() -> None:
-    stack = FrameStack(Space((2,), "float32"), 1, 2)
+    stack = FrameStack(Spec(Space((2,), "float32"), Space((1,), "float32")), 1, 2)
     stack.begin(0, np.ones(2, np.float32))
-    stacked = stack.stacked(torch.device("cpu"))
+    stacked = stack.batch().obs
     stack.push(0, np.zeros(2, np.float32))
     assert stacked.tolist() == [[1.0] * 4]

@@ -101,7 +101,7 @@ def choose_backing(
     Raises:
         UsageError: If the capacity does not fit, with the bytes it needs, those available and the capacity that would fit.
     """
-    columns = columns_of(spec.observation, action, extra)
+    columns = columns_of(spec.spaces, action, extra)
     return check_capacity(name, sum(column.bytes for column in columns.values()), slots_of(capacity, num_envs), directory)
 
 

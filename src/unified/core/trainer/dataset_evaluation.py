@@ -94,7 +94,7 @@ class DatasetEvaluator(Evaluator):
         """Real rows as they are compared, so many at most, and the class of each where something is made for a class."""
         spec = self._spec
         drawn = np.sort(np.random.default_rng(0).permutation(len(rows))[:most])
-        classes = np.argmax(rows.inputs[drawn], axis=1) if spec.observation.size and spec.observation.size == len(spec.classes) else None
+        classes = np.argmax(rows.inputs[drawn], axis=1) if spec.space.size and spec.space.size == len(spec.classes) else None
         return self._numbers(np.asarray(rows.targets[drawn])), classes
 
     def _numbers(self, rows: np.ndarray) -> np.ndarray:

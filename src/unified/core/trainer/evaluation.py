@@ -23,11 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Episode:
-    """One played episode: its return, its length in agent steps, and its pictures ``(H, W, 3)`` where they were asked for."""
+    """One played episode.
+
+    Args:
+        return_: Sum of its raw rewards.
+        length: In agent steps.
+        pictures: ``(H, W, 3)`` each, if they were asked for.
+        success: The column ``success`` at its last step, if the task has it.
+    """
 
     return_: float
     length: int
     pictures: list[np.ndarray] | None = field(default=None, repr=False)
+    success: float | None = None
 
 
 class Evaluator(ABC):
@@ -107,7 +115,7 @@ class EpisodeEvaluator(Evaluator):
         count = environments.count
         wanted = [len(range(index, self.episodes, count)) for index in range(count)]  # episodes of each environment
         played: list[list[Episode]] = [[] for _ in range(count)]
-        inputs = PolicyInput(agent, environments.spec.observation, count)
+        inputs = PolicyInput(agent, environments.spec, count)
         for index, observation in enumerate(environments.reset(f"evaluation {number}")):
             inputs.begin(index, observation)
         frames = self._first_picture(environments)
@@ -123,7 +131,8 @@ class EpisodeEvaluator(Evaluator):
             inputs.update(steps)
             for index in map(int, np.flatnonzero(steps.ended & unfinished)):
                 pictures = frames if index == 0 and not played[0] else None
-                played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), pictures))
+                success = float(steps.extra["success"][index]) if "success" in steps.extra else None
+                played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), pictures, success))
             if steps.failed[0] and frames is not None and not played[0]:
                 frames.clear()  # the first episode is played again, with another seed
             if frames is not None and self.record is not None and not played[0]:
@@ -157,8 +166,9 @@ def evaluation_mode(agent: Agent) -> Iterator[None]:
 
 
 def summarise(episodes: list[Episode]) -> dict[str, Any]:
-    """The row of an evaluation: mean return with its spread over episodes."""
+    """The row of an evaluation: mean return with its spread over episodes, and the share of successful ones if the task says."""
     returns = np.array([episode.return_ for episode in episodes])
+    succeeded = [episode.success for episode in episodes if episode.success is not None]
     return {
         "return": float(returns.mean()),
         "return_sd": float(returns.std(ddof=1)) if len(returns) > 1 else 0.0,
@@ -166,4 +176,5 @@ def summarise(episodes: list[Episode]) -> dict[str, Any]:
         "return_max": float(returns.max()),
         "length": float(np.mean([episode.length for episode in episodes])),
         "episodes": len(episodes),
+        **({"success": float(np.mean(succeeded))} if succeeded else {}),
     }

@@ -36,6 +36,7 @@ class DQN(Agent):
     """
 
     policy_parts = ("encoder", "critic")
+    named_observations = True
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
@@ -82,8 +83,8 @@ class DQN(Agent):
             return self.actions.to_env(self._greedy(batch.obs))
         generator = self.generator("explore")
         epsilon = 1.0 if self.steps < self.options.learning_starts else self.epsilon(self.steps)
-        coins = torch.rand(len(batch.obs), generator=generator, device=self.device) < epsilon  # one for each environment
-        random = uniform(self.action_space, len(batch.obs), generator)
+        coins = torch.rand(batch.size, generator=generator, device=self.device) < epsilon  # one for each environment
+        random = uniform(self.action_space, batch.size, generator)
         if epsilon >= 1.0:
             return self.actions.to_env(random)  # nobody asks the critic
         return self.actions.to_env(torch.where(coins.view(-1, *[1] * (random.dim() - 1)), random, self._greedy(batch.obs)))

@@ -21,6 +21,7 @@ from unified.core.learn.objective import Objective, Phase
 from unified.core.learn.returns import compute_gae
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Rollout, RolloutSequences
+from unified.plugins.architectures.encoders import make_encoder, shows_pixels
 from unified.plugins.architectures.heads.policies import Categorical, Gaussian
 from unified.plugins.architectures.heads.values import ScalarValue
 from unified.plugins.objectives.entropy.objective import Entropy
@@ -92,18 +93,14 @@ class PPO(Agent):
 
     policy_parts = ("encoder", "memory", "actor")
 
+    named_observations = True
+
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         discrete = spec.action.discrete
         self.actions = DiscreteActions(spec.action) if discrete else ContinuousActions(spec.action)
-        shape = spec.observation.shape
-        pixels = len(shape) == 3
-        self.stack = options.stack if pixels and spec.task_type == "control" else 1
-        if pixels:
-            shape = (shape[0] * self.stack, *shape[1:])
-        usual = "identity" if not pixels else "nature_cnn" if min(shape[1:]) >= 36 else "cnn"
-        self.encoder = build.part(options.encoder or usual, shape)
-        features = math.prod(output_shape(self.encoder, shape))
+        self.stack = options.stack if shows_pixels(spec) else 1
+        self.encoder, features = make_encoder(build, options.encoder, spec, self.stack, pictures="nature_cnn", smallest=36, flatten=True)
         self.memory: Any = None
         if options.memory:
             self.memory = build.part(options.memory, (1, features))
@@ -161,12 +158,13 @@ class PPO(Agent):
         boundary = batch.boundary
         features, state = self._features(batch.obs, {} if self.memory is None else batch.state)
         value = self._value(features)
-        after, _ = self._features(batch.next_obs[boundary], {name: rows[boundary] for name, rows in state.items()})
+        after, _ = self._features(batch.rows(boundary).next_obs, {name: rows[boundary] for name, rows in state.items()})
         next_value = value.roll(-1)
         next_value[boundary] = self._value(after)
         advantage = compute_gae(batch.reward, batch.discount, value, next_value, boundary, self.options.gae_lambda)
-        kept = {name: batch[name] for name in ("obs", "action", "reward", "discount", "index", "weight", *self.extra_columns)}
-        return Batch(kept).with_columns(advantage=advantage, **{"return": advantage + value})
+        kept = ("obs", "action", "reward", "discount", "index", "weight", *self.extra_columns, *self.spec.columns)
+        rollout = {name: column for name, column in batch.items() if name in kept or name.startswith("obs.")}
+        return Batch(rollout).with_columns(advantage=advantage, **{"return": advantage + value})
 
     def _features(self, observation: torch.Tensor, state: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Inputs of actor and critic for one step of each row, and the next state."""
