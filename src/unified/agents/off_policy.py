@@ -17,7 +17,7 @@ from unified.core.replay.views import Transitions, View
 from unified.plugins.architectures.actors import Actor, make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced
-from unified.plugins.architectures.encoders import Sight
+from unified.plugins.architectures.encoders import Sight, augment
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
@@ -50,6 +50,8 @@ class OffPolicyAgent(Agent):
         aug: Augmentation of observations, called with a generator; ``None`` for vectors.
         actions: Adapts what the policy emits to what the task takes; `make_actor` chooses it by the policy head.
     """
+
+    named_observations = True
 
     actions: ContinuousActions | DiscreteActions
 
@@ -112,7 +114,7 @@ class OffPolicyAgent(Agent):
         """
         obs, next_obs = batch.obs, batch.next_obs
         if self.aug is not None:
-            obs, next_obs = self.aug(obs, self.generator("shift")), self.aug(next_obs, self.generator("shift"))
+            obs, next_obs = (augment(each, self.aug, lambda: self.generator("shift")) for each in (obs, next_obs))
         with torch.no_grad():
             next_features = self.encode(next_obs, full=False)
         return self.with_mixture(batch).with_columns(features=self.encode(obs, full=False), next_features=next_features)
@@ -127,7 +129,7 @@ class OffPolicyAgent(Agent):
         if getattr(critic, "reduce", "") != "mixture":
             return batch
         draws = torch.rand(critic.members, generator=self.streams["mixture"].at(self.updates, self.device), device=self.device)
-        return batch.with_columns(mixture=(draws / draws.sum()).expand(len(batch.obs), -1))
+        return batch.with_columns(mixture=(draws / draws.sum()).expand(batch.size, -1))
 
     def policy(self, features: torch.Tensor) -> Policy:
         """π(·|s) at features ``(B, F)``."""
@@ -163,7 +165,7 @@ class OffPolicyAgent(Agent):
             return self.actions.greedy(self.policy(self.encode(batch.obs, full=False)))
         generator = self.generator("explore")
         if self.starts:
-            return self.actions.to_env(uniform(self.action_space, len(batch.obs), generator), generator)
+            return self.actions.to_env(uniform(self.action_space, batch.size, generator), generator)
         return self.actions.to_env(self.explore(self.encode(batch.obs, full=False), generator), generator)
 
     def explore(self, features: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

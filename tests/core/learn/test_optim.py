@@ -60,7 +60,7 @@ class Fitter(Agent):
 
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:
-        answer = self.actor(self.encode(batch.obs)).tanh()
+        answer = self.acting("actor")(self.encode(batch.obs)).tanh()
         return Action(answer, answer)
 
 

@@ -1,18 +1,88 @@
-"""The encoder of an agent, with the rules for stacking and augmenting what the task shows."""
+"""The encoder of an agent, with the rules for stacking what the task shows."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space
 from unified.core.learn.networks import output_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from unified.core.base.spec import Spec
     from unified.core.learn.builder import Builder
+
+
+#: Least height and width that drqv2_cnn leaves something of.
+SMALLEST = 15
+
+
+def shows_pixels(spec: Spec) -> bool:
+    """Whether a control task has pictures: these are stacked, and shifted at random; a picture with a label stands alone."""
+    return spec.task_type == "control" and any(space.is_picture for space in spec.spaces.values())
+
+
+class NamedEncoder(nn.Module):
+    """Named observations to one vector: each through an encoder of its own, their features concatenated in the order of the spec.
+
+    Args:
+        encoders: By the name of the observation.
+    """
+
+    def __init__(self, encoders: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.names = tuple(encoders)
+        self.encoders = nn.ModuleList(encoders.values())  # names may have dots, which a ModuleDict refuses
+
+    def forward(self, observation: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        features = [encoder(observation[name]) for name, encoder in zip(self.names, self.encoders, strict=True)]
+        return torch.cat([each.to(features[0].dtype) for each in features], dim=-1)
+
+
+def make_encoder(
+    build: Builder, selection: Any, spec: Spec, stack: int, pictures: str = "drqv2_cnn", smallest: int = SMALLEST, flatten: bool = False
+) -> tuple[nn.Module, int]:
+    """The encoder of a task's observations and the number of its features.
+
+    If observations have names and one is a picture, the selection is for the pictures, and vectors stay as they are.
+
+    Args:
+        build: The agent's.
+        selection: The selected architecture; ``None`` for the default (`Sight`).
+        spec: Of the task.
+        stack: Observations in one.
+        pictures: Default architecture for pixels of a control task.
+        smallest: Least height and width of a picture that is not tiny.
+        flatten: Whether features of several dimensions become one vector.
+
+    Raises:
+        UsageError: If the features of an observation are not one vector.
+    """
+
+    def encoder_of(space: Space, selected: Any) -> tuple[nn.Module, int]:
+        large = space.is_picture and spec.task_type == "control" and min(space.shape[1:]) >= smallest
+        usual = "identity" if not space.is_picture else pictures if large else "cnn"
+        shape = (space.shape[0] * stack, *space.shape[1:]) if stack > 1 else space.shape
+        encoder = build.part(selected or usual, shape)
+        features = output_shape(encoder, shape)
+        if len(features) != 1 and flatten:
+            return nn.Sequential(encoder, nn.Flatten()), math.prod(features)
+        if len(features) != 1:
+            hint = "encoder=drqv2_cnn for pixels"
+            raise UsageError(Problem(f"the encoder turns {shape} into {features}; this agent wants one vector", hint))
+        return encoder, features[0]
+
+    if isinstance(spec.observation, Space):
+        return encoder_of(spec.observation, selection)
+    mixed = shows_pixels(spec)
+    made = {name: encoder_of(space, selection if space.is_picture or not mixed else "identity") for name, space in spec.observation.items()}
+    return NamedEncoder({name: encoder for name, (encoder, _) in made.items()}), sum(features for _, features in made.values())
 
 
 class Sight:
@@ -20,28 +90,29 @@ class Sight:
 
     | task | frames | encoder by default |
     |---|---|---|
-    | pixels of a control task | `stack` | `pixels`, or ``cnn`` where a side is shorter than `smallest` |
+    | pixels of a control task | `stack` | `pictures`, or ``cnn`` where a side is shorter than `smallest` |
     | a picture with a label | 1 | ``cnn`` |
     | vectors | 1 | ``identity`` |
+
+    Of named observations each has an encoder of its own, and their features are joined.
 
     Args:
         build: The agent's.
         spec: Of the task.
         encoder: The selected architecture; ``None`` for the default.
         stack: Frames in one observation of pixels.
-        pixels: Default architecture for pixels.
-        smallest: Least height and width that `pixels` takes.
-        maps: Whether the encoder may return a feature map; the agent flattens it then.
+        pictures: Default architecture for pixels.
+        smallest: Least height and width that `pictures` takes.
+        flatten: Whether features of several dimensions become one vector; without it they are refused.
 
     Attributes:
         pixels: Whether the task is control from pixels, so that observations are stacked and may be shifted at random.
         stack: Frames in one observation, 1 without pixels.
-        shape: Of an observation, with its frames stacked.
         encoder: The module, on the agent's device.
         features: Numbers it returns for an observation, F.
 
     Raises:
-        UsageError: If the encoder returns anything but one vector and `maps` is false.
+        UsageError: If the encoder returns anything but one vector.
     """
 
     def __init__(
@@ -51,20 +122,23 @@ class Sight:
         encoder: Any = None,
         *,
         stack: int = 1,
-        pixels: str = "drqv2_cnn",
-        smallest: int = 15,
-        maps: bool = False,
+        pictures: str = "drqv2_cnn",
+        smallest: int = SMALLEST,
+        flatten: bool = False,
     ) -> None:
-        shape, default = spec.observation.shape, "identity"
-        self.pixels = spec.task_type == "control" and len(shape) == 3
+        self.pixels = shows_pixels(spec)
         self.stack = stack if self.pixels else 1
-        if len(shape) == 3:
-            shape, default = (shape[0] * self.stack, *shape[1:]), pixels if self.pixels and min(shape[1:]) >= smallest else "cnn"
-        self.shape = shape
-        self.encoder: nn.Module = build.part(encoder or default, shape)
-        features = output_shape(self.encoder, shape)
-        if len(features) != 1 and not maps:
-            raise UsageError(
-                Problem(f"the encoder turns {shape} into {features}; this agent wants one vector", "encoder=drqv2_cnn for pixels")
-            )
-        self.features = math.prod(features)
+        self.encoder, self.features = make_encoder(build, encoder, spec, self.stack, pictures, smallest, flatten)
+
+
+def augment(observation: Any, aug: nn.Module, generator: Callable[[], torch.Generator]) -> Any:
+    """The observation with its pictures augmented, each by a draw of its own; named vectors stay as they are.
+
+    Args:
+        observation: ``(B, *observation)``, or a mapping of named ones.
+        aug: Called with pictures and a generator.
+        generator: Makes the generator of the next draw.
+    """
+    if isinstance(observation, torch.Tensor):
+        return aug(observation, generator())
+    return {name: aug(each, generator()) if each.dim() == 4 else each for name, each in observation.items()}

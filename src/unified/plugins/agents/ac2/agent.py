@@ -30,6 +30,8 @@ class AC2(OffPolicyAgent):
     On rows with labels, ``-o reinforce_critic`` learns them by reward alone, and ``-o +reinforce_critic`` by both.
     """
 
+    named_observations = False
+
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         self.actor = self.make_actor("categorical" if spec.action.discrete else HEADS[spec.task_type])
@@ -37,9 +39,11 @@ class AC2(OffPolicyAgent):
         self.add_target("critic", options.tau)
 
     def make_aug(self) -> nn.Module | None:
+        shape = self.spec.observation.shape
+        if len(shape) != 3:
+            return None
         default = "random_shift" if self.sight.pixels else "identity"
-        pictures = len(self.sight.shape) == 3
-        return make_augmentations(self.build, self.options.aug or default, self.sight.shape) if pictures else None
+        return make_augmentations(self.build, self.options.aug or default, (shape[0] * self.sight.stack, *shape[1:]))
 
     @property
     def base_view(self) -> View:

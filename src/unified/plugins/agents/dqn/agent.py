@@ -71,8 +71,8 @@ class DQN(OffPolicyAgent):
             return self.actions.to_env(self._greedy(batch.obs), None)
         generator = self.generator("explore")
         epsilon = 1.0 if self.starts else self.epsilon(self.steps)
-        coins = torch.rand(len(batch.obs), generator=generator, device=self.device) < epsilon  # one for each environment
-        action = uniform(self.action_space, len(batch.obs), generator)
+        coins = torch.rand(batch.size, generator=generator, device=self.device) < epsilon  # one for each environment
+        action = uniform(self.action_space, batch.size, generator)
         if epsilon < 1.0:
             action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), action, self._greedy(batch.obs))
         return self.actions.to_env(action, None)

@@ -14,4 +14,4 @@ class PPO(OnPolicyAgent):
         terms = [self.build.objective("ppo_clip", clip_range=o.clip_range), self.build.objective("value_mse", weight=o.vf_coef)]
         if o.ent_coef:
             terms.append(self.build.objective("entropy", weight=o.ent_coef))
-        return [Phase("policy", tuple(terms), trains=("encoder", "actor", "critic"), max_grad_norm=o.max_grad_norm)]
+        return [Phase("policy", tuple(terms), trains=(*self.shared, "actor", "critic"), max_grad_norm=o.max_grad_norm)]

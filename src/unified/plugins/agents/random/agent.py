@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class Random(Agent):
     """Acts uniformly at random and learns nothing; in generation, every pixel is random."""
 
+    named_observations = True
+
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         self.actions = DiscreteActions(spec.action) if spec.action.discrete else ContinuousActions(spec.action)
@@ -30,4 +32,4 @@ class Random(Agent):
 
     def act(self, batch: Batch, *, explore: bool) -> Action:
         generator = self.generator("explore" if explore else "evaluate")
-        return self.actions.to_env(uniform(self.action_space, len(batch.obs), generator), None)
+        return self.actions.to_env(uniform(self.action_space, batch.size, generator), None)

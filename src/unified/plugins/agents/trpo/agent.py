@@ -31,7 +31,7 @@ class TRPO(OnPolicyAgent):
     """On-policy actor-critic: the policy takes one natural gradient step of limited KL divergence on each rollout.
 
     The critic learns first, in ``epochs`` passes over the whole rollout; the policy steps with the last pass, on advantages that were
-    computed before the first. The KL limit holds for the encoder and the actor together, so the critic does not train the encoder.
+    computed before the first. The KL limit holds for the whole policy, so the critic does not train the encoder.
     """
 
     def phases(self) -> list[Phase]:
@@ -39,14 +39,14 @@ class TRPO(OnPolicyAgent):
         region = TrustRegion(o.target_kl, o.cg_steps, o.cg_damping, o.line_search_steps, o.line_search_shrink)
         return [
             Phase("critic", (self.build.objective("value_mse", weight=1.0),), trains=("critic",)),
-            Phase("policy", (Surrogate(),), trains=("encoder", "actor"), every=o.epochs, step=region),
+            Phase("policy", (Surrogate(),), trains=(*self.shared, "actor"), every=o.epochs, step=region),
         ]
 
     @torch.no_grad()
     def process_rollout(self, batch: Batch) -> Batch:
         """Standardise the advantages, and compute log-probabilities of all rows at once, as an update does: the first ratio is 1."""
+        log_prob = self.policy(self.step_features(batch)[0]).log_prob(batch.action)
         batch = super().process_rollout(batch)
         spread, mean = torch.std_mean(batch.advantage)
         advantage = (batch.advantage - mean) / (spread + 1e-8) if len(batch.advantage) > 1 else batch.advantage
-        log_prob = self.policy(self.features(batch.obs)).log_prob(batch.action)
         return batch.with_columns(advantage=advantage, log_prob=log_prob)
