@@ -337,7 +337,7 @@ def evaluate(
         The frames it was trained for, and what was found.
     """
     player = load_agent(run, checkpoint)
-    said = {"episodes": episodes, "environments": 1} | ({} if features is None else {"features": features or None})
+    said = {"episodes": episodes, "num_envs": 1} | ({} if features is None else {"features": features or None})
     judge = make_judge(run.config, built_suite(run.config), run.root, **said)
     judge.record = record
     try:
