@@ -79,7 +79,7 @@ PRESETS = (
         "atari:*",
         {
             **{"agent.n_steps": 128, "agent.epochs": 4, "agent.batch_size": 256, "agent.lr": 2.5e-4},
-            **{"agent.clip": 0.1, "agent.ent_coef": 0.01, "agent.hidden_dim": 512, "agent.depth": 1},
+            **{"agent.clip_range": 0.1, "agent.ent_coef": 0.01, "agent.hidden_dim": 512, "agent.depth": 1},
         },
         "Schulman et al. 2017, table 5",
     ),
