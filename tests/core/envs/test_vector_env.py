@@ -36,8 +36,8 @@ def actions(vector: WorkerVectorEnv, step: int) -> np.ndarray:
     generator = np.random.default_rng(step)
     space = vector.spec.action
     if space.n:
-        return generator.integers(space.n, size=vector.count)
-    return generator.uniform(-1, 1, (vector.count, *space.shape)).astype(space.dtype)
+        return generator.integers(space.n, size=vector.num_envs)
+    return generator.uniform(-1, 1, (vector.num_envs, *space.shape)).astype(space.dtype)
 
 
 def play(vector: WorkerVectorEnv, count: int, start: int = 0) -> list[StepBatch]:

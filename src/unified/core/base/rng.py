@@ -9,6 +9,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     import torch
 
@@ -22,6 +24,21 @@ def derive(*parts: int | str, bits: int = 63) -> int:
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> (64 - bits)
+
+
+def derive_many(*parts: int | str, last: Iterable[int], bits: int = 63) -> list[int]:
+    """``[derive(*parts, number, bits=bits) for number in last]``, in a third of the time.
+
+    >>> derive_many(1, "environment", 0, last=[5]) == [derive(1, "environment", 0, 5)]
+    True
+    """
+    prefix = hashlib.blake2b("".join(f"{type(part).__name__}:{part}\x1f" for part in parts).encode() + b"int:", digest_size=8)
+    seeds = []
+    for number in last:
+        digest = prefix.copy()
+        digest.update(b"%d" % number)
+        seeds.append(int.from_bytes(digest.digest(), "little") >> (64 - bits))
+    return seeds
 
 
 class Stream:

@@ -47,7 +47,7 @@ class WorkerVectorEnv:
 
     Args:
         suite: A reference, or a suite built in this process.
-        count: Number of environments.
+        num_envs: Number of environments.
         seed: The run's.
         stream: Name of the random stream; collecting and evaluating have different ones.
         placement: ``"process"`` (one for each environment), ``"inline"`` (this process), or ``"auto"``: what the suite says, else what
@@ -72,22 +72,22 @@ class WorkerVectorEnv:
     def __init__(
         self,
         suite: SuiteReference | Suite,
-        count: int,
+        num_envs: int,
         seed: int,
         stream: str = "environment",
         placement: Placement = "auto",
         timeout: float = 60.0,
         name: str = "",
     ) -> None:
-        if count < 1:
-            raise ValueError(f"a vector has at least 1 environment, not {count}")
+        if num_envs < 1:
+            raise ValueError(f"a vector has at least 1 environment, not {num_envs}")
         reference = suite if isinstance(suite, SuiteReference) else SuiteReference.of(suite)
         built = suite.build() if isinstance(suite, SuiteReference) else suite
-        self.count, self.seed, self.stream, self.timeout = count, seed, stream, timeout
+        self.num_envs, self.seed, self.stream, self.timeout = num_envs, seed, stream, timeout
         self.placement = place(built, reference, placement)
         self.restarts = self.failed_episodes = 0
         self.env_failures: deque[str] = deque(maxlen=100)
-        self.exact, self.rebuilt = True, np.ones(count, bool)
+        self.exact, self.rebuilt = True, np.ones(num_envs, bool)
         self._pending = self._closed = False
         self._stateful = True  # until an environment has no state
         self._ports: list[EnvWorker] = []
@@ -99,11 +99,11 @@ class WorkerVectorEnv:
             raise
         self.spec = self._ports[0].spec
         self.observations = self._zeros()
-        self._actions = np.zeros((count, *self.spec.action.shape), self.spec.action.dtype)  # of the step under way
+        self._actions = np.zeros((num_envs, *self.spec.action.shape), self.spec.action.dtype)  # of the step under way
         self._lanes = [_EnvState(observation) for observation in self.observations.copy()]
 
     def _open(self, suite: Suite, reference: SuiteReference | None) -> None:
-        names = [f"environment {i} of {self._task}" for i in range(self.count)]
+        names = [f"environment {i} of {self._task}" for i in range(self.num_envs)]
         if self.placement == "inline":
             build = reference.build if reference is not None else partial(_same, suite)
             self._ports.extend(SyncWorker(build, name) for name in names)
@@ -128,9 +128,9 @@ class WorkerVectorEnv:
             for lane in self._lanes:
                 lane.episode = -1
         self.observations = self._zeros()
-        for i in range(self.count):
+        for i in range(self.num_envs):
             self._ports[i].send(self._reset_request(i))
-        for i in range(self.count):
+        for i in range(self.num_envs):
             self._start(i, self._first(i))
         return self.observations
 
@@ -139,12 +139,12 @@ class WorkerVectorEnv:
         self._idle("begin")
         space = self.spec.action
         actions = np.array(actions, dtype=space.dtype)
-        if actions.shape != (self.count, *space.shape):
-            raise ValueError(f"actions have the shape {actions.shape} where {(self.count, *space.shape)} is needed")
+        if actions.shape != (self.num_envs, *space.shape):
+            raise ValueError(f"actions have the shape {actions.shape} where {(self.num_envs, *space.shape)} is needed")
         if self._lanes[0].episode < 0:
             raise RuntimeError("reset the environments before the first step")
         self._actions = actions
-        for i in range(self.count):
+        for i in range(self.num_envs):
             self._ports[i].send(self._step_request(i))
         self._pending = True
 
@@ -152,7 +152,7 @@ class WorkerVectorEnv:
         """Wait for what `begin` sent. Where an environment raises, the step did not happen, and only the state can be had after it."""
         if not self._pending:
             raise RuntimeError("finish() without begin()")
-        n = self.count
+        n = self.num_envs
         steps = StepBatch(
             observation=self._zeros(),
             reward=np.zeros(n, np.float32),
@@ -324,7 +324,7 @@ class WorkerVectorEnv:
         self._idle("state_dict")
         if self._lanes[0].episode < 0:
             raise RuntimeError("reset the environments before their state is taken")
-        for i in range(self.count):
+        for i in range(self.num_envs):
             self._save(i)
         num_envs = [
             {
@@ -347,8 +347,8 @@ class WorkerVectorEnv:
         `env_failures`, and the environment begins its next one: `observations` then holds its first observation.
         """
         self._idle("load_state_dict")
-        if len(state["lanes"]) != self.count:
-            raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.count}")
+        if len(state["lanes"]) != self.num_envs:
+            raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.num_envs}")
         self.stream, self.restarts, self.failed_episodes = state["stream"], state["restarts"], state["failed_episodes"]
         self._lanes = [
             _EnvState(
@@ -363,7 +363,7 @@ class WorkerVectorEnv:
             for lane in state["lanes"]
         ]
         self.observations = np.stack([lane.observation for lane in self._lanes])
-        reasons = [self._why_not(i) for i in range(self.count)]
+        reasons = [self._why_not(i) for i in range(self.num_envs)]
         for i, reason in enumerate(reasons):
             self._ports[i].send(self._rebuild_request(i) if reason is None else self._reset_request(i))
         for i, reason in enumerate(reasons):
@@ -430,7 +430,7 @@ class WorkerVectorEnv:
 
     def _zeros(self) -> np.ndarray:
         space = self.spec.observation
-        return np.zeros((self.count, *space.shape), space.dtype)
+        return np.zeros((self.num_envs, *space.shape), space.dtype)
 
 
 def _same(suite: Suite) -> Suite:

@@ -165,9 +165,9 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         environments = environments or make_environments(config, "environment", config.train.num_envs)
-        replay = make_replay(run, config, agent, spec, environments.count, streams)
+        replay = make_replay(run, config, agent, spec, environments.num_envs, streams)
         source = EnvCollector(environments, agent, replay)
-        learn_every, per_step = view.update_schedule(environments.count)
+        learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
     judge = make_judge(config, suite, run.root)

@@ -104,7 +104,7 @@ class EpisodeEvaluator(Evaluator):
         return None if episodes is None else EvalResult(summarise(episodes), episodes=episodes)
 
     def _play(self, agent: Agent, environments: WorkerVectorEnv, number: int | str, stopping: Callable[[], bool]) -> list[Episode] | None:
-        count = environments.count
+        count = environments.num_envs
         wanted = [len(range(index, self.episodes, count)) for index in range(count)]  # episodes of each environment
         played: list[list[Episode]] = [[] for _ in range(count)]
         stack = FrameStack(environments.spec.observation, count, agent.view.stack)

@@ -132,7 +132,7 @@ class EnvCollector(ExperienceSource):
     def __init__(self, environments: WorkerVectorEnv, agent: Agent, replay: Replay) -> None:
         self.environments, self.agent, self.replay = environments, agent, replay
         self.spec = environments.spec
-        self.stack = FrameStack(environments.spec.observation, environments.count, agent.view.stack)
+        self.stack = FrameStack(environments.spec.observation, environments.num_envs, agent.view.stack)
         self._stored: np.ndarray | None = None
         self._extra: dict[str, np.ndarray] = {}
 

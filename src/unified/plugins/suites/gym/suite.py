@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from unified.core.base.errors import UsageError
 from unified.core.envs.suite import Environment, Suite
 from unified.plugins.suites.opengl import choose
+
+if TYPE_CHECKING:
+    from unified.core.envs.vector_protocol import VectorEnv
 
 
 class Gym(Suite):
@@ -37,6 +40,12 @@ class Gym(Suite):
             except UsageError:
                 os.environ["MUJOCO_GL"] = "osmesa"  # not there: the state can be observed all the same, and pictures say what is missing
         return GymEnvironment(self.task, self.options)
+
+    def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
+        """CartPole, Pendulum and MountainCar as array operations; the other tasks have no vectorised implementation here."""
+        from unified.plugins.suites.gym.vectorised import vector_of
+
+        return vector_of(self, num_envs, seed, stream)
 
     def notes(self) -> list[str]:
         return [str(choose())] if getattr(self.options, "pixels", False) and self.placement == "process" else []
