@@ -26,19 +26,21 @@ def derive(*parts: int | str, bits: int = 63) -> int:
     return int.from_bytes(digest, "little") >> (64 - bits)
 
 
-def derive_many(*parts: int | str, last: Iterable[int], bits: int = 63) -> list[int]:
-    """``[derive(*parts, number, bits=bits) for number in last]``, in a third of the time.
+def derive_many(*parts: int | str, last: Iterable[int], bits: int = 63) -> np.ndarray:
+    """``derive(*parts, number, bits=bits)`` for each number of `last`, as ``(k,)`` uint64, in a fraction of the time.
 
-    >>> derive_many(1, "environment", 0, last=[5]) == [derive(1, "environment", 0, 5)]
+    >>> derive_many(1, "environment", 0, last=[5]).tolist() == [derive(1, "environment", 0, 5)]
     True
     """
+    import numpy as np
+
     prefix = hashlib.blake2b("".join(f"{type(part).__name__}:{part}\x1f" for part in parts).encode() + b"int:", digest_size=8)
-    seeds = []
+    digests = []
     for number in last:
         digest = prefix.copy()
         digest.update(b"%d" % number)
-        seeds.append(int.from_bytes(digest.digest(), "little") >> (64 - bits))
-    return seeds
+        digests.append(digest.digest())
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64) >> np.uint64(64 - bits)
 
 
 class Stream:

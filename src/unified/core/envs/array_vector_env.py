@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, EnvironmentState, Suite
 
 #: Initial states that are computed at once, for all environments together: the random generators of many seeds cost little more than one.
-_AHEAD = 1024
+_AHEAD = 2048
 
 
 class ArrayVectorEnv(ABC):
@@ -55,7 +54,7 @@ class ArrayVectorEnv(ABC):
         self._step = 0  # counts the steps of all environments
         self._began = np.zeros(num_envs, np.int64)  # the step before which each episode began
         self._limit = math.inf if spec.episode_frames is None else spec.episode_frames
-        self._next_limit: float = self._limit  # no episode reaches its time limit before this step
+        self._next_limit = math.inf  # no episode reaches its time limit before this step
         self._initial, self._initial_from, self._depth = np.zeros((len(states), num_envs, 0)), self._episode, 2
         self.observations = self.observe(states)
         # What most steps return: nothing ended, nothing failed. Shared by them, so it cannot be written.
@@ -67,8 +66,8 @@ class ArrayVectorEnv(ABC):
     # The task
 
     @abstractmethod
-    def initial_states(self, seeds: Sequence[int]) -> np.ndarray:
-        """The states ``(S, k)`` after a reset with each of k seeds."""
+    def initial_states(self, seeds: np.ndarray) -> np.ndarray:
+        """The states ``(S, k)`` after a reset with each of the seeds ``(k,)`` uint64."""
 
     @abstractmethod
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -94,6 +93,7 @@ class ArrayVectorEnv(ABC):
             self.stream = stream
             self._episode[:] = -1
         self._forget()
+        self._next_limit = self._step + self._limit
         self.observations = self._begin(np.arange(self.num_envs))
         return self.observations
 
@@ -137,6 +137,7 @@ class ArrayVectorEnv(ABC):
             returns=self._no_return,
             lengths=self._no_length,
             life_lost=self._none,
+            interrupted=self._none,
         )
         if over:
             self._end(steps)
@@ -146,42 +147,42 @@ class ArrayVectorEnv(ABC):
 
     def _end(self, steps: StepBatch) -> None:
         """Begin the next episodes where episodes ended or failed."""
-        for i in map(int, np.flatnonzero(steps.failed)):
-            steps.observation[i] = self.observations[i]  # finite, and never stored
-            self._fail(i, "the reward was not finite")
-        ended, over = steps.ended, np.flatnonzero(steps.ended | steps.failed)
-        steps.returns = np.where(ended, self._return, 0.0)
-        steps.lengths = np.where(ended, self._step - self._began, 0)
-        steps.reset_observation = np.zeros_like(self._no_observation)
+        over = (steps.terminated | steps.truncated).nonzero()[0]
+        steps.returns, steps.lengths = np.zeros(self.num_envs), np.zeros(self.num_envs, np.int64)
+        steps.returns[over], steps.lengths[over] = self._return[over], self._step - self._began[over]
+        if steps.failed is not self._none:
+            failed = steps.failed.nonzero()[0]
+            steps.observation[failed] = self.observations[failed]  # finite, and never stored
+            self.failed_episodes += len(failed)
+            self.env_failures.extend(
+                f"environment {i}, episode {self._episode[i]} was discarded: the reward was not finite" for i in failed.tolist()
+            )
+            over = np.concatenate([over, failed])
+        steps.reset_observation = np.zeros_like(steps.observation)
         self.observations = steps.observation.copy()
         if len(over):
             steps.reset_observation[over] = self.observations[over] = self._begin(over)
 
-    def _fail(self, i: int, reason: str) -> None:
-        self.failed_episodes += 1
-        self.env_failures.append(f"environment {i}, episode {self._episode[i]} was discarded: {reason}")
-
     def _begin(self, index: np.ndarray) -> np.ndarray:
         """Begin the next episode of the environments `index`; returns their first observations."""
         self._episode[index] += 1
-        ahead = self._episode[index] - self._initial_from[index]
-        if ahead.max() >= self._initial.shape[2]:
+        try:
+            states = self._initial[:, index, self._episode[index] - self._initial_from[index]]
+        except IndexError:  # these episodes lie beyond those that were computed ahead
             self._look_ahead()
-            ahead = self._episode[index] - self._initial_from[index]
-        states = self._initial[:, index, ahead]
+            states = self._initial[:, index, self._episode[index] - self._initial_from[index]]
         self.states[:, index] = states
         self._return[index] = 0.0
         self._began[index] = self._step
-        self._next_limit = self._began.min() + self._limit
         return self.observe(states)
 
     def _look_ahead(self) -> None:
         """Compute the initial states of the present episode of each environment and of the next ones."""
-        self._depth = min(2 * self._depth, max(_AHEAD // self.num_envs, 4))
+        self._depth = min(2 * self._depth, max(_AHEAD // self.num_envs, 8))
         self._initial_from = np.maximum(self._episode, 0)
         episodes = [range(first, first + self._depth) for first in self._initial_from.tolist()]
-        seeds = [seed for i, some in enumerate(episodes) for seed in derive_many(self.seed, self.stream, i, last=some, bits=31)]
-        self._initial = self.initial_states(seeds).reshape(len(self.states), self.num_envs, self._depth)
+        seeds = [derive_many(self.seed, self.stream, i, last=some, bits=31) for i, some in enumerate(episodes)]
+        self._initial = self.initial_states(np.concatenate(seeds)).reshape(len(self.states), self.num_envs, self._depth)
 
     def _forget(self) -> None:
         """The initial states computed so far are of another stream or of other episodes."""

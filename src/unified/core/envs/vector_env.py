@@ -15,6 +15,7 @@ from unified.core.envs.placement import Placement, place
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import EnvironmentState, Suite
 from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.envs.workers.inline import EnvWorker, SyncWorker, WorkerLost
 from unified.core.envs.workers.process import ProcessWorker
 from unified.core.envs.workers.protocol import Message
@@ -37,6 +38,29 @@ class _EnvState:
     state: EnvironmentState | None = None
     actions: list[np.ndarray] = field(default_factory=list)
     rebuildable: bool = True
+
+
+def make_vector_env(
+    suite: SuiteReference | Suite,
+    num_envs: int,
+    seed: int,
+    stream: str = "environment",
+    env_backend: Placement = "auto",
+    timeout: float = 60.0,
+    name: str = "",
+) -> VectorEnv:
+    """Environments of a suite: several with ``env_backend="auto"`` are its own implementation if it has one (`Suite.vector`), else workers.
+
+    The arguments are those of `WorkerVectorEnv`.
+
+    Raises:
+        UnifiedError: If the environments cannot be built.
+    """
+    if env_backend == "auto" and num_envs > 1:
+        built = suite.build() if isinstance(suite, SuiteReference) else suite
+        if (vector := built.vector(num_envs, seed, stream)) is not None:
+            return vector
+    return WorkerVectorEnv(suite, num_envs, seed, stream, env_backend, timeout, name)
 
 
 class WorkerVectorEnv:
@@ -163,6 +187,7 @@ class WorkerVectorEnv:
             returns=np.zeros(n, np.float64),
             lengths=np.zeros(n, np.int64),
             life_lost=np.zeros(n, bool),
+            interrupted=np.zeros(n, bool),
         )
         self.observations = self._zeros()
         try:
@@ -176,9 +201,12 @@ class WorkerVectorEnv:
     def _settle(self, i: int, answer: Message, steps: StepBatch) -> None:
         """Write the answer of environment i into row i."""
         lane, head = self._lanes[i], answer.head
-        if "failed" in head:
-            self._discard(i, head["failed"])
-            steps.failed[i] = True
+        if "failed" in head or "interrupted" in head:
+            if "failed" in head:
+                self._discard(i, head["failed"])
+            else:
+                self._interrupt(i, head["interrupted"])
+            steps.failed[i], steps.interrupted[i] = True, "interrupted" in head
             steps.observation[i] = lane.observation  # finite, and never stored
             steps.reset_observation[i] = self._start(i, answer.arrays[0] if answer.arrays else None)
             return
@@ -245,7 +273,8 @@ class WorkerVectorEnv:
     # Bad days
 
     def _answer(self, i: int) -> Message:
-        """The answer of environment i to its step; a lost process is replaced and its episode rebuilt, once for each step."""
+        """The answer of environment i to its step. A lost worker is replaced and its episode rebuilt, once for each step; an episode that
+        cannot be rebuilt is interrupted: the steps before this one are kept."""
         try:
             return self._ports[i].recv(self.timeout)
         except WorkerLost as lost:
@@ -254,13 +283,13 @@ class WorkerVectorEnv:
             if self._rebuild(i):
                 self._ports[i].send(self._step_request(i))
                 return self._ports[i].recv(self.timeout)
-            reason = "it could not be rebuilt"
+            reason, what = "it could not be rebuilt", "interrupted"
         except WorkerLost as lost:
             self._replace(i, lost)
-            reason = "its process was lost twice at one step"
+            reason, what = "its process was lost twice at one step", "failed"
         self._ports[i].send(self._reset_request(i))
         first = self._first(i)
-        return Message({"failed": reason}, () if first is None else (first,))
+        return Message({what: reason}, () if first is None else (first,))
 
     def _replace(self, i: int, lost: WorkerLost) -> None:
         self.restarts += 1
@@ -309,6 +338,11 @@ class WorkerVectorEnv:
         lane.state = {name: array.copy() for name, array in zip(answer.head["state"], answer.arrays, strict=True)}
         lane.actions, lane.rebuildable = [], True
         return True
+
+    def _interrupt(self, i: int, reason: str) -> None:
+        self.failed_episodes += 1
+        lane = self._lanes[i]
+        self.env_failures.append(f"environment {i}, episode {lane.episode} was truncated after {lane.length:,} steps: {reason}")
 
     def _discard(self, i: int, reason: str) -> None:
         self.failed_episodes += 1

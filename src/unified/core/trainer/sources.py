@@ -14,7 +14,7 @@ from unified.core.learn.actions import Action
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
     from unified.core.envs.step_batch import StepBatch
-    from unified.core.envs.vector_env import WorkerVectorEnv
+    from unified.core.envs.vector_protocol import VectorEnv
     from unified.core.learn.agent import Agent
     from unified.core.replay.buffer import Replay
 
@@ -129,7 +129,7 @@ class EnvCollector(ExperienceSource):
         replay: That keeps the rows.
     """
 
-    def __init__(self, environments: WorkerVectorEnv, agent: Agent, replay: Replay) -> None:
+    def __init__(self, environments: VectorEnv, agent: Agent, replay: Replay) -> None:
         self.environments, self.agent, self.replay = environments, agent, replay
         self.spec = environments.spec
         self.stack = FrameStack(environments.spec.observation, environments.num_envs, agent.view.stack)

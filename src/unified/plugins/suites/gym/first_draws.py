@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -14,14 +13,14 @@ _PCG = 0x2360ED051FC65DA44385DF649FCCF645
 _32, _LOW = np.uint64(32), np.uint64(2**32 - 1)
 
 
-def first_draws(seeds: Sequence[int], count: int) -> np.ndarray:
+def first_draws(seeds: np.ndarray, count: int) -> np.ndarray:
     """What ``np.random.Generator(np.random.PCG64(seed)).random(count)`` returns for each seed, bit for bit, as ``(count, k)`` float64.
 
     Args:
-        seeds: k seeds below 2**32.
+        seeds: ``(k,)``, below 2**32.
         count: Draws of each.
     """
-    words = _seed_words(np.asarray(seeds, np.uint32))
+    words = _seed_words(seeds.astype(np.uint32))
     start, sequence = (words[0], words[1]), (words[2], words[3])  # 128 bits: the high and the low 64
     one = np.uint64(1)
     increment = (sequence[0] << one) | (sequence[1] >> np.uint64(63)), (sequence[1] << one) | one

@@ -6,7 +6,6 @@ Sums and products are in the order of Gymnasium's source, because another order 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from gymnasium.envs.registration import load_env_creator
 from unified.core.base.spec import Spec
 from unified.core.envs.array_vector_env import ArrayVectorEnv
 from unified.core.envs.suite import Suite
+from unified.core.envs.vector_agreement import agree
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.envs.vector_protocol import VectorEnv
 from unified.plugins.suites.gym.environment import find
@@ -29,47 +29,48 @@ class CartPole(ArrayVectorEnv):
     TOTAL, POLE_LENGTH = POLE + CART, POLE * LENGTH
 
     def __init__(self, suite: Suite, spec: Spec, num_envs: int, seed: int, stream: str) -> None:
-        # With operands of one shape and without gaps NumPy is fastest, so constants are whole rows and results have a place of their own.
+        # NumPy is fastest with contiguous operands of one shape, so constants are whole rows and every result has its memory.
         rows = np.zeros((6, num_envs))
         super().__init__(suite, spec, num_envs, seed, stream, rows[:4])
-        self._angle, self._cos, self._sin, self._to_square = rows[2], rows[4], rows[5], rows[3:5]
-        self._places, self._velocities = rows[0:4:2], rows[1:4:2]
-        self._change = np.zeros((4, num_envs))
-        self._first_derivative, self._acceleration, self._turn = self._change[0::2], self._change[1], self._change[3]
-        self._squares, self._a, self._b = np.zeros((2, num_envs)), np.zeros(num_envs), np.zeros(num_envs)
-        self._push, self._load = self._squares
-        self._scale = _columns([self.POLE_LENGTH, self.POLE], num_envs)
-        self._total, self._tau = np.full((2, num_envs), self.TOTAL), np.full((4, num_envs), self.TAU)
-        self._gravity, self._thirds, self._length, self._pole_length = _columns([self.GRAVITY, 4.0 / 3.0, self.LENGTH, self.POLE_LENGTH], num_envs)
+        change, squares, (a, b) = np.zeros((4, num_envs)), np.zeros((2, num_envs)), np.zeros((2, num_envs))
+        self._rows = (rows[2], rows[4], rows[5], rows[3:5], rows[1:4:2])
+        self._results = (change, change[0::2], change[1], change[3], squares, *squares, a, b)
+        constants = [self.GRAVITY, 4.0 / 3.0, self.LENGTH, self.POLE_LENGTH, self.TOTAL]
+        scale, total = _repeated([self.POLE_LENGTH, self.POLE], num_envs), np.full((2, num_envs), self.TOTAL)
+        bounds = _repeated([2.4, np.inf, 12 * 2 * math.pi / 360, np.inf], num_envs)
+        self._constants = (*_repeated(constants, num_envs), scale, total, np.full((4, num_envs), self.TAU), bounds)
         self._forces = np.array([-self.FORCE, self.FORCE])
-        self._bounds = _columns([2.4, 12 * 2 * math.pi / 360], num_envs)
 
-    def initial_states(self, seeds: Sequence[int]) -> np.ndarray:
+    def initial_states(self, seeds: np.ndarray) -> np.ndarray:
         return _uniform(-0.05, 0.05, first_draws(seeds, 4))
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        np.cos(self._angle, out=self._cos)
-        np.sin(self._angle, out=self._sin)
-        np.square(self._to_square, out=self._squares)  # of the angular velocity and of the cosine
-        np.multiply(self._scale, self._squares, out=self._squares)
-        np.multiply(self._push, self._sin, out=self._push)
-        np.add(self._forces[actions], self._push, out=self._push)
-        np.divide(self._squares, self._total, out=self._squares)
-        np.multiply(self._gravity, self._sin, out=self._a)
-        np.multiply(self._cos, self._push, out=self._b)
-        np.subtract(self._a, self._b, out=self._a)
-        np.subtract(self._thirds, self._load, out=self._b)
-        np.multiply(self._length, self._b, out=self._b)
-        np.divide(self._a, self._b, out=self._turn)
-        np.multiply(self._pole_length, self._turn, out=self._a)
-        np.multiply(self._a, self._cos, out=self._a)
-        np.divide(self._a, self._total[0], out=self._a)
-        np.subtract(self._push, self._a, out=self._acceleration)
-        self._first_derivative[:] = self._velocities
-        np.multiply(self._tau, self._change, out=self._change)
-        np.add(self.states, self._change, out=self.states)
-        outside = np.absolute(self._places) > self._bounds
-        return self._ones, outside[0] | outside[1]
+        angle, cos, sin, to_square, velocities = self._rows
+        change, first, acceleration, turn, squares, push, load, a, b = self._results
+        gravity, thirds, length, pole_length, total, scale, totals, tau, bounds = self._constants
+        np.cos(angle, cos)
+        np.sin(angle, sin)
+        np.square(to_square, squares)  # of the angular velocity and of the cosine
+        np.multiply(scale, squares, squares)
+        np.multiply(push, sin, push)
+        np.add(self._forces[actions], push, push)
+        np.divide(squares, totals, squares)
+        np.multiply(gravity, sin, a)
+        np.multiply(cos, push, b)
+        np.subtract(a, b, a)
+        np.subtract(thirds, load, b)
+        np.multiply(length, b, b)
+        np.divide(a, b, turn)
+        np.multiply(pole_length, turn, a)
+        np.multiply(a, cos, a)
+        np.divide(a, total, a)
+        np.subtract(push, a, acceleration)
+        first[:] = velocities
+        np.multiply(tau, change, change)
+        np.add(self.states, change, self.states)
+        np.absolute(self.states, change)
+        outside = change > bounds
+        return self._ones, outside[0] | outside[2]
 
     def observe(self, states: np.ndarray) -> np.ndarray:
         return np.array(states.T, np.float32, order="C")
@@ -83,18 +84,20 @@ class Pendulum(ArrayVectorEnv):
     def __init__(self, suite: Suite, spec: Spec, num_envs: int, seed: int, stream: str) -> None:
         super().__init__(suite, spec, num_envs, seed, stream, np.zeros((2, num_envs)))
 
-    def initial_states(self, seeds: Sequence[int]) -> np.ndarray:
+    def initial_states(self, seeds: np.ndarray) -> np.ndarray:
         high = np.array([[np.pi], [1.0]])
         return _uniform(-high, high, first_draws(seeds, 2))
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, None]:
         angle, velocity = self.states
-        scaled = (np.clip(actions[:, 0], -1.0, 1.0).astype(np.float64) + 1.0) * self.TORQUE - self.TORQUE
-        torque = scaled.astype(np.float32)
+        clipped = np.minimum(np.maximum(actions[:, 0], -1.0), 1.0).astype(np.float64)
+        torque = ((clipped + 1.0) * self.TORQUE - self.TORQUE).astype(np.float32)
         off = (angle + np.pi) % (2 * np.pi) - np.pi
-        cost = _power(off) + 0.1 * _power(velocity) + 0.001 * _power(torque)
+        # Gymnasium squares by the C library's pow, which now and then has another last bit than a product; so has np.power.
+        square = np.array([value**2 for value in torque], np.float32)
+        cost = np.float_power(off, 2.0) + 0.1 * np.float_power(velocity, 2.0) + 0.001 * square
         velocity += (3 * self.GRAVITY / 2.0 * np.sin(angle) + 3.0 * torque) * self.DT
-        np.clip(velocity, -self.SPEED, self.SPEED, out=velocity)
+        np.minimum(np.maximum(velocity, -self.SPEED, velocity), self.SPEED, velocity)
         angle += velocity * self.DT
         return 0.0 - cost, None
 
@@ -110,16 +113,16 @@ class MountainCar(ArrayVectorEnv):
     def __init__(self, suite: Suite, spec: Spec, num_envs: int, seed: int, stream: str) -> None:
         super().__init__(suite, spec, num_envs, seed, stream, np.zeros((2, num_envs)))
 
-    def initial_states(self, seeds: Sequence[int]) -> np.ndarray:
+    def initial_states(self, seeds: np.ndarray) -> np.ndarray:
         position = _uniform(-0.6, -0.4, first_draws(seeds, 1))
         return np.concatenate([position, np.zeros_like(position)])
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         position, velocity = self.states
         velocity += (actions - 1) * 0.001 + np.cos(3 * position) * -0.0025
-        np.clip(velocity, -0.07, 0.07, out=velocity)
+        np.minimum(np.maximum(velocity, -0.07, velocity), 0.07, velocity)
         position += velocity
-        np.clip(position, -1.2, 0.6, out=position)
+        np.minimum(np.maximum(position, -1.2, position), 0.6, position)
         velocity[(position == -1.2) & (velocity < 0)] = 0.0
         return -self._ones, (position >= 0.5) & (velocity >= 0)
 
@@ -151,31 +154,12 @@ def vector_of(suite: Suite, num_envs: int, seed: int, stream: str) -> VectorEnv 
     return made
 
 
-def agree(one: VectorEnv, other: VectorEnv, steps: int) -> bool:
-    """Whether two implementations give the same bits from a reset on, over `steps` steps of random actions."""
-    generator, space = np.random.default_rng(0), one.spec.action
-    same = np.array_equal(one.reset(), other.reset())
-    for _ in range(steps):
-        size = (one.num_envs, *space.shape)
-        actions = generator.integers(space.n, size=size) if space.n else generator.uniform(-1, 1, size).astype(space.dtype)
-        one.step_async(actions)
-        other.step_async(actions)
-        pairs = zip(vars(one.step_wait()).values(), vars(other.step_wait()).values(), strict=True)
-        same = same and all(np.array_equal(a, b) for a, b in pairs) and np.array_equal(one.observations, other.observations)
-    return same
-
-
 def _uniform(low: Any, high: Any, draws: np.ndarray) -> np.ndarray:
     """Draws in [0, 1) as ``np.random.Generator.uniform`` scales them."""
     scaled: np.ndarray = low + (high - low) * draws
     return scaled
 
 
-def _power(values: np.ndarray) -> np.ndarray:
-    """The squares as the C library's pow computes them for single numbers: now and then another last bit than that of a product."""
-    return np.array([value**2 for value in (values if values.dtype == np.float32 else values.tolist())], values.dtype)
-
-
-def _columns(constants: list[float], num_envs: int) -> np.ndarray:
+def _repeated(constants: list[float], num_envs: int) -> np.ndarray:
     """One row for each constant."""
     return np.repeat(np.array(constants)[:, None], num_envs, 1)
