@@ -149,8 +149,8 @@ def episodes(environment: Environment, seed: int, stream: str, index: int, act: 
 
 def evaluation(environment: Environment, seed: int, stream: str, wanted: int, acts: list[Act]) -> list[Played]:
     """An evaluation of `wanted` episodes in n environments with `acts` for each: episode k is played by environment k modulo n."""
-    num_envs = [episodes(environment, seed, stream, index, act) for index, act in enumerate(acts)]
-    return [next(num_envs[number % len(acts)]) for number in range(wanted)]
+    lanes = [episodes(environment, seed, stream, index, act) for index, act in enumerate(acts)]
+    return [next(lanes[number % len(acts)]) for number in range(wanted)]
 
 
 def stacking(agent: Any, stack: int) -> Act:

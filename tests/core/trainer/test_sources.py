@@ -208,8 +208,8 @@ def test_rows_that_are_there_already_take_no_step() -> None:
     spec = Spec(Space((1,), "float32"), Space((1,), "float32"))
     reader = DatasetSource(spec)
     reader.start()
-    reader.begin()
-    assert reader.finish() is None
+    reader.step_async()
+    assert reader.step_wait() is None
     reader.load_state_dict(reader.state_dict())
     assert (reader.state_dict(), reader.spec, reader.exact) == ({}, spec, True)
 

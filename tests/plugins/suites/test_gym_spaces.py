@@ -48,7 +48,7 @@ def test_several_choices_in_any_shape(space: Any, choices: int) -> None:
 
 
 def test_too_many_combinations_are_refused_with_their_number() -> None:
-    assert action_of("Odd", spaces.MultiBinary(12))[0].choices == COMBINATIONS
+    assert action_of("Odd", spaces.MultiBinary(12))[0].n == COMBINATIONS
     assert "8,192 combinations" in refused(action_of, spaces.MultiBinary(13))
 
 

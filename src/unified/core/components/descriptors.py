@@ -157,7 +157,7 @@ class AgentComponent(_WithPresets):
     Args:
         parts: Names of its options that choose architectures; a bare part name is short for ``agent.<part>``.
         presets: Where its presets are, ``"module:ATTRIBUTE"`` (a tuple of `Preset`).
-        views: Of tasks that it takes (`Spec.view`), others are refused when a run is composed; empty for all.
+        task_types: Of tasks that it takes (`Spec.view`), others are refused when a run is composed; empty for all.
         example: What follows ``unified train --agent NAME`` where it works, for whoever looks it up.
         small: Options with which it trains within a second, for tests: ``{"batch_size": 8, "critic.hidden_dim": 16}``.
     """

@@ -235,9 +235,9 @@ class WorkerVectorEnv:
         for values, array in zip(steps.extra.values(), answer.arrays[1 : 1 + columns], strict=True):
             values[i] = array
         steps.reward[i] = head["reward"]
-        lane.episode_return += head["score"]
+        lane.episode_return += head["raw_reward"]
         lane.length += 1
-        steps.terminated[i], steps.truncated[i], steps.life_lost[i] = head["terminated"], head["truncated"], head["lost"]
+        steps.terminated[i], steps.truncated[i], steps.life_lost[i] = head["terminated"], head["truncated"], head["life_lost"]
         if head["terminated"] or head["truncated"]:
             steps.returns[i], steps.lengths[i] = lane.episode_return, lane.length
             steps.reset_observation[i] = self._start(i, answer.arrays[1 + columns] if len(answer.arrays) > 1 + columns else None)
@@ -386,7 +386,7 @@ class WorkerVectorEnv:
             raise RuntimeError("reset the environments before their state is taken")
         for i in range(self.num_envs):
             self._save(i)
-        num_envs = [
+        states = [
             {
                 "episode": lane.episode,
                 "length": lane.length,
@@ -400,7 +400,7 @@ class WorkerVectorEnv:
             for lane in self._lanes
         ]
         counts = {"restarts": self.restarts, "failed_episodes": self.failed_episodes}
-        return {"stream": self.stream, "lanes": num_envs, "next_options": list(self._next_options), **counts}
+        return {"stream": self.stream, "lanes": states, "next_options": list(self._next_options), **counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Rebuild the unfinished episodes of `state`, and compare the observation that is reached with the stored one.

@@ -94,7 +94,7 @@ def choose_backing(
         spec: Of the task.
         action: What is stored of an action.
         capacity: Slots, of all lanes.
-        lanes: Environments.
+        num_envs: Environments.
         directory: Where segments, and the files of a replay on disk, will lie; need not exist yet.
         extra: Further columns.
 

@@ -84,7 +84,7 @@ class Store:
     Args:
         columns: Name and form of each column.
         capacity: Slots in all; rounded up to a multiple of `lanes`.
-        lanes: Rings, one for each environment.
+        num_envs: Rings, one for each environment.
         backing: That allocates the arrays.
 
     Attributes:

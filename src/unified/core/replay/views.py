@@ -91,7 +91,7 @@ class Transitions(View):
     Args:
         n_step: Steps of a window, n.
         discount: γ of one agent step.
-        ahead: Steps K whose actions and observations are shown beside, whatever n is. Rows near the end of an episode, or of what has been
+        future_steps: Steps K whose actions and observations are shown beside, whatever n is. Rows near the end of an episode, or of what has been
             lived, have fewer: `future_mask` says which.
     """
 
@@ -168,10 +168,10 @@ class Rollout(View):
     Columns that `prepare` and the agent's `extra_columns` add are named in `adds`.
 
     Args:
-        horizon: Steps of each environment between updates, T.
+        n_steps: Steps of each environment between updates, T.
         epochs: Passes over the rollout.
         discount: γ of one agent step.
-        adds: Names of further columns of a batch.
+        extra_columns: Names of further columns of a batch.
     """
 
     n_steps: int = 128

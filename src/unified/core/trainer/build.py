@@ -206,7 +206,7 @@ def make_judge(config: Config, suite: Suite, root: Path, **said: Any) -> Evaluat
     Raises:
         UsageError: If there is no such classifier, or nothing is made that it could see.
     """
-    wanted = config.evaluate.model_copy(update=said)
+    wanted = type(config.evaluate).model_validate(config.evaluate.model_dump() | said)
     spec = suite.spec() if isinstance(suite, DataSuite) else None
     features = None
     if wanted.features:
@@ -271,7 +271,7 @@ def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
     """The agent on its device, its first parameters a function of the seed."""
     device = resolve_device(config.device)
     with _made(config.agent):
-        if not config.agent.component.load().named_observations:
+        if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
             spec = spec.joined()
     build = Builder(device, resolve_precision(config.precision, device), streams, config.registry, config.objectives, spec)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
@@ -357,7 +357,7 @@ def evaluate(
         The frames it was trained for, and what was found.
     """
     player = load_agent(run, checkpoint)
-    said = {"episodes": episodes, "environments": 1} | ({} if features is None else {"features": features or None})
+    said = {"episodes": episodes, "num_envs": 1} | ({} if features is None else {"features": features or None})
     judge = make_judge(run.config, built_suite(run.config), run.root, **said)
     judge.record = record
     try:

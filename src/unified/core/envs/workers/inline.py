@@ -99,11 +99,11 @@ class EnvServer:
         try:
             step = self.environment.step(action)
             reward = float(step.reward)
-            score = reward if step.raw_reward is None else float(step.raw_reward)
-            if not (math.isfinite(reward) and math.isfinite(score)):
-                raise EpisodeFailed(f"the reward was {reward}" if math.isfinite(score) else f"the score was {score}")
+            raw_reward = reward if step.raw_reward is None else float(step.raw_reward)
+            if not (math.isfinite(reward) and math.isfinite(raw_reward)):
+                raise EpisodeFailed(f"the reward was {reward}" if math.isfinite(raw_reward) else f"the raw reward was {raw_reward}")
             head = {"reward": reward, "terminated": bool(step.terminated), "truncated": bool(step.truncated)}
-            head |= {"score": score, "lost": bool(step.life_lost)}
+            head |= {"raw_reward": raw_reward, "life_lost": bool(step.life_lost)}
             arrays = (self._checked(step.observation), *self._columns(step.extra))
         except EpisodeFailed as failure:
             return Message({"failed": str(failure) or "EpisodeFailed"}, self._next(next_seed, options))
