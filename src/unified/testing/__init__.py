@@ -3,8 +3,8 @@
 >>> from unified.testing import conformance   # doctest: +SKIP
 >>> test_xyz = conformance("xyz")             # doctest: +SKIP
 
-`conformance` makes one test for each check and component; `unified.testing.probes` has tasks with known values. Importing this
-package is fast, since processes of environments import it.
+`conformance` makes one test for each check and component; `unified.testing.probes` has tasks with known values, and `BitFlip` and
+`PointReach` are small goal tasks. Importing this package is fast, since processes of environments import it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unified.testing.check import Check, Failed, Skipped
     from unified.testing.collecting import conformance
+    from unified.testing.goals import BitFlip, PointReach
+    from unified.testing.mixed import Mixed
+    from unified.testing.partial import CartPoleWithoutVelocities
 
-_HOMES = {"conformance": "collecting", "Check": "check", "Failed": "check", "Skipped": "check"}
+_HOMES = {
+    "BitFlip": "goals",
+    "CartPoleWithoutVelocities": "partial",
+    "Check": "check",
+    "Failed": "check",
+    "Mixed": "mixed",
+    "PointReach": "goals",
+    "Skipped": "check",
+    "conformance": "collecting",
+}
 
-__all__ = ["Check", "Failed", "Skipped", "conformance"]
+__all__ = ["BitFlip", "CartPoleWithoutVelocities", "Check", "Failed", "Mixed", "PointReach", "Skipped", "conformance"]
 
 
 def __getattr__(name: str) -> Any:

@@ -71,6 +71,11 @@ def test_an_old_option_name_is_answered_with_the_new_one(agent: str, word: str, 
     assert error.value.exit_code == 2
 
 
+def test_options_of_the_sampler_moved_below_it() -> None:
+    with pytest.raises(UsageError, match=r"replay\.alpha was renamed to replay\.sampler\.alpha"):
+        compose(["agent=dqn", "suite=gym:CartPole-v1", "replay.sampler=prioritised", "replay.alpha=0.5"])
+
+
 def test_the_view_of_a_suite_was_renamed() -> None:
     with pytest.raises(UsageError, match=r"suite\.view was renamed to suite\.task_type"):
         compose(["agent=ac2", "suite=digits", "suite.view=generate"])
@@ -106,8 +111,9 @@ def test_every_new_name_exists() -> None:
     options = set(RunOptions.model_fields) | set(LISTS) | set(Train.model_fields)
     for agent in components.all("agents"):
         options |= set(_fields(agent.options_model()))
-    for suite in components.all("suites"):
-        options |= set(_fields(suite.options_model()))
+    for kind in ("suites", "samplers"):
+        for component in components.all(kind):
+            options |= set(_fields(component.options_model()))
     for old, names in suggestions.RENAMED_OPTIONS.items():
         assert all(name.rpartition(".")[2] in options for name in names), old
         assert old.rpartition(".")[2] not in options or "." in old, old

@@ -6,9 +6,13 @@ There is no global generator in core: whoever needs randomness asks for a stream
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     import torch
 
@@ -22,6 +26,23 @@ def derive(*parts: int | str, bits: int = 63) -> int:
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> (64 - bits)
+
+
+def derive_many(*parts: int | str, last: Iterable[int], bits: int = 63) -> np.ndarray:
+    """``derive(*parts, number, bits=bits)`` for each number of `last`, as ``(k,)`` uint64, in a fraction of the time.
+
+    >>> derive_many(1, "environment", 0, last=[5]).tolist() == [derive(1, "environment", 0, 5)]
+    True
+    """
+    import numpy as np
+
+    prefix = hashlib.blake2b("".join(f"{type(part).__name__}:{part}\x1f" for part in parts).encode() + b"int:", digest_size=8)
+    digests = []
+    for number in last:
+        digest = prefix.copy()
+        digest.update(b"%d" % number)
+        digests.append(digest.digest())
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64) >> np.uint64(64 - bits)
 
 
 class Stream:
@@ -76,6 +97,24 @@ class Streams:
         """Go back to a `state_dict`; streams that were first used after it begin anew."""
         for name, stream in self._streams.items():
             stream.count = state.get(name, 0)
+
+    @contextmanager
+    def replayed(self, state: dict[str, Any]) -> Iterator[None]:
+        """Within it, draws repeat those that followed a `state_dict`; afterwards the streams go on as if nothing had been drawn.
+
+        >>> streams = Streams(1)
+        >>> first = streams["noise"].torch().initial_seed()
+        >>> with streams.replayed({}):
+        ...     again = streams["noise"].torch().initial_seed()
+        >>> first == again, streams["noise"].count
+        (True, 1)
+        """
+        present = self.state_dict()
+        self.rewind(state)
+        try:
+            yield
+        finally:
+            self.rewind(present)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, count in state.items():

@@ -114,7 +114,8 @@ class Train(Options):
     num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together. The number of updates per step does not change."""
     env_backend: Literal["auto", "inline", "process"] = "auto"
-    """Run environments in this process, in one process each, or choose by the measured step time."""
+    """Run environments in this process (inline), in one process each, or choose: the suite's vectorised implementation runs several if there
+    is one, and otherwise the measured step time decides."""
     env_timeout: float = Field(default=60.0, gt=0)
     """Seconds without an answer after which the process of an environment is replaced."""
     offline: bool = False
@@ -142,12 +143,8 @@ class ReplayOptions(Options):
     """Number of agent steps stored; the oldest are overwritten first."""
     backing: Literal["auto", "ram", "disk"] = "auto"
     """Store in memory or in memory-mapped files; auto uses memory if it is large enough."""
-    sampler: Literal["uniform", "prioritised"] = "uniform"
-    """Uniform sampling, or prioritised by TD error (Schaul et al. 2016)."""
-    alpha: float = Field(default=0.6, ge=0, le=1)
-    """Prioritisation exponent: 0 samples uniformly, 1 in proportion to the priority."""
-    beta: float = Field(default=0.4, ge=0, le=1)
-    """Importance-sampling exponent: 1 corrects the sampling bias fully."""
+    sampler: Annotated[Any, Slot("samplers")] = "uniform"
+    """Which rows are sampled: uniform, prioritised (by TD error), hindsight (with achieved goals), or a plugin's sampler."""
     save: str | None = None
     """Name under which the replay is saved at the end, for other runs."""
     load: str | None = None

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 from unified.core.base.errors import UsageError
 from unified.core.envs.suite import Environment, Suite
 from unified.plugins.suites.opengl import choose
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from unified.core.envs.vector_protocol import VectorEnv
+    from unified.plugins.suites.gym.environment import GymEnvironment
 
 
 class Gym(Suite):
@@ -37,6 +44,25 @@ class Gym(Suite):
             except UsageError:
                 os.environ["MUJOCO_GL"] = "osmesa"  # not installed: the state can still be observed, and rendering reports what is missing
         return GymEnvironment(self.task, self.options)
+
+    @cached_property
+    def _goals(self) -> GymEnvironment:
+        """The environment that recomputes rewards; nothing steps it."""
+        from unified.plugins.suites.gym.environment import GymEnvironment
+
+        return GymEnvironment(self.task, self.options)
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return self._goals.compute_reward(achieved, desired)
+
+    def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return self._goals.compute_terminated(achieved, desired)
+
+    def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
+        """CartPole, Pendulum and MountainCar as array operations; the other tasks have no vectorised implementation here."""
+        from unified.plugins.suites.gym.vectorised import vector_of
+
+        return vector_of(self, num_envs, seed, stream)
 
     def notes(self) -> list[str]:
         return [str(choose())] if getattr(self.options, "pixels", False) and self.placement == "process" else []
