@@ -175,6 +175,7 @@ TRAINS = {
     "architecture": ["--agent", "drqv2", "--suite", "gym:Pendulum-v1", *SMALL, "agent.hidden_dim=16", "encoder=mine", "encoder.width=16"],
     "objective": ["--agent", "drqv2", "--suite", "gym:Pendulum-v1", *SMALL, "agent.hidden_dim=16", "encoder=mlp", "-o", "+mine"],
     "callback": ["--agent", "random", "--suite", "gym:Pendulum-v1", "callbacks=[+mine]", "callbacks.mine.keep=1"],
+    "sampler": ["--agent", "dqn", "--suite", "gym:CartPole-v1", *SMALL, "replay.sampler=mine", "replay.sampler.newest=2"],
     "launcher": ["--agent", "random", "--suite", "gym:Pendulum-v1", "launcher=mine", "launcher.threads=2"],
     "recipe": ["-r", "mine", "agent.hidden_dim=16", *SMALL],
     "command": ["--agent", "random", "--suite", "gym:Pendulum-v1"],

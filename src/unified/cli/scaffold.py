@@ -59,6 +59,7 @@ KINDS = {
     "suite": Kind("environment.py", "unified train --agent drqv2 --suite $name:centre train.frames=5000 agent.hidden_dim=64", ("Options",)),
     "architecture": Kind("network.py", f"{_WITH_DRQV2} encoder=$name"),
     "objective": Kind("objective.py", f"{_WITH_DRQV2} encoder=mlp -o +$name"),
+    "sampler": Kind("sampler.py", "unified train --agent dqn --suite gym:CartPole-v1 train.frames=5000 replay.sampler=$name"),
     "callback": Kind("callback.py", f"{_WITH_DRQV2} callbacks=[+$name]", ("Options",)),
     "launcher": Kind("launcher.py", f"{_WITH_DRQV2} launcher=$name", ("Options",)),
     "recipe": Kind("recipe.yaml", "unified train -r $name"),
