@@ -38,7 +38,7 @@ def main(names: list[str]) -> None:
     from row import NotInstalled
 
     print(f"{machine()}\n")
-    print("| what | ours | beside | ratio | wanted |\n|---|---|---|---|---|", flush=True)
+    print("| measurement | unified | reference | ratio | target |\n|---|---|---|---|---|", flush=True)
     left_out = []
     for name in names or NAMES:
         try:

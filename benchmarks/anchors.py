@@ -156,7 +156,7 @@ def reached(name: str, anchor: Anchor) -> str:
 def main(names: list[str]) -> None:
     if unknown := [name for name in names if name not in ANCHORS]:
         sys.exit(f"no anchor {', '.join(unknown)}; there are {', '.join(ANCHORS)}")
-    print("| anchor | reached | over | beside | wanted | took |\n|---|---|---|---|---|---|", flush=True)
+    print("| task | result | over | comparison | target | time |\n|---|---|---|---|---|---|", flush=True)
     for name in names or ANCHORS:
         print(reached(name, ANCHORS[name]), flush=True)
 

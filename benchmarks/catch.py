@@ -1,4 +1,4 @@
-"""A small task of pixels in which nothing is told until its end: catch what falls, among things that drift by. Torch-free."""
+"""A small task of pixels in which the reward comes at the end: catch what falls, among things that drift by. Torch-free."""
 
 from __future__ import annotations
 

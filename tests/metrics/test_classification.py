@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from unified.metrics.classification import BINS, Classification, expected_calibration_error, judged_classification, log_loss, report
+from unified.metrics.classification import BINS, Classification, expected_calibration_error, classification_metrics, log_loss, report
 
 
 def drawn(rows: int = 400, classes: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,7 +32,7 @@ def slow(labels: np.ndarray, predictions: np.ndarray, classes: int) -> dict[str,
 
 
 def test_a_small_case_by_hand() -> None:
-    judged = judged_classification(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]), 2)
+    judged = classification_metrics(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]), 2)
     assert judged.confusion.tolist() == [[1, 1], [0, 2]]  # rows are the truth
     assert judged.support.tolist() == [2, 2]
     assert judged.precision.tolist() == pytest.approx([1, 2 / 3])
@@ -45,7 +45,7 @@ def test_a_small_case_by_hand() -> None:
 @pytest.mark.parametrize("classes", [5, 7])  # two of seven never occur
 def test_rates_are_those_of_a_loop(classes: int) -> None:
     labels, predictions, _ = drawn()
-    judged = judged_classification(predictions, labels, classes)
+    judged = classification_metrics(predictions, labels, classes)
     for name, values in slow(labels, predictions, classes).items():
         np.testing.assert_allclose(getattr(judged, name), values)
     assert judged.accuracy == np.mean(labels == predictions)
@@ -53,7 +53,7 @@ def test_rates_are_those_of_a_loop(classes: int) -> None:
 
 
 def test_a_class_without_rows_has_no_recall_and_spoils_no_mean() -> None:
-    judged = judged_classification(np.array([0, 2, 1]), np.array([0, 0, 1]), 4)
+    judged = classification_metrics(np.array([0, 2, 1]), np.array([0, 0, 1]), 4)
     np.testing.assert_equal(judged.recall, [0.5, 1, math.nan, math.nan])
     np.testing.assert_equal(judged.precision, [1, 1, 0, math.nan])
     np.testing.assert_allclose(judged.f1, [2 / 3, 1, 0, math.nan])
@@ -63,13 +63,13 @@ def test_a_class_without_rows_has_no_recall_and_spoils_no_mean() -> None:
 
 def test_always_the_same_answer_is_chance_in_balanced_accuracy() -> None:
     labels = np.array([0] * 90 + [1] * 10)
-    judged = judged_classification(np.zeros(100, np.int64), labels, 2)
+    judged = classification_metrics(np.zeros(100, np.int64), labels, 2)
     assert (judged.accuracy, judged.balanced_accuracy) == (0.9, 0.5)
 
 
 def test_narrow_integers_do_not_overflow() -> None:
     labels = np.arange(200, dtype=np.uint8)
-    assert judged_classification(labels, labels, 200).accuracy == 1
+    assert classification_metrics(labels, labels, 200).accuracy == 1
 
 
 def test_calibration_is_that_of_a_loop() -> None:
@@ -80,7 +80,7 @@ def test_calibration_is_that_of_a_loop() -> None:
         inside = [i for i, c in enumerate(confidence) if b / BINS < c <= (b + 1) / BINS]
         if inside:
             error += len(inside) / len(labels) * abs(np.mean(right[inside]) - np.mean(confidence[inside]))
-    judged = judged_classification(predictions, labels, 5, probabilities)
+    judged = classification_metrics(predictions, labels, 5, probabilities)
     assert judged.calibration_error == pytest.approx(error, abs=1e-12)
     assert judged.calibration_error > 0.01
     assert judged.log_loss == pytest.approx(np.mean([-math.log(p[t]) for p, t in zip(probabilities, labels, strict=True)]))
@@ -102,7 +102,7 @@ def test_log_loss_of_known_cases() -> None:
 def test_the_numbers_are_scikit_learns() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     labels, predictions, probabilities = drawn(seed=3)
-    judged = judged_classification(predictions, labels, 5, probabilities)
+    judged = classification_metrics(predictions, labels, 5, probabilities)
     np.testing.assert_array_equal(judged.confusion, metrics.confusion_matrix(labels, predictions))
     assert judged.row() == pytest.approx(
         {
@@ -131,7 +131,7 @@ def test_the_numbers_are_scikit_learns() -> None:
 )
 def test_what_cannot_be_judged_is_refused(predictions: list, labels: list, probabilities: list | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        judged_classification(np.array(predictions), np.array(labels), 3, None if probabilities is None else np.array(probabilities))
+        classification_metrics(np.array(predictions), np.array(labels), 3, None if probabilities is None else np.array(probabilities))
 
 
 def test_a_report_names_what_was_mistaken_for_what() -> None:
@@ -148,6 +148,6 @@ def test_a_report_names_what_was_mistaken_for_what() -> None:
 
 
 def test_a_report_of_many_classes_leaves_the_matrix_out() -> None:
-    lines = report(judged_classification(np.arange(100), np.arange(100), 100))
+    lines = report(classification_metrics(np.arange(100), np.arange(100), 100))
     assert len(lines) == 3 + 100
     assert not any("confusion" in line for line in lines)

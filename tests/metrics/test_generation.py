@@ -11,7 +11,7 @@ import pytest
 from unified.metrics import generation
 from unified.metrics.generation import (
     frechet_distance,
-    judged_generation,
+    generation_metrics,
     kernel_distance,
     nearest_neighbour_accuracy,
     neighbourhood,
@@ -217,20 +217,20 @@ def test_what_was_made_for_a_class_is_learned_from_and_asked_about_real_rows() -
     classes = np.arange(90) % 3
     train, test, made = (normal(90, 2, seed) * 0.3 + 5 * classes[:, None] for seed in range(3))
     of_all = (classes, classes, classes)
-    row = judged_generation(train, test, made, classes=of_all)
+    row = generation_metrics(train, test, made, classes=of_all)
     assert (row["train_on_generated"], row["train_on_generated_floor"]) == (1.0, 1.0)
-    shifted = judged_generation(train, test, made, classes=(classes, classes, (classes + 1) % 3))
+    shifted = generation_metrics(train, test, made, classes=(classes, classes, (classes + 1) % 3))
     assert (shifted["train_on_generated"], shifted["train_on_generated_floor"]) == (0.0, 1.0)
-    one_mode = judged_generation(train, test, np.repeat(made[:1], 90, axis=0), classes=of_all)
+    one_mode = generation_metrics(train, test, np.repeat(made[:1], 90, axis=0), classes=of_all)
     assert one_mode["train_on_generated"] == pytest.approx(1 / 3)
     assert {name for name in row if name.startswith("train_on")} == {"train_on_generated", "train_on_generated_floor"}
-    assert {name: row[name] for name in METRICS} == {name: judged_generation(train, test, made)[name] for name in METRICS}
+    assert {name: row[name] for name in METRICS} == {name: generation_metrics(train, test, made)[name] for name in METRICS}
 
 
 def test_classes_are_drawn_with_their_rows() -> None:
     classes = np.arange(200) % 2
     train, test = normal(200, 2) * 0.1 + 4 * classes[:, None], normal(60, 2, 1) * 0.1 + 4 * classes[:60, None]
-    row = judged_generation(train, test, train, classes=(classes, classes[:60], classes))
+    row = generation_metrics(train, test, train, classes=(classes, classes[:60], classes))
     assert (row["samples"], row["train_on_generated"], row["train_on_generated_floor"]) == (60, 1.0, 1.0)
 
 
@@ -239,25 +239,25 @@ def test_classes_are_drawn_with_their_rows() -> None:
 
 def test_every_metric_has_its_floor_at_the_same_number_of_rows() -> None:
     train, test, made = normal(500, 8), normal(200, 8, 1), normal(300, 8, 2)
-    row = judged_generation(train, test, made)
+    row = generation_metrics(train, test, made)
     assert set(row) == {*METRICS, *(f"{name}_floor" for name in METRICS), "samples"}
     assert row["samples"] == 200
     assert all(isinstance(value, float | int) and math.isfinite(value) for value in row.values())
     for name in METRICS:  # the same distribution: as good as training rows are
         assert row[name] == pytest.approx(row[f"{name}_floor"], abs=0.4 if name == "frechet" else 0.12), name
-    assert judged_generation(train, test, made) == row
-    assert judged_generation(train, test, made, seed=1) != row
+    assert generation_metrics(train, test, made) == row
+    assert generation_metrics(train, test, made, seed=1) != row
 
 
 def test_training_rows_as_generated_ones_reach_the_floor_exactly() -> None:
     train, test = normal(100, 4), normal(100, 4, 1)
-    row = judged_generation(train, test, train)
+    row = generation_metrics(train, test, train)
     for name in METRICS:
         assert row[name] == row[f"{name}_floor"], name
 
 
 def test_worse_rows_are_worse_in_every_metric() -> None:
-    row = judged_generation(normal(200, 4), normal(200, 4, 1), 1.3 * normal(200, 4, 2) + 1)
+    row = generation_metrics(normal(200, 4), normal(200, 4, 1), 1.3 * normal(200, 4, 2) + 1)
     for name in METRICS:
         sign = 1 if name in ("frechet", "kernel", "one_nn") else -1
         assert sign * row[name] > sign * row[f"{name}_floor"], name
@@ -265,12 +265,12 @@ def test_worse_rows_are_worse_in_every_metric() -> None:
 
 def test_features_of_any_shape_and_type() -> None:
     rows = [(50 * normal(40, 12, seed) + 128).clip(0, 255).astype(np.uint8).reshape(40, 3, 2, 2) for seed in range(3)]
-    row = judged_generation(*rows)
+    row = generation_metrics(*rows)
     assert row["frechet"] == pytest.approx(frechet_distance(rows[1].reshape(40, 12), rows[2].reshape(40, 12)))
 
 
 def test_a_report_has_the_floor_beside_each_metric() -> None:
-    row = judged_generation(normal(50, 4), normal(50, 4, 1), normal(50, 4, 2))
+    row = generation_metrics(normal(50, 4), normal(50, 4, 1), normal(50, 4, 2))
     lines = report(row)
     assert "eps" in lines[0]
     assert "(50 rows" in lines[0]
@@ -299,7 +299,7 @@ def peak(rows: int, width: int) -> int:
     sets = [normal(rows, width, seed).astype(np.float32) for seed in range(3)]
     tracemalloc.start()
     try:
-        judged_generation(*sets)
+        generation_metrics(*sets)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""How well choices were learned: rates, the confusion matrix, and what stated probabilities are worth. Torch-free."""
+"""Classification metrics: rates, confusion matrix, log loss and calibration. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 #: Equally wide bins of confidence (Guo et al. 2017 use 15).
 BINS = 15
-#: A confusion matrix wider than this, in characters, is left out of a report.
+#: Maximum width of a confusion matrix in a report, in characters.
 WIDTH = 110
 
 
 @dataclass(frozen=True)
 class Classification:
-    """Predictions against the truth, K classes.
+    """Metrics of K classes.
 
-    What is 0/0 is ``nan`` in the arrays of single classes (the recall of a class without a row) and left out of every mean.
+    0/0 is ``nan`` in the arrays of classes (the recall of a class without rows) and excluded from means.
 
     Args:
-        confusion: Rows by truth and prediction, ``(K, K)`` int64: ``confusion[t, p]`` rows of class t were taken for p.
+        confusion: Rows by truth and prediction, ``(K, K)`` int64: ``confusion[t, p]`` rows of class t were predicted as p.
         log_loss: Mean negative log-likelihood of the truth, in nats; ``None`` without probabilities.
         calibration_error: Expected calibration error, in [0, 1]; ``None`` without probabilities.
     """
@@ -36,7 +36,7 @@ class Classification:
 
     @property
     def accuracy(self) -> float:
-        """Share of rows that are right."""
+        """Fraction of correct predictions."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
@@ -60,13 +60,13 @@ class Classification:
         return float(np.nanmean(self.recall))
 
     def row(self) -> dict[str, float]:
-        """The single numbers, for ``metrics.jsonl``; all are finite."""
+        """The scalar metrics, for ``metrics.jsonl``; all are finite."""
         found = {"accuracy": self.accuracy, "balanced_accuracy": self.balanced_accuracy, "f1": float(np.nanmean(self.f1))}
         optional = {"log_loss": self.log_loss, "calibration_error": self.calibration_error}
         return found | {name: value for name, value in optional.items() if value is not None}
 
 
-def judged_classification(
+def classification_metrics(
     predictions: np.ndarray, labels: np.ndarray, classes: int, probabilities: np.ndarray | None = None
 ) -> Classification:
     """Compare predictions with the truth.
@@ -75,10 +75,10 @@ def judged_classification(
         predictions: Chosen class of each row, ``(N,)`` integers below `classes`.
         labels: True class of each row, likewise.
         classes: K; a class may be missing from both.
-        probabilities: Of each class for each row, ``(N, K)``, for the measures of stated probabilities.
+        probabilities: Probabilities ``(N, K)``, for log loss and calibration.
 
     Raises:
-        ValueError: If there is no row, a class out of range, or probabilities that are none.
+        ValueError: If there are no rows, a class is out of range, or probabilities are invalid.
     """
     predictions, labels = np.asarray(predictions), np.asarray(labels)
     if predictions.shape != labels.shape or labels.ndim != 1 or not len(labels):
@@ -103,20 +103,20 @@ def judged_classification(
 def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean of -log p(label) in nats, for ``(N, K)`` and ``(N,)``: the proper score that cross-entropy minimises (Good 1952).
 
-    What float32 rounded to zero counts as its least normal number: a row costs at most 87 nats.
+    Probabilities are clipped to the smallest normal float32, so that a row costs at most 87 nats.
     """
     likelihood = np.asarray(probabilities)[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean())
 
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> float:
-    """How far confidence is from the share that is right (Guo et al. 2017, eq. 3; Naeini et al. 2015).
+    """Expected calibration error (Guo et al. 2017, eq. 3; Naeini et al. 2015).
 
     ECE = Σ_b (n_b / N) |accuracy(b) - confidence(b)|, over equally wide bins ((b-1)/B, b/B] of confidence.
 
     Args:
-        confidence: Probability given to the prediction, ``(N,)``.
-        correct: Whether it was right, ``(N,)``.
+        confidence: Probability of the prediction, ``(N,)``.
+        correct: Whether it is correct, ``(N,)``.
         bins: B.
     """
     place = np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
@@ -124,34 +124,34 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def report(judged: Classification, names: Sequence[str] = ()) -> list[str]:
-    """Lines for a person: the rates, a line for each class, and the confusion matrix where it fits.
+def report(metrics: Classification, names: Sequence[str] = ()) -> list[str]:
+    """A report: rates, a line for each class, and the confusion matrix if it fits.
 
     Args:
-        judged: What was measured.
-        names: Of the classes; their numbers where there are none.
+        metrics: The metrics.
+        names: Names of the classes; by default their indices.
     """
-    names = [_short(name) for name in names or map(str, range(len(judged.confusion)))]
+    names = [_short(name) for name in names or map(str, range(len(metrics.confusion)))]
     wide = max(5, *map(len, names))
-    head = f"accuracy {judged.accuracy:.1%}   balanced {judged.balanced_accuracy:.1%}   F1 {np.nanmean(judged.f1):.3f}"
-    if judged.log_loss is not None:
-        head += f"   log loss {judged.log_loss:.3f}"
-    if judged.calibration_error is not None:
-        head += f"   calibration error {judged.calibration_error:.1%}"
-    lines = [f"{head}   ({judged.support.sum():,} rows)", "", f"{'class':<{wide}}  precision  recall     F1    rows  mistaken for"]
-    numbers = zip(judged.precision, judged.recall, judged.f1, judged.support, strict=True)
+    head = f"accuracy {metrics.accuracy:.1%}   balanced {metrics.balanced_accuracy:.1%}   F1 {np.nanmean(metrics.f1):.3f}"
+    if metrics.log_loss is not None:
+        head += f"   log loss {metrics.log_loss:.3f}"
+    if metrics.calibration_error is not None:
+        head += f"   calibration error {metrics.calibration_error:.1%}"
+    lines = [f"{head}   ({metrics.support.sum():,} rows)", "", f"{'class':<{wide}}  precision  recall     F1    rows  mistaken for"]
+    numbers = zip(metrics.precision, metrics.recall, metrics.f1, metrics.support, strict=True)
     for index, (precision, recall, f1, rows) in enumerate(numbers):
-        missed = judged.confusion[index].copy()
+        missed = metrics.confusion[index].copy()
         missed[index] = 0
         mistaken = f"{names[int(missed.argmax())]} ({missed.max():,})" if missed.any() else ""
         cells = f"{_cell(precision, '.1%'):>9}  {_cell(recall, '.1%'):>6}  {_cell(f1, '.3f'):>5}  {rows:>6,}"
         lines.append(f"{names[index]:<{wide}}  {cells}  {mistaken}".rstrip())
-    column = max(max(map(len, names)), len(f"{judged.confusion.max():,}")) + 1
+    column = max(max(map(len, names)), len(f"{metrics.confusion.max():,}")) + 1
     if wide + column * len(names) <= WIDTH:
         lines += ["", "confusion: the truth in rows, predictions in columns", " " * wide + "".join(f"{name:>{column}}" for name in names)]
         lines += [
             f"{name:<{wide}}" + "".join(f"{count:>{column},}" for count in counts)
-            for name, counts in zip(names, judged.confusion, strict=True)
+            for name, counts in zip(names, metrics.confusion, strict=True)
         ]
     return lines
 

@@ -1,8 +1,8 @@
-"""How well a distribution was learned: two sets of rows are compared in the features of some network. Torch-free.
+"""Metrics of generated samples: two sets of rows are compared in a feature space. Torch-free.
 
-All of it depends on the features and on how many rows there are, so a number alone says little: `judged_generation` gives beside each
+All metrics depend on the features and the number of rows, so a value alone means little: `generation_metrics` adds to each
 metric its floor, the same metric between two sets of real rows of the same size. A generator that repeats training rows reaches the
-floor too: none of these tells learning from remembering.
+floor too: none of these metrics detects memorisation.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-#: Distances, or kernels, that are held at once: 64 MiB in float64.
+#: Number of distances or kernels in memory at once: 64 MiB in float64.
 _BLOCK = 2**23
 #: Squared distances below this share of the rows' own squares are 0: features are float32, and these are equal in it.
 _EQUAL = 1e-13
 #: Radii are compared up to this share: beyond it two ways to the same distance round differently.
 _TIE = 1e-9
-#: What is best, for a person. Density above 1 is no merit: rows near the middle of the real ones are dense.
+#: Best values for reports. Density above 1 is not better: rows near the centre of the real ones are dense.
 _BEST = {
     "frechet": "less",
     "kernel": "less",
@@ -85,7 +85,7 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """Who lies near whom, of two sets.
+    """Nearest-neighbour metrics of two sets.
 
     Args:
         one_nn: Leave-one-out accuracy of telling the sets apart by the nearest neighbour (Lopez-Paz & Oquab 2017; Xu et al. 2018): about
@@ -164,7 +164,7 @@ def nearest_neighbour_accuracy(known: np.ndarray, classes: np.ndarray, asked: np
     return float((classes[nearest] == truth).mean())
 
 
-def judged_generation(
+def generation_metrics(
     real_train: np.ndarray,
     real_test: np.ndarray,
     generated: np.ndarray,
@@ -211,7 +211,7 @@ def judged_generation(
 
 
 def report(row: Mapping[str, Any]) -> list[str]:
-    """Lines for a person, of what `judged_generation` gives: each metric beside its floor.
+    """Lines for a person, of what `generation_metrics` gives: each metric beside its floor.
 
     Where ``row["features"]`` says in whose features it was found, they say so too.
     """

@@ -1,4 +1,4 @@
-"""What a handful of seeds says: mean, deviation, and the interquartile mean with its confidence interval. Torch-free."""
+"""Statistics over seeds: mean, deviation, and the interquartile mean with its confidence interval. Torch-free."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Spread:
         iqm: Interquartile mean: of the middle half of all scores.
         low: Lower end of the confidence interval of the interquartile mean.
         high: Upper end.
-        scores: How many went in.
+        scores: Number of scores.
     """
 
     mean: float
@@ -43,7 +43,7 @@ def interquartile_mean(scores: np.ndarray) -> np.ndarray:
 
 
 def spread(*tasks: Sequence[float], confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Spread:
-    """Sum up the scores of several seeds.
+    """Summarise the scores of several seeds.
 
     The interval is the percentile interval of a stratified bootstrap (Agarwal et al. 2021, "Deep reinforcement learning at the edge of
     the statistical precipice"): seeds are drawn anew, with replacement, within each task. With three seeds it is a rough one.

@@ -95,14 +95,14 @@ def test_who_states_none_has_no_such_figures() -> None:
 class Told(Toy):
     """Adds a figure of its own."""
 
-    def judged(self, row: Any) -> dict[str, float]:
+    def extra_metrics(self, row: Any) -> dict[str, float]:
         return {"errors": 15 * (1 - row["accuracy"])}
 
 
 class Failing(Toy):
     """Cannot say it."""
 
-    def judged(self, row: Any) -> dict[str, float]:
+    def extra_metrics(self, row: Any) -> dict[str, float]:
         return {"errors": row["nothing of this name"]}
 
 
@@ -117,7 +117,7 @@ def test_a_suite_adds_its_figures() -> None:
 
 def test_a_judgement_of_episodes_has_them_too() -> None:
     class Doubled(Counter):
-        def judged(self, row: Any) -> dict[str, float]:
+        def extra_metrics(self, row: Any) -> dict[str, float]:
             return {"doubled": 2 * row["return"]}
 
     from unified.core.envs.vector_env import WorkerVectorEnv

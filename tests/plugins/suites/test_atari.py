@@ -341,5 +341,5 @@ def test_scores_on_a_person_s_scale() -> None:
 
 
 def test_a_judgement_says_the_score_on_a_person_s_scale_where_there_is_one() -> None:
-    assert Atari("breakout", AtariOptions()).judged({"return": 401.2}) == {"human_normalised": pytest.approx((401.2 - 1.7) / 28.8)}
-    assert Atari("tetris", AtariOptions()).judged({"return": 401.2}) == {}
+    assert Atari("breakout", AtariOptions()).extra_metrics({"return": 401.2}) == {"human_normalised": pytest.approx((401.2 - 1.7) / 28.8)}
+    assert Atari("tetris", AtariOptions()).extra_metrics({"return": 401.2}) == {}

@@ -159,7 +159,7 @@ class Suite(ABC):
         """
         return None
 
-    def judged(self, row: Mapping[str, Any]) -> Mapping[str, float]:
+    def extra_metrics(self, row: Mapping[str, Any]) -> Mapping[str, float]:
         """Further figures of a judgement, by name: a return on a scale that people compare by, say.
 
         Args:

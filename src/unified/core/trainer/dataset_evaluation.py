@@ -58,11 +58,11 @@ class DatasetEvaluator(Evaluator):
     def _compare(self, answers: np.ndarray, rows: Rows, probabilities: np.ndarray | None) -> EvalResult:
         spec, targets = self._spec, np.asarray(rows.targets)
         if spec.action.n is None:
-            numbers = regression.judged_regression(answers, targets, spec.target_range)
+            numbers = regression.regression_metrics(answers, targets, spec.target_range)
             return EvalResult(numbers.row(), metric="r2", report=regression.report(numbers))
         if probabilities is not None and not np.isfinite(probabilities).all():
             probabilities = None  # a policy that has come apart is judged all the same
-        named = classification.judged_classification(answers, targets, spec.action.n, probabilities)
+        named = classification.classification_metrics(answers, targets, spec.action.n, probabilities)
         names = spec.classes or tuple(map(str, range(spec.action.n)))
         pictures = captions = None
         if rows.inputs.dtype == np.uint8 and rows.inputs.ndim == 4:
@@ -78,7 +78,7 @@ class DatasetEvaluator(Evaluator):
         (train, train_classes), (test, classes) = self._real
         # What was made was made for the classes of the test rows, one for each.
         known = None if train_classes is None or classes is None else (train_classes, classes, classes)
-        row: dict[str, Any] = {**generation.judged_generation(train, test, self._numbers(made), classes=known)}
+        row: dict[str, Any] = {**generation.generation_metrics(train, test, self._numbers(made), classes=known)}
         if self._features is not None:
             row["features"] = self._features.name
         judged = EvalResult(row, metric="coverage", report=generation.report(row))

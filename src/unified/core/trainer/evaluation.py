@@ -42,7 +42,7 @@ class Evaluator(ABC):
     """Says how well an agent does, without training noticing.
 
     Args:
-        suite: Of the task; what it adds to a judgement stands beside the rest (`Suite.judged`).
+        suite: Of the task; its metrics are added (`Suite.extra_metrics`).
     """
 
     #: ``(height, width)`` makes the next judgement keep pictures of its first episode, where there are episodes.
@@ -57,7 +57,7 @@ class Evaluator(ABC):
         if judged is None:
             return None
         with plugin_errors(f"suite {type(self._suite).__name__}", "in its figures"):
-            return judged.beside(self._suite.judged(judged.row))
+            return judged.beside(self._suite.extra_metrics(judged.row))
 
     @abstractmethod
     def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:

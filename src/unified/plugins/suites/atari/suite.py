@@ -26,6 +26,6 @@ class Atari(Suite):
 
         return AtariEnvironment(self.task, self.options)
 
-    def judged(self, row: Mapping[str, Any]) -> dict[str, float]:
+    def extra_metrics(self, row: Mapping[str, Any]) -> dict[str, float]:
         """Add the human-normalised score, for games with published scores."""
         return {"human_normalised": human_normalised(self.task, row["return"])} if self.task in SCORES else {}
