@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from unified.metrics.classification import BINS, Classification, expected_calibration_error, classification_metrics, log_loss, report
+from unified.metrics.classification import BINS, Classification, classification_metrics, expected_calibration_error, log_loss, report
 
 
 def drawn(rows: int = 400, classes: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

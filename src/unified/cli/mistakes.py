@@ -27,14 +27,14 @@ def report(error: UnifiedError) -> None:
         rows.append((problem.message, problem.hint, f"(from {problem.source})" if problem.source and problem.source != place else ""))
         place = problem.source
     first, second = (max((len(row[column]) for row in rows if len(row[column]) <= WIDEST), default=0) for column in (0, 1))
-    for message, hint, said in rows:
-        columns = [f"{message:<{first}}", *([f"{hint:<{second}}"] if second or hint else []), said]
+    for message, hint, source in rows:
+        columns = [f"{message:<{first}}", *([f"{hint:<{second}}"] if second or hint else []), source]
         line = f"error: {'   '.join(columns)}".rstrip()
         if len(line) <= width:
             print(line, file=sys.stderr)
             continue
         print(_wrapped(message, width, "error: "), file=sys.stderr)
-        if advice := "   ".join(filter(None, (hint, said))):
+        if advice := "   ".join(filter(None, (hint, source))):
             print(_wrapped(advice, width, "       "), file=sys.stderr)
 
 

@@ -19,21 +19,21 @@ def problem(error: Any, context: Any = None) -> Problem:
     """
     path, command = _command(error, context)
     help_of = f"all: {path} --help"
-    kind, said = type(error).__name__, error.format_message()
+    kind, text = type(error).__name__, error.format_message()
     if kind == "NoSuchOption":
         return Problem(f"{path} has no option {error.option_name}", _option(error.option_name, path, command) or help_of)
     if kind == "MissingParameter" and error.param is not None:
         return Problem(f"{path} needs a {error.param.name.upper()}", getattr(error.param, "help", "") or help_of)
     if kind == "BadParameter" and error.param is not None:
         return Problem(f"{_name(error.param)}: {_plainly(error.message)}", _choices(error.message))
-    if missing := re.match(r"Option '(-[\w-]+)' requires an argument", said):
+    if missing := re.match(r"Option '(-[\w-]+)' requires an argument", text):
         return Problem(f"{missing[1]} needs a value", _example(missing[1], command) or help_of)
-    if unknown := re.match(r"No such command '(.*?)'", said):
+    if unknown := re.match(r"No such command '(.*?)'", text):
         near = closest(unknown[1], command.list_commands(error.ctx))
         return Problem(f"there is no command '{path.removeprefix('unified ')} {unknown[1]}'", ask([f"{path} {near}"]) if near else help_of)
-    if extra := re.match(r"Got unexpected extra argument\S* \((.*)\)", said):
+    if extra := re.match(r"Got unexpected extra argument\S* \((.*)\)", text):
         return Problem(f"{path} takes no {extra[1]!r}", _usage(error))
-    return Problem(said, help_of)
+    return Problem(text, help_of)
 
 
 def _command(error: Any, context: Any) -> tuple[str, Any]:
@@ -89,14 +89,14 @@ _PHRASES = (
 )
 
 
-def _plainly(said: str) -> str:
+def _plainly(text: str) -> str:
     for pattern, ours in _PHRASES:
-        said = re.sub(pattern, ours, said)
-    return said.rstrip(".")
+        text = re.sub(pattern, ours, text)
+    return text.rstrip(".")
 
 
-def _choices(said: str) -> str:
-    found = re.search(r"'(.*?)' is not one of (.*?)\.?$", said)
+def _choices(text: str) -> str:
+    found = re.search(r"'(.*?)' is not one of (.*?)\.?$", text)
     if not found:
         return ""
     choices: Sequence[str] = [choice.strip("' ") for choice in found[2].split(",")]

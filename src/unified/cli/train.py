@@ -21,10 +21,10 @@ class Format(StrEnum):
 def words(agent: str | None, suite: str | None, objectives: list[str], seed: int | None, experiment: str | None) -> list[str]:
     """The options as ``key=value`` words."""
     named = {"agent": agent, "suite": suite, "seed": seed, "experiment": experiment}
-    said = [f"{key}={value}" for key, value in named.items() if value is not None]
+    given = [f"{key}={value}" for key, value in named.items() if value is not None]
     if not objectives:
-        return said
-    return [*said, f"objective=[{','.join(objectives)}]" if all(objectives) else "objective="]  # an empty text is an error
+        return given
+    return [*given, f"objective=[{','.join(objectives)}]" if all(objectives) else "objective="]  # an empty text is an error
 
 
 def train(
@@ -53,8 +53,8 @@ def train(
 
     if format is not None and not dry_run:
         raise UsageError(Problem(f"--format {format} needs --dry-run", f"unified train … --dry-run --format {format}"))
-    said = words(agent, suite, objective or [], seed, experiment) + list(overrides or [])
-    config = compose(said, list(recipe or []), default_recipe=True)
+    given = words(agent, suite, objective or [], seed, experiment) + list(overrides or [])
+    config = compose(given, list(recipe or []), default_recipe=True)
     if dry_run:
         typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)
         if problems := Run.planned(config).lacking():

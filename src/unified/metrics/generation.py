@@ -142,9 +142,9 @@ def neighbourhood(real: np.ndarray, generated: np.ndarray, k_manifold: int = 3, 
         counted += int(inside.sum())
         least_real[block] = distances.min(axis=1)
         np.minimum(least_generated, distances.min(axis=0), out=least_generated)
-    told = np.concatenate([_nearer(near_real[:, 0], least_real), _nearer(near_generated[:, 0], least_generated)])
+    correct = np.concatenate([_nearer(near_real[:, 0], least_real), _nearer(near_generated[:, 0], least_generated)])
     density = counted / (k_density * len(generated))
-    return Neighbourhood(float(told.mean()), float(precise.mean()), float(recalled.mean()), density, float(covered.mean()))
+    return Neighbourhood(float(correct.mean()), float(precise.mean()), float(recalled.mean()), density, float(covered.mean()))
 
 
 def nearest_neighbour_accuracy(known: np.ndarray, classes: np.ndarray, asked: np.ndarray, truth: np.ndarray) -> float:
@@ -213,7 +213,7 @@ def generation_metrics(
 def report(row: Mapping[str, Any]) -> list[str]:
     """Lines for a person, of what `generation_metrics` gives: each metric beside its floor.
 
-    Where ``row["features"]`` says in whose features it was found, they say so too.
+    Where ``row["features"]`` names the features, the report does too.
     """
     names = [name for name in _BEST if name in row]
     wide = max(map(len, names))

@@ -21,8 +21,8 @@ class Failed(AssertionError):
 
     def __init__(self, contract: str, seen: str, change: str = "") -> None:
         self.contract, self.seen, self.change = contract, seen, change
-        said = (("contract", contract), ("seen", seen), ("change", change))
-        super().__init__("\n".join(f"{name + ':':<10}{_indented(text)}" for name, text in said if text))
+        parts = (("contract", contract), ("seen", seen), ("change", change))
+        super().__init__("\n".join(f"{name + ':':<10}{_indented(text)}" for name, text in parts if text))
 
 
 class Skipped(Exception):

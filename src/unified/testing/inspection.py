@@ -391,19 +391,19 @@ def inspect(reference: SuiteReference) -> dict[str, list[str]]:
         found = Inspection(reference)
     except FilesMissing as missing:  # a data set that is not on every machine
         return {check.__name__: ["skipped", missing.problems[0].message] for check in INSPECTED}
-    told: dict[str, list[str]] = {}
+    results: dict[str, list[str]] = {}
     for check in INSPECTED:
         try:
             check(found)
-            told[check.__name__] = ["ok"]
+            results[check.__name__] = ["ok"]
         except Skipped as skipped:
-            told[check.__name__] = ["skipped", str(skipped)]
+            results[check.__name__] = ["skipped", str(skipped)]
         except Failed as failed:
-            told[check.__name__] = ["failed", failed.contract, failed.seen, failed.change]
+            results[check.__name__] = ["failed", failed.contract, failed.seen, failed.change]
         except Exception:
-            told[check.__name__] = ["failed", check.__doc__ or "", traceback.format_exc(), "fix the error"]
+            results[check.__name__] = ["failed", check.__doc__ or "", traceback.format_exc(), "fix the error"]
     found.close()
-    return told
+    return results
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ def tiny_config(root: Path | str, task: str = "both", **values: Any) -> Config:
     Raises:
         UsageError: If the configuration is invalid.
     """
-    said = {key.replace("__", "."): value for key, value in values.items()}
-    base = dict(SMALL) if "agent" in said else {**SMALL, **LEARNER}
+    changed = {key.replace("__", "."): value for key, value in values.items()}
+    base = dict(SMALL) if "agent" in changed else {**SMALL, **LEARNER}
     given = {"root": str(root), "suite": f"{PROBES}:{task}", **base}
-    layers = [_flat(given), _flat(said)]
+    layers = [_flat(given), _flat(changed)]
     return compose([], [], {key: value for layer in layers for key, value in layer.items()})
 
 

@@ -156,8 +156,8 @@ def _argument(line: Line, typed: str) -> list[Candidate]:
         from unified.cli.completion import settings
 
         short = {"agent": "agent", "suite": "suite"}
-        said = [f"{key}={value}" for name, key in short.items() for value in line.options.get(name, [])]
-        return settings.complete(typed, [*said, *line.arguments], line.options.get("recipe", []))
+        selected = [f"{key}={value}" for name, key in short.items() for value in line.options.get(name, [])]
+        return settings.complete(typed, [*selected, *line.arguments], line.options.get("recipe", []))
     if line.path == ("plot",):
         return candidates.runs(typed, line.root)
     if line.arguments:

@@ -32,8 +32,8 @@ class SplitOptions(ViewOptions):
 
     @field_validator("fold")
     @classmethod
-    def _exists(cls, fold: int | None, said: ValidationInfo) -> int | None:
-        folds = said.data.get("folds")
+    def _exists(cls, fold: int | None, info: ValidationInfo) -> int | None:
+        folds = info.data.get("folds")
         if fold is not None and folds is not None and fold >= folds:
             raise ValueError(f"with folds={folds} it can be 0 to {folds - 1}")
         return fold

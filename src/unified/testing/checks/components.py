@@ -118,11 +118,11 @@ def _brought_by(modules: tuple[str, ...]) -> list[tuple[str, list[str]]]:
     """Modules with the heavy modules that each imports, from a fresh interpreter."""
     code = (
         "import importlib, json, sys\n"
-        f"heavy, told = {HEAVY!r}, []\n"
+        f"heavy, found = {HEAVY!r}, []\n"
         f"for name in {modules!r}:\n"
         "    importlib.import_module(name)\n"
-        "    told.append((name, [each for each in heavy if each in sys.modules]))\n"
-        "print('\\n' + json.dumps(told))\n"
+        "    found.append((name, [each for each in heavy if each in sys.modules]))\n"
+        "print('\\n' + json.dumps(found))\n"
     )
     command = [sys.executable, "-P", "-c", code]
     child = subprocess.run(command, capture_output=True, text=True, check=False, env=environment_of_child(), timeout=300)

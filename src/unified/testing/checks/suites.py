@@ -55,8 +55,8 @@ def inspected(component: SuiteComponent, task: str) -> dict[str, list[str]]:
 
 def _inspect(reference: SuiteReference) -> dict[str, list[str]]:
     with tempfile.TemporaryDirectory() as directory:
-        told = Path(directory, "told.json")
-        command = [sys.executable, "-P", "-m", "unified.testing.inspection", str(told)]
+        results = Path(directory, "results.json")
+        command = [sys.executable, "-P", "-m", "unified.testing.inspection", str(results)]
         subprocess.run(
             command,
             input=json.dumps(reference.to_json()),
@@ -66,7 +66,7 @@ def _inspect(reference: SuiteReference) -> dict[str, list[str]]:
             env=environment_of_child(),
             timeout=PATIENCE,
         )
-        return dict(json.loads(told.read_text()))
+        return dict(json.loads(results.read_text()))
 
 
 def _reading(function: Callable[..., None], level: Level) -> Check:
@@ -77,11 +77,11 @@ def _reading(function: Callable[..., None], level: Level) -> Check:
         skipped: list[str] = []
         played: list[str] = []
         for task in tasks_of(component):
-            state, *said = inspected(component, task)[name]
+            state, *texts = inspected(component, task)[name]
             if state == "failed":
-                contract, seen, change = said
+                contract, seen, change = texts
                 raise Failed(contract, f"{task}: {seen}" if task else seen, change)
-            (skipped if state == "skipped" else played).append(": ".join(filter(None, (task, *said))))
+            (skipped if state == "skipped" else played).append(": ".join(filter(None, (task, *texts))))
         if not played:
             raise Skipped("; ".join(skipped))
         return ", ".join(filter(None, played))

@@ -51,9 +51,9 @@ class DatasetSuite(ObjectSuite, DataSuite):
 
     @cached_property
     def _sides(self) -> dict[Split, Any]:
-        items, said = self._items, self.options
+        items, options = self._items, self.options
         classes = items.targets if items.classes else None
-        train, test = split(len(items.inputs), classes, said.test, said.split_seed, said.fold, said.folds)
+        train, test = split(len(items.inputs), classes, options.test, options.split_seed, options.fold, options.folds)
         if not len(train) or not len(test):
             raise UsageError(Problem(f"{self.name} has {len(items.inputs)} items: too few for test rows", "suite.test=0.5"))
         return {"train": train, "test": test}

@@ -106,7 +106,7 @@ def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[
     | a `Box` of three axes, or of bytes with two | an image ``(C, H, W)``; the channels are the shorter of the first and the last axis |
     | any other `Box`, `MultiBinary` | a float32 vector |
     | `Discrete`, `MultiDiscrete` | one-hot vectors |
-    | `Dict`, `Tuple` with several leaves | named observations, in the order of their keys; concatenated vectors for agents with one observation |
+    | `Dict`, `Tuple` with several leaves | named observations in the order of their keys; one vector for agents of one observation |
     | `Dict`, `Tuple` with one leaf | that leaf |
 
     Args:
@@ -146,8 +146,8 @@ def _selected(task: str, leaves: list[Leaf], observe: Sequence[str]) -> list[Lea
         raise UsageError(Problem(f"{task} shows nothing", "wrap it in an environment with a Box"))
     for wanted in observe:
         if not any(_within(name, wanted) for name in names):
-            said = f"it shows {', '.join(names)}" if names != [""] else "it has a single observation without a name"
-            raise UsageError(Problem(f"suite.observe: {task} has no observation {wanted!r}", said))
+            hint = f"it shows {', '.join(names)}" if names != [""] else "it has a single observation without a name"
+            raise UsageError(Problem(f"suite.observe: {task} has no observation {wanted!r}", hint))
     return [leaf for leaf in leaves if not observe or any(_within(leaf.name, wanted) for wanted in observe)]
 
 

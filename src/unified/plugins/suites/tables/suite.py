@@ -57,9 +57,9 @@ class TableSuite(DataSuite):
 
     @cached_property
     def _sides(self) -> dict[Split, Any]:
-        table, said = read(self.table), self.options
+        table, options = read(self.table), self.options
         classes = table.targets if table.classes else None
-        train, test = split(len(table.inputs), classes, said.test, said.split_seed, said.fold, said.folds)
+        train, test = split(len(table.inputs), classes, options.test, options.split_seed, options.fold, options.folds)
         return {"train": train, "test": test}
 
 

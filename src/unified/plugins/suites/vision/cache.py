@@ -59,9 +59,9 @@ def find(directory: Path) -> Kept | None:
     """Load a cache directory; ``None`` if it is missing or damaged."""
     try:
         meta = json.loads((directory / "meta.json").read_text())
-        for name, said in meta["files"].items():
+        for name, entry in meta["files"].items():
             stat = (directory / name).stat()
-            if stat.st_size != said["size"] or _sha256(directory / name, stat.st_mtime_ns) != said["sha256"]:
+            if stat.st_size != entry["size"] or _sha256(directory / name, stat.st_mtime_ns) != entry["sha256"]:
                 return None
         return Kept({side: Rows(_mapped(directory / f"{side}.npy"), _mapped(directory / f"{side}_targets.npy")) for side in _SIDES}, meta)
     except (OSError, ValueError, KeyError, TypeError):

@@ -37,7 +37,7 @@ class Unreadable(Exception):
 class _Name:
     """A name in the file; it is not imported."""
 
-    said: tuple[str, str]
+    name: tuple[str, str]
 
 
 @dataclass
@@ -149,13 +149,13 @@ def _admitted(module: str, attribute: str) -> _Name:
 
 
 def _put_together(what: _Name, arguments: tuple[Any, ...]) -> Any:
-    if what.said in _ARRAY:
+    if what.name in _ARRAY:
         return _Unfilled()
-    if what.said == _ENCODE and arguments[1:] == ("latin1",):  # bytes, as Python 3 writes them for Python 2
+    if what.name == _ENCODE and arguments[1:] == ("latin1",):  # bytes, as Python 3 writes them for Python 2
         return _of(arguments[0], str).encode("latin-1")
-    if what.said == _DTYPE and arguments and arguments[0] in _TYPES:
+    if what.name == _DTYPE and arguments and arguments[0] in _TYPES:
         return np.dtype(arguments[0])
-    raise Unreadable(f"it asks for {'.'.join(what.said)} of {arguments!r:.60}, which is not allowed")
+    raise Unreadable(f"it asks for {'.'.join(what.name)} of {arguments!r:.60}, which is not allowed")
 
 
 def _fill(thing: Any, state: tuple[Any, ...]) -> None:

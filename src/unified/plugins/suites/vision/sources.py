@@ -165,8 +165,8 @@ def _patience() -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _idx(*said: tuple[str, int, str]) -> tuple[File, ...]:
-    return tuple(File(f"{name}.gz", size, md5, (name,)) for name, size, md5 in said)
+def _idx(*rows: tuple[str, int, str]) -> tuple[File, ...]:
+    return tuple(File(f"{name}.gz", size, md5, (name,)) for name, size, md5 in rows)
 
 
 def _archive(name: str, size: int, md5: str, inner: tuple[tuple[str, str], ...]) -> File:

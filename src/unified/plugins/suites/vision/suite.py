@@ -102,7 +102,7 @@ class Vision(DataSuite):
         """The rows of the requested classes, renumbered."""
         if self.options.classes is None:
             return pictures
-        wanted = [_number(said, pictures.classes) for said in self.options.classes]
+        wanted = [_number(text, pictures.classes) for text in self.options.classes]
         if len(set(wanted)) < max(2, len(wanted)):
             raise UsageError(Problem(f"suite.classes={','.join(self.options.classes)}: needs at least two different classes"))
         anew = np.full(len(pictures.classes), -1)
@@ -115,12 +115,12 @@ def _home() -> Path:
     return Path(os.environ.get(VARIABLE) or "~/.cache/unified/data").expanduser()
 
 
-def _number(said: str, classes: Sequence[str]) -> int:
+def _number(text: str, classes: Sequence[str]) -> int:
     """The index of a class from its name in any case, or from its index."""
     named = {name.lower(): number for number, name in enumerate(classes)}
-    if said.lower() in named:
-        return named[said.lower()]
-    if said.isdecimal() and int(said) < len(classes):
-        return int(said)
-    hint = did_you_mean(said, classes) or f"a name or an index of: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}"
-    raise UsageError(Problem(f"suite.classes: there is no class {said!r}", hint))
+    if text.lower() in named:
+        return named[text.lower()]
+    if text.isdecimal() and int(text) < len(classes):
+        return int(text)
+    hint = did_you_mean(text, classes) or f"a name or an index of: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}"
+    raise UsageError(Problem(f"suite.classes: there is no class {text!r}", hint))
