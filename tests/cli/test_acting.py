@@ -87,7 +87,7 @@ def test_further_figures_follow_the_return(builder, path, tmp_path):
     builder.made = builder.made.beside({"human_normalised": 0.25})
     said = [line.split() for line in invoke(tmp_path, "evaluate", "cartpole_balance").output.splitlines()]
     assert ["human_normalised", "0.25"] in said
-    assert [words[0] for words in said[1:]] == ["return", "length", "human_normalised", "see"]
+    assert [words[0] for words in said[1:]] == ["return", "length", "human_normalised", "watch"]
     assert json.loads(invoke(tmp_path, "evaluate", "cartpole_balance", "--json").output)["human_normalised"] == 0.25
 
 
@@ -155,7 +155,7 @@ def test_resume_of_a_run_that_has_ended_says_so(builder, path):
     (path / "checkpoints" / "000020000").mkdir(parents=True, exist_ok=True)
     run = Run(path)
     run.event("finish", frames=20_000)
-    assert "is finished, 20,000 frames: nothing is left to do" in resume.announcement(run)
+    assert "is finished, 20,000 frames: nothing to resume" in resume.announcement(run)
     assert f"unified evaluate {run.name}" in resume.announcement(run)
     run.event("resume")
     assert resume.announcement(run).startswith("resuming")
@@ -184,4 +184,4 @@ def test_a_checkpoint_that_is_not_there_is_told_at_once(builder, path, tmp_path,
 def test_a_run_without_a_checkpoint_can_be_gone_on_with(builder, path, tmp_path):
     (path / "checkpoints" / "000020000").rmdir()
     result = invoke(tmp_path, "evaluate", "cartpole", fails=True)
-    assert "has no checkpoint yet    go on with it: unified resume" in str(result.exception)
+    assert "has no checkpoint yet    resume it: unified resume" in str(result.exception)

@@ -106,7 +106,7 @@ def test_what_cannot_be_drawn_says_why(runs, tmp_path):
     broken = tmp_path / "broken.csv"
     broken.write_text("a,b\n1,2\n")
     cases = [
-        (["--reference", str(broken)], "is no reference"),
+        (["--reference", str(broken)], "cannot be used as a reference"),
         (["--reference", str(tmp_path / "none.csv")], "cannot be read"),
         (["--reference", str(broken), "--x", "hours"], "counts frames"),
         (["cartpole_balanse"], "cartpole_balance"),
@@ -123,6 +123,6 @@ def test_runs_without_an_evaluation_are_named(tmp_path):
     write_run(tmp_path / "runs", returns=())
     result = invoke(tmp_path, fails=True)
     assert isinstance(result.exception, UnifiedError)
-    assert "evaluated" in str(result.exception)
+    assert "evaluation" in str(result.exception)
     write_run(tmp_path / "runs", seed=2)
-    assert "left out, never evaluated" in invoke(tmp_path).output
+    assert "skipped, no evaluation" in invoke(tmp_path).output

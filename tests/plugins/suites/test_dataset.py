@@ -184,7 +184,7 @@ class Broken(Listed):
         (Broken([0] * 5), "item 3 of Broken cannot be read: ZeroDivisionError"),
         (Listed([(VECTORS[0], 0), (VECTORS[0, :2], 0)]), "item 1 of Listed is float32 (2,), item 0 is float32 (4,)"),
         (Listed([{"image": 0, "label": 1}]), "item 0 of Listed is a dict of 2    expected input, or (input, target)"),
-        (Listed([(torch.randn(3, 4, 4), 0)]), "leave Normalize out"),
+        (Listed([(torch.randn(3, 4, 4), 0)]), "remove Normalize"),
         (Listed([(np.zeros((2, 2, 2, 2), np.uint8), 0)]), "its shape is (2, 2, 2, 2)"),
         (Listed([("text", 0)]), "item 0 of Listed cannot be a row"),
         (Listed([(VECTORS[0], [0, 1])] * 3), "the targets of Listed are int64 of shape (2,)"),
@@ -203,7 +203,7 @@ def test_random_items_are_told() -> None:
         def __getitem__(self, number: int) -> Any:
             return torch.rand(3), number % 2
 
-    assert "is read again: its rows are read once" in suite(Random([0] * 10)).notes()[0]
+    assert "is read again: rows are read once" in suite(Random([0] * 10)).notes()[0]
     assert suite(Listed([(row, 0) for row in VECTORS])).notes() == []
 
 
