@@ -121,6 +121,10 @@ class Clock:
         """Make a duty due before the first step too."""
         self._periods.setdefault(event, -1)
 
+    def counts(self) -> dict[str, int]:
+        """Frames, steps and updates so far, as every row of metrics has them."""
+        return {"frames": self.frames, "steps": self.steps, "updates": self.updates}
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "steps": self.steps,
