@@ -21,9 +21,10 @@ from typing import Any
 
 #: Modules that annotations and defaults may refer to; importing them is cheap.
 _LIGHT = ("typing", "annotated_types", "pydantic", "collections", "pathlib", "math", "fractions", "decimal", "enum")
-#: Classes that annotations and defaults may construct: these of Python, and all of these modules.
+#: What annotations and defaults may call: these classes, all classes of these modules, and these functions.
 _CONSTRUCTORS = (bool, int, float, str, bytes, tuple, list, dict, set, frozenset)
 _CONSTRUCTOR_MODULES = ("annotated_types", "pathlib", "fractions", "decimal")
+_CONSTRUCTOR_FUNCTIONS = ("pydantic.fields:Field", "unified.core.components.options:above")
 #: Base classes without declarations.
 _ROOTS = ("object", "torch.nn:Module", "abc:ABC", "typing:Protocol", "typing:Generic")
 _MISSING = object()
@@ -317,6 +318,6 @@ def _refuse_decorated(node: ast.ClassDef | ast.FunctionDef) -> None:
 
 
 def _is_constructor(value: Any) -> bool:
-    if not isinstance(value, type):
-        return getattr(value, "__module__", "") == "pydantic.fields" and getattr(value, "__name__", "") == "Field"
-    return value in _CONSTRUCTORS or value.__module__.partition(".")[0] in _CONSTRUCTOR_MODULES
+    if isinstance(value, type):
+        return value in _CONSTRUCTORS or value.__module__.partition(".")[0] in _CONSTRUCTOR_MODULES
+    return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', '')}" in _CONSTRUCTOR_FUNCTIONS
