@@ -36,10 +36,9 @@ if TYPE_CHECKING:
     from unified.core.envs.adapters import SuiteAdapter
     from unified.core.envs.dataset import DataSuite, Rows
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
-    from unified.core.learn.actions import Action, ContinuousActions
+    from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
     from unified.core.learn.agent import Agent, UpdateResult
     from unified.core.learn.builder import Builder
-    from unified.core.learn.discrete_actions import DiscreteActions
     from unified.core.learn.networks import output_shape
     from unified.core.learn.objective import Loss, Objective, Phase, frozen
     from unified.core.learn.options import LearningOptions
@@ -54,7 +53,7 @@ from unified.version import __version__
 #: Where each public name lives.
 _HOMES = {
     "unified.api": ("load", "train"),
-    "unified.core.learn.actions": ("Action", "ContinuousActions"),
+    "unified.core.learn.actions": ("Action", "ContinuousActions", "DiscreteActions"),
     "unified.core.learn.agent": ("Agent", "UpdateResult"),
     "unified.core.learn.networks": ("output_shape",),
     "unified.core.replay.batch": ("Batch",),
@@ -74,7 +73,6 @@ _HOMES = {
     "unified.core.config.config": ("Config",),
     "unified.core.config.schema": ("Part",),
     "unified.core.envs.dataset": ("DataSuite", "Rows"),
-    "unified.core.learn.discrete_actions": ("DiscreteActions",),
     "unified.core.envs.adapters": ("SuiteAdapter",),
     "unified.core.base.errors": ("Problem", "UnifiedError", "UsageError"),
     "unified.core.components.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),

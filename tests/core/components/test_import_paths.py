@@ -17,6 +17,7 @@ from unified.core.components import import_paths
 from unified.core.components.descriptors import Component
 from unified.core.components.user_code import adopt
 from unified.core.envs.suite import Environment
+from unified.core.learn.objective import make_objective
 from unified.core.registry import registry
 
 
@@ -161,9 +162,9 @@ def test_options_are_the_classs_own_else_those_of_what_it_inherits_from(here: Pa
 def test_objectives_say_what_they_need_and_train(here: Path) -> None:
     objective = get("objectives", "./mine.py:Small")
     assert (objective.needs, objective.trains) == (("obs",), ("encoder",))
-    assert type(objective.make(objective.options_model()())).__name__ == "Small"
+    assert type(make_objective(objective, objective.options_model()())).__name__ == "Small"
     function = get("objectives", "./mine.py:small")
-    assert type(function.make(function.options_model()())).__name__ == "FunctionObjective"
+    assert type(make_objective(function, function.options_model()())).__name__ == "FunctionObjective"
 
 
 def test_callbacks_take_options_or_nothing(here: Path) -> None:

@@ -14,7 +14,8 @@ from annotated_types import Ge
 
 from unified.core.components import static
 from unified.core.components.descriptors import ArchitectureComponent, ObjectiveComponent
-from unified.core.components.signature import is_filled_in, options_of
+from unified.core.components.signature import options_of
+from unified.core.components.static import is_filled_in
 from unified.core.registry import registry
 
 NETS = '''

@@ -244,15 +244,6 @@ class ObjectiveComponent(_WithPresets):
     def options_model(self) -> type[Options]:
         return super().options_model() if self.config is not None else _by_signature(self, functions=False)
 
-    def make(self, options: Any) -> Any:
-        """The objective with these options: passed as keyword arguments, or as one object where `config` declares their model."""
-        thing = self.load()
-        if not isinstance(thing, type):
-            from unified.core.learn.objective import FunctionObjective, Objective
-
-            return thing if isinstance(thing, Objective) else FunctionObjective(thing)
-        return thing(**dict(options)) if self.config is None else thing(options)
-
     @property
     def needs(self) -> tuple[str, ...]:
         """Columns of the batch that it reads."""

@@ -22,15 +22,10 @@ from pydantic import Field, create_model
 from unified.core.base.errors import Problem, UsageError
 from unified.core.components import static
 from unified.core.components.options import NAME, Options
+from unified.core.components.static import INFERRED, is_filled_in
 
 if TYPE_CHECKING:
     from unified.core.components.descriptors import Component
-
-#: What follows from the shape that comes in (``in_``) or has to come out (``out_``).
-SUFFIXES = ("shape", "features", "dim", "channels")
-INFERRED = tuple(f"{prefix}_{suffix}" for prefix in ("in", "out") for suffix in SUFFIXES)
-#: Arguments that the place of a component fills in, and no option: ``options`` is the whole of a model that a class declares itself.
-_FILLED_IN = (*INFERRED, "condition_dim", "options", "self")
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -86,11 +81,6 @@ def _static_model(target: str, functions: bool) -> type[Options]:
     if found.is_function and not functions:
         return Options
     return _model(found.name, inspect.cleandoc(found.doc), found.parameters)
-
-
-def is_filled_in(name: str) -> bool:
-    """Whether an argument follows from the place of a component, so that no person sets it."""
-    return name in _FILLED_IN
 
 
 def _model(name: str, documentation: str, parameters: Iterable[inspect.Parameter]) -> type[Options]:

@@ -19,6 +19,11 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
+#: Arguments of networks that are sized by the shape of the input (``in_``) or of the required output (``out_``).
+SUFFIXES = ("shape", "features", "dim", "channels")
+INFERRED = tuple(f"{prefix}_{suffix}" for prefix in ("in", "out") for suffix in SUFFIXES)
+#: Arguments that are no options; ``options`` is the model that a class declares itself.
+_FILLED_IN = (*INFERRED, "condition_dim", "options", "self")
 #: Modules that annotations and defaults may refer to; importing them is cheap.
 _LIGHT = ("typing", "annotated_types", "pydantic", "collections", "pathlib", "math", "fractions", "decimal", "enum")
 #: What annotations and defaults may call: these classes, all classes of these modules, and these functions.
@@ -28,6 +33,11 @@ _CONSTRUCTOR_FUNCTIONS = ("pydantic.fields:Field", "unified.core.components.opti
 #: Base classes without declarations.
 _ROOTS = ("object", "torch.nn:Module", "abc:ABC", "typing:Protocol", "typing:Generic")
 _MISSING = object()
+
+
+def is_filled_in(name: str) -> bool:
+    """Whether an argument is determined by the place of the component, so that users cannot set it."""
+    return name in _FILLED_IN
 
 
 class Unreadable(Exception):
@@ -226,8 +236,6 @@ class _Source:
             yield kinds(arguments.kwarg.arg, kinds.VAR_KEYWORD)
 
     def _parameter(self, argument: ast.arg, default: ast.expr | None, kind: Any) -> inspect.Parameter:
-        from unified.core.components.signature import is_filled_in
-
         annotation: Any = inspect.Parameter.empty
         if argument.annotation is not None and not is_filled_in(argument.arg):
             annotation = self.evaluate(argument.annotation)

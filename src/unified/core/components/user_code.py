@@ -25,8 +25,10 @@ from unified.core.components.descriptors import (
 )
 from unified.core.components.hookspecs import LIFECYCLE, PROJECT
 from unified.core.components.importing import OBJECT, import_object
-from unified.core.envs.suite import Environment, Suite
 
+#: Base classes of the floors above, known by name so that nothing is imported.
+AGENT, OBJECTIVE = "unified.core.learn.agent:Agent", "unified.core.learn.objective:Objective"
+SUITE, ENVIRONMENT = "unified.core.envs.suite:Suite", "unified.core.envs.suite:Environment"
 #: What can be each kind.
 WANTED = {
     "agents": "a subclass of unified.Agent",
@@ -63,17 +65,17 @@ class AdoptedSuite(SuiteComponent):
 
     task_needed: ClassVar[bool] = False
 
-    def load(self) -> Callable[[str, Any], Suite]:
+    def load(self) -> Callable[[str, Any], Any]:
         thing = super().load()
         if self.adapter:
             return partial(import_object(self.adapter), thing)
-        made: Callable[[str, Any], Suite] = (lambda task, options: thing) if isinstance(thing, Suite) else thing
+        made: Callable[[str, Any], Any] = (lambda task, options: thing) if _is(type(thing), SUITE) else thing
         return made
 
     def load_tasks(self) -> tuple[str, ...] | None:
         """What the class says: ``tasks = ("easy", "hard")``."""
         thing = SuiteComponent.load(self)
-        if isinstance(thing, Suite):
+        if _is(type(thing), SUITE):
             return ()  # it was made for its task
         tasks = getattr(thing, "tasks", None)
         return tuple(tasks) if isinstance(tasks, list | tuple) else super().load_tasks()
@@ -121,13 +123,13 @@ def kind_of(thing: Any, known: Iterable[Component] = ()) -> str | None:
         if inferred(thing):
             return "architectures"
         made = _returned(thing)
-        if made is not None and (issubclass(made, Suite | Environment) or _adapter(made, known)):
+        if made is not None and (_is(made, SUITE, ENVIRONMENT) or _adapter(made, known)):
             return "suites"
         return "objectives" if list(_parameters(thing))[:2] == ["agent", "batch"] else "architectures"
     for name in ("agents", "objectives", "suites", "architectures", "callbacks", "launchers"):
         if name != "suites" and _fits(name, thing, ()):
             return name
-        if name == "suites" and (issubclass(kind, Suite | Environment) or _adapter(kind, known)):
+        if name == "suites" and (_is(kind, SUITE, ENVIRONMENT) or _adapter(kind, known)):
             return name
     return None
 
@@ -136,26 +138,25 @@ def _fits(kind: str, thing: Any, known: Iterable[Component]) -> bool:
     is_class, function = isinstance(thing, type), inspect.isroutine(thing) or isinstance(thing, partial)
     own = thing if is_class else type(thing)
     if kind == "agents":
-        return is_class and _is(own, "unified.core.learn.agent:Agent")
+        return is_class and _is(own, AGENT)
     if kind == "suites":
-        return function or issubclass(own, Suite | Environment) or _adapter(own, known) is not None
+        return function or _is(own, SUITE, ENVIRONMENT) or _adapter(own, known) is not None
     if kind == "architectures":
-        return function or (_is(own, "torch.nn:Module") and not _is(own, "unified.core.learn.agent:Agent"))
+        return function or (_is(own, "torch.nn:Module") and not _is(own, AGENT))
     if kind == "objectives":
-        return function or _is(own, "unified.core.learn.objective:Objective")
+        return function or _is(own, OBJECTIVE)
     if kind == "callbacks":
         return any(getattr(getattr(own, name, None), f"{PROJECT}_impl", None) is not None for name in dir(own))
     return callable(getattr(own, "launch", None))
 
 
-def _is(kind: type, reference: str) -> bool:
-    """Whether a class is a subclass of ``"module:Class"``, by the names in its MRO: nothing is imported to know.
+def _is(kind: type, *references: str) -> bool:
+    """Whether a class is a subclass of one of ``"module:Class"``, by the names in its MRO; nothing is imported.
 
-    A library may define a class elsewhere than where it exports it: the package and the name of the class count.
+    Only the package and the name are compared, because a library may define a class in another module than the one that exports it.
     """
-    module, _, name = reference.partition(":")
-    package = module.partition(".")[0]
-    return any(base.__qualname__ == name and base.__module__.partition(".")[0] == package for base in inspect.getmro(kind))
+    wanted = {(module.partition(".")[0], name) for module, _, name in (reference.partition(":") for reference in references)}
+    return any((base.__module__.partition(".")[0], base.__qualname__) in wanted for base in inspect.getmro(kind))
 
 
 def _described(thing: Any) -> str:
@@ -175,7 +176,7 @@ def _hint(kind: str, thing: Any) -> str:
     unmarked = [name for name in LIFECYCLE if callable(getattr(thing, name, None))]
     if kind == "callbacks" and unmarked:
         return f"put @unified.hookimpl above {', '.join(unmarked)}"
-    if kind == "agents" and not isinstance(thing, type) and _is(type(thing), "unified.core.learn.agent:Agent"):
+    if kind == "agents" and not isinstance(thing, type) and _is(type(thing), AGENT):
         return "the class itself: it is sized and made for the task"
     return WANTED[kind]
 
@@ -217,12 +218,12 @@ def _summary(thing: Any) -> str:
 
 def _suite(thing: Any, said: dict[str, Any], typed: str, known: Iterable[Component], basis: Component | None) -> Component:
     own = thing if isinstance(thing, type) else type(thing)
-    if issubclass(own, Suite):
+    if _is(own, SUITE):
         shared = ("tasks", "example", *(["presets"] if basis is not None and _shares_options(own, basis) else []))
         inherited = {name: getattr(basis, name) for name in shared} if basis is not None else {}
         return AdoptedSuite(**said, **inherited, data=_is(own, "unified.core.envs.dataset:DataSuite"))
     made = _makes(thing, typed) if inspect.isroutine(thing) or isinstance(thing, partial) else own
-    if issubclass(made, Environment):
+    if _is(made, ENVIRONMENT):
         return AdoptedSuite(**said | {"config": None}, adapter="unified.core.envs.adapters:EnvironmentAdapter")
     adapting = _adapter(made, known)
     if adapting is None:

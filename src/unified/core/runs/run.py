@@ -28,9 +28,8 @@ from unified.core.base.errors import FilesMissing, Problem, UnifiedError, UsageE
 from unified.core.base.jsonl import JsonLines
 from unified.core.runs import lookup
 from unified.core.runs.checkpoint import Checkpoint, Checkpoints, peek
-from unified.core.runs.differences import differences, jsonable
 from unified.core.runs.lock import RunLock
-from unified.core.runs.preflight import lacking
+from unified.core.runs.preflight import differences, jsonable, lacking
 
 if TYPE_CHECKING:
     from unified.core.config.config import Config

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from unified.core.base.schedule import Schedule
-from unified.core.learn.actions import Action
+from unified.core.learn.actions import Action, DiscreteActions
 from unified.core.learn.agent import Agent
-from unified.core.learn.discrete_actions import DiscreteActions
 from unified.core.learn.distributions import Value
 from unified.core.learn.objective import Phase
 from unified.core.replay.batch import Batch

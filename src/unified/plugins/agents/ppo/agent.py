@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from unified.core.base.spec import Space
-from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
-from unified.core.learn.discrete_actions import DiscreteActions
 from unified.core.learn.networks import output_shape
 from unified.core.learn.objective import Objective, Phase
 from unified.core.learn.returns import compute_gae

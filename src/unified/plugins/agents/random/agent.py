@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from unified.core.base.spec import Space
-from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
-from unified.core.learn.discrete_actions import DiscreteActions
 from unified.core.replay.views import Labelled, Transitions, View
 from unified.plugins.architectures.actors import uniform
 
