@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         RecipeComponent,
         SuiteComponent,
     )
-    from unified.core.components.hookspecs import API_VERSION, hookimpl, hookspec
+    from unified.core.components.hookspecs import API_VERSION, Callback, hookimpl, hookspec
     from unified.core.components.options import Options
     from unified.core.config.compose import compose
     from unified.core.config.config import Config
@@ -75,7 +75,7 @@ _HOMES = {
     "unified.core.envs.dataset": ("DataSuite", "Rows"),
     "unified.core.envs.adapters": ("SuiteAdapter",),
     "unified.core.base.errors": ("Problem", "UnifiedError", "UsageError"),
-    "unified.core.components.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),
+    "unified.core.components.hookspecs": ("API_VERSION", "Callback", "hookimpl", "hookspec"),
     "unified.core.learn.options": ("LearningOptions",),
     "unified.core.learn.objective": ("Loss", "Objective", "Phase", "frozen"),
     "unified.core.learn.builder": ("Builder",),
@@ -97,6 +97,7 @@ __all__ = [
     "ArchitectureComponent",
     "Batch",
     "Builder",
+    "Callback",
     "CallbackComponent",
     "CommandComponent",
     "Config",

@@ -20,7 +20,7 @@ def picture(path):
 
 def test_a_curve_is_a_real_picture(tmp_path):
     run, trainer = watched(tmp_path)
-    Curve(None).on_evaluation_end(run=run, trainer=trainer)
+    Curve(None).on_evaluation_end(row=None, episodes=None, judged=None, run=run, trainer=trainer)
     pixels = picture(run.path / "curve.png")
     height, width = pixels.shape[:2]
     assert height > 500
@@ -42,7 +42,7 @@ def test_little_or_nothing_measured_still_draws(tmp_path, metrics):
 
 def test_teardown_draws_only_what_there_is(tmp_path):
     run, trainer = watched(tmp_path, [])
-    Curve(None).teardown(run=run, trainer=trainer)
+    Curve(None).teardown(error=None, run=run, trainer=trainer)
     assert not (run.path / "curve.png").exists()
 
 

@@ -28,6 +28,7 @@ from unified.core.components.importing import OBJECT, import_object
 
 #: Base classes of the floors above, known by name so that nothing is imported.
 AGENT, OBJECTIVE = "unified.core.learn.agent:Agent", "unified.core.learn.objective:Objective"
+CALLBACK = "unified.core.components.hookspecs:Callback"
 SUITE, ENVIRONMENT = "unified.core.envs.suite:Suite", "unified.core.envs.suite:Environment"
 #: What can be each kind.
 WANTED = {
@@ -36,7 +37,7 @@ WANTED = {
     "or a function that makes one",
     "architectures": "a class or function that returns an nn.Module, or an nn.Module",
     "objectives": "a subclass of unified.Objective, or a function (agent, batch) -> Loss",
-    "callbacks": "a class with lifecycle hooks, each marked @unified.hookimpl",
+    "callbacks": "a subclass of unified.Callback",
     "launchers": "a class with a method launch(config, run)",
 }
 
@@ -146,7 +147,7 @@ def _fits(kind: str, thing: Any, known: Iterable[Component]) -> bool:
     if kind == "objectives":
         return function or _is(own, OBJECTIVE)
     if kind == "callbacks":
-        return any(getattr(getattr(own, name, None), f"{PROJECT}_impl", None) is not None for name in dir(own))
+        return _is(own, CALLBACK) or any(getattr(getattr(own, name, None), f"{PROJECT}_impl", None) is not None for name in dir(own))
     return callable(getattr(own, "launch", None))
 
 
@@ -175,7 +176,7 @@ def _article(kind: str) -> str:
 def _hint(kind: str, thing: Any) -> str:
     unmarked = [name for name in LIFECYCLE if callable(getattr(thing, name, None))]
     if kind == "callbacks" and unmarked:
-        return f"put @unified.hookimpl above {', '.join(unmarked)}"
+        return f"inherit from unified.Callback, or put @unified.hookimpl above {', '.join(unmarked)}"
     if kind == "agents" and not isinstance(thing, type) and _is(type(thing), AGENT):
         return "the class itself: it is sized and made for the task"
     return WANTED[kind]

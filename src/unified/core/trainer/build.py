@@ -173,9 +173,9 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
     judge = make_judge(config, suite, run.root)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
-        Participant(f"agent {config.agent.label}", agent, control=True),
-        *(Participant(f"objective {objective.label}", objective, control=True) for objective in objectives.values()),
-        Participant(f"suite {config.suite.label}", suite, control=True),
+        Participant(f"agent {config.agent.label}", agent, critical=True),
+        *(Participant(f"objective {objective.label}", objective, critical=True) for objective in objectives.values()),
+        Participant(f"suite {config.suite.label}", suite, critical=True),
         *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
     ]
     notes = [*suite.notes(), *agent.notes(), f"precision {agent.precision} on {agent.device}"]
