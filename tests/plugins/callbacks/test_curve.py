@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import scipy.stats
 from watched import rows, watched
 
 from unified import plotting
@@ -64,7 +65,7 @@ def test_bands_are_what_their_names_say():
     assert [float(edge[0]) for edge in plotting.band(values, "range")] == [1, 6]
     sd = np.std([1, 2, 6], ddof=1)
     assert [float(edge[0]) for edge in plotting.band(values, "sd")] == pytest.approx([3 - sd, 3 + sd])
-    half = 4.303 * sd / np.sqrt(3)  # Student's t with two degrees of freedom
+    half = scipy.stats.t.ppf(0.975, 2) * sd / np.sqrt(3)  # Student's t with two degrees of freedom
     assert [float(edge[0]) for edge in plotting.band(values, "ci")] == pytest.approx([3 - half, 3 + half])
     assert [float(edge[0]) for edge in plotting.band(values[:1], "ci")] == [1, 1]
 

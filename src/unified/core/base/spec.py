@@ -1,4 +1,4 @@
-"""What a task looks like. Every array and network is sized from a `Spec`; a user never types a shape. Torch-free."""
+"""Descriptions of tasks. All arrays and networks are sized from a `Spec`, so that users never type a shape. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-#: What a task may ask of an agent.
+#: Types of tasks.
 TASK_TYPES = ("control", "classify", "regress", "generate")
 
 
 @dataclass(frozen=True)
 class Space:
-    """The shape, type and bounds of one array.
+    """Shape, type and bounds of one array.
 
     Args:
-        shape: Without a batch dimension: ``(C, H, W)`` for pixels, ``(D,)`` for vectors, ``()`` for one choice.
-        dtype: NumPy's name: ``"uint8"``, ``"float32"``, ``"int64"``.
-        low: Least value, one for all or one for each element (flattened).
-        high: Greatest value, likewise.
-        choices: Number of choices where the value is an index, else ``None``.
+        shape: Shape without a batch dimension: ``(C, H, W)`` for pixels, ``(D,)`` for vectors, ``()`` for a single choice.
+        dtype: Name of the NumPy type: ``"uint8"``, ``"float32"``, ``"int64"``.
+        low: Lowest value: one for all elements, or one for each element (flattened).
+        high: Highest value: one for all elements, or one for each element (flattened).
+        n: Number of choices if the value is an index, else ``None``.
     """
 
     shape: tuple[int, ...]
@@ -42,7 +42,7 @@ class Space:
         return math.prod(self.shape)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Least and greatest value of each element: two arrays of the space's shape."""
+        """Lowest and highest value of each element: two arrays of the shape of the space."""
         import numpy as np
 
         low, high = (np.reshape(bound, self.shape if np.ndim(bound) else ()) for bound in (self.low, self.high))
@@ -56,21 +56,21 @@ class Space:
 
 @dataclass(frozen=True)
 class Spec:
-    """Frozen description of a task.
+    """Description of a task.
 
     Args:
-        observation: One observation, a single frame where there are frames (stacking is the replay's).
-        action: What the environment takes.
-        view: Which column plays observation and which action, one of `TASK_TYPES`.
-        reward_range: Least and greatest reward of one agent step.
-        action_repeat: Frames of the task for each agent step.
-        episode_frames: Frames of an episode at a time limit; ``None`` without a limit.
+        observation: One observation; a single frame for image sequences, because the replay stacks frames.
+        action: Action of the environment.
+        task_type: One of `TASK_TYPES`.
+        reward_range: Lowest and highest reward of one agent step.
+        action_repeat: Frames of the task per agent step.
+        episode_frames: Frames of an episode at the time limit; ``None`` without a limit.
         deterministic: Whether an episode is a function of its seed and actions, so that a resumed run can be exact.
-        mean: Of each channel of a picture in [0, 1], or of each number of a vector, over the rows that are trained on; empty where
-            nothing is known. Observations are standardised with it and with `std` before the first layer.
-        std: Likewise.
-        classes: Names of the choices, where they have some; or of what is observed, where something is made for a class.
-        targets: Least and greatest target in units of its own, for each number ``(D,)``, where the action's -1 and 1 stand for them.
+        mean: Mean of each channel of an image in [0, 1], or of each number of a vector, over the training rows; empty if unknown.
+            Observations are standardised with `mean` and `std` before the first layer.
+        std: Standard deviation of each channel or number.
+        classes: Names of the choices; of a class-conditional generation task, names of the classes.
+        target_range: Lowest and highest target of each number ``(D,)`` in its own unit, for which the actions -1 and 1 stand.
     """
 
     observation: Space
@@ -96,7 +96,7 @@ class Spec:
         fields["reward_range"] = tuple(fields["reward_range"])
         for name in ("mean", "std", "classes"):
             fields[name] = tuple(fields.get(name, ()))
-        if fields.get("targets") is not None:
-            low, high = fields["targets"]
-            fields["targets"] = (tuple(low), tuple(high))
+        if fields.get("target_range") is not None:
+            low, high = fields["target_range"]
+            fields["target_range"] = (tuple(low), tuple(high))
         return cls(**fields)

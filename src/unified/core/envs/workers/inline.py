@@ -1,4 +1,4 @@
-"""Environments in this process, and the one place where requests to an environment are carried out (workers use it too)."""
+"""Environments in this process, and the server of requests to an environment, which processes use too."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ class WorkerLost(Exception):
 
 
 class EnvWorker(Protocol):
-    """One environment, wherever it lives: every `ask` is followed by one `answer`."""
+    """One environment, in this process or another one: each `send` is followed by one `recv`."""
 
     spec: Spec
 
     def send(self, message: Message) -> None: ...
 
     def recv(self, timeout: float) -> Message:
-        """The answer to the last request.
+        """The response to the last request.
 
         Raises:
-            WorkerLost: If none came within `timeout` seconds, or never will.
-            UnifiedError: What the environment raised.
+            WorkerLost: If no response arrives within `timeout` seconds, or the process is dead.
+            UnifiedError: If the environment raised an exception.
         """
 
     def restart(self) -> None:
-        """A fresh environment in place of a lost one."""
+        """Replace a lost environment by a new one."""
 
     def shut_down(self) -> None:
-        """Tell the environment to end, without waiting."""
+        """Request the end of the environment, without waiting."""
 
     def close(self) -> None:
-        """End the environment and wait until it has ended. Closing twice does no harm."""
+        """End the environment and wait for it. A second call has no effect."""
 
 
 class EnvServer:
-    """Carries out requests on one environment.
+    """Serves requests to one environment.
 
-    | op | asks | answers |
+    | op | request | response |
     |---|---|---|
     | `reset` | `seed` | the first observation |
     | `step` | `next` (seed of the next episode), action | observation, `reward`, `terminated`, `truncated`, `score`, `lost` |
@@ -84,7 +84,7 @@ class EnvServer:
         raise ValueError(f"no such request: {head}")
 
     def _rebuild(self, head: dict[str, Any], actions: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
-        """The unfinished episode from its state, or from its reset, by its actions."""
+        """Rebuild the unfinished episode from its state, or from its reset, with its actions."""
         if head["state"] is None:
             return self.environment.fast_forward(head["seed"], actions)
         observation = self.environment.load_state_dict({name: array.copy() for name, array in zip(head["state"], arrays, strict=True)})
@@ -110,7 +110,7 @@ class EnvServer:
         return Message(head, (observation, *self._next(next_seed)))
 
     def _next(self, seed: int) -> tuple[np.ndarray, ...]:
-        """The first observation of the next episode, or nothing where it could not start."""
+        """The first observation of the next episode; empty if it could not start."""
         try:
             return (self._reset(seed),)
         except EpisodeFailed:
@@ -123,7 +123,7 @@ class EnvServer:
         space, observation = self.spec.observation, np.asarray(observation)
         if observation.shape != space.shape or observation.dtype != space.dtype:
             found = f"{observation.dtype.name} {observation.shape}"
-            raise UnifiedError(f"an observation is {found} where the environment's spec says {space.dtype} {space.shape}")
+            raise UnifiedError(f"an observation is {found}, but the spec of the environment has {space.dtype} {space.shape}")
         if self._float and not np.isfinite(observation).all():
             raise EpisodeFailed("the observation was not finite")
         return observation
@@ -133,7 +133,7 @@ class EnvServer:
 
 
 class SyncWorker:
-    """A `EnvWorker` to an environment in this process. Steps are taken when they are waited for."""
+    """An `EnvWorker` with an environment in this process. A request is served when `recv` is called."""
 
     def __init__(self, build: Callable[[], Suite], name: str) -> None:
         self._build, self._name = build, name
@@ -146,7 +146,7 @@ class SyncWorker:
 
     def recv(self, timeout: float) -> Message:
         if self._server is None or self._request is None:
-            raise RuntimeError("nothing was asked")
+            raise RuntimeError("recv without send")
         try:
             return self._server.serve(self._request)
         except UnifiedError:

@@ -36,8 +36,8 @@ class Curve(Callback):
         plotting.save(figure, Path(run.path) / "curve.png")
 
     def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
-        self.generator(run, trainer)
+        self.draw(run, trainer)
 
     def teardown(self, run: Run, trainer: Trainer, error: BaseException | None) -> None:
         if run.metrics():
-            self.generator(run, trainer)
+            self.draw(run, trainer)
