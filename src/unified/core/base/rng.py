@@ -41,7 +41,7 @@ class Stream:
         return np.random.Generator(np.random.Philox(self._next()))
 
     def at(self, number: int, device: torch.device | str = "cpu") -> torch.Generator:
-        """The generator of draw `number`, for tensors on `device`; the counter does not advance, and repeated calls return the same generator.
+        """The generator of draw `number`, for tensors on `device`; the counter does not advance.
 
         >>> Stream(1, "mixture").at(3).initial_seed() == Stream(1, "mixture").at(3).initial_seed()
         True

@@ -1,7 +1,7 @@
 """Disable plugins through environment variables, which child processes inherit. Imports no torch.
 
-``UNIFIED_DISABLE_PLUGINS=a,b`` disables some plugins, ``UNIFIED_PLUGINS=a,b`` disables all others (empty: all plugins). A plugin is named by
-its entry point or its package; built-ins cannot be disabled. On the command line, ``-p no:NAME`` and ``--no-plugins`` do the same for every
+``UNIFIED_DISABLE_PLUGINS=a,b`` disables some plugins, ``UNIFIED_PLUGINS=a,b`` disables all others (empty: all). A plugin is named by its
+entry point or its package; built-ins cannot be disabled. On the command line, ``-p no:NAME`` and ``--no-plugins`` do the same for every
 command.
 """
 

@@ -1,4 +1,4 @@
-"""What a run needs outside of its configuration and does not find: other runs, kept replays, files. Torch-free, for it is asked first."""
+"""Checks before a run starts: missing inputs, and differences from the configuration of an existing run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
 
 
 def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
-    """Everything that has to be there before a run of this configuration begins, and is not.
+    """Problems with the runs, saved replays and files that a configuration refers to.
 
     Args:
-        config: Of the run.
-        root: Where runs are kept.
-        run: Where this one will be.
+        config: Configuration of the run.
+        root: Directory of all runs.
+        run: Directory of the run.
     """
     load, save, classifier = config.replay.load, config.replay.save, config.evaluate.features
     problems: list[Problem] = []
     if load:
-        problems += _told_by(lambda: lookup.find_replay(load, root))
+        problems += _problems_of(lambda: lookup.find_replay(load, root))
     if save:
-        problems += _told_by(lambda: check_free(root, save, run / "replay"))
+        problems += _problems_of(lambda: check_free(root, save, run / "replay"))
     if classifier:
         problems += [_of("evaluate.features", problem) for problem in missing_run(classifier, root, run)]
     for key, options in config.options():
-        with plugin_errors(key, "to say what it lacks"):
+        with plugin_errors(key, "to check what it refers to"):
             problems += [_of(key, problem) for problem in options.lacking(run)]
     return problems
 
 
 def missing_run(name: str, root: Path, run: Path, checkpoint: str = "best") -> list[Problem]:
-    """Why another run cannot be begun with: none or several are called so, or it has no such checkpoint.
+    """Problems with a reference to another run: no or several matches, or a missing checkpoint.
 
     Args:
-        name: Of the other run, or enough of it. It must not fit the run that is about to begin: it would mean two from then on.
-        root: Where the other run is kept.
-        run: Where the one that begins will be.
+        name: Name of the other run, or parts of it. It must not match the new run too, or it would be ambiguous from then on.
+        root: Directory of all runs.
+        run: Directory of the new run.
         checkpoint: ``best``, ``newest``, or a number of frames.
     """
     try:
@@ -63,7 +63,7 @@ def missing_run(name: str, root: Path, run: Path, checkpoint: str = "best") -> l
     return []
 
 
-def _told_by(look: Callable[[], object]) -> list[Problem]:
+def _problems_of(look: Callable[[], object]) -> list[Problem]:
     try:
         look()
     except UsageError as error:
@@ -72,21 +72,21 @@ def _told_by(look: Callable[[], object]) -> list[Problem]:
 
 
 def _of(key: str, problem: Problem) -> Problem:
-    """The same with the key where it was said; what goes on from the line before it is left as it is."""
+    """The same problem with the key in front; continuation lines are unchanged."""
     return problem if problem.message.startswith(" ") else replace(problem, message=f"{key}: {problem.message}")
 
 
-def differences(kept: Mapping[str, Any], config: Config) -> list[Problem]:
-    """A line for each value that would change the result of a run, if it went on with this configuration.
+def differences(stored: Mapping[str, Any], config: Config) -> list[Problem]:
+    """One line for each value that would change the result of a run if it continued with another configuration.
 
     Args:
-        kept: The tree of the run's ``config.json``.
-        config: With which it is asked to go on.
+        stored: The tree of ``config.json`` of the run.
+        config: The other configuration.
     """
     from unified.core.config.config import is_identity_exempt, leaves
 
-    before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (dict(kept), jsonable(config.tree)))
-    # An option that this version has and the run's did not is as if the run had said its default.
+    before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (dict(stored), jsonable(config.tree)))
+    # An option that was added after the run started has its default value.
     before = {**{key: value for key, value in config.defaults.items() if key in now}, **before}
     return [
         Problem(f"  {key}: {_shown(before, key)} -> {_shown(now, key)}")
@@ -96,7 +96,7 @@ def differences(kept: Mapping[str, Any], config: Config) -> list[Problem]:
 
 
 def jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree as JSON gives it back (tuples are lists)."""
+    """The tree after a round trip through JSON: tuples become lists."""
     return dict(json.loads(json.dumps(tree, default=str)))
 
 
