@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ObjectiveComponent,
         Preset,
         RecipeComponent,
+        SamplerComponent,
         SuiteComponent,
     )
     from unified.core.components.hookspecs import API_VERSION, Callback, hookimpl, hookspec
@@ -37,11 +38,12 @@ if TYPE_CHECKING:
     from unified.core.envs.dataset import DataSuite, Rows
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
     from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
-    from unified.core.learn.agent import Agent, UpdateResult
+    from unified.core.learn.agent import Agent
     from unified.core.learn.builder import Builder
     from unified.core.learn.networks import output_shape
     from unified.core.learn.objective import Loss, Objective, Phase, frozen
     from unified.core.learn.options import LearningOptions
+    from unified.core.learn.update import PhaseLoss, PhaseStep, UpdateResult
     from unified.core.registry import registry
     from unified.core.replay.batch import Batch
     from unified.core.replay.views import Labelled, Rollout, Transitions, View
@@ -54,7 +56,8 @@ from unified.version import __version__
 _HOMES = {
     "unified.api": ("load", "train"),
     "unified.core.learn.actions": ("Action", "ContinuousActions", "DiscreteActions"),
-    "unified.core.learn.agent": ("Agent", "UpdateResult"),
+    "unified.core.learn.agent": ("Agent",),
+    "unified.core.learn.update": ("PhaseLoss", "PhaseStep", "UpdateResult"),
     "unified.core.learn.networks": ("output_shape",),
     "unified.core.replay.batch": ("Batch",),
     "unified.core.components.descriptors": (
@@ -66,6 +69,7 @@ _HOMES = {
         "ObjectiveComponent",
         "Preset",
         "RecipeComponent",
+        "SamplerComponent",
         "SuiteComponent",
     ),
     "unified.core.components.options": ("Options",),
@@ -115,12 +119,15 @@ __all__ = [
     "Options",
     "Part",
     "Phase",
+    "PhaseLoss",
+    "PhaseStep",
     "Preset",
     "Problem",
     "RecipeComponent",
     "Rollout",
     "Rows",
     "Run",
+    "SamplerComponent",
     "Schedule",
     "Space",
     "Spec",

@@ -28,6 +28,7 @@ class StepBatch:
     failed: np.ndarray
     reset_observation: np.ndarray
     life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass

@@ -34,7 +34,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             r"observations are \(4,\) float32 there and \(6,\) float32 here; actions are one of 2 there and one of 3 here",
         ),
         ("sac", "gym:Pendulum-v1", OFFLINE, r"actions are one of 2 there and \(1,\) float32 here"),
-        ("dqn", "gym:CartPole-v1", {**OFFLINE, "train.learn": False}, "train.learn=false only collects experience, and this run steps no environment"),
+        (
+            "dqn",
+            "gym:CartPole-v1",
+            {**OFFLINE, "train.learn": False},
+            "train.learn=false only collects experience, and this run steps no environment",
+        ),
         ("ac2", "digits", {"train.learn": False}, "train.learn=false only collects"),
         ("ac2", "digits", {"replay.save": "digits"}, "a data set is not saved as a replay, and is not saved again"),
         ("dqn", "gym:CartPole-v1", {"train.epochs": 3}, "counts rows of a data set"),

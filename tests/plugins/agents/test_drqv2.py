@@ -37,15 +37,15 @@ def test_on_choices_it_explores_less_and_less() -> None:
     """A softmax of numbers within [-1, 1] keeps the greatest of 18 below 30 %, whatever is learned."""
     agent = make_agent(action=Space((), "int64", 0, 17, 18), stddev="linear(1.0,0.1,1000)", learning_starts=0)
     with torch.no_grad():
-        last = agent.actor.mean[-1]
+        last = agent.actor.numbers[-1]
         last.weight.zero_()
         last.bias.fill_(-1.0)
         last.bias[11] = 1.0
     obs = torch.zeros(2000, 9, SIZE, SIZE, dtype=torch.uint8)
-    assert agent.act(obs, explore=False).env_action.unique().tolist() == [11]
+    assert agent.act(Batch(obs=obs), explore=False).env_action.unique().tolist() == [11]
     shares = {}
     for agent.steps in (0, 1000):
-        shares[agent.steps] = (agent.act(obs, explore=True).env_action == 11).float().mean().item()
+        shares[agent.steps] = (agent.act(Batch(obs=obs), explore=True).env_action == 11).float().mean().item()
     assert shares[0] < 0.5
     assert shares[1000] > 0.95
 
@@ -78,7 +78,7 @@ def reference_of(agent: DrQV2) -> ReferenceDrQV2:
         for ours, theirs in zip(agent.encoder.parameters(), reference.encoder.parameters(), strict=True):
             theirs.copy_(ours)
         trunk(agent.actor.trunk, reference.actor.trunk)
-        for ours, theirs in zip(agent.actor.mean.parameters(), reference.actor.policy.parameters(), strict=True):
+        for ours, theirs in zip(agent.actor.numbers.parameters(), reference.actor.policy.parameters(), strict=True):
             theirs.copy_(ours)
         for critic, other in ((agent.critic, reference.critic), (agent.critic_target, reference.critic_target)):
             trunk(critic.trunk, other.trunk)
@@ -157,19 +157,21 @@ def test_a_terminal_state_is_worth_its_reward_alone() -> None:
 def test_evaluation_is_deterministic_and_free_of_noise() -> None:
     agent = make_agent(stddev="1.0", learning_starts=1000)
     obs = make_batch().obs
-    first, second = agent.act(obs, explore=False), agent.act(obs, explore=False)
+    first, second = agent.act(Batch(obs=obs), explore=False), agent.act(Batch(obs=obs), explore=False)
     assert torch.equal(first.env_action, second.env_action)
-    assert not torch.equal(agent.act(obs, explore=True).env_action, agent.act(obs, explore=True).env_action)
+    assert not torch.equal(agent.act(Batch(obs=obs), explore=True).env_action, agent.act(Batch(obs=obs), explore=True).env_action)
 
 
 def test_seed_steps_are_uniform_and_end() -> None:
     agent = make_agent(stddev="0.0", learning_starts=10)
     obs = make_batch().obs.repeat(200, 1, 1, 1)
-    random = agent.act(obs, explore=True).env_action
+    random = agent.act(Batch(obs=obs), explore=True).env_action
     assert random.abs().max() > 0.98
     assert abs(random.mean().item()) < 0.05
     agent.steps = 10
-    torch.testing.assert_close(agent.act(obs, explore=True).env_action, agent.act(obs, explore=False).env_action, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        agent.act(Batch(obs=obs), explore=True).env_action, agent.act(Batch(obs=obs), explore=False).env_action, atol=1e-5, rtol=0
+    )
 
 
 def test_a_non_finite_batch_moves_nothing_and_is_counted() -> None:
@@ -191,17 +193,17 @@ def test_bf16_is_the_encoders_alone_and_saturated_policies_still_learn() -> None
     rows = agent.encode_batch(make_batch())
     assert rows.features.dtype == torch.bfloat16
     with torch.no_grad():
-        agent.actor.mean[-1].bias.fill_(5.0)  # in bfloat16 tanh(5) is exactly 1
+        agent.actor.numbers[-1].bias.fill_(5.0)  # in bfloat16 tanh(5) is exactly 1
     policy = agent.policy(rows.features.detach())
     assert policy.mean.dtype == torch.float32
     assert (policy.mean < 1).all()
-    (gradient,) = torch.autograd.grad(policy.mode.sum(), [agent.actor.mean[-1].bias])
+    (gradient,) = torch.autograd.grad(policy.mode.sum(), [agent.actor.numbers[-1].bias])
     assert (gradient > 0).all()
 
 
 def test_discrete_tasks_store_the_vector_and_enact_its_argmax() -> None:
     agent = make_agent(action=Space((), "int64", n=4))
-    action = agent.act(make_batch().obs, explore=False)
+    action = agent.act(make_batch(), explore=False)
     assert action.action.shape == (ROWS, 4)
     assert torch.equal(action.env_action, action.action.argmax(-1))
     agent.learn(make_batch(actions=4))
@@ -231,7 +233,7 @@ def test_moments_keep_the_layout_of_their_parameters() -> None:
     other = make_agent(seed=4)
     other.load_training_state(state)
     assert not other.encoder.convolutions[0].weight.is_contiguous()
-    for name, optimizer in other._optimizers.items():
+    for name, optimizer in other.updater.optimizers.items():
         for parameter, moments in optimizer.state.items():
             assert moments["exp_avg"].stride() == parameter.stride(), name
 

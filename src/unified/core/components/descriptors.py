@@ -279,6 +279,30 @@ def _by_signature(component: Component, functions: bool = True) -> type[Options]
 
 
 @dataclass(frozen=True)
+class SamplerComponent(Component):
+    """A class that chooses the rows of a batch (`unified.replay.Sampler`).
+
+    Without `config` its options are the keyword arguments of its class, as for an objective.
+
+    Args:
+        example: What follows ``unified train`` where it works; empty for ``--agent dqn --suite gym:CartPole-v1 replay.sampler=NAME``.
+    """
+
+    kind: ClassVar[str] = "samplers"
+    example: str = field(default="", kw_only=True)
+
+    def options_model(self) -> type[Options]:
+        return super().options_model() if self.config is not None else _by_signature(self, functions=False)
+
+    def make(self, options: Any) -> Any:
+        """The sampler with these options: passed as keyword arguments, or as one object where `config` declares their model."""
+        thing = self.load()
+        if not isinstance(thing, type):
+            return thing
+        return thing(**dict(options)) if self.config is None else thing(options)
+
+
+@dataclass(frozen=True)
 class CallbackComponent(Component):
     """A callback: a subclass of `unified.Callback`, constructed with its options."""
 
@@ -318,6 +342,7 @@ COMPONENTS: Mapping[str, type[Component]] = {
         SuiteComponent,
         ArchitectureComponent,
         ObjectiveComponent,
+        SamplerComponent,
         CallbackComponent,
         LauncherComponent,
         RecipeComponent,

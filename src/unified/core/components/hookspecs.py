@@ -6,8 +6,9 @@ process and must not import heavy libraries. `Callback` has the *lifecycle* hook
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # types of the arguments of hooks; nothing of these modules i
         LauncherComponent,
         ObjectiveComponent,
         RecipeComponent,
+        SamplerComponent,
         SuiteComponent,
     )
     from unified.core.envs.step_batch import StepBatch
@@ -84,6 +86,16 @@ class Registration:
         raise NotImplementedError
 
     @hookspec
+    def register_samplers(self) -> Iterable[SamplerComponent]:
+        """Which rows of the replay an agent learns from, relabelled or not (`unified.replay.Sampler`).
+
+        >>> @hookimpl
+        ... def register_samplers():
+        ...     yield SamplerComponent("recent", "unified_plugin_xyz.sampler:Recent", summary="The newest rows.")
+        """
+        raise NotImplementedError
+
+    @hookspec
     def register_callbacks(self) -> Iterable[CallbackComponent]:
         """Callbacks: loggers, videos, early stopping.
 
@@ -134,6 +146,9 @@ class Callback:
     A callback that raises is reported. After three failures in a row it is left out for the rest of the run. Raising `UnifiedError` ends
     the run on purpose: it is saved and can be resumed.
     """
+
+    #: Whether a failure ends the run, for a callback that changes what is learned (one that chooses the goals of episodes, for example).
+    critical: ClassVar[bool] = False
 
     def setup(self, run: Run, trainer: Trainer) -> None:
         """Called before the first step of a new or resumed run.
@@ -249,7 +264,7 @@ class Callback:
 
 
 def _names(group: type) -> tuple[str, ...]:
-    return tuple(name for name in vars(group) if not name.startswith("_"))
+    return tuple(name for name, value in vars(group).items() if inspect.isfunction(value))
 
 
 #: Names of the hooks of each group.

@@ -37,6 +37,7 @@ WANTED = {
     "a torch.utils.data.Dataset), or a function that returns one",
     "architectures": "a class or function that returns an nn.Module, or an nn.Module",
     "objectives": "a subclass of unified.Objective, or a function (agent, batch) -> Loss",
+    "samplers": "a subclass of unified.replay.Sampler",
     "callbacks": "a subclass of unified.Callback",
     "launchers": "a class with a method launch(config, run)",
 }
@@ -127,7 +128,7 @@ def kind_of(obj: Any, known: Iterable[Component] = ()) -> str | None:
         if made is not None and (_is(made, SUITE, ENVIRONMENT) or _adapter(made, known)):
             return "suites"
         return "objectives" if list(_parameters(obj))[:2] == ["agent", "batch"] else "architectures"
-    for name in ("agents", "objectives", "suites", "architectures", "callbacks", "launchers"):
+    for name in ("agents", "objectives", "samplers", "suites", "architectures", "callbacks", "launchers"):
         if name != "suites" and _fits(name, obj, ()):
             return name
         if name == "suites" and (_is(kind, SUITE, ENVIRONMENT) or _adapter(kind, known)):
@@ -146,6 +147,8 @@ def _fits(kind: str, obj: Any, known: Iterable[Component]) -> bool:
         return function or (_is(own, "torch.nn:Module") and not _is(own, AGENT))
     if kind == "objectives":
         return function or _is(own, OBJECTIVE)
+    if kind == "samplers":
+        return _is(own, "unified.core.replay.samplers:Sampler")
     if kind == "callbacks":
         return _is(own, CALLBACK) or any(getattr(getattr(own, name, None), f"{PROJECT}_impl", None) is not None for name in dir(own))
     return callable(getattr(own, "launch", None))

@@ -9,17 +9,20 @@ import numpy as np
 
 @dataclass
 class StepBatch:
-    """What n environments answered to one action each.
+    """The answers of n environments to one action each.
 
-    | field | shape | what |
+    | field | shape | meaning |
     |---|---|---|
     | `observation` | `(n, *observation)` | the true next observation, also at an end |
     | `reward` | `(n,)` float32 | |
-    | `terminated`, `truncated` | `(n,)` bool | the task ended · only the time was up |
+    | `terminated`, `truncated` | `(n,)` bool | the task ended · only the time limit was reached |
     | `failed` | `(n,)` bool | this episode is to be discarded; the row holds no transition |
     | `reset_observation` | `(n, *observation)` | first observation of the next episode, where one ended or failed |
-    | `returns`, `lengths` | `(n,)` | of the episode that ended here: its score, and its agent steps |
-    | `lost` | `(n,)` bool | what follows counts for nothing, though the episode may go on |
+    | `returns`, `lengths` | `(n,)` | of the episode that ended here: its return in raw rewards, and its agent steps |
+    | `life_lost` | `(n,)` bool | what follows counts for nothing, though the episode may go on |
+    | `extra` | `(n, …)` by name | the columns of the spec (`Step.extra`) |
+
+    Where observations have names, arrays of them are ``(n,)`` records: ``steps.observation["image"]`` is ``(n, C, H, W)``.
     """
 
     observation: np.ndarray
@@ -31,6 +34,7 @@ class StepBatch:
     returns: np.ndarray
     lengths: np.ndarray
     life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def ended(self) -> np.ndarray:

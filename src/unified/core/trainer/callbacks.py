@@ -28,12 +28,22 @@ class Participant:
     Args:
         name: Kind and name: ``"callback curve"``.
         plugin: The object.
-        critical: Whether its failure ends the run: agents, objectives and suites. Callbacks are not critical.
+        critical: Whether its failure ends the run: agents, objectives, suites, and callbacks with ``critical = True``.
     """
 
     name: str
     plugin: Any
     critical: bool = False
+
+    @classmethod
+    def of_callback(cls, name: str, callback: Any) -> Participant:
+        """The participant of a callback.
+
+        Args:
+            name: Name of the selected component.
+            callback: The callback; its attribute ``critical`` says whether its failure ends the run.
+        """
+        return cls(f"callback {name}", callback, critical=bool(getattr(callback, "critical", False)))
 
 
 @dataclass(frozen=True)

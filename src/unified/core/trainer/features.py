@@ -31,7 +31,7 @@ class ClassifierFeatures:
     """
 
     def __init__(self, player: InferencePolicy, name: str, generated: Spec) -> None:
-        observed, rows = player.spec.observation, generated.action
+        observed, rows = player.spec.space, generated.action
         if player.spec.task_type != "classify":
             what = f"evaluate.features={name}: the task of that run is to {player.spec.task_type}, and features need a classifier"
             raise UsageError(Problem(what, "train one, on the same rows: unified train --suite digits"))

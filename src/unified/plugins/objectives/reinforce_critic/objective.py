@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import torch
 
 from unified.core.envs.dataset import rewards
 from unified.core.learn.objective import Loss, Objective
+from unified.core.learn.protocols import ActorCritic, Acts, TemporalDifference
 from unified.core.replay.batch import Batch
 from unified.plugins.objectives.dpg.objective import DPG
 from unified.plugins.objectives.td.objective import TD
+
+
+class Answers(Acts, ActorCritic, TemporalDifference, Protocol):
+    """An actor-critic that acts."""
 
 
 class ReinforceCritic(Objective):
@@ -23,15 +28,15 @@ class ReinforceCritic(Objective):
     parts = ("actor", "critic")
     trains = ("encoder", "critic", "actor")
     asks = {
-        "act": "(observation) -> Action",
+        "act": "(batch) -> Action",
         "policy": "(features) -> Policy",
         "critic": "(features, action) -> Value",
         "noise": "() -> torch.Generator",
         "bootstrap": "(batch) -> Value",
     }
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
-        answer = agent.act(batch.obs, explore=True)
+    def __call__(self, agent: Answers, batch: Batch) -> Loss:
+        answer = agent.act(batch, explore=True)
         reward = rewards(agent.spec, answer.env_action, batch.label).to(torch.float32)
         features = batch.features.detach()
         lived = batch.with_columns(action=answer.action, reward=reward, discount=torch.zeros_like(reward), next_features=features)
