@@ -12,8 +12,8 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from row import Row, in_turns
 
+from row import Row, in_turns
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.plugins.suites.gym.suite import Gym
 
