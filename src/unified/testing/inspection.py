@@ -311,7 +311,9 @@ def vectorises_the_same_episodes(found: Inspection) -> None:
         finally:
             vector.close()
     if not same:
-        contract = "Suite.vector has the episodes of Suite.environment: episode e of environment i is reset with derive(seed, stream, i, e)."
+        contract = (
+            "Suite.vector has the episodes of Suite.environment: episode e of environment i is reset with derive(seed, stream, i, e)."
+        )
         raise Failed(contract, f"another bit within {AGAIN} steps", "compare the resets first, then one step; or return None")
 
 
