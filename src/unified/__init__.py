@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ObjectiveComponent,
         Preset,
         RecipeComponent,
+        SamplerComponent,
         SuiteComponent,
     )
     from unified.core.components.hookspecs import API_VERSION, hookimpl, hookspec
@@ -67,6 +68,7 @@ _HOMES = {
         "ObjectiveComponent",
         "Preset",
         "RecipeComponent",
+        "SamplerComponent",
         "SuiteComponent",
     ),
     "unified.core.components.options": ("Options",),
@@ -122,6 +124,7 @@ __all__ = [
     "Rollout",
     "Rows",
     "Run",
+    "SamplerComponent",
     "Schedule",
     "Space",
     "Spec",

@@ -91,7 +91,14 @@ GOLDEN = (
         257,
         (
             *SMALL_DQN,
-            *("replay.sampler=prioritised", "train.frames=400", "train.log_every=50", "evaluate.every=200", "evaluate.episodes=2"),
+            *(
+                "replay.sampler=prioritised",
+                "replay.sampler.beta=0.4",
+                "train.frames=400",
+                "train.log_every=50",
+                "evaluate.every=200",
+                "evaluate.episodes=2",
+            ),
         ),
     ),
     Golden(

@@ -13,6 +13,7 @@ import torch
 import unified as library
 from runs.commands import events, killed_and_the_same, rows, unified
 from unified.core.base.errors import UsageError
+from unified.core.replay.batch import Batch
 from unified.core.trainer.build import evaluate, load_agent
 
 QUIET = ["callbacks=[]", "train.log_every=2000", "evaluate.every=4000", "checkpoint.every=2000"]
@@ -88,15 +89,15 @@ def test_averaged_weights_answer_where_that_is_asked_for(tmp_path: Path) -> None
     with torch.no_grad():
         agent.actor_average.numbers[-1].weight.zero_()
         agent.actor_average.numbers[-1].bias.copy_(torch.tensor([0.0, 0.0, 1.0]))
-    assert agent.act(obs, explore=False).env_action.tolist() == [2] * 32
+    assert agent.act(Batch(obs=obs), explore=False).env_action.tolist() == [2] * 32
     agent.train()
-    assert agent.act(obs, explore=False).env_action.tolist() != [2] * 32
+    assert agent.act(Batch(obs=obs), explore=False).env_action.tolist() != [2] * 32
 
 
 @pytest.mark.slow
 def test_a_few_rows_are_learned_by_heart(tmp_path: Path) -> None:
     run = train(tmp_path, None, "digits", encoder="mlp", train__overfit=8, agent__batch_size=8, train__updates=150, agent__lr=3e-3)
-    assert [row["imitate"] for row in run.metrics() if "imitate" in row][-1] < 0.1
+    assert [row["nll"] for row in run.metrics() if "nll" in row][-1] < 0.1
 
 
 @pytest.mark.slow
@@ -127,9 +128,9 @@ def test_collected_once_learned_from_without_an_environment(tmp_path: Path) -> N
     last = learned.metrics()[-1]
     assert (last["updates"], last["frames"]) == (40, 40 * 32)
     assert not events(learned.path, "warning")
-    cloned = train(tmp_path, "ac2", "gym:Pendulum-v1", objective="imitate", experiment="cloned", **offline)
+    cloned = train(tmp_path, "ac2", "gym:Pendulum-v1", objective="nll", experiment="cloned", **offline)
     assert cloned.metrics()[-1]["updates"] == 40
-    with pytest.raises(UsageError, match="train.offline=true needs a saved replay"):
+    with pytest.raises(UsageError, match=r"train\.offline=true needs a saved replay"):
         train(tmp_path, "sac", "gym:Pendulum-v1", train__offline=True, experiment="nothing")
 
 

@@ -60,7 +60,7 @@ class Seeing(Agent):
     base_view = Transitions(batch_size=4)
     action_space = SPEC.action
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         raise NotImplementedError
 
     def phases(self) -> list[Phase]:
@@ -146,7 +146,7 @@ def test_two_parts_of_one_name_are_refused():
     with pytest.raises(UsageError, match="the agent has a part guess, quiet already"):
         ready(Ahead(), Ahead())
     with pytest.raises(UsageError, match="part encoder already"):
-        ready().update("encoder", 0.1, name="encoder")
+        ready().add_target("encoder", 0.1, name="encoder")
 
 
 def test_a_column_that_nobody_gives_is_refused():

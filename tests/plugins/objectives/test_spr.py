@@ -47,7 +47,7 @@ class Watcher(Agent):
     base_view = Transitions(batch_size=4)
     action_space = property(lambda self: self.spec.action)
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         raise NotImplementedError
 
     def phases(self) -> list[Phase]:
@@ -190,7 +190,7 @@ def test_what_is_beyond_an_episodes_end_does_not_count() -> None:
 
 
 def test_a_wider_view_than_it_asked_for_changes_nothing() -> None:
-    agent, batch = watcher(), lived(VECTOR, CHOICES, future_steps=6)
+    agent, batch = watcher(), lived(VECTOR, CHOICES, ahead=6)
     narrow = Batch({name: value[:, :3] if name.startswith("future") else value for name, value in batch.items()})
     objective = SPR(**SMALL)
     assert torch.equal(objective(agent, agent.encode_batch(batch)).value, objective(agent, agent.encode_batch(narrow)).value)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from unified.core.base.errors import UnifiedError
+from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.base.rng import derive_many
 from unified.core.base.spec import Spec
 from unified.core.envs.step_batch import StepBatch
@@ -96,6 +97,15 @@ class ArrayVectorEnv(ABC):
         self._next_limit = self._step + self._limit
         self.observations = self._begin(np.arange(self.num_envs))
         return self.observations
+
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        """Refuse options: initial states are computed ahead, from seeds alone.
+
+        Raises:
+            UsageError: If there are any.
+        """
+        if options is not None:
+            raise UsageError(Problem(f"{type(self).__name__} takes no reset options when vectorised", "train.env_backend=inline"))
 
     def step_async(self, actions: np.ndarray) -> None:
         """Set the actions ``(n, *action)`` of the next step; `step_wait` computes it."""
@@ -196,7 +206,7 @@ class ArrayVectorEnv(ABC):
         if self._episode[0] < 0:
             raise RuntimeError("reset the environments before their state is taken")
         space = self.spec.action
-        num_envs = [
+        lanes = [
             {
                 "episode": int(self._episode[i]),
                 "length": int(self._step - self._began[i]),
@@ -204,11 +214,13 @@ class ArrayVectorEnv(ABC):
                 "state": self._state_of(i),
                 "actions": np.zeros((0, *space.shape), space.dtype),
                 "rebuildable": True,
-                "observation": self.observations[i].copy(),
+                "observation": np.frombuffer(self.observations[i].tobytes(), np.uint8),
+                "options": None,
             }
             for i in range(self.num_envs)
         ]
-        return {"stream": self.stream, "lanes": num_envs, "restarts": self.restarts, "failed_episodes": self.failed_episodes}
+        counts = {"restarts": self.restarts, "failed_episodes": self.failed_episodes}
+        return {"stream": self.stream, "lanes": lanes, "next_options": [None] * self.num_envs, **counts}
 
     def _state_of(self, i: int) -> EnvironmentState:
         return {"state": self.states[:, i].copy(), "elapsed": np.array(self._step - self._began[i])}
@@ -227,9 +239,11 @@ class ArrayVectorEnv(ABC):
             self.states[:, i] = lane["state"]["state"] if complete else 0.0
             self.rebuilt[i] = complete
         self._next_limit = self._began.min() + self._limit
-        stored = np.stack([lane["observation"] for lane in state["lanes"]])
+        for i, options in enumerate(state["next_options"]):
+            self.set_reset_options(i, options)
         self.observations = self.observe(self.states)
-        self.rebuilt &= (self.observations == stored).reshape(self.num_envs, -1).all(1)
+        for i, lane in enumerate(state["lanes"]):
+            self.rebuilt[i] &= self.observations[i].tobytes() == lane["observation"].tobytes()
         lost = np.flatnonzero(~self.rebuilt)
         for i in map(int, lost):
             what = f"environment {i}, episode {self._episode[i]} was truncated after {-self._began[i]:,} steps"

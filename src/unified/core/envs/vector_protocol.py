@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,6 +45,13 @@ class VectorEnv(Protocol):
         Args:
             stream: Change to the random stream of this name and begin with its episode 0; ``None`` begins the next episode of the
                 present stream.
+        """
+
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        """Set the options that the next episode of environment `env_id` is reset with, see `WorkerVectorEnv.set_reset_options`.
+
+        Raises:
+            UsageError: If the implementation takes none.
         """
 
     def step_async(self, actions: np.ndarray) -> None:

@@ -51,6 +51,9 @@ class Agent(nn.Module, ABC):
 
     #: Parts that answer when it acts: where options say ``ema``, averages of them do whenever it is not training.
     policy_parts: ClassVar[tuple[str, ...]] = ("encoder", "actor")
+    #: Whether the agent reads named observations (`batch.obs["image"]`). If not, named vectors are joined to one for it, in `spec` and in
+    #: batches, and a task with named pictures is refused.
+    named_observations: ClassVar[bool] = False
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__()
@@ -89,11 +92,24 @@ class Agent(nn.Module, ABC):
         """What the replay keeps beside the action: the columns of `Action.extra` that are learned from, one row's form each."""
         return {}
 
-    @abstractmethod
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        """Actions for ``(n, *observation)`` on the agent's device.
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        """State of the policy at the start of an episode, by name: ``(count, …)`` each, on the agent's device. A stateless agent has none.
 
-        Without `explore` they are a function of the observation and the state of the random streams, and leave nothing behind.
+        `act` gets the state as columns ``state.NAME`` of its batch, with initial rows where `is_first` is true, and returns the next one
+        as `Action.state`. Collector, evaluator and `unified.load` keep it between two steps; checkpoints of training hold it.
+        """
+        return {}
+
+    @abstractmethod
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        """Choose actions for n environments. Nothing in the result may require a gradient.
+
+        Args:
+            batch: What the environments show now, n rows on the agent's device: `obs` ``(n, *observation)``, frames stacked. It is the
+                same kind of batch as the one that `learn` gets. An agent with a state also gets `is_first` ``(n,)`` bool and the columns
+                ``state.NAME`` (see `initial_state`); a stateless agent reads `obs` only.
+            explore: Whether to explore, as in training. Without it, the actions depend on the batch and on the random streams only, and
+                the call changes nothing in the agent.
         """
 
     def phases(self) -> list[Phase]:
@@ -207,7 +223,7 @@ class Agent(nn.Module, ABC):
         for phase in self.phase_list:
             for objective in phase.objectives:
                 name = objective.label
-                columns = [column for column in objective.needs if column not in self.view.columns]
+                columns = [column for column in objective.needs if column not in (*self.view.columns, *self.spec.columns)]
                 parts = [part for part in dict.fromkeys((*objective.parts, *phase.trains)) if not hasattr(self, part)]
                 if columns:
                     has = ", ".join(self.view.columns)
@@ -264,14 +280,19 @@ class Agent(nn.Module, ABC):
         """The generator of the next draw of a named stream, on the agent's device."""
         return self.streams[stream].torch(self.device)
 
-    def encode(self, observation: torch.Tensor, encoder: nn.Module | None = None, *, full: bool = True, few: bool = False) -> torch.Tensor:
+    def receive(self, batch: Batch) -> Batch:
+        """A batch of the replay or of environments as the agent reads it: on its device, named vectors joined if it takes one."""
+        batch = batch.to(self.device)
+        return batch if self.named_observations or "obs" in batch else batch.joined(self.view.stack)
+
+    def encode(self, observation: Any, encoder: nn.Module | None = None, *, full: bool = True, few: bool = False) -> torch.Tensor:
         """Features in float32, or with ``full=False`` as the encoder made them: in bfloat16 where the run's precision says so.
 
         Nothing but the encoder and a projection of its features belongs in bfloat16: there a policy's tanh is exactly ±1 beyond 3.5, its
         gradient exactly 0, and the agent never learns.
 
         Args:
-            observation: ``(B, *observation)``.
+            observation: ``(B, *observation)``, or a mapping of named ones, if the encoder takes it.
             encoder: Another one than the agent's part of this name: a copy that follows it, say.
             full: Whether the features have to be float32.
             few: Whether these are few rows: to cast the weights to bfloat16 would take longer than to answer in float32.

@@ -185,7 +185,7 @@ class Phase:
         objectives: Terms that are added.
         trains: Names of the parts whose parameters move; gradients reach these and nothing else.
         every: In updates; 2 skips every other one.
-        clip: Greatest norm of the gradient, of all these parameters together; a longer one is scaled down to it. ``None``: as it is.
+        max_grad_norm: Greatest norm of the gradient, of all these parameters together; a longer one is scaled down to it. ``None``: as it is.
     """
 
     name: str

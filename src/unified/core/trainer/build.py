@@ -25,10 +25,8 @@ from unified.core.learn.device import keep_freed_memory, resolve_device, resolve
 from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
 from unified.core.replay.dataset import DatasetBuffer
-from unified.core.replay.samplers import Prioritised
 from unified.core.replay.saved_index import check_free, rows_of, spec_of
 from unified.core.replay.segments import DamagedSegment
-from unified.core.replay.store import slots_of
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.callbacks import Participant
@@ -48,6 +46,7 @@ if TYPE_CHECKING:
     from unified.core.config.schema import Selection
     from unified.core.envs.suite import Suite
     from unified.core.learn.agent import Agent
+    from unified.core.replay.views import View
     from unified.core.runs.checkpoint import Checkpoint
     from unified.core.trainer.eval_result import EvalResult
 
@@ -157,7 +156,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, rows=replay.size, **limits)
     elif not config.online and not isinstance(suite, DataSuite):
         refuse_epochs(config)
-        replay = make_replay(run, config, agent, spec, 1, streams)
+        replay = make_replay(run, config, agent, suite, spec, 1, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size)}
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, **limits)
     else:
@@ -166,7 +165,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         environments = environments or make_environments(config, "environment", config.train.num_envs)
-        replay = make_replay(run, config, agent, spec, environments.num_envs, streams)
+        replay = make_replay(run, config, agent, suite, spec, environments.num_envs, streams)
         source = EnvCollector(environments, agent, replay)
         learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
@@ -177,7 +176,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
         Participant(f"agent {config.agent.label}", agent, control=True),
         *(Participant(f"objective {objective.label}", objective, control=True) for objective in objectives.values()),
         Participant(f"suite {config.suite.label}", suite, control=True),
-        *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
+        *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
     ]
     notes = [*suite.notes(), *agent.notes(), f"precision {agent.precision} on {agent.device}"]
     return Trainer(run, config, agent, replay, source, judge, clock, streams, participants, notes)
@@ -207,7 +206,7 @@ def make_judge(config: Config, suite: Suite, root: Path, **said: Any) -> Evaluat
     Raises:
         UsageError: If there is no such classifier, or nothing is made that it could see.
     """
-    wanted = config.evaluate.model_copy(update=said)
+    wanted = type(config.evaluate).model_validate(config.evaluate.model_dump() | said)
     spec = suite.spec() if isinstance(suite, DataSuite) else None
     features = None
     if wanted.features:
@@ -271,6 +270,9 @@ def suite_of(config: Config) -> SuiteReference | Suite:
 def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
     """The agent on its device, its first parameters a function of the seed."""
     device = resolve_device(config.device)
+    with _made(config.agent):
+        if not config.agent.component.load().named_observations:
+            spec = spec.joined()
     build = Builder(device, resolve_precision(config.precision, device), streams, config.registry, config.objectives, spec)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -282,8 +284,12 @@ def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
     return agent
 
 
-def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, num_envs: int, streams: Streams) -> Replay:
-    """The replay the agent's view asks for, in memory or on disk, refused where neither can hold it."""
+def make_replay(run: Run, config: Config, agent: Agent, suite: Suite, spec: Spec, num_envs: int, streams: Streams) -> Replay:
+    """The replay for the agent's view, in memory or on disk.
+
+    Raises:
+        UsageError: If neither can hold it, or the sampler cannot work with the view or the task.
+    """
     settings, capacity = config.replay, config.replay.capacity
     if agent.view.max_slots is not None:
         capacity = min(capacity, agent.view.max_slots * num_envs)
@@ -296,10 +302,23 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, num_envs: in
     action, extra = agent.action_space, agent.extra_columns
     backing = choose_backing(settings.backing, spec, action, capacity, num_envs, directory, extra)
     pin = agent.device.type == "cuda"
-    sampler = None
-    if settings.sampler == "prioritised":
-        sampler = Prioritised(slots_of(capacity, num_envs), settings.alpha, settings.beta, num_envs=num_envs)
-    return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, action, sampler, pin, extra)
+    with _made(settings.sampler):
+        sampler = settings.sampler.component.make(settings.sampler.options)
+    updates = planned_updates(config, agent.view, spec, num_envs)
+    arguments: dict[str, Any] = {"action": action, "sampler": sampler, "pin": pin, "extra": extra, "suite": suite, "updates": updates}
+    with _made(settings.sampler):
+        return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, **arguments)
+
+
+def planned_updates(config: Config, view: View, spec: Spec, num_envs: int) -> int | None:
+    """The updates that the budget of a run is enough for; ``None`` if it is a budget of hours only."""
+    train, found = config.train, [config.train.updates] if config.train.updates else []
+    if train.frames is not None and not config.online:
+        found.append(train.frames // view.batch_size)
+    elif train.frames is not None:
+        steps = train.frames // spec.action_repeat - view.learn_after
+        found.append(int(steps * view.update_schedule(num_envs)[1]))
+    return max(1, min(found)) if found else None
 
 
 def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
@@ -338,7 +357,7 @@ def evaluate(
         The frames it was trained for, and what was found.
     """
     player = load_agent(run, checkpoint)
-    said = {"episodes": episodes, "environments": 1} | ({} if features is None else {"features": features or None})
+    said = {"episodes": episodes, "num_envs": 1} | ({} if features is None else {"features": features or None})
     judge = make_judge(run.config, built_suite(run.config), run.root, **said)
     judge.record = record
     try:

@@ -148,4 +148,4 @@ def with_mixture(agent: Agent, batch: Batch) -> Batch:
     if getattr(critic, "reduce", "") != "mixture":
         return batch
     draws = torch.rand(critic.members, generator=agent.streams["mixture"].at(agent.updates, agent.device), device=agent.device)
-    return batch.with_columns(mixture=(draws / draws.sum()).expand(len(batch.obs), -1))
+    return batch.with_columns(mixture=(draws / draws.sum()).expand(batch.size, -1))

@@ -40,6 +40,10 @@ class PPOOptions(LearningOptions):
     """Frames in one observation; counts only for pixels."""
     encoder: Part | None = None
     """Architecture of the encoder, shared by actor and critic; by default nature_cnn for pixels and identity for vectors."""
+    memory: Part | None = None
+    """Recurrent network between encoder and heads, for tasks that hide a part of their state: gru or lstm."""
+    sequence_length: int = Field(32, ge=1)
+    """Steps that gradients flow back through; counts only with a memory."""
 
 
 _ZOO = "Raffin et al., the tuned settings of the RL Baselines3 Zoo"

@@ -17,7 +17,7 @@ class PPOClip(Objective):
     Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equation 7.
 
     Args:
-        clip: Clip range ε of the probability ratio.
+        clip_range: Clip range ε of the probability ratio.
     """
 
     needs = ("obs", "action", "log_prob", "advantage")

@@ -40,7 +40,7 @@ class SPR(Objective):
         weight: Coefficient of the loss, 2 - 2 cos for each step, beside the others of its phase.
         jumps: Number K of predicted steps.
         tau: Rate at which the momentum encoder and projector follow; null: 1, a copy, where the agent augments, else 0.01.
-        hidden: Units, or channels, between the two layers of the dynamics.
+        hidden_dim: Units, or channels, between the two layers of the dynamics.
         projection: Size of the projections that are compared.
     """
 
@@ -119,7 +119,7 @@ class Dynamics(nn.Module):
     Args:
         shape: Of the features, ``(C, H, W)`` for a map; anything else counts as a vector.
         actions: Numbers of an action.
-        hidden: Channels, or units, between the two layers.
+        hidden_dim: Channels, or units, between the two layers.
     """
 
     def __init__(self, shape: tuple[int, ...], actions: int, hidden_dim: int) -> None:

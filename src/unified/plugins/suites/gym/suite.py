@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from unified.core.base.errors import UsageError
@@ -10,7 +11,10 @@ from unified.core.envs.suite import Environment, Suite
 from unified.plugins.suites.opengl import choose
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from unified.core.envs.vector_protocol import VectorEnv
+    from unified.plugins.suites.gym.environment import GymEnvironment
 
 
 class Gym(Suite):
@@ -46,6 +50,19 @@ class Gym(Suite):
         from unified.plugins.suites.gym.vectorised import vector_of
 
         return vector_of(self, num_envs, seed, stream)
+
+    @cached_property
+    def _goals(self) -> GymEnvironment:
+        """The environment that recomputes rewards; nothing steps it."""
+        from unified.plugins.suites.gym.environment import GymEnvironment
+
+        return GymEnvironment(self.task, self.options)
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return self._goals.compute_reward(achieved, desired)
+
+    def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return self._goals.compute_terminated(achieved, desired)
 
     def notes(self) -> list[str]:
         return [str(choose())] if getattr(self.options, "pixels", False) and self.placement == "process" else []
