@@ -38,15 +38,17 @@ if TYPE_CHECKING:
     from unified.core.envs.dataset import DataSuite, Rows
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
     from unified.core.learn.actions import Action, ContinuousActions
-    from unified.core.learn.agent import Agent, UpdateResult
+    from unified.core.learn.agent import Agent
     from unified.core.learn.builder import Builder
     from unified.core.learn.discrete_actions import DiscreteActions
+    from unified.core.learn.memory import Memory
     from unified.core.learn.networks import output_shape
     from unified.core.learn.objective import Loss, Objective, Phase, frozen
     from unified.core.learn.options import LearningOptions
+    from unified.core.learn.update import PhaseLoss, PhaseStep, UpdateResult
     from unified.core.registry import registry
     from unified.core.replay.batch import Batch
-    from unified.core.replay.views import Labelled, Rollout, Transitions, View
+    from unified.core.replay.views import Labelled, Rollout, RolloutSequences, Transitions, View
     from unified.core.runs.run import Run
     from unified.core.trainer.build import launch
 
@@ -56,7 +58,9 @@ from unified.version import __version__
 _HOMES = {
     "unified.api": ("load", "train"),
     "unified.core.learn.actions": ("Action", "ContinuousActions"),
-    "unified.core.learn.agent": ("Agent", "UpdateResult"),
+    "unified.core.learn.agent": ("Agent",),
+    "unified.core.learn.update": ("PhaseLoss", "PhaseStep", "UpdateResult"),
+    "unified.core.learn.memory": ("Memory",),
     "unified.core.learn.networks": ("output_shape",),
     "unified.core.replay.batch": ("Batch",),
     "unified.core.components.descriptors": (
@@ -89,7 +93,7 @@ _HOMES = {
     "unified.core.base.spec": ("Space", "Spec"),
     "unified.core.envs.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
     "unified.core.trainer.build": ("launch",),
-    "unified.core.replay.views": ("Labelled", "Rollout", "Transitions", "View"),
+    "unified.core.replay.views": ("Labelled", "Rollout", "RolloutSequences", "Transitions", "View"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -113,15 +117,19 @@ __all__ = [
     "LauncherComponent",
     "LearningOptions",
     "Loss",
+    "Memory",
     "Objective",
     "ObjectiveComponent",
     "Options",
     "Part",
     "Phase",
+    "PhaseLoss",
+    "PhaseStep",
     "Preset",
     "Problem",
     "RecipeComponent",
     "Rollout",
+    "RolloutSequences",
     "Rows",
     "Run",
     "SamplerComponent",

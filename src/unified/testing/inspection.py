@@ -311,9 +311,7 @@ def vectorises_the_same_episodes(found: Inspection) -> None:
     finally:
         vector.close()
     if not same:
-        contract = (
-            "Suite.vector has the episodes of Suite.environment: episode e of environment i is reset with derive(seed, stream, i, e)."
-        )
+        contract = "Suite.vector has the episodes of Suite.environment: episode e of environment i resets with derive(seed, stream, i, e)."
         raise Failed(contract, f"another bit within {AGAIN} steps", "compare the first observations, then one step")
 
 

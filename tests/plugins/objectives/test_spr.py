@@ -169,8 +169,8 @@ def test_copies_share_the_online_weights_with_augmentation_and_follow_slowly_wit
     shift = RandomShift(2)
     for aug, tau in ((None, 0.01), (Augmentations(nn.Identity()), 0.01), (shift, 1.0), (Augmentations(shift), 1.0)):
         agent = watcher(Space((3, 9, 9), "float32"), NUMBERS, aug=aug)
-        assert [agent._targets[name].tau for name in ("momentum_encoder", "momentum_projector")] == [tau, tau]
-    assert watcher(options=replace_options(tau=0.5))._targets["momentum_encoder"].tau == 0.5
+        assert [agent.targets[name].tau for name in ("momentum_encoder", "momentum_projector")] == [tau, tau]
+    assert watcher(options=replace_options(tau=0.5)).targets["momentum_encoder"].tau == 0.5
 
 
 def test_each_of_several_choices_is_told_apart() -> None:
@@ -236,7 +236,7 @@ def test_copies_follow_and_get_no_gradient_while_all_else_is_trained() -> None:
             torch.testing.assert_close(value, before[name] + tau * (online - before[name]))
         else:
             assert not torch.equal(value, before[name]), name
-    assert set(agent._optimizers) == {"encoder", "dynamics", "projector", "predictor"}
+    assert set(agent.updater.optimizers) == {"encoder", "dynamics", "projector", "predictor"}
 
 
 # On agents ----------------------------------------------------------------------------------------------------------------------

@@ -99,13 +99,8 @@ class ArrayVectorEnv(ABC):
         return self.observations
 
     def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
-        """Refuse options: initial states are computed ahead, from seeds alone.
-
-        Raises:
-            UsageError: If there are any.
-        """
-        if options is not None:
-            raise UsageError(Problem(f"{type(self).__name__} takes no reset options when vectorised", "train.env_backend=inline"))
+        """Refused: array environments reset without options."""
+        raise UsageError(Problem(f"{type(self).__name__} has no reset options", "train.env_backend=inline"))
 
     def step_async(self, actions: np.ndarray) -> None:
         """Set the actions ``(n, *action)`` of the next step; `step_wait` computes it."""
@@ -206,7 +201,7 @@ class ArrayVectorEnv(ABC):
         if self._episode[0] < 0:
             raise RuntimeError("reset the environments before their state is taken")
         space = self.spec.action
-        lanes = [
+        num_envs = [
             {
                 "episode": int(self._episode[i]),
                 "length": int(self._step - self._began[i]),
@@ -214,13 +209,13 @@ class ArrayVectorEnv(ABC):
                 "state": self._state_of(i),
                 "actions": np.zeros((0, *space.shape), space.dtype),
                 "rebuildable": True,
-                "observation": np.frombuffer(self.observations[i].tobytes(), np.uint8),
+                "observation": self.observations[i].copy(),
                 "options": None,
             }
             for i in range(self.num_envs)
         ]
         counts = {"restarts": self.restarts, "failed_episodes": self.failed_episodes}
-        return {"stream": self.stream, "lanes": lanes, "next_options": [None] * self.num_envs, **counts}
+        return {"stream": self.stream, "lanes": num_envs, "next_options": [None] * self.num_envs, **counts}
 
     def _state_of(self, i: int) -> EnvironmentState:
         return {"state": self.states[:, i].copy(), "elapsed": np.array(self._step - self._began[i])}
@@ -230,6 +225,9 @@ class ArrayVectorEnv(ABC):
         self._idle("load_state_dict")
         if len(state["lanes"]) != self.num_envs:
             raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.num_envs}")
+        for env_id, options in enumerate(state["next_options"]):
+            if options is not None:
+                self.set_reset_options(env_id, options)
         self.stream, self.restarts, self.failed_episodes = state["stream"], state["restarts"], state["failed_episodes"]
         self._forget()
         self._step = 0
@@ -239,11 +237,9 @@ class ArrayVectorEnv(ABC):
             self.states[:, i] = lane["state"]["state"] if complete else 0.0
             self.rebuilt[i] = complete
         self._next_limit = self._began.min() + self._limit
-        for i, options in enumerate(state["next_options"]):
-            self.set_reset_options(i, options)
+        stored = np.stack([lane["observation"] for lane in state["lanes"]])
         self.observations = self.observe(self.states)
-        for i, lane in enumerate(state["lanes"]):
-            self.rebuilt[i] &= self.observations[i].tobytes() == lane["observation"].tobytes()
+        self.rebuilt &= (self.observations == stored).reshape(self.num_envs, -1).all(1)
         lost = np.flatnonzero(~self.rebuilt)
         for i in map(int, lost):
             what = f"environment {i}, episode {self._episode[i]} was truncated after {-self._began[i]:,} steps"

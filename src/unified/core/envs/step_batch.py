@@ -20,7 +20,7 @@ class StepBatch:
     | `interrupted` | `(n,)` bool | failed, but the earlier steps of the episode are valid: it is truncated before this step |
     | `reset_observation` | `(n, *observation)` | first observation of the next episode, where one ended or failed |
     | `returns`, `lengths` | `(n,)` | of the episode that ended here: its return in raw rewards, and its agent steps |
-    | `life_lost` | `(n,)` bool | what follows counts for nothing, though the episode may go on |
+    | `life_lost` | `(n,)` bool | learning treats the step as terminal, though the episode may go on |
     | `extra` | `(n, …)` by name | the columns of the spec (`Step.extra`) |
 
     Where observations have names, arrays of them are ``(n,)`` records: ``steps.observation["image"]`` is ``(n, C, H, W)``.
@@ -35,8 +35,8 @@ class StepBatch:
     returns: np.ndarray
     lengths: np.ndarray
     life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
-    interrupted: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
     extra: dict[str, np.ndarray] = field(default_factory=dict)
+    interrupted: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
 
     @property
     def ended(self) -> np.ndarray:

@@ -132,19 +132,6 @@ class Suite(ABC):
     def environment(self) -> Environment:
         """A new environment of the task, built in the calling process."""
 
-    def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
-        """The suite's own vectorised implementation of the task, built in the calling process; ``None`` if it has none.
-
-        It is used for several environments unless ``train.env_backend`` is ``inline`` or ``process``. Episode e of environment i must be
-        the one that `environment` gives after a reset with ``derive(seed, stream, i, e, bits=31)``.
-
-        Args:
-            num_envs: Number of environments.
-            seed: Seed of the run.
-            stream: Name of the random stream of the resets.
-        """
-        return None
-
     def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         """Rewards ``(B,)`` float32 of reaching `achieved` where `desired` was the goal, ``(B, *goal)`` each. Of goal tasks only.
 
@@ -158,6 +145,19 @@ class Suite(ABC):
         import numpy as np
 
         return np.zeros(len(achieved), bool)
+
+    def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
+        """The suite's own vectorised implementation of the task, built in the calling process; ``None`` if it has none.
+
+        It is used for several environments unless ``train.env_backend`` is ``inline`` or ``process``. Episode e of environment i must be
+        the one that `environment` gives after a reset with ``derive(seed, stream, i, e, bits=31)``.
+
+        Args:
+            num_envs: Number of environments.
+            seed: Seed of the run.
+            stream: Name of the random stream of the resets.
+        """
+        return None
 
     def judged(self, row: Mapping[str, Any]) -> Mapping[str, float]:
         """Further figures of a judgement, by name: a return on a scale that people compare by, say.

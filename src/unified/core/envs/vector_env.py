@@ -206,8 +206,8 @@ class WorkerVectorEnv:
             returns=np.zeros(n, np.float64),
             lengths=np.zeros(n, np.int64),
             life_lost=np.zeros(n, bool),
-            interrupted=np.zeros(n, bool),
             extra={name: np.zeros((n, *space.shape), space.dtype) for name, space in self.spec.columns.items()},
+            interrupted=np.zeros(n, bool),
         )
         self.observations = self._zeros()
         try:
@@ -394,7 +394,7 @@ class WorkerVectorEnv:
                 "state": lane.state,
                 "actions": self._stacked(lane.actions),
                 "rebuildable": lane.rebuildable,
-                "observation": np.frombuffer(lane.observation.tobytes(), np.uint8),
+                "observation": self._saved(lane.observation),
                 "options": lane.options,
             }
             for lane in self._lanes
@@ -495,11 +495,14 @@ class WorkerVectorEnv:
     def _zeros(self) -> np.ndarray:
         return self.spec.zeros(self.num_envs)
 
+    def _saved(self, observation: np.ndarray) -> np.ndarray:
+        """One observation as a plain array: a record of named ones as its bytes."""
+        return observation.copy() if observation.dtype.names is None else np.frombuffer(observation.tobytes(), np.uint8)
+
     def _observation(self, saved: np.ndarray) -> np.ndarray:
-        """One observation from its bytes."""
-        observation = self.spec.zeros(1)
-        observation.reshape(-1).view(np.uint8)[:] = saved
-        return observation[0:1].reshape(observation.shape[1:])
+        """The observation that `_saved` gave."""
+        kind = self.spec.record_type()
+        return np.array(saved) if kind.names is None else np.frombuffer(saved.tobytes(), kind).reshape(()).copy()
 
 
 def _plain(value: Any) -> Any:

@@ -48,10 +48,10 @@ class VectorEnv(Protocol):
         """
 
     def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
-        """Set the options that the next episode of environment `env_id` is reset with, see `WorkerVectorEnv.set_reset_options`.
+        """Set the options that the next episode of an environment is reset with (`Environment.reset`); ``None`` takes them back.
 
         Raises:
-            UsageError: If the implementation takes none.
+            UsageError: If the implementation has no reset options.
         """
 
     def step_async(self, actions: np.ndarray) -> None:

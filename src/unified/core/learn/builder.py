@@ -129,20 +129,25 @@ class Builder:
         spaces = self._spec.spaces.values() if self._spec is not None else ()
         return len(shape) == 3 and any(space.dtype == "uint8" and shape[1:] == space.shape[1:] for space in spaces)
 
-    def objective(self, selection: Any) -> Objective:
-        """An objective by its name, with its defaults, or as it was selected.
+    def objective(self, selection: Any, **options: Any) -> Objective:
+        """Make an objective.
+
+        Args:
+            selection: Its name, or a `Selection`, which has options of its own.
+            options: Options that differ from the defaults, of an objective by name: ``build.objective("ppo_clip", clip_range=0.1)``.
 
         Raises:
             UsageError: If there is none of this name.
         """
+        values: Any
         if isinstance(selection, str):
             component = self._registry.get("objectives", selection)
             self.used.append(component)
-            name, options = selection, component.options_model()()
+            name, values = selection, component.options_model()(**options)
         else:
-            name, component, options = selection.name.removeprefix("+"), selection.component, selection.options
+            name, component, values = selection.name.removeprefix("+"), selection.component, selection.options
         with plugin_errors(f"objective {label(name)}", "to be made"):
-            objective: Objective = component.make(options)
+            objective: Objective = component.make(values)
         objective.selected = label(name)
         return objective
 

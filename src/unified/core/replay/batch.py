@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
+
+_T = TypeVar("_T")
 
 #: Columns of observations, and what their names begin with.
 OBSERVATIONS = ("obs", "next_obs", "future_obs")
@@ -102,6 +105,20 @@ class Batch(dict[str, torch.Tensor]):
         if "mask" in self:
             return [(float(piece["mask"].sum() / self["mask"].sum()), piece) for piece in snapshot]
         return [(piece.size / rows, piece) for piece in snapshot]
+
+    def once(self, name: str, compute: Callable[[], _T]) -> _T:
+        """Return `compute()`, which is called once for this batch: objectives of one phase share a policy or a draw by its name.
+
+        Each phase has a batch of its own, and copies (`with_columns`, `detach`) share nothing with it.
+
+        >>> batch = Batch(reward=torch.ones(2))
+        >>> batch.once("policy", lambda: "computed"), batch.once("policy", lambda: "not called")
+        ('computed', 'computed')
+        """
+        shared = self.__dict__.setdefault("_shared", {})
+        if name not in shared:
+            shared[name] = compute()
+        return cast("_T", shared[name])
 
     def with_columns(self, **columns: torch.Tensor) -> Batch:
         """A copy with further columns; this batch is left as it is."""

@@ -271,7 +271,7 @@ def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
     """The agent on its device, its first parameters a function of the seed."""
     device = resolve_device(config.device)
     with _made(config.agent):
-        if not config.agent.component.load().named_observations:
+        if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
             spec = spec.joined()
     build = Builder(device, resolve_precision(config.precision, device), streams, config.registry, config.objectives, spec)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.

@@ -1,4 +1,4 @@
-"""The encoder of an agent: one vector of features, from pixels or from a vector."""
+"""The encoder of an agent, with the rules for stacking what the task shows."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from torch import nn
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space
 from unified.core.learn.networks import output_shape
-from unified.plugins.architectures.critics import with_mixture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from unified.core.base.spec import Spec
-    from unified.core.learn.agent import Agent
     from unified.core.learn.builder import Builder
-    from unified.core.replay.batch import Batch
 
 
 #: Least height and width that drqv2_cnn leaves something of.
@@ -57,10 +54,10 @@ def make_encoder(
 
     Args:
         build: The agent's.
-        selection: The selected architecture; ``None`` for `pictures`, for cnn if a picture is tiny, and for identity of vectors.
+        selection: The selected architecture; ``None`` for the default (`Sight`).
         spec: Of the task.
         stack: Observations in one.
-        pictures: The default of pictures.
+        pictures: Default architecture for pixels of a control task.
         smallest: Least height and width of a picture that is not tiny.
         flatten: Whether features of several dimensions become one vector.
 
@@ -69,7 +66,8 @@ def make_encoder(
     """
 
     def encoder_of(space: Space, selected: Any) -> tuple[nn.Module, int]:
-        usual = "identity" if not space.is_picture else pictures if min(space.shape[1:]) >= smallest else "cnn"
+        large = space.is_picture and spec.task_type == "control" and min(space.shape[1:]) >= smallest
+        usual = "identity" if not space.is_picture else pictures if large else "cnn"
         shape = (space.shape[0] * stack, *space.shape[1:]) if stack > 1 else space.shape
         encoder = build.part(selected or usual, shape)
         features = output_shape(encoder, shape)
@@ -87,22 +85,60 @@ def make_encoder(
     return NamedEncoder({name: encoder for name, (encoder, _) in made.items()}), sum(features for _, features in made.values())
 
 
-def encode_observations(agent: Agent, batch: Batch, aug: nn.Module | None) -> Batch:
-    """Transitions with `features`, and with `next_features` without a graph, of observations whose pictures are augmented by `aug`.
+class Sight:
+    """How an agent sees a task: which encoder, how many frames in one observation, which features.
 
-    Features have the encoder's precision, bfloat16 if the run's is; their readers convert them to float32.
+    | task | frames | encoder by default |
+    |---|---|---|
+    | pixels of a control task | `stack` | `pictures`, or ``cnn`` where a side is shorter than `smallest` |
+    | a picture with a label | 1 | ``cnn`` |
+    | vectors | 1 | ``identity`` |
+
+    Of named observations each has an encoder of its own, and their features are joined.
+
+    Args:
+        build: The agent's.
+        spec: Of the task.
+        encoder: The selected architecture; ``None`` for the default.
+        stack: Frames in one observation of pixels.
+        pictures: Default architecture for pixels.
+        smallest: Least height and width that `pictures` takes.
+        flatten: Whether features of several dimensions become one vector; without it they are refused.
+
+    Attributes:
+        pixels: Whether the task is control from pixels, so that observations are stacked and may be shifted at random.
+        stack: Frames in one observation, 1 without pixels.
+        encoder: The module, on the agent's device.
+        features: Numbers it returns for an observation, F.
+
+    Raises:
+        UsageError: If the encoder returns anything but one vector.
     """
-    obs, next_obs = batch.obs, batch.next_obs
-    batch = with_mixture(agent, batch)
-    if aug is not None:
-        obs, next_obs = _augmented(obs, aug, agent), _augmented(next_obs, aug, agent)
-    with torch.no_grad():
-        next_features = agent.encode(next_obs, full=False)
-    return batch.with_columns(features=agent.encode(obs, full=False), next_features=next_features)
+
+    def __init__(
+        self,
+        build: Builder,
+        spec: Spec,
+        encoder: Any = None,
+        *,
+        stack: int = 1,
+        pictures: str = "drqv2_cnn",
+        smallest: int = SMALLEST,
+        flatten: bool = False,
+    ) -> None:
+        self.pixels = shows_pixels(spec)
+        self.stack = stack if self.pixels else 1
+        self.encoder, self.features = make_encoder(build, encoder, spec, self.stack, pictures, smallest, flatten)
 
 
-def _augmented(observation: Any, aug: nn.Module, agent: Agent) -> Any:
-    """The observation with its pictures augmented; named vectors stay as they are."""
+def augment(observation: Any, aug: nn.Module, generator: Callable[[], torch.Generator]) -> Any:
+    """The observation with its pictures augmented, each by a draw of its own; named vectors stay as they are.
+
+    Args:
+        observation: ``(B, *observation)``, or a mapping of named ones.
+        aug: Called with pictures and a generator.
+        generator: Makes the generator of the next draw.
+    """
     if isinstance(observation, torch.Tensor):
-        return aug(observation, agent.generator("shift"))
-    return {name: aug(each, agent.generator("shift")) if each.dim() == 4 else each for name, each in observation.items()}
+        return aug(observation, generator())
+    return {name: aug(each, generator()) if each.dim() == 4 else each for name, each in observation.items()}

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from unified.core.components.descriptors import AgentComponent
-from unified.core.learn.agent import Agent, UpdateResult
+from unified.core.learn.agent import Agent
 from unified.core.learn.memory import first_batch
+from unified.core.learn.update import UpdateResult
 from unified.core.replay.batch import Batch
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import (

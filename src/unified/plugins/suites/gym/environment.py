@@ -76,7 +76,7 @@ class GymEnvironment(Environment):
             return None
         return {"state": np.array(self._env.unwrapped.state, np.float64), "elapsed": np.array(limit._elapsed_steps)}
 
-    def load_state_dict(self, state: EnvironmentState) -> np.ndarray:
+    def load_state_dict(self, state: EnvironmentState) -> Observation:
         limit = self._time_limit()
         if limit is None:
             return super().load_state_dict(state)

@@ -45,12 +45,6 @@ class Gym(Suite):
                 os.environ["MUJOCO_GL"] = "osmesa"  # not there: the state can be observed all the same, and pictures say what is missing
         return GymEnvironment(self.task, self.options)
 
-    def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
-        """CartPole, Pendulum and MountainCar as array operations; the other tasks have no vectorised implementation here."""
-        from unified.plugins.suites.gym.vectorised import vector_of
-
-        return vector_of(self, num_envs, seed, stream)
-
     @cached_property
     def _goals(self) -> GymEnvironment:
         """The environment that recomputes rewards; nothing steps it."""
@@ -63,6 +57,12 @@ class Gym(Suite):
 
     def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         return self._goals.compute_terminated(achieved, desired)
+
+    def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
+        """CartPole, Pendulum and MountainCar as array operations; the other tasks have no vectorised implementation here."""
+        from unified.plugins.suites.gym.vectorised import vector_of
+
+        return vector_of(self, num_envs, seed, stream)
 
     def notes(self) -> list[str]:
         return [str(choose())] if getattr(self.options, "pixels", False) and self.placement == "process" else []
