@@ -156,7 +156,7 @@ class OffPolicyAgent(Agent):
     @property
     def starts(self) -> bool:
         """Whether actions are still uniformly random."""
-        return self.steps < self.options.learning_starts
+        return bool(self.steps < self.options.learning_starts)
 
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:

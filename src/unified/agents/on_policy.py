@@ -123,7 +123,8 @@ class OnPolicyAgent(Agent):
 
     @property
     def base_view(self) -> Rollout:
-        o, columns = self.options, ("log_prob", "advantage", "return")
+        o = self.options
+        columns: tuple[str, ...] = ("log_prob", "advantage", "return")
         size = getattr(o, "batch_size", WHOLE)
         sizes: dict[str, Any] = {"batch_size": size, "stack": self.sight.stack, "n_steps": o.n_steps, "epochs": o.epochs}
         if self.memory is None:

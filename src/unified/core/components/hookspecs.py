@@ -34,9 +34,10 @@ if TYPE_CHECKING:  # types of the arguments of hooks; nothing of these modules i
     from unified.core.trainer.trainer import Trainer
 
 PROJECT = "unified"
-#: Version of the hooks and of the public names of `unified`, `unified.heads` and `unified.testing`. It is raised by one if a plugin written
-#: for the old version would no longer work. A plugin states the version that it was written for as its own ``API_VERSION``.
-API_VERSION = 1
+#: Version of the hooks and of the public names of `unified`, `unified.agents`, `unified.heads`, `unified.nets`, `unified.replay` and
+#: `unified.testing`. It is raised by one if a plugin written for the old version would no longer work. A plugin states the version that it
+#: was written for as its own ``API_VERSION``.
+API_VERSION = 2
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
