@@ -40,13 +40,14 @@ if TYPE_CHECKING:
     from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
     from unified.core.learn.agent import Agent
     from unified.core.learn.builder import Builder
+    from unified.core.learn.memory import Memory
     from unified.core.learn.networks import output_shape
     from unified.core.learn.objective import Loss, Objective, Phase, frozen
     from unified.core.learn.options import LearningOptions
     from unified.core.learn.update import PhaseLoss, PhaseStep, UpdateResult
     from unified.core.registry import registry
     from unified.core.replay.batch import Batch
-    from unified.core.replay.views import Labelled, Rollout, Transitions, View
+    from unified.core.replay.views import Labelled, Rollout, RolloutSequences, Transitions, View
     from unified.core.runs.run import Run
     from unified.core.trainer.build import launch
 
@@ -58,6 +59,7 @@ _HOMES = {
     "unified.core.learn.actions": ("Action", "ContinuousActions", "DiscreteActions"),
     "unified.core.learn.agent": ("Agent",),
     "unified.core.learn.update": ("PhaseLoss", "PhaseStep", "UpdateResult"),
+    "unified.core.learn.memory": ("Memory",),
     "unified.core.learn.networks": ("output_shape",),
     "unified.core.replay.batch": ("Batch",),
     "unified.core.components.descriptors": (
@@ -89,7 +91,7 @@ _HOMES = {
     "unified.core.base.spec": ("Space", "Spec"),
     "unified.core.envs.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
     "unified.core.trainer.build": ("launch",),
-    "unified.core.replay.views": ("Labelled", "Rollout", "Transitions", "View"),
+    "unified.core.replay.views": ("Labelled", "Rollout", "RolloutSequences", "Transitions", "View"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -114,6 +116,7 @@ __all__ = [
     "LauncherComponent",
     "LearningOptions",
     "Loss",
+    "Memory",
     "Objective",
     "ObjectiveComponent",
     "Options",
@@ -125,6 +128,7 @@ __all__ = [
     "Problem",
     "RecipeComponent",
     "Rollout",
+    "RolloutSequences",
     "Rows",
     "Run",
     "SamplerComponent",

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     import torch
 
@@ -24,6 +26,23 @@ def derive(*parts: int | str, bits: int = 63) -> int:
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> (64 - bits)
+
+
+def derive_many(*parts: int | str, last: Iterable[int], bits: int = 63) -> np.ndarray:
+    """``derive(*parts, number, bits=bits)`` for each number of `last`, as ``(k,)`` uint64, in a fraction of the time.
+
+    >>> derive_many(1, "environment", 0, last=[5]).tolist() == [derive(1, "environment", 0, 5)]
+    True
+    """
+    import numpy as np
+
+    prefix = hashlib.blake2b("".join(f"{type(part).__name__}:{part}\x1f" for part in parts).encode() + b"int:", digest_size=8)
+    digests = []
+    for number in last:
+        digest = prefix.copy()
+        digest.update(b"%d" % number)
+        digests.append(digest.digest())
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64) >> np.uint64(64 - bits)
 
 
 class Stream:

@@ -18,7 +18,8 @@ from unified.core.components.user_code import AdoptedSuite
 from unified.core.config.intervals import intervals
 from unified.core.envs.dataset import DataSuite
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.envs.vector_env import make_vector_env
+from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.learn.builder import Builder
 from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.replay.backing import choose_backing
@@ -142,7 +143,7 @@ def assemble(run: Run, config: Config) -> Trainer:
         raise
 
 
-def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: WorkerVectorEnv | None) -> Trainer:
+def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: VectorEnv | None) -> Trainer:
     streams = Streams(config.seed)
     agent = make_agent(config, spec, streams)
     replay: Replay | DatasetBuffer
@@ -164,9 +165,9 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         environments = environments or make_environments(config, "environment", config.train.num_envs)
-        replay = make_replay(run, config, agent, suite, spec, environments.count, streams)
+        replay = make_replay(run, config, agent, suite, spec, environments.num_envs, streams)
         source = EnvCollector(environments, agent, replay)
-        learn_every, per_step = view.update_schedule(environments.count)
+        learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
     judge = make_judge(config, suite, run.root)
@@ -248,11 +249,11 @@ def _made(selection: Selection) -> AbstractContextManager[None]:
     return plugin_errors(f"{selection.kind.removesuffix('s')} {selection.label}", "to be made")
 
 
-def make_environments(config: Config, stream: str, count: int) -> WorkerVectorEnv:
+def make_environments(config: Config, stream: str, count: int) -> VectorEnv:
     """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream."""
     name = f"suite {config.suite.label}:{config.suite.task}" if config.suite.task else f"suite {config.suite.label}"
     with _made(config.suite):
-        return WorkerVectorEnv(suite_of(config), count, config.seed, stream, config.train.env_backend, config.train.env_timeout, name)
+        return make_vector_env(suite_of(config), count, config.seed, stream, config.train.env_backend, config.train.env_timeout, name)
 
 
 def suite_of(config: Config) -> SuiteReference | Suite:
