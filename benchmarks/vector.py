@@ -1,6 +1,6 @@
 """Environment steps a second of vectorised Gymnasium tasks, beside eight single environments of Gymnasium and beside eight inline workers.
 
-Actions are random, so resets count: an episode of CartPole lasts about 22 steps. The sides take turns; the ratios are medians over the turns.
+Actions are random, so resets count: an episode of CartPole lasts about 22 steps. The sides take turns; ratios are medians over the turns.
 """
 
 from __future__ import annotations
