@@ -41,7 +41,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "train.learn=false only collects experience, and this run steps no environment",
         ),
         ("ac2", "digits", {"train.learn": False}, "train.learn=false only collects"),
-        ("ac2", "digits", {"replay.save": "digits"}, "a data set is not saved as a replay, and is not saved again"),
+        ("ac2", "digits", {"replay.save": "digits"}, "a data set is not saved as a replay"),
         ("dqn", "gym:CartPole-v1", {"train.epochs": 3}, "counts rows of a data set"),
         ("dqn", "gym:CartPole-v1", {"encoder": "resnet18"}, r"resnet18 cannot take \(4,\).*a vector is taken by identity or mlp"),
         ("dqn", "gym:CartPole-v1", {"encoder": "cnn"}, r"CNN cannot take \(4,\)"),

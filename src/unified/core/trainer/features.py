@@ -36,7 +36,8 @@ class ClassifierFeatures:
             what = f"evaluate.features={name}: the task of that run is to {player.spec.task_type}, and features need a classifier"
             raise UsageError(Problem(what, "train one, on the same rows: unified train --suite digits"))
         if (observed.shape, observed.dtype) != (rows.shape, rows.dtype):
-            what = f"evaluate.features={name}: its observations are {observed.dtype} {observed.shape}, and {rows.dtype} {rows.shape} is generated here"
+            ours = f"{rows.dtype} {rows.shape} is generated here"
+            what = f"evaluate.features={name}: its observations are {observed.dtype} {observed.shape}, and {ours}"
             raise UsageError(Problem(what, "a classifier of the same rows"))
         self._agent, self._within = player.agent, generated.target_range
         #: Run and frames of the classifier, for reports.
