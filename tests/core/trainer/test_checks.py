@@ -26,7 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("agent", "suite", "values", "says"),
     [
-        ("ppo", "gym:CartPole-v1", OFFLINE, "agent ppo is on-policy and cannot train offline, and not from a replay"),
+        ("ppo", "gym:CartPole-v1", OFFLINE, "agent ppo is on-policy and cannot train offline from replay.load"),
         (
             "dqn",
             "gym:Acrobot-v1",

@@ -243,6 +243,9 @@ class TwoPhases:
     def __init__(self) -> None:
         self.updates = 0
 
+    def receive(self, batch: Any) -> Any:
+        return batch.to(self.device)
+
     def learn(self, batch: Any) -> UpdateResult:
         self.updates += 1
         metrics = {"critic": torch.tensor(float(self.updates))}
