@@ -1,7 +1,7 @@
 """One small core for reinforcement, supervised and generative learning; everything else is a plugin found by name.
 
 The public names below are imported when they are first used: ``import unified`` itself is light. A plugin needs these,
-`unified.heads` and `unified.testing`; they are what `API_VERSION` is about, and every other module may change with any version.
+`unified.agents`, `unified.heads`, `unified.nets` and `unified.testing`; they are what `API_VERSION` is about, and every other module may change with any version.
 
 >>> import unified
 >>> run = unified.train(agent="drqv2", suite="dmc:cartpole_swingup", config={"train.frames": 20_000})   # doctest: +SKIP
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         SamplerComponent,
         SuiteComponent,
     )
-    from unified.core.components.hookspecs import API_VERSION, hookimpl, hookspec
+    from unified.core.components.hookspecs import API_VERSION, Callback, hookimpl, hookspec
     from unified.core.components.options import Options
     from unified.core.config.compose import compose
     from unified.core.config.config import Config
@@ -37,10 +37,9 @@ if TYPE_CHECKING:
     from unified.core.envs.adapters import SuiteAdapter
     from unified.core.envs.dataset import DataSuite, Rows
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
-    from unified.core.learn.actions import Action, ContinuousActions
+    from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
     from unified.core.learn.agent import Agent
     from unified.core.learn.builder import Builder
-    from unified.core.learn.discrete_actions import DiscreteActions
     from unified.core.learn.memory import Memory
     from unified.core.learn.networks import output_shape
     from unified.core.learn.objective import Loss, Objective, Phase, frozen
@@ -57,7 +56,7 @@ from unified.version import __version__
 #: Where each public name lives.
 _HOMES = {
     "unified.api": ("load", "train"),
-    "unified.core.learn.actions": ("Action", "ContinuousActions"),
+    "unified.core.learn.actions": ("Action", "ContinuousActions", "DiscreteActions"),
     "unified.core.learn.agent": ("Agent",),
     "unified.core.learn.update": ("PhaseLoss", "PhaseStep", "UpdateResult"),
     "unified.core.learn.memory": ("Memory",),
@@ -80,10 +79,9 @@ _HOMES = {
     "unified.core.config.config": ("Config",),
     "unified.core.config.schema": ("Part",),
     "unified.core.envs.dataset": ("DataSuite", "Rows"),
-    "unified.core.learn.discrete_actions": ("DiscreteActions",),
     "unified.core.envs.adapters": ("SuiteAdapter",),
     "unified.core.base.errors": ("Problem", "UnifiedError", "UsageError"),
-    "unified.core.components.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),
+    "unified.core.components.hookspecs": ("API_VERSION", "Callback", "hookimpl", "hookspec"),
     "unified.core.learn.options": ("LearningOptions",),
     "unified.core.learn.objective": ("Loss", "Objective", "Phase", "frozen"),
     "unified.core.learn.builder": ("Builder",),
@@ -105,6 +103,7 @@ __all__ = [
     "ArchitectureComponent",
     "Batch",
     "Builder",
+    "Callback",
     "CallbackComponent",
     "CommandComponent",
     "Config",

@@ -16,6 +16,7 @@ from unified.core.envs import vector_env as module
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.learn.actions import Action
+from unified.core.learn.agent import Agent
 from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Transitions
@@ -28,9 +29,14 @@ class Still:
     """An agent that does nothing."""
 
     view, device = VIEW, torch.device("cpu")
+    named_observations = True
+    receive = Agent.receive
 
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:
         return {}
+
+    def receive(self, batch: Batch) -> Batch:
+        return batch
 
     def act(self, batch: Batch, *, explore: bool) -> Action:
         action = torch.zeros(len(batch.obs), 1)
