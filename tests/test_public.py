@@ -14,7 +14,7 @@ from runs.beside import EXAMPLE, REPOSITORY
 from unified.cli import scaffold
 
 #: The modules that a plugin may import; `API_VERSION` is about what they export.
-PUBLIC = ("unified", "unified.heads", "unified.testing", "unified.testing.probes")
+PUBLIC = ("unified", "unified.agents", "unified.heads", "unified.nets", "unified.testing", "unified.testing.probes")
 
 #: What was promised with `API_VERSION` 1: a name that is taken away raises the number.
 PROMISED = {
@@ -25,10 +25,15 @@ PROMISED = {
         SuiteComponent Transitions UnifiedError UsageError View
         compose frozen hookimpl hookspec launch load output_shape registry train
     """,
-    "unified.heads": """
-        MLP Actor Categorical CategoricalValue ChoiceCritic Critic Deterministic EnsembleMLP Gaussian Policy PolicyHead QuantileValue
-        ScalarValue TanhGaussian TruncatedNormal Value ValueHead
+    "unified.agents": """
+        ActorCriticOptions ActorOptions CriticOptions HasBootstrap HasCritic HasPolicy OffPolicyAgent OffPolicyOptions OnPolicyAgent
+        OnPolicyOptions TwinCriticOptions
     """,
+    "unified.heads": """
+        Categorical CategoricalValue Deterministic Gaussian Policy PolicyHead QuantileValue ScalarValue TanhGaussian TruncatedNormal
+        Value ValueHead
+    """,
+    "unified.nets": "MLP Actor ChoiceCritic Critic EnsembleMLP RandomShift Sight make_actor make_critic output_shape policy_head uniform",
     "unified.testing": "Check Failed Skipped conformance",
     "unified.testing.probes": "Both ByAction Constant Delayed Observation Probe ProbeOptions Probes",
 }

@@ -35,6 +35,9 @@ class Still:
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:
         return {}
 
+    def receive(self, batch: Batch) -> Batch:
+        return batch
+
     def act(self, batch: Batch, *, explore: bool) -> Action:
         action = torch.zeros(len(batch.obs), 1)
         return Action(action, action)

@@ -29,7 +29,7 @@ def register_agents() -> Iterator[AgentComponent]:
         config="unified_plugin_example.config:TwinOptions",
         presets="unified_plugin_example.config:PRESETS",
         parts=("encoder", "actor", "critic"),
-        summary="two critics, a smoothed target and a delayed actor, from vectors (after Fujimoto et al. 2018)",
+        summary="two critics, a smoothed target and a delayed actor (after Fujimoto et al. 2018)",
     )
 
 
@@ -57,7 +57,7 @@ def register_architectures() -> Iterator[ArchitectureComponent]:
         name="norm_mlp",
         target="unified_plugin_example.architectures:norm_mlp",
         summary="linear layers, each normalised",
-        example="critic=norm_mlp --agent twin --suite harbour:reach",
+        example="encoder=norm_mlp --agent twin --suite harbour:reach",
     )
 
 

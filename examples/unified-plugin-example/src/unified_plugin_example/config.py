@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from pydantic import Field
-from unified import Options, Part, Preset
+from unified import Options, Preset
+from unified.agents import ActorCriticOptions
 
 
-class TwinOptions(Options):
+class TwinOptions(ActorCriticOptions):
     """The paper's settings, but for fewer random steps: its tasks take a million steps, ours some thousand."""
 
-    lr: float = Field(3e-4, gt=0)
-    """Learning rate of Adam, for every part."""
-    batch_size: int = Field(256, ge=1)
-    """Transitions of an update."""
-    discount: float = Field(0.99, ge=0, le=1)
-    """γ of one agent step."""
-    tau: float = Field(0.005, gt=0, le=1)
-    """Rate at which the target actor and the target critics follow."""
     delay: int = Field(2, ge=1)
-    """Updates of the critics for each of the actor."""
+    """Updates of the critics for each of the actor and of the target networks."""
     explore_std: float = Field(0.1, gt=0)
-    """Deviation of the noise in actions that are played."""
+    """Standard deviation of the noise in actions that are played."""
     smooth_std: float = Field(0.2, gt=0)
-    """Deviation of the noise in the actions of a target."""
+    """Standard deviation of the noise in target actions."""
     smooth_clip: float = Field(0.5, gt=0)
-    """Greatest noise in the actions of a target."""
-    learning_starts: int = Field(1000, ge=0)
-    """Agent steps of uniform random actions before learning starts."""
-    updates_per_step: float = Field(1.0, ge=0)
-    """Updates for each agent step."""
-    encoder: Part = "example/norm_mlp"
-    """Architecture of the encoder, a body."""
-    actor: Part = "mlp"
-    """Architecture of the actor, a head."""
-    critic: Part = "mlp"
-    """Architecture of each critic, a head."""
+    """Greatest noise in target actions."""
 
 
 #: Later ones win over earlier ones; recipes and what is typed win over all.
