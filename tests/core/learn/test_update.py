@@ -156,7 +156,9 @@ def test_two_processes_with_half_of_the_rows_each_learn_as_one_with_all(own: boo
         state = agent.training_state()
         state = {**state, "parameters": {name: value.clone() for name, value in state["parameters"].items()}}
         agent.learn(half)
-        agent.load_training_state({"updates": 0, "parameters": state["parameters"], "optimizers": Line(None).training_state()["optimizers"]})
+        agent.load_training_state(
+            {"updates": 0, "parameters": state["parameters"], "optimizers": Line(None).training_state()["optimizers"]}
+        )
         contributions.append(rounds)
     means = [(one + other) / 2 for one, other in zip(contributions[0][0], contributions[1][0], strict=True)]
     for agent, half in zip(agents, halves, strict=True):

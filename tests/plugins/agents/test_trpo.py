@@ -236,5 +236,3 @@ def test_with_a_memory_the_whole_recurrent_policy_steps() -> None:
     agent = make_agent(memory="gru")
     (phase,) = [phase for phase in agent.phase_list if phase.step is not None]
     assert phase.trains == ("encoder", "memory", "actor")
-
-

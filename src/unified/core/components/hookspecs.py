@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     )
 
 PROJECT = "unified"
-#: Of the hooks, and of what `unified`, `unified.agents`, `unified.heads`, `unified.nets` and `unified.testing` export. Raised by one where a plugin written for the old one
-#: would no longer work. A plugin's module may say its own ``API_VERSION``.
+#: Version of the hooks and of what `unified`, `unified.agents`, `unified.heads`, `unified.nets` and `unified.testing` export. Raised by
+#: one where a plugin written for the old one would no longer work. A plugin's module may say its own ``API_VERSION``.
 API_VERSION = 1
 
 hookspec = pluggy.HookspecMarker(PROJECT)
