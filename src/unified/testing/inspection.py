@@ -11,7 +11,8 @@ import math
 import numbers
 import sys
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,16 @@ from unified.core.base.errors import FilesMissing
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite, UnsupportedRender
 from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_agreement import agree
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.testing.check import Failed, Skipped
 
 #: Episodes that are played to their end, and steps that all of them may take together.
 EPISODES, STEPS = 3, 2000
 #: Steps that are played again.
 AGAIN = 200
+#: Environments of a vectorised implementation.
+VECTOR = 3
 #: Observations whose memory is watched; and first observations that an end is compared with.
 WATCHED, STARTS = 20, 24
 
@@ -60,7 +65,7 @@ class Inspection:
 
     def __init__(self, reference: SuiteReference) -> None:
         self.suite: Suite = reference.build()
-        self.environment: Environment = self.suite.environment()
+        self.environment: Environment = self._made()
         self.spec: Spec = self.environment.spec
         #: Steps of an episode at its time limit.
         self.limit = math.ceil(self.spec.episode_frames / self.spec.action_repeat) if self.spec.episode_frames else None
@@ -68,7 +73,11 @@ class Inspection:
     @cached_property
     def other(self) -> Environment:
         """A second environment of the task."""
-        return self.suite.environment()
+        return self._made()
+
+    def _made(self) -> Environment:
+        environment = self.suite.environment()
+        return environment if isinstance(environment.spec.observation, Space) else Joined(environment)
 
     @cached_property
     def episodes(self) -> list[Episode]:
@@ -111,6 +120,47 @@ class Inspection:
         self.environment.close()
         if "other" in vars(self):
             self.other.close()
+
+
+class Joined(Environment):
+    """An environment whose named observations are one vector, for checks that compare arrays: all numbers in the order of the spec."""
+
+    def __init__(self, inner: Environment) -> None:
+        self.inner, self.spaces = inner, dict(inner.spec.observation)
+        bounds = [space.bounds() for space in self.spaces.values()]
+        low, high = (np.concatenate([np.ravel(bound) for bound in each]).astype(float) for each in zip(*bounds, strict=True))
+        one = Space((len(low),), "float32", tuple(low.tolist()), tuple(high.tolist()))
+        self.spec = replace(inner.spec, observation=one)
+
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> np.ndarray:
+        return self._joined(self.inner.reset(seed) if options is None else self.inner.reset(seed, options))
+
+    def step(self, action: np.ndarray) -> Step:
+        step = self.inner.step(action)
+        return step._replace(observation=self._joined(step.observation))
+
+    def fast_forward(self, seed: int, actions: np.ndarray, options: Mapping[str, Any] | None = None) -> np.ndarray:
+        return self._joined(self.inner.fast_forward(seed, actions) if options is None else self.inner.fast_forward(seed, actions, options))
+
+    def state_dict(self) -> dict[str, np.ndarray] | None:
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> np.ndarray:
+        return self._joined(self.inner.load_state_dict(state))
+
+    def render(self, height: int, width: int) -> np.ndarray:
+        return self.inner.render(height, width)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def _joined(self, observation: Any) -> np.ndarray:
+        contract = "An observation with names has all names, shapes and types of the spec."
+        declared = {name: (space.dtype, space.shape) for name, space in self.spaces.items()}
+        seen = {name: (str(np.asarray(each).dtype), np.shape(each)) for name, each in dict(observation).items()}
+        if seen != declared:
+            raise Failed(contract, f"{seen}, declared is {declared}", "{name: np.asarray(array, dtype) for each name of the spec}")
+        return np.concatenate([np.ravel(observation[name]) for name in self.spaces]).astype(np.float32)
 
 
 def play(environment: Environment, seed: int, most: int, actions: list[np.ndarray] | None = None) -> Episode:
@@ -294,6 +344,23 @@ def saves_its_state(found: Inspection) -> None:
             raise Failed(contract, seen, "save time, counters, filters and the state of random generators too")
 
 
+def vectorises_the_same_episodes(found: Inspection) -> None:
+    """Its own vectorised implementation, if it has one, has the episodes of its single environments, bit for bit."""
+    vector = found.suite.vector(VECTOR, 0, "inspection")
+    if vector is None:
+        raise Skipped("it has no vectorised implementation")
+    try:
+        if not vector.spec.deterministic:
+            raise Skipped("its environments are not deterministic")
+        with WorkerVectorEnv(found.suite, VECTOR, 0, "inspection", "inline") as singles:
+            same = agree(vector, singles, AGAIN)
+    finally:
+        vector.close()
+    if not same:
+        contract = "Suite.vector has the episodes of Suite.environment: episode e of environment i resets with derive(seed, stream, i, e)."
+        raise Failed(contract, f"another bit within {AGAIN} steps", "compare the first observations, then one step")
+
+
 def keeps_what_it_returned(found: Inspection) -> None:
     """Observations that were returned are not written into later."""
     for episode in found.episodes:
@@ -346,6 +413,7 @@ INSPECTED = (
     repeats_an_episode,
     fast_forwards_to_the_same,
     saves_its_state,
+    vectorises_the_same_episodes,
     keeps_what_it_returned,
     draws_or_says_so,
     lives_without_torch,

@@ -29,6 +29,7 @@ class StepBatch:
     reset_observation: np.ndarray
     life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
     extra: dict[str, np.ndarray] = field(default_factory=dict)
+    interrupted: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
 
 
 @dataclass

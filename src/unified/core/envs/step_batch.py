@@ -1,4 +1,4 @@
-"""The answers of n environments."""
+"""One step of n environments."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import numpy as np
 
 @dataclass
 class StepBatch:
-    """The answers of n environments to one action each.
+    """The results of one action in each of n environments.
 
     | field | shape | meaning |
     |---|---|---|
     | `observation` | `(n, *observation)` | the true next observation, also at an end |
     | `reward` | `(n,)` float32 | |
     | `terminated`, `truncated` | `(n,)` bool | the task ended · only the time limit was reached |
-    | `failed` | `(n,)` bool | this episode is to be discarded; the row holds no transition |
+    | `failed` | `(n,)` bool | the row holds no transition, and the episode is discarded unless it was interrupted |
+    | `interrupted` | `(n,)` bool | failed, but the earlier steps of the episode are valid: it is truncated before this step |
     | `reset_observation` | `(n, *observation)` | first observation of the next episode, where one ended or failed |
     | `returns`, `lengths` | `(n,)` | of the episode that ended here: its return in raw rewards, and its agent steps |
-    | `life_lost` | `(n,)` bool | what follows counts for nothing, though the episode may go on |
+    | `life_lost` | `(n,)` bool | learning treats the step as terminal, though the episode may go on |
     | `extra` | `(n, …)` by name | the columns of the spec (`Step.extra`) |
 
     Where observations have names, arrays of them are ``(n,)`` records: ``steps.observation["image"]`` is ``(n, C, H, W)``.
@@ -35,6 +36,7 @@ class StepBatch:
     lengths: np.ndarray
     life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
     extra: dict[str, np.ndarray] = field(default_factory=dict)
+    interrupted: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
 
     @property
     def ended(self) -> np.ndarray:

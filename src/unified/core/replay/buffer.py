@@ -118,7 +118,8 @@ class Replay:
     def extend(self, actions: Array, steps: StepBatch, extra: Mapping[str, Array] | None = None) -> None:
         """One step of all environments: stored actions ``(n, *action)``, the answers, and the agent's extra columns ``(n, …)``.
 
-        Where an episode ended the next one is opened with its first observation; where it failed its rows are dropped before that.
+        Where an episode ended, the next one is opened with its first observation. Where it failed, its rows are dropped before that,
+        unless it was interrupted: then they stay, truncated at the last observation.
         """
         good = np.flatnonzero(~steps.failed)
         over = steps.terminated | steps.truncated | steps.failed
@@ -126,7 +127,7 @@ class Replay:
             worthless = steps.terminated | steps.life_lost
             step = (actions[good], steps.reward[good], worthless[good], over[good], steps.observation[good])
             self._append(good, *step, {name: values[good] for name, values in {**steps.extra, **(extra or {})}.items()})
-        for env_id in np.flatnonzero(steps.failed):
+        for env_id in np.flatnonzero(steps.failed & ~steps.interrupted):
             self.discard(int(env_id))
         fresh = np.flatnonzero(over)
         if len(fresh):

@@ -18,7 +18,8 @@ from unified.core.components.user_code import AdoptedSuite
 from unified.core.config.intervals import intervals
 from unified.core.envs.dataset import DataSuite
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.envs.vector_env import make_vector_env
+from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.learn.builder import Builder
 from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.replay.backing import choose_backing
@@ -29,7 +30,7 @@ from unified.core.replay.segments import DamagedSegment
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.callbacks import Participant
-from unified.core.trainer.checks import refuse_another_task, refuse_epochs, refuse_idle
+from unified.core.trainer.checks import check_epochs, check_options_used, check_same_task
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
@@ -114,7 +115,7 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
             older = trainer.run.checkpoints.older(checkpoint)
             if older is None:
                 raise
-            trainer.run.event("warning", message=f"checkpoint {checkpoint.path.name} is passed over: {damaged}")
+            trainer.run.event("warning", message=f"checkpoint {checkpoint.path.name} is damaged and skipped: {damaged}")
             checkpoint = older
 
 
@@ -132,7 +133,7 @@ def assemble(run: Run, config: Config) -> Trainer:
     if not config.online:
         kept = Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root)))
         with _made(config.suite):
-            refuse_another_task(config, kept, suite)
+            check_same_task(config, kept, suite)
         return _assemble(run, config, suite, kept, None)
     environments = make_environments(config, "environment", config.train.num_envs)
     try:
@@ -142,39 +143,39 @@ def assemble(run: Run, config: Config) -> Trainer:
         raise
 
 
-def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: WorkerVectorEnv | None) -> Trainer:
+def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: VectorEnv | None) -> Trainer:
     streams = Streams(config.seed)
     agent = make_agent(config, spec, streams)
     replay: Replay | DatasetBuffer
     source: ExperienceSource = DatasetSource(spec)
     view = agent.view
-    refuse_idle(config, view)
+    check_options_used(config, view)
     if view.from_dataset:
         replay = make_fixed_replay(config, suite, agent, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size, replay.size)}
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, rows=replay.size, **limits)
     elif not config.online and not isinstance(suite, DataSuite):
-        refuse_epochs(config)
+        check_epochs(config)
         replay = make_replay(run, config, agent, suite, spec, 1, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size)}
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, **limits)
     else:
-        refuse_epochs(config)
+        check_epochs(config)
         if spec.task_type == "generate":
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         environments = environments or make_environments(config, "environment", config.train.num_envs)
-        replay = make_replay(run, config, agent, suite, spec, environments.count, streams)
+        replay = make_replay(run, config, agent, suite, spec, environments.num_envs, streams)
         source = EnvCollector(environments, agent, replay)
-        learn_every, per_step = view.update_schedule(environments.count)
+        learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
     judge = make_judge(config, suite, run.root)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
-        Participant(f"agent {config.agent.label}", agent, control=True),
-        *(Participant(f"objective {objective.label}", objective, control=True) for objective in objectives.values()),
-        Participant(f"suite {config.suite.label}", suite, control=True),
+        Participant(f"agent {config.agent.label}", agent, critical=True),
+        *(Participant(f"objective {objective.label}", objective, critical=True) for objective in objectives.values()),
+        Participant(f"suite {config.suite.label}", suite, critical=True),
         *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
     ]
     notes = [*suite.notes(), *agent.notes(), f"precision {agent.precision} on {agent.device}"]
@@ -248,11 +249,11 @@ def _made(selection: Selection) -> AbstractContextManager[None]:
     return plugin_errors(f"{selection.kind.removesuffix('s')} {selection.label}", "to be made")
 
 
-def make_environments(config: Config, stream: str, count: int) -> WorkerVectorEnv:
+def make_environments(config: Config, stream: str, count: int) -> VectorEnv:
     """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream."""
     name = f"suite {config.suite.label}:{config.suite.task}" if config.suite.task else f"suite {config.suite.label}"
     with _made(config.suite):
-        return WorkerVectorEnv(suite_of(config), count, config.seed, stream, config.train.env_backend, config.train.env_timeout, name)
+        return make_vector_env(suite_of(config), count, config.seed, stream, config.train.env_backend, config.train.env_timeout, name)
 
 
 def suite_of(config: Config) -> SuiteReference | Suite:
