@@ -1,7 +1,8 @@
 """One small core for reinforcement, supervised and generative learning; everything else is a plugin found by name.
 
 The public names below are imported when they are first used: ``import unified`` itself is light. A plugin needs these,
-`unified.agents`, `unified.heads`, `unified.nets` and `unified.testing`; they are what `API_VERSION` is about, and every other module may change with any version.
+`unified.agents`, `unified.heads`, `unified.nets` and `unified.testing`; they are what `API_VERSION` is about, and every other module
+may change with any version.
 
 >>> import unified
 >>> run = unified.train(agent="drqv2", suite="dmc:cartpole_swingup", config={"train.frames": 20_000})   # doctest: +SKIP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,9 +58,8 @@ def test_a_wrong_name_in_an_objective_is_an_error_of_mypy(tmp_path: Path) -> Non
         "    return right(object(), batch)\n"
     )
     command = [sys.executable, "-m", "mypy", "--follow-imports=silent", f"--cache-dir={tmp_path / 'cache'}", str(module)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=tmp_path, env={**__import__("os").environ, "MYPYPATH": str(PACKAGE.parent)}
-    )
+    environment = {**os.environ, "MYPYPATH": str(PACKAGE.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert '"HasPolicy" has no attribute "polici"' in done.stdout
     assert 'Argument 1 to "right" has incompatible type "object"' in done.stdout
     assert "Found 2 errors" in done.stdout, done.stdout
