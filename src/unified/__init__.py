@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from unified.core.config.schema import Part
     from unified.core.envs.adapters import SuiteAdapter
     from unified.core.envs.dataset import DataSuite, Rows
+    from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
     from unified.core.learn.actions import Action, ContinuousActions
-    from unified.core.learn.agent import Agent, UpdateResult
+    from unified.core.learn.agent import Agent, PolicySnapshot, UpdateResult
     from unified.core.learn.builder import Builder
     from unified.core.learn.discrete_actions import DiscreteActions
     from unified.core.learn.networks import output_shape
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from unified.core.replay.views import Labelled, Rollout, Transitions, View
     from unified.core.runs.run import Run
     from unified.core.trainer.build import launch
+    from unified.core.trainer.launcher import Launcher
+    from unified.core.trainer.sources import EnvCollector, ExperienceSource
 
 from unified.version import __version__
 
@@ -55,7 +58,7 @@ from unified.version import __version__
 _HOMES = {
     "unified.api": ("load", "train"),
     "unified.core.learn.actions": ("Action", "ContinuousActions"),
-    "unified.core.learn.agent": ("Agent", "UpdateResult"),
+    "unified.core.learn.agent": ("Agent", "PolicySnapshot", "UpdateResult"),
     "unified.core.learn.networks": ("output_shape",),
     "unified.core.replay.batch": ("Batch",),
     "unified.core.components.descriptors": (
@@ -87,6 +90,9 @@ _HOMES = {
     "unified.core.base.spec": ("Space", "Spec"),
     "unified.core.envs.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
     "unified.core.trainer.build": ("launch",),
+    "unified.core.trainer.launcher": ("Launcher",),
+    "unified.core.trainer.sources": ("EnvCollector", "ExperienceSource"),
+    "unified.core.envs.step_batch": ("StepBatch",),
     "unified.core.replay.views": ("Labelled", "Rollout", "Transitions", "View"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -105,9 +111,12 @@ __all__ = [
     "ContinuousActions",
     "DataSuite",
     "DiscreteActions",
+    "EnvCollector",
     "Environment",
     "EpisodeFailed",
+    "ExperienceSource",
     "Labelled",
+    "Launcher",
     "LauncherComponent",
     "LearningOptions",
     "Loss",
@@ -116,6 +125,7 @@ __all__ = [
     "Options",
     "Part",
     "Phase",
+    "PolicySnapshot",
     "Preset",
     "Problem",
     "RecipeComponent",
@@ -126,6 +136,7 @@ __all__ = [
     "Space",
     "Spec",
     "Step",
+    "StepBatch",
     "Suite",
     "SuiteAdapter",
     "SuiteComponent",

@@ -1,4 +1,4 @@
-"""The answers of n environments."""
+"""One step of n environments."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 @dataclass
 class StepBatch:
-    """What n environments answered to one action each.
+    """One step of n environments.
 
-    | field | shape | what |
+    | field | shape | meaning |
     |---|---|---|
     | `observation` | `(n, *observation)` | the true next observation, also at an end |
     | `reward` | `(n,)` float32 | |
@@ -19,7 +19,8 @@ class StepBatch:
     | `failed` | `(n,)` bool | this episode is to be discarded; the row holds no transition |
     | `reset_observation` | `(n, *observation)` | first observation of the next episode, where one ended or failed |
     | `returns`, `lengths` | `(n,)` | of the episode that ended here: its score, and its agent steps |
-    | `lost` | `(n,)` bool | what follows counts for nothing, though the episode may go on |
+    | `life_lost` | `(n,)` bool | the value of the next state is 0 for learning, although the episode may go on |
+    | `env_ids` | `(n,)` int64 | numbers of the environments, each at most once; ``None``: all of them in order |
     """
 
     observation: np.ndarray
@@ -31,9 +32,15 @@ class StepBatch:
     returns: np.ndarray
     lengths: np.ndarray
     life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
+    env_ids: np.ndarray | None = None
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Number of the environment of each row, ``(n,)``."""
+        return np.arange(len(self.reward)) if self.env_ids is None else self.env_ids
 
     @property
     def ended(self) -> np.ndarray:
-        """Where an episode came to its end, ``(n,)`` bool."""
+        """Whether the episode ended, ``(n,)`` bool."""
         ended: np.ndarray = self.terminated | self.truncated
         return ended

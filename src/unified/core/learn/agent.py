@@ -37,6 +37,21 @@ class UpdateResult:
     priority: torch.Tensor | None = None
 
 
+@dataclass(frozen=True)
+class PolicySnapshot:
+    """The numbers that an agent acts with, at one time (`Agent.policy_snapshot`).
+
+    Args:
+        version: Updates that the agent had done.
+        steps: Agent steps that had been taken.
+        state: Parameters and buffers by name, on the device of the agent.
+    """
+
+    version: int
+    steps: int
+    state: dict[str, torch.Tensor]
+
+
 class Agent(nn.Module, ABC):
     """Parts (attributes that are modules), an acting rule and phases; the update itself is written once, here.
 
@@ -373,6 +388,28 @@ class Agent(nn.Module, ABC):
         for follower in self._targets.values():
             if number % follower.every == 0:
                 follower.update(getattr(self, follower.part), self._moved)
+
+    def policy_snapshot(self) -> PolicySnapshot:
+        """A copy of the parameters and buffers of `policy_parts`, for an agent that acts elsewhere while this one learns."""
+        state = {
+            f"{part}.{name}": tensor.detach().clone()
+            for part in self.policy_parts
+            if (module := self._modules.get(part)) is not None
+            for name, tensor in module.state_dict().items()
+        }
+        return PolicySnapshot(self.updates, self.steps, state)
+
+    def load_policy_snapshot(self, snapshot: PolicySnapshot) -> None:
+        """Act with the parameters of a snapshot of another agent of the same configuration.
+
+        Raises:
+            UsageError: If the snapshot is of another agent.
+        """
+        own = self.state_dict()
+        if unknown := [name for name, tensor in snapshot.state.items() if name not in own or own[name].shape != tensor.shape]:
+            raise UsageError(Problem(f"the snapshot is of another agent: {', '.join(unknown)}", "use an agent of the same configuration"))
+        self.load_state_dict(snapshot.state, strict=False)
+        self.updates, self.steps = snapshot.version, snapshot.steps
 
     def training_state(self) -> dict[str, Any]:
         """Everything that learning goes on from, beside the run's random streams."""

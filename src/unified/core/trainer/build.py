@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
@@ -37,10 +37,12 @@ from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
 from unified.core.trainer.features import ClassifierFeatures
 from unified.core.trainer.inference import InferencePolicy
-from unified.core.trainer.sources import DatasetSource, EnvCollector, ExperienceSource
+from unified.core.trainer.launcher import Launcher
+from unified.core.trainer.sources import DatasetSource, ExperienceSource
 from unified.core.trainer.trainer import Trainer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from unified.core.config.config import Config
@@ -51,43 +53,50 @@ if TYPE_CHECKING:
     from unified.core.trainer.eval_result import EvalResult
 
 
-def launch(config: Config, run: Run | None = None) -> Run:
-    """Train what `config` says, from the start or from where the same run was left, to its end.
+#: Makes the source of experience of a run: configuration, run, agent, replay and environments, as `Launcher.make_source` gets them.
+MakeSource: TypeAlias = "Callable[[Config, Run, Agent, Replay, WorkerVectorEnv], ExperienceSource]"
+
+
+def launch(config: Config, run: Run | None = None, make_source: MakeSource | None = None) -> Run:
+    """Train a run in this process, from the start or from its newest checkpoint, to the end of its budget.
 
     Args:
-        config: What to train.
-        run: Where, if it is there already; else where the config says.
+        config: Configuration of the run.
+        run: The run, if its directory exists; else the one of the configuration.
+        make_source: Makes the source of experience, if the run steps environments; that of `Launcher` by default.
 
     Raises:
-        UsageError: If it cannot be, before anything was started.
-        Stopped: If somebody stopped it; everything is saved.
+        UsageError: If the run is refused, before anything was started.
+        Stopped: If the run was interrupted; everything is saved.
     """
     run = run or Run.create_or_open(config)
     keep_freed_memory()
     try:
-        return _launch(run, config)
+        return _launch(run, config, make_source or Launcher().make_source)
     except UsageError:
         run.forget_draft()
         raise
 
 
-def _launch(run: Run, config: Config) -> Run:
+def _launch(run: Run, config: Config, make_source: MakeSource) -> Run:
     with run.lock():
         if config.replay.save:
             check_free(run.root, config.replay.save, run.path / "replay")
         run.event("resume" if run.checkpoints.paths() else "start", pid=os.getpid())
         checkpoint = run.newest_checkpoint()
         try:
-            _train(run, config, checkpoint)
+            _train(run, config, checkpoint, make_source)
         except PluginFailed as failed:
             where = run.keep_traceback(failed)
             raise PluginFailed(*failed.problems, Problem("all of it is told in", str(where))) from failed.__cause__
     return run
 
 
-def _train(run: Run, config: Config, checkpoint: Checkpoint | None) -> None:
-    trainer = assemble(run, config)
+def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source: MakeSource) -> None:
+    trainer = assemble(run, config, make_source)
     run.event("components", components=trainer.components)
+    if not trainer.source.exact:
+        run.event("exact", exact=False, reason="; ".join(trainer.source.notes()))
     try:
         if checkpoint is not None:
             checkpoint = _restore(trainer, checkpoint)
@@ -119,31 +128,36 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
             checkpoint = older
 
 
-def assemble(run: Run, config: Config) -> Trainer:
-    """The objects of a run, nothing started yet.
+def assemble(run: Run, config: Config, make_source: MakeSource | None = None) -> Trainer:
+    """The objects of a run; nothing is started.
+
+    Args:
+        config: Configuration of the run.
+        run: The run.
+        make_source: See `launch`.
 
     Raises:
-        UsageError: If agent, suite and way of learning do not go together.
+        UsageError: If agent, suite and source of experience do not fit.
     """
-    suite = built_suite(config)
+    suite, make_source = built_suite(config), make_source or Launcher().make_source
     if isinstance(suite, DataSuite):
         with _made(config.suite):
             spec = suite.spec()
-        return _assemble(run, config, suite, spec, None)
+        return _assemble(run, config, suite, spec, make_source, None)
     if not config.online:
         kept = Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root)))
         with _made(config.suite):
             refuse_another_task(config, kept, suite)
-        return _assemble(run, config, suite, kept, None)
+        return _assemble(run, config, suite, kept, make_source, None)
     environments = make_environments(config, "environment", config.train.num_envs)
     try:
-        return _assemble(run, config, suite, environments.spec, environments)
+        return _assemble(run, config, suite, environments.spec, make_source, environments)
     except BaseException:
         environments.close()
         raise
 
 
-def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: WorkerVectorEnv | None) -> Trainer:
+def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: MakeSource, environments: WorkerVectorEnv | None) -> Trainer:
     streams = Streams(config.seed)
     agent = make_agent(config, spec, streams)
     replay: Replay | DatasetBuffer
@@ -166,7 +180,8 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         environments = environments or make_environments(config, "environment", config.train.num_envs)
         replay = make_replay(run, config, agent, spec, environments.count, streams)
-        source = EnvCollector(environments, agent, replay)
+        with _made(config.launcher):
+            source = make_source(config, run, agent, replay, environments)
         learn_every, per_step = view.update_schedule(environments.count)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
@@ -178,7 +193,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: 
         Participant(f"suite {config.suite.label}", suite, control=True),
         *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
     ]
-    notes = [*suite.notes(), *agent.notes(), f"precision {agent.precision} on {agent.device}"]
+    notes = [*suite.notes(), *agent.notes(), *source.notes(), f"precision {agent.precision} on {agent.device}"]
     return Trainer(run, config, agent, replay, source, judge, clock, streams, participants, notes)
 
 

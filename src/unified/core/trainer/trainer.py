@@ -72,7 +72,7 @@ class Trainer:
         self._restored, self._exact = False, True
         self.episodes = 0  # finished in training
         self._nonfinite_updates = 0  # non-finite ones since the last log interval without any
-        self._failures = np.zeros(1, np.int64)  # episodes of each environment that failed in a row
+        self._failures = np.zeros(source.num_envs, np.int64)  # episodes of each environment that failed in a row
         self.best_score: float | None = None
         self._stale = 0  # evaluations since the best one
         self._checkpoint_time = time.monotonic()
@@ -170,7 +170,7 @@ class Trainer:
         if steps is None:
             return
         ended = (steps.terminated | steps.truncated) & ~steps.failed
-        self._failures = np.where(ended, 0, self._failures + steps.failed)
+        self._failures[steps.ids] = np.where(ended, 0, self._failures[steps.ids] + steps.failed)
         for env_id in ended.nonzero()[0]:
             self.episodes += 1
             self.meter.add_episode(float(steps.returns[env_id]), int(steps.lengths[env_id]))
@@ -354,7 +354,7 @@ class Trainer:
             "spec": spec.to_json(),
             "replay": self.replay.flush(self.run.path / "replay"),
             "best_score": self.best_score,
-            "exact": self._exact and spec.deterministic,
+            "exact": self._exact and self.source.exact and spec.deterministic,
             "device": str(self.agent.device),
             "precision": self.agent.precision,
             **self._counts(),
