@@ -34,7 +34,14 @@ from unified import Run, UnifiedError, compose, hookimpl, launch, load
 EXPECTED = Path(__file__).parent / "expected"
 
 #: Names in the frozen metrics that have another name now, old -> new; keys, and texts such as those of ``kind``.
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "Surrogate_loss": "PPOClip_loss",
+    "StateValue_loss": "ValueMSE_loss",
+    "maxent_loss": "sac_actor_loss",
+    "temperature_loss": "sac_alpha_loss",
+    "imitate_loss": "nll_loss",
+    "imitate": "nll",
+}
 #: Names of parameters that begin otherwise now, old prefix -> new prefix: ``{"critic.trunk.": "critic.body."}``.
 RENAMED_PARAMETERS: dict[str, str] = {}
 

@@ -13,6 +13,7 @@ import torchvision
 
 from plugins.suites import pictures
 from runs.commands import rows, run_directory, unified
+from unified.core.replay.batch import Batch
 from unified.core.runs.run import Run
 from unified.core.trainer.build import load_agent
 from unified.plugins.suites.vision.sources import SOURCES
@@ -35,7 +36,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def accuracy(run: Run, shown: np.ndarray, classes: list[int]) -> float:
     """Of a run's agent on pictures ``(N, C, H, W)``."""
-    answers = load_agent(run).agent.act(torch.from_numpy(shown.copy()), explore=False).env_action
+    answers = load_agent(run).agent.act(Batch(obs=torch.from_numpy(shown.copy())), explore=False).env_action
     return float((answers == torch.tensor(classes)).float().mean())
 
 

@@ -13,6 +13,7 @@ import torch
 import unified as library
 from runs.commands import events, killed_and_the_same, rows, unified
 from unified.core.base.errors import UsageError
+from unified.core.replay.batch import Batch
 from unified.core.trainer.build import evaluate, load_agent
 
 QUIET = ["callbacks=[]", "train.log_every=2000", "evaluate.every=4000", "checkpoint.every=2000"]
@@ -35,7 +36,7 @@ def train(tmp_path: Path, agent: str | None, suite: str, **config: Any) -> libra
 
 
 def test_a_data_set_alone_is_learned_by_the_generalist(tmp_path: Path) -> None:
-    run = train(tmp_path, None, "iris", train__epochs=60, agent__batch_size=32, agent__lr=3e-3, agent__actor__hidden=32)
+    run = train(tmp_path, None, "iris", train__epochs=60, agent__batch_size=32, agent__lr=3e-3, agent__actor__hidden_dim=32)
     assert run.config.agent.name == "ac2"
     last = run.metrics()[-1]
     assert last["metric"] == "accuracy"
@@ -88,9 +89,9 @@ def test_averaged_weights_answer_where_that_is_asked_for(tmp_path: Path) -> None
     with torch.no_grad():
         agent.actor_average.numbers[-1].weight.zero_()
         agent.actor_average.numbers[-1].bias.copy_(torch.tensor([0.0, 0.0, 1.0]))
-    assert agent.act(obs, explore=False).env_action.tolist() == [2] * 32
+    assert agent.act(Batch(obs=obs), explore=False).env_action.tolist() == [2] * 32
     agent.train()
-    assert agent.act(obs, explore=False).env_action.tolist() != [2] * 32
+    assert agent.act(Batch(obs=obs), explore=False).env_action.tolist() != [2] * 32
 
 
 @pytest.mark.slow
@@ -123,7 +124,7 @@ def test_collected_once_learned_from_without_an_environment(tmp_path: Path) -> N
     collected = train(tmp_path, "sac", "gym:Pendulum-v1", train__learn=False, experiment="collected", **kept)
     assert {row["updates"] for row in collected.metrics()} == {0}
     offline = {"train__offline": True, "replay__load": "kept", "train__updates": 40, "evaluate__episodes": 1, "evaluate__every": 0}
-    learned = train(tmp_path, "sac", "gym:Pendulum-v1", agent__batch_size=32, agent__critic__hidden=16, experiment="offline", **offline)
+    learned = train(tmp_path, "sac", "gym:Pendulum-v1", agent__batch_size=32, agent__critic__hidden_dim=16, experiment="offline", **offline)
     last = learned.metrics()[-1]
     assert (last["updates"], last["frames"]) == (40, 40 * 32)
     assert not events(learned.path, "warning")
@@ -140,7 +141,7 @@ def test_epochs_are_of_a_data_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("objective", ["flow", "vae", "adversarial"])
 def test_pictures_are_made_and_compared_with_those_that_were_kept(objective: str, tmp_path: Path) -> None:
-    options = {"agent__actor__hidden": 32, "agent__critic__hidden": 32, "train__epochs": 2, "evaluate__every": 0}
+    options = {"agent__actor__hidden_dim": 32, "agent__critic__hidden_dim": 32, "train__epochs": 2, "evaluate__every": 0}
     run = train(tmp_path, None, "digits", objective=objective, **options)
     last = run.metrics()[-1]
     assert last["metric"] == "coverage"
@@ -155,12 +156,12 @@ def test_pictures_are_made_and_compared_with_those_that_were_kept(objective: str
 
 def test_prioritised_rows_are_drawn_by_what_was_wrong_with_them(tmp_path: Path) -> None:
     options = {"replay__sampler": "prioritised", "train__frames": 400, "agent__seed_steps": 100, "evaluate__episodes": 1}
-    run = train(tmp_path, "dqn", "gym:CartPole-v1", agent__critic__hidden=16, **options)
+    run = train(tmp_path, "dqn", "gym:CartPole-v1", agent__critic__hidden_dim=16, **options)
     assert run.metrics()[-1]["updates"] > 0
 
 
 def test_the_same_rows_in_the_same_order_for_the_same_seed(tmp_path: Path) -> None:
-    short = {"train__epochs": 3, "agent__actor__hidden": 16, "train__log_every": 100}
+    short = {"train__epochs": 3, "agent__actor__hidden_dim": 16, "train__log_every": 100}
     first, again = (train(tmp_path / name, None, "iris", **short) for name in ("first", "again"))
     other = train(tmp_path / "other", None, "iris", seed=2, **short)
     assert rows(Path(first.path)) == rows(Path(again.path))

@@ -21,8 +21,8 @@ class DriftsInActing(DrQV2):
 
     calls = 0
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        action = super().act(observation, explore=explore)
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        action = super().act(batch, explore=explore)
         if not explore:
             return action
         self.calls += 1
@@ -94,16 +94,16 @@ class StepsIntoNothing(DrQV2):
 
 
 class DrawsFromAnywhere(DrQV2):
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        action = super().act(observation, explore=explore)
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        action = super().act(batch, explore=explore)
         return replace(action, stored=action.action * torch.rand(1)) if explore else action
 
 
 class NeverTheSame(DrQV2):
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         if explore:
-            return super().act(observation, explore=True)
-        action = super().act(observation, explore=False)
+            return super().act(batch, explore=True)
+        action = super().act(batch, explore=False)
         if self.spec.action.discrete:
             return replace(action, env_action=torch.randint(2, action.env_action.shape))
         return replace(action, env_action=action.env_action * torch.rand(action.env_action.shape))
@@ -114,15 +114,15 @@ class RemembersBeingJudged(DrQV2):
         super().__init__(spec, options, build)
         self.register_buffer("judged", torch.zeros(()))
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         if not explore:
             self.judged += 1
-        return super().act(observation, explore=explore)
+        return super().act(batch, explore=explore)
 
 
 class GoesTooFar(DrQV2):
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        action = super().act(observation, explore=explore)
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        action = super().act(batch, explore=explore)
         return replace(action, stored=action.action.sign() * 1.5)
 
 

@@ -60,7 +60,7 @@ class Seeing(Agent):
     base_view = Transitions(batch_size=4)
     action_space = SPEC.action
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         raise NotImplementedError
 
     def phases(self) -> list[Phase]:

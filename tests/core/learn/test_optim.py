@@ -59,8 +59,8 @@ class Fitter(Agent):
         return phases
 
     @torch.no_grad()
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        answer = self.actor(self.encode(observation)).tanh()
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        answer = self.actor(self.encode(batch.obs)).tanh()
         return Action(answer, answer)
 
 
@@ -383,15 +383,15 @@ def test_averages_follow_their_formula_and_answer_where_it_does_not_train() -> N
         torch.testing.assert_close(found[f"{part}_average.{rest}"], value)
     obs, averaged = batch_of().obs, make()
     averaged.load_state_dict(expected, strict=False)
-    assert torch.equal(agent.act(obs, explore=True).env_action, raw.act(obs, explore=True).env_action)
+    assert torch.equal(agent.act(Batch(obs=obs), explore=True).env_action, raw.act(Batch(obs=obs), explore=True).env_action)
     keys = list(agent.state_dict())
     agent.train(False)
-    torch.testing.assert_close(agent.act(obs, explore=False).env_action, averaged.act(obs, explore=False).env_action)
-    assert not torch.allclose(agent.act(obs, explore=False).env_action, raw.act(obs, explore=False).env_action)
+    torch.testing.assert_close(agent.act(Batch(obs=obs), explore=False).env_action, averaged.act(Batch(obs=obs), explore=False).env_action)
+    assert not torch.allclose(agent.act(Batch(obs=obs), explore=False).env_action, raw.act(Batch(obs=obs), explore=False).env_action)
     assert list(agent.state_dict()) == keys
     assert not differences(parameters(agent), found)
     agent.eval().train()
-    assert torch.equal(agent.act(obs, explore=True).env_action, raw.act(obs, explore=True).env_action)
+    assert torch.equal(agent.act(Batch(obs=obs), explore=True).env_action, raw.act(Batch(obs=obs), explore=True).env_action)
     agent.learn(batch_of(5))
     raw.learn(batch_of(5))
     assert torch.equal(agent.critic.weight, raw.critic.weight)

@@ -13,6 +13,7 @@ from unified.core.base.spec import Space, Spec
 from unified.core.components.options import Options
 from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
 from unified.core.learn.actions import Action
+from unified.core.replay.batch import Batch
 
 
 class CourseOptions(Options):
@@ -86,10 +87,10 @@ class Linear(torch.nn.Module):
         self.seen: list[np.ndarray] = []
         self.modes: list[bool] = []
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        self.seen.append(observation.numpy().copy())
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        self.seen.append(batch.obs.numpy().copy())
         self.modes.append(self.training)
-        whole = (observation.flatten(1).double() * 1024).round().long()
+        whole = (batch.obs.flatten(1).double() * 1024).round().long()
         number = (whole * torch.arange(1, whole.shape[1] + 1)).sum(1) + 7 * explore
         if self.spec.action.discrete:
             choice = number % (self.spec.action.n or 1)
@@ -154,7 +155,7 @@ def stacking(agent: Any, stack: int) -> Act:
             seen[:] = [observation] * stack
         seen.append(observation)
         stacked = np.concatenate(seen[-stack:])
-        action: np.ndarray = agent.act(torch.from_numpy(stacked[None].copy()), explore=False).env_action[0].cpu().numpy()
+        action: np.ndarray = agent.act(Batch(obs=torch.from_numpy(stacked[None].copy())), explore=False).env_action[0].cpu().numpy()
         return action
 
     return act

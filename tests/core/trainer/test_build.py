@@ -87,13 +87,13 @@ def test_a_data_set_that_is_learned_by_reward_alone_is_an_environment(tmp_path: 
 @pytest.mark.parametrize("environments", [1, 3])
 def test_a_rollout_is_due_after_its_horizon_in_every_environment(tmp_path: Path, environments: int) -> None:
     ppo = {"agent": "ppo", "suite": PROBE, "agent.n_steps": 8, "agent.epochs": 3, "agent.batch_size": 4}
-    with assembled(tmp_path, **ppo, train__environments=environments) as trainer:
+    with assembled(tmp_path, **ppo, train__num_envs=environments) as trainer:
         assert trainer.clock.learn_every == 8 * environments
         assert trainer.clock.updates_per_step * trainer.clock.learn_every == pytest.approx(3 * 8 * environments / 4)
 
 
 def test_a_ring_is_no_longer_than_its_budget_needs(tmp_path: Path) -> None:
-    with assembled(tmp_path, **DQN, train__frames=50, train__environments=2) as short:
+    with assembled(tmp_path, **DQN, train__frames=50, train__num_envs=2) as short:
         assert 2 * 50 <= short.replay.store.slots < 150
     with assembled(tmp_path, **DQN, train__frames=50, replay__capacity=70, experiment="smaller") as small:
         assert small.replay.store.slots == 70

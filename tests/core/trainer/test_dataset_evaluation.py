@@ -15,6 +15,7 @@ from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.dataset import DataSuite, Rows, Split
 from unified.core.learn.actions import Action
+from unified.core.replay.batch import Batch
 from unified.core.trainer import dataset_evaluation
 from unified.core.trainer.dataset_evaluation import DatasetEvaluator, by_class
 from unified.core.trainer.evaluation import EpisodeEvaluator
@@ -50,10 +51,10 @@ class Stub(torch.nn.Module):
         super().__init__()
         self.answer, self.probabilities, self.device, self.streams = answer, probabilities, torch.device("cpu"), Streams(1)
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         assert not explore
-        likely = None if self.probabilities is None else self.probabilities(observation)
-        answer = self.answer(observation)
+        likely = None if self.probabilities is None else self.probabilities(batch.obs)
+        answer = self.answer(batch.obs)
         return Action(answer, answer, probabilities=likely)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from core.trainer.course import Course, CourseOptions, Linear, Played, episode, evaluation, stacking
 from unified.core.base.errors import UnifiedError
@@ -17,6 +16,7 @@ from unified.core.base.spec import Space, Spec
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import UnsupportedRender
 from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.replay.batch import Batch
 from unified.core.trainer.evaluation import Episode, EpisodeEvaluator, evaluation_mode, summarise
 
 SEED = 6
@@ -185,9 +185,9 @@ def test_it_acts_without_exploring() -> None:
     explored: list[bool] = []
 
     class Noted(Linear):
-        def act(self, observation: torch.Tensor, *, explore: bool) -> Any:
+        def act(self, batch: Batch, *, explore: bool) -> Any:
             explored.append(explore)
-            return super().act(observation, explore=explore)
+            return super().act(batch, explore=explore)
 
     suite = course()
     evaluator_of(suite, 1, 2).evaluate(Noted(suite.environment().spec, 1), 0)

@@ -9,6 +9,7 @@ import pytest
 
 from core.trainer.course import Course, CourseOptions, Linear, episode, stacking
 from unified.core.base.errors import UsageError
+from unified.core.replay.batch import Batch
 from unified.core.trainer.inference import InferencePolicy
 
 FORMS = [{}, {"discrete": True}, {"pixels": True}]
@@ -65,7 +66,7 @@ def test_the_action_is_what_the_environment_takes(form: dict[str, bool]) -> None
     for explore in (False, True):
         action = player.act(observation, explore=explore)
         assert (action.shape, action.dtype) == (space.shape, space.dtype)
-        assert np.array_equal(action, agent.act(agent_input(observation), explore=explore).env_action[0])
+        assert np.array_equal(action, agent.act(Batch(obs=agent_input(observation)), explore=explore).env_action[0])
     assert player.frames == 7
 
 

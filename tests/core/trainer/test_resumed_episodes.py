@@ -14,6 +14,7 @@ from unified.core.envs import vector_env as module
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.learn.actions import Action
+from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Transitions
 from unified.core.trainer.sources import EnvCollector
@@ -26,8 +27,8 @@ class Still:
 
     view, device = VIEW, torch.device("cpu")
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        action = torch.zeros(len(observation), 1)
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        action = torch.zeros(len(batch.obs), 1)
         return Action(action, action)
 
 

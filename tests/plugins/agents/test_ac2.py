@@ -55,7 +55,7 @@ def test_what_is_made_depends_on_what_it_is_made_for(objective: str, given: int)
 
     def made(observation: torch.Tensor) -> torch.Tensor:
         agent.streams.rewind(streams)
-        found: torch.Tensor = agent.act(observation, explore=False).env_action
+        found: torch.Tensor = agent.act(Batch(obs=observation), explore=False).env_action
         return found
 
     if not given:
@@ -93,7 +93,7 @@ def test_larger_pictures_flow_through_a_network_that_is_told_its_condition(words
 def test_larger_pictures_are_made_for_something_by_convolutions() -> None:
     agent = make(making(PICTURE), "objective=adversarial")
     assert all(torch.isfinite(value) for value in agent.learn(rows(PICTURE)).metrics.values())
-    assert agent.act(torch.eye(CLASSES), explore=False).env_action.shape == (CLASSES, 1, 16, 16)
+    assert agent.act(Batch(obs=torch.eye(CLASSES)), explore=False).env_action.shape == (CLASSES, 1, 16, 16)
 
 
 @pytest.mark.parametrize("head", ["categorical", "tanh_gaussian"])
@@ -121,7 +121,7 @@ def test_answers_come_with_their_probabilities_and_the_features_they_are_made_of
     with torch.no_grad():  # whichever answers, it is no copy of the other any more
         agent.actor.numbers[0].bias.add_(1.0)
     obs = torch.randn(7, 4, generator=torch.Generator().manual_seed(1))
-    answer, features = agent.act(obs, explore=False), agent.forward_features(obs)
+    answer, features = agent.act(Batch(obs=obs), explore=False), agent.forward_features(obs)
     assert answer.probabilities.shape == (7, 3)
     torch.testing.assert_close(answer.probabilities.sum(dim=1), torch.ones(7))
     assert torch.equal(answer.probabilities.argmax(dim=1), answer.env_action)
@@ -143,7 +143,7 @@ def test_an_agent_that_does_not_tell_its_features_says_so() -> None:
     agent = make_agent(config, SEEN, Streams(1))
     with pytest.raises(UsageError, match="DQN does not tell what its last layer reads"):
         agent.forward_features(torch.zeros(1, 4))
-    assert agent.act(torch.zeros(1, 4), explore=False).probabilities is None
+    assert agent.act(Batch(obs=torch.zeros(1, 4)), explore=False).probabilities is None
 
 
 # Flows of other tasks -----------------------------------------------------------------------------------------------------------

@@ -199,17 +199,17 @@ def test_epsilon_follows_its_formula_with_independent_coins() -> None:
     """ε schedules: decays in 140 steps instead of 10k; one coin for all environments."""
     agent = make_agent(epsilon="linear(1.0,0.1,10000)")
     obs = torch.zeros(4000, FEATURES)
-    greedy = int(agent.act(obs[:1], explore=False).env_action)
+    greedy = int(agent.act(Batch(obs=obs[:1]), explore=False).env_action)
     for step, epsilon in ((0, 1.0), (140, 0.9874), (5000, 0.55), (10_000, 0.1), (10**6, 0.1)):
         agent.steps = step
         assert agent.epsilon(step) == pytest.approx(epsilon)
-        chosen = agent.act(obs, explore=True).env_action
+        chosen = agent.act(Batch(obs=obs), explore=True).env_action
         others = (chosen != greedy).float().mean().item()
         assert others == pytest.approx(epsilon * (CHOICES - 1) / CHOICES, abs=0.03)  # a coin each: neither all nor none
     agent = make_agent(epsilon="0.0", learning_starts=100)
-    assert agent.act(obs, explore=True).env_action.unique().tolist() == list(range(CHOICES))
+    assert agent.act(Batch(obs=obs), explore=True).env_action.unique().tolist() == list(range(CHOICES))
     agent.steps = 100
-    assert agent.act(obs, explore=True).env_action.unique().tolist() == [greedy]
+    assert agent.act(Batch(obs=obs), explore=True).env_action.unique().tolist() == [greedy]
 
 
 def test_evaluation_is_greedy_and_free_of_noise() -> None:
@@ -217,7 +217,7 @@ def test_evaluation_is_greedy_and_free_of_noise() -> None:
     agent = make_agent(critic={"noisy": True, "dueling": True}, epsilon="1.0", learning_starts=1000)
     obs = torch.randn(50, FEATURES)
     agent.train(False)
-    first, second = agent.act(obs, explore=False), agent.act(obs, explore=False)
+    first, second = agent.act(Batch(obs=obs), explore=False), agent.act(Batch(obs=obs), explore=False)
     assert torch.equal(first.env_action, second.env_action)
     assert torch.equal(first.env_action, agent.critic(obs).mean[0].argmax(-1))
     assert len(first.env_action.unique()) > 1
@@ -228,7 +228,7 @@ def test_evaluation_is_greedy_and_free_of_noise() -> None:
 def test_a_number_is_a_choice_with_values_of_its_own() -> None:
     action = Space((2,), "float32", -1.0, 1.0)
     agent, batch = make_agent(action=action, bins=5), make_batch()
-    acted = agent.act(batch.obs, explore=False)
+    acted = agent.act(batch, explore=False)
     assert acted.action.shape == acted.env_action.shape == (ROWS, 2)
     assert acted.action.dtype == torch.int64
     values = agent.critic(batch.obs).mean[0]  # (B, 2, 5)

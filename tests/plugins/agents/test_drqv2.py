@@ -42,10 +42,10 @@ def test_on_choices_it_explores_less_and_less() -> None:
         last.bias.fill_(-1.0)
         last.bias[11] = 1.0
     obs = torch.zeros(2000, 9, SIZE, SIZE, dtype=torch.uint8)
-    assert agent.act(obs, explore=False).env_action.unique().tolist() == [11]
+    assert agent.act(Batch(obs=obs), explore=False).env_action.unique().tolist() == [11]
     shares = {}
     for agent.steps in (0, 1000):
-        shares[agent.steps] = (agent.act(obs, explore=True).env_action == 11).float().mean().item()
+        shares[agent.steps] = (agent.act(Batch(obs=obs), explore=True).env_action == 11).float().mean().item()
     assert shares[0] < 0.5
     assert shares[1000] > 0.95
 
@@ -157,19 +157,21 @@ def test_a_terminal_state_is_worth_its_reward_alone() -> None:
 def test_evaluation_is_deterministic_and_free_of_noise() -> None:
     agent = make_agent(stddev="1.0", learning_starts=1000)
     obs = make_batch().obs
-    first, second = agent.act(obs, explore=False), agent.act(obs, explore=False)
+    first, second = agent.act(Batch(obs=obs), explore=False), agent.act(Batch(obs=obs), explore=False)
     assert torch.equal(first.env_action, second.env_action)
-    assert not torch.equal(agent.act(obs, explore=True).env_action, agent.act(obs, explore=True).env_action)
+    assert not torch.equal(agent.act(Batch(obs=obs), explore=True).env_action, agent.act(Batch(obs=obs), explore=True).env_action)
 
 
 def test_seed_steps_are_uniform_and_end() -> None:
     agent = make_agent(stddev="0.0", learning_starts=10)
     obs = make_batch().obs.repeat(200, 1, 1, 1)
-    random = agent.act(obs, explore=True).env_action
+    random = agent.act(Batch(obs=obs), explore=True).env_action
     assert random.abs().max() > 0.98
     assert abs(random.mean().item()) < 0.05
     agent.steps = 10
-    torch.testing.assert_close(agent.act(obs, explore=True).env_action, agent.act(obs, explore=False).env_action, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        agent.act(Batch(obs=obs), explore=True).env_action, agent.act(Batch(obs=obs), explore=False).env_action, atol=1e-5, rtol=0
+    )
 
 
 def test_a_non_finite_batch_moves_nothing_and_is_counted() -> None:
@@ -201,7 +203,7 @@ def test_bf16_is_the_encoders_alone_and_saturated_policies_still_learn() -> None
 
 def test_discrete_tasks_store_the_vector_and_enact_its_argmax() -> None:
     agent = make_agent(action=Space((), "int64", n=4))
-    action = agent.act(make_batch().obs, explore=False)
+    action = agent.act(make_batch(), explore=False)
     assert action.action.shape == (ROWS, 4)
     assert torch.equal(action.env_action, action.action.argmax(-1))
     agent.learn(make_batch(actions=4))

@@ -58,7 +58,7 @@ def test_every_value_head_works_on_every_agent(name: str, action: Space, head: s
     metrics = agent.learn(batch_of(agent)).metrics
     assert metrics["nonfinite"] == 0
     assert all(torch.isfinite(value) for value in metrics.values())
-    assert agent.act(torch.zeros(2, 5), explore=False).env_action.shape == (2, *action.shape)
+    assert agent.act(Batch(obs=torch.zeros(2, 5)), explore=False).env_action.shape == (2, *action.shape)
 
 
 @pytest.mark.parametrize("name", ["dqn", "sac"])
@@ -117,7 +117,7 @@ def learned(name: str, task: str, head: str, discrete: bool, updates: int) -> tu
                 agent.learn(replay.sample())
     agent.train(False)
     cues = torch.tensor([[0.0], [0.0]]) if task in ("constant", "action") else torch.tensor([[-1.0], [1.0]])
-    action = agent.act(cues, explore=False)
+    action = agent.act(Batch(obs=cues), explore=False)
     value = agent.critic(agent.encode(cues), action.action).mean_over_ensemble().mean[0]
     return agent, action.env_action.flatten().tolist(), value.tolist()
 

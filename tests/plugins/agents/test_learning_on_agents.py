@@ -69,14 +69,14 @@ def test_averages_answer_in_judging_and_nowhere_else(name: str, spec: Spec) -> N
     def judged(which: Agent) -> torch.Tensor:
         state = which.streams.state_dict()
         which.train(False)
-        answer = which.act(obs, explore=False).env_action
+        answer = which.act(Batch(obs=obs), explore=False).env_action
         which.train()
         which.streams.rewind(state)
         return answer
 
     assert torch.equal(judged(agent), judged(other))
     assert not torch.equal(judged(agent), judged(plain))
-    assert torch.equal(agent.act(obs, explore=True).action, plain.act(obs, explore=True).action)
+    assert torch.equal(agent.act(Batch(obs=obs), explore=True).action, plain.act(Batch(obs=obs), explore=True).action)
 
 
 def test_a_classifier_learns_alike_from_pieces() -> None:

@@ -34,7 +34,7 @@ def make_agent(action: Space = CHOICES, **changes: Any) -> PPO:
 def rollout(agent: PPO, rows: int = 12) -> Batch:
     g = torch.Generator().manual_seed(1)
     obs, next_obs = torch.randn(2, rows, 4, generator=g)
-    action = agent.act(obs, explore=True)
+    action = agent.act(Batch(obs=obs), explore=True)
     boundary = torch.arange(rows) % 5 == 4
     boundary[-1] = True
     return Batch(
@@ -118,15 +118,15 @@ def test_evaluation_plays_the_most_likely_action_and_never_draws() -> None:
     obs = 3 * torch.randn(64, 4, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         agent.actor.logits[-1].weight.mul_(300.0)
-    played = agent.act(obs, explore=False)
+    played = agent.act(Batch(obs=obs), explore=False)
     torch.testing.assert_close(played.env_action, agent.actor(obs).log_probabilities.argmax(-1))
     assert len(set(played.env_action.tolist())) > 1
-    assert torch.equal(played.env_action, agent.act(obs, explore=False).env_action)
+    assert torch.equal(played.env_action, agent.act(Batch(obs=obs), explore=False).env_action)
 
 
 def test_numbers_are_kept_as_drawn_and_played_within_the_bounds() -> None:
     agent = make_agent(NUMBERS)
-    played = agent.act(torch.zeros(200, 4), explore=True)
+    played = agent.act(Batch(obs=torch.zeros(200, 4)), explore=True)
     assert played.action.abs().max() > 1
     assert played.env_action.abs().max() <= 1
     torch.testing.assert_close(played.extra["log_prob"], agent.actor(torch.zeros(200, 4)).log_prob(played.action).detach())

@@ -158,27 +158,27 @@ def test_the_actor_of_choices_climbs_their_expectation() -> None:
 def test_evaluation_is_the_mode(action: Space) -> None:
     """SAC: stochastic evaluation."""
     agent, obs = make_agent(action, learning_starts=1000), torch.randn(50, FEATURES)
-    first, second = agent.act(obs, explore=False), agent.act(obs, explore=False)
+    first, second = agent.act(Batch(obs=obs), explore=False), agent.act(Batch(obs=obs), explore=False)
     assert torch.equal(first.env_action, second.env_action)
     assert torch.equal(first.env_action, agent.policy(obs).mode)
-    assert not torch.equal(agent.act(obs, explore=True).env_action, agent.act(obs, explore=True).env_action)
+    assert not torch.equal(agent.act(Batch(obs=obs), explore=True).env_action, agent.act(Batch(obs=obs), explore=True).env_action)
     agent.steps = 1000
-    assert not torch.equal(agent.act(obs, explore=True).env_action, agent.act(obs, explore=True).env_action)
+    assert not torch.equal(agent.act(Batch(obs=obs), explore=True).env_action, agent.act(Batch(obs=obs), explore=True).env_action)
 
 
 def test_seed_steps_are_uniform() -> None:
     agent, obs = make_agent(learning_starts=10), torch.zeros(3000, FEATURES)
-    random = agent.act(obs, explore=True).env_action
+    random = agent.act(Batch(obs=obs), explore=True).env_action
     assert random.abs().max() > 0.99
     assert random.mean().item() == pytest.approx(0.0, abs=0.05)
-    choices = make_agent(CHOICES, learning_starts=10).act(obs, explore=True).env_action
+    choices = make_agent(CHOICES, learning_starts=10).act(Batch(obs=obs), explore=True).env_action
     assert (torch.bincount(choices, minlength=4) > 650).all()
 
 
 @pytest.mark.parametrize(("action", "head"), [(CHOICES, "tanh_gaussian"), (NUMBERS, "categorical"), (NUMBERS, "truncated_normal")])
 def test_any_policy_head_acts_on_any_task(action: Space, head: str) -> None:
     agent, batch = make_agent(action, head), make_batch(action)
-    acted = agent.act(batch.obs, explore=True)
+    acted = agent.act(batch, explore=True)
     assert acted.env_action.shape == (ROWS, *action.shape)
     assert acted.action.shape == (ROWS, *agent.action_space.shape)
     batch["action"] = acted.action

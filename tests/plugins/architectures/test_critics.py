@@ -22,7 +22,7 @@ SIZES = {"scalar": 1, "categorical": 51, "quantile": 51}
 
 
 def critic(**changes: object) -> nn.Module:
-    options = {"head": "scalar", "hidden_dim": 8, "depth": 1, "members": 2, "dueling": False, "noisy": False, "low": -1.0, "high": 1.0}
+    options = {"head": "scalar", "hidden_dim": 8, "depth": 1, "members": 2, "dueling": False, "noisy": False, "v_min": -1.0, "v_max": 1.0}
     places = {key: changes.pop(key) for key in ("actions", "choices", "trunk") if key in changes}
     build = Builder(torch.device("cpu"), "fp32", Streams(1), registry())
     return make_critic(build, SimpleNamespace(**{**options, **changes}), 6, **places)
@@ -58,7 +58,7 @@ def test_dueling_wants_choices_and_heads_are_of_values() -> None:
 
 
 def test_the_bounds_are_the_critics_unless_the_head_says_otherwise() -> None:
-    assert critic(head="categorical", low=-3.0, high=5.0).head.atoms[[0, -1]].tolist() == [-3.0, 5.0]
+    assert critic(head="categorical", v_min=-3.0, v_max=5.0).head.atoms[[0, -1]].tolist() == [-3.0, 5.0]
     head = CategoricalHead(11, high=2.0)
     head.bound(-3.0, 5.0)
     assert head.atoms[[0, -1]].tolist() == [-3.0, 2.0]

@@ -47,7 +47,7 @@ class Watcher(Agent):
     base_view = Transitions(batch_size=4)
     action_space = property(lambda self: self.spec.action)
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         raise NotImplementedError
 
     def phases(self) -> list[Phase]:

@@ -85,14 +85,14 @@ class Twin(Agent):
         return self.critic_target(batch.next_features, action).min()
 
     @torch.no_grad()
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         if not explore:
-            return self.actions.to_env(self.policy(self.encode(observation)).mode, None)
+            return self.actions.to_env(self.policy(self.encode(batch.obs)).mode, None)
         generator = self._draw("explore")
         if self.steps < self.options.learning_starts:
-            action = torch.empty(len(observation), self.actions.size, device=self.device).uniform_(-1.0, 1.0, generator=generator)
+            action = torch.empty(len(batch.obs), self.actions.size, device=self.device).uniform_(-1.0, 1.0, generator=generator)
         else:
-            action = self.policy(self.encode(observation)).rsample(generator)
+            action = self.policy(self.encode(batch.obs)).rsample(generator)
         return self.actions.to_env(action, generator)
 
     def _draw(self, stream: str) -> torch.Generator:

@@ -254,7 +254,7 @@ class ObjectiveComponent(_WithPresets):
         return thing(**dict(options)) if self.config is None else thing(options)
 
     @property
-    def base_view(self) -> tuple[str, ...]:
+    def needs(self) -> tuple[str, ...]:
         """Columns of the batch that it reads."""
         return tuple(self._declared("needs", ()))
 

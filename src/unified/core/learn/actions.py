@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Action:
-    """What an agent answers to observations of n environments.
+    """The actions of an agent for n environments.
 
     Args:
-        stored: What the policy produced and the replay keeps, ``(n, *action)``.
-        enacted: What the environments take, ``(n, *action)``.
-        extra: Further columns for the replay (``log_prob``, ``value``).
-        probabilities: That the policy gives each choice of the task, ``(n, A)``, where it has such; an answer is judged by them too.
+        action: Output of the policy, ``(n, *action_space)``; the replay stores it and the agent learns from it.
+        env_action: Actions for the environments, ``(n, *action)``.
+        extra: Further columns for the replay, ``(n, …)`` each (`log_prob`, `value`).
+        probabilities: Probability of each choice of the task, ``(n, A)``, where the policy has them; a classifier is evaluated by them.
+        state: Next state of the policy, ``(n, …)`` each, by name; empty for a stateless agent.
     """
 
     action: torch.Tensor
     env_action: torch.Tensor
     extra: dict[str, torch.Tensor] = field(default_factory=dict)
     probabilities: torch.Tensor | None = None
+    state: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 class ContinuousActions:

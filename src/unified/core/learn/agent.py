@@ -105,10 +105,14 @@ class Agent(nn.Module, ABC):
         return {}
 
     @abstractmethod
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        """Actions for ``(n, *observation)`` on the agent's device.
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        """Choose actions for n environments. Nothing in the result may require a gradient.
 
-        Without `explore` they are a function of the observation and the state of the random streams, and leave nothing behind.
+        Args:
+            batch: What the environments show now, n rows on the agent's device: `obs` ``(n, *observation)``, frames stacked. It is the
+                same kind of batch as the one that `learn` gets; a stateless agent reads `obs` only.
+            explore: Whether to explore, as in training. Without it, the actions depend on the batch and on the random streams only, and
+                the call changes nothing in the agent.
         """
 
     def phases(self) -> list[Phase]:

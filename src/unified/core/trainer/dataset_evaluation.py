@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from unified.core.replay.batch import Batch
 from unified.core.trainer.eval_result import EvalResult
 from unified.core.trainer.evaluation import Evaluator, evaluation_mode
 from unified.metrics import classification, generation, regression
@@ -46,7 +47,7 @@ class DatasetEvaluator(Evaluator):
                 if stopping():
                     return None
                 inputs = torch.from_numpy(np.array(rows.inputs[start : start + BATCH])).to(agent.device)
-                action = agent.act(inputs, explore=False)
+                action = agent.act(Batch(obs=inputs), explore=False)
                 answers.append(action.env_action.cpu().numpy())
                 likely += [] if action.probabilities is None else [action.probabilities.cpu().numpy()]
         answered = np.concatenate(answers)

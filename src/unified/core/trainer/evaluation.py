@@ -12,6 +12,7 @@ import numpy as np
 
 from unified.core.base.errors import UnifiedError, plugin_errors
 from unified.core.envs.suite import UnsupportedRender
+from unified.core.replay.batch import Batch
 from unified.core.trainer.eval_result import EvalResult
 from unified.core.trainer.sources import FrameStack
 
@@ -115,7 +116,7 @@ class EpisodeEvaluator(Evaluator):
         while any(unfinished := [len(done) < want for done, want in zip(played, wanted, strict=True)]):
             if stopping():
                 return None
-            environments.step_async(agent.act(stack.stacked(agent.device), explore=False).env_action.cpu().numpy())
+            environments.step_async(agent.act(Batch(obs=stack.stacked(agent.device)), explore=False).env_action.cpu().numpy())
             steps = environments.step_wait()
             failed += int((steps.failed & unfinished).sum())  # idle environments step along, and do not count
             if failed > self.episodes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unified.core.base.errors import UsageError
+from unified.core.replay.batch import Batch
 from unified.core.trainer.sources import FrameStack
 
 if TYPE_CHECKING:
@@ -52,5 +53,5 @@ class InferencePolicy:
             self._fresh = False
         else:
             self._stack.push(0, observation)
-        action = self.agent.act(self._stack.stacked(self.agent.device), explore=explore)
+        action = self.agent.act(Batch(obs=self._stack.stacked(self.agent.device)), explore=explore)
         return action.env_action[0].cpu().numpy()

@@ -11,6 +11,7 @@ import torch
 
 from unified.core.base.errors import Problem, UnifiedError
 from unified.core.learn.actions import Action
+from unified.core.replay.batch import Batch
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
@@ -163,9 +164,9 @@ class EnvCollector(ExperienceSource):
 
     def step_async(self) -> None:
         """Send the agent's actions; returns at once."""
-        action = self.agent.act(self.stack.stacked(self.agent.device), explore=True)
+        action = self.agent.act(Batch(obs=self.stack.stacked(self.agent.device)), explore=True)
         if not isinstance(action, Action):
-            raise TypeError(f"act must return a unified.Action(stored, enacted), not {type(action).__name__}")
+            raise TypeError(f"act must return a unified.Action(action, env_action), not {type(action).__name__}")
         self._stored = action.action.cpu().numpy()
         self._extra = {name: values.cpu().numpy() for name, values in action.extra.items() if name in self.replay.extra}
         self.environments.step_async(action.env_action.cpu().numpy())

@@ -10,6 +10,7 @@ from unified.core.base.spec import Space
 from unified.core.components.descriptors import AgentComponent
 from unified.core.learn.actions import Action
 from unified.core.learn.agent import Agent
+from unified.core.replay.batch import Batch
 from unified.testing.check import Check, Failed
 from unified.testing.workshop import build, differences, disturbed, observations, places, saved, some
 
@@ -23,7 +24,7 @@ def acts_in_every_space(component: AgentComponent) -> str:
             for count in (1, 3):
                 for explore in (False, True):
                     where = f"{place.name}, {count} environments, explore={explore}"
-                    action = agent.act(observations(component, place, count), explore=explore)
+                    action = agent.act(Batch(obs=observations(component, place, count)), explore=explore)
                     _check_action(action, agent, place.spec.action, count, where)
     return "; ".join(place.name for place in places(component))
 
@@ -31,7 +32,7 @@ def acts_in_every_space(component: AgentComponent) -> str:
 def _check_action(action: Any, agent: Agent, env_action: Space, count: int, where: str) -> None:
     if not isinstance(action, Action):
         contract = "`act` returns an Action: what is stored, what is enacted, and further columns."
-        raise Failed(contract, f"{where}: {type(action).__name__}", "return Action(stored, enacted)")
+        raise Failed(contract, f"{where}: {type(action).__name__}", "return Action(action, env_action)")
     _check_tensor(action.action, agent.action_space, count, f"{where}: `stored`", "`action_space` says what the replay keeps")
     _check_tensor(action.env_action, env_action, count, f"{where}: `env_action`", "the task's spec says what the environment takes")
     for name, column in action.extra.items():
@@ -63,11 +64,11 @@ def acts_repeatably_without_exploring(component: AgentComponent) -> None:
         agent, seen = build(component, place), observations(component, place, 3)
         before = agent.streams.state_dict()
         with disturbed(1):
-            first = agent.act(seen.clone(), explore=False).env_action
-            agent.act(seen.flip(0), explore=False)
+            first = agent.act(Batch(obs=seen.clone()), explore=False).env_action
+            agent.act(Batch(obs=seen.flip(0)), explore=False)
         agent.streams.rewind(before)
         with disturbed(2):
-            second = agent.act(seen.clone(), explore=False).env_action
+            second = agent.act(Batch(obs=seen.clone()), explore=False).env_action
         if not torch.equal(first, second):
             contract = "Without `explore` an agent answers the same observation with the same action, at the same state of its streams."
             change = "draw from self.streams[…] instead of torch's global generator, and keep nothing from one call to the next"
@@ -80,7 +81,7 @@ def is_judged_without_a_trace(component: AgentComponent) -> None:
         agent = build(component, place)
         before = saved(agent)
         agent.train(False)
-        agent.act(observations(component, place, 3), explore=False)
+        agent.act(Batch(obs=observations(component, place, 3)), explore=False)
         agent.train()
         if changed := differences(before, saved(agent)):
             contract = "Evaluating leaves no trace: training goes on as if nobody had looked."

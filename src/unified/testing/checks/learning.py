@@ -172,7 +172,7 @@ def _live(agent: Agent, component: AgentComponent, place: Place, batches: Iterab
     acted = []
     for batch in batches:
         for count in (1, 2):
-            acted.append(agent.act(observations(component, place, count), explore=True).action)
+            acted.append(agent.act(Batch(obs=observations(component, place, count)), explore=True).action)
             agent.steps += count
         agent.learn(fresh(batch))
     return acted
@@ -192,7 +192,7 @@ def _without_exploring(agent: Agent, seen: torch.Tensor) -> torch.Tensor:
     before = agent.streams.state_dict()
     agent.train(False)
     with disturbed(1):
-        action = agent.act(seen, explore=False).env_action
+        action = agent.act(Batch(obs=seen), explore=False).env_action
     agent.train()
     agent.streams.rewind(before)
     return action

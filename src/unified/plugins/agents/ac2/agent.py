@@ -105,14 +105,14 @@ class AC2(Agent):
         return found
 
     @torch.no_grad()
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         if not explore:
-            return self.actions.greedy(self.actor(self.encode(observation), self.steps))
+            return self.actions.greedy(self.actor(self.encode(batch.obs), self.steps))
         generator = self.generator("explore")
-        random = uniform(self.action_space, len(observation), generator)
+        random = uniform(self.action_space, len(batch.obs), generator)
         if self.spec.task_type == "control" and self.steps < self.options.learning_starts:
             return self.actions.to_env(random, generator)
-        action = self.actor(self.encode(observation), self.steps, acting=True).sample(generator)
+        action = self.actor(self.encode(batch.obs), self.steps, acting=True).sample(generator)
         if self.action_space.discrete:  # a policy over choices that is sure of itself would try nothing else
             coins = torch.rand(len(action), generator=generator, device=self.device) < self.options.explore
             action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), random, action)

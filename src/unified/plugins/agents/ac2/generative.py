@@ -125,8 +125,8 @@ class GenerativeAC2(AC2):
         return torch.cat([noise, observation], dim=-1)
 
     @torch.no_grad()
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         """Something new for each row ``(n, observation)``, whether it explores or not."""
         generator = self.generator("explore")
-        made = self.actor(self._seeds(observation, generator), self.steps).sample(generator)
+        made = self.actor(self._seeds(batch.obs, generator), self.steps).sample(generator)
         return self.actions.to_env(made, None)

@@ -77,16 +77,16 @@ class DQN(Agent):
         return value.gather((chooser.mixture(batch.mixture) if how == "mixture" else chooser).greedy)
 
     @torch.no_grad()
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         if not explore:
-            return self.actions.to_env(self._greedy(observation))
+            return self.actions.to_env(self._greedy(batch.obs))
         generator = self.generator("explore")
         epsilon = 1.0 if self.steps < self.options.learning_starts else self.epsilon(self.steps)
-        coins = torch.rand(len(observation), generator=generator, device=self.device) < epsilon  # one for each environment
-        random = uniform(self.action_space, len(observation), generator)
+        coins = torch.rand(len(batch.obs), generator=generator, device=self.device) < epsilon  # one for each environment
+        random = uniform(self.action_space, len(batch.obs), generator)
         if epsilon >= 1.0:
             return self.actions.to_env(random)  # nobody asks the critic
-        return self.actions.to_env(torch.where(coins.view(-1, *[1] * (random.dim() - 1)), random, self._greedy(observation)))
+        return self.actions.to_env(torch.where(coins.view(-1, *[1] * (random.dim() - 1)), random, self._greedy(batch.obs)))
 
     def _greedy(self, observation: torch.Tensor) -> torch.Tensor:
         value: Value = self.critic(self.encode(observation, few=True))

@@ -94,14 +94,14 @@ class DrQV2(Agent):
         return value.min()
 
     @torch.no_grad()
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         if not explore:
-            return self.actions.to_env(self.policy(self.encode(observation, full=False)).mode, None)
+            return self.actions.to_env(self.policy(self.encode(batch.obs, full=False)).mode, None)
         generator = self.generator("explore")
         if self.steps < self.options.learning_starts:
-            shape = (len(observation), self.actions.size)
+            shape = (len(batch.obs), self.actions.size)
             action = torch.empty(shape, device=self.device).uniform_(-1.0, 1.0, generator=generator)
         else:
-            features = self.encode(observation, full=False)
+            features = self.encode(batch.obs, full=False)
             action = self.actor(features, self.stddev(self.steps), None).rsample(generator)
         return self.actions.to_env(action, generator)

@@ -153,8 +153,8 @@ class PPO(Agent):
         return self._seen[1]
 
     @torch.no_grad()
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        policy = self.actor(self.encode(observation).flatten(1))
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        policy = self.actor(self.encode(batch.obs).flatten(1))
         if not explore:
             return self.actions.greedy(policy)
         action = policy.sample(self.generator("explore"))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from unified.core.base.spec import Space
 from unified.core.learn.actions import Action, ContinuousActions
 from unified.core.learn.agent import Agent
 from unified.core.learn.discrete_actions import DiscreteActions
+from unified.core.replay.batch import Batch
 from unified.core.replay.views import Labelled, Transitions, View
 from unified.plugins.architectures.actors import uniform
 
@@ -35,6 +34,6 @@ class Random(Agent):
     def action_space(self) -> Space:
         return self.actions.space
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         generator = self.generator("explore" if explore else "evaluate")
-        return self.actions.to_env(uniform(self.action_space, len(observation), generator), None)
+        return self.actions.to_env(uniform(self.action_space, len(batch.obs), generator), None)

@@ -118,11 +118,11 @@ class SAC(Agent):
         return value.shift(-self.alpha() * log_prob)
 
     @torch.no_grad()
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
+    def act(self, batch: Batch, *, explore: bool) -> Action:
         if explore and self.steps < self.options.learning_starts:
             generator = self.generator("explore")
-            return self.actions.to_env(uniform(self.action_space, len(observation), generator), generator)
-        policy: Policy = self.actor(self.encode(observation, full=False), self.steps, acting=True)
+            return self.actions.to_env(uniform(self.action_space, len(batch.obs), generator), generator)
+        policy: Policy = self.actor(self.encode(batch.obs, full=False), self.steps, acting=True)
         if not explore:
             return self.actions.greedy(policy)
         generator = self.generator("explore")

@@ -42,4 +42,4 @@ class NLL(Objective):
         if self.smoothing:
             log_prob = torch.lerp(log_prob, policy.uniform_log_prob(), self.smoothing)
         loss = -log_prob
-        return Loss((batch.weight * loss).mean(), {"imitate": loss.detach().mean()}, priority=misfit.detach())
+        return Loss((batch.weight * loss).mean(), {"nll": loss.detach().mean()}, priority=misfit.detach())

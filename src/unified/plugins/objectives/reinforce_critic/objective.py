@@ -23,7 +23,7 @@ class ReinforceCritic(Objective):
     parts = ("actor", "critic")
     trains = ("encoder", "critic", "actor")
     asks = {
-        "act": "(observation) -> Action",
+        "act": "(batch) -> Action",
         "policy": "(features) -> Policy",
         "critic": "(features, action) -> Value",
         "noise": "() -> torch.Generator",
@@ -31,7 +31,7 @@ class ReinforceCritic(Objective):
     }
 
     def __call__(self, agent: Any, batch: Batch) -> Loss:
-        answer = agent.act(batch.obs, explore=True)
+        answer = agent.act(batch, explore=True)
         reward = rewards(agent.spec, answer.env_action, batch.label).to(torch.float32)
         features = batch.features.detach()
         lived = batch.with_columns(action=answer.action, reward=reward, discount=torch.zeros_like(reward), next_features=features)

@@ -32,4 +32,4 @@ class ValueMSE(Objective):
         with torch.no_grad():
             target = value.backup(batch["return"], torch.zeros_like(batch["return"]))
         loss = value.loss(target).mean()
-        return Loss(self.weight * loss, {"value": value.mean.mean().detach(), "value_mse_loss": loss.detach()})
+        return Loss(self.weight * loss, {"value": value.mean.mean().detach(), "value_loss": loss.detach()})
