@@ -10,18 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import unified
 from runs.commands import events, newest, rows, run_directory, saved
 from runs.commands import unified as command
-from unified.core.base.errors import UnifiedError
+from unified.core.base.errors import UnifiedError, UsageError
 from unified.core.base.rng import Streams, derive
-from unified.core.base.spec import Spec
+from unified.core.base.spec import Space, Spec
 from unified.core.config.compose import compose
+from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Transitions
 from unified.core.runs.run import Run
-from unified.core.trainer.build import assemble, make_agent
+from unified.core.trainer.build import assemble, make_agent, make_environments
 from unified.plugins.launchers.asynchronous.config import AsyncOptions
 from unified.plugins.launchers.asynchronous.launcher import Async
 
@@ -53,7 +55,15 @@ class Broken(Ids):
 WORDS = [
     *("train", "--agent", "dqn", "--launcher", "async", "train.num_envs=3", "launcher.collectors=2", "launcher.max_staleness=4"),
     *("agent.batch_size=8", "agent.critic.hidden_dim=8", "agent.learning_starts=20", "replay.capacity=2000"),
-    *("train.frames=400", "train.log_every=50", "evaluate.every=0", "evaluate.episodes=1", "checkpoint.every=80", "callbacks=[]", "device=cpu"),
+    *(
+        "train.frames=400",
+        "train.log_every=50",
+        "evaluate.every=0",
+        "evaluate.episodes=1",
+        "checkpoint.every=80",
+        "callbacks=[]",
+        "device=cpu",
+    ),
 ]
 
 
@@ -116,8 +126,11 @@ def test_the_run_says_that_it_is_not_exact(tmp_path: Path) -> None:
 def test_an_error_in_a_thread_ends_the_run_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnifiedError, match="the cable fell out") as raised:
-        unified.train(config=dict(word.split("=", 1) for word in suite(tmp_path, "Broken") if "=" in word) | {"agent": "dqn", "launcher": "async"})
-    assert any("collector" in note and "launcher async" in note for note in raised.value.__notes__)
+        unified.train(
+            config=dict(word.split("=", 1) for word in suite(tmp_path, "Broken") if "=" in word)
+            | {"agent": "dqn", "launcher": "async", "train.env_backend": "inline"}
+        )
+    assert any("in the thread of collector" in problem.message for problem in raised.value.problems)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("collector")]
 
 
@@ -127,7 +140,9 @@ def test_the_weights_are_at_most_so_many_updates_old(tmp_path: Path, most: int, 
     values: dict[str, Any] = {"agent.batch_size": 8, "train.num_envs": 2, "train.frames": 300, "callbacks": []}
     values |= {"agent.n_steps": 16} if agent == "ppo" else {"agent.learning_starts": 20}
     (tmp_path / "ids.py").write_text(IDS)
-    config = compose([f"agent={agent}", f"suite={tmp_path / 'ids.py'}:Ids", f"root={tmp_path}", "device=cpu", "evaluate.every=0"], values=values)
+    config = compose(
+        [f"agent={agent}", f"suite={tmp_path / 'ids.py'}:Ids", f"root={tmp_path}", "device=cpu", "evaluate.every=0"], values=values
+    )
     launcher = Async(AsyncOptions(collectors=2, max_staleness=most))
     trainer = assemble(Run.create_or_open(config), config, launcher.make_source)
     source: Any = trainer.source
@@ -146,35 +161,37 @@ def test_the_weights_are_at_most_so_many_updates_old(tmp_path: Path, most: int, 
 def test_another_launcher_does_not_resume_it_silently(tmp_path: Path) -> None:
     words = suite(tmp_path)
     command(*words, cwd=tmp_path)
-    output = command(*[word for word in words if not word.startswith("launcher.")], "launcher=local", "train.frames=500", cwd=tmp_path, expect=1)
+    output = command(
+        *[word for word in words if not word.startswith("launcher.")], "launcher=local", "train.frames=500", cwd=tmp_path, expect=1
+    )
     assert "saved by another source of experience" in output
 
 
 @pytest.mark.parametrize("name", ["ac2", "dqn", "drqv2", "ppo", "sac"])
 def test_a_snapshot_holds_all_that_an_agent_acts_with(name: str) -> None:
-    import torch
-
     config = compose([f"agent={name}", "suite=gym:CartPole-v1", "device=cpu", "callbacks=[]"])
-    from unified.core.trainer.build import make_environments
-
     environments = make_environments(config, "environment", 1)
-    spec = environments.spec
     environments.close()
-    learner, actor = (make_agent(config, spec, Streams(1)) for _ in range(2))
+    learner, actor = (make_agent(config, environments.spec, Streams(1)) for _ in range(2))
+    batch = Batch(obs=torch.randn(256, 4))
+    before = learner.act(batch, explore=False).env_action
     with torch.no_grad():
         for parameter in learner.parameters():
             parameter.add_(torch.randn_like(parameter))
     learner.updates, learner.steps = 7, 5000
+    wanted = learner.act(batch, explore=False).env_action
+    assert not torch.equal(before, wanted)
     snapshot = learner.policy_snapshot()
-    assert snapshot.version == 7
     with torch.no_grad():
-        for parameter in learner.parameters():  # the snapshot is a copy
-            parameter.zero_()
-    before = make_agent(config, spec, Streams(1))
+        for parameter in learner.parameters():
+            parameter.zero_()  # the snapshot is a copy
     actor.load_policy_snapshot(snapshot)
-    assert actor.steps == 5000
-    observations = torch.randn(64, 4)
-    acted = [agent.policy_snapshot().state for agent in (actor, before)]
-    assert all(torch.equal(acted[0][key], value) for key, value in snapshot.state.items())
-    assert any(not torch.equal(acted[1][key], value) for key, value in snapshot.state.items())
-    del observations
+    assert torch.equal(actor.act(batch, explore=False).env_action, wanted)
+    assert (snapshot.version, actor.updates, actor.steps) == (7, 7, 5000)
+
+
+def test_a_snapshot_of_another_agent_is_refused() -> None:
+    spec = Spec(Space((4,), "float32"), Space((), "int64", 0, 1, 2))
+    dqn, ppo = (make_agent(compose([f"agent={name}", "suite=gym:CartPole-v1"]), spec, Streams(1)) for name in ("dqn", "ppo"))
+    with pytest.raises(UsageError, match="of another agent"):
+        ppo.load_policy_snapshot(dqn.policy_snapshot())

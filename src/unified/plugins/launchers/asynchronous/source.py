@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unified.core.base.errors import Problem, UnifiedError, plugin_errors
+from unified.core.base.errors import PluginFailed, Problem, UnifiedError, plugin_errors
 from unified.core.envs.step_batch import StepBatch
 from unified.core.trainer.sources import EnvCollector, ExperienceSource
 
@@ -67,7 +67,7 @@ class Collector:
         self.inner = EnvCollector(environments, agent, self.outbox)
         self.busy = False
         self.version = -1  # of the snapshot that it acts with
-        self.error: BaseException | None = None
+        self.error: UnifiedError | None = None
         self.thread: threading.Thread | None = None
         #: Updates that the weights were behind at each of the last actions.
         self.staleness: deque[int] = deque(maxlen=1000)
@@ -152,9 +152,8 @@ class AsyncSource(ExperienceSource):
             if found is None:
                 failed = self._error()
                 assert failed is not None
-                error = failed.error or RuntimeError()
-                error.add_note(f"in the thread {failed.name} of launcher async")
-                raise error
+                assert failed.error is not None
+                raise failed.error
             arrival = found.outbox.arrivals.popleft()
             self._next = (self.collectors.index(found) + 1) % len(self.collectors)
             self._changed.notify_all()
@@ -191,8 +190,12 @@ class AsyncSource(ExperienceSource):
                 collector.agent.steps = self.agent.steps  # schedules of exploration read it
                 collector.step()
                 self._end_turn(collector)
-        except BaseException as error:
-            collector.error = error
+        except UnifiedError as error:
+            collector.error = type(error)(*error.problems, Problem(f"it happened in the thread of {collector.name} (launcher async)"))
+            collector.error.__cause__ = error.__cause__ or error
+            self._end_turn(collector)
+        except Exception as error:
+            collector.error = PluginFailed.by(f"launcher async, {collector.name},", "while collecting", error)
             self._end_turn(collector)
 
     def _wait_for_turn(self, collector: Collector) -> bool:
