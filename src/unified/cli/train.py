@@ -19,11 +19,13 @@ class Format(StrEnum):
 
 
 def words(
-    agent: str | None, suite: str | None, objectives: list[str], seed: int | None, experiment: str | None, launcher: str | None = None
+    agent: str | None, suite: list[str], objectives: list[str], seed: int | None, experiment: str | None, launcher: str | None = None
 ) -> list[str]:
     """The options as the ``key=value`` words that they are short for."""
-    named = {"agent": agent, "suite": suite, "seed": seed, "experiment": experiment, "launcher": launcher}
+    named = {"agent": agent, "suite": suite[0] if len(suite) == 1 else None, "seed": seed, "experiment": experiment, "launcher": launcher}
     said = [f"{key}={value}" for key, value in named.items() if value is not None]
+    if len(suite) > 1:
+        said.append(f"suite=[{','.join(suite)}]")
     if not objectives:
         return said
     return [*said, f"objective=[{','.join(objectives)}]" if all(objectives) else "objective="]  # an empty one is refused, not forgotten
@@ -32,7 +34,9 @@ def words(
 def train(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Any value, e.g. agent.lr=1e-4.")] = None,
     agent: Annotated[str | None, typer.Option("--agent", "-a", help="What acts and learns, e.g. drqv2.")] = None,
-    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run; repeat it for several.")
+    ] = None,
     objective: Annotated[list[str] | None, typer.Option("--objective", "-o", help="Replace the objectives; +NAME adds one.")] = None,
     recipe: Annotated[list[str] | None, typer.Option("--recipe", "-r", help="Name or path, e.g. laptop.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all randomness of the run.")] = None,
@@ -52,7 +56,7 @@ def train(
 
     if format is not None and not dry_run:
         raise UsageError(Problem(f"--format {format} says how --dry-run prints", f"unified train … --dry-run --format {format}"))
-    said = words(agent, suite, objective or [], seed, experiment, launcher) + list(overrides or [])
+    said = words(agent, suite or [], objective or [], seed, experiment, launcher) + list(overrides or [])
     config = compose(said, list(recipe or []), default_recipe=True)
     if dry_run:
         typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)

@@ -21,6 +21,7 @@ class StepBatch:
     | `returns`, `lengths` | `(n,)` | of the episode that ended here: its score, and its agent steps |
     | `life_lost` | `(n,)` bool | the value of the next state is 0 for learning, although the episode may go on |
     | `env_ids` | `(n,)` int64 | numbers of the environments, each at most once; ``None``: all of them in order |
+    | `task` | text | name of the task, in a run of several suites |
     """
 
     observation: np.ndarray
@@ -33,6 +34,7 @@ class StepBatch:
     lengths: np.ndarray
     life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
     env_ids: np.ndarray | None = None
+    task: str = ""
 
     @property
     def ids(self) -> np.ndarray:

@@ -164,6 +164,22 @@ class Agent(nn.Module, ABC):
         for name, part in parts.items():
             setattr(self, name, part.to(self.device))
 
+    def share(self, part: str, module: nn.Module) -> None:
+        """Use a module of another agent in the place of a part of this one, before `configure`: both train it.
+
+        Raises:
+            UsageError: If there is no such part, or one of other shapes.
+        """
+        own = self._modules.get(part)
+        if own is None:
+            has = ", ".join(name for name, _ in self.named_children())
+            raise UsageError(Problem(f"agent.shared: {type(self).__name__} has no part {part!r} on this task", f"its parts are: {has}"))
+        shapes, others = ([tuple(p.shape) for p in each.parameters()] for each in (own, module))
+        if shapes != others:
+            what = f"agent.shared: part {part!r} has parameters of the shapes {shapes} on one task and {others} on another"
+            raise UsageError(Problem(what, "share a part whose input has the same size on all tasks: agent.shared=[trunk]"))
+        setattr(self, part, module)
+
     def configure(self) -> None:
         """Called once when all parts exist and lie on their device: makes the phases and the optimisers of the parts they train."""
         self.phase_list = self.build.phases(self.phases())

@@ -21,9 +21,11 @@ from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.learn.builder import Builder
 from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision
+from unified.core.learn.multitask import MultiTaskAgent
 from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
 from unified.core.replay.dataset import DatasetBuffer
+from unified.core.replay.multitask import MultiTaskReplay
 from unified.core.replay.samplers import Prioritised
 from unified.core.replay.saved_index import check_free, rows_of, spec_of
 from unified.core.replay.segments import DamagedSegment
@@ -31,18 +33,19 @@ from unified.core.replay.store import slots_of
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.callbacks import Participant
-from unified.core.trainer.checks import refuse_another_task, refuse_epochs, refuse_idle
+from unified.core.trainer.checks import refuse_another_task, refuse_epochs, refuse_idle, refuse_rollouts
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
 from unified.core.trainer.features import ClassifierFeatures
 from unified.core.trainer.inference import InferencePolicy
 from unified.core.trainer.launcher import Launcher
+from unified.core.trainer.multitask import MultiTaskEvaluator, MultiTaskSource, MultiTaskSpec
 from unified.core.trainer.sources import DatasetSource, ExperienceSource
 from unified.core.trainer.trainer import Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from unified.core.config.config import Config
@@ -139,7 +142,10 @@ def assemble(run: Run, config: Config, make_source: MakeSource | None = None) ->
     Raises:
         UsageError: If agent, suite and source of experience do not fit.
     """
-    suite, make_source = built_suite(config), make_source or Launcher().make_source
+    make_source = make_source or Launcher().make_source
+    if config.several_suites:
+        return _assemble_tasks(run, config, make_source)
+    suite = built_suite(config)
     if isinstance(suite, DataSuite):
         with _made(config.suite):
             spec = suite.spec()
@@ -195,6 +201,93 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: M
     ]
     notes = [*suite.notes(), *agent.notes(), *source.notes(), f"precision {agent.precision} on {agent.device}"]
     return Trainer(run, config, agent, replay, source, judge, clock, streams, participants, notes)
+
+
+def _assemble_tasks(run: Run, config: Config, make_source: MakeSource) -> Trainer:
+    """The objects of a run of several suites: agent, replay, source and evaluator consist of those of the tasks."""
+    if not config.online:
+        raise UsageError(Problem("train.offline=true learns one task from a replay, and there are several suites", "leave it out"))
+    streams = Streams(config.seed)
+    specs: dict[str, Spec] = {}
+    agents: dict[str, Agent] = {}
+    suites: dict[str, Suite] = {}
+    replays: list[Replay | DatasetBuffer] = []
+    sources: dict[str, ExperienceSource] = {}
+    opened: list[WorkerVectorEnv] = []
+    try:
+        for number, (name, task) in enumerate(config.tasks.items()):
+            suite = suites[name] = built_suite(task)
+            environments = None
+            if isinstance(suite, DataSuite):
+                with _made(task.suite):
+                    specs[name] = suite.spec()
+            else:
+                environments = make_environments(task, f"environment {number}", config.train.num_envs)
+                opened.append(environments)
+                specs[name] = environments.spec
+            agent = agents[name] = _task_agent(task, specs[name], streams, agents)
+            refuse_rollouts(task, agent.view)
+            if agent.view.from_dataset:
+                replays.append(make_fixed_replay(task, suite, agent, streams))
+                continue
+            if environments is None:
+                environments = make_environments(task, f"environment {number}", config.train.num_envs)
+                opened.append(environments)
+            directory = run.path / "replay" / str(number)
+            replay = make_replay(run, task, agent, specs[name], environments.count, streams, directory)
+            replays.append(replay)
+            with _made(config.launcher):
+                sources[name] = make_source(task, run, agent, replay, environments)
+        whole = MultiTaskAgent(agents, tuple(config.agent.options.shared))
+        source = MultiTaskSource(MultiTaskSpec(specs), sources)
+        evaluator = MultiTaskEvaluator({name: make_judge(task, suites[name], run.root) for name, task in config.tasks.items()})
+        participants = [
+            *(Participant(f"agent {config.agent.label}", agent, control=True) for agent in agents.values()),
+            *(Participant(f"objective {each.label}", each, control=True) for phase in whole.phase_list for each in phase.objectives),
+            *(Participant(f"suite {name}", suite, control=True) for name, suite in suites.items()),
+            *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
+        ]
+        notes = [f"{name}: {note}" for name in specs for note in (*suites[name].notes(), *agents[name].notes())]
+        notes += [*source.notes(), f"precision {whole.precision} on {whole.device}"]
+        clock = _task_clock(config, agents, specs, list(sources))
+        return Trainer(run, config, whole, MultiTaskReplay(replays), source, evaluator, clock, streams, participants, notes)
+    except BaseException:
+        for environments in opened:
+            environments.close()
+        raise
+
+
+def _task_agent(task: Config, spec: Spec, streams: Streams, before: Mapping[str, Agent]) -> Agent:
+    """The agent of one of several tasks; it shares parts with the first one."""
+    first = next(iter(before.values()), None)
+    if first is not None:
+        return make_agent(task, spec, streams, {part: first.get_submodule(part) for part in task.agent.options.shared})
+    agent = make_agent(task, spec, streams)
+    parts = [name for name, _ in agent.named_children()]
+    if missing := [part for part in task.agent.options.shared if part not in parts]:
+        raise UsageError(Problem(f"agent.shared: there is no part {', '.join(missing)}", f"there are {', '.join(parts)}"))
+    return agent
+
+
+def _task_clock(config: Config, agents: Mapping[str, Agent], specs: Mapping[str, Spec], stepped: list[str]) -> Clock:
+    """The clock of several tasks: a step is one of any environment, and every task gets as many updates as the others.
+
+    Frames are counted as for one task if all environments repeat actions equally often; else a frame is an agent step. Without
+    environments a frame is a row of a batch.
+    """
+    views = [agents[name].view for name in stepped]
+    if not stepped:
+        rows = sum(agent.view.batch_size for agent in agents.values())
+        return Clock(rows, len(agents), pending_updates=len(agents), every=intervals(config, rows), **_budgets(config))
+    repeats = {specs[name].action_repeat for name in stepped}
+    per_step = sum(view.updates_per_step for view in views) / len(views) * len(agents) / len(stepped)
+    return Clock(
+        repeats.pop() if len(repeats) == 1 else 1,
+        per_step if config.train.learn else 0.0,
+        max(view.learn_after for view in views) * len(stepped),
+        every=intervals(config),
+        **_budgets(config),
+    )
 
 
 def _budgets(config: Config) -> dict[str, Any]:
@@ -282,8 +375,15 @@ def suite_of(config: Config) -> SuiteReference | Suite:
     return SuiteReference(component.target, suite.task or "", suite.options.model_dump(mode="json"), component.config, adapter)
 
 
-def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
-    """The agent on its device, its first parameters a function of the seed."""
+def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str, torch.nn.Module] | None = None) -> Agent:
+    """The agent on its device, its first parameters a function of the seed.
+
+    Args:
+        config: Configuration of the run.
+        spec: Spec of the task.
+        streams: Random streams.
+        shared: Modules of another agent that take the place of its parts, by name (`Agent.share`).
+    """
     device = resolve_device(config.device)
     build = Builder(device, resolve_precision(config.precision, device), streams, config.registry, config.objectives, spec)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
@@ -291,13 +391,21 @@ def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
         torch.manual_seed(derive(config.seed, "parameters"))
         agent: Agent = make(config.agent, spec, config.agent.options, build).to(device)
         with _made(config.agent):
+            for part, module in (shared or {}).items():
+                agent.share(part, module)
             agent.configure()
             agent.view  # noqa: B018  (a property that raises does it here, where it has a name)
     return agent
 
 
-def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, num_envs: int, streams: Streams) -> Replay:
-    """The replay the agent's view asks for, in memory or on disk, refused where neither can hold it."""
+def make_replay(
+    run: Run, config: Config, agent: Agent, spec: Spec, num_envs: int, streams: Streams, directory: Path | None = None
+) -> Replay:
+    """The replay for the agent's view, in memory or on disk; in the run's directory unless another one is given.
+
+    Raises:
+        UsageError: If neither can hold it.
+    """
     settings, capacity = config.replay, config.replay.capacity
     if agent.view.max_slots is not None:
         capacity = min(capacity, agent.view.max_slots * num_envs)
@@ -306,7 +414,7 @@ def make_replay(run: Run, config: Config, agent: Agent, spec: Spec, num_envs: in
     elif config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
         capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + num_envs * (agent.view.window + 1))
-    directory = run.path / "replay"
+    directory = directory or run.path / "replay"
     action, extra = agent.action_space, agent.extra_columns
     backing = choose_backing(settings.backing, spec, action, capacity, num_envs, directory, extra)
     pin = agent.device.type == "cuda"
@@ -323,6 +431,11 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
         run: That was trained.
         checkpoint: ``"best"``, ``"newest"``, or the frames of one.
     """
+    if run.config.several_suites:
+        tasks = " and ".join(run.config.tasks)
+        raise UsageError(
+            Problem(f"run {run.name} learns several tasks ({tasks}), and only one can be acted on", f"unified evaluate {run.name}")
+        )
     found = pick_checkpoint(run, checkpoint)
     for line in provenance.changed(found.manifest.get("components", ()), run.config.registry):
         warnings.warn(line, Notice, stacklevel=2)
@@ -351,16 +464,39 @@ def evaluate(
     Returns:
         The frames it was trained for, and what was found.
     """
-    player = load_agent(run, checkpoint)
-    said = {"episodes": episodes, "environments": 1} | ({} if features is None else {"features": features or None})
-    judge = make_judge(run.config, built_suite(run.config), run.root, **said)
+    said = {"episodes": episodes, "num_envs": 1} | ({} if features is None else {"features": features or None})
+    judge: Evaluator
+    agent: Any
+    if run.config.several_suites:
+        agent, frames = _load_tasks(run, checkpoint)
+        tasks = run.config.tasks.items()
+        judge = MultiTaskEvaluator({name: make_judge(task, built_suite(task), run.root, **said) for name, task in tasks})
+    else:
+        player = load_agent(run, checkpoint)
+        agent, frames = player.agent, player.frames
+        judge = make_judge(run.config, built_suite(run.config), run.root, **said)
     judge.record = record
     try:
-        judged = judge.judge(player.agent, f"of checkpoint {checkpoint}")
+        judged = judge.judge(agent, f"of checkpoint {checkpoint}")
         assert judged is not None
-        return player.frames, judged
+        return frames, judged
     finally:
         judge.close()
+
+
+def _load_tasks(run: Run, which: str | int) -> tuple[MultiTaskAgent, int]:
+    """The trained agent of a run of several suites, and the frames of its checkpoint."""
+    found, config = pick_checkpoint(run, which), run.config
+    streams, specs = Streams(config.seed), MultiTaskSpec.from_json(found.manifest["spec"]).tasks
+    agents: dict[str, Agent] = {}
+    for name, task in config.tasks.items():
+        agents[name] = _task_agent(task, specs[name], streams, agents)
+    agent = MultiTaskAgent(agents, tuple(config.agent.options.shared))
+    with found.reading("parameters") as parameters:
+        agent.load_state_dict(parameters)
+    agent.steps = found.manifest["steps"]
+    agent.train(False)
+    return agent, found.frames
 
 
 def pick_checkpoint(run: Run, which: str | int) -> Checkpoint:

@@ -28,6 +28,17 @@ def refuse_idle(config: Config, view: View) -> None:
         raise UsageError(Problem("train.learn=false only collects, and here is nothing to collect", "leave it out"))
 
 
+def refuse_rollouts(config: Config, view: View) -> None:
+    """Refuse an agent that learns from whole rollouts, of which several tasks cannot take turns.
+
+    Raises:
+        UsageError: With another agent.
+    """
+    if view.whole or view.max_slots is not None:
+        what = f"agent {config.agent.label} learns from whole rollouts, and the updates of several suites take turns"
+        raise UsageError(Problem(what, "an off-policy agent: --agent ac2"))
+
+
 def refuse_epochs(config: Config) -> None:
     """Refuse to count rows of a data set where the agent learns from what it does.
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from unified.core.config.config import Config
     from unified.core.envs.step_batch import StepBatch
     from unified.core.learn.agent import Agent
+    from unified.core.learn.multitask import MultiTaskAgent
     from unified.core.replay.batch import Batch
     from unified.core.replay.buffer import Replay
     from unified.core.replay.dataset import DatasetBuffer
+    from unified.core.replay.multitask import MultiTaskReplay
     from unified.core.runs.checkpoint import Checkpoint
     from unified.core.runs.run import Run
     from unified.core.trainer.clock import Clock
@@ -51,8 +53,8 @@ class Trainer:
         self,
         run: Run,
         config: Config,
-        agent: Agent,
-        replay: Replay | DatasetBuffer,
+        agent: Agent | MultiTaskAgent,
+        replay: Replay | DatasetBuffer | MultiTaskReplay,
         source: ExperienceSource,
         evaluator: Evaluator,
         clock: Clock,
@@ -173,7 +175,7 @@ class Trainer:
         self._failures[steps.ids] = np.where(ended, 0, self._failures[steps.ids] + steps.failed)
         for env_id in ended.nonzero()[0]:
             self.episodes += 1
-            self.meter.add_episode(float(steps.returns[env_id]), int(steps.lengths[env_id]))
+            self.meter.add_episode(float(steps.returns[env_id]), int(steps.lengths[env_id]), steps.task)
 
     def _report_incidents(self) -> None:
         """Record what happened to the environments; too many failed episodes of one of them end the run."""

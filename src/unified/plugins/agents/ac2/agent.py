@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from unified.core.learn.actions import Action, ContinuousActions
 from unified.core.learn.agent import Agent
@@ -33,6 +34,8 @@ class AC2(Agent):
     features of the next observation, as in DrQ-v2: they follow slowly.
     """
 
+    policy_parts = ("encoder", "trunk", "actor")
+
     def __new__(cls, spec: Spec, options: Any, build: Builder) -> AC2:
         """Where something is made, it is a `GenerativeAC2`."""
         if spec.task_type == "generate":
@@ -50,6 +53,11 @@ class AC2(Agent):
         self.aug = make_augmentations(build, options.aug or ("random_shift" if control else "identity"), shape) if pixels else None
         usual = None if control or not pixels else "cnn"
         self.encoder, features = make_encoder(build, options.encoder or usual, spec, self.stack)
+        self.trunk: nn.Module | None = None
+        if options.trunk is not None:
+            adapter = nn.Sequential(nn.Linear(features, options.trunk), nn.LayerNorm(options.trunk), nn.ReLU())
+            self.encoder, features = nn.Sequential(self.encoder, adapter), options.trunk
+            self.trunk = nn.Sequential(nn.Linear(features, features), nn.ReLU())
         head = policy_head(build, options.actor.head or ("categorical" if spec.action.discrete else HEADS[spec.task_type]))
         self.actions = DiscreteActions(spec.action) if head.discrete else ContinuousActions(spec.action)
         emitted = {"choices": self.actions.choices} if isinstance(self.actions, DiscreteActions) else {"actions": self.actions.size}
@@ -70,12 +78,18 @@ class AC2(Agent):
 
     def phases(self) -> list[Phase]:
         clip = self.options.max_grad_norm
+        encoding = ("encoder",) if self.trunk is None else ("encoder", "trunk")
         if self.spec.task_type != "control":
-            return [Phase("actor", (self.build.objective("nll"),), trains=("encoder", "actor"), max_grad_norm=clip)]
+            return [Phase("actor", (self.build.objective("nll"),), trains=(*encoding, "actor"), max_grad_norm=clip)]
         return [
-            Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic"), max_grad_norm=clip),
+            Phase("critic", (self.build.objective("td"),), trains=(*encoding, "critic"), max_grad_norm=clip),
             Phase("actor", (self.build.objective("dpg"),), trains=("actor",), max_grad_norm=clip),
         ]
+
+    def encode(self, observation: torch.Tensor, encoder: nn.Module | None = None, *, full: bool = True, few: bool = False) -> torch.Tensor:
+        """See `Agent.encode`; with a trunk, features are what the trunk makes of those of the encoder."""
+        features = super().encode(observation, encoder, full=full or self.trunk is not None, few=few)
+        return features if self.trunk is None else self.trunk(features)
 
     def encode_batch(self, batch: Batch) -> Batch:
         if "label" not in batch:

@@ -52,6 +52,10 @@ class AC2Options(LearningOptions):
     """Share of answers that are random where choices are learned by reward."""
     feature_dim: int = Field(50, ge=1)
     """Features that actor and critic see of pixels, behind a bottleneck each (control)."""
+    trunk: int | None = Field(None, ge=1)
+    """Width of a layer between the encoder and the heads, which several suites can share; null for none."""
+    shared: list[str] = []
+    """Parts that the tasks of several suites have in common: [trunk]."""
     noise_dim: int = Field(32, ge=1)
     """Numbers of the noise that something is made from (generation)."""
     generator: Part | None = None
@@ -62,5 +66,6 @@ class AC2Options(LearningOptions):
 
 PRESETS = (
     Preset("data", "digits iris wine breast_cancer diabetes", {"evaluate.every": 50_000, "checkpoint.every": 0}, "an epoch takes no time"),
+    Preset("several", "several", {"agent.trunk": 256, "agent.shared": ["trunk"]}, "tasks learn from one another through the trunk"),
     Preset("small", "digits", {"train.epochs": 200, "agent.lr": 1e-3}, "measured"),
 )
