@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
@@ -41,8 +41,7 @@ class MultiTaskAgent(nn.Module):
 
     def of(self, task: int | str) -> Agent:
         """The agent of a task, by its number or name."""
-        agent: Any = self.agents[self.names.index(task) if isinstance(task, str) else task]
-        return agent
+        return cast("Agent", self.agents[self.names.index(task) if isinstance(task, str) else task])
 
     @property
     def view(self) -> View:
@@ -82,7 +81,7 @@ class MultiTaskAgent(nn.Module):
         metrics = {name if name == "nonfinite" else f"{name}/{task}": value for name, value in learned.metrics.items()}
         return UpdateResult(metrics, learned.priority)
 
-    def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+    def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
         """Parameters and buffers by name, those of a shared part once, below the first task."""
         return {name: value for name, value in super().state_dict(*arguments, **options).items() if not self._is_again(name)}
 
