@@ -60,7 +60,7 @@ def pictures(skip: int, count: int) -> dict[str, Any]:
 
     rows = torch.utils.data.TensorDataset(*map(torch.from_numpy, random_pictures(10_000)))
     network = {"encoder": "resnet18", "agent.actor.depth": 0, "aug": ["random_crop", "random_horizontal_flip"]}
-    learning = {"objective": ["imitate"], "agent.batch_size": BATCH, "agent.lr": 3e-4}
+    learning = {"objective": ["nll"], "agent.batch_size": BATCH, "agent.lr": 3e-4}
     budget = {"train.frames": None, "train.updates": skip + count}
     return {"agent": "ac2", "suite": rows, "suite.test": 0.01, **network, **learning, **budget}
 

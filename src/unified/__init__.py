@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ObjectiveComponent,
         Preset,
         RecipeComponent,
+        SamplerComponent,
         SuiteComponent,
     )
     from unified.core.components.hookspecs import API_VERSION, hookimpl, hookspec
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
     from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
     from unified.core.learn.actions import Action, ContinuousActions
-    from unified.core.learn.agent import Agent, PolicySnapshot, UpdateResult
+    from unified.core.learn.agent import Agent, PolicySnapshot
     from unified.core.learn.builder import Builder
     from unified.core.learn.discrete_actions import DiscreteActions
     from unified.core.learn.networks import output_shape
     from unified.core.learn.objective import Loss, Objective, Phase, frozen
     from unified.core.learn.options import LearningOptions
+    from unified.core.learn.update import PhaseLoss, PhaseStep, UpdateResult
     from unified.core.registry import registry
     from unified.core.replay.batch import Batch
     from unified.core.replay.views import Labelled, Rollout, Transitions, View
@@ -58,7 +60,8 @@ from unified.version import __version__
 _HOMES = {
     "unified.api": ("load", "train"),
     "unified.core.learn.actions": ("Action", "ContinuousActions"),
-    "unified.core.learn.agent": ("Agent", "PolicySnapshot", "UpdateResult"),
+    "unified.core.learn.agent": ("Agent", "PolicySnapshot"),
+    "unified.core.learn.update": ("PhaseLoss", "PhaseStep", "UpdateResult"),
     "unified.core.learn.networks": ("output_shape",),
     "unified.core.replay.batch": ("Batch",),
     "unified.core.components.descriptors": (
@@ -70,6 +73,7 @@ _HOMES = {
         "ObjectiveComponent",
         "Preset",
         "RecipeComponent",
+        "SamplerComponent",
         "SuiteComponent",
     ),
     "unified.core.components.options": ("Options",),
@@ -125,6 +129,8 @@ __all__ = [
     "Options",
     "Part",
     "Phase",
+    "PhaseLoss",
+    "PhaseStep",
     "PolicySnapshot",
     "Preset",
     "Problem",
@@ -132,6 +138,7 @@ __all__ = [
     "Rollout",
     "Rows",
     "Run",
+    "SamplerComponent",
     "Schedule",
     "Space",
     "Spec",

@@ -35,15 +35,15 @@ EXPECTED = Path(__file__).parent / "expected"
 
 #: Names in the frozen metrics that have another name now, old -> new; keys, and texts such as those of ``kind``.
 RENAMED: dict[str, str] = {
-    "Surrogate_loss": "PPOClip_loss",
-    "StateValue_loss": "ValueMSE_loss",
+    "Surrogate_loss": "ppo_clip_loss",
+    "StateValue_loss": "value_mse_loss",
     "maxent_loss": "sac_actor_loss",
     "temperature_loss": "sac_alpha_loss",
     "imitate_loss": "nll_loss",
     "imitate": "nll",
 }
-#: Names of parameters that begin otherwise now, old prefix -> new prefix: ``{"critic.trunk.": "critic.body."}``.
-RENAMED_PARAMETERS: dict[str, str] = {}
+#: Names of parameters that begin otherwise now, by the name of the run: old prefix -> new prefix.
+RENAMED_PARAMETERS: dict[str, dict[str, str]] = {"drqv2-pixels": {"actor.mean.": "actor.numbers."}}
 
 Found = dict[str, Any]
 
@@ -91,7 +91,14 @@ GOLDEN = (
         257,
         (
             *SMALL_DQN,
-            *("replay.sampler=prioritised", "train.frames=400", "train.log_every=50", "evaluate.every=200", "evaluate.episodes=2"),
+            *(
+                "replay.sampler=prioritised",
+                "replay.sampler.beta=0.4",
+                "train.frames=400",
+                "train.log_every=50",
+                "evaluate.every=200",
+                "evaluate.episodes=2",
+            ),
         ),
     ),
     Golden(
@@ -223,7 +230,7 @@ def record(golden: Golden, run: Run) -> Found:
     """Everything about a finished run that is frozen. Metrics hold no times, so every field of every row counts."""
     return {
         "bits_depend_on": bits_depend_on(golden),
-        "parameters": hashes(load(run, "newest").agent.state_dict(), RENAMED_PARAMETERS),
+        "parameters": hashes(load(run, "newest").agent.state_dict(), RENAMED_PARAMETERS.get(golden.name)),
         "metrics": run.metrics(),
     }
 

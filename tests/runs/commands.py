@@ -139,7 +139,7 @@ def replay_of(directory: Path, cut: dict[str, Any]) -> dict[str, Any]:
     manifest = json.loads((newest(directory) / "manifest.json").read_text())
     spec = Spec.from_json(manifest["spec"])
     columns = {name: Space(tuple(shape), kind) for name, (shape, kind) in cut["columns"].items()}
-    extra = {name: space for name, space in columns.items() if name not in columns_of(spec.observation, columns["action"])}
+    extra = {name: space for name, space in columns.items() if name not in columns_of(spec.spaces, columns["action"])}
     replay = Replay(spec, Transitions(), 2000, len(cut["head"]), Streams(0), action=columns["action"], extra=extra)
     replay.restore(directory / "replay", cut)
     store = replay.store

@@ -54,6 +54,29 @@ def test_killed_in_mid_episode_and_resumed(straight: Path, tmp_path: Path, fault
     assert_same(straight, kill_and_resume(STATE, tmp_path, fault))
 
 
+@pytest.mark.parametrize("memory", ["lstm", pytest.param("gru", marks=pytest.mark.slow)])
+def test_killed_in_the_middle_of_a_recurrent_rollout_and_of_an_episode(tmp_path: Path, memory: str) -> None:
+    """Rollouts have 48 steps of each of two environments; checkpoints lie at 80, 160 and 240 steps of both together."""
+    words = [
+        *(
+            "train",
+            "--agent",
+            "ppo",
+            "--suite",
+            "gym:Pendulum-v1",
+            f"agent.memory={memory}",
+            "agent.memory.hidden_dim=8",
+            "agent.hidden_dim=8",
+        ),
+        *("agent.n_steps=48", "agent.epochs=2", "agent.batch_size=32", "agent.sequence_length=10", "train.num_envs=2", "train.frames=288"),
+        *("checkpoint.every=80", "evaluate.every=100", "evaluate.episodes=1", "train.log_every=50", "callbacks=[]", "device=cpu"),
+    ]
+    restored = events(killed_and_the_same(words, tmp_path), "restored")[-1]
+    assert restored["exact"]
+    assert restored["frames"] % (2 * 48)  # in the middle of a rollout
+    assert restored["frames"] % (2 * 200)  # and of episodes, which have 200 steps
+
+
 @pytest.mark.slow
 def test_killed_from_pixels_and_resumed(straight_pixels: Path, tmp_path: Path) -> None:
     assert_same(straight_pixels, kill_and_resume(PIXELS, tmp_path, saved(2)))

@@ -18,7 +18,7 @@ from unified.core.runs.run import Run
 from unified.core.trainer.build import load_agent
 from unified.plugins.suites.vision.sources import SOURCES
 
-CIFAR10 = ["train", "--suite", "vision:cifar10", "encoder=resnet18", "-o", "imitate"]
+CIFAR10 = ["train", "--suite", "vision:cifar10", "encoder=resnet18", "-o", "nll"]
 MNIST = ["train", "--suite", "vision:mnist"]
 SHORT = ["agent.batch_size=10", "train.updates=3", "callbacks=[]"]
 
@@ -62,7 +62,7 @@ def test_cifar10_as_it_is_typed(data: Path, tmp_path: Path, monkeypatch: pytest.
     unified(*CIFAR10, *SHORT, cwd=tmp_path)
     run, last = judged(tmp_path)
     assert run.config.agent.options.encoder.name == "resnet18"
-    assert [objective.name for objective in run.config.objectives] == ["imitate"]
+    assert [objective.name for objective in run.config.objectives] == ["nll"]
     md5 = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in (data / "cifar-10-batches-py").iterdir()}
     reader = torchvision.datasets.CIFAR10  # told the sums of these files
     monkeypatch.setattr(reader, "train_list", [[name, md5[name]] for name, _ in reader.train_list])

@@ -97,7 +97,7 @@ def test_averaged_weights_answer_where_that_is_asked_for(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_few_rows_are_learned_by_heart(tmp_path: Path) -> None:
     run = train(tmp_path, None, "digits", encoder="mlp", train__overfit=8, agent__batch_size=8, train__updates=150, agent__lr=3e-3)
-    assert [row["imitate"] for row in run.metrics() if "imitate" in row][-1] < 0.1
+    assert [row["nll"] for row in run.metrics() if "nll" in row][-1] < 0.1
 
 
 @pytest.mark.slow
@@ -128,9 +128,9 @@ def test_collected_once_learned_from_without_an_environment(tmp_path: Path) -> N
     last = learned.metrics()[-1]
     assert (last["updates"], last["frames"]) == (40, 40 * 32)
     assert not events(learned.path, "warning")
-    cloned = train(tmp_path, "ac2", "gym:Pendulum-v1", objective="imitate", experiment="cloned", **offline)
+    cloned = train(tmp_path, "ac2", "gym:Pendulum-v1", objective="nll", experiment="cloned", **offline)
     assert cloned.metrics()[-1]["updates"] == 40
-    with pytest.raises(UsageError, match="train.offline=true needs a saved replay"):
+    with pytest.raises(UsageError, match=r"train\.offline=true needs a saved replay"):
         train(tmp_path, "sac", "gym:Pendulum-v1", train__offline=True, experiment="nothing")
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from unified.core.base.errors import Problem
 from unified.core.base.schedule import Schedule
 from unified.core.components.descriptors import Preset
-from unified.core.components.options import Options
+from unified.core.components.options import Options, above
 from unified.core.config.schema import Part
 from unified.core.learn.options import LearningOptions
 
@@ -46,6 +46,10 @@ class Critic(Options):
     """How a value is represented."""
     members: int = Field(1, ge=1)
     """Number of critics."""
+    v_min: float = -10.0
+    """Lowest return."""
+    v_max: Annotated[float, above("v_min")] = 10.0
+    """Highest return."""
 
 
 class AC2(_Off):
@@ -145,7 +149,7 @@ class Gym(Options):
 class Rows(Options):
     """Options of a data set."""
 
-    view: Literal["auto", "classify", "regress", "generate"] = "auto"
+    task_type: Literal["auto", "classify", "regress", "generate"] = "auto"
     """What rows are used for."""
     test: float = Field(0.2, gt=0, lt=1)
     """Share of the rows for evaluation."""

@@ -18,6 +18,7 @@ from unified.core.components.descriptors import (
     Component,
     ObjectiveComponent,
     RecipeComponent,
+    SamplerComponent,
     SuiteComponent,
 )
 from unified.core.components.import_paths import guess, is_reference, label, shown
@@ -114,6 +115,7 @@ _PREFIX = {
     "suites": "suite.",
     "architectures": "encoder.",
     "objectives": "objective.{name}.",
+    "samplers": "replay.sampler.",
     "callbacks": "callbacks.{name}.",
     "launchers": "launcher.",
 }
@@ -191,6 +193,8 @@ def example(names: Registry, component: Component) -> str:
         return f"unified train {component.example or f'encoder={name}'}"
     if isinstance(component, ObjectiveComponent):
         return f"unified train {component.example or f'-o +{name}'}"
+    if isinstance(component, SamplerComponent):
+        return f"unified train {component.example or f'--agent dqn --suite gym:CartPole-v1 replay.sampler={name}'}"
     return {
         "callbacks": f"unified train callbacks=[+{name}]",
         "launchers": f"unified train launcher={name}",

@@ -20,6 +20,7 @@ from unified.core.components.descriptors import (
     LauncherComponent,
     ObjectiveComponent,
     RecipeComponent,
+    SamplerComponent,
     SuiteComponent,
 )
 from unified.core.components.hookspecs import hookimpl
@@ -69,6 +70,11 @@ def register_architectures() -> list[ArchitectureComponent]:
 @hookimpl
 def register_objectives() -> list[ObjectiveComponent]:
     return _of(ObjectiveComponent)
+
+
+@hookimpl
+def register_samplers() -> list[SamplerComponent]:
+    return _of(SamplerComponent)
 
 
 @hookimpl

@@ -3,8 +3,8 @@
 >>> from unified.testing import conformance   # doctest: +SKIP
 >>> test_xyz = conformance("xyz")             # doctest: +SKIP
 
-`conformance` makes one test of every check and component; `unified.testing.probes` has tasks whose values are known. Importing this
-package is light: environments in processes of their own pass here.
+`conformance` makes one test of every check and component; `unified.testing.probes` has tasks whose values are known, and
+`BitFlip` and `PointReach` are small goal tasks. Importing this package is light: environments in processes of their own pass here.
 """
 
 from __future__ import annotations
@@ -14,10 +14,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unified.testing.check import Check, Failed, Skipped
     from unified.testing.collecting import conformance
+    from unified.testing.goals import BitFlip, PointReach
+    from unified.testing.partial import CartPoleWithoutVelocities
 
-_HOMES = {"conformance": "collecting", "Check": "check", "Failed": "check", "Skipped": "check"}
+_HOMES = {
+    "BitFlip": "goals",
+    "CartPoleWithoutVelocities": "partial",
+    "Check": "check",
+    "Failed": "check",
+    "PointReach": "goals",
+    "Skipped": "check",
+    "conformance": "collecting",
+}
 
-__all__ = ["Check", "Failed", "Skipped", "conformance"]
+__all__ = ["BitFlip", "CartPoleWithoutVelocities", "Check", "Failed", "PointReach", "Skipped", "conformance"]
 
 
 def __getattr__(name: str) -> Any:

@@ -58,7 +58,7 @@ def completed(line: str) -> list[str]:
         ("unified train --suite d", ["dataset:", "diabetes", "digits", "dmc:"]),
         ("unified train --suite dmc:cheet", ["dmc:cheetah_run"]),
         ("unified train --suite gym:", ["gym:Pendulum-v1"]),
-        ("unified train -o +t", ["+td", "+temperature"]),
+        ("unified train -o +t", ["+td"]),
         ("unified train -r la", ["laptop"]),
         ("unified train -r m", ["mine.yaml"]),
         ("unified train --agent ./m", ["./mine.py:"]),
@@ -95,7 +95,7 @@ def completed(line: str) -> list[str]:
         ("unified train -r mine.yaml agent.", []),
         ("unified train -r ./gone.yaml agent.b", ["agent.batch_size="]),
         ("unified train callbacks.video.e", ["callbacks.video.every="]),
-        ("unified train callbacks=[console] with.", ["callbacks.console."]),
+        ("unified train callbacks=[console] callbacks.", ["callbacks.console."]),
         ("unified train callbacks=[+tensorboard] callbacks.v", ["callbacks.video."]),
         # parts
         ("unified train enc", ["encoder="]),
@@ -128,7 +128,7 @@ def test_everything_that_can_be_set_is_offered() -> None:
     from unified.core.config.compose import compose
 
     groups = completed("unified train ")
-    assert {"agent=", "agent.", "suite=", "train.", "callbacks=", "with.", "encoder=", "seed="} <= set(groups)
+    assert {"agent=", "agent.", "suite=", "train.", "callbacks=", "callbacks.", "encoder=", "seed="} <= set(groups)
     leaves = {leaf for leaf in compose().defaults if not leaf.endswith(".name")} - {"suite.task"}
     for leaf in leaves:
         assert f"{leaf}=" in completed(f"unified train {leaf}"), leaf

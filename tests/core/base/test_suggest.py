@@ -25,8 +25,8 @@ KNOWN = [
         ("frames", ["train.frames"]),
         ("agent.frames", ["train.frames"]),
         ("trian.frames", ["train.frames"]),
-        ("trian.environments", ["train.num_envs"]),  # the mistake is in the parent
-        ("environments", ["train.num_envs", "evaluate.num_envs"]),
+        ("trian.num_envs", ["train.num_envs"]),  # the mistake is in the parent
+        ("num_envs", ["train.num_envs", "evaluate.num_envs"]),
         ("every", ["evaluate.every", "checkpoint.every"]),
         ("train.every", ["train.log_every", "evaluate.every", "checkpoint.every"]),
         ("agent.lr.x", []),  # not agent.lr, below which it stands

@@ -234,7 +234,7 @@ def test_imports_stay_light(here: Path) -> None:
         ("agents", "./mine.py:Small", "is no agent but a class, an objective    wanted: a subclass of unified.Agent"),
         ("agents", "./mine.py:small", "is no agent but a function"),
         ("agents", "./mine.py:seen", "is no agent but an object of type list"),
-        ("agents", "./mine.py:Half", "does not define act, needs, stored_action"),
+        ("agents", "./mine.py:Half", "does not define act, action_space, base_view"),
         ("architectures", "./mine.py:Mine", "is no architecture but a class, an agent"),
         ("architectures", "./mine.py:seen", "wanted: a class or function that returns an nn.Module"),
         ("suites", "./mine.py:Watch", "is no suite but a class, a callback"),

@@ -17,7 +17,7 @@ class Net(nn.Module):
 
     Args:
         in_shape: What comes in.
-        hidden: Units of
+        hidden_dim: Units of
             its layers.
         act (type): Cannot be typed.
     """

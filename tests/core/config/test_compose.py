@@ -97,8 +97,8 @@ def test_a_slot_selected_again_drops_the_options_below(tmp_path):
 def test_a_qualified_name_is_the_same_component(tmp_path):
     recipe = tmp_path / "a.yaml"
     recipe.write_text(
-        "agent: {name: drqv2, lr: 0.5, encoder: {name: mlp, hidden: 8}}\nsuite: dmc:walker_walk\nsuite.size: 32\n"
-        "with: [console, video]\nwith.video.every: 9\nobjective: [td]\n"
+        "agent: {name: drqv2, lr: 0.5, encoder: {name: mlp, hidden_dim: 8}}\nsuite: dmc:walker_walk\nsuite.size: 32\n"
+        "callbacks: [console, video]\ncallbacks.video.every: 9\nobjective: [td]\n"
     )
     path = [str(recipe)]
     for words in (
@@ -124,7 +124,7 @@ def test_a_qualified_default_is_no_change(plugin_registry):
         yield AgentComponent("other", "json:loads", f"{__name__}:Parted", "Has a part.")
 
     plugin_registry(
-        future_steps=SimpleNamespace(register_architectures=hookimpl(register_architectures), register_agents=hookimpl(register_agents))
+        ahead=SimpleNamespace(register_architectures=hookimpl(register_architectures), register_agents=hookimpl(register_agents))
     )
     for word in ("encoder=mine", "encoder=ahead/mine", "seed=1"):
         config = compose(["agent=other", word], values={"encoder.weight": 3})

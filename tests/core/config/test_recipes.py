@@ -99,7 +99,7 @@ def test_mistakes_within_are_found_again_by_their_lines(tmp_path):
     (tmp_path / "base.yaml").write_text("# base\nreplay: {capcity: 5}\n")
     (tmp_path / "top.yaml").write_text(
         "imports: [./base.yaml]\n\nagent:\n  name: drqv2\n  lrr: 1\nencoder: mlp\nencoder.depth: x\n"
-        "suite: dmc:walker_wlak\nwith: [konsole]\nobjective:\n  - tdd\n"
+        "suite: dmc:walker_wlak\ncallbacks: [konsole]\nobjective:\n  - tdd\n"
     )
     problems = refused(str(tmp_path / "top.yaml")).splitlines()
     expected = {"replay.capcity": 2, "agent.lrr": 5, "depth=x": 7, "walker_wlak": 8, "konsole": 9, "tdd": 10}

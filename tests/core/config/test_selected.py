@@ -90,7 +90,7 @@ def test_selecting_the_same_again_in_another_way_keeps_its_options(here: Path) -
 
 
 def test_a_path_in_a_recipe_is_relative_to_the_recipe(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (here / "recipe.yaml").write_text("agent.encoder: [./nets.py:Tiny, {name: ./nets.py:Tiny, width: 3}]\nwith: [+./mine.py:Bare]\n")
+    (here / "recipe.yaml").write_text("agent.encoder: [./nets.py:Tiny, {name: ./nets.py:Tiny, width: 3}]\ncallbacks: [+./mine.py:Bare]\n")
     monkeypatch.chdir("/")
     config = compose(CARTPOLE, [str(here / "recipe.yaml")])
     assert config.tree["agent"]["encoder"] == {"name": [f"{here}/nets.py:Tiny"] * 2, "0": {"width": 16}, "1": {"width": 3}}
@@ -179,9 +179,9 @@ def test_a_list_of_architectures_has_options_by_index(here: Path) -> None:
 
 def test_a_list_in_yaml_and_in_python(here: Path) -> None:
     typed = compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp]", "encoder.1.hidden_dim=64"])
-    (here / "a.yaml").write_text("agent:\n  encoder:\n  - drqv2_cnn\n  - {name: mlp, hidden: 64}\n")
-    (here / "b.yaml").write_text("encoder: [drqv2_cnn, mlp]\nencoder.1.hidden: 64\n")
-    (here / "c.yaml").write_text("agent.encoder:\n  name: [drqv2_cnn, mlp]\n  1: {hidden: 64}\n")
+    (here / "a.yaml").write_text("agent:\n  encoder:\n  - drqv2_cnn\n  - {name: mlp, hidden_dim: 64}\n")
+    (here / "b.yaml").write_text("encoder: [drqv2_cnn, mlp]\nencoder.1.hidden_dim: 64\n")
+    (here / "c.yaml").write_text("agent.encoder:\n  name: [drqv2_cnn, mlp]\n  1: {hidden_dim: 64}\n")
     for recipe in ("a", "b", "c"):
         assert compose(CARTPOLE, [str(here / f"{recipe}.yaml")]).tree == typed.tree, recipe
     assert compose(CARTPOLE, values={"encoder": ("drqv2_cnn", {"name": "mlp", "hidden_dim": 64})}).tree == typed.tree
@@ -189,7 +189,7 @@ def test_a_list_in_yaml_and_in_python(here: Path) -> None:
 
 
 def test_another_list_drops_the_options_below_and_the_same_one_keeps_them(here: Path) -> None:
-    (here / "low.yaml").write_text("encoder: [drqv2_cnn, mlp]\nencoder.1.hidden: 64\n")
+    (here / "low.yaml").write_text("encoder: [drqv2_cnn, mlp]\nencoder.1.hidden_dim: 64\n")
     low = [str(here / "low.yaml")]
     assert compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp]"], low).tree["agent"]["encoder"]["1"]["hidden_dim"] == 64
     assert compose([*CARTPOLE, "encoder=[drqv2_cnn,mlp,mlp]"], low).tree["agent"]["encoder"]["1"]["hidden_dim"] == 256
@@ -205,7 +205,7 @@ def test_another_list_drops_the_options_below_and_the_same_one_keeps_them(here: 
             ["encoder.2.hidden_dim=1"],
             "agent.encoder.2.hidden_dim does not exist: agent.encoder is [drqv2_cnn,mlp]    there is agent.encoder.0 to",
         ),
-        (["encoder.0.hidden_dim=1"], "agent.encoder.0.hidden_dim does not exist    did you mean  agent.encoder.1.hidden_dim ?"),
+        (["encoder.0.hidden_dim=1"], "did you mean  agent.hidden_dim or agent.encoder.1.hidden_dim ?"),
         (["encoder.hidden_dim=1"], "did you mean  agent.encoder.1.hidden_dim ?"),
         (["encoder.1.hiden=1"], "did you mean  agent.encoder.1.hidden_dim ?"),
         (["encoder.1.hidden_dim=x"], "agent.encoder.1.hidden_dim=x: must be a whole number"),
@@ -231,7 +231,7 @@ def test_dry_run_shows_the_leaves_of_a_list(here: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "unified", "train", *words], capture_output=True, text=True, check=True, cwd=here)
     lines = [line.split("#")[0].strip() for line in done.stdout.splitlines()]
     at = lines.index("encoder:")
-    assert lines[at + 1 : at + 7] == ["name: [drqv2_cnn, mlp]", "0:", "channels: 32", "1:", "hidden: 64", "depth: 2"]
+    assert lines[at + 1 : at + 7] == ["name: [drqv2_cnn, mlp]", "0:", "channels: 32", "1:", "hidden_dim: 64", "depth: 2"]
     (here / "shown.yaml").write_text(done.stdout)
     assert compose([], [str(here / "shown.yaml")]).tree == compose([*words[:-1]]).tree
 

@@ -36,9 +36,9 @@ def test_a_task_is_spelled_as_its_suite_spells_it(written: str | None, meant: st
     ("word", "says"),
     [
         ("train.budget=5", "train.budget was renamed to train.frames    train.frames=…"),
-        ("agent.gae_lambda=0.5", "agent.gae_lambda was renamed to agent.discount    agent.discount=…"),
+        ("agent.decay=0.5", "agent.decay was renamed to agent.discount    agent.discount=…"),
         ("judge.every=3", "judge.every was renamed to evaluate.every    evaluate.every=…"),
-        ("watchers=[console]", "watchers was renamed to with    callbacks=…"),
+        ("watchers=[console]", "watchers was renamed to callbacks    callbacks=…"),
         ("watchers.video.every=3", "watchers.video.every was renamed to callbacks.video.every    callbacks.video.every=…"),
         ("replay.decay=0.5", "replay.decay does not exist"),  # replay has nothing under the new name
     ],

@@ -132,7 +132,7 @@ def test_a_vector_is_generated_within_the_unit() -> None:
 
 def test_rows_without_targets_are_generated() -> None:
     suite = Toy(PICTURES, np.zeros((7, 0), np.float32))
-    assert suite.spec().view == "generate"
+    assert suite.spec().task_type == "generate"
     assert suite.rows("train").targets is PICTURES
 
 

@@ -460,8 +460,9 @@ def test_closing_does_not_wait_for_a_hanging_environment_for_ever(monkeypatch: p
 def test_workers_end_with_their_parent_and_import_no_torch() -> None:
     program = (
         "import os, signal, sys, torch\n"
-        "from unified.core.envs.suite_ref import SuiteReference, Vector\n"
-        "vector = Vector(SuiteReference('unified.testing.environments:Counter', 'counter'), 1, 1, placement='process')\n"
+        "from unified.core.envs.suite_ref import SuiteReference\n"
+        "from unified.core.envs.vector_env import WorkerVectorEnv\n"
+        "vector = WorkerVectorEnv(SuiteReference('unified.testing.environments:Counter', 'counter'), 1, 1, placement='process')\n"
         "vector.reset()\n"
         "pid = vector._ports[0].pid\n"
         "maps = open(f'/proc/{pid}/maps').read()\n"

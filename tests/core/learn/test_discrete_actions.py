@@ -39,13 +39,13 @@ def test_numbers_keep_the_shape_of_the_task(shape: tuple[int, ...]) -> None:
 
 def test_answers_are_stored_as_the_nearest_choices() -> None:
     choices = torch.tensor([2, 0])
-    assert torch.equal(DiscreteActions(Space((), "int64", 0, 3, 4)).store(choices), choices)
+    assert torch.equal(DiscreteActions(Space((), "int64", 0, 3, 4)).encode_target(choices), choices)
     numbers = DiscreteActions(Space((3,), "float32", -1.0, 1.0), bins=5)
     assert numbers.encode_target(torch.tensor([[-0.9, 0.3, 7.0]])).tolist() == [[0, 3, 4]]
     every = torch.arange(5)[:, None].expand(5, 3)
     assert torch.equal(numbers.encode_target(numbers.to_env(every).env_action), every)
     picture = DiscreteActions(Space((1, 1, 3), "uint8", 0, 255), bins=3)
-    assert picture.store(torch.tensor([[[[0, 130, 255]]]], dtype=torch.uint8)).tolist() == [[0, 1, 2]]
+    assert picture.encode_target(torch.tensor([[[[0, 130, 255]]]], dtype=torch.uint8)).tolist() == [[0, 1, 2]]
 
 
 def test_an_answer_says_how_likely_each_choice_of_the_task_is() -> None:

@@ -120,7 +120,7 @@ def test_an_objective_widens_the_view_of_the_agent_it_is_added_to():
 def test_parts_that_an_objective_brings_are_trained_by_its_phase_and_copies_follow():
     agent = ready(Plain(), Ahead())
     assert agent.phase_list[0].trains == ("encoder", "guess", "quiet")
-    assert set(agent._optimizers) == {"encoder", "guess"}  # there is nothing to train in the other
+    assert set(agent.updater.optimizers) == {"encoder", "guess"}  # there is nothing to train in the other
     start = {name: value.clone() for name, value in agent.state_dict().items()}
     assert torch.equal(start["slow_encoder.weight"], start["encoder.weight"])
     agent.learn(seen())
@@ -146,7 +146,7 @@ def test_two_parts_of_one_name_are_refused():
     with pytest.raises(UsageError, match="the agent has a part guess, quiet already"):
         ready(Ahead(), Ahead())
     with pytest.raises(UsageError, match="part encoder already"):
-        ready().update("encoder", 0.1, name="encoder")
+        ready().add_target("encoder", 0.1, name="encoder")
 
 
 def test_a_column_that_nobody_gives_is_refused():

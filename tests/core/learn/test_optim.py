@@ -60,7 +60,7 @@ class Fitter(Agent):
 
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:
-        answer = self.actor(self.encode(batch.obs)).tanh()
+        answer = self.acting("actor")(self.encode(batch.obs)).tanh()
         return Action(answer, answer)
 
 
@@ -291,7 +291,7 @@ def test_rates_follow_their_schedule_over_updates_also_when_resumed() -> None:
         if update == 5:
             state = copy.deepcopy(agent.training_state())
         agent.learn(batch_of(update))
-        rates = {part: optimizer.param_groups[0]["lr"] for part, optimizer in agent._optimizers.items()}
+        rates = {part: optimizer.param_groups[0]["lr"] for part, optimizer in agent.updater.optimizers.items()}
         assert rates == pytest.approx({"encoder": 1e-2 * factor(update), "critic": 1e-2 * factor(update), "actor": 1e-3 * factor(update)})
     other = make(schedule=text, parts=parts)
     other.load_training_state(state)

@@ -8,17 +8,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified.core.replay.samplers import Prioritised, SumTree
+from unified.core.replay.samplers import SumTree
 from unified.core.replay.views import Transitions
+from unified.plugins.samplers.prioritised.sampler import Prioritised
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(1, 40), st.data())
 def test_every_node_is_the_sum_of_its_children(slots: int, data: st.DataObject) -> None:
     tree, plain = SumTree(slots), np.zeros(slots)
-    for _ in range(data.sample(st.integers(0, 6))):
-        index = np.array(data.sample(st.lists(st.integers(0, slots - 1), min_size=1, max_size=8)))
-        value = np.array(data.sample(st.lists(st.sampled_from([0.0, 0.25, 1.0, 3.5, 1e6]), min_size=len(index), max_size=len(index))))
+    for _ in range(data.draw(st.integers(0, 6))):
+        index = np.array(data.draw(st.lists(st.integers(0, slots - 1), min_size=1, max_size=8)))
+        value = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25, 1.0, 3.5, 1e6]), min_size=len(index), max_size=len(index))))
         tree.set(index, value)
         for i, x in zip(index, value, strict=True):
             plain[i] = x
@@ -37,7 +38,7 @@ def test_every_node_is_the_sum_of_its_children(slots: int, data: st.DataObject) 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("----etf"), st.sampled_from("----etf")), max_size=50), st.integers(1, 3))
 def test_draws_only_eligible_rows(helpers: Any, steps: list[tuple[str, str]], n_step: int) -> None:
-    sampler = Prioritised(24)
+    sampler = Prioritised()
     both = helpers.Both(helpers.FRAMES, Transitions(batch_size=16, stack=2, n_step=n_step), 24, 2, sampler=sampler)
     both.begin(0)
     both.begin(1)
@@ -48,7 +49,7 @@ def test_draws_only_eligible_rows(helpers: Any, steps: list[tuple[str, str]], n_
             both.replay.update_priorities(batch.index, torch.rand(16))
     both.compare()
     held = ~both.replay.store.data["last"] & np.isin(np.arange(24), _held(both.replay.store))
-    np.testing.assert_array_equal(sampler.tree.leaves > 0, held)
+    np.testing.assert_array_equal(sampler.mass(np.arange(24)) > 0, held)
 
 
 def _held(store: Any) -> np.ndarray:
@@ -56,7 +57,7 @@ def _held(store: Any) -> np.ndarray:
 
 
 def test_in_proportion_to_priority(helpers: Any) -> None:
-    sampler = Prioritised(20, alpha=1.0, beta=1.0, eps=1e-9)
+    sampler = Prioritised(alpha=1.0, beta="1.0", eps=1e-9)
     both = helpers.play(helpers.Both(helpers.VECTORS, Transitions(batch_size=4000), 20, 1, sampler=sampler), "-----t-----")
     rows = sorted(both.brute.rows())
     priority = torch.arange(1.0, len(rows) + 1)
@@ -69,22 +70,22 @@ def test_in_proportion_to_priority(helpers: Any) -> None:
 
 
 def test_broken_priorities_change_nothing(helpers: Any) -> None:
-    sampler = Prioritised(20)
+    sampler = Prioritised()
     both = helpers.play(helpers.Both(helpers.VECTORS, Transitions(batch_size=4), 20, 1, sampler=sampler), "-----t-----")
     before = sampler.tree.leaves.copy()
     both.replay.update_priorities(torch.tensor([0, 1]), torch.tensor([float("nan"), float("inf")]))
     np.testing.assert_array_equal(sampler.tree.leaves, before)
 
 
-@pytest.mark.parametrize("options", [{"alpha": 1.1}, {"beta": -0.1}, {"eps": 0.0}])
+@pytest.mark.parametrize("options", [{"alpha": 1.1}, {"alpha": -0.1}, {"eps": 0.0}])
 def test_refuses_exponents_out_of_range(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="alpha"):
-        Prioritised(10, **options)
+        Prioritised(**options)
 
 
 def test_state_goes_on_exactly(helpers: Any, tmp_path: Any) -> None:
     def make() -> Any:
-        return helpers.Both(helpers.FRAMES, Transitions(batch_size=8, stack=2), 40, 1, sampler=Prioritised(40))
+        return helpers.Both(helpers.FRAMES, Transitions(batch_size=8, stack=2), 40, 1, sampler=Prioritised())
 
     one, other = helpers.play(make(), "----e--t" * 8), make()
     one.replay.update_priorities(one.replay.sample().index, torch.rand(8))
@@ -102,9 +103,7 @@ def test_priorities_go_over_to_a_replay_of_another_size(helpers: Any, tmp_path: 
     """A run that is trained on with a greater budget may have a greater ring."""
 
     def make(slots: int) -> Any:
-        return helpers.Both(
-            helpers.FRAMES, Transitions(batch_size=8, stack=2), slots, num_envs, sampler=Prioritised(slots, num_envs=num_envs)
-        )
+        return helpers.Both(helpers.FRAMES, Transitions(batch_size=8, stack=2), slots, num_envs, sampler=Prioritised())
 
     one, other = helpers.play(make(40), "----e--t" * 8), make(capacity)
     for _ in range(20):
@@ -127,7 +126,7 @@ def test_what_is_drawn_does_not_depend_on_the_length_of_a_ring_that_is_not_full(
     """A longer budget may come with longer rings, and draws the same rows with the same weights."""
 
     def make(slots: int) -> Any:
-        both = helpers.Both(helpers.FRAMES, Transitions(batch_size=64), slots, num_envs, sampler=Prioritised(slots, num_envs=num_envs))
+        both = helpers.Both(helpers.FRAMES, Transitions(batch_size=64), slots, num_envs, sampler=Prioritised())
         return helpers.play(both, "----e--t" * 8)
 
     priority = np.random.default_rng(0)
@@ -140,3 +139,21 @@ def test_what_is_drawn_does_not_depend_on_the_length_of_a_ring_that_is_not_full(
         rows = [np.divmod(batch.pop("index").numpy(), both.replay.store.length) for both, batch in zip((one, other), batches, strict=True)]
         np.testing.assert_array_equal(*rows)
         assert helpers.equal(*batches)
+
+
+def test_beta_rises_over_the_updates_of_the_run_or_by_a_schedule_of_its_own(helpers: Any) -> None:
+    """PER: beta that is never annealed to 1."""
+
+    def weights(beta: str | None, batches: int) -> np.ndarray:
+        sampler = Prioritised(alpha=1.0, beta=beta, eps=1e-9)
+        both = helpers.play(helpers.Both(helpers.VECTORS, Transitions(batch_size=256), 20, 1, sampler=sampler, updates=10), "-----t-----")
+        rows = sorted(both.brute.rows())
+        both.replay.update_priorities(torch.tensor(rows), torch.arange(1.0, len(rows) + 1))
+        for _ in range(batches):
+            batch = both.replay.sample()
+        priority = dict(zip(rows, range(1, len(rows) + 1), strict=True))
+        found = {priority[row]: weight for row, weight in zip(batch.index.tolist(), batch.weight.tolist(), strict=True)}
+        return np.array([np.log(found[2]) / np.log(1 / 2), np.log(found[8]) / np.log(1 / 8)])
+
+    for beta, batches, expected in [(None, 1, 0.4), (None, 6, 0.7), (None, 12, 1.0), ("0.4", 12, 0.4), ("linear(0.5,1,4)", 3, 0.75)]:
+        np.testing.assert_allclose(weights(beta, batches), expected, rtol=1e-4)

@@ -197,7 +197,7 @@ def test_prune_deletes_only_what_no_cut_needs(helpers: Any, tmp_path: Path) -> N
 
 def test_refuses_another_task_or_number_of_environments(helpers: Any, tmp_path: Path) -> None:
     snapshot = helpers.play(make(helpers), "----e").replay.flush(tmp_path)
-    with pytest.raises(UnifiedError, match=r"train\.environments=2"):
+    with pytest.raises(UnifiedError, match=r"train\.num_envs=2"):
         Replay(helpers.FRAMES, VIEW, 40, 1, Streams(7)).restore(tmp_path, snapshot)
     with pytest.raises(UnifiedError, match="another task"):
         Replay(helpers.VECTORS, VIEW, 40, 2, Streams(7)).restore(tmp_path, snapshot)

@@ -13,6 +13,7 @@ from unified.core.base.spec import Space, Spec
 from unified.core.components.options import Options
 from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
 from unified.core.learn.actions import Action
+from unified.core.learn.agent import Agent
 from unified.core.replay.batch import Batch
 
 
@@ -87,6 +88,12 @@ class Linear(torch.nn.Module):
         self.seen: list[np.ndarray] = []
         self.modes: list[bool] = []
 
+    named_observations = False
+    receive = Agent.receive
+
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        return {}
+
     def act(self, batch: Batch, *, explore: bool) -> Action:
         self.seen.append(batch.obs.numpy().copy())
         self.modes.append(self.training)
@@ -142,8 +149,8 @@ def episodes(environment: Environment, seed: int, stream: str, index: int, act: 
 
 def evaluation(environment: Environment, seed: int, stream: str, wanted: int, acts: list[Act]) -> list[Played]:
     """An evaluation of `wanted` episodes in n environments with `acts` for each: episode k is played by environment k modulo n."""
-    num_envs = [episodes(environment, seed, stream, index, act) for index, act in enumerate(acts)]
-    return [next(num_envs[number % len(acts)]) for number in range(wanted)]
+    lanes = [episodes(environment, seed, stream, index, act) for index, act in enumerate(acts)]
+    return [next(lanes[number % len(acts)]) for number in range(wanted)]
 
 
 def stacking(agent: Any, stack: int) -> Act:

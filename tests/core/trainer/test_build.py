@@ -105,7 +105,9 @@ def test_prioritised_rows_do_not_depend_on_the_budget(tmp_path: Path, environmen
 
     def train(where: str, frames: int) -> Run:
         values = {**QUIET, **DQN, "root": str(tmp_path / where), "evaluate.episodes": 1, "train.num_envs": environments}
-        return unified.train(config={**values, "replay.sampler": "prioritised", "train.frames": frames, "train.log_every": 60})
+        return unified.train(
+            config={**values, "replay.sampler": "prioritised", "replay.sampler.beta": 0.4, "train.frames": frames, "train.log_every": 60}
+        )
 
     straight = train("straight", 360)
     assert train("twice", 180).metrics()[-1]["updates"] > 0

@@ -62,7 +62,7 @@ def test_an_observer_that_fails_three_times_is_left_out_and_named():
     assert [call for call in calls if call.startswith("good")] == [f"good {row}" for row in range(5)]
     assert [name for name, _ in reports] == ["callback bad"] * 3
     assert reports[0][1].startswith("callback bad failed in on_log: ValueError: no more (")
-    assert "test_lifecycle.py" in reports[0][1]
+    assert "test_callbacks.py" in reports[0][1]
     assert "left out" in reports[2][1]
     assert "left out" not in reports[1][1]
 
@@ -143,7 +143,7 @@ def test_blame_leaves_what_a_person_can_mend():
     with pytest.raises(UsageError, match="known"), plugin_errors("agent x", "to be made"):
         raise UsageError("known")
     with (
-        pytest.raises(PluginFailed, match=r"agent x failed to be made: KeyError: 'a' \(.*test_lifecycle"),
+        pytest.raises(PluginFailed, match=r"agent x failed to be made: KeyError: 'a' \(.*test_callbacks"),
         plugin_errors("agent x", "to be made"),
     ):
         raise KeyError("a")

@@ -224,10 +224,10 @@ def frechet(x: np.ndarray, y: np.ndarray) -> float:
 
 def test_vectors_are_looked_at_in_units_of_their_own() -> None:
     made, agent = Toy(task_type="generate").spec(), Eye(nearest)
-    assert made.targets is not None
+    assert made.target_range is not None
     features = ClassifierFeatures(player(Toy().spec(), agent), "a/classifier", made)
     features(np.array([[-1.0, -1.0], [1.0, 1.0]], np.float32))
-    torch.testing.assert_close(agent.seen[-1], torch.tensor(made.targets, dtype=torch.float32))
+    torch.testing.assert_close(agent.seen[-1], torch.tensor(made.target_range, dtype=torch.float32))
 
 
 @pytest.mark.parametrize(

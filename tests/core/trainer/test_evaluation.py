@@ -129,10 +129,10 @@ class Scripted:
     def reset(self, stream: str) -> np.ndarray:
         return np.zeros((self.count, 1), np.float32)
 
-    def begin(self, actions: np.ndarray) -> None:
+    def step_async(self, actions: np.ndarray) -> None:
         assert actions.shape == (self.count, 1)
 
-    def finish(self) -> StepBatch:
+    def step_wait(self) -> StepBatch:
         answers = np.array(list(self.steps.popleft()))
         failed, zeros = answers == "F", np.zeros(self.count)
         self.failed_episodes += int(failed.sum())

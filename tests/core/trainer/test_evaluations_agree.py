@@ -17,12 +17,13 @@ from unified.core.trainer.build import built_suite, evaluate
 from unified.core.trainer.inference import InferencePolicy
 
 EPISODES = 5
-#: Weights and batches as small as the agents allow.
+#: Weights and batches as small as the agents allow; ``ppo-gru`` is the agent ``ppo`` with a memory.
 TINY: dict[str, dict[str, Any]] = {
     "random": {},
     "dqn": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16},
     "sac": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16, "actor.hidden_dim": 16, "feature_dim": 8},
     "ppo": {"n_steps": 8, "batch_size": 8, "epochs": 2, "hidden_dim": 16, "depth": 1},
+    "ppo-gru": {"n_steps": 8, "batch_size": 8, "epochs": 2, "hidden_dim": 16, "depth": 1, "memory": "gru", "sequence_length": 3},
     "drqv2": {"batch_size": 8, "learning_starts": 4, "hidden_dim": 16, "feature_dim": 8},
     "ac2": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16, "actor.hidden_dim": 16, "feature_dim": 8},
 }
@@ -65,7 +66,7 @@ def trained(root: Path, agent: str, suite: str, **values: Any) -> tuple[Run, Rec
         **{f"agent.{key}": value for key, value in TINY[agent].items()},
         **values,
     }
-    return unified.train(agent=agent, suite=suite, config=config, callbacks=[recorder]), recorder
+    return unified.train(agent=agent.partition("-")[0], suite=suite, config=config, callbacks=[recorder]), recorder
 
 
 def rounded(episodes: Any) -> list[tuple[Any, int]]:

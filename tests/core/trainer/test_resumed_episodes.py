@@ -27,6 +27,9 @@ class Still:
 
     view, device = VIEW, torch.device("cpu")
 
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        return {}
+
     def act(self, batch: Batch, *, explore: bool) -> Action:
         action = torch.zeros(len(batch.obs), 1)
         return Action(action, action)

@@ -191,25 +191,25 @@ def test_an_episode_that_is_not_rebuilt_is_truncated_and_the_next_one_begins() -
     assert not rest.exact
     assert notes.failed_episodes == []  # its rows stay
     assert notes.begun == {1: [first.tolist()]}
-    assert rest.stack.frames[1].tolist() == [first.tolist()] * 2
-    assert np.array_equal(rest.stack.frames[[0, 2]], whole.stack.frames[[0, 2]])
+    assert rest.inputs.stack.frames[1].tolist() == [first.tolist()] * 2
+    assert np.array_equal(rest.inputs.stack.frames[[0, 2]], whole.inputs.stack.frames[[0, 2]])
 
 
 def test_its_state_is_not_changed_by_what_follows() -> None:
     collector, _, _ = collector_of(1, 3)
     collector.start()
     state = collector.state_dict()
-    frames = state["frames"].copy()
+    frames = state["inputs"]["frames"].copy()
     step(collector, 3)
-    assert np.array_equal(state["frames"], frames)
+    assert np.array_equal(state["inputs"]["frames"], frames)
 
 
 def test_rows_that_are_there_already_take_no_step() -> None:
     spec = Spec(Space((1,), "float32"), Space((1,), "float32"))
     reader = DatasetSource(spec)
     reader.start()
-    reader.begin()
-    assert reader.finish() is None
+    reader.step_async()
+    assert reader.step_wait() is None
     reader.load_state_dict(reader.state_dict())
     assert (reader.state_dict(), reader.spec, reader.exact) == ({}, spec, True)
 
@@ -226,7 +226,7 @@ def test_frames_are_those_since_the_episode_began(shape: tuple[int, ...], count:
     def observations() -> np.ndarray:
         return random.integers(0, 256, (count, *shape)).astype(np.uint8)
 
-    stack = FrameStack(Space(shape, "uint8"), count, size)
+    stack = FrameStack(Spec(Space(shape, "uint8"), Space((1,), "float32")), count, size)
     first = observations()
     for index in range(count):
         stack.begin(index, first[index])
@@ -243,12 +243,12 @@ def test_frames_are_those_since_the_episode_began(shape: tuple[int, ...], count:
             else:
                 episodes[index].append(steps.observation[index])
         expected = [np.concatenate(([episode[0]] * size + episode[1:])[-size:]) for episode in episodes]
-        assert np.array_equal(stack.stacked(torch.device("cpu")).numpy(), np.stack(expected))
+        assert np.array_equal(stack.batch().obs.numpy(), np.stack(expected))
 
 
 def test_what_was_stacked_is_a_copy() -> None:
-    stack = FrameStack(Space((2,), "float32"), 1, 2)
+    stack = FrameStack(Spec(Space((2,), "float32"), Space((1,), "float32")), 1, 2)
     stack.begin(0, np.ones(2, np.float32))
-    stacked = stack.stacked(torch.device("cpu"))
+    stacked = stack.batch().obs
     stack.push(0, np.zeros(2, np.float32))
     assert stacked.tolist() == [[1.0] * 4]

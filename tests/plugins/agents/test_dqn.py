@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from unified.agents.options import CriticOptions
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.config.schema import Selection
@@ -16,7 +17,6 @@ from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.plugins.agents.dqn.agent import DQN
 from unified.plugins.agents.dqn.config import PRESETS, DQNOptions
-from unified.plugins.architectures.groups import CriticOptions
 
 CHOICES, FEATURES, ROWS = 4, 3, 6
 DISCRETE = Space((), "int64", 0, CHOICES - 1, CHOICES)

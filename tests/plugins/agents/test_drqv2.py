@@ -37,7 +37,7 @@ def test_on_choices_it_explores_less_and_less() -> None:
     """A softmax of numbers within [-1, 1] keeps the greatest of 18 below 30 %, whatever is learned."""
     agent = make_agent(action=Space((), "int64", 0, 17, 18), stddev="linear(1.0,0.1,1000)", learning_starts=0)
     with torch.no_grad():
-        last = agent.actor.mean[-1]
+        last = agent.actor.numbers[-1]
         last.weight.zero_()
         last.bias.fill_(-1.0)
         last.bias[11] = 1.0
@@ -78,7 +78,7 @@ def reference_of(agent: DrQV2) -> ReferenceDrQV2:
         for ours, theirs in zip(agent.encoder.parameters(), reference.encoder.parameters(), strict=True):
             theirs.copy_(ours)
         trunk(agent.actor.trunk, reference.actor.trunk)
-        for ours, theirs in zip(agent.actor.mean.parameters(), reference.actor.policy.parameters(), strict=True):
+        for ours, theirs in zip(agent.actor.numbers.parameters(), reference.actor.policy.parameters(), strict=True):
             theirs.copy_(ours)
         for critic, other in ((agent.critic, reference.critic), (agent.critic_target, reference.critic_target)):
             trunk(critic.trunk, other.trunk)
@@ -193,11 +193,11 @@ def test_bf16_is_the_encoders_alone_and_saturated_policies_still_learn() -> None
     rows = agent.encode_batch(make_batch())
     assert rows.features.dtype == torch.bfloat16
     with torch.no_grad():
-        agent.actor.mean[-1].bias.fill_(5.0)  # in bfloat16 tanh(5) is exactly 1
+        agent.actor.numbers[-1].bias.fill_(5.0)  # in bfloat16 tanh(5) is exactly 1
     policy = agent.policy(rows.features.detach())
     assert policy.mean.dtype == torch.float32
     assert (policy.mean < 1).all()
-    (gradient,) = torch.autograd.grad(policy.mode.sum(), [agent.actor.mean[-1].bias])
+    (gradient,) = torch.autograd.grad(policy.mode.sum(), [agent.actor.numbers[-1].bias])
     assert (gradient > 0).all()
 
 
@@ -233,7 +233,7 @@ def test_moments_keep_the_layout_of_their_parameters() -> None:
     other = make_agent(seed=4)
     other.load_training_state(state)
     assert not other.encoder.convolutions[0].weight.is_contiguous()
-    for name, optimizer in other._optimizers.items():
+    for name, optimizer in other.updater.optimizers.items():
         for parameter, moments in optimizer.state.items():
             assert moments["exp_avg"].stride() == parameter.stride(), name
 

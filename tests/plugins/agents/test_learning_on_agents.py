@@ -123,12 +123,12 @@ def test_values_are_learned_alike_from_pieces(name: str) -> None:
 
 def test_a_game_of_two_has_betas_of_its_own_until_somebody_says_others() -> None:
     def betas(**optimizer: Any) -> Any:
-        return build("ac2", MADE, optimizer=optimizer)._optimizers["actor"].param_groups[0].get("betas")
+        return build("ac2", MADE, optimizer=optimizer).updater.optimizers["actor"].param_groups[0].get("betas")
 
     assert betas() == (0.5, 0.999)
     assert betas(betas=(0.8, 0.9)) == (0.8, 0.9)
     assert betas(name="rmsprop") is None
-    assert build("ac2", CLASSES)._optimizers["actor"].param_groups[0]["betas"] == (0.9, 0.999)
+    assert build("ac2", CLASSES).updater.optimizers["actor"].param_groups[0]["betas"] == (0.9, 0.999)
 
 
 def test_averages_are_saved_and_taken_up() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from unified.agents.options import ActorOptions, TwinCriticOptions
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.learn.builder import Builder
@@ -16,7 +17,6 @@ from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.plugins.agents.sac.agent import SAC
 from unified.plugins.agents.sac.config import SACOptions
-from unified.plugins.architectures.groups import ActorOptions, TwinCriticOptions
 
 FEATURES, ROWS = 3, 6
 NUMBERS = Space((2,), "float32", -1.0, 1.0)

@@ -169,8 +169,8 @@ def test_copies_share_the_online_weights_with_augmentation_and_follow_slowly_wit
     shift = RandomShift(2)
     for aug, tau in ((None, 0.01), (Augmentations(nn.Identity()), 0.01), (shift, 1.0), (Augmentations(shift), 1.0)):
         agent = watcher(Space((3, 9, 9), "float32"), NUMBERS, aug=aug)
-        assert [agent._targets[name].tau for name in ("momentum_encoder", "momentum_projector")] == [tau, tau]
-    assert watcher(options=replace_options(tau=0.5))._targets["momentum_encoder"].tau == 0.5
+        assert [agent.targets[name].tau for name in ("momentum_encoder", "momentum_projector")] == [tau, tau]
+    assert watcher(options=replace_options(tau=0.5)).targets["momentum_encoder"].tau == 0.5
 
 
 def test_each_of_several_choices_is_told_apart() -> None:
@@ -190,7 +190,7 @@ def test_what_is_beyond_an_episodes_end_does_not_count() -> None:
 
 
 def test_a_wider_view_than_it_asked_for_changes_nothing() -> None:
-    agent, batch = watcher(), lived(VECTOR, CHOICES, future_steps=6)
+    agent, batch = watcher(), lived(VECTOR, CHOICES, ahead=6)
     narrow = Batch({name: value[:, :3] if name.startswith("future") else value for name, value in batch.items()})
     objective = SPR(**SMALL)
     assert torch.equal(objective(agent, agent.encode_batch(batch)).value, objective(agent, agent.encode_batch(narrow)).value)
@@ -236,7 +236,7 @@ def test_copies_follow_and_get_no_gradient_while_all_else_is_trained() -> None:
             torch.testing.assert_close(value, before[name] + tau * (online - before[name]))
         else:
             assert not torch.equal(value, before[name]), name
-    assert set(agent._optimizers) == {"encoder", "dynamics", "projector", "predictor"}
+    assert set(agent.updater.optimizers) == {"encoder", "dynamics", "projector", "predictor"}
 
 
 # On agents ----------------------------------------------------------------------------------------------------------------------

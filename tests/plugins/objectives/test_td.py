@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from unified.core.base.spec import Space
+from unified.core.replay.backing import RamBacking
 from unified.core.replay.batch import Batch
-from unified.core.replay.samplers import Prioritised
+from unified.core.replay.store import Store, columns_of
+from unified.core.replay.views import Transitions
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
 from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
 from unified.plugins.objectives.nll.objective import NLL
 from unified.plugins.objectives.td.objective import TD
+from unified.plugins.samplers.prioritised.sampler import Prioritised
 
 ATOMS = torch.linspace(-4.0, 4.0, 9)
 
@@ -36,7 +40,8 @@ def test_rows_with_errors_of_one_and_two_are_drawn_one_to_two(huber: float | Non
     """PER: the squared error as priority, and the number of critics in it."""
     value = ScalarValue(torch.tensor([[1.0, -2.0]]).expand(members, 2).clone().requires_grad_(), huber)
     priority = TD()(judged(value, ScalarValue(torch.zeros(1, 2), huber)), rows(2)).priority
-    sampler = Prioritised(2, alpha=1.0, eps=1e-12)
+    sampler = Prioritised(alpha=1.0, eps=1e-12)
+    sampler.setup(Store(columns_of({"obs": Space((1,), "float32")}, Space((1,), "float32")), 2, 1, RamBacking()), Transitions())
     sampler.add(np.arange(2))
     sampler.update_priorities(np.arange(2), priority.numpy())
     drawn = sampler.tree.find((np.arange(3000) + 0.5) / 3000 * sampler.tree.total)

@@ -153,7 +153,7 @@ def test_whole_numbers_are_predicted_where_that_is_said() -> None:
 def test_items_without_targets_are_generated() -> None:
     for items in (list(PICTURES), [(picture,) for picture in PICTURES]):
         made = suite(Listed(items))
-        assert (made.spec().view, made.spec().action.shape) == ("generate", (3, 5, 6))
+        assert (made.spec().task_type, made.spec().action.shape) == ("generate", (3, 5, 6))
         assert made.rows("train").targets.shape == (8, 3, 5, 6)
 
 

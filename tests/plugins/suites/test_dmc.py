@@ -174,9 +174,10 @@ def test_the_quadruped_is_seen_by_its_third_camera() -> None:
 
 def test_the_state_loads_no_gl_and_pictures_can_be_had_all_the_same() -> None:
     program = """
-from unified.core.envs.suite_ref import SuiteReference, Vector
+from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_env import WorkerVectorEnv
 given = dict(pixels=False, size=84, action_repeat=2, render="auto", gl="auto", camera=None)
-vector = Vector(SuiteReference("unified.plugins.suites.dmc.suite:DMC", "cartpole_balance", given), 1, 1, placement="inline")
+vector = WorkerVectorEnv(SuiteReference("unified.plugins.suites.dmc.suite:DMC", "cartpole_balance", given), 1, 1, placement="inline")
 vector.reset()
 loaded = open("/proc/self/maps").read()
 assert "OSMesa" not in loaded and "LLVM" not in loaded

@@ -10,6 +10,7 @@ import pytest
 from gymnasium import spaces
 
 from unified.core.base.errors import UsageError
+from unified.core.base.spec import Space, Spec
 from unified.plugins.suites.gym.spaces import COMBINATIONS, action_of, observation_of
 
 PICTURE = spaces.Box(0, 255, (6, 8, 3), np.uint8)
@@ -47,7 +48,7 @@ def test_several_choices_in_any_shape(space: Any, choices: int) -> None:
 
 
 def test_too_many_combinations_are_refused_with_their_number() -> None:
-    assert action_of("Odd", spaces.MultiBinary(12))[0].choices == COMBINATIONS
+    assert action_of("Odd", spaces.MultiBinary(12))[0].n == COMBINATIONS
     assert "8,192 combinations" in refused(action_of, spaces.MultiBinary(13))
 
 
@@ -73,7 +74,7 @@ def test_other_actions_are_refused(space: Any) -> None:
 # Observations
 
 
-def test_vectors_are_joined_in_the_order_of_their_keys() -> None:
+def test_vectors_have_names_and_are_joined_in_the_order_of_their_keys() -> None:
     inner = spaces.Dict({"velocity": spaces.Box(-2, 2, (2, 1)), "on": spaces.MultiBinary(2)})
     space = spaces.Dict({"zone": spaces.Discrete(3, start=1), "body": inner, "cards": spaces.MultiDiscrete([2, 3])})
     form, see = observation_of("Odd", space)
@@ -88,19 +89,20 @@ def test_vectors_are_joined_in_the_order_of_their_keys() -> None:
         else:
             expected += parts[name]
     seen = see(shown)
-    assert seen.tolist() == expected
-    assert (seen.dtype, form.shape) == (np.float32, seen.shape)
-    assert len(form.low) == len(form.high) == 12
-    assert min(form.low) == -2.0
-    assert see(space.sample()).shape == (12,)
+    assert seen["body.velocity"].tolist() == [0.5, -0.5]
+    assert np.concatenate(list(seen.values())).tolist() == expected
+    joined = Spec(form, Space((1,), "float32")).joined().space
+    assert (joined.dtype, joined.shape) == ("float32", (12,))
+    assert len(joined.low) == len(joined.high) == 12
+    assert min(joined.low) == -2.0
 
 
 def test_tuples_are_numbered() -> None:
     space = spaces.Tuple([spaces.Box(0, 1, (2,)), spaces.Discrete(2)])
     form, see = observation_of("Odd", space)
-    assert see((np.array([0.25, 0.75]), 1)).tolist() == [0.25, 0.75, 0.0, 1.0]
+    assert {name: seen.tolist() for name, seen in see((np.array([0.25, 0.75]), 1)).items()} == {"0": [0.25, 0.75], "1": [0.0, 1.0]}
     assert observation_of("Odd", space, ["1"])[0].shape == (2,)
-    assert form.shape == (4,)
+    assert {name: one.shape for name, one in form.items()} == {"0": (2,), "1": (2,)}
 
 
 def test_several_choices_are_one_hot_vectors() -> None:
@@ -138,7 +140,7 @@ def test_what_is_named_is_seen_and_nothing_else() -> None:
     assert observation_of("Odd", space, ["image"])[0].shape == (3, 6, 8)
     assert observation_of("Odd", space, ["direction"])[0].shape == (4,)
     inner = spaces.Dict({"a": spaces.Box(0, 1, (2,)), "ab": spaces.Box(0, 1, (5,))})
-    assert observation_of("Odd", spaces.Dict({"x": inner, "y": spaces.Discrete(7)}), ["x"])[0].shape == (7,)
+    assert list(observation_of("Odd", spaces.Dict({"x": inner, "y": spaces.Discrete(7)}), ["x"])[0]) == ["x.a", "x.ab"]
     assert observation_of("Odd", inner, ["a"])[0].shape == (2,)
 
 
@@ -150,12 +152,6 @@ def test_what_is_named_is_seen_and_nothing_else() -> None:
             [],
             "nor a picture   leave it out: suite.observe=[image]",
         ),
-        (
-            spaces.Dict({"image": PICTURE, "at": spaces.Discrete(4)}),
-            [],
-            "not both   say which: suite.observe=[image] or suite.observe=[at]",
-        ),
-        (spaces.Dict({"left": PICTURE, "right": PICTURE}), [], "say which: suite.observe=[left]"),
         (spaces.Box(0, 255, (4, 84, 84, 3), np.uint8), [], "the replay stacks them"),
         (spaces.Sequence(spaces.Discrete(2)), [], "Sequence, which is neither"),
         (spaces.Dict({"at": spaces.Discrete(4)}), ["to"], "nothing called 'to'   it shows at"),
@@ -165,3 +161,11 @@ def test_what_is_named_is_seen_and_nothing_else() -> None:
 )
 def test_what_cannot_be_seen_is_refused_with_what_to_type(space: Any, observe: list[str], says: str) -> None:
     assert says in refused(observation_of, space, observe)
+
+
+def test_pictures_stand_beside_vectors_by_name_and_are_refused_where_one_observation_is_needed() -> None:
+    form, see = observation_of("Odd", spaces.Dict({"image": PICTURE, "at": spaces.Discrete(4)}))
+    assert {name: one.shape for name, one in form.items()} == {"at": (4,), "image": (3, 6, 8)}
+    assert see({"image": PICTURE.sample(), "at": 1})["at"].tolist() == [0, 1, 0, 0]
+    with pytest.raises(UsageError, match=r"image cannot be joined with the others .*suite.observe=\[image\] or suite.observe=\[at\]"):
+        Spec(form, Space((1,), "float32")).joined()

@@ -6,6 +6,8 @@ There is no global generator in core: whoever needs randomness asks for a stream
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -76,6 +78,24 @@ class Streams:
         """Go back to a `state_dict`; streams that were first used after it begin anew."""
         for name, stream in self._streams.items():
             stream.count = state.get(name, 0)
+
+    @contextmanager
+    def replayed(self, state: dict[str, Any]) -> Iterator[None]:
+        """Within it, draws repeat those that followed a `state_dict`; afterwards the streams go on as if nothing had been drawn.
+
+        >>> streams = Streams(1)
+        >>> first = streams["noise"].torch().initial_seed()
+        >>> with streams.replayed({}):
+        ...     again = streams["noise"].torch().initial_seed()
+        >>> first == again, streams["noise"].count
+        (True, 1)
+        """
+        present = self.state_dict()
+        self.rewind(state)
+        try:
+            yield
+        finally:
+            self.rewind(present)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, count in state.items():

@@ -157,7 +157,7 @@ class AgentComponent(_WithPresets):
     Args:
         parts: Names of its options that choose architectures; a bare part name is short for ``agent.<part>``.
         presets: Where its presets are, ``"module:ATTRIBUTE"`` (a tuple of `Preset`).
-        views: Of tasks that it takes (`Spec.view`), others are refused when a run is composed; empty for all.
+        task_types: Of tasks that it takes (`Spec.view`), others are refused when a run is composed; empty for all.
         example: What follows ``unified train --agent NAME`` where it works, for whoever looks it up.
         small: Options with which it trains within a second, for tests: ``{"batch_size": 8, "critic.hidden_dim": 16}``.
     """
@@ -289,6 +289,30 @@ def _by_signature(component: Component, functions: bool = True) -> type[Options]
 
 
 @dataclass(frozen=True)
+class SamplerComponent(Component):
+    """A class that chooses the rows of a batch (`unified.replay.Sampler`).
+
+    Without `config` its options are the keyword arguments of its class, as for an objective.
+
+    Args:
+        example: What follows ``unified train`` where it works; empty for ``--agent dqn --suite gym:CartPole-v1 replay.sampler=NAME``.
+    """
+
+    kind: ClassVar[str] = "samplers"
+    example: str = field(default="", kw_only=True)
+
+    def options_model(self) -> type[Options]:
+        return super().options_model() if self.config is not None else _by_signature(self, functions=False)
+
+    def make(self, options: Any) -> Any:
+        """The sampler with these options: passed as keyword arguments, or as one object where `config` declares their model."""
+        thing = self.load()
+        if not isinstance(thing, type):
+            return thing
+        return thing(**dict(options)) if self.config is None else thing(options)
+
+
+@dataclass(frozen=True)
 class CallbackComponent(Component):
     """An observer of a run: an object with lifecycle hooks, made with its options."""
 
@@ -328,6 +352,7 @@ COMPONENTS: Mapping[str, type[Component]] = {
         SuiteComponent,
         ArchitectureComponent,
         ObjectiveComponent,
+        SamplerComponent,
         CallbackComponent,
         LauncherComponent,
         RecipeComponent,

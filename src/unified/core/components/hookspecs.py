@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LauncherComponent,
         ObjectiveComponent,
         RecipeComponent,
+        SamplerComponent,
         SuiteComponent,
     )
 
@@ -72,6 +73,16 @@ class Registration:
         >>> @hookimpl
         ... def register_objectives():
         ...     yield ObjectiveComponent("cosine", "unified_plugin_xyz.loss:Cosine", summary="One line.")
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def register_samplers(self) -> Iterable[SamplerComponent]:
+        """Which rows of the replay an agent learns from, relabelled or not (`unified.replay.Sampler`).
+
+        >>> @hookimpl
+        ... def register_samplers():
+        ...     yield SamplerComponent("recent", "unified_plugin_xyz.sampler:Recent", summary="The newest rows.")
         """
         raise NotImplementedError
 

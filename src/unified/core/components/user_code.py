@@ -34,6 +34,7 @@ WANTED = {
     "or a function that makes one",
     "architectures": "a class or function that returns an nn.Module, or an nn.Module",
     "objectives": "a subclass of unified.Objective, or a function (agent, batch) -> Loss",
+    "samplers": "a subclass of unified.replay.Sampler",
     "callbacks": "a class with lifecycle hooks, each marked @unified.hookimpl",
     "launchers": "a class with a method launch(config, run)",
 }
@@ -124,7 +125,7 @@ def kind_of(thing: Any, known: Iterable[Component] = ()) -> str | None:
         if made is not None and (issubclass(made, Suite | Environment) or _adapter(made, known)):
             return "suites"
         return "objectives" if list(_parameters(thing))[:2] == ["agent", "batch"] else "architectures"
-    for name in ("agents", "objectives", "suites", "architectures", "callbacks", "launchers"):
+    for name in ("agents", "objectives", "samplers", "suites", "architectures", "callbacks", "launchers"):
         if name != "suites" and _fits(name, thing, ()):
             return name
         if name == "suites" and (issubclass(kind, Suite | Environment) or _adapter(kind, known)):
@@ -143,6 +144,8 @@ def _fits(kind: str, thing: Any, known: Iterable[Component]) -> bool:
         return function or (_is(own, "torch.nn:Module") and not _is(own, "unified.core.learn.agent:Agent"))
     if kind == "objectives":
         return function or _is(own, "unified.core.learn.objective:Objective")
+    if kind == "samplers":
+        return _is(own, "unified.core.replay.samplers:Sampler")
     if kind == "callbacks":
         return any(getattr(getattr(own, name, None), f"{PROJECT}_impl", None) is not None for name in dir(own))
     return callable(getattr(own, "launch", None))

@@ -181,7 +181,7 @@ def _check_task_type(chooser: Chooser, agent: Choice, suite: Choice) -> None:
     if not isinstance(agent.component, AgentComponent) or not isinstance(suite.component, SuiteComponent):
         return
     takes = agent.component.task_types
-    view = chooser.tree.at(("suite", "view")).value if suite.component.data else Value("control")
+    view = chooser.tree.at(("suite", "task_type")).value if suite.component.data else Value("control")
     if not takes or view is None or view.value in takes or view.value not in TASK_TYPES:
         return
     why = ": there is no reward in a generation task" if view.value == "generate" else ""

@@ -118,7 +118,7 @@ class Config:
             yield from ((where, found) for where, found in chosen_in(selection, key) if isinstance(found, Options))
 
     def _selections(self) -> Iterator[tuple[str, Selection]]:
-        yield from (("agent", self.agent), ("suite", self.suite), ("launcher", self.launcher))
+        yield from (("agent", self.agent), ("suite", self.suite), ("launcher", self.launcher), ("replay.sampler", self.replay.sampler))
         yield from ((f"{OBJECTIVE}.{each.name}", each) for each in self.objectives)
         yield from ((f"{WITH}.{each.name}", each) for each in self.callbacks)
 

@@ -174,12 +174,8 @@ class ReplayOptions(Options):
     """Number of agent steps stored; the oldest are overwritten first."""
     backing: Literal["auto", "ram", "disk"] = "auto"
     """Store in memory or in memory-mapped files; auto uses memory if it is large enough."""
-    sampler: Literal["uniform", "prioritised"] = "uniform"
-    """Uniform sampling, or prioritised by TD error (Schaul et al. 2016)."""
-    alpha: float = Field(default=0.6, ge=0, le=1)
-    """Prioritisation exponent: 0 samples uniformly, 1 in proportion to the priority."""
-    beta: float = Field(default=0.4, ge=0, le=1)
-    """Importance-sampling exponent: 1 corrects the sampling bias fully."""
+    sampler: Annotated[Any, Slot("samplers")] = "uniform"
+    """Which rows are sampled: uniform, prioritised (by TD error), hindsight (with achieved goals), or a plugin's sampler."""
     save: str | None = None
     """Name under which the replay is saved at the end, for other runs."""
     load: str | None = None

@@ -12,7 +12,7 @@ from unified.core.config.schema import Path, dotted
 from unified.core.registry import Registry
 
 #: Options under their old names: a dotted key, the beginning of one (``replay``) or its end (``decay``), and what replaces it.
-RENAMED_OPTIONS: dict[str, str] = {}
+RENAMED_OPTIONS: dict[str, str] = {"replay.alpha": "replay.sampler.alpha", "replay.beta": "replay.sampler.beta"}
 #: What other libraries call it.
 ELSEWHERE = {
     "env": "suite",
@@ -29,6 +29,7 @@ SELECTED = {
     "agents": "agent={}",
     "recipes": "-r {}",
     "objectives": "-o {}",
+    "samplers": "replay.sampler={}",
     "callbacks": "callbacks=[+{}]",
     "architectures": "encoder={}",
     "launchers": "launcher={}",

@@ -82,7 +82,7 @@ class DataSuite(Suite):
         self._refuse(native, task_type)
         if task_type != "generate":
             return replace(native, reward_range=(0.0, 1.0) if native.action.discrete else (-4.0, 0.0))
-        made, targets = native.observation, None
+        made, targets = native.space, None
         if made.dtype != "uint8":
             made, targets = Space(made.shape, "float32", -1.0, 1.0), self._extent
         given, classes = self._given(native)
@@ -122,9 +122,9 @@ class DataSuite(Suite):
             return rows
         made = rows.inputs if spec.target_range is None else to_unit(rows.inputs, spec.target_range)
         given = np.zeros((len(rows), 0), np.float32)
-        if spec.observation.size:
+        if spec.space.size:
             of_classes = rows.targets.ndim == 1
-            given = np.eye(spec.observation.size, dtype=np.float32)[rows.targets] if of_classes else rows.targets.astype(np.float32)
+            given = np.eye(spec.space.size, dtype=np.float32)[rows.targets] if of_classes else rows.targets.astype(np.float32)
         return Rows(given, made)
 
     @cached_property
@@ -151,7 +151,7 @@ class OneStep(Environment):
         self.spec = replace(spec, action=action, episode_frames=1)
         self._judged, self._rows, self._row = spec, rows, 0
 
-    def reset(self, seed: int) -> np.ndarray:
+    def reset(self, seed: int) -> np.ndarray:  # type: ignore[override]  # without reset options
         self._row = int(np.random.default_rng(seed).integers(len(self._rows)))
         return np.array(self._rows.inputs[self._row])
 

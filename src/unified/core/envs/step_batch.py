@@ -15,13 +15,16 @@ class StepBatch:
     |---|---|---|
     | `observation` | `(n, *observation)` | the true next observation, also at an end |
     | `reward` | `(n,)` float32 | |
-    | `terminated`, `truncated` | `(n,)` bool | the task ended · only the time was up |
+    | `terminated`, `truncated` | `(n,)` bool | the task ended · only the time limit was reached |
     | `failed` | `(n,)` bool | this episode is to be discarded; the row holds no transition |
     | `reset_observation` | `(n, *observation)` | first observation of the next episode, where one ended or failed |
-    | `returns`, `lengths` | `(n,)` | of the episode that ended here: its score, and its agent steps |
+    | `returns`, `lengths` | `(n,)` | of the episode that ended here: its return in raw rewards, and its agent steps |
     | `life_lost` | `(n,)` bool | the value of the next state is 0 for learning, although the episode may go on |
+    | `extra` | `(n, …)` by name | the columns of the spec (`Step.extra`) |
     | `env_ids` | `(n,)` int64 | numbers of the environments, each at most once; ``None``: all of them in order |
     | `task` | text | name of the task, in a run of several suites |
+
+    Where observations have names, arrays of them are ``(n,)`` records: ``steps.observation["image"]`` is ``(n, C, H, W)``.
     """
 
     observation: np.ndarray
@@ -33,6 +36,7 @@ class StepBatch:
     returns: np.ndarray
     lengths: np.ndarray
     life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
     env_ids: np.ndarray | None = None
     task: str = ""
 

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
     from pydantic import BaseModel
 
     from unified.core.base.spec import Spec
 
 
-class Step(NamedTuple):
-    """What an environment answers to one action.
+#: One observation: an array, or several by the names of the spec.
+Observation: TypeAlias = "np.ndarray | Mapping[str, np.ndarray]"
 
-    `terminated` says that the task ended in this state (nothing follows, the value is 0); `truncated` that only the time was up.
-    `reward` and `lost` are for learning alone, so that the same environment is trained in and judged in: `score` is what the step adds to
-    the return that people read, where `reward` is another number (clipped, shaped); `lost` says that what follows counts for nothing (a
-    lost life), though the episode goes on.
+
+class Step(NamedTuple):
+    """The answer of an environment to one action.
+
+    Args:
+        observation: The next observation, an array or several by the names of the spec.
+        reward: For learning; `raw_reward` is for evaluation.
+        terminated: Whether the task ended in this state (nothing follows, its value is 0).
+        truncated: Whether only the time limit was reached.
+        raw_reward: The term of the return that people read, if `reward` is another number (clipped, shaped).
+        life_lost: Whether what follows counts for nothing (a lost life), though the episode goes on.
+        extra: The values of `Spec.columns`, all of them.
     """
 
-    observation: np.ndarray
+    observation: Observation
     reward: float
     terminated: bool
     truncated: bool
     raw_reward: float | None = None
     life_lost: bool = False
+    extra: Mapping[str, Any] = MappingProxyType({})
 
 
 #: The state of an environment: arrays by name.
@@ -40,13 +49,19 @@ class EpisodeFailed(Exception):
 
 
 class Environment(ABC):
-    """One interactive task, a deterministic function of its reset seeds and actions where ``spec.deterministic`` says so."""
+    """One interactive task, a deterministic function of its seeds, reset options and actions if ``spec.deterministic`` is true."""
 
     spec: Spec
 
     @abstractmethod
-    def reset(self, seed: int) -> np.ndarray:
-        """Start the episode of `seed` (below 2**31) and return its first observation."""
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> Observation:
+        """Start the episode of `seed` (below 2**31) and return its first observation.
+
+        Args:
+            seed: Of the episode.
+            options: Plain JSON data that shapes this episode, a goal for example. It is passed only if somebody set it
+                (`WorkerVectorEnv.set_reset_options`), so an environment without options is declared ``reset(self, seed)``.
+        """
 
     @abstractmethod
     def step(self, action: np.ndarray) -> Step:
@@ -56,12 +71,15 @@ class Environment(ABC):
             EpisodeFailed: If the episode cannot go on.
         """
 
-    def fast_forward(self, seed: int, actions: np.ndarray) -> np.ndarray:
-        """Rebuild an unfinished episode from its seed and its actions ``(T, *action)``; returns the observation reached.
+    def fast_forward(self, seed: int, actions: np.ndarray, options: Mapping[str, Any] | None = None) -> Observation:
+        """Rebuild an unfinished episode from its seed, its actions ``(T, *action)`` and its reset options, if it had some.
 
-        Override it where the observations on the way can be spared (rendering).
+        Override it if the observations on the way can be skipped (rendering).
+
+        Returns:
+            The observation reached.
         """
-        observation = self.reset(seed)
+        observation = self.reset(seed) if options is None else self.reset(seed, options)
         for action in actions:
             observation = self.step(action).observation
         return observation
@@ -75,7 +93,7 @@ class Environment(ABC):
         """
         return None
 
-    def load_state_dict(self, state: EnvironmentState) -> np.ndarray:
+    def load_state_dict(self, state: EnvironmentState) -> Observation:
         """Go on with the episode of `state`, in any environment of the same task, reset or not; returns its newest observation.
 
         Raises:
@@ -112,6 +130,20 @@ class Suite(ABC):
     @abstractmethod
     def environment(self) -> Environment:
         """A new environment of the task, built in the calling process."""
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """Rewards ``(B,)`` float32 of reaching `achieved` where `desired` was the goal, ``(B, *goal)`` each. Of goal tasks only.
+
+        It is called in the process that learns, for goals that an episode did not pursue (hindsight). An environment should compute
+        its own reward with it.
+        """
+        raise NotImplementedError(f"suite {type(self).__name__} has no compute_reward")
+
+    def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """Whether the episode terminates for having reached `achieved` where `desired` was the goal: bool ``(B,)``. By default never."""
+        import numpy as np
+
+        return np.zeros(len(achieved), bool)
 
     def judged(self, row: Mapping[str, Any]) -> Mapping[str, float]:
         """Further figures of a judgement, by name: a return on a scale that people compare by, say.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -32,6 +34,7 @@ class _EnvState:
 
     observation: np.ndarray
     episode: int = -1
+    options: dict[str, Any] | None = None
     length: int = 0
     episode_return: float = 0.0
     state: EnvironmentState | None = None
@@ -40,10 +43,10 @@ class _EnvState:
 
 
 class WorkerVectorEnv:
-    """n environments of one task. An environment whose episode ends resets in the same step and tells both observations.
+    """n environments of one task. An environment whose episode ends resets in the same step, which returns both observations.
 
     Episode e of environment i is reset with ``derive(seed, stream, i, e, bits=31)``, so what happens in it is a function of that and of
-    its actions, wherever it runs.
+    its actions, wherever it runs. Options of a reset that somebody sets (`set_reset_options`) are recorded with their episode.
 
     Args:
         suite: A reference, or a suite built in this process.
@@ -101,6 +104,7 @@ class WorkerVectorEnv:
         self.observations = self._zeros()
         self._actions = np.zeros((count, *self.spec.action.shape), self.spec.action.dtype)  # of the step under way
         self._lanes = [_EnvState(observation) for observation in self.observations.copy()]
+        self._next_options: list[dict[str, Any] | None] = [None] * count
 
     def _open(self, suite: Suite, reference: SuiteReference | None) -> None:
         names = [f"environment {i} of {self._task}" for i in range(self.count)]
@@ -134,6 +138,21 @@ class WorkerVectorEnv:
             self._start(i, self._first(i))
         return self.observations
 
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        """Set the options that the next episode of an environment is reset with (`Environment.reset`); the episodes after it have none.
+
+        They are part of the episode: a rebuilt or resumed episode is reset with them again.
+
+        Args:
+            env_id: Number of the environment.
+            options: Plain JSON data; arrays become lists. ``None`` takes back what was set before.
+
+        Raises:
+            TypeError: If the options are not plain data.
+        """
+        self._idle("set_reset_options")
+        self._next_options[env_id] = None if options is None else json.loads(json.dumps(options, default=_plain))
+
     def step_async(self, actions: np.ndarray) -> None:
         """Send one action to each environment, ``(n, *action)``; processes are at work until `finish`."""
         self._idle("begin")
@@ -163,6 +182,7 @@ class WorkerVectorEnv:
             returns=np.zeros(n, np.float64),
             lengths=np.zeros(n, np.int64),
             life_lost=np.zeros(n, bool),
+            extra={name: np.zeros((n, *space.shape), space.dtype) for name, space in self.spec.columns.items()},
         )
         self.observations = self._zeros()
         try:
@@ -183,13 +203,16 @@ class WorkerVectorEnv:
             steps.reset_observation[i] = self._start(i, answer.arrays[0] if answer.arrays else None)
             return
         steps.observation[i] = self.observations[i] = lane.observation = answer.arrays[0].copy()
+        columns = len(steps.extra)
+        for values, array in zip(steps.extra.values(), answer.arrays[1 : 1 + columns], strict=True):
+            values[i] = array
         steps.reward[i] = head["reward"]
-        lane.episode_return += head["score"]
+        lane.episode_return += head["raw_reward"]
         lane.length += 1
-        steps.terminated[i], steps.truncated[i], steps.life_lost[i] = head["terminated"], head["truncated"], head["lost"]
+        steps.terminated[i], steps.truncated[i], steps.life_lost[i] = head["terminated"], head["truncated"], head["life_lost"]
         if head["terminated"] or head["truncated"]:
             steps.returns[i], steps.lengths[i] = lane.episode_return, lane.length
-            steps.reset_observation[i] = self._start(i, answer.arrays[1] if len(answer.arrays) > 1 else None)
+            steps.reset_observation[i] = self._start(i, answer.arrays[1 + columns] if len(answer.arrays) > 1 + columns else None)
             return
         if lane.rebuildable:
             lane.actions.append(self._actions[i])
@@ -199,8 +222,9 @@ class WorkerVectorEnv:
     def _start(self, i: int, first: np.ndarray | None) -> np.ndarray:
         """Book the beginning of environment i's next episode; where it has no first observation, that of the one after it."""
         for _ in range(STARTS):
-            lane = self._lanes[i] = _EnvState(self._lanes[i].observation, self._lanes[i].episode + 1)
+            lane = self._lanes[i] = _EnvState(self._lanes[i].observation, self._lanes[i].episode + 1, self._next_options[i])
             if first is not None:
+                self._next_options[i] = None
                 self.observations[i] = lane.observation = first.copy()
                 return lane.observation
             self._discard(i, "it could not start")
@@ -228,14 +252,16 @@ class WorkerVectorEnv:
         return derive(self.seed, self.stream, i, episode, bits=31)
 
     def _reset_request(self, i: int) -> Message:
-        return Message({"op": "reset", "seed": self._seed(i, self._lanes[i].episode + 1)})
+        return Message({"op": "reset", "seed": self._seed(i, self._lanes[i].episode + 1), "options": self._next_options[i]})
 
     def _step_request(self, i: int) -> Message:
-        return Message({"op": "step", "next": self._seed(i, self._lanes[i].episode + 1)}, (self._actions[i],))
+        head = {"op": "step", "next": self._seed(i, self._lanes[i].episode + 1), "options": self._next_options[i]}
+        return Message(head, (self._actions[i],))
 
     def _rebuild_request(self, i: int) -> Message:
         lane = self._lanes[i]
-        head = {"op": "rebuild", "seed": self._seed(i, lane.episode), "state": None if lane.state is None else list(lane.state)}
+        head = {"op": "rebuild", "seed": self._seed(i, lane.episode), "options": lane.options}
+        head["state"] = None if lane.state is None else list(lane.state)
         return Message(head, (self._stacked(lane.actions), *(lane.state or {}).values()))
 
     def _stacked(self, actions: list[np.ndarray]) -> np.ndarray:
@@ -326,7 +352,7 @@ class WorkerVectorEnv:
             raise RuntimeError("reset the environments before their state is taken")
         for i in range(self.count):
             self._save(i)
-        num_envs = [
+        states = [
             {
                 "episode": lane.episode,
                 "length": lane.length,
@@ -334,11 +360,13 @@ class WorkerVectorEnv:
                 "state": lane.state,
                 "actions": self._stacked(lane.actions),
                 "rebuildable": lane.rebuildable,
-                "observation": lane.observation.copy(),
+                "observation": np.frombuffer(lane.observation.tobytes(), np.uint8),
+                "options": lane.options,
             }
             for lane in self._lanes
         ]
-        return {"stream": self.stream, "lanes": num_envs, "restarts": self.restarts, "failed_episodes": self.failed_episodes}
+        counts = {"restarts": self.restarts, "failed_episodes": self.failed_episodes}
+        return {"stream": self.stream, "lanes": states, "next_options": list(self._next_options), **counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Rebuild the unfinished episodes of `state`, and compare the observation that is reached with the stored one.
@@ -352,8 +380,9 @@ class WorkerVectorEnv:
         self.stream, self.restarts, self.failed_episodes = state["stream"], state["restarts"], state["failed_episodes"]
         self._lanes = [
             _EnvState(
-                np.array(lane["observation"]),
+                self._observation(lane["observation"]),
                 lane["episode"],
+                lane["options"],
                 lane["length"],
                 lane["return"],
                 lane["state"],
@@ -362,6 +391,7 @@ class WorkerVectorEnv:
             )
             for lane in state["lanes"]
         ]
+        self._next_options = list(state["next_options"])
         self.observations = np.stack([lane.observation for lane in self._lanes])
         reasons = [self._why_not(i) for i in range(self.count)]
         for i, reason in enumerate(reasons):
@@ -429,8 +459,20 @@ class WorkerVectorEnv:
             raise RuntimeError(f"{what}() between begin() and finish()")
 
     def _zeros(self) -> np.ndarray:
-        space = self.spec.observation
-        return np.zeros((self.count, *space.shape), space.dtype)
+        return self.spec.zeros(self.count)
+
+    def _observation(self, saved: np.ndarray) -> np.ndarray:
+        """One observation from its bytes."""
+        observation = self.spec.zeros(1)
+        observation.reshape(-1).view(np.uint8)[:] = saved
+        return observation[0:1].reshape(observation.shape[1:])
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and numbers of NumPy as plain data, for `json.dumps`."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"reset options are plain data, and {type(value).__name__} is not")
 
 
 def _same(suite: Suite) -> Suite:

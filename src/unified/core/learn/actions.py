@@ -55,7 +55,7 @@ class ContinuousActions:
         """Turn what the policy produced ``(n, size)`` into an `Action`.
 
         Args:
-            stored: With the noise of exploration in it, where there is some.
+            action: With the noise of exploration in it, where there is some.
             generator: Chooses among the greatest where several are equal; ``None``: the first of them counts.
         """
         if not self.task.discrete:

@@ -88,7 +88,7 @@ class Builder:
         if self._are_pictures(in_shape):
             if needs_float_input(module, in_shape):
                 module = PixelsToFloat(module, seen.mean, seen.std)
-        elif seen.mean and in_shape == seen.observation.shape and not any(isinstance(each, NormalizeInput) for each in module.modules()):
+        elif seen.mean and in_shape == seen.space.shape and not any(isinstance(each, NormalizeInput) for each in module.modules()):
             module = NormalizeInput(module, seen.mean, seen.std)
         return module.to(self.device)
 
@@ -126,23 +126,28 @@ class Builder:
 
     def _are_pictures(self, shape: tuple[int, ...]) -> bool:
         """Whether rows of this shape are observations in bytes, alone or stacked."""
-        seen = self._spec.observation if self._spec is not None else None
-        return seen is not None and seen.dtype == "uint8" and len(shape) == 3 and shape[1:] == seen.shape[1:]
+        spaces = self._spec.spaces.values() if self._spec is not None else ()
+        return len(shape) == 3 and any(space.dtype == "uint8" and shape[1:] == space.shape[1:] for space in spaces)
 
-    def objective(self, selection: Any) -> Objective:
-        """An objective by its name, with its defaults, or as it was selected.
+    def objective(self, selection: Any, **options: Any) -> Objective:
+        """Make an objective.
+
+        Args:
+            selection: Its name, or a `Selection`, which has options of its own.
+            options: Options that differ from the defaults, of an objective by name: ``build.objective("ppo_clip", clip_range=0.1)``.
 
         Raises:
             UsageError: If there is none of this name.
         """
+        values: Any
         if isinstance(selection, str):
             component = self._registry.get("objectives", selection)
             self.used.append(component)
-            name, options = selection, component.options_model()()
+            name, values = selection, component.options_model()(**options)
         else:
-            name, component, options = selection.name.removeprefix("+"), selection.component, selection.options
+            name, component, values = selection.name.removeprefix("+"), selection.component, selection.options
         with plugin_errors(f"objective {label(name)}", "to be made"):
-            objective: Objective = component.make(options)
+            objective: Objective = component.make(values)
         objective.selected = label(name)
         return objective
 

@@ -130,6 +130,14 @@ class Policy(ABC):
     def entropy(self) -> torch.Tensor:
         """Entropy ``(B,)``, with gradient."""
 
+    def kl(self, other: Self) -> torch.Tensor:
+        """KL(self ‖ other) of each row ``(B,)``, in closed form, with gradients for both.
+
+        Raises:
+            TypeError: If the distribution has none.
+        """
+        raise TypeError(f"{type(self).__name__} has no KL divergence in closed form")
+
     def sample(self, generator: torch.Generator) -> torch.Tensor:
         """A draw without gradient."""
         with torch.no_grad():

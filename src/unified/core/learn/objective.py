@@ -15,6 +15,7 @@ from torch import nn
 from unified.core.replay.batch import Batch
 
 if TYPE_CHECKING:
+    from unified.core.learn.update import PhaseStep
     from unified.core.replay.views import View
 
 
@@ -83,10 +84,10 @@ class Objective(ABC):
         return view
 
     def attach(self, agent: Any) -> None:  # noqa: B027  # most have no parts of their own
-        """Called once, when the agent's parts are there and nothing was learned: an objective with parts of its own brings them here.
+        """Called once, when the agent has its parts and nothing was learned: an objective adds parts of its own here.
 
-        ``agent.add_modules(projector=module)`` makes it a part, saved and loaded with the agent and trained by the phase that this objective is
-        in; ``agent.add_target("encoder", tau, name="momentum_encoder")`` keeps a copy that follows one.
+        ``agent.add_modules(projector=module)`` adds a part, which is saved and loaded with the agent and trained by the phase of this
+        objective; ``agent.add_target("encoder", tau, name="momentum_encoder")`` adds a copy that follows a part.
 
         Raises:
             UsageError: If it can do nothing with such an agent.
@@ -181,11 +182,12 @@ class Phase:
     """One step of learning: the sum of some objectives trains some parts.
 
     Args:
-        name: For the logs.
-        objectives: Terms that are added.
+        name: Name in the log.
+        objectives: Terms of the loss, which are added.
         trains: Names of the parts whose parameters move; gradients reach these and nothing else.
-        every: In updates; 2 skips every other one.
-        clip: Greatest norm of the gradient, of all these parameters together; a longer one is scaled down to it. ``None``: as it is.
+        every: Updates from one step of this phase to the next; 2 skips every other update.
+        max_grad_norm: Greatest norm of the gradient of all these parameters together, to which a longer one is scaled; ``None``: no limit.
+        step: Moves the parameters, given their gradients and the loss as a function of them; ``None``: by the optimiser of each part.
     """
 
     name: str
@@ -193,3 +195,4 @@ class Phase:
     trains: tuple[str, ...]
     every: int = 1
     max_grad_norm: float | None = None
+    step: PhaseStep | None = None

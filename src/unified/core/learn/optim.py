@@ -136,3 +136,8 @@ def _referred(name: str) -> type[torch.optim.Optimizer]:
     if closure is not None and closure.default is closure.empty:
         raise UsageError(Problem(f"{shown(name)} asks for the loss again (a closure), and an update has it once", "choose another"))
     return found
+
+
+def laid_out_like(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """The same numbers in the memory format of `other`: fused optimisers walk through memory and take equal layouts for granted."""
+    return tensor if tensor.stride() == other.stride() else torch.empty_like(other, dtype=tensor.dtype).copy_(tensor)

@@ -18,8 +18,8 @@ def compute_gae(
         discount: ``(N,)``, γ, or 0 where the next state is terminal.
         value: ``(N,)``, V(s).
         next_value: ``(N,)``, V(s').
-        cut: ``(N,)`` bool, where the next row does not follow this one.
-        decay: λ.
+        boundary: ``(N,)`` bool, where the next row does not follow this one.
+        gae_lambda: λ.
 
     Returns:
         ``(N,)``.

@@ -94,14 +94,14 @@ def choose_backing(
         spec: Of the task.
         action: What is stored of an action.
         capacity: Slots, of all lanes.
-        lanes: Environments.
+        num_envs: Environments.
         directory: Where segments, and the files of a replay on disk, will lie; need not exist yet.
         extra: Further columns.
 
     Raises:
         UsageError: If the capacity does not fit, with the bytes it needs, those available and the capacity that would fit.
     """
-    columns = columns_of(spec.observation, action, extra)
+    columns = columns_of(spec.spaces, action, extra)
     return check_capacity(name, sum(column.bytes for column in columns.values()), slots_of(capacity, num_envs), directory)
 
 

@@ -1,4 +1,4 @@
-"""The replay: what the trainer sees of store, view, sampler, backing and segments."""
+"""The replay: store, view, sampler, backing and segments behind one interface for the trainer."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unified.core.base.rng import Streams
     from unified.core.base.spec import Space, Spec
     from unified.core.envs.step_batch import StepBatch
+    from unified.core.envs.suite import Suite
     from unified.core.replay.batch import Batch
     from unified.core.replay.segments import Snapshot
     from unified.core.replay.store import Array
@@ -29,23 +30,25 @@ if TYPE_CHECKING:
 
 
 class Replay:
-    """Keeps the experience of n environments and makes batches of it.
+    """Stores the experience of n environments and makes batches of it.
 
     Args:
-        spec: Of the task; a slot keeps one observation of it, a single frame.
-        view: What a batch looks like.
+        spec: Of the task; a slot holds one observation of it, a single frame, and its further columns.
+        view: The form of a batch.
         capacity: Slots, of all environments together. An episode of T steps takes T + 1.
-        lanes: Environments; each has a ring of its own, all equally long.
+        num_envs: Environments; each has a ring of its own, all equally long.
         streams: Batches are drawn from the stream ``"replay"``.
         backing: ``"ram"`` or ``"disk"``.
-        directory: Of the segments and, with ``backing="disk"``, of the files that are worked on.
-        action: What is stored of an action; that of the spec unless given.
-        sampler: Which rows; `Uniform` unless given.
-        pin: Batches in page-locked memory, for copies to a GPU; where there is a GPU unless given.
-        extra: Further columns of a step, which the agent gives with its action (`Action.extra`).
+        directory: Of the segments and, with ``backing="disk"``, of the working files.
+        action: The space of stored actions; by default that of the spec.
+        sampler: Chooses the rows; by default `Uniform`. It is set up here.
+        pin: Whether batches lie in page-locked memory, for copies to a GPU; by default if there is a GPU.
+        extra: Further columns of a step that come with the agent's action (`Action.extra`).
+        suite: Of the task, for samplers that relabel goals.
+        updates: Updates of the whole run, for schedules over the budget; ``None`` if unknown.
 
     Raises:
-        UsageError: If the capacity is too small for a single row of the view.
+        UsageError: If the capacity is too small for a single row of the view, or the sampler cannot work with this view or task.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class Replay:
         sampler: Sampler | None = None,
         pin: bool | None = None,
         extra: Mapping[str, Space] | None = None,
+        suite: Suite | None = None,
+        updates: int | None = None,
     ) -> None:
         if capacity < num_envs * view.window:
             raise UsageError(
@@ -72,11 +77,12 @@ class Replay:
         self.spec, self.view, self.streams = spec, view, streams
         self.directory = Path(directory) if directory is not None else None
         self.extra = tuple(extra or ())
-        columns = columns_of(spec.observation, action or spec.action, extra or {})
+        columns = columns_of(spec.spaces, action or spec.action, {**spec.columns, **(extra or {})})
         self.store = Store(columns, capacity, num_envs, make_backing(backing, directory))
         #: Slots of each lane ``(lanes,)`` below which a view that consumes has seen everything.
         self.consumed = np.zeros(num_envs, np.int64)
         self.sampler = sampler or Uniform()
+        self.sampler.setup(self.store, view, suite=suite, updates=updates)
         self.gatherer = Gatherer(torch.cuda.is_available() if pin is None else pin)
         self._segments: list[dict[str, Any]] = []  # of the last cut
         self._flushed_to: Path | None = None
@@ -84,14 +90,25 @@ class Replay:
     # Experience comes in --------------------------------------------------------------------------------------------------------
 
     def begin(self, env_id: int, observation: Array) -> None:
-        """Open an episode of environment `lane` with its first observation ``(*obs)``; one that goes on there counts as cut off."""
+        """Open an episode of an environment with its first observation ``(*obs)``; an unfinished episode there counts as truncated."""
         self._begin(np.array([env_id]), np.asarray(observation)[None])
 
-    def add(self, env_id: int, action: Array, reward: float, terminated: bool, truncated: bool, next_observation: Array) -> None:
-        """One step of environment `lane`: the action at its newest observation, and the true next observation ``(*obs)``."""
+    def add(
+        self,
+        env_id: int,
+        action: Array,
+        reward: float,
+        terminated: bool,
+        truncated: bool,
+        next_observation: Array,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """One step of an environment: the action at its newest observation, the true next observation ``(*obs)`` and extra columns."""
         one = np.array([env_id])
         step = (np.asarray(action)[None], np.array([reward]), np.array([terminated]), np.array([terminated or truncated]))
-        self._append(one, *step, np.asarray(next_observation)[None])
+        self._append(
+            one, *step, np.asarray(next_observation)[None], {name: np.asarray(value)[None] for name, value in (extra or {}).items()}
+        )
 
     def discard(self, env_id: int) -> None:
         """Drop the rows of the environment's current episode; a new one has to begin."""
@@ -113,7 +130,7 @@ class Replay:
         if len(good):
             worthless = steps.terminated | steps.life_lost
             step = (actions[good], steps.reward[good], worthless[good], over[good], steps.observation[good])
-            self._append(ids[good], *step, {name: values[good] for name, values in (extra or {}).items()})
+            self._append(ids[good], *step, {name: values[good] for name, values in {**steps.extra, **(extra or {})}.items()})
         for env_id in ids[steps.failed]:
             self.discard(int(env_id))
         fresh = np.flatnonzero(over)
@@ -158,10 +175,11 @@ class Replay:
         """
         if not self.ready:
             raise UnifiedError("the replay holds no transition to sample yet")
-        index, weight = self.sampler.sample(self.store, self.view, self.view.batch_size, self.streams["replay"].numpy())
+        generator = self.streams["replay"].numpy()
+        index, weight = self.sampler.sample(self.store, self.view, self.view.batch_size, generator)
         batch = self.view.gather(self.store, index, self.gatherer)
         batch["weight"] = torch.from_numpy(weight)
-        return batch
+        return self.sampler.relabel(batch, self.store, self.view, generator)
 
     def batches(self, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
         """The batches of `count` updates that are due, as the view gives them; `prepare` is the agent's."""

@@ -126,35 +126,50 @@ def count_transitions(view: Window, store: Store) -> int:
     return outside - near_transitions + int(eligible_transitions(view, store, lane_of, slot).sum())
 
 
+def windows(view: Window, store: Store, index: Array) -> tuple[Array, Array]:
+    """The slots of n-step rows that begin at `index` ``(B,)``, and which of their steps belong to the row.
+
+    Returns:
+        Indices of n + 1 slots in a row, ``(n + 1, B)``, and whether step k belongs to the row, bool ``(n, B)``: a row ends with its episode
+        and with a step that terminated (a lost life). The slot after its last step holds the observation that it bootstraps from.
+    """
+    length, data = store.length, store.data
+    position = index % length
+    at: Array = index - position + (position + np.arange(view.n_step + 1)[:, None]) % length
+    ended = data["last"][at[1:-1]] | data["terminated"][at[:-2]]
+    inside = np.ones((view.n_step, len(index)), bool)
+    inside[1:] = np.logical_and.accumulate(~ended, axis=0)
+    return at, inside
+
+
 def gather_transitions(view: Window, store: Store, index: Array, gatherer: Gatherer) -> Batch:
     """Rows of n-step transitions, with what followed them where the view looks `ahead`.
 
     reward = Σ_{k<m} γᵏ rₖ and discount = γᵐ, where m is n or, if the episode ends before, the steps to its end; 0 if it terminated there.
     A row that terminated ends the sum also where the episode goes on (a lost life).
     """
-    length, data = store.length, store.data
-    position = index % length
-    base = index - position
+    data = store.data
     powers = (view.discount ** np.arange(view.n_step + 1)).astype(np.float32)
+    at, inside = windows(view, store, index)
     reward = data["reward"][index].astype(np.float32)
-    steps = np.ones(len(index), np.int64)
-    alive = np.ones(len(index), bool)
     for k in range(1, view.n_step):
-        at = base + (position + k) % length
-        alive &= ~data["last"][at] & ~data["terminated"][base + (position + k - 1) % length]
-        reward += np.where(alive, powers[k] * data["reward"][at], np.float32(0))
-        steps += alive
-    end = base + (position + steps) % length
-    terminated = data["terminated"][base + (position + steps - 1) % length]
+        reward += np.where(inside[k], powers[k] * data["reward"][at[k]], np.float32(0))
+    steps = inside.sum(axis=0)
+    rows = np.arange(len(index))
+    end = at[steps, rows]
+    terminated = data["terminated"][at[steps - 1, rows]]
     discount = np.where(terminated, np.float32(0), powers[steps])
-    frames = gather_stacks(store, np.stack([index, end]), view.stack, gatherer)
+    frames = gather_observations(store, np.stack([index, end]), view.stack, gatherer)
     batch = Batch(
-        obs=frames[0],
-        action=torch.from_numpy(data["action"][index]),
-        reward=torch.from_numpy(reward),
-        discount=torch.from_numpy(discount),
-        next_obs=frames[1],
-        index=torch.from_numpy(index),
+        {
+            **{name: both[0] for name, both in frames.items()},
+            "action": torch.from_numpy(data["action"][index]),
+            "reward": torch.from_numpy(reward),
+            "discount": torch.from_numpy(discount),
+            **{f"next_{name}": both[1] for name, both in frames.items()},
+            "index": torch.from_numpy(index),
+            **{name: torch.from_numpy(data[name][index]) for name in store.extra},
+        }
     )
     if view.future_steps:
         batch.update(gather_future(view, store, index, gatherer))
@@ -173,15 +188,20 @@ def gather_future(view: Window, store: Store, index: Array, gatherer: Gatherer) 
         at.append(np.where(last[at[-1]], at[-1], at[-1] - position + (position + 1) % length))
     before, after = np.stack(at[:-1], axis=1), np.stack(at[1:], axis=1)  # (B, K)
     return {
-        "future_obs": gather_stacks(store, after, view.stack, gatherer),
+        **{f"future_{name}": frames for name, frames in gather_observations(store, after, view.stack, gatherer).items()},
         "future_action": torch.from_numpy(store.data["action"][before]),
         "future_mask": torch.from_numpy((~last[before]).astype(np.float32)),
     }
 
 
-def gather_stacks(store: Store, index: Array, stack: int, gatherer: Gatherer) -> torch.Tensor:
+def gather_observations(store: Store, index: Array, stack: int, gatherer: Gatherer) -> dict[str, torch.Tensor]:
+    """The observations at `index` ``(...)`` by column, each as `gather_stacks` returns it."""
+    return {name: gather_stacks(store, index, stack, gatherer, name) for name in store.observations}
+
+
+def gather_stacks(store: Store, index: Array, stack: int, gatherer: Gatherer, column: str = "obs") -> torch.Tensor:
     """Observations at `index` ``(...)`` with those before them, ``(..., stack * C, H, W)``: one gather, straight into its place."""
-    frames, length = store.data["obs"], store.length
+    frames, length = store.data[column], store.length
     position = index % length
     back = np.minimum(store.data["step"][index][..., None], np.arange(stack - 1, -1, -1))
     rows = (index - position)[..., None] + (position[..., None] - back) % length

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from unified.core.replay.batch import Batch
-from unified.core.replay.gather import gather_stacks
+from unified.core.replay.gather import gather_observations
 
 if TYPE_CHECKING:
     from unified.core.replay.buffer import Replay
@@ -33,8 +33,8 @@ def minibatches(view: Rollout, replay: Replay, prepare: Callable[[Batch], Batch]
 def gather_rollout(view: Rollout, replay: Replay) -> Batch:
     """The transitions that were not consumed yet, environment after environment, each in the order of time.
 
-    Beside the columns of the view there are `next_obs`, the true next observation, and `cut` ``(N,)``: whether the row after this one is
-    of another episode or environment, or not there yet. `discount` is γ, or 0 where the episode terminated.
+    Beside the columns of the view there are `next_obs`, the true next observation, and `boundary` ``(N,)``: whether the row after this
+    one belongs to another episode or environment, or does not exist yet. `discount` is γ, or 0 where the episode terminated.
     """
     store = replay.store
     found = []
@@ -49,16 +49,17 @@ def gather_rollout(view: Rollout, replay: Replay) -> Batch:
     boundary = store.data["last"][after].copy()
     boundary[ends[[len(piece) > 0 for piece in found]]] = True
     discount = np.where(store.data["terminated"][index], np.float32(0), np.float32(view.discount))
-    frames = gather_stacks(store, np.stack([index, after]), view.stack, replay.gatherer)
-    extra = {name: torch.from_numpy(store.data[name][index]) for name in replay.extra}
+    frames = gather_observations(store, np.stack([index, after]), view.stack, replay.gatherer)
     return Batch(
-        obs=frames[0],
-        action=torch.from_numpy(store.data["action"][index]),
-        reward=torch.from_numpy(store.data["reward"][index]),
-        discount=torch.from_numpy(discount),
-        next_obs=frames[1],
-        index=torch.from_numpy(index),
-        weight=torch.ones(len(index)),
-        boundary=torch.from_numpy(boundary),
-        **extra,
+        {
+            **{name: both[0] for name, both in frames.items()},
+            "action": torch.from_numpy(store.data["action"][index]),
+            "reward": torch.from_numpy(store.data["reward"][index]),
+            "discount": torch.from_numpy(discount),
+            **{f"next_{name}": both[1] for name, both in frames.items()},
+            "index": torch.from_numpy(index),
+            "weight": torch.ones(len(index)),
+            "boundary": torch.from_numpy(boundary),
+            **{name: torch.from_numpy(store.data[name][index]) for name in store.extra},
+        }
     )

@@ -1,4 +1,4 @@
-"""Samplers: which slots a batch begins at."""
+"""The contract of samplers, which choose the slots of a batch; the uniform one, and what others are made of."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from unified.core.base.errors import UnifiedError
 
 if TYPE_CHECKING:
+    from unified.core.envs.suite import Suite
+    from unified.core.replay.batch import Batch
     from unified.core.replay.store import Array, Store
     from unified.core.replay.views import View
 
@@ -18,14 +20,42 @@ ROUNDS = 32
 
 
 class Sampler(ABC):
-    """Chooses the slots of a batch. It is told of every slot that becomes a transition, or no longer is one."""
+    """Chooses the slots that the rows of a batch begin at, and may relabel the rows.
 
-    #: Whether priorities change what is drawn; where not, they never leave the device.
+    A run chooses it by name: ``replay.sampler=NAME``; its options are the keyword arguments of its class. The replay calls `setup`, then
+    reports every slot that becomes a transition (`add`) or no longer is one (`remove`).
+    """
+
+    #: Whether priorities change the choice; if not, they never leave the device.
     prioritises: ClassVar[bool] = False
+
+    def setup(self, store: Store, view: View, *, suite: Suite | None = None, updates: int | None = None) -> None:  # noqa: B027
+        """Prepare for a store and a view. Called once, before anything else.
+
+        Args:
+            store: Empty as yet.
+            view: The form of a batch.
+            suite: Of the task, in this process; ``None`` where only a saved replay is known.
+            updates: Updates of the whole run, for schedules over the budget; ``None`` if unknown.
+
+        Raises:
+            UsageError: If it cannot work with this task or view.
+        """
 
     @abstractmethod
     def sample(self, store: Store, view: View, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
         """Indices of `count` eligible slots, with replacement, and their importance weights, float32: ``(count,)`` each."""
+
+    def relabel(self, batch: Batch, store: Store, view: View, generator: np.random.Generator) -> Batch:
+        """The batch that is learned from, made of the rows as they were stored: with another goal and its rewards, for example.
+
+        Args:
+            batch: On the CPU, just gathered, so that its tensors may be changed in place; named observations are columns ``obs.NAME``.
+            store: Of the rows; `batch.index` are their slots.
+            view: That gathered the batch.
+            generator: The one that `sample` drew from.
+        """
+        return batch
 
     def add(self, index: Array) -> None:  # noqa: B027  # nothing to do for most
         """These slots became transitions."""
@@ -37,6 +67,7 @@ class Sampler(ABC):
         """An update found these priorities ``(B,)`` for the rows at `index`."""
 
     def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs beside the rows."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any], store: Store) -> None:  # noqa: B027
@@ -63,88 +94,6 @@ class Uniform(Sampler):
             eligible = all_eligible(store, view)
             found.append(eligible[generator.integers(0, len(eligible), missing)])
         return np.concatenate(found), np.ones(count, np.float32)
-
-
-class Prioritised(Sampler):
-    """Transitions in proportion to priority^α, with importance weights (N P)^-β, the greatest of a batch being 1.
-
-    New transitions get the greatest priority seen so far. Schaul et al. 2016, https://arxiv.org/abs/1511.05952.
-
-    The leaves of the tree are the slots in the order of time: position 0 of each ring, then position 1 of each. So a longer ring adds
-    leaves at the end, and what is drawn before any ring is full does not depend on how long the rings are.
-
-    Args:
-        slots: Of the store (`Store.slots`).
-        lanes: Rings of the store.
-        alpha: 0 is uniform, 1 is proportional.
-        beta: How much of the bias is corrected; 1 is all of it.
-        floor: Added to every priority, so that none is 0.
-    """
-
-    prioritises = True
-
-    def __init__(self, slots: int, alpha: float = 0.6, beta: float = 0.4, eps: float = 1e-6, num_envs: int = 1) -> None:
-        if not (0 <= alpha <= 1 and 0 <= beta <= 1 and eps > 0):
-            raise ValueError(f"alpha and beta lie within [0, 1] and floor is positive, not alpha={alpha}, beta={beta}, floor={eps}")
-        self.alpha, self.beta, self.eps = alpha, beta, eps
-        self.num_envs, self.length = num_envs, slots // num_envs
-        self.tree = SumTree(slots)
-        self.max_priority = 1.0  # priority^α of new transitions
-
-    def _leaf(self, index: Array) -> Array:
-        """The leaves of slots at these indices of the store."""
-        env_id, position = np.divmod(index, self.length)
-        leaf: Array = position * self.num_envs + env_id
-        return leaf
-
-    def mass(self, index: Array) -> Array:
-        """priority^α of the slots at these indices of the store ``(m,)``; 0 where there is no transition."""
-        return self.tree.leaves[self._leaf(index)]
-
-    def sample(self, store: Store, view: View, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        found: list[Array] = []
-        missing = count
-        for _ in range(ROUNDS):
-            position, env_id = np.divmod(self.tree.find(generator.random(missing + missing // 8 + 8) * self.tree.total), self.num_envs)
-            index = env_id * self.length + position
-            env_id, slot = locate(store, index)
-            found.append(index[view.eligible(store, env_id, slot)][:missing])
-            missing -= len(found[-1])
-            if not missing:
-                break
-        else:
-            eligible = all_eligible(store, view)
-            sums = np.cumsum(self.mass(eligible))
-            at = np.searchsorted(sums, generator.random(missing) * sums[-1], side="right")
-            found.append(eligible[np.minimum(at, len(eligible) - 1)])
-        index = np.concatenate(found)
-        mass = self.mass(index)
-        return index, ((mass.min() / mass) ** self.beta).astype(np.float32)
-
-    def add(self, index: Array) -> None:
-        self.tree.set(self._leaf(index), np.full(len(index), self.max_priority))
-
-    def remove(self, index: Array) -> None:
-        self.tree.set(self._leaf(index), np.zeros(len(index)))
-
-    def update_priorities(self, index: Array, priority: Array) -> None:
-        """Priorities that are not finite leave their rows as they are; so do rows that were overwritten since they were drawn."""
-        mass = (np.abs(priority.astype(np.float64)) + self.eps) ** self.alpha
-        known = np.isfinite(mass) & (self.mass(index) > 0)
-        self.tree.set(self._leaf(index[known]), mass[known])
-        if known.any():
-            self.max_priority = max(self.max_priority, float(mass[known].max()))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"leaves": self.tree.leaves.copy(), "greatest": self.max_priority}
-
-    def load_state_dict(self, state: dict[str, Any], store: Store) -> None:
-        leaves = np.asarray(state["leaves"], np.float64)
-        length = len(leaves) // self.num_envs  # of a ring then: with another budget it may have another length
-        for env_id in range(store.num_envs):
-            slot = np.arange(max(store.tail[env_id], store.head[env_id] - length), store.head[env_id])
-            self.tree.set(self._leaf(store.index(env_id, slot)), leaves[slot % length * self.num_envs + env_id])
-        self.max_priority = float(state["greatest"])
 
 
 class SumTree:
@@ -176,7 +125,7 @@ class SumTree:
         """Set leaves ``(m,)``; of one that is named twice, the later value holds."""
         self.leaves[index] = value
         self._changed.append(index)
-        if len(self._changed) > 1000:  # nobody draws
+        if len(self._changed) > 1000:  # no draws in between
             self._sum()
 
     def _sum(self) -> None:
@@ -204,7 +153,7 @@ class SumTree:
 
 
 def locate(store: Store, index: Array) -> tuple[Array, Array]:
-    """Lane and slot at each index, of the slots that are there; elsewhere a slot past the head, which nothing takes for eligible."""
+    """Environment and slot at each index that is held; for other indices a slot past the head, which is not eligible in any view."""
     env_id, position = np.divmod(index, store.length)
     tail = store.tail[env_id]
     return env_id, tail + (position - tail) % store.length

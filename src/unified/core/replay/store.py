@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space
 
 Array = np.ndarray[Any, Any]
+
+#: Names of columns that batches have beside those of the store.
+RESERVED = ("obs", "next_obs", "future_obs", "future_action", "future_mask", "discount", "index", "weight", "boundary", "mask", "features")
 
 
 @dataclass(frozen=True)
@@ -26,22 +31,36 @@ class Column:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-def columns_of(observation: Space, action: Space, extra: Mapping[str, Space] | None = None) -> dict[str, Column]:
-    """What a slot holds: an observation, what was done there and what came of it; `extra` is what an agent keeps beside its action.
+def columns_of(observations: Mapping[str, Space], action: Space, extra: Mapping[str, Space] | None = None) -> dict[str, Column]:
+    """The columns of a slot: its observation, the action taken there and the result of the action.
 
     ``last`` marks a slot without an action: the last observation of an episode, or the newest one of an episode that goes on. ``step`` is
     the number of the slot within its episode.
+
+    Args:
+        observations: `Spec.spaces`.
+        action: The space of stored actions.
+        extra: Further columns of a step: those of the task (`Spec.columns`) and those of the agent.
+
+    Raises:
+        UsageError: If an extra column has the name of another column.
     """
     kind = "float32" if np.dtype(action.dtype).kind == "f" else "int64"
-    return {
-        "obs": Column(observation.shape, observation.dtype),
+    columns = {
+        **{name: Column(space.shape, space.dtype) for name, space in observations.items()},
         "action": Column(action.shape, kind),
         "reward": Column((), "float32"),
         "terminated": Column((), "bool"),
         "last": Column((), "bool"),
         "step": Column((), "int32"),
-        **{name: Column(space.shape, space.dtype) for name, space in (extra or {}).items()},
     }
+    if taken := [name for name in extra or () if name in columns or name.partition(".")[0] in RESERVED]:
+        raise UsageError(Problem(f"a step cannot have an extra column {taken[0]!r}: batches use this name", "another name"))
+    return {**columns, **{name: Column(space.shape, space.dtype) for name, space in (extra or {}).items()}}
+
+
+#: Columns that every store has beside its observations.
+_OWN = ("action", "reward", "terminated", "last", "step")
 
 
 def slots_of(capacity: int, num_envs: int) -> int:
@@ -65,7 +84,7 @@ class Store:
     Args:
         columns: Name and form of each column.
         capacity: Slots in all; rounded up to a multiple of `lanes`.
-        lanes: Rings, one for each environment.
+        num_envs: Rings, one for each environment.
         backing: That allocates the arrays.
 
     Attributes:
@@ -79,6 +98,10 @@ class Store:
 
     def __init__(self, columns: Mapping[str, Column], capacity: int, num_envs: int, backing: Backing) -> None:
         self.columns, self.num_envs = dict(columns), num_envs
+        #: Columns of the observation: ``obs``, or ``obs.NAME`` for each name.
+        self.observations = tuple(name for name in self.columns if name.partition(".")[0] == "obs")
+        #: Columns that task and agent add.
+        self.extra = tuple(name for name in self.columns if name not in (*self.observations, *_OWN))
         self.slots = slots_of(capacity, num_envs)
         self.length = self.slots // num_envs
         self.data: dict[str, Array] = {
@@ -95,6 +118,8 @@ class Store:
         """Forget every slot."""
         self.head, self.tail, self.start, self.flushed, self.held = (np.zeros(self.num_envs, np.int64) for _ in range(5))
         self.open = np.zeros(self.num_envs, bool)
+        #: For each ring, the last slots of its finished episodes, in order.
+        self._ends = [array("q") for _ in range(self.num_envs)]
 
     def index(self, env_id: Array | int, slot: Array | int) -> Array:
         """Where slots lie in the columns."""
@@ -107,6 +132,8 @@ class Store:
         """Open an episode in each of the lanes ``(m,)`` with its first observation ``(m, *obs)``; returns the indices written."""
         self.start[env_id] = self.head[env_id]
         self.open[env_id] = True
+        for one in np.asarray(env_id):
+            self._end(int(one), int(self.head[one]) - 1)
         return self._push(env_id, observation, np.zeros(len(env_id), np.int32))
 
     def append(
@@ -146,7 +173,8 @@ class Store:
         overwrites = head - self.length >= self.tail[env_id]
         self.held[env_id] -= overwrites & ~self.data["last"][index]
         self.tail[env_id] += overwrites
-        self.data["obs"][index] = observation
+        for name in self.observations:
+            self.data[name][index] = observation if name == "obs" else observation[name.removeprefix("obs.")]
         self.data["action"][index] = 0
         self.data["reward"][index] = 0
         self.data["terminated"][index] = False
@@ -167,6 +195,47 @@ class Store:
         self.flushed[env_id] = min(self.flushed[env_id], start)
         self.open[env_id] = False
         return self.index(env_id, slots)
+
+    # Episodes -------------------------------------------------------------------------------------------------------------------
+
+    def _end(self, env_id: int, slot: int) -> None:
+        """Note that an episode ended in this slot."""
+        ends = self._ends[env_id]
+        while ends and ends[-1] >= slot:  # of an episode that was discarded
+            ends.pop()
+        if slot >= self.tail[env_id]:
+            ends.append(slot)
+        if len(ends) > 1000 and ends[len(ends) // 2] < self.tail[env_id]:
+            del ends[: len(ends) // 2]
+
+    def episodes(self, index: Array) -> tuple[Array, Array]:
+        """The first and the last slot of the episodes that slots belong to, as far as they are held.
+
+        The last slot holds the final observation, or the newest one of an episode that goes on.
+
+        Args:
+            index: Indices ``(B,)`` of slots that are held.
+
+        Returns:
+            Slots ``(B,)`` as numbers within their rings, like those at `index`: ``slot(index)``.
+        """
+        env_id, slot = index // self.length, self.slot(index)
+        first, last = np.empty_like(slot), np.empty_like(slot)
+        for one in np.unique(env_id):
+            rows = env_id == one
+            ends = np.array(self._ends[one], np.int64)
+            at = np.searchsorted(ends, slot[rows])
+            last[rows] = np.append(ends, self.head[one] - 1)[at]
+            before = np.concatenate([[-1], ends])[at] + 1
+            first[rows] = np.maximum(np.maximum(before, self.tail[one]), slot[rows] - self.data["step"][index[rows]])
+        return first, last
+
+    def slot(self, index: Array) -> Array:
+        """The number within its ring of each slot at `index` ``(B,)`` that is held: it grows by one with each slot written."""
+        env_id, position = np.divmod(index, self.length)
+        tail = self.tail[env_id]
+        slot: Array = tail + (position - tail) % self.length
+        return slot
 
     # Runs of slots --------------------------------------------------------------------------------------------------------------
 
@@ -196,7 +265,10 @@ class Store:
                 done += run.stop - run.start
 
     def recount(self) -> None:
-        """Make `held` anew, after slots were written from outside."""
+        """Count `held` and find the ends of episodes anew, after slots were written from outside."""
         for env_id in range(self.num_envs):
-            pieces = (piece for piece in self.read(env_id, int(self.tail[env_id]), int(self.head[env_id]))["last"])
-            self.held[env_id] = sum(int((~piece).sum()) for piece in pieces)
+            tail, head = int(self.tail[env_id]), int(self.head[env_id])
+            last = np.concatenate([np.zeros(0, bool), *self.read(env_id, tail, head)["last"]])
+            self.held[env_id] = int((~last).sum())
+            finished = last[:-1] if self.open[env_id] else last
+            self._ends[env_id] = array("q", (np.flatnonzero(finished) + tail).tolist())

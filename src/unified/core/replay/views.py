@@ -91,7 +91,7 @@ class Transitions(View):
     Args:
         n_step: Steps of a window, n.
         discount: γ of one agent step.
-        ahead: Steps K whose actions and observations are shown beside, whatever n is. Rows near the end of an episode, or of what has been
+        future_steps: Steps K whose actions and observations are shown beside, whatever n is. Rows near the end of an episode, or of what has been
             lived, have fewer: `future_mask` says which.
     """
 
@@ -168,10 +168,10 @@ class Rollout(View):
     Columns that `prepare` and the agent's `extra_columns` add are named in `adds`.
 
     Args:
-        horizon: Steps of each environment between updates, T.
+        n_steps: Steps of each environment between updates, T.
         epochs: Passes over the rollout.
         discount: γ of one agent step.
-        adds: Names of further columns of a batch.
+        extra_columns: Names of further columns of a batch.
     """
 
     n_steps: int = 128
@@ -217,3 +217,42 @@ class Rollout(View):
 
     def count(self, store: Store) -> int:
         return int(store.held.sum())
+
+
+@dataclass(frozen=True)
+class RolloutSequences(Rollout):
+    """A rollout in sequences, for agents with a memory: minibatches of whole sequences, about `batch_size` steps together.
+
+    The steps of each environment are cut into pieces of `sequence_length`, across the ends of episodes: `is_first` ``(B, T)`` says where an
+    episode begins, and the state of the policy has to be reset there. The last piece of an environment may be shorter; `mask` ``(B, T)``
+    is false for what fills it up. Each sequence starts from the state that was stored with its first step (columns ``state.NAME``, which
+    the agent has among its `extra_columns`).
+    Source: Huang et al. 2022, "The 37 Implementation Details of Proximal Policy Optimization", LSTM details.
+
+    Args:
+        sequence_length: Steps of a sequence, T.
+    """
+
+    sequence_length: int = 32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sequence_length < 1:
+            raise ValueError(f"sequences need sequence_length >= 1: {self}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*super().columns, "is_first", "mask")
+
+    def minibatches(self, rows: int, sequences: int | None = None) -> int:
+        """Minibatches of an epoch over so many rows, in so many sequences; none is empty."""
+        return min(super().minibatches(rows), rows if sequences is None else sequences)
+
+    def update_schedule(self, num_envs: int) -> tuple[int, float]:
+        rows, sequences = self.n_steps * num_envs, -(-self.n_steps // self.sequence_length) * num_envs
+        return rows, self.epochs * self.minibatches(rows, sequences) / rows
+
+    def batches(self, replay: Replay, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
+        from unified.core.replay.sequences import sequence_minibatches
+
+        return sequence_minibatches(self, replay, prepare)

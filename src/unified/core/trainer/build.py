@@ -26,10 +26,8 @@ from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
 from unified.core.replay.dataset import DatasetBuffer
 from unified.core.replay.multitask import MultiTaskReplay
-from unified.core.replay.samplers import Prioritised
 from unified.core.replay.saved_index import check_free, rows_of, spec_of
 from unified.core.replay.segments import DamagedSegment
-from unified.core.replay.store import slots_of
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.callbacks import Participant
@@ -52,6 +50,7 @@ if TYPE_CHECKING:
     from unified.core.config.schema import Selection
     from unified.core.envs.suite import Suite
     from unified.core.learn.agent import Agent
+    from unified.core.replay.views import View
     from unified.core.runs.checkpoint import Checkpoint
     from unified.core.trainer.eval_result import EvalResult
 
@@ -176,7 +175,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: M
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, rows=replay.size, **limits)
     elif not config.online and not isinstance(suite, DataSuite):
         refuse_epochs(config)
-        replay = make_replay(run, config, agent, spec, 1, streams)
+        replay = make_replay(run, config, agent, suite, spec, 1, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size)}
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, **limits)
     else:
@@ -185,7 +184,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: M
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         environments = environments or make_environments(config, "environment", config.train.num_envs)
-        replay = make_replay(run, config, agent, spec, environments.count, streams)
+        replay = make_replay(run, config, agent, suite, spec, environments.count, streams)
         with _made(config.launcher):
             source = make_source(config, run, agent, replay, environments)
         learn_every, per_step = view.update_schedule(environments.count)
@@ -197,7 +196,7 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: M
         Participant(f"agent {config.agent.label}", agent, control=True),
         *(Participant(f"objective {objective.label}", objective, control=True) for objective in objectives.values()),
         Participant(f"suite {config.suite.label}", suite, control=True),
-        *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
+        *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
     ]
     notes = [*suite.notes(), *agent.notes(), *source.notes(), f"precision {agent.precision} on {agent.device}"]
     return Trainer(run, config, agent, replay, source, judge, clock, streams, participants, notes)
@@ -234,7 +233,7 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource) -> Traine
                 environments = make_environments(task, f"environment {number}", config.train.num_envs)
                 opened.append(environments)
             directory = run.path / "replay" / str(number)
-            replay = make_replay(run, task, agent, specs[name], environments.count, streams, directory)
+            replay = make_replay(run, task, agent, suite, specs[name], environments.count, streams, directory)
             replays.append(replay)
             with _made(config.launcher):
                 sources[name] = make_source(task, run, agent, replay, environments)
@@ -314,7 +313,7 @@ def make_judge(config: Config, suite: Suite, root: Path, **said: Any) -> Evaluat
     Raises:
         UsageError: If there is no such classifier, or nothing is made that it could see.
     """
-    wanted = config.evaluate.model_copy(update=said)
+    wanted = type(config.evaluate).model_validate(config.evaluate.model_dump() | said)
     spec = suite.spec() if isinstance(suite, DataSuite) else None
     features = None
     if wanted.features:
@@ -385,6 +384,9 @@ def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str
         shared: Modules of another agent that take the place of its parts, by name (`Agent.share`).
     """
     device = resolve_device(config.device)
+    with _made(config.agent):
+        if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
+            spec = spec.joined()
     build = Builder(device, resolve_precision(config.precision, device), streams, config.registry, config.objectives, spec)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -399,12 +401,12 @@ def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str
 
 
 def make_replay(
-    run: Run, config: Config, agent: Agent, spec: Spec, num_envs: int, streams: Streams, directory: Path | None = None
+    run: Run, config: Config, agent: Agent, suite: Suite, spec: Spec, num_envs: int, streams: Streams, directory: Path | None = None
 ) -> Replay:
     """The replay for the agent's view, in memory or on disk; in the run's directory unless another one is given.
 
     Raises:
-        UsageError: If neither can hold it.
+        UsageError: If neither can hold it, or the sampler cannot work with the view or the task.
     """
     settings, capacity = config.replay, config.replay.capacity
     if agent.view.max_slots is not None:
@@ -418,10 +420,23 @@ def make_replay(
     action, extra = agent.action_space, agent.extra_columns
     backing = choose_backing(settings.backing, spec, action, capacity, num_envs, directory, extra)
     pin = agent.device.type == "cuda"
-    sampler = None
-    if settings.sampler == "prioritised":
-        sampler = Prioritised(slots_of(capacity, num_envs), settings.alpha, settings.beta, num_envs=num_envs)
-    return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, action, sampler, pin, extra)
+    with _made(settings.sampler):
+        sampler = settings.sampler.component.make(settings.sampler.options)
+    updates = planned_updates(config, agent.view, spec, num_envs)
+    arguments: dict[str, Any] = {"action": action, "sampler": sampler, "pin": pin, "extra": extra, "suite": suite, "updates": updates}
+    with _made(settings.sampler):
+        return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, **arguments)
+
+
+def planned_updates(config: Config, view: View, spec: Spec, num_envs: int) -> int | None:
+    """The updates that the budget of a run is enough for; ``None`` if it is a budget of hours only."""
+    train, found = config.train, [config.train.updates] if config.train.updates else []
+    if train.frames is not None and not config.online:
+        found.append(train.frames // view.batch_size)
+    elif train.frames is not None:
+        steps = train.frames // spec.action_repeat - view.learn_after
+        found.append(int(steps * view.update_schedule(num_envs)[1]))
+    return max(1, min(found)) if found else None
 
 
 def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:

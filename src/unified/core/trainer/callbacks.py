@@ -27,12 +27,18 @@ class Participant:
     Args:
         name: What it is and what it is called: ``"callback curve"``.
         plugin: The object.
-        control: Whether the run cannot go on without it: agents, objectives and suites. Anything else observes.
+        control: Whether the run cannot go on without it: agents, objectives, suites, and callbacks whose class says ``control = True``
+            (one that chooses the goals of episodes, for example). Any other callback observes.
     """
 
     name: str
     plugin: Any
     control: bool = False
+
+    @classmethod
+    def of_callback(cls, name: str, callback: Any) -> Participant:
+        """A callback under the name that it was selected by."""
+        return cls(f"callback {name}", callback, control=bool(getattr(callback, "control", False)))
 
 
 class CallbackList:

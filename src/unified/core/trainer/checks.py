@@ -67,12 +67,16 @@ def refuse_another_task(config: Config, kept: Spec, suite: Suite) -> None:
         task = environment.spec
     finally:
         environment.close()
-    sides = {"observations are": (kept.observation, task.observation), "actions are": (kept.action, task.action)}
-    shown = [(what, _shown(theirs), _shown(ours)) for what, (theirs, ours) in sides.items()]
-    unlike = [f"{what} {theirs} there and {ours} here" for what, theirs, ours in shown if theirs != ours]
+    sides = [("observations are", _all(kept), _all(task)), ("actions are", _shown(kept.action), _shown(task.action))]
+    unlike = [f"{what} {theirs} there and {ours} here" for what, theirs, ours in sides if theirs != ours]
     if unlike:
         what = f"replay.load={config.replay.load} is of another task than {config.suite.text}: {'; '.join(unlike)}"
         raise UsageError(Problem(what, "the same suite, size and action space"))
+
+
+def _all(spec: Spec) -> str:
+    spaces = {name.removeprefix("obs").removeprefix("."): space for name, space in spec.spaces.items()}
+    return ", ".join(f"{name} {_shown(space)}".strip() for name, space in spaces.items())
 
 
 def _shown(space: Space) -> str:

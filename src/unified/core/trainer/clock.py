@@ -23,7 +23,7 @@ class Clock:
         updates_per_step: The ratio.
         learn_after: Steps before which no update is owed.
         learn_every: Steps that are gathered before the updates for them are owed, all at once.
-        credit: Updates that are owed from the start.
+        pending_updates: Updates that are owed from the start.
         rows: Of a data set: frames of one epoch.
         every: Frames between two times of each duty; 0 for never.
         frames: Budget, likewise `updates`, `hours` and `epochs`; the first reached ends the run. ``None`` for no limit.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from unified.core.replay.batch import Batch
+from unified.core.learn.memory import first_batch
 from unified.core.trainer.eval_result import EvalResult
 from unified.core.trainer.evaluation import Evaluator, evaluation_mode
 from unified.metrics import classification, generation, regression
@@ -47,7 +47,7 @@ class DatasetEvaluator(Evaluator):
                 if stopping():
                     return None
                 inputs = torch.from_numpy(np.array(rows.inputs[start : start + BATCH])).to(agent.device)
-                action = agent.act(Batch(obs=inputs), explore=False)
+                action = agent.act(first_batch(agent, inputs), explore=False)
                 answers.append(action.env_action.cpu().numpy())
                 likely += [] if action.probabilities is None else [action.probabilities.cpu().numpy()]
         answered = np.concatenate(answers)
@@ -94,7 +94,7 @@ class DatasetEvaluator(Evaluator):
         """Real rows as they are compared, so many at most, and the class of each where something is made for a class."""
         spec = self._spec
         drawn = np.sort(np.random.default_rng(0).permutation(len(rows))[:most])
-        classes = np.argmax(rows.inputs[drawn], axis=1) if spec.observation.size and spec.observation.size == len(spec.classes) else None
+        classes = np.argmax(rows.inputs[drawn], axis=1) if spec.space.size and spec.space.size == len(spec.classes) else None
         return self._numbers(np.asarray(rows.targets[drawn])), classes
 
     def _numbers(self, rows: np.ndarray) -> np.ndarray:

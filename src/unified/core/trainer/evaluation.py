@@ -12,9 +12,8 @@ import numpy as np
 
 from unified.core.base.errors import UnifiedError, plugin_errors
 from unified.core.envs.suite import UnsupportedRender
-from unified.core.replay.batch import Batch
 from unified.core.trainer.eval_result import EvalResult
-from unified.core.trainer.sources import FrameStack
+from unified.core.trainer.sources import PolicyInput
 
 if TYPE_CHECKING:
     from unified.core.envs.suite import Suite
@@ -25,11 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Episode:
-    """One played episode: its return, its length in agent steps, and its pictures ``(H, W, 3)`` where they were asked for."""
+    """One played episode.
+
+    Args:
+        return_: Sum of its raw rewards.
+        length: In agent steps.
+        pictures: ``(H, W, 3)`` each, if they were asked for.
+        success: The column ``success`` at its last step, if the task has it.
+    """
 
     return_: float
     length: int
     pictures: list[np.ndarray] | None = field(default=None, repr=False)
+    success: float | None = None
 
 
 class Evaluator(ABC):
@@ -109,23 +116,24 @@ class EpisodeEvaluator(Evaluator):
         count = environments.count
         wanted = [len(range(index, self.episodes, count)) for index in range(count)]  # episodes of each environment
         played: list[list[Episode]] = [[] for _ in range(count)]
-        stack = FrameStack(environments.spec.observation, count, agent.view.stack)
+        inputs = PolicyInput(agent, environments.spec, count)
         for index, observation in enumerate(environments.reset(f"evaluation {number}")):
-            stack.begin(index, observation)
+            inputs.begin(index, observation)
         frames = self._first_picture(environments)
         failed = 0
         while any(unfinished := [len(done) < want for done, want in zip(played, wanted, strict=True)]):
             if stopping():
                 return None
-            environments.step_async(agent.act(Batch(obs=stack.stacked(agent.device)), explore=False).env_action.cpu().numpy())
+            environments.step_async(inputs.act(explore=False).env_action.cpu().numpy())
             steps = environments.step_wait()
             failed += int((steps.failed & unfinished).sum())  # idle environments step along, and do not count
             if failed > self.episodes:
                 raise UnifiedError(f"evaluation {number}: {failed} episodes failed: {environments.env_failures[-1]}")
-            stack.update(steps)
+            inputs.update(steps)
             for index in map(int, np.flatnonzero(steps.ended & unfinished)):
                 pictures = frames if index == 0 and not played[0] else None
-                played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), pictures))
+                success = float(steps.extra["success"][index]) if "success" in steps.extra else None
+                played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), pictures, success))
             if steps.failed[0] and frames is not None and not played[0]:
                 frames.clear()  # the first episode is played again, with another seed
             if frames is not None and self.record is not None and not played[0]:
@@ -159,8 +167,9 @@ def evaluation_mode(agent: Agent) -> Iterator[None]:
 
 
 def summarise(episodes: list[Episode]) -> dict[str, Any]:
-    """The row of an evaluation: mean return with its spread over episodes."""
+    """The row of an evaluation: mean return with its spread over episodes, and the share of successful ones if the task says."""
     returns = np.array([episode.return_ for episode in episodes])
+    succeeded = [episode.success for episode in episodes if episode.success is not None]
     return {
         "return": float(returns.mean()),
         "return_sd": float(returns.std(ddof=1)) if len(returns) > 1 else 0.0,
@@ -168,4 +177,5 @@ def summarise(episodes: list[Episode]) -> dict[str, Any]:
         "return_max": float(returns.max()),
         "length": float(np.mean([episode.length for episode in episodes])),
         "episodes": len(episodes),
+        **({"success": float(np.mean(succeeded))} if succeeded else {}),
     }

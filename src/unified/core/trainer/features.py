@@ -31,7 +31,7 @@ class ClassifierFeatures:
     """
 
     def __init__(self, player: InferencePolicy, name: str, made: Spec) -> None:
-        seen, rows = player.spec.observation, made.action
+        seen, rows = player.spec.space, made.action
         if player.spec.task_type != "classify":
             what = f"evaluate.features={name}: that run has learned to {player.spec.task_type}, and features are a classifier's"
             raise UsageError(Problem(what, "train one, on the same rows: unified train --suite digits"))

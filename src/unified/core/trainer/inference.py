@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unified.core.base.errors import UsageError
-from unified.core.replay.batch import Batch
-from unified.core.trainer.sources import FrameStack
+from unified.core.base.spec import Space
+from unified.core.trainer.sources import PolicyInput
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Spec
+    from unified.core.envs.suite import Observation
     from unified.core.learn.agent import Agent
 
 
 class InferencePolicy:
-    """Acts on one environment at a time and remembers the frames of the episode.
+    """Acts on one environment at a time; keeps the last frames of the episode and the state of the policy.
 
     Args:
         agent: The trained agent.
@@ -26,32 +28,51 @@ class InferencePolicy:
 
     def __init__(self, agent: Agent, spec: Spec, frames: int = 0) -> None:
         self.agent, self.spec, self.frames = agent, spec, frames
-        self._stack = FrameStack(spec.observation, 1, agent.view.stack)
+        self._inputs = PolicyInput(agent, spec, 1)
         self._fresh = True
 
     def reset(self) -> None:
-        """A new episode begins: the frames of the last one are forgotten."""
+        """Begin a new episode: the next observation is its first one, and a recurrent policy starts from its initial state."""
         self._fresh = True
 
-    def act(self, observation: np.ndarray, *, explore: bool = False) -> np.ndarray:
+    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
         """The action for one observation, as the environment takes it.
 
         Args:
-            observation: One observation, unstacked, with the shape of ``spec.observation`` and a dtype that casts to its dtype.
+            observation: One observation, unstacked, with the shape of ``spec.observation`` and a dtype that casts to its dtype; or a
+                mapping of them if observations have names.
             explore: Whether to act as in training.
 
         Raises:
-            UsageError: If the observation has another shape, or a dtype that does not cast: floats given for bytes, for example.
+            UsageError: If the observation has other names, another shape, or a dtype that does not cast: floats given for bytes, for
+                example.
         """
-        space, observation = self.spec.observation, np.asarray(observation)
-        if observation.shape != space.shape:
-            raise UsageError(f"observation has shape {observation.shape}; this agent takes {space.shape}")
-        if not np.can_cast(observation.dtype, space.dtype, "same_kind"):
-            raise UsageError(f"observation has dtype {observation.dtype}; this agent takes {space.dtype}")
+        observation = self._checked(observation)
         if self._fresh:
-            self._stack.begin(0, observation)
+            self._inputs.begin(0, observation)
             self._fresh = False
         else:
-            self._stack.push(0, observation)
-        action = self.agent.act(Batch(obs=self._stack.stacked(self.agent.device)), explore=explore)
+            self._inputs.push(0, observation)
+        action = self._inputs.act(explore=explore)
         return action.env_action[0].cpu().numpy()
+
+    def _checked(self, observation: Observation) -> np.ndarray:
+        if isinstance(self.spec.observation, Space):
+            return _fitting("observation", self.spec.observation, observation)
+        spaces = self.spec.observation
+        if not isinstance(observation, Mapping) or observation.keys() != spaces.keys():
+            given = ", ".join(observation) if isinstance(observation, Mapping) else type(observation).__name__
+            raise UsageError(f"observation has {given}; this agent takes {', '.join(spaces)}")
+        record = self.spec.zeros(1)
+        for name, space in spaces.items():
+            record[name][0] = _fitting(f"observation {name}", space, observation[name])
+        return record.reshape(())
+
+
+def _fitting(what: str, space: Space, observation: Any) -> np.ndarray:
+    array = np.asarray(observation)
+    if array.shape != space.shape:
+        raise UsageError(f"{what} has shape {array.shape}; this agent takes {space.shape}")
+    if not np.can_cast(array.dtype, space.dtype, "same_kind"):
+        raise UsageError(f"{what} has dtype {array.dtype}; this agent takes {space.dtype}")
+    return array

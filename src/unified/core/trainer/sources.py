@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from unified.core.base.errors import Problem, UnifiedError
+from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.learn.actions import Action
+from unified.core.learn.memory import State, reset_rows, state_columns
 from unified.core.replay.batch import Batch
 
 if TYPE_CHECKING:
-    from unified.core.base.spec import Space, Spec
+    from unified.core.base.spec import Spec
     from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.vector_env import WorkerVectorEnv
     from unified.core.learn.agent import Agent
@@ -62,6 +64,14 @@ class ExperienceSource(ABC):
         """Lines for the user before the start: why the run is not exact, for example."""
         return []
 
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        """Set the reset options of the next episode of an environment, in `on_experience` for example.
+
+        Raises:
+            UsageError: If no environment is stepped here.
+        """
+        raise UsageError(f"{type(self).__name__} steps no environments, so nothing can be reset with options")
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -103,13 +113,16 @@ class FrameStack:
     """The last observations of n environments, stacked along the channels as the replay stacks them.
 
     Args:
-        space: Of one observation.
+        spec: Of the task.
         count: n.
         stack: Observations in a stack; the first of an episode stands for those before it.
+
+    Attributes:
+        frames: ``(n, stack, *observation)``, or ``(n, stack)`` records of named observations.
     """
 
-    def __init__(self, space: Space, count: int, stack: int) -> None:
-        self.frames = np.zeros((count, stack, *space.shape), space.dtype)
+    def __init__(self, spec: Spec, count: int, stack: int) -> None:
+        self.frames = np.stack([spec.zeros(count)] * stack, axis=1)
 
     def begin(self, index: int, observation: np.ndarray) -> None:
         """A new episode of environment `index`."""
@@ -128,10 +141,95 @@ class FrameStack:
             else:
                 self.push(index, steps.observation[index])
 
-    def stacked(self, device: torch.device) -> torch.Tensor:
-        """``(n, stack * C, H, W)``, or ``(n, stack * D)``, on `device`; a copy."""
-        count, stack, first, *rest = self.frames.shape if self.frames.ndim > 2 else (*self.frames.shape, 1)
-        return torch.from_numpy(self.frames.reshape(count, stack * first, *rest).copy()).to(device)
+    def batch(self) -> Batch:
+        """The stacks as `obs`, ``(n, stack * C, H, W)`` or ``(n, stack * D)``, or as `obs.NAME` of named observations; a copy."""
+        names = self.frames.dtype.names
+        columns = {"obs": self.frames} if names is None else {f"obs.{name}": self.frames[name] for name in names}
+        return Batch({name: torch.from_numpy(_stacked(frames)) for name, frames in columns.items()})
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The frames as plain arrays."""
+        names = self.frames.dtype.names
+        return {"obs": self.frames.copy()} if names is None else {name: self.frames[name].copy() for name in names}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        for name, frames in state.items():
+            (self.frames if self.frames.dtype.names is None else self.frames[name])[:] = frames
+
+
+def _stacked(frames: np.ndarray) -> np.ndarray:
+    """``(n, stack, C, …)`` as ``(n, stack * C, …)``; a copy."""
+    count, stack, first, *rest = frames.shape if frames.ndim > 2 else (*frames.shape, 1)
+    return frames.reshape(count, stack * first, *rest).copy()
+
+
+class PolicyInput:
+    """The batch that an agent acts on in n environments: stacked frames and, where the agent has one, the state of its policy.
+
+    Args:
+        agent: That acts.
+        spec: Of the task.
+        count: n.
+    """
+
+    def __init__(self, agent: Agent, spec: Spec, count: int) -> None:
+        self.agent, self.count = agent, count
+        self.stack = FrameStack(spec, count, agent.view.stack)
+        self.is_first = np.ones(count, bool)
+        self.state: State = agent.initial_state(count)
+
+    def begin(self, index: int, observation: np.ndarray) -> None:
+        """A new episode of environment `index`."""
+        self.stack.begin(index, observation)
+        self.is_first[index] = True
+
+    def push(self, index: int, observation: np.ndarray) -> None:
+        """The next observation of the same episode."""
+        self.stack.push(index, observation)
+        self.is_first[index] = False
+
+    def update(self, steps: StepBatch) -> None:
+        """One step of all environments: the next observation, or the first one of the next episode where an episode ended or failed."""
+        self.stack.update(steps)
+        self.is_first[:] = steps.ended | steps.failed
+
+    def batch(self) -> Batch:
+        """The n rows: `obs`, and for an agent with a state `is_first` ``(n,)`` and ``state.NAME``, initial where an episode begins."""
+        obs = self.agent.receive(self.stack.batch())
+        if not self.state:
+            return obs
+        is_first = torch.from_numpy(self.is_first.copy()).to(self.agent.device)
+        if self.is_first.any():
+            self.state = reset_rows(self.state, is_first, self.agent.initial_state(self.count))
+        return Batch({**obs, "is_first": is_first, **state_columns(self.state)})
+
+    def act(self, *, explore: bool) -> Action:
+        """The agent's actions; the state that comes with them is the one of the next step.
+
+        Raises:
+            TypeError: If the agent returns no `Action`, or a state with other names than its initial state.
+        """
+        action = self.agent.act(self.batch(), explore=explore)
+        if not isinstance(action, Action):
+            raise TypeError(f"act must return a unified.Action(action, env_action), not {type(action).__name__}")
+        if action.state.keys() != self.state.keys():
+            wanted, found = (", ".join(state) or "none" for state in (self.state, action.state))
+            raise TypeError(f"act must return the next state, with the names of initial_state: {wanted}; it returned {found}")
+        self.state = {name: rows.detach() for name, rows in action.state.items()}
+        self.is_first[:] = False
+        return action
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "frames": self.stack.state_dict(),
+            "is_first": self.is_first.copy(),
+            "state": {name: rows.clone() for name, rows in self.state.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.stack.load_state_dict(state["frames"])
+        self.is_first[:] = state["is_first"]
+        self.state = {name: rows.to(self.agent.device) for name, rows in state["state"].items()}
 
 
 class EnvCollector(ExperienceSource):
@@ -146,7 +244,7 @@ class EnvCollector(ExperienceSource):
     def __init__(self, environments: WorkerVectorEnv, agent: Agent, replay: Replay) -> None:
         self.environments, self.agent, self.replay = environments, agent, replay
         self.spec = environments.spec
-        self.stack = FrameStack(environments.spec.observation, environments.count, agent.view.stack)
+        self.inputs = PolicyInput(agent, environments.spec, environments.count)
         self._stored: np.ndarray | None = None
         self._extra: dict[str, np.ndarray] = {}
 
@@ -160,13 +258,11 @@ class EnvCollector(ExperienceSource):
         """Reset all environments and open an episode in the replay for each."""
         for env_id, observation in enumerate(self.environments.reset()):
             self.replay.begin(env_id, observation)
-            self.stack.begin(env_id, observation)
+            self.inputs.begin(env_id, observation)
 
     def step_async(self) -> None:
         """Send the agent's actions; returns at once."""
-        action = self.agent.act(Batch(obs=self.stack.stacked(self.agent.device)), explore=True)
-        if not isinstance(action, Action):
-            raise TypeError(f"act must return a unified.Action(action, env_action), not {type(action).__name__}")
+        action = self.inputs.act(explore=True)
         self._stored = action.action.cpu().numpy()
         self._extra = {name: values.cpu().numpy() for name, values in action.extra.items() if name in self.replay.extra}
         self.environments.step_async(action.env_action.cpu().numpy())
@@ -176,11 +272,14 @@ class EnvCollector(ExperienceSource):
         assert self._stored is not None, "finish() without begin()"
         steps = self.environments.step_wait()
         self.replay.extend(self._stored, steps, self._extra)
-        self.stack.update(steps)
+        self.inputs.update(steps)
         return steps
 
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        self.environments.set_reset_options(env_id, options)
+
     def state_dict(self) -> dict[str, Any]:
-        return {"environments": self.environments.state_dict(), "frames": self.stack.frames.copy()}
+        return {"environments": self.environments.state_dict(), "inputs": self.inputs.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Rebuild the unfinished episodes; where that is impossible the rows of the episode count as truncated, and the next one begins.
@@ -192,11 +291,11 @@ class EnvCollector(ExperienceSource):
             what = "the checkpoint was saved by another source of experience"
             raise UnifiedError(Problem(what, "resume it with the launcher that it was trained with: launcher=NAME"))
         self.environments.load_state_dict(state["environments"])
-        self.stack.frames[:] = state["frames"]
+        self.inputs.load_state_dict(state["inputs"])
         for env_id in np.flatnonzero(~self.environments.rebuilt):
             observation = self.environments.observations[env_id]
             self.replay.begin(int(env_id), observation)
-            self.stack.begin(int(env_id), observation)
+            self.inputs.begin(int(env_id), observation)
 
     def close(self) -> None:
         self.environments.close()

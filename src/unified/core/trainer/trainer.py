@@ -148,11 +148,11 @@ class Trainer:
 
     def _next(self, batches: Iterator[Batch]) -> Batch | None:
         with self.watch.measure("sample"):
-            return next((batch.to(self.agent.device) for batch in batches), None)
+            return next((self.agent.receive(batch) for batch in batches), None)
 
     def _prepare(self, batch: Batch) -> Batch:
         with plugin_errors(self._agent_name, "while it prepared to learn"):
-            return self.agent.process_rollout(batch.to(self.agent.device))
+            return self.agent.process_rollout(self.agent.receive(batch))
 
     def _learn(self, batch: Batch) -> None:
         with self.watch.measure("update"):

@@ -16,7 +16,6 @@ from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
 
 if TYPE_CHECKING:
     from unified.core.base.rng import Stream
-    from unified.core.learn.agent import Agent
     from unified.core.learn.builder import Builder
     from unified.core.replay.batch import Batch
     from unified.plugins.architectures.heads.modules import ValueHead
@@ -132,20 +131,7 @@ def value_head(build: Builder, selection: Any, low: float = -math.inf, high: flo
 
 
 def reduced(value: Value, how: str, batch: Batch) -> Value:
-    """An ensemble as one member: ``"least"``, ``"average"`` or ``"mixture"``, with the weights of the batch (`with_mixture`)."""
+    """Reduce an ensemble to one member: ``"least"``, ``"average"`` or ``"mixture"``, with the column `mixture` of the batch (REM)."""
     if how == "mixture":
         return value.mixture(batch.mixture)
     return value.mean_over_ensemble() if how == "average" else value.min()
-
-
-def with_mixture(agent: Agent, batch: Batch) -> Batch:
-    """Where the agent's ``critic.reduce`` is ``"mixture"``, the batch with the column `mixture` ``(B, E)``: α of each critic.
-
-    α_k = u_k / Σ u, u ~ U(0, 1), is drawn once for each update, the same for all rows, whatever pieces the batch comes in, and serves for
-    prediction and target: (Σ α_k Q_k(s, a) - r - γ max Σ α_k Q̄_k(s', ·))². Source: Agarwal et al. 2020, REM, equation 6.
-    """
-    critic = agent.options.critic
-    if getattr(critic, "reduce", "") != "mixture":
-        return batch
-    draws = torch.rand(critic.members, generator=agent.streams["mixture"].at(agent.updates, agent.device), device=agent.device)
-    return batch.with_columns(mixture=(draws / draws.sum()).expand(len(batch.obs), -1))

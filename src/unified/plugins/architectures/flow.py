@@ -138,7 +138,7 @@ class VelocityMLP(nn.Module):
     Args:
         size: Numbers of the vector, D.
         condition: Numbers of the condition.
-        hidden: Units of each hidden layer.
+        hidden_dim: Units of each hidden layer.
         depth: Hidden layers.
         waves: Frequencies of the time, 1 to 2^(waves - 1) half turns.
     """

@@ -42,7 +42,7 @@ class NoisyEnsembleMLP(EnsembleMLP):
         out_features: Numbers that go out of each member.
         noise: Where it comes from.
         members: E.
-        hidden: Units of each hidden layer.
+        hidden_dim: Units of each hidden layer.
         depth: Hidden layers.
         std: σ at the start, over √p.
     """

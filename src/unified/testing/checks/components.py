@@ -20,6 +20,7 @@ _BASES = {
     "agents": "unified.core.learn.agent:Agent",
     "suites": "unified.core.envs.suite:Suite",
     "objectives": "unified.core.learn.objective:Objective",
+    "samplers": "unified.core.replay.samplers:Sampler",
 }
 #: Modules that make every command of everybody slow.
 HEAVY = ("torch", "gymnasium", "mujoco", "dm_control", "matplotlib")

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from unified.core.components.descriptors import AgentComponent
-from unified.core.learn.agent import Agent, UpdateResult
+from unified.core.learn.agent import Agent
+from unified.core.learn.memory import first_batch
+from unified.core.learn.update import UpdateResult
 from unified.core.replay.batch import Batch
 from unified.testing.check import Check, Failed, Skipped
 from unified.testing.workshop import (
@@ -172,7 +174,7 @@ def _live(agent: Agent, component: AgentComponent, place: Place, batches: Iterab
     acted = []
     for batch in batches:
         for count in (1, 2):
-            acted.append(agent.act(Batch(obs=observations(component, place, count)), explore=True).action)
+            acted.append(agent.act(first_batch(agent, observations(component, place, count)), explore=True).action)
             agent.steps += count
         agent.learn(fresh(batch))
     return acted
@@ -192,7 +194,7 @@ def _without_exploring(agent: Agent, seen: torch.Tensor) -> torch.Tensor:
     before = agent.streams.state_dict()
     agent.train(False)
     with disturbed(1):
-        action = agent.act(Batch(obs=seen), explore=False).env_action
+        action = agent.act(first_batch(agent, seen), explore=False).env_action
     agent.train()
     agent.streams.rewind(before)
     return action

@@ -1,4 +1,4 @@
-"""What a vector and its environments say to one another: a JSON head and raw arrays. Nothing that arrives is ever executed."""
+"""The messages between a vector environment and its workers: a JSON head and raw arrays. Nothing that arrives is ever executed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Message(NamedTuple):
 def encode(message: Message) -> bytes:
     """One frame: the length of the head, the head, the arrays' bytes."""
     arrays = [np.ascontiguousarray(array) for array in message.arrays]
-    layout = [[array.dtype.str, list(np.shape(source))] for array, source in zip(arrays, message.arrays, strict=True)]
+    layout = [[_described(array.dtype), list(np.shape(source))] for array, source in zip(arrays, message.arrays, strict=True)]
     head = json.dumps([message.head, layout]).encode()
     return b"".join([_LENGTH.pack(len(head)), head, *(array.tobytes() for array in arrays)])
 
@@ -37,10 +37,19 @@ def decode(frame: bytes) -> Message:
     head, layout = json.loads(frame[_LENGTH.size : start])
     arrays = []
     for dtype, shape in layout:
-        array: np.ndarray = np.ndarray(shape, np.dtype(dtype), frame, start)
+        array: np.ndarray = np.ndarray(shape, _dtype(dtype), frame, start)
         arrays.append(array)
         start += array.nbytes
     return Message(head, tuple(arrays))
+
+
+def _described(dtype: np.dtype[Any]) -> Any:
+    """A type as JSON data: its text, or name, text and shape of each field of a record."""
+    return dtype.str if dtype.fields is None else [[name, dtype[name].base.str, list(dtype[name].shape)] for name in dtype.names or ()]
+
+
+def _dtype(described: Any) -> np.dtype[Any]:
+    return np.dtype(described if isinstance(described, str) else [(name, text, tuple(shape)) for name, text, shape in described])
 
 
 def describe(error: Exception, trace: str) -> Message:

@@ -6,7 +6,7 @@ from unified.core.components.descriptors import AgentComponent
 
 component = AgentComponent(
     name="ac2",
-    target="unified.plugins.agents.ac2.agent:AC2",
+    target="unified.plugins.agents.ac2.agent:make_ac2",
     config="unified.plugins.agents.ac2.config:AC2Options",
     presets="unified.plugins.agents.ac2.config:PRESETS",
     parts=("aug", "encoder", "actor", "critic", "generator", "discriminator"),

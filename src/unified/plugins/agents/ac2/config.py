@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from unified.core.components.descriptors import Preset
-from unified.core.config.schema import Part
-from unified.core.learn.options import LearningOptions, OptimizerName, OptimizerOptions
-from unified.plugins.architectures.groups import ActorOptions, TwinCriticOptions
+from unified import Part, Preset
+from unified.agents import ActorOptions, OffPolicyOptions, OptimizerName, OptimizerOptions, TwinCriticOptions
 
 
 class AC2OptimizerOptions(OptimizerOptions):
@@ -17,15 +15,11 @@ class AC2OptimizerOptions(OptimizerOptions):
     """Optimiser, or a class by reference: package.module:Class, ./file.py:Class."""
 
 
-class AC2Options(LearningOptions):
+class AC2Options(OffPolicyOptions):
     """Settings that do well on most tasks; what only counts for control says so."""
 
-    lr: float = Field(3e-4, gt=0)
-    """Learning rate, for every part."""
     optimizer: AC2OptimizerOptions = AC2OptimizerOptions()
     """How parameters are moved along their gradients."""
-    batch_size: int = Field(256, ge=1)
-    """Rows of an update."""
     max_grad_norm: float | None = Field(None, gt=0)
     """Greatest norm of a gradient; null: as it is."""
     encoder: Part | None = None
@@ -38,14 +32,8 @@ class AC2Options(LearningOptions):
     """The critic, where something is learned by reward."""
     n_step: int = Field(3, ge=1)
     """Steps of a return before the bootstrap (control)."""
-    discount: float = Field(0.99, ge=0, le=1)
-    """γ of one agent step (control)."""
-    stack: int = Field(3, ge=1)
-    """Frames in one observation (control from pixels)."""
     tau: float = Field(0.01, gt=0, le=1)
     """Rate at which the target critic follows."""
-    learning_starts: int = Field(1000, ge=0)
-    """Agent steps of uniform random actions before learning starts (control)."""
     updates_per_step: float = Field(0.5, ge=0)
     """Updates for each agent step (control)."""
     explore: float = Field(0.1, ge=0, le=1)
@@ -56,6 +44,8 @@ class AC2Options(LearningOptions):
     """Width of a layer between the encoder and the heads, which several suites can share; null for none."""
     shared: list[str] = []
     """Parts that the tasks of several suites have in common: [trunk]."""
+    game_betas: tuple[float, float] = (0.5, 0.999)
+    """Betas of the optimiser where a critic judges what is generated and agent.optimizer.betas is null (Radford et al. 2016)."""
     noise_dim: int = Field(32, ge=1)
     """Numbers of the noise that something is made from (generation)."""
     generator: Part | None = None

@@ -8,25 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.base.errors import Problem, UsageError
-from unified.core.components.import_paths import label
-from unified.core.learn.actions import Action, ContinuousActions
-from unified.core.learn.agent import Agent
-from unified.core.learn.distributions import Policy, Value
-from unified.core.learn.networks import output_shape
-from unified.core.learn.objective import Phase
-from unified.core.learn.optim import make_optimizer
-from unified.core.replay.batch import Batch
-from unified.core.replay.views import Labelled
-from unified.plugins.agents.ac2.agent import AC2
-from unified.plugins.architectures.actors import policy_head
-from unified.plugins.architectures.critics import make_critic
-from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
-from unified.plugins.architectures.mlp.network import MLP
+from unified import Action, Agent, ContinuousActions, Labelled, Phase, Problem, UsageError
+from unified.agents import make_optimizer
+from unified.nets import MLP, FlowActor, FlowHead, VelocityMLP, make_critic, output_shape, policy_head
 
 if TYPE_CHECKING:
-    from unified.core.base.spec import Spec
-    from unified.core.learn.builder import Builder
+    from unified import Batch, Builder, Space, Spec
+    from unified.heads import Policy, Value
 
 #: Least height and width of pictures for which convolutions are worth it.
 LARGE = 16
@@ -65,7 +53,7 @@ class GeneratorActor(nn.Module):
         return policy
 
 
-class GenerativeAC2(AC2):
+class GenerativeAC2(Agent):
     """Generation as acting: noise is observed, and what something is to be made for where the task says so; the action is the picture.
 
     ``-o flow``: the policy follows a velocity (its head is a flow). ``-o adversarial``: the critic judges what the actor makes. ``-o vae``,
@@ -73,13 +61,13 @@ class GenerativeAC2(AC2):
     """
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
-        Agent.__init__(self, spec, options, build)
+        super().__init__(spec, options, build)
         self.actions = ContinuousActions(spec.action)
         shape, size, given = spec.action.shape, self.actions.size, spec.observation.size
         large = len(shape) == 3 and min(shape[1:]) >= LARGE
         head = policy_head(build, options.actor.head or "deterministic")
         if head.discrete or head.size_of(size) != size:
-            name = label(getattr(options.actor.head, "name", str(options.actor.head)))
+            name = getattr(options.actor.head, "label", str(options.actor.head))
             what = (
                 f"generation needs a policy head that reads {size} numbers as an action of {size} numbers, and actor.head={name} does not"
             )
@@ -111,10 +99,17 @@ class GenerativeAC2(AC2):
             return [Phase("actor", (self.build.objective("flow"),), trains=("actor",), max_grad_norm=self.options.max_grad_norm)]
         return [Phase("actor", (self.build.objective("vae"),), trains=("actor", "posterior"), max_grad_norm=self.options.max_grad_norm)]
 
+    @property
+    def action_space(self) -> Space:
+        return self.actions.space
+
     def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        if hasattr(self, "critic"):  # Radford et al. 2016: 0.9 makes a game of two oscillate
-            return make_optimizer(self.options, part, parameters, betas=(0.5, 0.999))
-        return super().optimizer(part, parameters)
+        return make_optimizer(self.options, part, parameters, **({} if self.flows else {"betas": self.options.game_betas}))
+
+    def policy(self, features: torch.Tensor) -> Policy:
+        """The policy at noise and observations ``(B, F)``."""
+        policy: Policy = self.acting("actor")(features, self.steps)
+        return policy
 
     def encode_batch(self, batch: Batch) -> Batch:
         return batch.with_columns(features=self._seeds(batch.obs, self.noise()), action=self.actions.encode_target(batch.label))
@@ -128,5 +123,5 @@ class GenerativeAC2(AC2):
     def act(self, batch: Batch, *, explore: bool) -> Action:
         """Something new for each row ``(n, observation)``, whether it explores or not."""
         generator = self.generator("explore")
-        made = self.actor(self._seeds(batch.obs, generator), self.steps).sample(generator)
+        made = self.policy(self._seeds(batch.obs, generator)).sample(generator)
         return self.actions.to_env(made, None)

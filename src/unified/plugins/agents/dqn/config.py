@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from unified.core.base.schedule import Schedule
-from unified.core.components.descriptors import Preset
-from unified.core.config.schema import Part
-from unified.core.learn.options import LearningOptions
-from unified.plugins.architectures.groups import CriticOptions
+from unified import Preset, Schedule
+from unified.agents import CriticOptions, OffPolicyOptions
 
 
-class DQNOptions(LearningOptions):
+class DQNOptions(OffPolicyOptions):
     """Settings for small tasks; `PRESETS` holds what differs by task."""
 
     lr: float = Field(5e-4, gt=0)
@@ -22,14 +19,8 @@ class DQNOptions(LearningOptions):
     """Transitions of an update."""
     n_step: int = Field(3, ge=1)
     """Steps of a return before the bootstrap."""
-    discount: float = Field(0.99, ge=0, le=1)
-    """γ of one agent step."""
-    stack: int = Field(3, ge=1)
-    """Frames in one observation; counts only for pixels."""
     double: bool = True
     """Let the online critic choose the action that the target critic values (van Hasselt et al. 2016)."""
-    tau: float = Field(0.005, gt=0, le=1)
-    """Rate at which the target critic follows; 1 is a copy."""
     target_update_interval: int = Field(1, ge=1)
     """Updates between two steps of the target critic."""
     target_encoder: bool = True
@@ -38,12 +29,6 @@ class DQNOptions(LearningOptions):
     """Probability of a random action, over agent steps; 0 in evaluation."""
     bins: int = Field(5, ge=2)
     """Choices of each number of an action, where a task takes numbers."""
-    learning_starts: int = Field(1000, ge=0)
-    """Agent steps of random actions before learning starts."""
-    updates_per_step: float = Field(1.0, ge=0)
-    """Updates for each agent step."""
-    encoder: Part | None = None
-    """Architecture of the encoder; by default drqv2_cnn for pixels (cnn for tiny ones) and identity for vectors."""
     critic: CriticOptions = CriticOptions()
     """Q(s, ·): how its values are represented, and its layers."""
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from unified.core.base.schedule import Schedule
-from unified.core.components.descriptors import Preset
-from unified.core.components.options import Options
-from unified.core.config.schema import Part
-from unified.core.learn.options import LearningOptions
+from unified import Options, Part, Preset, Schedule
+from unified.agents import OffPolicyOptions
 
 
 class DrQV2CriticOptions(Options):
@@ -22,19 +19,13 @@ class DrQV2CriticOptions(Options):
     """Greatest return, likewise: at 1 for each of 2 frames of a step, 2 / (1 - γ)."""
 
 
-class DrQV2Options(LearningOptions):
+class DrQV2Options(OffPolicyOptions):
     """The common settings of the paper; `PRESETS` holds what differs by task."""
 
     lr: float = Field(1e-4, gt=0)
     """Learning rate, for every part."""
-    batch_size: int = Field(256, ge=1)
-    """Transitions of an update."""
     n_step: int = Field(3, ge=1)
     """Steps of a return before the bootstrap."""
-    discount: float = Field(0.99, ge=0, le=1)
-    """γ of one agent step."""
-    stack: int = Field(3, ge=1)
-    """Frames in one observation; counts only for pixels."""
     tau: float = Field(0.01, gt=0, le=1)
     """Rate at which the target critic follows."""
     feature_dim: int = Field(50, ge=1)
@@ -51,8 +42,6 @@ class DrQV2Options(LearningOptions):
     """Updates for each agent step: one for every second step."""
     pad: int = Field(4, ge=0)
     """Greatest random shift, in pixels."""
-    encoder: Part | None = None
-    """Architecture of the encoder; by default drqv2_cnn for pixels (cnn for tiny ones) and identity for vectors."""
     critic: DrQV2CriticOptions = DrQV2CriticOptions()
     """The critics."""
 

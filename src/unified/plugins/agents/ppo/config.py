@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from unified.core.components.descriptors import Preset
-from unified.core.config.schema import Part
-from unified.core.learn.options import LearningOptions
+from unified import Preset
+from unified.agents import OnPolicyOptions
 
 
-class PPOOptions(LearningOptions):
+class PPOOptions(OnPolicyOptions):
     """The settings of the paper for continuous control, with the batch sizes that its code uses."""
 
-    lr: float = Field(3e-4, gt=0)
-    """Learning rate, for every part."""
-    n_steps: int = Field(256, ge=1)
-    """Steps of each environment between two rounds of updates."""
-    epochs: int = Field(10, ge=1)
-    """Passes over these steps in a round."""
     batch_size: int = Field(64, ge=1)
     """Rows of a minibatch, about: a round is divided evenly."""
-    discount: float = Field(0.99, ge=0, le=1)
-    """γ of one agent step."""
-    gae_lambda: float = Field(0.95, ge=0, le=1)
-    """λ of the advantages: 0 trusts the critic, 1 the returns."""
     clip_range: float = Field(0.2, gt=0)
     """Greatest change of an action's probability ratio that is rewarded."""
     ent_coef: float = Field(0.0, ge=0)
@@ -32,14 +21,6 @@ class PPOOptions(LearningOptions):
     """Weight of the critic's loss."""
     max_grad_norm: float = Field(0.5, gt=0)
     """Greatest norm of a gradient."""
-    hidden_dim: int = Field(64, ge=1)
-    """Units of each hidden layer of actor and critic."""
-    depth: int = Field(2, ge=0)
-    """Hidden layers of actor and critic."""
-    stack: int = Field(4, ge=1)
-    """Frames in one observation; counts only for pixels."""
-    encoder: Part | None = None
-    """Architecture of the encoder, shared by actor and critic; by default nature_cnn for pixels and identity for vectors."""
 
 
 _ZOO = "Raffin et al., the tuned settings of the RL Baselines3 Zoo"
@@ -66,7 +47,7 @@ PRESETS = (
         "atari:*",
         {
             **{"agent.n_steps": 128, "agent.epochs": 4, "agent.batch_size": 256, "agent.lr": 2.5e-4},
-            **{"agent.clip": 0.1, "agent.ent_coef": 0.01, "agent.hidden_dim": 512, "agent.depth": 1},
+            **{"agent.clip_range": 0.1, "agent.ent_coef": 0.01, "agent.hidden_dim": 512, "agent.depth": 1},
         },
         "Schulman et al. 2017, table 5",
     ),

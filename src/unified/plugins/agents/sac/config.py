@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from unified.core.components.descriptors import Preset
-from unified.core.config.schema import Part
-from unified.core.learn.options import LearningOptions
-from unified.plugins.architectures.groups import ActorOptions, TwinCriticOptions
+from unified import Preset
+from unified.agents import ActorCriticOptions
 
 
-class SACOptions(LearningOptions):
+class SACOptions(ActorCriticOptions):
     """The settings of the paper's table 1; `PRESETS` holds what differs by task."""
 
-    lr: float = Field(3e-4, gt=0)
-    """Learning rate, for every part."""
-    batch_size: int = Field(256, ge=1)
-    """Transitions of an update."""
-    n_step: int = Field(1, ge=1)
-    """Steps of a return before the bootstrap."""
-    discount: float = Field(0.99, ge=0, le=1)
-    """γ of one agent step."""
-    stack: int = Field(3, ge=1)
-    """Frames in one observation; counts only for pixels."""
-    tau: float = Field(0.005, gt=0, le=1)
-    """Rate at which the target critics follow."""
     alpha: float = Field(1.0, gt=0)
     """What entropy is worth at the start."""
     target_entropy: float | None = None
@@ -33,20 +19,6 @@ class SACOptions(LearningOptions):
     """Share of the greatest entropy that a policy of choices is to keep (Christodoulou 2019)."""
     bins: int = Field(5, ge=2)
     """Choices of each number of an action, where the actor's head is categorical and the task takes numbers."""
-    learning_starts: int = Field(1000, ge=0)
-    """Agent steps of uniform random actions before learning starts."""
-    updates_per_step: float = Field(1.0, ge=0)
-    """Updates for each agent step."""
-    pad: int = Field(4, ge=0)
-    """Greatest random shift, in pixels (Kostrikov et al. 2020, DrQ); counts only for pixels."""
-    feature_dim: int = Field(50, ge=1)
-    """Features that actor and critic see of pixels."""
-    encoder: Part | None = None
-    """Architecture of the encoder, trained by the critic; by default drqv2_cnn for pixels (cnn for tiny ones) and identity for vectors."""
-    actor: ActorOptions = ActorOptions()
-    """The policy."""
-    critic: TwinCriticOptions = TwinCriticOptions()
-    """The critics."""
 
 
 PRESETS = (

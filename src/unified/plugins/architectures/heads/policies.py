@@ -55,6 +55,9 @@ class Categorical(Policy):
     def entropy(self) -> torch.Tensor:
         return -(self.probabilities * self.log_probabilities).flatten(1).sum(dim=-1)
 
+    def kl(self, other: Categorical) -> torch.Tensor:
+        return (self.probabilities * (self.log_probabilities - other.log_probabilities)).flatten(1).sum(dim=-1)
+
     def sample_and_log_prob(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         action = self.sample(generator)
         return action, self.log_prob(action)
@@ -105,6 +108,11 @@ class Gaussian(Policy):
     def entropy(self) -> torch.Tensor:
         return (self.log_std + 0.5 + _HALF_LOG_2PI).sum(dim=-1)
 
+    def kl(self, other: Gaussian) -> torch.Tensor:
+        log_ratio = self.log_std - other.log_std
+        distance = (self.mean - other.mean) * (-other.log_std).exp()
+        return (0.5 * ((2.0 * log_ratio).exp() + distance.square() - 1.0) - log_ratio).sum(dim=-1)
+
 
 class TanhGaussian(Policy):
     """The tanh of a normal distribution, with a deviation for each row. Source: Haarnoja et al. 2018, appendix C.
@@ -139,6 +147,10 @@ class TanhGaussian(Policy):
         """That of the normal before the tanh, ½ Σ ((u - μ) / σ)²: the slope of the tanh depends on the action and not on the policy."""
         before = action.clamp(-self._EDGE, self._EDGE).atanh()
         return self.normal.misfit(before, self.normal.log_prob(before))
+
+    def kl(self, other: TanhGaussian) -> torch.Tensor:
+        """That of the normals before the tanh, which is the same for both."""
+        return self.normal.kl(other.normal)
 
     def entropy(self) -> torch.Tensor:
         """h(u) + E[log(1 - tanh²u)], the expectation by Gauss-Hermite quadrature: numbers of an action are independent."""

@@ -17,7 +17,7 @@ class MLP(nn.Sequential):
     Args:
         in_features: Numbers that come in.
         out_features: Numbers that go out; ``None`` ends with the last hidden layer and its ReLU (a body).
-        hidden: Units of each hidden layer.
+        hidden_dim: Units of each hidden layer.
         depth: Number of hidden layers.
     """
 
@@ -59,7 +59,7 @@ class EnsembleMLP(nn.Module):
         in_features: Numbers that come in.
         out_features: Numbers that go out of each member.
         members: E.
-        hidden: Units of each hidden layer.
+        hidden_dim: Units of each hidden layer.
         depth: Hidden layers.
     """
 

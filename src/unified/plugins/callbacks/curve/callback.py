@@ -31,9 +31,9 @@ class Curve:
 
     @hookimpl
     def on_evaluation_end(self, run: Any, trainer: Any) -> None:
-        self.generator(run, trainer)
+        self.draw(run, trainer)
 
     @hookimpl
     def teardown(self, run: Any, trainer: Any) -> None:
         if run.metrics():
-            self.generator(run, trainer)
+            self.draw(run, trainer)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge
 from torch.nn import functional as F
 
 from unified.core.learn.objective import Loss, Objective, Phase, frozen
+from unified.core.learn.protocols import ActorCritic
 from unified.core.replay.batch import Batch
 
 GameLoss = Literal["nonsaturating", "hinge", "relativistic"]
@@ -52,7 +53,7 @@ class Adversarial(Objective):
             Phase("actor", (GeneratorLoss(self.loss),), trains=("actor",)),
         ]
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
+    def __call__(self, agent: ActorCritic, batch: Batch) -> Loss:
         judged, fooled = DiscriminatorLoss(self.loss, self.r1, self.r2)(agent, batch), GeneratorLoss(self.loss)(agent, batch)
         return Loss(judged.value + fooled.value, {**judged.metrics, **fooled.metrics})
 
@@ -67,7 +68,7 @@ class DiscriminatorLoss(Objective):
         super().__init__()
         self.loss, self.r1, self.r2 = loss, r1, r2
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
+    def __call__(self, agent: ActorCritic, batch: Batch) -> Loss:
         with torch.no_grad():
             made = agent.policy(batch.features).sample(agent.noise())
         real = batch.action.detach().requires_grad_(self.r1 > 0)
@@ -97,7 +98,7 @@ class GeneratorLoss(Objective):
         super().__init__()
         self.loss = loss
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
+    def __call__(self, agent: ActorCritic, batch: Batch) -> Loss:
         with frozen(agent.critic):
             made = agent.policy(batch.features).rsample(agent.noise())
             of_made = agent.critic(batch.features, made).mean

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from unified.core.learn.distributions import Value
 from unified.core.learn.objective import Loss, Objective, frozen
+from unified.core.learn.protocols import ActorCritic
 from unified.core.replay.batch import Batch
 
 
@@ -27,7 +26,7 @@ class DPG(Objective):
         "noise": "() -> torch.Generator",
     }
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
+    def __call__(self, agent: ActorCritic, batch: Batch) -> Loss:
         def judged(action: torch.Tensor | None) -> Value:
             value: Value = agent.critic(batch.features, action).min()
             return value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge
 
 from unified.core.learn.objective import Loss, Objective
+from unified.core.learn.protocols import HasPolicy
 from unified.core.replay.batch import Batch
 
 
@@ -26,6 +27,6 @@ class Entropy(Objective):
         super().__init__()
         self.weight = weight
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
-        entropy = agent.policy(batch.features).entropy().mean()
+    def __call__(self, agent: HasPolicy, batch: Batch) -> Loss:
+        entropy = batch.once("policy", lambda: agent.policy(batch.features)).entropy().mean()
         return Loss(-self.weight * entropy, {"entropy": entropy.detach()})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from annotated_types import Ge, Lt
 
 from unified.core.learn.objective import Loss, Objective
+from unified.core.learn.protocols import HasPolicy
 from unified.core.replay.batch import Batch
 
 
@@ -34,7 +35,7 @@ class NLL(Objective):
         super().__init__()
         self.smoothing = smoothing
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
+    def __call__(self, agent: HasPolicy, batch: Batch) -> Loss:
         policy = agent.policy(batch.features)
         log_prob = policy.log_prob(batch.action)
         with torch.no_grad():

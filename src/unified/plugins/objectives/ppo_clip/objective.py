@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from annotated_types import Gt
 
 from unified.core.learn.objective import Loss, Objective
+from unified.core.learn.protocols import HasPolicy
 from unified.core.replay.batch import Batch
 
 
@@ -17,7 +18,7 @@ class PPOClip(Objective):
     Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equation 7.
 
     Args:
-        clip: Clip range ε of the probability ratio.
+        clip_range: Clip range ε of the probability ratio.
     """
 
     needs = ("obs", "action", "log_prob", "advantage")
@@ -27,11 +28,12 @@ class PPOClip(Objective):
 
     def __init__(self, clip_range: Annotated[float, Gt(0)] = 0.2) -> None:
         super().__init__()
-        self.max_grad_norm = clip_range
+        self.clip_range = clip_range
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
-        clip_range = self.max_grad_norm
-        change = agent.policy(batch.features).log_prob(batch.action) - batch.log_prob
+    def __call__(self, agent: HasPolicy, batch: Batch) -> Loss:
+        clip_range = self.clip_range
+        policy = batch.once("policy", lambda: agent.policy(batch.features))
+        change = policy.log_prob(batch.action) - batch.log_prob
         ratio = change.exp()
         advantage = batch.advantage
         if len(advantage) > 1:

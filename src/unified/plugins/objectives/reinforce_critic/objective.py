@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import torch
 
 from unified.core.envs.dataset import rewards
 from unified.core.learn.objective import Loss, Objective
+from unified.core.learn.protocols import ActorCritic, Acts, TemporalDifference
 from unified.core.replay.batch import Batch
 from unified.plugins.objectives.dpg.objective import DPG
 from unified.plugins.objectives.td.objective import TD
+
+
+class Answers(Acts, ActorCritic, TemporalDifference, Protocol):
+    """An actor-critic that acts."""
 
 
 class ReinforceCritic(Objective):
@@ -30,7 +35,7 @@ class ReinforceCritic(Objective):
         "bootstrap": "(batch) -> Value",
     }
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
+    def __call__(self, agent: Answers, batch: Batch) -> Loss:
         answer = agent.act(batch, explore=True)
         reward = rewards(agent.spec, answer.env_action, batch.label).to(torch.float32)
         features = batch.features.detach()

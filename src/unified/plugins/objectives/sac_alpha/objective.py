@@ -1,11 +1,11 @@
-"""The temperature of soft actor-critic: what entropy is worth, so that the policy has as much of it as it is told to have."""
+"""The temperature of soft actor-critic: the weight of entropy, learned so that the policy keeps a target entropy."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from unified.core.learn.objective import Loss, Objective
+from unified.core.learn.protocols import SoftActorCritic
 from unified.core.replay.batch import Batch
+from unified.plugins.objectives.sac_actor.objective import soft_value
 
 
 class SACAlpha(Objective):
@@ -15,14 +15,17 @@ class SACAlpha(Objective):
     """
 
     needs = ("obs",)
-    parts = ("actor", "alpha")
+    parts = ("actor", "critic", "alpha")
     trains = ("alpha",)
     asks = {
-        "log_prob": "(features) -> Tensor",
+        "policy": "(features) -> Policy",
+        "noise": "() -> torch.Generator",
+        "critic": "(features, action) -> Value",
         "alpha": "() -> Tensor",
         "target_entropy": "float",
     }
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
+    def __call__(self, agent: SoftActorCritic, batch: Batch) -> Loss:
+        log_prob = batch.once("soft_value", lambda: soft_value(agent, batch))[1]  # the draw of `sac_actor`, where both are in one phase
         alpha = agent.alpha()
-        return Loss(-alpha * (agent.log_prob(batch.features) + agent.target_entropy).mean(), {"alpha": alpha.detach()})
+        return Loss(-alpha * (log_prob.detach() + agent.target_entropy).mean(), {"alpha": alpha.detach()})

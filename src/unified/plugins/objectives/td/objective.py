@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
+from unified.core.learn.distributions import Value
 from unified.core.learn.objective import Loss, Objective
+from unified.core.learn.protocols import TemporalDifference
 from unified.core.replay.batch import Batch
 
 
@@ -28,10 +28,10 @@ class TD(Objective):
         "critic": "(features, action) -> Value",
     }
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
+    def __call__(self, agent: TemporalDifference, batch: Batch) -> Loss:
         with torch.no_grad():
             target = agent.bootstrap(batch).backup(batch.reward, batch.discount)
-        value = agent.critic(batch.features, batch.action)
+        value: Value = agent.critic(batch.features, batch.action)
         if "mixture" in batch:
             value = value.mixture(batch.mixture)
         loss = value.loss(target)  # (B,)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Protocol
 
 import torch
 from annotated_types import Ge, Gt
 
 from unified.core.learn.objective import Loss, Objective
+from unified.core.learn.protocols import HasNoise, HasPolicy, HasPosterior
 from unified.core.replay.batch import Batch
+
+
+class Decodes(HasPolicy, HasPosterior, HasNoise, Protocol):
+    """An agent whose actor decodes and whose posterior encodes."""
 
 
 class VAE(Objective):
@@ -35,7 +40,7 @@ class VAE(Objective):
         super().__init__()
         self.beta, self.variance = beta, variance
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
+    def __call__(self, agent: Decodes, batch: Batch) -> Loss:
         mean, log_variance = agent.posterior(torch.cat([batch.action, batch.obs], dim=-1)).chunk(2, dim=-1)
         noise = torch.randn(mean.shape, generator=agent.noise(), device=mean.device)
         z = mean + (0.5 * log_variance).exp() * noise

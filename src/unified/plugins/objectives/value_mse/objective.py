@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from annotated_types import Ge
 
+from unified.core.learn.distributions import Value
 from unified.core.learn.objective import Loss, Objective
+from unified.core.learn.protocols import HasCritic
 from unified.core.replay.batch import Batch
 
 
@@ -27,8 +29,8 @@ class ValueMSE(Objective):
         super().__init__()
         self.weight = weight
 
-    def __call__(self, agent: Any, batch: Batch) -> Loss:
-        value = agent.critic(batch.features)
+    def __call__(self, agent: HasCritic, batch: Batch) -> Loss:
+        value: Value = agent.critic(batch.features)
         with torch.no_grad():
             target = value.backup(batch["return"], torch.zeros_like(batch["return"]))
         loss = value.loss(target).mean()

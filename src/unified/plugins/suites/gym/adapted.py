@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.utils import EzPickle
 
 from unified.core.base.errors import Problem, UsageError
@@ -41,6 +43,19 @@ class GymObject(SuiteAdapter):
         if not isinstance(made, gymnasium.Env):
             raise UsageError(Problem(f"{self.name} makes {type(made).__name__}, which is no gymnasium.Env"))
         return GymEnvironment(self.name, self.options, made)
+
+    @cached_property
+    def _goals(self) -> GymEnvironment:
+        """The environment that recomputes rewards; nothing steps it."""
+        environment = self.environment()
+        assert isinstance(environment, GymEnvironment)
+        return environment
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return self._goals.compute_reward(achieved, desired)
+
+    def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return self._goals.compute_terminated(achieved, desired)
 
 
 class _Copied:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -12,7 +13,7 @@ from gymnasium import error as gym_error
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space, Spec
-from unified.core.envs.suite import Environment, Step, UnsupportedRender
+from unified.core.envs.suite import Environment, Observation, Step, UnsupportedRender
 from unified.plugins.suites.gym.spaces import Convert, action_of, observation_of
 from unified.plugins.suites.pictures import resize
 
@@ -32,6 +33,7 @@ class GymEnvironment(Environment):
         self._task, self._repeat = task if env is not None else f"gym:{task}", options.action_repeat
         self._pixels, self._size = options.pixels, getattr(options, "size", 84)
         self._env: Any = _make(task) if env is None else env
+        observation: Space | dict[str, Space]
         action, self._enact = action_of(self._task, self._env.action_space)
         if self._pixels:
             observation, self._see = Space((3, self._size, self._size), "uint8", 0, 255), _same
@@ -39,25 +41,28 @@ class GymEnvironment(Environment):
             observation, self._see = observation_of(self._task, self._env.observation_space, getattr(options, "observe", ()))
         # One that nobody registered says nothing: it is taken for deterministic, which is checked when a run is resumed.
         spec = self._env.spec
+        self._has_goals = hasattr(self._env.unwrapped, "compute_reward")
         self.spec = Spec(
             observation=observation,
             action=action,
             action_repeat=self._repeat,
             episode_frames=None if spec is None else spec.max_episode_steps,
             deterministic=spec is None or not spec.nondeterministic,
+            columns={"success": Space((), "bool")} if self._has_goals else {},
         )
 
-    def reset(self, seed: int) -> np.ndarray:
-        observation, _ = self._env.reset(seed=seed)
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> Observation:
+        observation, _ = self._env.reset(seed=seed, options=options)
         return self._observe(observation)
 
     def step(self, action: np.ndarray) -> Step:
-        observation, reward, terminated, truncated = self._act(action)
-        return Step(self._observe(observation), reward, terminated, truncated)
+        observation, reward, terminated, truncated, info = self._act(action)
+        extra = {"success": bool(info.get("is_success", info.get("success", False)))} if self._has_goals else {}
+        return Step(self._observe(observation), reward, terminated, truncated, extra=extra)
 
-    def fast_forward(self, seed: int, actions: np.ndarray) -> np.ndarray:
+    def fast_forward(self, seed: int, actions: np.ndarray, options: Mapping[str, Any] | None = None) -> Observation:
         """The task alone, and one picture at the end."""
-        observation, _ = self._env.reset(seed=seed)
+        observation, _ = self._env.reset(seed=seed, options=options)
         for action in actions:
             observation = self._act(action)[0]
         return self._observe(observation)
@@ -76,19 +81,29 @@ class GymEnvironment(Environment):
             self._env.close()
             self._env = None
 
-    def _act(self, action: np.ndarray) -> tuple[Any, float, bool, bool]:
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """Rewards ``(B,)`` of goals ``(B, D)``, by the ``compute_reward`` of the environment (Gymnasium-Robotics, `GoalEnv`)."""
+        return np.asarray(self._env.unwrapped.compute_reward(achieved, desired, {}))
+
+    def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """Whether goals terminate the episode, by ``compute_terminated`` of the environment; never if it has no such method."""
+        compute = getattr(self._env.unwrapped, "compute_terminated", None)
+        found = False if compute is None else compute(achieved, desired, {})
+        return np.broadcast_to(np.asarray(found, bool), len(achieved))
+
+    def _act(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         reward, env_action = 0.0, self._enact(action)
         for _ in range(self._repeat):
-            observation, earned, terminated, truncated, _ = self._env.step(env_action)
+            observation, earned, terminated, truncated, info = self._env.step(env_action)
             reward += float(earned)
             if terminated or truncated:
                 break
-        return observation, reward, bool(terminated), bool(truncated)
+        return observation, reward, bool(terminated), bool(truncated), info
 
-    def _observe(self, observation: Any) -> np.ndarray:
+    def _observe(self, observation: Any) -> Observation:
         if self._pixels:
             return np.ascontiguousarray(self.render(self._size, self._size).transpose(2, 0, 1))
-        seen: np.ndarray = self._see(observation)
+        seen: Observation = self._see(observation)
         return seen
 
 

@@ -98,16 +98,16 @@ class Leaf(NamedTuple):
     space: Any
 
 
-def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[Space, Convert]:
-    """What the agent sees, and how it is made from what the task shows.
+def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[Space | dict[str, Space], Convert]:
+    """The observation of an agent, and the function that makes it from that of the task.
 
-    | the task shows | the agent sees |
+    | the task's space | the agent's observation |
     |---|---|
     | a `Box` of three axes, or of bytes with two | a picture ``(C, H, W)``; the channels are the shorter of the first and the last axis |
     | any other `Box`, `MultiBinary` | its numbers as one vector, float32 |
     | `Discrete`, `MultiDiscrete` | one-hot vectors |
-    | `Dict`, `Tuple` of vectors | all of them as one vector, in the order of their keys |
-    | `Dict`, `Tuple` of one picture | the picture |
+    | `Dict`, `Tuple` of several things | named observations, in the order of their keys; agents of one observation get vectors joined |
+    | `Dict`, `Tuple` of one thing | that thing |
 
     Args:
         task: For messages.
@@ -115,7 +115,7 @@ def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[
         observe: Names of what is to be seen of a `Dict` or `Tuple`; empty for all of it.
 
     Raises:
-        UsageError: If it shows something else, or pictures beside other things and nobody said which to take.
+        UsageError: If it is of another kind.
     """
     leaves = _selected(task, list(_leaves(space)), observe)
     for leaf in leaves:
@@ -124,15 +124,11 @@ def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[
             names = ",".join(other.name for other in [other for other in rest if _is_picture(other.space)][:1] or rest)
             hint = f"leave it out: suite.observe=[{names}]" if names else "wrap it in an environment that shows a Box"
             raise UsageError(Problem(f"{task} shows {_named(leaf)}{reason}", hint))
-    pictures = [leaf for leaf in leaves if _is_picture(leaf.space)]
-    if not pictures:
-        return _vector(leaves)
-    if len(leaves) > 1:
-        vectors = ",".join(leaf.name for leaf in leaves if not _is_picture(leaf.space))
-        hint = f"say which: suite.observe=[{pictures[0].name}]" + (f" or suite.observe=[{vectors}]" if vectors else "")
-        shown = ", ".join(_named(leaf).strip(": ") for leaf in leaves)
-        raise UsageError(Problem(f"{task} shows {shown}: an agent sees one picture or vectors, not both", hint))
-    return _picture(pictures[0])
+    found = {leaf.name: _picture(leaf) if _is_picture(leaf.space) else _vector(leaf) for leaf in leaves}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    convert = {name: see for name, (_, see) in found.items()}
+    return {name: space for name, (space, _) in found.items()}, lambda shown: {name: see(shown) for name, see in convert.items()}
 
 
 def _leaves(space: Any, path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
@@ -191,16 +187,10 @@ def _picture(leaf: Leaf) -> tuple[Space, Convert]:
     return Space((channels, height, width), dtype, *bounds), lambda shown: np.ascontiguousarray(see(shown).transpose(2, 0, 1), dtype)
 
 
-def _vector(leaves: list[Leaf]) -> tuple[Space, Convert]:
-    """All of them as one."""
-    follow = [_follow(leaf.path) for leaf in leaves]
-    convert, lows, highs = zip(*(_numbers(leaf.space) for leaf in leaves), strict=True)
-    low, high = (tuple(np.concatenate(bounds).astype(float).tolist()) for bounds in (lows, highs))
-    form = Space((len(low),), "float32", low, high)
-    if len(leaves) == 1:
-        see, number = follow[0], convert[0]
-        return form, lambda shown: number(see(shown))
-    return form, lambda shown: np.concatenate([number(see(shown)) for see, number in zip(follow, convert, strict=True)])
+def _vector(leaf: Leaf) -> tuple[Space, Convert]:
+    see, (number, low, high) = _follow(leaf.path), _numbers(leaf.space)
+    bounds = (tuple(np.asarray(bound).astype(float).tolist()) for bound in (low, high))
+    return Space((len(low),), "float32", *bounds), lambda shown: number(see(shown))
 
 
 def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 from unified.core.base.errors import UsageError
 from unified.core.envs.suite import Environment, Suite
 from unified.plugins.suites.opengl import choose
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from unified.plugins.suites.gym.environment import GymEnvironment
 
 
 class Gym(Suite):
@@ -37,6 +43,19 @@ class Gym(Suite):
             except UsageError:
                 os.environ["MUJOCO_GL"] = "osmesa"  # not there: the state can be observed all the same, and pictures say what is missing
         return GymEnvironment(self.task, self.options)
+
+    @cached_property
+    def _goals(self) -> GymEnvironment:
+        """The environment that recomputes rewards; nothing steps it."""
+        from unified.plugins.suites.gym.environment import GymEnvironment
+
+        return GymEnvironment(self.task, self.options)
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return self._goals.compute_reward(achieved, desired)
+
+    def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return self._goals.compute_terminated(achieved, desired)
 
     def notes(self) -> list[str]:
         return [str(choose())] if getattr(self.options, "pixels", False) and self.placement == "process" else []

@@ -1,0 +1,174 @@
+"""The base of off-policy agents: actor and critics on features of an encoder, learned from transitions of a replay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.agent import Agent
+from unified.core.learn.discrete_actions import DiscreteActions
+from unified.core.learn.distributions import Policy, Value
+from unified.core.learn.objective import Phase
+from unified.core.replay.batch import Batch
+from unified.core.replay.views import Transitions, View
+from unified.plugins.architectures.actors import Actor, make_actor, policy_head, uniform
+from unified.plugins.architectures.augment.shift import RandomShift
+from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced
+from unified.plugins.architectures.encoders import Sight, augment
+
+if TYPE_CHECKING:
+    from unified.core.base.spec import Space, Spec
+    from unified.core.learn.builder import Builder
+
+
+class OffPolicyAgent(Agent):
+    """Learns from transitions of a replay; by default an actor-critic by `td` and `dpg`.
+
+    The base makes the encoder, which the critic trains (`Sight`); pixels are shifted at random (Kostrikov et al. 2020, DrQ) and seen by
+    actor and critic through a bottleneck each. Target critics read the online encoder's features of the next observation, as in DrQ-v2:
+    they follow slowly. A subclass makes its parts in ``__init__``:
+
+    >>> class DDPG(OffPolicyAgent):  # doctest: +SKIP
+    ...     def __init__(self, spec, options, build):
+    ...         super().__init__(spec, options, build)
+    ...         self.actor = self.make_actor("truncated_normal")
+    ...         self.critic = self.make_critic()
+    ...         self.add_target("critic", options.tau)
+
+    and overrides what differs: `phases`, `bootstrap`, `explore`.
+
+    Args:
+        spec: Of the task.
+        options: `OffPolicyOptions`; `make_actor` and `make_critic` read ``actor, critic, feature_dim``, and `make_aug` ``pad``.
+        build: Makes parts.
+
+    Attributes:
+        sight: The encoder's rules; ``sight.features`` is F.
+        aug: Augmentation of observations, called with a generator; ``None`` for vectors.
+        actions: Adapts what the policy emits to what the task takes; `make_actor` chooses it by the policy head.
+    """
+
+    named_observations = True
+
+    actions: ContinuousActions | DiscreteActions
+
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
+        super().__init__(spec, options, build)
+        self.sight = Sight(build, spec, options.encoder, stack=options.stack)
+        self.encoder = self.sight.encoder
+        self.aug = self.make_aug()
+
+    # Parts ----------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def bottleneck(self) -> int | None:
+        """Features behind the bottleneck of actor and critic; ``None`` without pixels."""
+        return self.options.feature_dim if self.sight.pixels else None
+
+    def make_aug(self) -> nn.Module | None:
+        """The augmentation of observations: random shifts of pixels by ``options.pad``, nothing for vectors."""
+        return RandomShift(self.options.pad) if self.sight.pixels else None
+
+    def make_actor(self, head: str, bins: int = 5) -> Actor:
+        """The actor of ``options.actor``, and `actions` with it: choices where its head is over choices, else numbers.
+
+        Args:
+            head: Policy head where the options name none.
+            bins: Choices of each number of an action, where the head is over choices and the task takes numbers.
+        """
+        policy = policy_head(self.build, self.options.actor.head or head)
+        self.actions = DiscreteActions(self.spec.action, bins) if policy.discrete else ContinuousActions(self.spec.action)
+        return make_actor(self.options.actor, policy, self.sight.features, trunk=self.bottleneck, **self._emitted())
+
+    def make_critic(self) -> Critic | ChoiceCritic:
+        """The critics of ``options.critic``: Q(s, ·) where `actions` are choices, else Q(s, a)."""
+        noise = self.streams["noise"]
+        return make_critic(self.build, self.options.critic, self.sight.features, trunk=self.bottleneck, stream=noise, **self._emitted())
+
+    def _emitted(self) -> dict[str, Any]:
+        return {"choices": self.actions.choices} if isinstance(self.actions, DiscreteActions) else {"actions": self.actions.size}
+
+    # Learning -------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def base_view(self) -> View:
+        return Transitions.of(self.options, self.sight.stack)
+
+    @property
+    def action_space(self) -> Space:
+        return self.actions.space
+
+    def phases(self) -> list[Phase]:
+        return [
+            Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic")),
+            Phase("actor", (self.build.objective("dpg"),), trains=("actor",)),
+        ]
+
+    def encode_batch(self, batch: Batch) -> Batch:
+        """Add `features`, `next_features` without a graph, and `mixture` where critics are mixed (REM).
+
+        Features are as the encoder makes them, in bfloat16 where the run's precision says so: actor and critic make them float32.
+        """
+        obs, next_obs = batch.obs, batch.next_obs
+        if self.aug is not None:
+            obs, next_obs = (augment(each, self.aug, lambda: self.generator("shift")) for each in (obs, next_obs))
+        with torch.no_grad():
+            next_features = self.encode(next_obs, full=False)
+        return self.with_mixture(batch).with_columns(features=self.encode(obs, full=False), next_features=next_features)
+
+    def with_mixture(self, batch: Batch) -> Batch:
+        """Where ``critic.reduce`` is ``"mixture"``, the batch with the column `mixture` ``(B, E)``: α of each critic.
+
+        α_k = u_k / Σ u, u ~ U(0, 1), is drawn once for each update, the same for all rows of all microbatches, and serves for prediction
+        and target: (Σ α_k Q_k(s, a) - r - γ max Σ α_k Q̄_k(s', ·))². Source: Agarwal et al. 2020, REM, equation 6.
+        """
+        critic = self.options.critic
+        if getattr(critic, "reduce", "") != "mixture":
+            return batch
+        draws = torch.rand(critic.members, generator=self.streams["mixture"].at(self.updates, self.device), device=self.device)
+        return batch.with_columns(mixture=(draws / draws.sum()).expand(batch.size, -1))
+
+    def policy(self, features: torch.Tensor) -> Policy:
+        """π(·|s) at features ``(B, F)``."""
+        policy: Policy = self.acting("actor")(features, self.steps)
+        return policy
+
+    def bootstrap(self, batch: Batch) -> Value:
+        """V(s'), by `next_value`."""
+        return self.next_value(batch)[0]
+
+    def next_value(self, batch: Batch) -> tuple[Value, torch.Tensor]:
+        """The target critics, reduced to one, at the policy's next action, and E[log π] ``(B,)``; over choices an exact expectation."""
+
+        def target(action: torch.Tensor | None) -> Value:
+            return self.reduced(self.get_submodule("critic_target")(batch.next_features, action), batch)
+
+        return self.policy(batch.next_features).expectation(target, self.generator("target"))
+
+    def reduced(self, value: Value, batch: Batch) -> Value:
+        """An ensemble of critics ``(E, B)`` as one ``(1, B)``, as ``critic.reduce`` says; the least without this option."""
+        return reduced(value, getattr(self.options.critic, "reduce", "least"), batch)
+
+    # Acting ---------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def starts(self) -> bool:
+        """Whether actions are still uniformly random."""
+        return self.steps < self.options.learning_starts
+
+    @torch.no_grad()
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        if not explore:
+            return self.actions.greedy(self.policy(self.encode(batch.obs, full=False)))
+        generator = self.generator("explore")
+        if self.starts:
+            return self.actions.to_env(uniform(self.action_space, batch.size, generator), generator)
+        return self.actions.to_env(self.explore(self.encode(batch.obs, full=False), generator), generator)
+
+    def explore(self, features: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """What the policy emits at features ``(n, F)`` while it explores: by default a draw."""
+        policy: Policy = self.acting("actor")(features, self.steps, acting=True)
+        return policy.sample(generator)

@@ -1,0 +1,214 @@
+"""The base of on-policy agents: rollouts of the present policy, with generalised advantages."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import Space
+from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.agent import Agent
+from unified.core.learn.discrete_actions import DiscreteActions
+from unified.core.learn.distributions import Policy
+from unified.core.learn.memory import Memory, state_columns
+from unified.core.learn.networks import output_shape
+from unified.core.learn.returns import compute_gae
+from unified.core.replay.batch import Batch
+from unified.core.replay.views import Rollout, RolloutSequences
+from unified.plugins.architectures.encoders import Sight
+from unified.plugins.architectures.heads.policies import Categorical, Gaussian
+from unified.plugins.architectures.heads.values import ScalarValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from unified.core.base.spec import Spec
+    from unified.core.learn.builder import Builder
+
+
+def tanh_mlp(inputs: int, outputs: int, hidden_dim: int, depth: int, gain: float) -> nn.Sequential:
+    """Layers with tanh between them; orthogonal weights, the last ones scaled by `gain`. Andrychowicz et al. 2021, section 3.2."""
+    sizes = [inputs, *[hidden_dim] * depth]
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        linear = nn.Linear(before, after)
+        nn.init.orthogonal_(linear.weight, math.sqrt(2))
+        layers += [linear, nn.Tanh()]
+    last = nn.Linear(sizes[-1], outputs)
+    nn.init.orthogonal_(last.weight, gain)
+    layers.append(last)
+    for layer in layers[::2]:
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return nn.Sequential(*layers)
+
+
+class CategoricalActor(nn.Module):
+    """Features to a policy over choices."""
+
+    def __init__(self, features: int, actions: int, hidden_dim: int, depth: int) -> None:
+        super().__init__()
+        self.logits = tanh_mlp(features, actions, hidden_dim, depth, 0.01)
+
+    def forward(self, features: torch.Tensor) -> Categorical:
+        return Categorical(self.logits(features))
+
+
+class GaussianActor(nn.Module):
+    """Features to a normal policy, with one learned deviation for all states."""
+
+    def __init__(self, features: int, actions: int, hidden_dim: int, depth: int) -> None:
+        super().__init__()
+        self.mean = tanh_mlp(features, actions, hidden_dim, depth, 0.01)
+        self.log_std = nn.Parameter(torch.zeros(actions))
+
+    def forward(self, features: torch.Tensor) -> Gaussian:
+        return Gaussian(self.mean(features), self.log_std)
+
+
+class StateCritic(nn.Module):
+    """Features to the value of a state."""
+
+    def __init__(self, features: int, hidden_dim: int, depth: int) -> None:
+        super().__init__()
+        self.value = tanh_mlp(features, 1, hidden_dim, depth, 1.0)
+
+    def forward(self, features: torch.Tensor) -> ScalarValue:
+        return ScalarValue(self.value(features).T)
+
+
+class OnPolicyAgent(Agent):
+    """Learns from rollouts of its own policy, with advantages and returns by the critic as it is when a rollout ends.
+
+    The base makes an encoder that actor and critic share (`Sight`; the identity for vectors, so that they share nothing), acts, and adds
+    `advantage` and `return` to each rollout. With ``agent.memory=gru`` or ``lstm``, a recurrent network lies between the encoder and the
+    two heads, and updates run through sequences of steps that start from the stored state. A subclass defines `phases`.
+
+    Args:
+        spec: Of the task.
+        options: `OnPolicyOptions`; ``batch_size`` where there is one, else a minibatch is the whole rollout.
+        build: Makes parts.
+    """
+
+    policy_parts = ("encoder", "memory", "actor")
+
+    named_observations = True
+
+    def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
+        super().__init__(spec, options, build)
+        discrete = spec.action.discrete
+        self.actions = DiscreteActions(spec.action) if discrete else ContinuousActions(spec.action)
+        self.sight = Sight(build, spec, options.encoder, stack=options.stack, pictures="nature_cnn", smallest=36, flatten=True)
+        self.encoder, features = self.sight.encoder, self.sight.features
+        self.memory: Any = None
+        if options.memory:
+            self.memory = build.part(options.memory, (1, features))
+            if not isinstance(self.memory, Memory):
+                name = getattr(options.memory, "name", options.memory)
+                problem = f"agent.memory={name} has no state: its class lacks initial_state, step or unroll"
+                raise UsageError(Problem(problem, "agent.memory=gru or agent.memory=lstm"))
+            features = output_shape(self.memory, (1, features))[-1]
+        sizes = (options.hidden_dim, options.depth)
+        self.actor = (CategoricalActor if discrete else GaussianActor)(features, self.actions.size, *sizes)
+        self.critic = StateCritic(features, *sizes)
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The parts that actor and critic share."""
+        return ("encoder",) if self.memory is None else ("encoder", "memory")
+
+    @property
+    def base_view(self) -> Rollout:
+        o, columns = self.options, ("log_prob", "advantage", "return")
+        size = getattr(o, "batch_size", WHOLE)
+        sizes: dict[str, Any] = {"batch_size": size, "stack": self.sight.stack, "n_steps": o.n_steps, "epochs": o.epochs}
+        if self.memory is None:
+            return Rollout(**sizes, discount=o.discount, extra_columns=columns)
+        columns = (*columns, *self._state_columns)
+        return RolloutSequences(**sizes, discount=o.discount, extra_columns=columns, sequence_length=o.sequence_length)
+
+    @property
+    def action_space(self) -> Space:
+        # The sampled numbers are stored unclipped: their log-probability is the one of these numbers.
+        return self.actions.space if self.spec.action.discrete else Space((self.actions.size,), "float32")
+
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        state: dict[str, torch.Tensor] = {} if self.memory is None else self.memory.initial_state(count)
+        return state
+
+    @property
+    def _state_columns(self) -> dict[str, Space]:
+        return {name: Space(tuple(rows.shape[1:]), "float32") for name, rows in state_columns(self.initial_state(1)).items()}
+
+    @property
+    def extra_columns(self) -> Mapping[str, Space]:
+        return {"log_prob": Space((), "float32"), **self._state_columns}
+
+    @torch.no_grad()
+    def process_rollout(self, batch: Batch) -> Batch:
+        """Add advantages and returns to a rollout, by the critic as it is now.
+
+        With a memory, the value of a row starts from the state that was stored with it, and the value after the last row of an episode or
+        of the rollout from the state after that row.
+        """
+        boundary = batch.boundary
+        features, state = self.step_features(batch)
+        value = self._value(features)
+        after = batch.rows(boundary)
+        next_value = value.roll(-1)
+        next_value[boundary] = self._value(self._features(after.next_obs, {name: rows[boundary] for name, rows in state.items()})[0])
+        advantage = compute_gae(batch.reward, batch.discount, value, next_value, boundary, self.options.gae_lambda)
+        kept = ("obs", "action", "reward", "discount", "index", "weight", *self.extra_columns, *self.spec.columns)
+        rollout = {name: column for name, column in batch.items() if name in kept or name.startswith("obs.")}
+        return Batch(rollout).with_columns(advantage=advantage, **{"return": advantage + value})
+
+    def step_features(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Inputs of actor and critic ``(n, F)`` for one step of each row, and the next state of the memory, where there is one."""
+        return self._features(batch.obs, {} if self.memory is None else batch.state)
+
+    def _features(self, observation: Any, state: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        features = self.encode(observation).flatten(1)
+        if self.memory is None:
+            return features, {}
+        memory: Any = self.acting("memory")
+        outputs: tuple[torch.Tensor, dict[str, torch.Tensor]] = memory.step(features, state)
+        return outputs
+
+    def _value(self, features: torch.Tensor) -> torch.Tensor:
+        value: torch.Tensor = self.critic(features).mean[0]
+        return value
+
+    def encode_batch(self, batch: Batch) -> Batch:
+        """Add `features`. With a memory, these are its outputs along each sequence, and the valid steps become rows, without padding."""
+        if self.memory is None:
+            return batch.with_columns(features=self.encode(batch.obs).flatten(1))
+        rows, mask = batch.steps(), batch.mask
+        encoded = self.encode(rows.obs).flatten(1)
+        features = encoded.new_zeros(*mask.shape, encoded.shape[1])
+        features[mask] = encoded
+        return rows.with_columns(features=self.memory.unroll(features, batch.state, batch.is_first)[mask])
+
+    def policy(self, features: torch.Tensor) -> Policy:
+        """π(·|s) at features ``(B, F)``."""
+        policy: Policy = self.acting("actor")(features)
+        return policy
+
+    @torch.no_grad()
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        features, state = self.step_features(batch)
+        policy = self.policy(features)
+        if not explore:
+            return replace(self.actions.greedy(policy), state=state)
+        action = policy.sample(self.generator("explore"))
+        env_action = self.actions.to_env(action, None).env_action
+        before = {name: batch[name] for name in self._state_columns}
+        return Action(action, env_action, {"log_prob": policy.log_prob(action), **before}, state=state)
+
+
+#: Rows of a minibatch that no rollout reaches: a minibatch is the whole rollout.
+WHOLE = 2**62

@@ -1,0 +1,117 @@
+"""Options that agents inherit. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from unified.core.components.options import Options
+from unified.core.config.schema import Part
+from unified.core.learn.options import LearningOptions
+
+
+class ActorOptions(Options):
+    """Options of an actor."""
+
+    head: Part | None = None
+    """Distribution of the policy, a policy head; by default the agent chooses."""
+    hidden_dim: int = Field(256, ge=1)
+    """Units of each hidden layer."""
+    depth: int = Field(2, ge=0)
+    """Hidden layers."""
+
+
+class CriticOptions(Options):
+    """Options of a critic, or of several."""
+
+    head: Part = "scalar"
+    """Representation of a value, a value head: scalar, categorical, quantile."""
+    hidden_dim: int = Field(256, ge=1)
+    """Units of each hidden layer."""
+    depth: int = Field(2, ge=0)
+    """Hidden layers."""
+    members: int = Field(1, ge=1)
+    """Critics in the ensemble, which differ in their first parameters."""
+    reduce: Literal["least", "average", "mixture"] = "least"
+    """Reduction of the target critics to one: the least, their average, or a random mixture, which the prediction is then too (REM)."""
+    dueling: bool = False
+    """Separate streams for V(s) and for advantages, where actions are choices."""
+    noisy: bool = False
+    """Exploration by noise in the weights, of a learned size; off in evaluation."""
+    v_min: float = -10.0
+    """Least return, for heads that have one."""
+    v_max: float = 10.0
+    """Greatest return, for heads that have one."""
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.v_min >= self.v_max:
+            raise ValueError("v_min must be less than v_max")
+        return self
+
+
+class TwinCriticOptions(CriticOptions):
+    """Options of two critics, the lesser of which is the target."""
+
+    members: int = Field(2, ge=1)
+    """Critics in the ensemble, which differ in their first parameters."""
+
+
+class OffPolicyOptions(LearningOptions):
+    """Options of agents that learn from transitions of a replay (`OffPolicyAgent`)."""
+
+    batch_size: int = Field(256, ge=1)
+    """Transitions of an update."""
+    n_step: int = Field(1, ge=1)
+    """Steps of a return before the bootstrap."""
+    discount: float = Field(0.99, ge=0, le=1)
+    """γ of one agent step."""
+    stack: int = Field(3, ge=1)
+    """Frames in one observation; counts only for pixels."""
+    tau: float = Field(0.005, gt=0, le=1)
+    """Rate at which target networks follow; 1 copies."""
+    learning_starts: int = Field(1000, ge=0)
+    """Agent steps of uniform random actions before learning starts."""
+    updates_per_step: float = Field(1.0, ge=0)
+    """Updates for each agent step."""
+    encoder: Part | None = None
+    """Architecture of the encoder; by default drqv2_cnn for pixels (cnn for tiny ones) and identity for vectors."""
+
+
+class ActorCriticOptions(OffPolicyOptions):
+    """Options of off-policy agents with an actor and twin critics."""
+
+    pad: int = Field(4, ge=0)
+    """Greatest random shift, in pixels (Kostrikov et al. 2020, DrQ); counts only for pixels."""
+    feature_dim: int = Field(50, ge=1)
+    """Features of pixels behind the bottlenecks of actor and critic."""
+    actor: ActorOptions = ActorOptions()
+    """The policy."""
+    critic: TwinCriticOptions = TwinCriticOptions()
+    """The critics."""
+
+
+class OnPolicyOptions(LearningOptions):
+    """Options of agents that learn from rollouts of their own policy (`OnPolicyAgent`)."""
+
+    n_steps: int = Field(256, ge=1)
+    """Steps of each environment in a rollout."""
+    epochs: int = Field(10, ge=1)
+    """Passes over a rollout."""
+    discount: float = Field(0.99, ge=0, le=1)
+    """γ of one agent step."""
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    """GAE λ: 0 bootstraps fully (low variance), 1 uses Monte-Carlo returns (low bias)."""
+    hidden_dim: int = Field(64, ge=1)
+    """Units of each hidden layer of actor and critic."""
+    depth: int = Field(2, ge=0)
+    """Hidden layers of actor and critic."""
+    stack: int = Field(4, ge=1)
+    """Frames in one observation; counts only for pixels."""
+    encoder: Part | None = None
+    """Architecture of the encoder, shared by actor and critic; by default nature_cnn for pixels and identity for vectors."""
+    memory: Part | None = None
+    """Recurrent network between encoder and heads, for tasks that hide a part of their state: gru or lstm."""
+    sequence_length: int = Field(32, ge=1)
+    """Steps that gradients flow back through; counts only with a memory."""

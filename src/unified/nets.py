@@ -1,0 +1,38 @@
+"""Networks and their builders: encoders, actors and critics as the built-in agents make them.
+
+`Sight` is the encoder of an agent with the rules for stacking frames; `make_actor` and `make_critic` follow `ActorOptions` and
+`CriticOptions` of `unified.agents`. How values and policies are represented is in `unified.heads`.
+"""
+
+from __future__ import annotations
+
+from unified.core.learn.networks import output_shape
+from unified.plugins.architectures.actors import Actor, make_actor, policy_head, uniform
+from unified.plugins.architectures.augment.augment import make_augmentations
+from unified.plugins.architectures.augment.shift import RandomShift
+from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced, value_head
+from unified.plugins.architectures.encoders import Sight
+from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
+from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP
+
+__all__ = [
+    "MLP",
+    "Actor",
+    "Bottleneck",
+    "ChoiceCritic",
+    "Critic",
+    "EnsembleMLP",
+    "FlowActor",
+    "FlowHead",
+    "RandomShift",
+    "Sight",
+    "VelocityMLP",
+    "make_actor",
+    "make_augmentations",
+    "make_critic",
+    "output_shape",
+    "policy_head",
+    "reduced",
+    "uniform",
+    "value_head",
+]

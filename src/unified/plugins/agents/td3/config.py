@@ -1,0 +1,46 @@
+"""Hyper-parameters of TD3. Torch-free."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from unified import Preset
+from unified.agents import ActorCriticOptions
+
+
+class TD3Options(ActorCriticOptions):
+    """The settings of the paper; `PRESETS` holds what differs by task."""
+
+    policy_delay: int = Field(2, ge=1)
+    """Updates of the critics for each update of the actor and of the target networks."""
+    exploration_noise: float = Field(0.1, ge=0)
+    """Standard deviation of the noise in actions, which lie within [-1, 1]."""
+    target_noise: float = Field(0.2, ge=0)
+    """Standard deviation of the noise in target actions."""
+    target_noise_clip: float = Field(0.5, ge=0)
+    """Greatest noise in target actions."""
+
+
+PRESETS = (
+    Preset(
+        "pendulum",
+        "gym:Pendulum-v*",
+        {
+            **{"train.frames": 20_000, "evaluate.every": 2_000, "agent.lr": 1e-3},
+            **{"agent.critic.v_min": -1500.0, "agent.critic.v_max": 0.0},
+        },
+        "Raffin et al., the tuned settings of the RL Baselines3 Zoo; one step costs 16.3 at most, 200 of them 1,410 discounted",
+    ),
+    Preset(
+        "mujoco",
+        "gym:HalfCheetah-v* gym:Hopper-v* gym:Walker2d-v* gym:Ant-v* gym:Humanoid-v* gym:Swimmer-v*",
+        {"train.frames": 1_000_000, "agent.learning_starts": 25_000, "agent.critic.v_min": -200.0, "agent.critic.v_max": 1500.0},
+        "Fujimoto et al. 2018 and the code of its authors, which starts with 25,000 random steps",
+    ),
+    Preset(
+        "dmc",
+        "dmc:*",
+        {"agent.critic.v_min": 0.0, "agent.critic.v_max": 200.0},
+        "a reward of 1 at most for each of 2 frames of a step: no return exceeds 2 / (1 - γ)",
+    ),
+)
