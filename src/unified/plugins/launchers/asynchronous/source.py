@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from unified.core.learn.agent import Agent, PolicySnapshot
     from unified.core.replay.buffer import Replay
 
+#: Fields of a step that hold observations.
+OBSERVATIONS = ("observation", "reset_observation")
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -79,13 +82,22 @@ class Collector:
         self.inner.step_wait()
 
     def state_dict(self) -> dict[str, Any]:
-        arrivals = [{"actions": a.actions, "steps": asdict(a.steps), "extra": a.extra} for a in self.outbox.arrivals]
+        arrivals = [{"actions": a.actions, "steps": self._packed(a.steps), "extra": a.extra} for a in self.outbox.arrivals]
         return {"source": self.inner.state_dict(), "streams": self.agent.streams.state_dict(), "arrivals": arrivals}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.agent.streams.load_state_dict(state["streams"])
-        self.outbox.arrivals.extend(Arrival(a["actions"], StepBatch(**a["steps"]), dict(a["extra"])) for a in state["arrivals"])
+        self.outbox.arrivals.extend(Arrival(a["actions"], self._unpacked(a["steps"]), dict(a["extra"])) for a in state["arrivals"])
         self.inner.load_state_dict(state["source"])
+
+    def _packed(self, steps: StepBatch) -> dict[str, Any]:
+        """The fields of a step; observations as bytes, since named ones are records."""
+        return asdict(steps) | {name: np.frombuffer(getattr(steps, name).tobytes(), np.uint8) for name in OBSERVATIONS}
+
+    def _unpacked(self, saved: dict[str, Any]) -> StepBatch:
+        like = self.environments.observations
+        observations = {name: np.frombuffer(saved[name].tobytes(), like.dtype).reshape(like.shape) for name in OBSERVATIONS}
+        return StepBatch(**saved | observations)
 
 
 class AsyncSource(ExperienceSource):
