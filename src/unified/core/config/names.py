@@ -56,7 +56,8 @@ class ComponentNames:
     def selected(self, node: Tree, value: Value, kind: str) -> Value:
         """The canonical name that a layer sets for the slot at `node`; task and options that are part of the value move below it.
 
-        ``dmc:walker_walk`` has a task, ``[gym:CartPole-v1, digits]`` has one for each suite, ``load:RUN#encoder`` and ``[mlp, {name: mlp, hidden: 64}]`` have options.
+        ``dmc:walker_walk`` has a task, ``[gym:CartPole-v1, digits]`` one for each suite; ``load:RUN#encoder`` and
+        ``[mlp, {name: mlp, hidden: 64}]`` have options.
         """
         chosen = value.value
         below: dict[Path, Any] = {}

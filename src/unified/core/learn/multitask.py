@@ -68,6 +68,11 @@ class MultiTaskAgent(nn.Module):
         for number in range(len(self.names)):
             self.of(number).steps = steps
 
+    def receive(self, batch: Batch) -> TaskBatch:
+        """The batch of one task as its agent takes it (`Agent.receive`)."""
+        assert isinstance(batch, TaskBatch)
+        return TaskBatch(self.of(batch.task_number).receive(batch), batch.task_number)
+
     def process_rollout(self, batch: Batch) -> Batch:
         """Return a batch as it is: rollouts are of one task."""
         return batch
