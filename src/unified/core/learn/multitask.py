@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from unified.core.learn.agent import UpdateResult
 from unified.core.learn.objective import Phase
+from unified.core.learn.update import UpdateResult
 from unified.core.replay.multitask import TaskBatch
 
 if TYPE_CHECKING:
