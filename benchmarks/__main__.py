@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-NAMES = ("update", "replay", "rendering", "endtoend", "checkpoint", "startup", "control", "data")
+NAMES = ("update", "replay", "rendering", "endtoend", "checkpoint", "startup", "vector", "control", "data")
 #: Whose versions are told, where they are installed.
 SAID = ("torch", "numpy", "gymnasium", "stable-baselines3", "lightning")
 

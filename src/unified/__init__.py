@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         SamplerComponent,
         SuiteComponent,
     )
-    from unified.core.components.hookspecs import API_VERSION, hookimpl, hookspec
+    from unified.core.components.hookspecs import API_VERSION, Callback, hookimpl, hookspec
     from unified.core.components.options import Options
     from unified.core.config.compose import compose
     from unified.core.config.config import Config
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     from unified.core.envs.dataset import DataSuite, Rows
     from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
-    from unified.core.learn.actions import Action, ContinuousActions
+    from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
     from unified.core.learn.agent import Agent, PolicySnapshot
     from unified.core.learn.builder import Builder
-    from unified.core.learn.discrete_actions import DiscreteActions
+    from unified.core.learn.memory import Memory
     from unified.core.learn.networks import output_shape
     from unified.core.learn.objective import Loss, Objective, Phase, frozen
     from unified.core.learn.options import LearningOptions
     from unified.core.learn.update import PhaseLoss, PhaseStep, UpdateResult
     from unified.core.registry import registry
     from unified.core.replay.batch import Batch
-    from unified.core.replay.views import Labelled, Rollout, Transitions, View
+    from unified.core.replay.views import Labelled, Rollout, RolloutSequences, Transitions, View
     from unified.core.runs.run import Run
     from unified.core.trainer.build import launch
     from unified.core.trainer.launcher import Launcher
@@ -59,9 +59,10 @@ from unified.version import __version__
 #: Where each public name lives.
 _HOMES = {
     "unified.api": ("load", "train"),
-    "unified.core.learn.actions": ("Action", "ContinuousActions"),
+    "unified.core.learn.actions": ("Action", "ContinuousActions", "DiscreteActions"),
     "unified.core.learn.agent": ("Agent", "PolicySnapshot"),
     "unified.core.learn.update": ("PhaseLoss", "PhaseStep", "UpdateResult"),
+    "unified.core.learn.memory": ("Memory",),
     "unified.core.learn.networks": ("output_shape",),
     "unified.core.replay.batch": ("Batch",),
     "unified.core.components.descriptors": (
@@ -81,10 +82,9 @@ _HOMES = {
     "unified.core.config.config": ("Config",),
     "unified.core.config.schema": ("Part",),
     "unified.core.envs.dataset": ("DataSuite", "Rows"),
-    "unified.core.learn.discrete_actions": ("DiscreteActions",),
     "unified.core.envs.adapters": ("SuiteAdapter",),
     "unified.core.base.errors": ("Problem", "UnifiedError", "UsageError"),
-    "unified.core.components.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),
+    "unified.core.components.hookspecs": ("API_VERSION", "Callback", "hookimpl", "hookspec"),
     "unified.core.learn.options": ("LearningOptions",),
     "unified.core.learn.objective": ("Loss", "Objective", "Phase", "frozen"),
     "unified.core.learn.builder": ("Builder",),
@@ -97,7 +97,7 @@ _HOMES = {
     "unified.core.trainer.launcher": ("Launcher",),
     "unified.core.trainer.sources": ("EnvCollector", "ExperienceSource"),
     "unified.core.envs.step_batch": ("StepBatch",),
-    "unified.core.replay.views": ("Labelled", "Rollout", "Transitions", "View"),
+    "unified.core.replay.views": ("Labelled", "Rollout", "RolloutSequences", "Transitions", "View"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -109,6 +109,7 @@ __all__ = [
     "ArchitectureComponent",
     "Batch",
     "Builder",
+    "Callback",
     "CallbackComponent",
     "CommandComponent",
     "Config",
@@ -124,6 +125,7 @@ __all__ = [
     "LauncherComponent",
     "LearningOptions",
     "Loss",
+    "Memory",
     "Objective",
     "ObjectiveComponent",
     "Options",
@@ -136,6 +138,7 @@ __all__ = [
     "Problem",
     "RecipeComponent",
     "Rollout",
+    "RolloutSequences",
     "Rows",
     "Run",
     "SamplerComponent",

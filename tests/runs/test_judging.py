@@ -75,7 +75,11 @@ def test_pixels_are_the_default_and_features_can_be_asked_for_later(runs: Path) 
 @pytest.mark.parametrize(
     ("suite", "said", "says"),
     [
-        ("digits", {"objective": "flow", "evaluate__features": "irises"}, r"its classifier sees float32 \(4,\), and uint8 \(1, 8, 8\)"),
+        (
+            "digits",
+            {"objective": "flow", "evaluate__features": "irises"},
+            r"its classifier's observations are float32 \(4,\), and uint8 \(1, 8, 8\)",
+        ),
         ("digits", {"objective": "flow", "evaluate__features": "clasifier"}, r"there is no run 'clasifier'"),
         ("digits", {"evaluate__features": "classifier"}, "nothing is made on digits"),
         ("gym:CartPole-v1", {"evaluate__features": "classifier"}, "nothing is made on gym:CartPole-v1"),

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
-from unified.core.learn.discrete_actions import DiscreteActions
 from unified.core.learn.distributions import Policy, Value
 from unified.core.learn.objective import Phase
 from unified.core.replay.batch import Batch

@@ -12,9 +12,8 @@ from torch import nn
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space
-from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
-from unified.core.learn.discrete_actions import DiscreteActions
 from unified.core.learn.distributions import Policy
 from unified.core.learn.memory import Memory, state_columns
 from unified.core.learn.networks import output_shape

@@ -1,4 +1,4 @@
-"""How well choices were learned: rates, the confusion matrix, and what stated probabilities are worth. Torch-free."""
+"""Metrics of classification: accuracy, precision, recall, F1, the confusion matrix, log loss and calibration. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Equally wide bins of confidence (Guo et al. 2017 use 15).
+#: Number of bins of confidence (Guo et al. 2017 use 15).
 BINS = 15
 #: A confusion matrix wider than this, in characters, is left out of a report.
 WIDTH = 110
@@ -15,12 +15,12 @@ WIDTH = 110
 
 @dataclass(frozen=True)
 class Classification:
-    """Predictions against the truth, K classes.
+    """Metrics of predictions for K classes.
 
-    What is 0/0 is ``nan`` in the arrays of single classes (the recall of a class without a row) and left out of every mean.
+    A ratio 0/0 is ``nan`` in the arrays over classes (the recall of a class without rows) and is left out of every mean.
 
     Args:
-        confusion: Rows by truth and prediction, ``(K, K)`` int64: ``confusion[t, p]`` rows of class t were taken for p.
+        confusion: Number of rows by label and prediction, ``(K, K)`` int64: ``confusion[t, p]`` rows of class t were predicted as p.
         log_loss: Mean negative log-likelihood of the truth, in nats; ``None`` without probabilities.
         calibration_error: Expected calibration error, in [0, 1]; ``None`` without probabilities.
     """
@@ -36,31 +36,31 @@ class Classification:
 
     @property
     def accuracy(self) -> float:
-        """Share of rows that are right."""
+        """Share of correct predictions."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
     def precision(self) -> np.ndarray:
-        """TP / (TP + FP) of each class, ``(K,)``; ``nan`` for one that was never predicted."""
+        """TP / (TP + FP) of each class, ``(K,)``; ``nan`` for a class that was never predicted."""
         return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
 
     @property
     def recall(self) -> np.ndarray:
-        """TP / (TP + FN) of each class, ``(K,)``; ``nan`` for one without a row."""
+        """TP / (TP + FN) of each class, ``(K,)``; ``nan`` for a class without rows."""
         return _ratio(self.confusion.diagonal(), self.support)
 
     @property
     def f1(self) -> np.ndarray:
-        """2 TP / (2 TP + FP + FN) of each class, ``(K,)``; ``nan`` for one that neither occurs nor was predicted."""
+        """2 TP / (2 TP + FP + FN) of each class, ``(K,)``; ``nan`` for a class that neither occurs nor was predicted."""
         return _ratio(2 * self.confusion.diagonal(), self.confusion.sum(axis=0) + self.support)
 
     @property
     def balanced_accuracy(self) -> float:
-        """Mean recall over the classes that occur (Brodersen et al. 2010): 1/K by chance, however unequal the classes are."""
+        """Mean recall over the classes that occur (Brodersen et al. 2010); 1/K by chance, whatever the class frequencies."""
         return float(np.nanmean(self.recall))
 
     def row(self) -> dict[str, float]:
-        """The single numbers, for ``metrics.jsonl``; all are finite."""
+        """Scalar metrics for ``metrics.jsonl``; all are finite."""
         found = {"accuracy": self.accuracy, "balanced_accuracy": self.balanced_accuracy, "f1": float(np.nanmean(self.f1))}
         optional = {"log_loss": self.log_loss, "calibration_error": self.calibration_error}
         return found | {name: value for name, value in optional.items() if value is not None}
@@ -69,16 +69,16 @@ class Classification:
 def judged_classification(
     predictions: np.ndarray, labels: np.ndarray, classes: int, probabilities: np.ndarray | None = None
 ) -> Classification:
-    """Compare predictions with the truth.
+    """Compare predictions with labels.
 
     Args:
-        predictions: Chosen class of each row, ``(N,)`` integers below `classes`.
-        labels: True class of each row, likewise.
-        classes: K; a class may be missing from both.
-        probabilities: Of each class for each row, ``(N, K)``, for the measures of stated probabilities.
+        predictions: Predicted class of each row, ``(N,)`` integers below `classes`.
+        labels: True class of each row, ``(N,)`` integers below `classes`.
+        classes: Number of classes K; a class may be missing from both.
+        probabilities: Predicted probability of each class, ``(N, K)``, for log loss and calibration.
 
     Raises:
-        ValueError: If there is no row, a class out of range, or probabilities that are none.
+        ValueError: If there are no rows, a class is out of range, or the probabilities do not add up to 1.
     """
     predictions, labels = np.asarray(predictions), np.asarray(labels)
     if predictions.shape != labels.shape or labels.ndim != 1 or not len(labels):
@@ -86,14 +86,15 @@ def judged_classification(
     for name, values in (("predictions", predictions), ("labels", labels)):
         if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= classes:
             raise ValueError(f"{name} are integers from 0 to {classes - 1}, not {values.dtype} from {values.min()} to {values.max()}")
-    labels, predictions = labels.astype(np.int64), predictions.astype(np.int64)  # uint8 labels would overflow below
-    confusion = np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
+    from sklearn.metrics import confusion_matrix
+
+    confusion = confusion_matrix(labels, predictions, labels=np.arange(classes))
     if probabilities is None:
         return Classification(confusion)
     probabilities = np.asarray(probabilities, np.float64)
     if probabilities.shape != (len(labels), classes):
         raise ValueError(f"probabilities are (N, K) = {(len(labels), classes)}, not {probabilities.shape}")
-    if probabilities.min() < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-2):  # half precision is that coarse
+    if probabilities.min() < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-2):  # the tolerance of half precision
         raise ValueError("probabilities are at least 0 and add up to 1 in each row: pass logits through a softmax first")
     confidence = probabilities[np.arange(len(labels)), predictions]
     error = expected_calibration_error(confidence, predictions == labels)
@@ -101,23 +102,23 @@ def judged_classification(
 
 
 def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean of -log p(label) in nats, for ``(N, K)`` and ``(N,)``: the proper score that cross-entropy minimises (Good 1952).
+    """Mean of -log p(label) in nats, for ``(N, K)`` and ``(N,)`` (Good 1952).
 
-    What float32 rounded to zero counts as its least normal number: a row costs at most 87 nats.
+    A probability that float32 rounded to zero counts as the smallest normal number, so that a row costs at most 87 nats.
     """
     likelihood = np.asarray(probabilities)[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean())
 
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> float:
-    """How far confidence is from the share that is right (Guo et al. 2017, eq. 3; Naeini et al. 2015).
+    """Expected calibration error (Guo et al. 2017, eq. 3; Naeini et al. 2015).
 
-    ECE = Σ_b (n_b / N) |accuracy(b) - confidence(b)|, over equally wide bins ((b-1)/B, b/B] of confidence.
+    ECE = Σ_b (n_b / N) |accuracy(b) - confidence(b)| over bins of equal width ((b-1)/B, b/B] of confidence.
 
     Args:
-        confidence: Probability given to the prediction, ``(N,)``.
-        correct: Whether it was right, ``(N,)``.
-        bins: B.
+        confidence: Probability of the predicted class, ``(N,)``.
+        correct: Whether the prediction is correct, ``(N,)``.
+        bins: Number of bins B.
     """
     place = np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
     gaps = np.bincount(place, weights=np.asarray(correct, np.float64) - confidence, minlength=bins)
@@ -125,11 +126,11 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
 
 
 def report(judged: Classification, names: Sequence[str] = ()) -> list[str]:
-    """Lines for a person: the rates, a line for each class, and the confusion matrix where it fits.
+    """Lines of text: overall metrics, a line for each class, and the confusion matrix if it fits.
 
     Args:
-        judged: What was measured.
-        names: Of the classes; their numbers where there are none.
+        judged: The metrics.
+        names: Names of the classes; their numbers by default.
     """
     names = [_short(name) for name in names or map(str, range(len(judged.confusion)))]
     wide = max(5, *map(len, names))
@@ -148,7 +149,7 @@ def report(judged: Classification, names: Sequence[str] = ()) -> list[str]:
         lines.append(f"{names[index]:<{wide}}  {cells}  {mistaken}".rstrip())
     column = max(max(map(len, names)), len(f"{judged.confusion.max():,}")) + 1
     if wide + column * len(names) <= WIDTH:
-        lines += ["", "confusion: the truth in rows, predictions in columns", " " * wide + "".join(f"{name:>{column}}" for name in names)]
+        lines += ["", "confusion: labels in rows, predictions in columns", " " * wide + "".join(f"{name:>{column}}" for name in names)]
         lines += [
             f"{name:<{wide}}" + "".join(f"{count:>{column},}" for count in counts)
             for name, counts in zip(names, judged.confusion, strict=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from unified.testing.check import Check, Failed, Skipped
     from unified.testing.collecting import conformance
     from unified.testing.goals import BitFlip, PointReach
+    from unified.testing.mixed import Mixed
     from unified.testing.partial import CartPoleWithoutVelocities
 
 _HOMES = {
@@ -22,12 +23,13 @@ _HOMES = {
     "CartPoleWithoutVelocities": "partial",
     "Check": "check",
     "Failed": "check",
+    "Mixed": "mixed",
     "PointReach": "goals",
     "Skipped": "check",
     "conformance": "collecting",
 }
 
-__all__ = ["BitFlip", "CartPoleWithoutVelocities", "Check", "Failed", "PointReach", "Skipped", "conformance"]
+__all__ = ["BitFlip", "CartPoleWithoutVelocities", "Check", "Failed", "Mixed", "PointReach", "Skipped", "conformance"]
 
 
 def __getattr__(name: str) -> Any:

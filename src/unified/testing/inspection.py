@@ -22,12 +22,16 @@ from unified.core.base.errors import FilesMissing
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite, UnsupportedRender
 from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_agreement import agree
+from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.testing.check import Failed, Skipped
 
 #: Episodes that are played to their end, and steps that all of them may take together.
 EPISODES, STEPS = 3, 2000
 #: Steps that are played again.
 AGAIN = 200
+#: Environments of a vectorised implementation.
+VECTOR = 3
 #: Observations whose memory is watched; and first observations that an end is compared with.
 WATCHED, STARTS = 20, 24
 
@@ -294,6 +298,25 @@ def saves_its_state(found: Inspection) -> None:
             raise Failed(contract, seen, "save time, counters, filters and the state of random generators too")
 
 
+def vectorises_the_same_episodes(found: Inspection) -> None:
+    """Its own vectorised implementation, if it has one, has the episodes of its single environments, bit for bit."""
+    with WorkerVectorEnv(found.suite, VECTOR, 0, "inspection", "inline") as singles:
+        vector = found.suite.vector(VECTOR, 0, "inspection")
+        if vector is None:
+            raise Skipped("it has no vectorised implementation")
+        if not singles.spec.deterministic:
+            raise Skipped("its environments are not deterministic")
+        try:
+            same = agree(vector, singles, AGAIN)
+        finally:
+            vector.close()
+    if not same:
+        contract = (
+            "Suite.vector has the episodes of Suite.environment: episode e of environment i is reset with derive(seed, stream, i, e)."
+        )
+        raise Failed(contract, f"another bit within {AGAIN} steps", "compare the resets first, then one step; or return None")
+
+
 def keeps_what_it_returned(found: Inspection) -> None:
     """Observations that were returned are not written into later."""
     for episode in found.episodes:
@@ -346,6 +369,7 @@ INSPECTED = (
     repeats_an_episode,
     fast_forwards_to_the_same,
     saves_its_state,
+    vectorises_the_same_episodes,
     keeps_what_it_returned,
     draws_or_says_so,
     lives_without_torch,

@@ -36,8 +36,8 @@ def actions(vector: WorkerVectorEnv, step: int) -> np.ndarray:
     generator = np.random.default_rng(step)
     space = vector.spec.action
     if space.n:
-        return generator.integers(space.n, size=vector.count)
-    return generator.uniform(-1, 1, (vector.count, *space.shape)).astype(space.dtype)
+        return generator.integers(space.n, size=vector.num_envs)
+    return generator.uniform(-1, 1, (vector.num_envs, *space.shape)).astype(space.dtype)
 
 
 def play(vector: WorkerVectorEnv, count: int, start: int = 0) -> list[StepBatch]:
@@ -154,6 +154,7 @@ def test_a_worker_lost_twice_at_one_step_discards_the_episode(what: str) -> None
         vector.reset()
         rows = play(vector, 3)
         assert [bool(row.failed[0]) for row in rows] == [False, False, True]
+        assert not rows[2].interrupted[0]
         assert (vector.restarts, vector.failed_episodes) == (2, 1)
         assert rows[2].reset_observation[0, 0] == derive(4, "environment", 0, 1, bits=31) % 1000
         assert play(vector, 2)[-1].observation[0, 1] == 2
@@ -171,8 +172,11 @@ def test_an_environment_that_is_not_deterministic_is_not_rebuilt() -> None:
         vector.reset()
         play(vector, 2)
         os.kill(vector._ports[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
-        assert play(vector, 1)[0].failed[0]
+        steps = play(vector, 1)[0]
+        assert steps.failed[0]
+        assert steps.interrupted[0]
         assert (vector.restarts, vector.failed_episodes) == (1, 1)
+        assert "truncated after 2 steps" in vector.env_failures[-1]
 
 
 # Episodes that fail

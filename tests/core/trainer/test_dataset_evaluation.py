@@ -233,9 +233,9 @@ def test_vectors_are_looked_at_in_units_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("seen", "made", "says"),
     [
-        (Toy(True, "generate"), Toy(True, "generate"), "that run has learned to generate, and features are a classifier's"),
-        (Toy(False), Toy(True, "generate"), r"its classifier sees float32 \(2,\), and uint8 \(1, 2, 2\) is made here"),
-        (Toy(True), Toy(False, "generate"), r"its classifier sees uint8 \(1, 2, 2\), and float32 \(2,\) is made here"),
+        (Toy(True, "generate"), Toy(True, "generate"), "that run has learned to generate, and features need a classifier"),
+        (Toy(False), Toy(True, "generate"), r"its classifier's observations are float32 \(2,\), and uint8 \(1, 2, 2\) is made here"),
+        (Toy(True), Toy(False, "generate"), r"its classifier's observations are uint8 \(1, 2, 2\), and float32 \(2,\) is made here"),
     ],
 )
 def test_features_of_something_else_are_refused(seen: Toy, made: Toy, says: str) -> None:

@@ -121,24 +121,24 @@ class Scripted:
     """Environments whose answers are written down: for each step and environment ``"."``, ``"T"`` (terminated) or ``"F"`` (failed)."""
 
     def __init__(self, *steps: str) -> None:
-        self.steps, self.count = deque(steps), len(steps[0])
+        self.steps, self.num_envs = deque(steps), len(steps[0])
         self.spec = Spec(Space((1,), "float32"), Space((1,), "float32", -1.0, 1.0))
         self.env_failures: deque[str] = deque()
         self.failed_episodes = 0
 
     def reset(self, stream: str) -> np.ndarray:
-        return np.zeros((self.count, 1), np.float32)
+        return np.zeros((self.num_envs, 1), np.float32)
 
     def step_async(self, actions: np.ndarray) -> None:
-        assert actions.shape == (self.count, 1)
+        assert actions.shape == (self.num_envs, 1)
 
     def step_wait(self) -> StepBatch:
         answers = np.array(list(self.steps.popleft()))
-        failed, zeros = answers == "F", np.zeros(self.count)
+        failed, zeros = answers == "F", np.zeros(self.num_envs)
         self.failed_episodes += int(failed.sum())
         self.env_failures.extend(["failed"] * int(failed.sum()))
-        observation = np.zeros((self.count, 1), np.float32)
-        return StepBatch(observation, zeros, answers == "T", failed & False, failed, observation, zeros, np.ones(self.count, int))
+        observation = np.zeros((self.num_envs, 1), np.float32)
+        return StepBatch(observation, zeros, answers == "T", failed & False, failed, observation, zeros, np.ones(self.num_envs, int))
 
 
 def scripted(episodes: int, *steps: str) -> tuple[EpisodeEvaluator, Linear]:

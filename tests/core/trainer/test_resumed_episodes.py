@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,3 +75,26 @@ def test_an_episode_that_cannot_be_rebuilt_keeps_its_rows_and_ends(
     assert store.data["step"][store.index(0, np.arange(11, 15))].tolist() == [0, 1, 2, 3]
     for source in (stopped.source, resumed.source):
         source.close()
+
+
+def test_an_episode_whose_worker_is_lost_keeps_its_rows_if_it_cannot_be_rebuilt() -> None:
+    """A continuing task: what was experienced before the loss is valid, and the episode is truncated."""
+    reference = SuiteReference("unified.testing.environments:Counter", "counter", {"length": 1000, "deterministic": False})
+    with WorkerVectorEnv(reference, 2, seed=4, placement="process") as vector:
+        replay = Replay(vector.spec, VIEW, 100, 2, Streams(1))
+        source = EnvCollector(vector, Still(), replay)  # type: ignore[arg-type]
+        source.start()
+        for step in range(9):
+            if step == 6:
+                os.kill(vector._ports[1].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+            source.step_async()
+            steps = source.step_wait()
+            assert steps.interrupted.tolist() == [False, step == 6]
+        assert source.failed_episodes == 1
+        assert "environment 1, episode 0 was truncated after 6 steps" in source.env_failures[-1]
+    store = replay.store
+    assert store.held.tolist() == [9, 8]  # six before the loss, none at it, two after it
+    lengths = np.diff(np.flatnonzero(store.data["last"][store.index(1, np.arange(10))]), prepend=-1)
+    assert lengths.tolist() == [7, 3]  # slots: of the interrupted episode, and of the one that goes on
+    assert store.data["obs"][store.index(1, np.arange(10))][:, 1].tolist() == [*range(7), *range(3)]
+    assert not store.data["terminated"][store.index(1, np.arange(10))].any()

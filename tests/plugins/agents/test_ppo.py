@@ -119,7 +119,7 @@ def test_evaluation_plays_the_most_likely_action_and_never_draws() -> None:
     with torch.no_grad():
         agent.actor.logits[-1].weight.mul_(300.0)
     played = agent.act(Batch(obs=obs), explore=False)
-    torch.testing.assert_close(played.env_action, agent.actor(obs).log_probabilities.argmax(-1))
+    torch.testing.assert_close(played.env_action, agent.policy(obs).log_probabilities.argmax(-1))
     assert len(set(played.env_action.tolist())) > 1
     assert torch.equal(played.env_action, agent.act(Batch(obs=obs), explore=False).env_action)
 

@@ -37,7 +37,7 @@ def drive(vector: WorkerVectorEnv, steps: int, seed: int = 0) -> list[StepBatch]
     generator = np.random.default_rng(seed)
     rows = []
     for _ in range(steps):
-        vector.step_async(generator.uniform(-1, 1, (vector.count, *vector.spec.action.shape)))
+        vector.step_async(generator.uniform(-1, 1, (vector.num_envs, *vector.spec.action.shape)))
         rows.append(vector.step_wait())
     return rows
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from unified.core.base.errors import Problem, UnifiedError, UsageError
@@ -126,6 +127,7 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
         embedded=bool(implicit),
         layers=tuple(layers),
         registry=registry,
+        recompose=partial(from_layers, registry=registry, recipes=recipes),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,6 +45,7 @@ class Config:
         embedded: Whether the default recipe applies because no agent, suite or recipe was named.
         layers: The layers that it was composed of, without defaults and presets.
         registry: Where its components were looked up.
+        recompose: Composes a configuration of other layers with the same registry.
     """
 
     experiment: str
@@ -68,6 +69,7 @@ class Config:
     embedded: bool
     layers: tuple[Layer, ...] = field(repr=False, compare=False)
     registry: Registry = field(repr=False, compare=False)
+    recompose: Callable[[Sequence[Layer]], Config] = field(repr=False, compare=False)
 
     @property
     def online(self) -> bool:
@@ -99,9 +101,7 @@ class Config:
         >>> compose(["agent=random", "suite=dmc:cartpole_balance"]).replace(seed=2).seed
         2
         """
-        from unified.core.config.compose import from_layers
-
-        return from_layers([*self.layers, from_tree({**(values or {}), **more}, PYTHON)], self.registry, self.recipes)
+        return self.recompose([*self.layers, from_tree({**(values or {}), **more}, PYTHON)])
 
     def changed(self) -> list[tuple[str, Any, str]]:
         """Key, value and source of everything that differs from its default, in the order of the tree."""

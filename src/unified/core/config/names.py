@@ -9,8 +9,8 @@ from pathlib import PurePath
 from typing import Any
 
 from unified.core.base.errors import UsageError
+from unified.core.components.fingerprint import Names
 from unified.core.components.import_paths import canonical, is_reference, shown, split_task
-from unified.core.components.objects import Names
 from unified.core.components.options import NAME
 from unified.core.config import values
 from unified.core.config.layers import Tree, Value, from_tree

@@ -146,7 +146,8 @@ class Train(Options):
     num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together. The number of updates per step does not change."""
     env_backend: Literal["auto", "inline", "process"] = "auto"
-    """Run environments in this process, in one process each, or choose by the measured step time."""
+    """Run environments in this process (inline), in one process each, or choose: the suite's vectorised implementation runs several if there
+    is one, and otherwise the measured step time decides."""
     env_timeout: float = Field(default=60.0, gt=0)
     """Seconds without an answer after which the process of an environment is replaced."""
     offline: bool = False

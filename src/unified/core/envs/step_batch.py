@@ -9,17 +9,18 @@ import numpy as np
 
 @dataclass
 class StepBatch:
-    """One step of n environments.
+    """The results of one action in each of n environments.
 
     | field | shape | meaning |
     |---|---|---|
     | `observation` | `(n, *observation)` | the true next observation, also at an end |
     | `reward` | `(n,)` float32 | |
     | `terminated`, `truncated` | `(n,)` bool | the task ended · only the time limit was reached |
-    | `failed` | `(n,)` bool | this episode is to be discarded; the row holds no transition |
+    | `failed` | `(n,)` bool | the row holds no transition, and the episode is discarded unless it was interrupted |
+    | `interrupted` | `(n,)` bool | failed, but the earlier steps of the episode are valid: it is truncated before this step |
     | `reset_observation` | `(n, *observation)` | first observation of the next episode, where one ended or failed |
     | `returns`, `lengths` | `(n,)` | of the episode that ended here: its return in raw rewards, and its agent steps |
-    | `life_lost` | `(n,)` bool | the value of the next state is 0 for learning, although the episode may go on |
+    | `life_lost` | `(n,)` bool | learning treats the step as terminal, though the episode may go on |
     | `extra` | `(n, …)` by name | the columns of the spec (`Step.extra`) |
     | `env_ids` | `(n,)` int64 | numbers of the environments, each at most once; ``None``: all of them in order |
     | `task` | text | name of the task, in a run of several suites |
@@ -37,6 +38,7 @@ class StepBatch:
     lengths: np.ndarray
     life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
     extra: dict[str, np.ndarray] = field(default_factory=dict)
+    interrupted: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
     env_ids: np.ndarray | None = None
     task: str = ""
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from unified.core.base.spec import Spec
+    from unified.core.envs.vector_protocol import VectorEnv
 
 
 #: One observation: an array, or several by the names of the spec.
@@ -144,6 +145,19 @@ class Suite(ABC):
         import numpy as np
 
         return np.zeros(len(achieved), bool)
+
+    def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
+        """The suite's own vectorised implementation of the task, built in the calling process; ``None`` if it has none.
+
+        It is used for several environments unless ``train.env_backend`` is ``inline`` or ``process``. Episode e of environment i must be
+        the one that `environment` gives after a reset with ``derive(seed, stream, i, e, bits=31)``.
+
+        Args:
+            num_envs: Number of environments.
+            seed: Seed of the run.
+            stream: Name of the random stream of the resets.
+        """
+        return None
 
     def judged(self, row: Mapping[str, Any]) -> Mapping[str, float]:
         """Further figures of a judgement, by name: a return on a scale that people compare by, say.

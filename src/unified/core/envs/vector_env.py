@@ -17,6 +17,7 @@ from unified.core.envs.placement import Placement, place
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import EnvironmentState, Suite
 from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.envs.workers.inline import EnvWorker, SyncWorker, WorkerLost
 from unified.core.envs.workers.process import ProcessWorker
 from unified.core.envs.workers.protocol import Message
@@ -42,6 +43,29 @@ class _EnvState:
     rebuildable: bool = True
 
 
+def make_vector_env(
+    suite: SuiteReference | Suite,
+    num_envs: int,
+    seed: int,
+    stream: str = "environment",
+    env_backend: Placement = "auto",
+    timeout: float = 60.0,
+    name: str = "",
+) -> VectorEnv:
+    """Environments of a suite: several with ``env_backend="auto"`` are its own implementation if it has one (`Suite.vector`), else workers.
+
+    The arguments are those of `WorkerVectorEnv`.
+
+    Raises:
+        UnifiedError: If the environments cannot be built.
+    """
+    if env_backend == "auto" and num_envs > 1:
+        built = suite.build() if isinstance(suite, SuiteReference) else suite
+        if (vector := built.vector(num_envs, seed, stream)) is not None:
+            return vector
+    return WorkerVectorEnv(suite, num_envs, seed, stream, env_backend, timeout, name)
+
+
 class WorkerVectorEnv:
     """n environments of one task. An environment whose episode ends resets in the same step, which returns both observations.
 
@@ -50,7 +74,7 @@ class WorkerVectorEnv:
 
     Args:
         suite: A reference, or a suite built in this process.
-        count: Number of environments.
+        num_envs: Number of environments.
         seed: The run's.
         stream: Name of the random stream; collecting and evaluating have different ones.
         placement: ``"process"`` (one for each environment), ``"inline"`` (this process), or ``"auto"``: what the suite says, else what
@@ -75,22 +99,22 @@ class WorkerVectorEnv:
     def __init__(
         self,
         suite: SuiteReference | Suite,
-        count: int,
+        num_envs: int,
         seed: int,
         stream: str = "environment",
         placement: Placement = "auto",
         timeout: float = 60.0,
         name: str = "",
     ) -> None:
-        if count < 1:
-            raise ValueError(f"a vector has at least 1 environment, not {count}")
+        if num_envs < 1:
+            raise ValueError(f"a vector has at least 1 environment, not {num_envs}")
         reference = suite if isinstance(suite, SuiteReference) else SuiteReference.of(suite)
         built = suite.build() if isinstance(suite, SuiteReference) else suite
-        self.count, self.seed, self.stream, self.timeout = count, seed, stream, timeout
+        self.num_envs, self.seed, self.stream, self.timeout = num_envs, seed, stream, timeout
         self.placement = place(built, reference, placement)
         self.restarts = self.failed_episodes = 0
         self.env_failures: deque[str] = deque(maxlen=100)
-        self.exact, self.rebuilt = True, np.ones(count, bool)
+        self.exact, self.rebuilt = True, np.ones(num_envs, bool)
         self._pending = self._closed = False
         self._stateful = True  # until an environment has no state
         self._ports: list[EnvWorker] = []
@@ -102,12 +126,12 @@ class WorkerVectorEnv:
             raise
         self.spec = self._ports[0].spec
         self.observations = self._zeros()
-        self._actions = np.zeros((count, *self.spec.action.shape), self.spec.action.dtype)  # of the step under way
+        self._actions = np.zeros((num_envs, *self.spec.action.shape), self.spec.action.dtype)  # of the step under way
         self._lanes = [_EnvState(observation) for observation in self.observations.copy()]
-        self._next_options: list[dict[str, Any] | None] = [None] * count
+        self._next_options: list[dict[str, Any] | None] = [None] * num_envs
 
     def _open(self, suite: Suite, reference: SuiteReference | None) -> None:
-        names = [f"environment {i} of {self._task}" for i in range(self.count)]
+        names = [f"environment {i} of {self._task}" for i in range(self.num_envs)]
         if self.placement == "inline":
             build = reference.build if reference is not None else partial(_same, suite)
             self._ports.extend(SyncWorker(build, name) for name in names)
@@ -132,9 +156,9 @@ class WorkerVectorEnv:
             for lane in self._lanes:
                 lane.episode = -1
         self.observations = self._zeros()
-        for i in range(self.count):
+        for i in range(self.num_envs):
             self._ports[i].send(self._reset_request(i))
-        for i in range(self.count):
+        for i in range(self.num_envs):
             self._start(i, self._first(i))
         return self.observations
 
@@ -158,12 +182,12 @@ class WorkerVectorEnv:
         self._idle("begin")
         space = self.spec.action
         actions = np.array(actions, dtype=space.dtype)
-        if actions.shape != (self.count, *space.shape):
-            raise ValueError(f"actions have the shape {actions.shape} where {(self.count, *space.shape)} is needed")
+        if actions.shape != (self.num_envs, *space.shape):
+            raise ValueError(f"actions have the shape {actions.shape} where {(self.num_envs, *space.shape)} is needed")
         if self._lanes[0].episode < 0:
             raise RuntimeError("reset the environments before the first step")
         self._actions = actions
-        for i in range(self.count):
+        for i in range(self.num_envs):
             self._ports[i].send(self._step_request(i))
         self._pending = True
 
@@ -171,7 +195,7 @@ class WorkerVectorEnv:
         """Wait for what `begin` sent. Where an environment raises, the step did not happen, and only the state can be had after it."""
         if not self._pending:
             raise RuntimeError("finish() without begin()")
-        n = self.count
+        n = self.num_envs
         steps = StepBatch(
             observation=self._zeros(),
             reward=np.zeros(n, np.float32),
@@ -183,6 +207,7 @@ class WorkerVectorEnv:
             lengths=np.zeros(n, np.int64),
             life_lost=np.zeros(n, bool),
             extra={name: np.zeros((n, *space.shape), space.dtype) for name, space in self.spec.columns.items()},
+            interrupted=np.zeros(n, bool),
         )
         self.observations = self._zeros()
         try:
@@ -196,9 +221,12 @@ class WorkerVectorEnv:
     def _settle(self, i: int, answer: Message, steps: StepBatch) -> None:
         """Write the answer of environment i into row i."""
         lane, head = self._lanes[i], answer.head
-        if "failed" in head:
-            self._discard(i, head["failed"])
-            steps.failed[i] = True
+        if "failed" in head or "interrupted" in head:
+            if "failed" in head:
+                self._discard(i, head["failed"])
+            else:
+                self._interrupt(i, head["interrupted"])
+            steps.failed[i], steps.interrupted[i] = True, "interrupted" in head
             steps.observation[i] = lane.observation  # finite, and never stored
             steps.reset_observation[i] = self._start(i, answer.arrays[0] if answer.arrays else None)
             return
@@ -271,7 +299,8 @@ class WorkerVectorEnv:
     # Bad days
 
     def _answer(self, i: int) -> Message:
-        """The answer of environment i to its step; a lost process is replaced and its episode rebuilt, once for each step."""
+        """The answer of environment i to its step. A lost worker is replaced and its episode rebuilt, once for each step; an episode that
+        cannot be rebuilt is interrupted: the steps before this one are kept."""
         try:
             return self._ports[i].recv(self.timeout)
         except WorkerLost as lost:
@@ -280,13 +309,13 @@ class WorkerVectorEnv:
             if self._rebuild(i):
                 self._ports[i].send(self._step_request(i))
                 return self._ports[i].recv(self.timeout)
-            reason = "it could not be rebuilt"
+            reason, what = "it could not be rebuilt", "interrupted"
         except WorkerLost as lost:
             self._replace(i, lost)
-            reason = "its process was lost twice at one step"
+            reason, what = "its process was lost twice at one step", "failed"
         self._ports[i].send(self._reset_request(i))
         first = self._first(i)
-        return Message({"failed": reason}, () if first is None else (first,))
+        return Message({what: reason}, () if first is None else (first,))
 
     def _replace(self, i: int, lost: WorkerLost) -> None:
         self.restarts += 1
@@ -336,6 +365,11 @@ class WorkerVectorEnv:
         lane.actions, lane.rebuildable = [], True
         return True
 
+    def _interrupt(self, i: int, reason: str) -> None:
+        self.failed_episodes += 1
+        lane = self._lanes[i]
+        self.env_failures.append(f"environment {i}, episode {lane.episode} was truncated after {lane.length:,} steps: {reason}")
+
     def _discard(self, i: int, reason: str) -> None:
         self.failed_episodes += 1
         self.env_failures.append(f"environment {i}, episode {self._lanes[i].episode} was discarded: {reason}")
@@ -350,7 +384,7 @@ class WorkerVectorEnv:
         self._idle("state_dict")
         if self._lanes[0].episode < 0:
             raise RuntimeError("reset the environments before their state is taken")
-        for i in range(self.count):
+        for i in range(self.num_envs):
             self._save(i)
         states = [
             {
@@ -360,7 +394,7 @@ class WorkerVectorEnv:
                 "state": lane.state,
                 "actions": self._stacked(lane.actions),
                 "rebuildable": lane.rebuildable,
-                "observation": np.frombuffer(lane.observation.tobytes(), np.uint8),
+                "observation": self._saved(lane.observation),
                 "options": lane.options,
             }
             for lane in self._lanes
@@ -375,8 +409,8 @@ class WorkerVectorEnv:
         `env_failures`, and the environment begins its next one: `observations` then holds its first observation.
         """
         self._idle("load_state_dict")
-        if len(state["lanes"]) != self.count:
-            raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.count}")
+        if len(state["lanes"]) != self.num_envs:
+            raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.num_envs}")
         self.stream, self.restarts, self.failed_episodes = state["stream"], state["restarts"], state["failed_episodes"]
         self._lanes = [
             _EnvState(
@@ -393,7 +427,7 @@ class WorkerVectorEnv:
         ]
         self._next_options = list(state["next_options"])
         self.observations = np.stack([lane.observation for lane in self._lanes])
-        reasons = [self._why_not(i) for i in range(self.count)]
+        reasons = [self._why_not(i) for i in range(self.num_envs)]
         for i, reason in enumerate(reasons):
             self._ports[i].send(self._rebuild_request(i) if reason is None else self._reset_request(i))
         for i, reason in enumerate(reasons):
@@ -459,13 +493,16 @@ class WorkerVectorEnv:
             raise RuntimeError(f"{what}() between begin() and finish()")
 
     def _zeros(self) -> np.ndarray:
-        return self.spec.zeros(self.count)
+        return self.spec.zeros(self.num_envs)
+
+    def _saved(self, observation: np.ndarray) -> np.ndarray:
+        """One observation as a plain array: a record of named ones as its bytes."""
+        return observation.copy() if observation.dtype.names is None else np.frombuffer(observation.tobytes(), np.uint8)
 
     def _observation(self, saved: np.ndarray) -> np.ndarray:
-        """One observation from its bytes."""
-        observation = self.spec.zeros(1)
-        observation.reshape(-1).view(np.uint8)[:] = saved
-        return observation[0:1].reshape(observation.shape[1:])
+        """The observation that `_saved` gave."""
+        kind = self.spec.record_type()
+        return np.array(saved) if kind.names is None else np.frombuffer(saved.tobytes(), kind).reshape(()).copy()
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ is a choice of its own.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Self
@@ -129,6 +130,16 @@ class Policy(ABC):
     @abstractmethod
     def entropy(self) -> torch.Tensor:
         """Entropy ``(B,)``, with gradient."""
+
+    def detach(self) -> Self:
+        """The same distribution without a graph and in memory of its own: it stays as it is when the parameters move."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, torch.Tensor):
+                setattr(other, name, value.detach().clone())
+            elif isinstance(value, Policy):
+                setattr(other, name, value.detach())
+        return other
 
     def kl(self, other: Self) -> torch.Tensor:
         """KL(self ‖ other) of each row ``(B,)``, in closed form, with gradients for both.

@@ -118,7 +118,8 @@ class Replay:
     def extend(self, actions: Array, steps: StepBatch, extra: Mapping[str, Array] | None = None) -> None:
         """Add one step of all environments, or of those in ``steps.env_ids``.
 
-        If an episode ended, the next one begins with its first observation; if it failed, its rows are dropped before that.
+        Where an episode ended, the next one is opened with its first observation. Where it failed, its rows are dropped before that,
+        unless it was interrupted: then they stay, truncated at the last observation.
 
         Args:
             actions: Stored actions ``(n, *action)``.
@@ -131,7 +132,7 @@ class Replay:
             worthless = steps.terminated | steps.life_lost
             step = (actions[good], steps.reward[good], worthless[good], over[good], steps.observation[good])
             self._append(ids[good], *step, {name: values[good] for name, values in {**steps.extra, **(extra or {})}.items()})
-        for env_id in ids[steps.failed]:
+        for env_id in ids[steps.failed & ~steps.interrupted]:
             self.discard(int(env_id))
         fresh = np.flatnonzero(over)
         if len(fresh):

@@ -18,7 +18,8 @@ from unified.core.components.user_code import AdoptedSuite
 from unified.core.config.intervals import intervals
 from unified.core.envs.dataset import DataSuite
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.envs.vector_env import make_vector_env
+from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.learn.builder import Builder
 from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision
 from unified.core.learn.multitask import MultiTaskAgent
@@ -31,7 +32,7 @@ from unified.core.replay.segments import DamagedSegment
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.callbacks import Participant
-from unified.core.trainer.checks import refuse_another_task, refuse_epochs, refuse_idle, refuse_rollouts
+from unified.core.trainer.checks import check_epochs, check_no_rollouts, check_options_used, check_same_task
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
 
 #: Makes the source of experience of a run: configuration, run, agent, replay and environments, as `Launcher.make_source` gets them.
-MakeSource: TypeAlias = "Callable[[Config, Run, Agent, Replay, WorkerVectorEnv], ExperienceSource]"
+MakeSource: TypeAlias = "Callable[[Config, Run, Agent, Replay, VectorEnv], ExperienceSource]"
 
 
 def launch(config: Config, run: Run | None = None, make_source: MakeSource | None = None) -> Run:
@@ -126,7 +127,7 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
             older = trainer.run.checkpoints.older(checkpoint)
             if older is None:
                 raise
-            trainer.run.event("warning", message=f"checkpoint {checkpoint.path.name} is passed over: {damaged}")
+            trainer.run.event("warning", message=f"checkpoint {checkpoint.path.name} is damaged and skipped: {damaged}")
             checkpoint = older
 
 
@@ -152,7 +153,7 @@ def assemble(run: Run, config: Config, make_source: MakeSource | None = None) ->
     if not config.online:
         kept = Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root)))
         with _made(config.suite):
-            refuse_another_task(config, kept, suite)
+            check_same_task(config, kept, suite)
         return _assemble(run, config, suite, kept, make_source, None)
     environments = make_environments(config, "environment", config.train.num_envs)
     try:
@@ -162,40 +163,40 @@ def assemble(run: Run, config: Config, make_source: MakeSource | None = None) ->
         raise
 
 
-def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: MakeSource, environments: WorkerVectorEnv | None) -> Trainer:
+def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: MakeSource, environments: VectorEnv | None) -> Trainer:
     streams = Streams(config.seed)
     agent = make_agent(config, spec, streams)
     replay: Replay | DatasetBuffer
     source: ExperienceSource = DatasetSource(spec)
     view = agent.view
-    refuse_idle(config, view)
+    check_options_used(config, view)
     if view.from_dataset:
         replay = make_fixed_replay(config, suite, agent, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size, replay.size)}
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, rows=replay.size, **limits)
     elif not config.online and not isinstance(suite, DataSuite):
-        refuse_epochs(config)
+        check_epochs(config)
         replay = make_replay(run, config, agent, suite, spec, 1, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size)}
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, **limits)
     else:
-        refuse_epochs(config)
+        check_epochs(config)
         if spec.task_type == "generate":
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         environments = environments or make_environments(config, "environment", config.train.num_envs)
-        replay = make_replay(run, config, agent, suite, spec, environments.count, streams)
+        replay = make_replay(run, config, agent, suite, spec, environments.num_envs, streams)
         with _made(config.launcher):
             source = make_source(config, run, agent, replay, environments)
-        learn_every, per_step = view.update_schedule(environments.count)
+        learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
     judge = make_judge(config, suite, run.root)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
-        Participant(f"agent {config.agent.label}", agent, control=True),
-        *(Participant(f"objective {objective.label}", objective, control=True) for objective in objectives.values()),
-        Participant(f"suite {config.suite.label}", suite, control=True),
+        Participant(f"agent {config.agent.label}", agent, critical=True),
+        *(Participant(f"objective {objective.label}", objective, critical=True) for objective in objectives.values()),
+        Participant(f"suite {config.suite.label}", suite, critical=True),
         *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
     ]
     notes = [*suite.notes(), *agent.notes(), *source.notes(), f"precision {agent.precision} on {agent.device}"]
@@ -212,7 +213,7 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource) -> Traine
     suites: dict[str, Suite] = {}
     replays: list[Replay | DatasetBuffer] = []
     sources: dict[str, ExperienceSource] = {}
-    opened: list[WorkerVectorEnv] = []
+    opened: list[VectorEnv] = []
     try:
         for number, (name, task) in enumerate(config.tasks.items()):
             suite = suites[name] = built_suite(task)
@@ -225,7 +226,7 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource) -> Traine
                 opened.append(environments)
                 specs[name] = environments.spec
             agent = agents[name] = _task_agent(task, specs[name], streams, agents)
-            refuse_rollouts(task, agent.view)
+            check_no_rollouts(task, agent.view)
             if agent.view.from_dataset:
                 replays.append(make_fixed_replay(task, suite, agent, streams))
                 continue
@@ -233,7 +234,7 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource) -> Traine
                 environments = make_environments(task, f"environment {number}", config.train.num_envs)
                 opened.append(environments)
             directory = run.path / "replay" / str(number)
-            replay = make_replay(run, task, agent, suite, specs[name], environments.count, streams, directory)
+            replay = make_replay(run, task, agent, suite, specs[name], environments.num_envs, streams, directory)
             replays.append(replay)
             with _made(config.launcher):
                 sources[name] = make_source(task, run, agent, replay, environments)
@@ -356,11 +357,11 @@ def _made(selection: Selection) -> AbstractContextManager[None]:
     return plugin_errors(f"{selection.kind.removesuffix('s')} {selection.label}", "to be made")
 
 
-def make_environments(config: Config, stream: str, count: int) -> WorkerVectorEnv:
+def make_environments(config: Config, stream: str, count: int) -> VectorEnv:
     """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream."""
     name = f"suite {config.suite.label}:{config.suite.task}" if config.suite.task else f"suite {config.suite.label}"
     with _made(config.suite):
-        return WorkerVectorEnv(suite_of(config), count, config.seed, stream, config.train.env_backend, config.train.env_timeout, name)
+        return make_vector_env(suite_of(config), count, config.seed, stream, config.train.env_backend, config.train.env_timeout, name)
 
 
 def suite_of(config: Config) -> SuiteReference | Suite:

@@ -17,7 +17,7 @@ from unified.core.trainer.sources import PolicyInput
 
 if TYPE_CHECKING:
     from unified.core.envs.suite import Suite
-    from unified.core.envs.vector_env import WorkerVectorEnv
+    from unified.core.envs.vector_protocol import VectorEnv
     from unified.core.learn.agent import Agent
     from unified.core.learn.multitask import MultiTaskAgent
 
@@ -81,10 +81,10 @@ class EpisodeEvaluator(Evaluator):
         episodes: Played at each evaluation.
     """
 
-    def __init__(self, suite: Suite, make: Callable[[], WorkerVectorEnv], episodes: int) -> None:
+    def __init__(self, suite: Suite, make: Callable[[], VectorEnv], episodes: int) -> None:
         super().__init__(suite)
         self._make, self.episodes = make, episodes
-        self._environments: WorkerVectorEnv | None = None
+        self._environments: VectorEnv | None = None
 
     def take_env_failures(self) -> list[str]:
         """What happened to the environments since the last call."""
@@ -112,8 +112,8 @@ class EpisodeEvaluator(Evaluator):
         episodes = self.evaluate(agent, number, stopping)
         return None if episodes is None else EvalResult(summarise(episodes), episodes=episodes)
 
-    def _play(self, agent: Agent, environments: WorkerVectorEnv, number: int | str, stopping: Callable[[], bool]) -> list[Episode] | None:
-        count = environments.count
+    def _play(self, agent: Agent, environments: VectorEnv, number: int | str, stopping: Callable[[], bool]) -> list[Episode] | None:
+        count = environments.num_envs
         wanted = [len(range(index, self.episodes, count)) for index in range(count)]  # episodes of each environment
         played: list[list[Episode]] = [[] for _ in range(count)]
         inputs = PolicyInput(agent, environments.spec, count)
@@ -140,7 +140,7 @@ class EpisodeEvaluator(Evaluator):
                 frames.append(environments.render(0, *self.record))
         return [played[number % count][number // count] for number in range(self.episodes)]
 
-    def _first_picture(self, environments: WorkerVectorEnv) -> list[np.ndarray] | None:
+    def _first_picture(self, environments: VectorEnv) -> list[np.ndarray] | None:
         if self.record is None:
             return None
         try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unified.core.config.config import Config
-    from unified.core.envs.vector_env import WorkerVectorEnv
+    from unified.core.envs.vector_protocol import VectorEnv
     from unified.core.learn.agent import Agent
     from unified.core.replay.buffer import Replay
     from unified.core.runs.run import Run
@@ -36,7 +36,7 @@ class Launcher:
 
         return launch(config, run, self.make_source)
 
-    def make_source(self, config: Config, run: Run, agent: Agent, replay: Replay, environments: WorkerVectorEnv) -> ExperienceSource:
+    def make_source(self, config: Config, run: Run, agent: Agent, replay: Replay, environments: VectorEnv) -> ExperienceSource:
         """The source of experience of a run that steps environments.
 
         Args:

@@ -1,4 +1,4 @@
-"""Averages of what updates report, kept on the device and transferred once per log interval; and where the time goes."""
+"""Means of training metrics, transferred from the device once per log interval; and shares of time."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 import torch
 
-#: Rows of metrics that are kept until they are added up, all at once.
+#: Number of updates whose metrics are summed at once.
 _ROWS = 64
 
 
 class Meter:
-    """Means of the metrics of many updates; a non-finite value is left out of its mean."""
+    """Means of the metrics of many updates, without non-finite values."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        self._rows: dict[tuple[str, ...], list[torch.Tensor]] = {}  # names -> (names,) of each update that is not in the sums yet
+        self._rows: dict[tuple[str, ...], list[torch.Tensor]] = {}  # names -> (names,) of each update that is not summed yet
         self._names: list[str] = []
         self._sums: torch.Tensor | None = None  # (2, names): sum and count
         self.returns: list[float] = []
@@ -28,7 +28,7 @@ class Meter:
         self.task_returns: dict[str, list[float]] = {}  # in a run of several suites
 
     def add(self, metrics: dict[str, torch.Tensor]) -> None:
-        """The metrics of one update, scalars on the device; not all of them where a phase is not due at every update."""
+        """Add the metrics of one update, scalars on the device. Their names may differ between updates."""
         names = tuple(sorted(metrics))
         if sum(map(len, self._rows.values())) == _ROWS:
             self._fold()
@@ -57,7 +57,7 @@ class Meter:
         self.lengths.append(length)
 
     def take(self) -> dict[str, float]:
-        """Everything since the last call, in one transfer; starts again from nothing. ``nonfinite`` is a number of updates, not a mean."""
+        """Means since the last call, in one transfer. ``nonfinite`` is a number of updates instead of a mean."""
         self._fold()
         row: dict[str, float] = {}
         if self.returns:
@@ -78,7 +78,7 @@ class Meter:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            # As they are: added up earlier, they would be rounded otherwise.
+            # Not summed, because another order of additions rounds differently.
             "rows": [{"names": list(names), "values": torch.stack(rows)} for names, rows in self._rows.items()],
             "names": list(self._names),
             "sums": self._sums,
@@ -88,7 +88,7 @@ class Meter:
         }
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
-        """Go on from a `state_dict`, on the device that metrics come from."""
+        """Restore a `state_dict`; `device` is the device of the metrics."""
         rows = state.get("rows", ())  # checkpoints of earlier versions have none
         self._rows = {tuple(each["names"]): list(each["values"].to(device)) for each in rows}
         self._names, self._sums = list(state["names"]), None if state["sums"] is None else state["sums"].to(device)

@@ -18,7 +18,7 @@ from unified.core.replay.batch import Batch
 if TYPE_CHECKING:
     from unified.core.base.spec import Spec
     from unified.core.envs.step_batch import StepBatch
-    from unified.core.envs.vector_env import WorkerVectorEnv
+    from unified.core.envs.vector_protocol import VectorEnv
     from unified.core.learn.agent import Agent
     from unified.core.replay.buffer import Replay
 
@@ -241,14 +241,14 @@ class EnvCollector(ExperienceSource):
         replay: That keeps the rows.
     """
 
-    def __init__(self, environments: WorkerVectorEnv, agent: Agent, replay: Replay) -> None:
+    def __init__(self, environments: VectorEnv, agent: Agent, replay: Replay) -> None:
         self.environments, self.agent, self.replay = environments, agent, replay
         self.spec = environments.spec
-        self.inputs = PolicyInput(agent, environments.spec, environments.count)
+        self.inputs = PolicyInput(agent, environments.spec, environments.num_envs)
         self._stored: np.ndarray | None = None
         self._extra: dict[str, np.ndarray] = {}
 
-    num_envs = property(lambda self: self.environments.count)
+    num_envs = property(lambda self: self.environments.num_envs)
     exact = property(lambda self: self.environments.exact)
     restarts = property(lambda self: self.environments.restarts)
     failed_episodes = property(lambda self: self.environments.failed_episodes)

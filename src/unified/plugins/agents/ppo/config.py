@@ -37,6 +37,15 @@ PRESETS = (
         _ZOO,
     ),
     Preset(
+        "partial",
+        "unified.testing:CartPoleWithoutVelocities*",
+        {
+            **{"agent.n_steps": 128, "agent.epochs": 10, "agent.batch_size": 256, "agent.lr": 1e-3, "agent.discount": 0.98},
+            **{"agent.gae_lambda": 0.8, "agent.vf_coef": 0.01, "agent.optimizer.schedule": "linear(1,0.05,3900)", "train.frames": 100_000},
+        },
+        "returns up to 50 let the value loss outweigh the policy's in a memory that both share",
+    ),
+    Preset(
         "pendulum",
         "gym:Pendulum-v*",
         {"agent.n_steps": 256, "agent.discount": 0.9, "agent.gae_lambda": 0.95, "agent.lr": 1e-3, "train.frames": 100_000},

@@ -30,8 +30,8 @@ class TrustRegion(PhaseStep):
 
     def apply(self, parameters: Sequence[nn.Parameter], gradients: Sequence[torch.Tensor], loss: PhaseLoss) -> dict[str, torch.Tensor]:
         agent: Any = loss.agent
-        with torch.no_grad():
-            old = [agent.policy(batch.features) for _, batch in loss.batches()]
+        with torch.no_grad():  # detached: the deviation of a normal policy may be a view of a parameter
+            old = [agent.policy(batch.features).detach() for _, batch in loss.batches()]
 
         def kl() -> torch.Tensor:
             """Mean KL(π_old ‖ π_θ), with a graph."""

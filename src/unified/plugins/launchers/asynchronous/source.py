@@ -15,7 +15,7 @@ from unified.core.envs.step_batch import StepBatch
 from unified.core.trainer.sources import EnvCollector, ExperienceSource
 
 if TYPE_CHECKING:
-    from unified.core.envs.vector_env import WorkerVectorEnv
+    from unified.core.envs.vector_protocol import VectorEnv
     from unified.core.learn.agent import Agent, PolicySnapshot
     from unified.core.replay.buffer import Replay
 
@@ -64,7 +64,7 @@ class Collector:
         agent_name: Name of the agent in errors.
     """
 
-    def __init__(self, name: str, environments: WorkerVectorEnv, agent: Agent, first: int, extra: tuple[str, ...], agent_name: str) -> None:
+    def __init__(self, name: str, environments: VectorEnv, agent: Agent, first: int, extra: tuple[str, ...], agent_name: str) -> None:
         self.name, self.environments, self.agent, self.agent_name = name, environments, agent, agent_name
         self.outbox: Any = Outbox(extra, first)
         self.inner = EnvCollector(environments, agent, self.outbox)
@@ -112,13 +112,14 @@ class AsyncSource(ExperienceSource):
         collectors: The collectors.
         max_staleness: Updates that the weights may be behind when a collector acts.
         queue: Steps that may wait for the learner.
+        timeout: Seconds to wait for each thread at the end.
     """
 
-    def __init__(self, agent: Agent, replay: Replay, collectors: list[Collector], max_staleness: int, queue: int) -> None:
+    def __init__(self, agent: Agent, replay: Replay, collectors: list[Collector], max_staleness: int, queue: int, timeout: float) -> None:
         self.agent, self.replay, self.collectors = agent, replay, collectors
-        self.max_staleness, self.queue = max_staleness, queue
+        self.max_staleness, self.queue, self.timeout = max_staleness, queue, timeout
         self.spec = collectors[0].environments.spec
-        self.num_envs = sum(collector.environments.count for collector in collectors)
+        self.num_envs = sum(collector.environments.num_envs for collector in collectors)
         self.exact = False
         self.env_failures = deque(maxlen=100)
         self._snapshot: PolicySnapshot = agent.policy_snapshot()
@@ -276,5 +277,5 @@ class AsyncSource(ExperienceSource):
             self._changed.notify_all()
         for collector in self.collectors:
             if collector.thread is not None:
-                collector.thread.join(collector.environments.timeout)
+                collector.thread.join(self.timeout)
             collector.environments.close()

@@ -10,10 +10,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import error as gym_error
+from gymnasium.envs.classic_control import CartPoleEnv, MountainCarEnv, PendulumEnv
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space, Spec
-from unified.core.envs.suite import Environment, Observation, Step, UnsupportedRender
+from unified.core.envs.suite import Environment, EnvironmentState, Observation, Step, UnsupportedRender
 from unified.plugins.suites.gym.spaces import Convert, action_of, observation_of
 from unified.plugins.suites.pictures import resize
 
@@ -66,6 +68,34 @@ class GymEnvironment(Environment):
         for action in actions:
             observation = self._act(action)[0]
         return self._observe(observation)
+
+    def state_dict(self) -> EnvironmentState | None:
+        """The state of a classic control task, whose random generator is used by resets alone; ``None`` for other tasks."""
+        limit = self._time_limit()
+        if limit is None:
+            return None
+        return {"state": np.array(self._env.unwrapped.state, np.float64), "elapsed": np.array(limit._elapsed_steps)}
+
+    def load_state_dict(self, state: EnvironmentState) -> Observation:
+        limit = self._time_limit()
+        if limit is None:
+            return super().load_state_dict(state)
+        observation, _ = self._env.reset(seed=0)  # a new environment refuses to step before a reset
+        task = self._env.unwrapped
+        task.state, limit._elapsed_steps = state["state"].copy(), int(state["elapsed"])
+        if self._pixels:
+            return self._observe(observation)
+        return self._observe(task._get_obs() if isinstance(task, PendulumEnv) else np.array(task.state, np.float32))
+
+    def _time_limit(self) -> Any:
+        """The time limit of a task that has no other state than its `state`; ``None`` if it is another task or has other wrappers."""
+        env, limit = self._env, None
+        while isinstance(env, gymnasium.Wrapper):
+            if type(env) not in (TimeLimit, OrderEnforcing, PassiveEnvChecker):
+                return None
+            limit = env if type(env) is TimeLimit else limit
+            env = env.env
+        return limit if type(env) in (CartPoleEnv, PendulumEnv, MountainCarEnv) else None
 
     def render(self, height: int, width: int) -> np.ndarray:
         try:

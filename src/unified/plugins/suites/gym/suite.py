@@ -13,6 +13,7 @@ from unified.plugins.suites.opengl import choose
 if TYPE_CHECKING:
     import numpy as np
 
+    from unified.core.envs.vector_protocol import VectorEnv
     from unified.plugins.suites.gym.environment import GymEnvironment
 
 
@@ -56,6 +57,12 @@ class Gym(Suite):
 
     def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         return self._goals.compute_terminated(achieved, desired)
+
+    def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
+        """CartPole, Pendulum and MountainCar as array operations; the other tasks have no vectorised implementation here."""
+        from unified.plugins.suites.gym.vectorised import vector_of
+
+        return vector_of(self, num_envs, seed, stream)
 
     def notes(self) -> list[str]:
         return [str(choose())] if getattr(self.options, "pixels", False) and self.placement == "process" else []

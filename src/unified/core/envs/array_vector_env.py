@@ -1,0 +1,287 @@
+"""Vectorised environments whose states are columns of one array, for tasks that array operations can step."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.rng import derive_many
+from unified.core.base.spec import Spec
+from unified.core.envs.step_batch import StepBatch
+from unified.core.envs.suite import Environment, EnvironmentState, Suite
+
+#: Initial states that are computed at once, for all environments together: the random generators of many seeds cost little more than one.
+_AHEAD = 2048
+
+
+class ArrayVectorEnv(ABC):
+    """A `VectorEnv` (see there) that steps all environments with a few array operations.
+
+    A subclass implements `initial_states`, `advance` and `observe`; this class resets, counts, truncates at the time limit and saves. The
+    state of an environment is its whole checkpoint, so a resumed run repeats no actions. Single environments of the suite must have the
+    same `Environment.state_dict`: ``{"state": (S,) float64, "elapsed": ()}`` with the steps since the reset. They draw the pictures, and
+    a checkpoint of either implementation can be loaded into the other.
+
+    Args:
+        suite: Of the task; it builds the environment that draws pictures.
+        spec: Of the task; its `episode_frames` is the time limit.
+        num_envs: n.
+        seed: Seed of the run.
+        stream: Name of the random stream.
+        states: Zeros ``(S, n)`` float64, the memory of the states; component k of all environments is ``states[k]``.
+    """
+
+    def __init__(self, suite: Suite, spec: Spec, num_envs: int, seed: int, stream: str, states: np.ndarray) -> None:
+        if num_envs < 1:
+            raise ValueError(f"a vector has at least 1 environment, not {num_envs}")
+        if spec.action_repeat != 1:
+            raise ValueError(f"arrays are stepped without action repeat, not with {spec.action_repeat}")
+        self.spec, self.num_envs, self.seed, self.stream, self.states = spec, num_envs, seed, stream, states
+        self.restarts = self.failed_episodes = 0
+        self.env_failures: deque[str] = deque(maxlen=100)
+        self.exact, self.rebuilt = True, np.ones(num_envs, bool)
+        self._suite = suite
+        self._single: Environment | None = None
+        self._closed = False
+        self._actions: np.ndarray | None = None  # of the step under way
+        self._episode = np.full(num_envs, -1, np.int64)
+        self._return = np.zeros(num_envs)
+        self._step = 0  # counts the steps of all environments
+        self._began = np.zeros(num_envs, np.int64)  # the step before which each episode began
+        self._limit = math.inf if spec.episode_frames is None else spec.episode_frames
+        self._next_limit = math.inf  # no episode reaches its time limit before this step
+        self._initial, self._initial_from, self._depth = np.zeros((len(states), num_envs, 0)), self._episode, 2
+        self.observations = self.observe(states)
+        # What most steps return: nothing ended, nothing failed. Shared by them, so it cannot be written.
+        self._none = _read_only(np.zeros(num_envs, bool))
+        self._no_return, self._no_length = _read_only(np.zeros(num_envs)), _read_only(np.zeros(num_envs, np.int64))
+        self._no_observation = _read_only(np.zeros_like(self.observations))
+        self._ones = np.ones(num_envs)
+
+    # The task
+
+    @abstractmethod
+    def initial_states(self, seeds: np.ndarray) -> np.ndarray:
+        """The states ``(S, k)`` after a reset with each of the seeds ``(k,)`` uint64."""
+
+    @abstractmethod
+    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Step all environments: change `states` in place.
+
+        Args:
+            actions: ``(n, *action)``, of the spec's type.
+
+        Returns:
+            Rewards ``(n,)`` float64, and a new array ``(n,)`` bool that says where the task ended, or ``None`` where it never ends.
+        """
+
+    @abstractmethod
+    def observe(self, states: np.ndarray) -> np.ndarray:
+        """A new array ``(k, *observation)`` of the spec's type from states ``(S, k)``."""
+
+    # Episodes
+
+    def reset(self, stream: str | None = None) -> np.ndarray:
+        """Begin a new episode in every environment, see `VectorEnv.reset`."""
+        self._idle("reset")
+        if stream is not None:
+            self.stream = stream
+            self._episode[:] = -1
+        self._forget()
+        self._next_limit = self._step + self._limit
+        self.observations = self._begin(np.arange(self.num_envs))
+        return self.observations
+
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        """Refused: array environments reset without options."""
+        raise UsageError(Problem(f"{type(self).__name__} has no reset options", "train.env_backend=inline"))
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Set the actions ``(n, *action)`` of the next step; `step_wait` computes it."""
+        self._idle("step_async")
+        space = self.spec.action
+        actions = np.array(actions, dtype=space.dtype)
+        if actions.shape != (self.num_envs, *space.shape):
+            raise ValueError(f"actions have the shape {actions.shape} where {(self.num_envs, *space.shape)} is needed")
+        if self._episode[0] < 0:
+            raise RuntimeError("reset the environments before the first step")
+        self._actions = actions
+
+    def step_wait(self) -> StepBatch:
+        """Step all environments; those whose episode ends begin the next one."""
+        actions, self._actions = self._actions, None
+        if actions is None:
+            raise RuntimeError("step_wait() without step_async()")
+        reward, terminated = self.advance(actions)
+        self._step += 1
+        self._return += reward
+        observation, truncated, failed = self.observe(self.states), self._none, self._none
+        if terminated is None:
+            terminated = self._none
+        over = b"\x01" in terminated.tobytes()  # the cheapest test of a few flags
+        if self._step >= self._next_limit:
+            truncated = self._step - self._began >= self._limit
+            over, self._next_limit = True, self._began.min() + self._limit
+        if not math.isfinite(reward.dot(self._ones)):
+            failed = ~np.isfinite(reward)
+            terminated, truncated, over = terminated & ~failed, truncated & ~failed, True
+            reward = np.where(failed, 0.0, reward)
+        steps = StepBatch(
+            observation=observation,
+            reward=reward.astype(np.float32),
+            terminated=terminated,
+            truncated=truncated,
+            failed=failed,
+            reset_observation=self._no_observation,
+            returns=self._no_return,
+            lengths=self._no_length,
+            life_lost=self._none,
+            interrupted=self._none,
+        )
+        if over:
+            self._end(steps)
+        else:
+            self.observations = observation
+        return steps
+
+    def _end(self, steps: StepBatch) -> None:
+        """Begin the next episodes where episodes ended or failed."""
+        over = (steps.terminated | steps.truncated).nonzero()[0]
+        steps.returns, steps.lengths = np.zeros(self.num_envs), np.zeros(self.num_envs, np.int64)
+        steps.returns[over], steps.lengths[over] = self._return[over], self._step - self._began[over]
+        if steps.failed is not self._none:
+            failed = steps.failed.nonzero()[0]
+            steps.observation[failed] = self.observations[failed]  # finite, and never stored
+            self.failed_episodes += len(failed)
+            self.env_failures.extend(
+                f"environment {i}, episode {self._episode[i]} was discarded: the reward was not finite" for i in failed.tolist()
+            )
+            over = np.concatenate([over, failed])
+        steps.reset_observation = np.zeros_like(steps.observation)
+        self.observations = steps.observation.copy()
+        if len(over):
+            steps.reset_observation[over] = self.observations[over] = self._begin(over)
+
+    def _begin(self, index: np.ndarray) -> np.ndarray:
+        """Begin the next episode of the environments `index`; returns their first observations."""
+        self._episode[index] += 1
+        try:
+            states = self._initial[:, index, self._episode[index] - self._initial_from[index]]
+        except IndexError:  # these episodes lie beyond those that were computed ahead
+            self._look_ahead()
+            states = self._initial[:, index, self._episode[index] - self._initial_from[index]]
+        self.states[:, index] = states
+        self._return[index] = 0.0
+        self._began[index] = self._step
+        return self.observe(states)
+
+    def _look_ahead(self) -> None:
+        """Compute the initial states of the present episode of each environment and of the next ones."""
+        self._depth = min(2 * self._depth, max(_AHEAD // self.num_envs, 8))
+        self._initial_from = np.maximum(self._episode, 0)
+        episodes = [range(first, first + self._depth) for first in self._initial_from.tolist()]
+        seeds = [derive_many(self.seed, self.stream, i, last=some, bits=31) for i, some in enumerate(episodes)]
+        self._initial = self.initial_states(np.concatenate(seeds)).reshape(len(self.states), self.num_envs, self._depth)
+
+    def _forget(self) -> None:
+        """The initial states computed so far are of another stream or of other episodes."""
+        self._initial, self._depth = self._initial[:, :, :0], 2
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        """The unfinished episodes, in the form of `WorkerVectorEnv.state_dict`."""
+        self._idle("state_dict")
+        if self._episode[0] < 0:
+            raise RuntimeError("reset the environments before their state is taken")
+        space = self.spec.action
+        num_envs = [
+            {
+                "episode": int(self._episode[i]),
+                "length": int(self._step - self._began[i]),
+                "return": float(self._return[i]),
+                "state": self._state_of(i),
+                "actions": np.zeros((0, *space.shape), space.dtype),
+                "rebuildable": True,
+                "observation": self.observations[i].copy(),
+                "options": None,
+            }
+            for i in range(self.num_envs)
+        ]
+        counts = {"restarts": self.restarts, "failed_episodes": self.failed_episodes}
+        return {"stream": self.stream, "lanes": num_envs, "next_options": [None] * self.num_envs, **counts}
+
+    def _state_of(self, i: int) -> EnvironmentState:
+        return {"state": self.states[:, i].copy(), "elapsed": np.array(self._step - self._began[i])}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the unfinished episodes; one without a state is truncated, and the environment begins its next one."""
+        self._idle("load_state_dict")
+        if len(state["lanes"]) != self.num_envs:
+            raise UnifiedError(f"the state is of {len(state['lanes'])} environments and there are {self.num_envs}")
+        for env_id, options in enumerate(state["next_options"]):
+            if options is not None:
+                self.set_reset_options(env_id, options)
+        self.stream, self.restarts, self.failed_episodes = state["stream"], state["restarts"], state["failed_episodes"]
+        self._forget()
+        self._step = 0
+        for i, lane in enumerate(state["lanes"]):
+            self._episode[i], self._return[i], self._began[i] = lane["episode"], lane["return"], -lane["length"]
+            complete = lane["state"] is not None and not len(lane["actions"])
+            self.states[:, i] = lane["state"]["state"] if complete else 0.0
+            self.rebuilt[i] = complete
+        self._next_limit = self._began.min() + self._limit
+        stored = np.stack([lane["observation"] for lane in state["lanes"]])
+        self.observations = self.observe(self.states)
+        self.rebuilt &= (self.observations == stored).reshape(self.num_envs, -1).all(1)
+        lost = np.flatnonzero(~self.rebuilt)
+        for i in map(int, lost):
+            what = f"environment {i}, episode {self._episode[i]} was truncated after {-self._began[i]:,} steps"
+            self.env_failures.append(f"{what}, so this resume is not exact: its state does not give the observation that was stored")
+        if len(lost):
+            self.observations[lost] = self._begin(lost)
+        self.exact = bool(self.rebuilt.all())
+
+    # Pictures, and the end
+
+    def render(self, i: int, height: int, width: int) -> np.ndarray:
+        """The present state of environment i, drawn by a single environment, ``(height, width, 3)`` uint8.
+
+        Raises:
+            UnsupportedRender: If the task cannot be rendered.
+        """
+        self._idle("render")
+        if self._single is None:
+            self._single = self._suite.environment()
+        self._single.load_state_dict(self._state_of(i))
+        return self._single.render(height, width)
+
+    def close(self) -> None:
+        """Release everything. Closing twice does no harm."""
+        self._closed = True
+        if self._single is not None:
+            self._single.close()
+            self._single = None
+
+    def __enter__(self) -> ArrayVectorEnv:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _idle(self, what: str) -> None:
+        if self._closed:
+            raise RuntimeError(f"{what}() after close()")
+        if self._actions is not None:
+            raise RuntimeError(f"{what}() between step_async() and step_wait()")
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,81 @@
+"""The contract of vectorised environments: n environments of one task that step together."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from unified.core.base.spec import Spec
+from unified.core.envs.step_batch import StepBatch
+
+
+class VectorEnv(Protocol):
+    """n environments of one task, which reset themselves: the step that ends an episode returns the last and the next observation.
+
+    Episode e of environment i is reset with ``derive(seed, stream, i, e, bits=31)``, so an episode is a function of that seed and of its
+    actions, whichever implementation runs it. Collectors and evaluators accept every implementation. Arrays that an implementation
+    returns are read-only for its callers; a later step does not change them.
+
+    Attributes:
+        spec: The task of all environments.
+        num_envs: n.
+        observations: The current observations ``(n, *observation)``, on which the next actions are computed.
+        env_failures: One line for each failure, the last 100; the caller may clear them.
+        failed_episodes: Number of failed episodes.
+        restarts: Number of worker processes that died or hung and were replaced.
+        exact: Whether the last `load_state_dict` restored every unfinished episode bit for bit.
+        rebuilt: The same for each environment, ``(n,)`` bool; where it is false the unfinished episode is truncated.
+    """
+
+    spec: Spec
+    num_envs: int
+    observations: np.ndarray
+    env_failures: deque[str]
+    failed_episodes: int
+    restarts: int
+    exact: bool
+    rebuilt: np.ndarray
+
+    def reset(self, stream: str | None = None) -> np.ndarray:
+        """Begin a new episode in every environment; returns the first observations ``(n, *observation)``.
+
+        Args:
+            stream: Change to the random stream of this name and begin with its episode 0; ``None`` begins the next episode of the
+                present stream.
+        """
+
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        """Set the options that the next episode of an environment is reset with (`Environment.reset`); ``None`` takes them back.
+
+        Raises:
+            UsageError: If the implementation has no reset options.
+        """
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Send one action to each environment, ``(n, *action)``."""
+
+    def step_wait(self) -> StepBatch:
+        """Wait for the step that `step_async` began."""
+
+    def render(self, i: int, height: int, width: int) -> np.ndarray:
+        """The present state of environment i as a picture ``(height, width, 3)`` uint8.
+
+        Raises:
+            UnsupportedRender: If the task cannot be rendered.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """The unfinished episodes, for `load_state_dict` of any implementation."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the unfinished episodes of `state`; an episode that cannot be restored is truncated and the next one begins.
+
+        Raises:
+            UnifiedError: If `state` has another number of environments.
+        """
+
+    def close(self) -> None:
+        """Release everything. Closing twice does no harm."""

@@ -1,0 +1,165 @@
+"""Classic control tasks of Gymnasium as array operations, bit for bit what Gymnasium's single environments compute.
+
+Sums and products are in the order of Gymnasium's source, because another order rounds differently.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from gymnasium.envs.classic_control import CartPoleEnv, MountainCarEnv, PendulumEnv
+from gymnasium.envs.registration import load_env_creator
+
+from unified.core.base.spec import Spec
+from unified.core.envs.array_vector_env import ArrayVectorEnv
+from unified.core.envs.suite import Suite
+from unified.core.envs.vector_agreement import agree
+from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.envs.vector_protocol import VectorEnv
+from unified.plugins.suites.gym.environment import find
+from unified.plugins.suites.gym.first_draws import first_draws
+
+
+class CartPole(ArrayVectorEnv):
+    """CartPole-v1 (Barto, Sutton and Anderson 1983): a state is position, velocity, angle, angular velocity."""
+
+    GRAVITY, CART, POLE, LENGTH, FORCE, TAU = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
+    TOTAL, POLE_LENGTH = POLE + CART, POLE * LENGTH
+
+    def __init__(self, suite: Suite, spec: Spec, num_envs: int, seed: int, stream: str) -> None:
+        # NumPy is fastest with contiguous operands of one shape, so constants are whole rows and every result has its memory.
+        rows = np.zeros((6, num_envs))
+        super().__init__(suite, spec, num_envs, seed, stream, rows[:4])
+        change, squares, (a, b) = np.zeros((4, num_envs)), np.zeros((2, num_envs)), np.zeros((2, num_envs))
+        self._rows = (rows[2], rows[4], rows[5], rows[3:5], rows[1:4:2])
+        self._results = (change, change[0::2], change[1], change[3], squares, *squares, a, b)
+        constants = [self.GRAVITY, 4.0 / 3.0, self.LENGTH, self.POLE_LENGTH, self.TOTAL]
+        scale, total = _repeated([self.POLE_LENGTH, self.POLE], num_envs), np.full((2, num_envs), self.TOTAL)
+        bounds = _repeated([2.4, np.inf, 12 * 2 * math.pi / 360, np.inf], num_envs)
+        self._constants = (*_repeated(constants, num_envs), scale, total, np.full((4, num_envs), self.TAU), bounds)
+        self._forces = np.array([-self.FORCE, self.FORCE])
+
+    def initial_states(self, seeds: np.ndarray) -> np.ndarray:
+        return _uniform(-0.05, 0.05, first_draws(seeds, 4))
+
+    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        angle, cos, sin, to_square, velocities = self._rows
+        change, first, acceleration, turn, squares, push, load, a, b = self._results
+        gravity, thirds, length, pole_length, total, scale, totals, tau, bounds = self._constants
+        np.cos(angle, cos)
+        np.sin(angle, sin)
+        np.square(to_square, squares)  # of the angular velocity and of the cosine
+        np.multiply(scale, squares, squares)
+        np.multiply(push, sin, push)
+        np.add(self._forces[actions], push, push)
+        np.divide(squares, totals, squares)
+        np.multiply(gravity, sin, a)
+        np.multiply(cos, push, b)
+        np.subtract(a, b, a)
+        np.subtract(thirds, load, b)
+        np.multiply(length, b, b)
+        np.divide(a, b, turn)
+        np.multiply(pole_length, turn, a)
+        np.multiply(a, cos, a)
+        np.divide(a, total, a)
+        np.subtract(push, a, acceleration)
+        first[:] = velocities
+        np.multiply(tau, change, change)
+        np.add(self.states, change, self.states)
+        np.absolute(self.states, change)
+        outside = change > bounds
+        return self._ones, outside[0] | outside[2]
+
+    def observe(self, states: np.ndarray) -> np.ndarray:
+        return np.array(states.T, np.float32, order="C")
+
+
+class Pendulum(ArrayVectorEnv):
+    """Pendulum-v1: a state is angle, angular velocity. Actions in [-1, 1] are rescaled to the torque, as `spaces.action_of` does."""
+
+    SPEED, TORQUE, DT, GRAVITY = 8, 2.0, 0.05, 10.0
+
+    def __init__(self, suite: Suite, spec: Spec, num_envs: int, seed: int, stream: str) -> None:
+        super().__init__(suite, spec, num_envs, seed, stream, np.zeros((2, num_envs)))
+
+    def initial_states(self, seeds: np.ndarray) -> np.ndarray:
+        high = np.array([[np.pi], [1.0]])
+        return _uniform(-high, high, first_draws(seeds, 2))
+
+    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, None]:
+        angle, velocity = self.states
+        clipped = np.minimum(np.maximum(actions[:, 0], -1.0), 1.0).astype(np.float64)
+        torque = ((clipped + 1.0) * self.TORQUE - self.TORQUE).astype(np.float32)
+        off = (angle + np.pi) % (2 * np.pi) - np.pi
+        # Gymnasium squares by the C library's pow, which now and then has another last bit than a product; so has np.power.
+        square = np.array([value**2 for value in torque], np.float32)
+        cost = np.float_power(off, 2.0) + 0.1 * np.float_power(velocity, 2.0) + 0.001 * square
+        velocity += (3 * self.GRAVITY / 2.0 * np.sin(angle) + 3.0 * torque) * self.DT
+        np.minimum(np.maximum(velocity, -self.SPEED, velocity), self.SPEED, velocity)
+        angle += velocity * self.DT
+        return 0.0 - cost, None
+
+    def observe(self, states: np.ndarray) -> np.ndarray:
+        observation = np.empty((states.shape[1], 3), np.float32)
+        observation[:, 0], observation[:, 1], observation[:, 2] = np.cos(states[0]), np.sin(states[0]), states[1]
+        return observation
+
+
+class MountainCar(ArrayVectorEnv):
+    """MountainCar-v0 (Moore 1990): a state is position, velocity."""
+
+    def __init__(self, suite: Suite, spec: Spec, num_envs: int, seed: int, stream: str) -> None:
+        super().__init__(suite, spec, num_envs, seed, stream, np.zeros((2, num_envs)))
+
+    def initial_states(self, seeds: np.ndarray) -> np.ndarray:
+        position = _uniform(-0.6, -0.4, first_draws(seeds, 1))
+        return np.concatenate([position, np.zeros_like(position)])
+
+    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        position, velocity = self.states
+        velocity += (actions - 1) * 0.001 + np.cos(3 * position) * -0.0025
+        np.minimum(np.maximum(velocity, -0.07, velocity), 0.07, velocity)
+        position += velocity
+        np.minimum(np.maximum(position, -1.2, position), 0.6, position)
+        velocity[(position == -1.2) & (velocity < 0)] = 0.0
+        return -self._ones, (position >= 0.5) & (velocity >= 0)
+
+    def observe(self, states: np.ndarray) -> np.ndarray:
+        return np.array(states.T, np.float32, order="C")
+
+
+#: By Gymnasium's class.
+TASKS: dict[Any, type[Any]] = {CartPoleEnv: CartPole, PendulumEnv: Pendulum, MountainCarEnv: MountainCar}
+#: Steps over which a vectorised task is compared with Gymnasium's environments before it is used.
+CHECKED_STEPS = 64
+
+
+def vector_of(suite: Suite, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
+    """The vectorised implementation of a suite's task, or ``None`` where there is none.
+
+    It is used only if it gives the bits of the installed Gymnasium on this processor, which a short comparison finds out.
+    """
+    registered, options = find(suite.task), suite.options
+    entry = str(registered.entry_point)
+    task = TASKS.get(load_env_creator(entry)) if entry.startswith("gymnasium.envs.classic_control") else None
+    plain = options.action_repeat == 1 and not options.pixels and not getattr(options, "observe", ())
+    if task is None or not plain or registered.kwargs or registered.additional_wrappers or not registered.max_episode_steps:
+        return None
+    with WorkerVectorEnv(suite, 4, 0, "comparison", "inline") as singles, task(suite, singles.spec, 4, 0, "comparison") as vector:
+        if not agree(vector, singles, CHECKED_STEPS):
+            return None
+        made: VectorEnv = task(suite, singles.spec, num_envs, seed, stream)
+    return made
+
+
+def _uniform(low: Any, high: Any, draws: np.ndarray) -> np.ndarray:
+    """Draws in [0, 1) as ``np.random.Generator.uniform`` scales them."""
+    scaled: np.ndarray = low + (high - low) * draws
+    return scaled
+
+
+def _repeated(constants: list[float], num_envs: int) -> np.ndarray:
+    """One row for each constant."""
+    return np.repeat(np.array(constants)[:, None], num_envs, 1)

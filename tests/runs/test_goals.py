@@ -1,0 +1,120 @@
+"""Runs on tasks with goals and with several observations: resumed exactly, learned, evaluated by success."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import unified
+from unified import UsageError, hookimpl
+from unified.testing.workshop import differences
+
+QUIET: dict[str, Any] = {"callbacks": [], "device": "cpu", "train.env_backend": "inline", "precision": "fp32"}
+
+
+def assert_resumed_exactly(root: Path, frames: int, **values: Any) -> unified.Run:
+    """A run that is trained on from half of its budget has the bits of one that is trained straight through; returns it."""
+
+    def train(where: str, budget: int) -> unified.Run:
+        callbacks = [Goals()] if values.get("goals") else []
+        config = {**QUIET, "root": str(root / where), "train.frames": budget, "evaluate.episodes": 1, "train.log_every": 20}
+        config |= {key.replace("__", "."): value for key, value in values.items() if key != "goals"}
+        return unified.train(config={**config, "callbacks": callbacks})
+
+    straight = train("straight", frames)
+    train("twice", frames // 2)
+    twice = train("twice", frames)
+    groups = []
+    for run in (straight, twice):
+        checkpoint = run.checkpoints.newest()
+        assert checkpoint is not None
+        assert checkpoint.manifest["exact"]
+        groups.append({group: checkpoint.load(group) for group in ("parameters", "optimizer", "replay", "collector", "callbacks")})
+    assert not differences(*groups)
+    return twice
+
+
+def test_a_hindsight_batch_is_the_same_after_a_resume(tmp_path: Path) -> None:
+    small = {"agent__batch_size": 16, "agent__critic__hidden_dim": 16, "agent__learning_starts": 20, "suite__bits": 5}
+    run = assert_resumed_exactly(tmp_path, 140, agent="dqn", suite="unified.testing:BitFlip", replay__sampler="hindsight", **small)
+    rows = [row for row in run.metrics() if row["kind"] == "evaluate"]
+    assert rows
+    assert all(0 <= row["success"] <= 1 for row in rows)
+
+
+class Goals:
+    """Sets the goal of every episode, as a curriculum would, and keeps what it chose in checkpoints."""
+
+    control = True
+
+    def __init__(self, wrong: bool = False) -> None:
+        self.chosen, self.wrong = 0, wrong
+
+    @hookimpl
+    def setup(self, trainer: Any) -> None:
+        if self.wrong:
+            raise ValueError("no goals")
+
+    @hookimpl
+    def on_experience(self, trainer: Any, steps: Any) -> None:
+        for env_id in np.flatnonzero(~steps.ended):
+            self.chosen += 1
+            trainer.source.set_reset_options(int(env_id), {"goal": [0.001 * (self.chosen % 900), 0.5]})
+
+    @hookimpl
+    def checkpoint_save(self) -> dict[str, int]:
+        return {"chosen": self.chosen}
+
+    @hookimpl
+    def checkpoint_load(self, state: dict[str, int]) -> None:
+        self.chosen = state["chosen"]
+
+
+def test_goals_that_a_callback_chooses_are_the_same_after_a_resume(tmp_path: Path) -> None:
+    small = {"agent__batch_size": 16, "agent__actor__hidden_dim": 8, "agent__critic__hidden_dim": 8, "agent__learning_starts": 30}
+    sampler = {"replay__sampler": "hindsight", "replay__sampler__strategy": "final", "train__num_envs": 2}
+    assert_resumed_exactly(tmp_path, 140, agent="sac", suite="unified.testing:PointReach", goals=True, **small, **sampler)
+
+
+def test_a_callback_with_control_ends_the_run_when_it_fails(tmp_path: Path) -> None:
+    with pytest.raises(unified.UnifiedError, match="no goals"):
+        unified.train(
+            agent="random", suite="unified.testing:PointReach", config={**QUIET, "root": str(tmp_path), "callbacks": [Goals(True)]}
+        )
+
+
+@pytest.mark.parametrize(
+    ("agent", "options"),
+    [
+        ("sac", {"agent.learning_starts": 64, "agent.critic.hidden_dim": 32, "agent.actor.hidden_dim": 32, "agent.pad": 0}),
+        ("ppo", {"agent.n_steps": 64, "agent.epochs": 8, "agent.ent_coef": 0.01}),
+    ],
+)
+def test_a_picture_and_a_vector_are_learned_together(agent: str, options: dict[str, Any], tmp_path: Path) -> None:
+    """Each observation alone gives 3/4."""
+    small = {"agent.stack": 1, "agent.lr": 3e-3, "agent.batch_size": 64, "agent.encoder": "cnn", "agent.encoder.channels": 4}
+    budget = {"train.frames": 700 if agent == "sac" else 2000, "train.num_envs": 4, "evaluate.every": 0, "evaluate.episodes": 32}
+    values = {**QUIET, **small, **budget, **options, "agent.discount": 0.0, "root": str(tmp_path)}
+    run = unified.train(agent=agent, suite="unified.testing:Mixed", config=values)
+    assert run.metrics()[-1]["return"] > 0.9
+    policy = unified.load(run)
+    seen = {"image": np.full((1, 16, 16), 255, np.uint8), "vector": np.full(1, -1, np.float32)}
+    assert policy.act(seen).shape == ()
+    with pytest.raises(UsageError, match="observation has image; this agent takes image, vector"):
+        policy.act({"image": seen["image"]})
+
+
+def test_an_agent_of_one_observation_refuses_a_picture_beside_a_vector(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the agent takes one observation, and image cannot be joined"):
+        unified.train(agent="drqv2", suite="unified.testing:Mixed", config={**QUIET, "root": str(tmp_path)})
+
+
+def test_a_plain_agent_gets_named_vectors_joined(tmp_path: Path) -> None:
+    small = {"agent.batch_size": 8, "agent.hidden_dim": 8, "agent.learning_starts": 20, "train.frames": 60, "evaluate.episodes": 1}
+    run = unified.train(agent="drqv2", suite="unified.testing:PointReach", config={**QUIET, **small, "root": str(tmp_path)})
+    policy = unified.load(run)
+    assert policy.agent.spec.observation.shape == (6,)
+    assert policy.act({name: np.zeros(2, np.float32) for name in policy.spec.observation}).shape == (2,)
