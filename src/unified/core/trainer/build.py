@@ -242,10 +242,10 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource) -> Traine
         source = MultiTaskSource(MultiTaskSpec(specs), sources)
         evaluator = MultiTaskEvaluator({name: make_judge(task, suites[name], run.root) for name, task in config.tasks.items()})
         participants = [
-            *(Participant(f"agent {config.agent.label}", agent, control=True) for agent in agents.values()),
-            *(Participant(f"objective {each.label}", each, control=True) for phase in whole.phase_list for each in phase.objectives),
-            *(Participant(f"suite {name}", suite, control=True) for name, suite in suites.items()),
-            *(Participant(f"callback {selection.label}", make(selection, selection.options)) for selection in config.callbacks),
+            *(Participant(f"agent {config.agent.label}", agent, critical=True) for agent in agents.values()),
+            *(Participant(f"objective {each.label}", each, critical=True) for phase in whole.phase_list for each in phase.objectives),
+            *(Participant(f"suite {name}", suite, critical=True) for name, suite in suites.items()),
+            *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
         ]
         notes = [f"{name}: {note}" for name in specs for note in (*suites[name].notes(), *agents[name].notes())]
         notes += [*source.notes(), f"precision {whole.precision} on {whole.device}"]
