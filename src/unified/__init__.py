@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from unified.core.config.schema import Part
     from unified.core.envs.adapters import SuiteAdapter
     from unified.core.envs.dataset import DataSuite, Rows
+    from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
     from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
-    from unified.core.learn.agent import Agent
+    from unified.core.learn.agent import Agent, PolicySnapshot
     from unified.core.learn.builder import Builder
     from unified.core.learn.memory import Memory
     from unified.core.learn.networks import output_shape
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from unified.core.replay.views import Labelled, Rollout, RolloutSequences, Transitions, View
     from unified.core.runs.run import Run
     from unified.core.trainer.build import launch
+    from unified.core.trainer.launcher import Launcher
+    from unified.core.trainer.sources import EnvCollector, ExperienceSource
 
 from unified.version import __version__
 
@@ -58,7 +61,7 @@ from unified.version import __version__
 _HOMES = {
     "unified.api": ("load", "train"),
     "unified.core.learn.actions": ("Action", "ContinuousActions", "DiscreteActions"),
-    "unified.core.learn.agent": ("Agent",),
+    "unified.core.learn.agent": ("Agent", "PolicySnapshot"),
     "unified.core.learn.update": ("PhaseLoss", "PhaseStep", "UpdateResult"),
     "unified.core.learn.memory": ("Memory",),
     "unified.core.learn.networks": ("output_shape",),
@@ -92,6 +95,9 @@ _HOMES = {
     "unified.core.base.spec": ("Space", "Spec"),
     "unified.core.envs.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
     "unified.core.trainer.build": ("launch",),
+    "unified.core.trainer.launcher": ("Launcher",),
+    "unified.core.trainer.sources": ("EnvCollector", "ExperienceSource"),
+    "unified.core.envs.step_batch": ("StepBatch",),
     "unified.core.replay.views": ("Labelled", "Rollout", "RolloutSequences", "Transitions", "View"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -111,9 +117,12 @@ __all__ = [
     "ContinuousActions",
     "DataSuite",
     "DiscreteActions",
+    "EnvCollector",
     "Environment",
     "EpisodeFailed",
+    "ExperienceSource",
     "Labelled",
+    "Launcher",
     "LauncherComponent",
     "LearningOptions",
     "Loss",
@@ -125,6 +134,7 @@ __all__ = [
     "Phase",
     "PhaseLoss",
     "PhaseStep",
+    "PolicySnapshot",
     "Preset",
     "Problem",
     "RecipeComponent",
@@ -137,6 +147,7 @@ __all__ = [
     "Space",
     "Spec",
     "Step",
+    "StepBatch",
     "Suite",
     "SuiteAdapter",
     "SuiteComponent",

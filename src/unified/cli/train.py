@@ -18,10 +18,14 @@ class Format(StrEnum):
     json = "json"
 
 
-def words(agent: str | None, suite: str | None, objectives: list[str], seed: int | None, experiment: str | None) -> list[str]:
+def words(
+    agent: str | None, suite: list[str], objectives: list[str], seed: int | None, experiment: str | None, launcher: str | None = None
+) -> list[str]:
     """The options as the ``key=value`` words that they are short for."""
-    named = {"agent": agent, "suite": suite, "seed": seed, "experiment": experiment}
+    named = {"agent": agent, "suite": suite[0] if len(suite) == 1 else None, "seed": seed, "experiment": experiment, "launcher": launcher}
     said = [f"{key}={value}" for key, value in named.items() if value is not None]
+    if len(suite) > 1:
+        said.append(f"suite=[{','.join(suite)}]")
     if not objectives:
         return said
     return [*said, f"objective=[{','.join(objectives)}]" if all(objectives) else "objective="]  # an empty one is refused, not forgotten
@@ -30,11 +34,14 @@ def words(agent: str | None, suite: str | None, objectives: list[str], seed: int
 def train(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Any value, e.g. agent.lr=1e-4.")] = None,
     agent: Annotated[str | None, typer.Option("--agent", "-a", help="What acts and learns, e.g. drqv2.")] = None,
-    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run; repeat it for several.")
+    ] = None,
     objective: Annotated[list[str] | None, typer.Option("--objective", "-o", help="Replace the objectives; +NAME adds one.")] = None,
     recipe: Annotated[list[str] | None, typer.Option("--recipe", "-r", help="Name or path, e.g. laptop.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all randomness of the run.")] = None,
     experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="Keeps runs that differ apart.")] = None,
+    launcher: Annotated[str | None, typer.Option("--launcher", "-l", help="Where and how the run executes, e.g. async.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every value with its source, and start nothing.")] = False,
     format: Annotated[Format | None, typer.Option(help="Of --dry-run; both are recipes.")] = None,
 ) -> None:
@@ -49,7 +56,7 @@ def train(
 
     if format is not None and not dry_run:
         raise UsageError(Problem(f"--format {format} says how --dry-run prints", f"unified train … --dry-run --format {format}"))
-    said = words(agent, suite, objective or [], seed, experiment) + list(overrides or [])
+    said = words(agent, suite or [], objective or [], seed, experiment, launcher) + list(overrides or [])
     config = compose(said, list(recipe or []), default_recipe=True)
     if dry_run:
         typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)

@@ -200,7 +200,7 @@ def make_trainer(agent: Any = None, replay: Any = None, source: Any = None, cloc
     )
     agent = agent or SimpleNamespace(components=[], steps=0, device=torch.device("cpu"))
     replay = replay or SimpleNamespace(ready=True)
-    anything: Any = SimpleNamespace(env_failures=[], failed_episodes=0)
+    anything: Any = SimpleNamespace(env_failures=[], failed_episodes=0, num_envs=3)
     run: Any = Log()
     return Trainer(run, config, agent, replay, source or anything, anything, clock or Clock(), Streams(1), [], [])
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unified.core.components.descriptors import Component
 from unified.core.components.options import Options
 from unified.core.config.layers import PYTHON, Layer, from_tree
-from unified.core.config.schema import OBJECTIVE, WITH, CheckpointOptions, Evaluate, ReplayOptions, Selection, Train, dotted
+from unified.core.config.schema import (
+    OBJECTIVE,
+    WITH,
+    CheckpointOptions,
+    Evaluate,
+    ReplayOptions,
+    Selection,
+    Suites,
+    Train,
+    dotted,
+    task_names,
+)
 from unified.core.registry import Registry
 
 #: Keys and groups of keys that do not change the result of a run: a resumed run may set them to other values.
@@ -65,6 +76,17 @@ class Config:
         """Whether the agent steps environments, and does not only learn from a saved replay."""
         return not self.train.offline
 
+    @property
+    def tasks(self) -> dict[str, Config]:
+        """A configuration for each suite of the run, which differs in its suite only, by the name of the task."""
+        members = self.suite.members if isinstance(self.suite, Suites) else (self.suite,)
+        return {name: replace(self, suite=member) for name, member in zip(task_names(members), members, strict=True)}
+
+    @property
+    def several_suites(self) -> bool:
+        """Whether the run has more than one suite."""
+        return isinstance(self.suite, Suites)
+
     def replace(self, values: Mapping[str, Any] | None = None, **more: Any) -> Config:
         """Another configuration: the same layers below new values from Python. Presets are chosen again.
 
@@ -108,7 +130,9 @@ class Config:
 
 def chosen_in(value: Any, key: str = "") -> Iterator[tuple[str, Selection | Options]]:
     """Dotted key and value of every selection and all options within a value, at any depth."""
-    if isinstance(value, Selection):
+    if isinstance(value, Suites):
+        yield from chosen_in(value.members, key)
+    elif isinstance(value, Selection):
         yield key, value
         yield from chosen_in(value.options, key)
     elif isinstance(value, list | tuple):

@@ -28,6 +28,17 @@ def check_options_used(config: Config, view: View) -> None:
         raise UsageError(Problem("train.learn=false only collects experience, and this run steps no environment", "leave it out"))
 
 
+def check_no_rollouts(config: Config, view: View) -> None:
+    """Check that the agent of several suites does not learn from whole rollouts, since updates take turns.
+
+    Raises:
+        UsageError: With another agent.
+    """
+    if view.whole or view.max_slots is not None:
+        what = f"agent {config.agent.label} learns from whole rollouts, and the updates of several suites take turns"
+        raise UsageError(Problem(what, "an off-policy agent: --agent ac2"))
+
+
 def check_epochs(config: Config) -> None:
     """Check that budgets in rows of a data set are not set for environments.
 

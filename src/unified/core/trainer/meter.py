@@ -25,6 +25,7 @@ class Meter:
         self._sums: torch.Tensor | None = None  # (2, names): sum and count
         self.returns: list[float] = []
         self.lengths: list[int] = []
+        self.task_returns: dict[str, list[float]] = {}  # in a run of several suites
 
     def add(self, metrics: dict[str, torch.Tensor]) -> None:
         """Add the metrics of one update, scalars on the device. Their names may differ between updates."""
@@ -47,7 +48,11 @@ class Meter:
             self._names, self._sums = union, merged
         self._rows = {}
 
-    def add_episode(self, ret: float, length: int) -> None:
+    def add_episode(self, ret: float, length: int, task: str = "") -> None:
+        """A finished episode; in a run of several suites with the name of its task."""
+        if task:
+            self.task_returns.setdefault(task, []).append(ret)
+            return
         self.returns.append(ret)
         self.lengths.append(length)
 
@@ -60,6 +65,7 @@ class Meter:
             row["return"] = returns.mean().item()
             row["return_sd"] = returns.std().item() if len(returns) > 1 else 0.0
             row["length"] = sum(self.lengths) / len(self.lengths)
+        row |= {f"return/{task}": sum(found) / len(found) for task, found in self.task_returns.items()}
         if self._sums is not None:
             sums, counts = self._sums.tolist()
             for name, total, count in zip(self._names, sums, counts, strict=True):
@@ -78,6 +84,7 @@ class Meter:
             "sums": self._sums,
             "returns": list(self.returns),
             "lengths": list(self.lengths),
+            "task_returns": {task: list(found) for task, found in self.task_returns.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
@@ -86,6 +93,7 @@ class Meter:
         self._rows = {tuple(each["names"]): list(each["values"].to(device)) for each in rows}
         self._names, self._sums = list(state["names"]), None if state["sums"] is None else state["sums"].to(device)
         self.returns, self.lengths = list(state["returns"]), list(state["lengths"])
+        self.task_returns = {task: list(found) for task, found in state.get("task_returns", {}).items()}
 
 
 class Stopwatch:

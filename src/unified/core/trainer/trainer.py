@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from unified.core.config.config import Config
     from unified.core.envs.step_batch import StepBatch
     from unified.core.learn.agent import Agent
+    from unified.core.learn.multitask import MultiTaskAgent
     from unified.core.replay.batch import Batch
     from unified.core.replay.buffer import Replay
     from unified.core.replay.dataset import DatasetBuffer
+    from unified.core.replay.multitask import MultiTaskReplay
     from unified.core.runs.checkpoint import Checkpoint
     from unified.core.runs.run import Run
     from unified.core.trainer.clock import Clock
@@ -50,8 +52,8 @@ class Trainer:
         self,
         run: Run,
         config: Config,
-        agent: Agent,
-        replay: Replay | DatasetBuffer,
+        agent: Agent | MultiTaskAgent,
+        replay: Replay | DatasetBuffer | MultiTaskReplay,
         source: ExperienceSource,
         evaluator: Evaluator,
         clock: Clock,
@@ -72,7 +74,7 @@ class Trainer:
         self.checkpoint_time = time.monotonic()
         self._callback_states: dict[str, Any] = {}  # from the checkpoint, until the callbacks are set up
         self._restored, self._exact = False, True
-        self._failures = np.zeros(1, np.int64)  # failed episodes of each environment in a row
+        self._failures = np.zeros(source.num_envs, np.int64)  # failed episodes of each environment in a row
         self._pending = 0  # updates of this step that are not done yet
         self._in_updates = False  # whether this step still has updates to do
         self._stepping = False  # whether the environments are between step_async and step_wait
@@ -177,10 +179,10 @@ class Trainer:
         if steps is None:
             return
         ended = (steps.terminated | steps.truncated) & ~steps.failed
-        self._failures = np.where(ended, 0, self._failures + steps.failed)
+        self._failures[steps.ids] = np.where(ended, 0, self._failures[steps.ids] + steps.failed)
         for env_id in ended.nonzero()[0]:
             self.episodes += 1
-            self.meter.add_episode(float(steps.returns[env_id]), int(steps.lengths[env_id]))
+            self.meter.add_episode(float(steps.returns[env_id]), int(steps.lengths[env_id]), steps.task)
 
     def _check_environments(self) -> None:
         """Record failures of environments; too many failed episodes in a row of one environment end the run."""
@@ -237,7 +239,7 @@ class Trainer:
             "spec": spec.to_json(),
             "replay": snapshot,
             "best_score": self.best_score,
-            "exact": self._exact and spec.deterministic,
+            "exact": self._exact and self.source.exact and spec.deterministic,
             "device": str(self.agent.device),
             "precision": self.agent.precision,
             **self.clock.counts(),

@@ -1,21 +1,9 @@
-"""Carries out a run where it was asked for."""
+"""The launcher of every run that names no other."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from unified.core.config.config import Config
-    from unified.core.runs.run import Run
+from unified.core.trainer.launcher import Launcher
 
 
-class Local:
-    """In this process, to the end."""
-
-    def __init__(self, options: Any) -> None:
-        self.options = options
-
-    def launch(self, config: Config, run: Run) -> Run:
-        from unified.core.trainer.build import launch
-
-        return launch(config, run)
+class Local(Launcher):
+    """Executes a run in this process, to its end."""
