@@ -16,7 +16,6 @@ from unified.core.envs import vector_env as module
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.learn.actions import Action
-from unified.core.learn.agent import Agent
 from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Transitions
@@ -30,7 +29,6 @@ class Still:
 
     view, device = VIEW, torch.device("cpu")
     named_observations = True
-    receive = Agent.receive
 
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:
         return {}
