@@ -198,7 +198,7 @@ def _check_shares(chooser: Chooser, agent: Choice, count: int) -> None:
         with suppress(UnifiedError):  # reported when its options are validated
             if "shared" not in agent.component.options_model().model_fields:
                 message = f"suite: agent {label(agent.name)} learns one task, and there are {count} suites"
-                chooser.problems.append(Problem(message, "an agent with shared parts: --agent ac2"))
+                chooser.problems.append(Problem(message, "all agents: unified plugins list agents"))
     for key in (("train", "epochs"), ("train", "overfit"), ("replay", "load"), ("replay", "save")):
         value = chooser.tree.at(key).value
         if value is not None and not is_null(value.value):

@@ -38,7 +38,6 @@ from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
 from unified.core.trainer.features import ClassifierFeatures
 from unified.core.trainer.inference import InferencePolicy
-from unified.core.trainer.launcher import Launcher
 from unified.core.trainer.multitask import MultiTaskEvaluator, MultiTaskSource, MultiTaskSpec
 from unified.core.trainer.sources import DatasetSource, ExperienceSource
 from unified.core.trainer.trainer import Trainer
@@ -56,8 +55,13 @@ if TYPE_CHECKING:
     from unified.core.trainer.eval_result import EvalResult
 
 
-#: Makes the source of experience of a run: configuration, run, agent, replay and environments, as `Launcher.make_source` gets them.
+#: Makes the source of experience of a run: configuration, run, agent, replay and environments, in the order of `Launcher.make_source`.
 MakeSource: TypeAlias = "Callable[[Config, Run, Agent, Replay, VectorEnv], ExperienceSource]"
+
+
+def make_collector(config: Config, run: Run, agent: Agent, replay: Replay, environments: VectorEnv) -> ExperienceSource:
+    """The default source of experience: the agent acts in this process, in lock-step with learning."""
+    return EnvCollector(environments, agent, replay)
 
 
 def launch(config: Config, run: Run | None = None, make_source: MakeSource | None = None) -> Run:
@@ -66,7 +70,7 @@ def launch(config: Config, run: Run | None = None, make_source: MakeSource | Non
     Args:
         config: Configuration of the run.
         run: The run, if its directory exists; else the one of the configuration.
-        make_source: Makes the source of experience, if the run steps environments; that of `Launcher` by default.
+        make_source: Makes the source of experience, if the run steps environments; `make_collector` by default.
 
     Raises:
         UsageError: If the run is refused, before anything was started.
@@ -75,7 +79,7 @@ def launch(config: Config, run: Run | None = None, make_source: MakeSource | Non
     run = run or Run.create_or_open(config)
     keep_freed_memory()
     try:
-        return _launch(run, config, make_source or Launcher().make_source)
+        return _launch(run, config, make_source or make_collector)
     except UsageError:
         run.forget_draft()
         raise
@@ -142,7 +146,7 @@ def assemble(run: Run, config: Config, make_source: MakeSource | None = None) ->
     Raises:
         UsageError: If agent, suite and source of experience do not fit.
     """
-    make_source = make_source or Launcher().make_source
+    make_source = make_source or make_collector
     if config.several_suites:
         return _assemble_tasks(run, config, make_source)
     suite = built_suite(config)

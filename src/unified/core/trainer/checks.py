@@ -36,7 +36,7 @@ def check_no_rollouts(config: Config, view: View) -> None:
     """
     if view.whole or view.max_slots is not None:
         what = f"agent {config.agent.label} learns from whole rollouts, and the updates of several suites take turns"
-        raise UsageError(Problem(what, "an off-policy agent: --agent ac2"))
+        raise UsageError(Problem(what, "an off-policy agent: unified plugins list agents"))
 
 
 def check_epochs(config: Config) -> None:

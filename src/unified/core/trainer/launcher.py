@@ -46,6 +46,6 @@ class Launcher:
             replay: Receives the rows; it has one lane for each of `environments`.
             environments: The environments, before their first reset. The source closes them, at once if it steps others.
         """
-        from unified.core.trainer.sources import EnvCollector
+        from unified.core.trainer.build import make_collector
 
-        return EnvCollector(environments, agent, replay)
+        return make_collector(config, run, agent, replay, environments)
