@@ -39,7 +39,7 @@ from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
 from unified.core.trainer.features import ClassifierFeatures
 from unified.core.trainer.inference import InferencePolicy
 from unified.core.trainer.multitask import MultiTaskEvaluator, MultiTaskSource, MultiTaskSpec
-from unified.core.trainer.sources import DatasetSource, ExperienceSource
+from unified.core.trainer.sources import DatasetSource, EnvCollector, ExperienceSource
 from unified.core.trainer.trainer import Trainer
 
 if TYPE_CHECKING:
