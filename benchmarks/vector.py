@@ -1,6 +1,6 @@
 """Environment steps a second of vectorised Gymnasium tasks, beside eight single environments of Gymnasium and beside eight inline workers.
 
-Actions are random, so resets count: an episode of CartPole lasts about 22 steps. The sides take turns; the ratios are medians over the turns.
+Actions are random, so resets count: an episode of CartPole lasts about 22 steps. The sides take turns; ratios are medians over the turns.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from row import Row, in_turns
 
+from row import Row, in_turns
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.plugins.suites.gym.suite import Gym
 

@@ -17,7 +17,7 @@ def builder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     module: Any = ModuleType("unified.core.trainer.build")
     module.asked = []
-    module.launch = lambda config, run: module.asked.append(config) or SimpleNamespace(config=config)
+    module.launch = lambda config, run, make_source=None: module.asked.append(config) or SimpleNamespace(config=config)
     module.load_agent = lambda run, checkpoint: (run.path, checkpoint)
     monkeypatch.setitem(sys.modules, "unified.core.trainer.build", module)
     return module
@@ -95,7 +95,7 @@ def test_callbacks_come_beside_the_default_ones_or_beside_those_that_were_said(b
         ["console", "curve", "video", "tensorboard", "Looks"],
         ["console", "tensorboard"],
     ]
-    with pytest.raises(unified.UsageError, match=r"with\.vdeo\.every: callback 'vdeo' is not selected    did you mean  video"):
+    with pytest.raises(unified.UsageError, match=r"callbacks\.vdeo\.every: callback 'vdeo' is not selected    did you mean  video"):
         unified.train(seed=2, callbacks=[looks], config={"callbacks.vdeo.every": 3})
     assert builder.asked[0].callbacks[3].component.load()(None) is looks
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from unified.core.components.descriptors import KINDS
-from unified.core.components.hookspecs import Lifecycle, Registration
+from unified.core.components.hookspecs import LIFECYCLE, REGISTRATION
 from unified.core.registry import CORE, registry
 
 ROOT = Path(__file__).parents[1]
@@ -55,9 +55,8 @@ def test_methods_have_their_signatures(home: Path) -> None:
 
 
 def test_every_hook_and_component_has_a_page(home: Path) -> None:
-    for spec in (Registration, Lifecycle):
-        for name in vars(spec):
-            assert name.startswith("_") or (home / "hooks" / f"{name}.md").is_file()
+    for name in (*REGISTRATION, *LIFECYCLE):
+        assert (home / "hooks" / f"{name}.md").is_file()
     for kind in KINDS:
         for component in registry().all(kind):
             if component.origin.provider == CORE:

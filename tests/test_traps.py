@@ -17,7 +17,7 @@ TRAPS = {
         "plugins/architectures/test_values.py::test_a_terminal_state_is_worth_its_reward_alone_as_a_distribution",
     ),
     "evaluation: an episode's first action on the terminal observation of the one before": (
-        "core/trainer/test_evaluator.py::test_episodes_are_those_of_the_loop",
+        "core/trainer/test_evaluation.py::test_episodes_are_those_of_the_loop",
         "core/trainer/test_evaluations_agree.py::test_four_ways_agree",
     ),
     "discrete TD: the online network's values used through the target network": (
@@ -56,7 +56,7 @@ TRAPS = {
     ),
     "n-step windows that cross episodes": ("core/replay/test_sampling.py::test_equals_explicit_loops",),
     "A2C / A3C: returns from the wrong index": (
-        "core/test_advantages.py::test_with_lambda_one_it_is_the_return_less_the_value",
+        "core/learn/test_returns.py::test_with_lambda_one_it_is_the_return_less_the_value",
         "plugins/agents/test_ppo.py::test_returns_are_of_the_rows_they_stand_by",
     ),
     "A2C / A3C: evaluation always plays action 0": (

@@ -1,7 +1,8 @@
 """Reinforcement, supervised and generative learning in one training loop; every component is a plugin found by name.
 
-The public names are imported at their first use, so that ``import unified`` is fast. Plugins import these modules,
-`unified.heads` and `unified.testing`; they are what `API_VERSION` is about, and every other module may change with any version.
+The public names are imported at their first use, so that ``import unified`` is fast. Plugins import this module,
+`unified.agents`, `unified.heads`, `unified.nets`, `unified.replay` and `unified.testing`; `API_VERSION` covers them, and every other
+module may change with any version.
 
 >>> import unified
 >>> run = unified.train(agent="drqv2", suite="dmc:cartpole_swingup", config={"train.frames": 20_000})   # doctest: +SKIP
@@ -29,18 +30,18 @@ if TYPE_CHECKING:
         SamplerComponent,
         SuiteComponent,
     )
-    from unified.core.components.hookspecs import API_VERSION, hookimpl, hookspec
+    from unified.core.components.hookspecs import API_VERSION, Callback, hookimpl, hookspec
     from unified.core.components.options import Options
     from unified.core.config.compose import compose
     from unified.core.config.config import Config
     from unified.core.config.schema import Part
     from unified.core.envs.adapters import SuiteAdapter
     from unified.core.envs.dataset import DataSuite, Rows
+    from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
-    from unified.core.learn.actions import Action, ContinuousActions
-    from unified.core.learn.agent import Agent
+    from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
+    from unified.core.learn.agent import Agent, PolicySnapshot
     from unified.core.learn.builder import Builder
-    from unified.core.learn.discrete_actions import DiscreteActions
     from unified.core.learn.memory import Memory
     from unified.core.learn.networks import output_shape
     from unified.core.learn.objective import Loss, Objective, Phase, frozen
@@ -51,14 +52,16 @@ if TYPE_CHECKING:
     from unified.core.replay.views import Labelled, Rollout, RolloutSequences, Transitions, View
     from unified.core.runs.run import Run
     from unified.core.trainer.build import launch
+    from unified.core.trainer.launcher import Launcher
+    from unified.core.trainer.sources import EnvCollector, ExperienceSource
 
 from unified.version import __version__
 
 #: Where each public name lives.
 _HOMES = {
     "unified.api": ("load", "train"),
-    "unified.core.learn.actions": ("Action", "ContinuousActions"),
-    "unified.core.learn.agent": ("Agent",),
+    "unified.core.learn.actions": ("Action", "ContinuousActions", "DiscreteActions"),
+    "unified.core.learn.agent": ("Agent", "PolicySnapshot"),
     "unified.core.learn.update": ("PhaseLoss", "PhaseStep", "UpdateResult"),
     "unified.core.learn.memory": ("Memory",),
     "unified.core.learn.networks": ("output_shape",),
@@ -80,10 +83,9 @@ _HOMES = {
     "unified.core.config.config": ("Config",),
     "unified.core.config.schema": ("Part",),
     "unified.core.envs.dataset": ("DataSuite", "Rows"),
-    "unified.core.learn.discrete_actions": ("DiscreteActions",),
     "unified.core.envs.adapters": ("SuiteAdapter",),
     "unified.core.base.errors": ("Problem", "UnifiedError", "UsageError"),
-    "unified.core.components.hookspecs": ("API_VERSION", "hookimpl", "hookspec"),
+    "unified.core.components.hookspecs": ("API_VERSION", "Callback", "hookimpl", "hookspec"),
     "unified.core.learn.options": ("LearningOptions",),
     "unified.core.learn.objective": ("Loss", "Objective", "Phase", "frozen"),
     "unified.core.learn.builder": ("Builder",),
@@ -93,6 +95,9 @@ _HOMES = {
     "unified.core.base.spec": ("Space", "Spec"),
     "unified.core.envs.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
     "unified.core.trainer.build": ("launch",),
+    "unified.core.trainer.launcher": ("Launcher",),
+    "unified.core.trainer.sources": ("EnvCollector", "ExperienceSource"),
+    "unified.core.envs.step_batch": ("StepBatch",),
     "unified.core.replay.views": ("Labelled", "Rollout", "RolloutSequences", "Transitions", "View"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -105,15 +110,19 @@ __all__ = [
     "ArchitectureComponent",
     "Batch",
     "Builder",
+    "Callback",
     "CallbackComponent",
     "CommandComponent",
     "Config",
     "ContinuousActions",
     "DataSuite",
     "DiscreteActions",
+    "EnvCollector",
     "Environment",
     "EpisodeFailed",
+    "ExperienceSource",
     "Labelled",
+    "Launcher",
     "LauncherComponent",
     "LearningOptions",
     "Loss",
@@ -125,6 +134,7 @@ __all__ = [
     "Phase",
     "PhaseLoss",
     "PhaseStep",
+    "PolicySnapshot",
     "Preset",
     "Problem",
     "RecipeComponent",
@@ -137,6 +147,7 @@ __all__ = [
     "Space",
     "Spec",
     "Step",
+    "StepBatch",
     "Suite",
     "SuiteAdapter",
     "SuiteComponent",

@@ -27,13 +27,6 @@ INK, FAINT, GRID = "#222222", "#8a8a8a", "#e4e4e4"
 #: Axis labels of metrics.
 NAMES = {"return": "episode return", "r2": "R²"}
 
-# Two-sided 97.5% quantiles of Student's t for 1 … 30 degrees of freedom; 1.96 beyond.
-STUDENT = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
-
 
 def rows_of(rows: Iterable[Mapping[str, Any]], kind: str, needs: str = "") -> list[Mapping[str, Any]]:
     """The rows of one kind with a finite `needs`, by frames; the later of two rows at the same frames is used.
@@ -95,7 +88,9 @@ def band(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, np.ndarray]:
         return values.min(axis=0), values.max(axis=0)
     sd = values.std(axis=0, ddof=1)
     if spread == "ci":
-        sd = sd * (STUDENT[seeds - 2] if seeds - 2 < len(STUDENT) else 1.96) / np.sqrt(seeds)
+        from scipy.stats import t
+
+        sd = sd * t.ppf(0.975, seeds - 1) / np.sqrt(seeds)
     return mean - sd, mean + sd
 
 

@@ -80,12 +80,12 @@ def test_every_kind_of_component_has_a_template() -> None:
 
 def test_the_class_has_the_chosen_name() -> None:
     alone = scaffold.render("td3", ["agent"], "TD3")
-    assert "class TD3(Agent):" in alone["src/unified_plugin_td3/agent.py"]
-    assert "class TD3Options(LearningOptions):" in alone["src/unified_plugin_td3/config.py"]
+    assert "class TD3(OffPolicyAgent):" in alone["src/unified_plugin_td3/agent.py"]
+    assert "class TD3Options(ActorCriticOptions):" in alone["src/unified_plugin_td3/config.py"]
     both = scaffold.render("td3", ["agent", "suite"], "TD3")
-    assert "class TD3Agent(Agent):" in both["src/unified_plugin_td3/agent.py"]
+    assert "class TD3Agent(OffPolicyAgent):" in both["src/unified_plugin_td3/agent.py"]
     assert "class TD3Suite(Suite):" in both["src/unified_plugin_td3/suite.py"]
-    assert "class Td3(Agent):" in scaffold.render("td3", ["agent"])["src/unified_plugin_td3/agent.py"]
+    assert "class Td3(OffPolicyAgent):" in scaffold.render("td3", ["agent"])["src/unified_plugin_td3/agent.py"]
 
 
 @pytest.mark.parametrize(

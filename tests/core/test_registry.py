@@ -110,7 +110,7 @@ BROKEN = {
     "halfway": (lambda: plugin(register_agents=fails_halfway), "ValueError: no more"),
     "wrong-kind": (lambda: plugin(register_agents=not_an_agent), "yields SuiteComponent, not AgentComponent"),
     "wrong-hook": (lambda: plugin(register_agent=named("x")), "no hook 'register_agent'   did you mean  register_agents ?"),
-    "of-a-run": (lambda: plugin("x", on_log=hookimpl(lambda row: None)), "put it in a class and yield a CallbackComponent"),
+    "of-a-run": (lambda: plugin("x", on_log=hookimpl(lambda row: None)), "put it in a subclass of unified.Callback"),
     "arguments": (lambda: plugin(register_agents=takes_more), "unheard_of"),
     "unmarked": (lambda: plugin(register_agents=unmarked), "@hookimpl"),
     "unspeakable": (lambda: plugin(register_agents=named("a/b")), "cannot be typed"),
@@ -215,7 +215,7 @@ def test_core_owns_its_names_and_qualified_ones_reach_the_others():
 
 def test_two_third_parties_of_one_name_must_be_told_apart():
     known = Registry([Entry("a", plugin("xyz")), Entry("b", plugin("xyz"))])
-    with pytest.raises(UsageError, match="say which: a/xyz or b/xyz"):
+    with pytest.raises(UsageError, match="choose one: a/xyz or b/xyz"):
         known.get("agents", "xyz")
     assert known.get("agents", "b/xyz").origin.provider == "b"
 

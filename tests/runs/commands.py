@@ -134,6 +134,8 @@ def replay_of(directory: Path, cut: dict[str, Any]) -> dict[str, Any]:
 
     if "rows" in cut:  # a data set
         return cut
+    if "tasks" in cut:  # several suites: files are cut differently, the rows are compared by the batches that are drawn from them
+        return {"tasks": [each.get("head", each) for each in cut["tasks"]]}
     manifest = json.loads((newest(directory) / "manifest.json").read_text())
     spec = Spec.from_json(manifest["spec"])
     columns = {name: Space(tuple(shape), kind) for name, (shape, kind) in cut["columns"].items()}

@@ -109,12 +109,12 @@ def test_a_picture_and_a_vector_are_learned_together(agent: str, options: dict[s
 
 def test_an_agent_of_one_observation_refuses_a_picture_beside_a_vector(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the agent takes one observation, and image cannot be joined"):
-        unified.train(agent="drqv2", suite="unified.testing:Mixed", config={**QUIET, "root": str(tmp_path)})
+        unified.train(agent="ac2", suite="unified.testing:Mixed", config={**QUIET, "root": str(tmp_path)})
 
 
 def test_a_plain_agent_gets_named_vectors_joined(tmp_path: Path) -> None:
-    small = {"agent.batch_size": 8, "agent.hidden_dim": 8, "agent.learning_starts": 20, "train.frames": 60, "evaluate.episodes": 1}
-    run = unified.train(agent="drqv2", suite="unified.testing:PointReach", config={**QUIET, **small, "root": str(tmp_path)})
+    small = {"agent.batch_size": 8, "agent.learning_starts": 20, "train.frames": 40, "evaluate.episodes": 1}
+    run = unified.train(agent="ac2", suite="unified.testing:PointReach", config={**QUIET, **small, "root": str(tmp_path)})
     policy = unified.load(run)
     assert policy.agent.spec.observation.shape == (6,)
     assert policy.act({name: np.zeros(2, np.float32) for name in policy.spec.observation}).shape == (2,)

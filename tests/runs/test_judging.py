@@ -75,11 +75,15 @@ def test_pixels_are_the_default_and_features_can_be_asked_for_later(runs: Path) 
 @pytest.mark.parametrize(
     ("suite", "said", "says"),
     [
-        ("digits", {"objective": "flow", "evaluate__features": "irises"}, r"its classifier sees float32 \(4,\), and uint8 \(1, 8, 8\)"),
+        (
+            "digits",
+            {"objective": "flow", "evaluate__features": "irises"},
+            r"its observations are float32 \(4,\), and uint8 \(1, 8, 8\)",
+        ),
         ("digits", {"objective": "flow", "evaluate__features": "clasifier"}, r"there is no run 'clasifier'"),
         ("digits", {"evaluate__features": "classifier"}, "nothing is made on digits"),
         ("gym:CartPole-v1", {"evaluate__features": "classifier"}, "nothing is made on gym:CartPole-v1"),
-        ("digits", {"suite__conditional": True}, "suite.conditional=true: nothing is made here"),
+        ("digits", {"suite__conditional": True}, "suite.conditional=true: nothing is generated here"),
     ],
 )
 def test_what_cannot_be_judged_so_is_refused(runs: Path, suite: str, said: dict[str, Any], says: str) -> None:

@@ -54,7 +54,7 @@ def test_by_reference_killed_and_resumed_from_elsewhere(tmp_path: Path) -> None:
     (recorded,) = [entry for entry in manifest["components"] if entry.get("file") == str(nets)]
     assert recorded["sha256"] == hashlib.sha256(nets.read_bytes()).hexdigest()
     nets.write_text(f"{nets.read_text()}\n# another day\n")
-    assert f"{nets} was edited since" in unified("evaluate", str(directory), "-n", "1", cwd=tmp_path / "elsewhere")
+    assert f"{nets} has been edited" in unified("evaluate", str(directory), "-n", "1", cwd=tmp_path / "elsewhere")
     nets.unlink()
     assert "there is no file" in unified("resume", str(directory), cwd=tmp_path / "elsewhere", expect=2)
 

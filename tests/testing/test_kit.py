@@ -123,6 +123,7 @@ SUITES = {
     "CallsTimeAnEnd": "ends_honestly",
     "ForwardsTooLittle": "fast_forwards_to_the_same",
     "SavesTooLittle": "saves_its_state",
+    "SeedsOtherwise": "vectorises_the_same_episodes",
     "ClosesOnce": "closes_twice",
     "Heavy": "lives_without_torch",
     "BadPicture": "draws_or_says_so",

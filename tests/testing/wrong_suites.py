@@ -10,6 +10,7 @@ import numpy as np
 
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, Step, Suite
+from unified.core.envs.vector_env import WorkerVectorEnv
 
 
 class Walk(Environment):
@@ -104,6 +105,10 @@ class SavesTooLittle(Walk):
         return self.observe()
 
 
+class SeedsOtherwise(Walk):
+    """Its vectorised implementation resets with seeds of its own."""
+
+
 class ClosesOnce(Walk):
     closed = False
 
@@ -135,3 +140,7 @@ class Wrong(Suite):
 
     def environment(self) -> Any:
         return globals()[self.task]()
+
+    def vector(self, num_envs: int, seed: int, stream: str) -> Any:
+        seed += self.task == "SeedsOtherwise"
+        return WorkerVectorEnv(self, num_envs, seed, stream, "inline") if self.task in ("SeedsOtherwise", "Walk") else None

@@ -18,6 +18,7 @@ from unified.core.components.descriptors import (
     LauncherComponent,
     ObjectiveComponent,
     RecipeComponent,
+    SamplerComponent,
     SuiteComponent,
 )
 from unified.core.components.filters import Switches
@@ -79,6 +80,7 @@ builtins = SimpleNamespace(
     register_architectures=hookimpl(lambda: ARCHITECTURES),
     register_objectives=hookimpl(lambda: OBJECTIVES),
     register_callbacks=hookimpl(lambda: CALLBACKS),
+    register_samplers=hookimpl(lambda: [SamplerComponent("uniform", "unified.core.replay.samplers:Uniform")]),
     register_launchers=hookimpl(lambda: [LauncherComponent("local", "unified.plugins.launchers.local.launcher:Local")]),
     register_recipes=hookimpl(lambda: [RecipeComponent("laptop", path=Path(__file__).with_name("laptop.yaml"))]),
 )

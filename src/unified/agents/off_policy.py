@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
-from unified.core.learn.discrete_actions import DiscreteActions
 from unified.core.learn.distributions import Policy, Value
 from unified.core.learn.objective import Phase
 from unified.core.replay.batch import Batch
@@ -64,7 +63,7 @@ class OffPolicyAgent(Agent):
     # Parts ----------------------------------------------------------------------------------------------------------------------
 
     @property
-    def trunk(self) -> int | None:
+    def bottleneck(self) -> int | None:
         """Features behind the bottleneck of actor and critic; ``None`` without pixels."""
         return self.options.feature_dim if self.sight.pixels else None
 
@@ -81,12 +80,12 @@ class OffPolicyAgent(Agent):
         """
         policy = policy_head(self.build, self.options.actor.head or head)
         self.actions = DiscreteActions(self.spec.action, bins) if policy.discrete else ContinuousActions(self.spec.action)
-        return make_actor(self.options.actor, policy, self.sight.features, trunk=self.trunk, **self._emitted())
+        return make_actor(self.options.actor, policy, self.sight.features, trunk=self.bottleneck, **self._emitted())
 
     def make_critic(self) -> Critic | ChoiceCritic:
         """The critics of ``options.critic``: Q(s, ·) where `actions` are choices, else Q(s, a)."""
         noise = self.streams["noise"]
-        return make_critic(self.build, self.options.critic, self.sight.features, trunk=self.trunk, stream=noise, **self._emitted())
+        return make_critic(self.build, self.options.critic, self.sight.features, trunk=self.bottleneck, stream=noise, **self._emitted())
 
     def _emitted(self) -> dict[str, Any]:
         return {"choices": self.actions.choices} if isinstance(self.actions, DiscreteActions) else {"actions": self.actions.size}
@@ -157,7 +156,7 @@ class OffPolicyAgent(Agent):
     @property
     def starts(self) -> bool:
         """Whether actions are still uniformly random."""
-        return self.steps < self.options.learning_starts
+        return bool(self.steps < self.options.learning_starts)
 
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:

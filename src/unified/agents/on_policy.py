@@ -12,9 +12,8 @@ from torch import nn
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space
-from unified.core.learn.actions import Action, ContinuousActions
+from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
-from unified.core.learn.discrete_actions import DiscreteActions
 from unified.core.learn.distributions import Policy
 from unified.core.learn.memory import Memory, state_columns
 from unified.core.learn.networks import output_shape
@@ -124,7 +123,8 @@ class OnPolicyAgent(Agent):
 
     @property
     def base_view(self) -> Rollout:
-        o, columns = self.options, ("log_prob", "advantage", "return")
+        o = self.options
+        columns: tuple[str, ...] = ("log_prob", "advantage", "return")
         size = getattr(o, "batch_size", WHOLE)
         sizes: dict[str, Any] = {"batch_size": size, "stack": self.sight.stack, "n_steps": o.n_steps, "epochs": o.epochs}
         if self.memory is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.suggest import did_you_mean
-from unified.core.components.hookspecs import API_VERSION, LIFECYCLE, REGISTRATION, Lifecycle, Registration
+from unified.core.components.hookspecs import API_VERSION, LIFECYCLE, REGISTRATION, Callback, Registration
 
 
 def describe(name: str | None) -> list[str]:
@@ -27,7 +27,7 @@ def describe(name: str | None) -> list[str]:
 
 def hooks() -> dict[str, Any]:
     """Name and specification of each hook, in the order of their calls."""
-    return {name: getattr(group, name) for group, names in ((Registration, REGISTRATION), (Lifecycle, LIFECYCLE)) for name in names}
+    return {name: getattr(group, name) for group, names in ((Registration, REGISTRATION), (Callback, LIFECYCLE)) for name in names}
 
 
 def signature(name: str, spec: Any) -> str:

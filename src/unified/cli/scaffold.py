@@ -39,12 +39,12 @@ class Kind:
     Args:
         module: The module to change first.
         example: A command that uses the component.
-        options: Names from `unified` that its options need; empty if it has none.
+        options: The base class of its options, ``"module:Name"``; empty if it has none.
     """
 
     module: str
     example: str
-    options: tuple[str, ...] = ()
+    options: str = ""
 
     @property
     def has_class(self) -> bool:
@@ -55,13 +55,15 @@ class Kind:
 #: A small agent on a task with vector observations.
 _WITH_DRQV2 = "unified train --agent drqv2 --suite gym:Pendulum-v1 train.frames=5000 agent.hidden_dim=64"
 KINDS = {
-    "agent": Kind("agent.py", "unified train --agent $name --suite gym:Pendulum-v1 train.frames=5000", ("LearningOptions", "Part")),
-    "suite": Kind("environment.py", "unified train --agent drqv2 --suite $name:centre train.frames=5000 agent.hidden_dim=64", ("Options",)),
+    "agent": Kind("agent.py", "unified train --agent $name --suite gym:Pendulum-v1 train.frames=5000", "unified.agents:ActorCriticOptions"),
+    "suite": Kind(
+        "environment.py", "unified train --agent drqv2 --suite $name:centre train.frames=5000 agent.hidden_dim=64", "unified:Options"
+    ),
     "architecture": Kind("network.py", f"{_WITH_DRQV2} encoder=$name"),
     "objective": Kind("objective.py", f"{_WITH_DRQV2} encoder=mlp -o +$name"),
     "sampler": Kind("sampler.py", "unified train --agent dqn --suite gym:CartPole-v1 train.frames=5000 replay.sampler=$name"),
-    "callback": Kind("callback.py", f"{_WITH_DRQV2} callbacks=[+$name]", ("Options",)),
-    "launcher": Kind("launcher.py", f"{_WITH_DRQV2} launcher=$name", ("Options",)),
+    "callback": Kind("callback.py", f"{_WITH_DRQV2} callbacks=[+$name]", "unified:Options"),
+    "launcher": Kind("launcher.py", f"{_WITH_DRQV2} launcher=$name", "unified:Options"),
     "recipe": Kind("recipe.yaml", "unified train -r $name"),
     "command": Kind("command.py", "unified $name Pendulum-v1"),
 }
@@ -211,12 +213,13 @@ def _shared(kinds: Sequence[str]) -> dict[str, str]:
     """The hooks and options of the kinds, and what they import."""
     register = [(TEMPLATES / kind / REGISTER).read_text(encoding="utf-8").strip() for kind in kinds]
     options = [(TEMPLATES / kind / OPTIONS).read_text(encoding="utf-8").strip() for kind in kinds if KINDS[kind].options]
+    bases = sorted({tuple(KINDS[kind].options.split(":")) for kind in kinds if KINDS[kind].options})
     return {
         "hooks": "\n\n\n".join(register),
         "path_import": "from pathlib import Path\n" if "recipe" in kinds else "",
         "imports": _imported([*(f"{kind.capitalize()}Component" for kind in kinds), "hookimpl"]),
         "options": "\n\n\n".join(options),
-        "option_imports": _imported(each for kind in kinds for each in KINDS[kind].options),
+        "option_imports": "\n".join(f"from {module} import {name}" for module, name in bases),
     }
 
 

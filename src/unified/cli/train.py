@@ -18,10 +18,14 @@ class Format(StrEnum):
     json = "json"
 
 
-def words(agent: str | None, suite: str | None, objectives: list[str], seed: int | None, experiment: str | None) -> list[str]:
+def words(
+    agent: str | None, suite: list[str], objectives: list[str], seed: int | None, experiment: str | None, launcher: str | None = None
+) -> list[str]:
     """The options as ``key=value`` words."""
-    named = {"agent": agent, "suite": suite, "seed": seed, "experiment": experiment}
+    named = {"agent": agent, "suite": suite[0] if len(suite) == 1 else None, "seed": seed, "experiment": experiment, "launcher": launcher}
     given = [f"{key}={value}" for key, value in named.items() if value is not None]
+    if len(suite) > 1:
+        given.append(f"suite=[{','.join(suite)}]")
     if not objectives:
         return given
     return [*given, f"objective=[{','.join(objectives)}]" if all(objectives) else "objective="]  # an empty text is an error
@@ -30,7 +34,9 @@ def words(agent: str | None, suite: str | None, objectives: list[str], seed: int
 def train(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Options of the run, e.g. agent.lr=1e-4.")] = None,
     agent: Annotated[str | None, typer.Option("--agent", "-a", help="Agent, e.g. drqv2.")] = None,
-    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run; repeat it for several.")
+    ] = None,
     objective: Annotated[
         list[str] | None, typer.Option("--objective", "-o", help="Objective instead of the agent's own; +NAME adds one.")
     ] = None,
@@ -39,6 +45,7 @@ def train(
     experiment: Annotated[
         str | None, typer.Option("--experiment", "-e", help="Name of the experiment, part of the run's directory.")
     ] = None,
+    launcher: Annotated[str | None, typer.Option("--launcher", "-l", help="Launcher: where and how the run executes, e.g. async.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every value with its source and exit.")] = False,
     format: Annotated[Format | None, typer.Option(help="Output format of --dry-run; both are recipes.")] = None,
 ) -> None:
@@ -53,7 +60,7 @@ def train(
 
     if format is not None and not dry_run:
         raise UsageError(Problem(f"--format {format} needs --dry-run", f"unified train … --dry-run --format {format}"))
-    given = words(agent, suite, objective or [], seed, experiment) + list(overrides or [])
+    given = words(agent, suite or [], objective or [], seed, experiment, launcher) + list(overrides or [])
     config = compose(given, list(recipe or []), default_recipe=True)
     if dry_run:
         typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)

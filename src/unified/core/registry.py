@@ -1,7 +1,7 @@
-"""Finds plugins, keeps the broken ones apart, and resolves names. Torch-free.
+"""Finds plugins and resolves the names of components. Imports no torch.
 
-Every plugin, the built-ins included, is an entry point of the group ``unified`` whose value is a light module with hook
-implementations. Each is loaded in isolation: whatever it does wrong becomes its record, and everything else works on.
+Every plugin, including the built-ins, is an entry point of the group ``unified``: a module with hook implementations. Each plugin is loaded
+in isolation: an error is recorded, and all other plugins work.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import pluggy
 
 from unified.core.base import suggest
 from unified.core.base.errors import Problem, UnifiedError, UsageError, error_text
-from unified.core.components import import_paths
+from unified.core.components import import_paths, static
 from unified.core.components import importing as imports
 from unified.core.components.descriptors import COMPONENTS, KINDS, Component, Origin
 from unified.core.components.filters import STRICT_VARIABLE, Switches
@@ -32,9 +32,9 @@ from unified.core.components.hookspecs import API_VERSION, LIFECYCLE, PROJECT, R
 
 GROUP = "unified"
 CORE = "core"
-#: Milliseconds from which a plugin is shown as slow: all of `unified --help` takes half of it.
+#: Milliseconds from which a plugin is shown as slow; `unified --help` takes half of it.
 SLOW_MS = 200
-#: Letters of an error in a list of plugins; all of it is in `Plugin.traceback`.
+#: Length of an error in a list of plugins; `Plugin.traceback` is complete.
 _LONGEST = 200
 
 State = Literal["active", "disabled", "broken", "incompatible", "conflicting"]
@@ -43,7 +43,7 @@ _HOOKS = {f"register_{kind}": kind for kind in KINDS}
 
 
 class EntryPoint(Protocol):
-    """What is read of an `importlib.metadata.EntryPoint`."""
+    """The attributes of `importlib.metadata.EntryPoint` that the registry reads."""
 
     @property
     def name(self) -> str: ...
@@ -56,13 +56,13 @@ class EntryPoint(Protocol):
 
 @dataclass(frozen=True)
 class Plugin(Origin):
-    """What became of one entry point.
+    """The result of loading one entry point.
 
     Args:
-        state: Only ``"active"`` plugins provide anything.
-        error: One line, where it is not active.
-        traceback: All of it, where there is one.
-        milliseconds: That loading took.
+        state: Only ``"active"`` plugins provide components.
+        error: One line if the plugin is not active.
+        traceback: Traceback of the error, if any.
+        milliseconds: Duration of loading.
     """
 
     state: State = "active"
@@ -72,12 +72,12 @@ class Plugin(Origin):
 
     @property
     def slow(self) -> bool:
-        """Whether every command of everybody waits for it."""
+        """Whether it slows down every command."""
         return self.milliseconds > SLOW_MS
 
     @property
     def failed(self) -> bool:
-        """Whether it was wanted and is not there."""
+        """Whether it is enabled and could not be loaded."""
         return self.state not in ("active", "disabled")
 
 
@@ -90,11 +90,11 @@ class _Refused(Exception):
 
 
 class Registry:
-    """Names of everything that is installed.
+    """The components of all plugins, by kind and name.
 
     Args:
-        entry_points: Where to look; those of all installed distributions if not given.
-        switches: Which plugins are not to be loaded; as the environment says if not given.
+        entry_points: Entry points to load; those of all installed distributions by default.
+        switches: Disabled plugins; from the environment variables by default.
     """
 
     def __init__(self, entry_points: Iterable[EntryPoint] | None = None, switches: Switches | None = None) -> None:
@@ -105,17 +105,17 @@ class Registry:
         self._components: dict[str, dict[str, list[Component]]] = {kind: {} for kind in KINDS}
         self._plugins: list[Plugin] = []
         self._imports_references = True
-        # The built-ins come first, whatever the order on the disk: they own their names.
+        # The built-ins come first, so that no plugin takes their names.
         for entry_point in sorted(found, key=lambda entry: (not _is_core(entry), entry.name)):
             self._add(entry_point)
 
     @property
     def plugins(self) -> tuple[Plugin, ...]:
-        """One record for each entry point, the broken ones included."""
+        """One record for each entry point, including broken ones."""
         return tuple(self._plugins)
 
     def names(self, kind: str) -> list[str]:
-        """What can be typed for each component of a kind, sorted; qualified where two plugins share a name."""
+        """Names of all components of a kind, sorted; qualified if two plugins share a name."""
         return sorted(self.name_of(component) for component in self.all(kind))
 
     def all(self, kind: str) -> list[Component]:
@@ -123,7 +123,7 @@ class Registry:
         return [component for _, several in sorted(self._components[kind].items()) for component in several]
 
     def name_of(self, component: Component) -> str:
-        """The shortest name that means this component."""
+        """The shortest unambiguous name of a component."""
         several = self._components[component.kind].get(component.name, [])
         return component.name if len(several) < 2 or component.origin.provider == CORE else component.qualified
 
@@ -131,7 +131,7 @@ class Registry:
         """The component of a name, ``drqv2`` or ``provider/drqv2``, or of a reference, ``./mine.py:MyAgent``.
 
         Raises:
-            UsageError: If there is none, or several third parties share the name.
+            UsageError: If there is none, or the name is ambiguous.
         """
         if import_paths.is_reference(name):
             if not self._imports_references:
@@ -150,10 +150,10 @@ class Registry:
         if core:
             return core[0]
         choices = " or ".join(component.qualified for component in several)
-        raise UsageError(Problem(f"{singular} {name!r} is provided by several plugins", f"say which: {choices}"))
+        raise UsageError(Problem(f"{singular} {name!r} is provided by several plugins", f"choose one: {choices}"))
 
     def without_references(self) -> Registry:
-        """The same names, and no references: whoever completes a line runs nobody's file."""
+        """A registry that imports no references, so that completion runs no user code."""
         other = copy(self)
         other._imports_references = False
         return other
@@ -185,7 +185,7 @@ class Registry:
             raise
         except _Refused as refused:
             record = replace(record, state=refused.state, error=str(refused))
-        except BaseException as error:  # a plugin may raise anything, SystemExit included: it never spoils the tool
+        except BaseException as error:  # a plugin may raise anything, SystemExit included
             record = replace(record, state="broken", error=error_text(error)[:_LONGEST], traceback=_traceback(error))
         if record.state != "active":
             self._forget(entry_point.name)
@@ -232,7 +232,7 @@ _current: list[Registry] = []
 
 
 def registry() -> Registry:
-    """The registry of this process, filled when it is first asked for.
+    """The registry of this process, created by the first call.
 
     Raises:
         UnifiedError: If a plugin failed and ``UNIFIED_STRICT_PLUGINS`` is set.
@@ -250,15 +250,15 @@ def registry() -> Registry:
 
 
 def reset() -> None:
-    """Look again at the next `registry()`, after something was installed."""
+    """Let the next `registry()` load all plugins again, after an installation."""
     _current.clear()
 
 
 def installed_entry_points() -> list[EntryPoint]:
-    """Those of all installed distributions.
+    """Entry points of all installed distributions.
 
-    Metadata that lies in the current directory is no installation: a checkout (or a download) one happens to stand in must not become
-    a plugin. The built-ins are found wherever they are.
+    Metadata in the current directory does not count: a checkout or a download in the working directory must not become a plugin. The
+    built-ins are found in any place.
     """
     found = list(metadata.entry_points(group=GROUP))
     here = Path.cwd()
@@ -266,7 +266,7 @@ def installed_entry_points() -> list[EntryPoint]:
     if not strays:
         return [*found]
     kept = [entry for entry in found if entry not in strays]
-    # What is really installed may have been hidden by the stray of the same name.
+    # A distribution in the current directory may hide an installed one of the same name.
     elsewhere = [place for place in sys.path if place and Path(place).resolve() != here]
     for distribution in metadata.distributions(path=elsewhere):
         if distribution.name in {stray.dist.name for stray in strays if stray.dist is not None}:
@@ -277,7 +277,7 @@ def installed_entry_points() -> list[EntryPoint]:
 def _lies_in(entry_point: EntryPoint, directory: Path) -> bool:
     try:
         place = Path(str(entry_point.dist.locate_file(""))).resolve()
-    except Exception:  # metadata of a kind that has no files
+    except Exception:  # metadata without files
         return False
     installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
     return place == directory and str(directory) not in installed
@@ -288,7 +288,7 @@ def _is_core(entry_point: EntryPoint) -> bool:
 
 
 def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
-    """Name and version of the distribution; metadata that is damaged is no reason to stop."""
+    """Name and version of the distribution; empty if its metadata is damaged."""
     try:
         return str(entry_point.dist.name), str(entry_point.dist.version)
     except Exception:
@@ -305,11 +305,11 @@ def _check_version(plugin: Any) -> None:
 
 
 def _check_hooks(plugin: Any) -> None:
-    """pluggy overlooks a hook whose name it does not know; a person who mistyped one wants to hear of it."""
+    """Refuse mistyped hooks, which pluggy ignores."""
     for name in dir(plugin):
         marked = getattr(getattr(plugin, name, None), f"{PROJECT}_impl", None) is not None
         if marked and name in LIFECYCLE:
-            raise _Refused(f"{name} is a hook of a run, not of a plugin: put it in a class and yield a CallbackComponent of that")
+            raise _Refused(f"{name} is a hook of a run, not of a plugin: put it in a subclass of unified.Callback and register that")
         if marked and name not in REGISTRATION:
             raise _Refused(f"there is no hook {name!r}   {suggest.did_you_mean(name, REGISTRATION)}".rstrip())
         if not marked and name in _HOOKS and callable(getattr(plugin, name)):
@@ -330,28 +330,12 @@ def _check_component(component: Any, hook: str, kind: str) -> None:
 
 
 def _check_targets(components: Sequence[Component]) -> None:
-    """Modules that do not exist are found now, without importing any: a name that nobody can use is worse than none."""
+    """Refuse targets in modules that do not exist, without importing any."""
     for component in components:
         for reference in (component.target, component.config, getattr(component, "tasks", None), getattr(component, "presets", None)):
             module = (reference or "").partition(":")[0]
-            if module and not _module_exists(module):
+            if module and static.spec_of(module) is None:
                 raise _Refused(f"{component}: there is no module {module!r}")
-
-
-def _module_exists(module: str) -> bool:
-    path: Sequence[str] | None = None
-    name = ""
-    for part in module.split("."):
-        name = f"{name}.{part}" if name else part
-        loaded = sys.modules.get(name)
-        if loaded is not None:
-            path = getattr(loaded, "__path__", ())
-            continue
-        spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, path)) is not None), None)
-        if spec is None:
-            return False
-        path = spec.submodule_search_locations or ()
-    return True
 
 
 def _check_twice(components: Sequence[Component]) -> None:

@@ -1,8 +1,8 @@
-"""Metrics of generated samples: two sets of rows are compared in a feature space. Torch-free.
+"""Metrics of generation: compare generated rows with real rows in the features of a network. Imports no torch.
 
-All metrics depend on the features and the number of rows, so a value alone means little: `generation_metrics` adds to each
-metric its floor, the same metric between two sets of real rows of the same size. A generator that repeats training rows reaches the
-floor too: none of these metrics detects memorisation.
+All metrics depend on the features and on the number of rows. `generation_metrics` therefore returns each metric with its floor, the same
+metric between two sets of real rows of the same size. A generator that repeats training rows reaches the floor too: none of these metrics
+separates generalisation from memorisation.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-#: Number of distances or kernels in memory at once: 64 MiB in float64.
+#: Number of distances, or kernel values, in memory at once: 64 MiB in float64.
 _BLOCK = 2**23
-#: Squared distances below this share of the rows' own squares are 0: features are float32, and these are equal in it.
+#: Squared distances below this share of the rows' squared norms count as 0, because the features are equal in float32.
 _EQUAL = 1e-13
-#: Radii are compared up to this share: beyond it two ways to the same distance round differently.
+#: Relative tolerance of comparisons of radii, for the rounding of distances.
 _TIE = 1e-9
-#: Best values for reports. Density above 1 is not better: rows near the centre of the real ones are dense.
+#: Best value of each metric, as shown in reports. A density above 1 is not better: rows near the centre of the data are dense.
 _BEST = {
     "frechet": "less",
     "kernel": "less",
@@ -39,15 +39,15 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     d² = |μ₁ - μ₂|² + tr(C₁ + C₂ - 2 (C₁C₂)^½)
 
     With centred rows A = QR, so that C = RᵀR / (N - 1), the eigenvalues of C₁C₂ are the squared singular values of R₁R₂ᵀ. Their sum is
-    the trace of the root, without squaring what is rooted afterwards: exact to rounding also where there are fewer rows than features.
-    The estimate is biased upwards, the more the fewer the rows are: compare equal numbers only.
+    the trace of the root. No value is squared before its root is taken, so the result is exact to rounding also with fewer rows than
+    features. The estimate is biased upwards, more so for few rows: compare only sets of equal size.
 
     Args:
         real: Features ``(N, D)``.
         generated: Features ``(M, D)``.
 
     Raises:
-        ValueError: If a set has less than two rows, other features, or numbers that are not finite.
+        ValueError: If a set has fewer than two rows, the widths differ, or a number is not finite.
     """
     real, generated = _features(real, generated)
     between = ((real.mean(axis=0) - generated.mean(axis=0)) ** 2).sum()
@@ -61,8 +61,8 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
     k(x, y) = (xᵀy / D + 1)³,  MMD² = mean over i ≠ j of k(xᵢ, xⱼ) + mean over i ≠ j of k(yᵢ, yⱼ) - 2 mean k(xᵢ, yⱼ)
 
-    Unbiased whatever the number of rows: 0 on average for equal distributions, so it may be negative. All pairs are taken, where others
-    average over blocks.
+    Unbiased for any number of rows: 0 on average for equal distributions, so it may be negative. All pairs are used; other
+    implementations average over blocks.
 
     Args:
         real: Features ``(N, D)``.
@@ -85,18 +85,16 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """Nearest-neighbour metrics of two sets.
+    """Metrics of the nearest neighbours between two sets. A row is within reach of x if it is not further than the k-th neighbour of x.
 
     Args:
-        one_nn: Leave-one-out accuracy of telling the sets apart by the nearest neighbour (Lopez-Paz & Oquab 2017; Xu et al. 2018): about
-            0.5 where they are equally many and alike, 1 where they are apart, 0 where each row has its copy in the other set. Where the
-            nearest ones of both sets are equally near, it counts half.
-        precision: Share of generated rows within reach of a real one: |y - x| ≤ the distance of x to its k-th nearest real row, for some
-            x (Kynkäänniemi et al. 2019, eq. 2). Quality.
-        recall: The same with the sets exchanged. Diversity.
-        density: How many real rows a generated one is within reach of, divided by k (Naeem et al. 2020, eq. 3): quality that one real
-            outlier does not spoil. 1 for equal sets; it may be above.
-        coverage: Share of real rows that have a generated one within reach (eq. 4). Diversity.
+        one_nn: Leave-one-out accuracy of the 1-nearest-neighbour classifier that separates the sets (Lopez-Paz & Oquab 2017; Xu et al.
+            2018): about 0.5 for equal distributions, 1 for separate sets, 0 if each row has a copy in the other set. Ties count half.
+        precision: Share of generated rows within reach of a real row (Kynkäänniemi et al. 2019, eq. 2). Quality.
+        recall: Share of real rows within reach of a generated row. Diversity.
+        density: Number of real rows that a generated row is within reach of, divided by k (Naeem et al. 2020, eq. 3): quality that is
+            robust to an outlier among the real rows. 1 for equal sets; it may be higher.
+        coverage: Share of real rows that have a generated row within reach (eq. 4). Diversity.
     """
 
     one_nn: float
@@ -109,20 +107,20 @@ class Neighbourhood:
 def neighbourhood(real: np.ndarray, generated: np.ndarray, k_manifold: int = 3, k_density: int = 5) -> Neighbourhood:
     """Compare two sets by the nearest neighbours of their rows.
 
-    Distances are Euclidean, in float64, held in blocks. Within reach is meant as the authors' programs do it: at most as far for
-    precision and recall, strictly nearer for density and coverage, which makes the density of a set against itself 1.
+    Distances are Euclidean, in float64, computed in blocks. As in the authors' programs, "within reach" is ≤ for precision and recall
+    and < for density and coverage, so that the density of a set with itself is 1.
 
     Args:
         real: Features ``(N, D)``.
         generated: Features ``(M, D)``.
-        k_manifold: k of precision and recall; one less than there are rows, where these are fewer.
-        k_density: k of density and coverage, likewise.
+        k_manifold: k of precision and recall; at most the number of rows minus one.
+        k_density: k of density and coverage; at most the number of rows minus one.
 
     Raises:
         ValueError: As `frechet_distance`.
     """
     real, generated = _features(real, generated)
-    centre = real.mean(axis=0)  # distances stay, and lose fewer digits
+    centre = real.mean(axis=0)  # distances stay the same, with less rounding
     real, generated = real - centre, generated - centre
     k_real, k_generated, k_density = (
         min(k, n - 1) for k, n in ((k_manifold, len(real)), (k_manifold, len(generated)), (k_density, len(real)))
@@ -142,19 +140,19 @@ def neighbourhood(real: np.ndarray, generated: np.ndarray, k_manifold: int = 3, 
         counted += int(inside.sum())
         least_real[block] = distances.min(axis=1)
         np.minimum(least_generated, distances.min(axis=0), out=least_generated)
-    correct = np.concatenate([_nearer(near_real[:, 0], least_real), _nearer(near_generated[:, 0], least_generated)])
+    separated = np.concatenate([_nearer(near_real[:, 0], least_real), _nearer(near_generated[:, 0], least_generated)])
     density = counted / (k_density * len(generated))
-    return Neighbourhood(float(correct.mean()), float(precise.mean()), float(recalled.mean()), density, float(covered.mean()))
+    return Neighbourhood(float(separated.mean()), float(precise.mean()), float(recalled.mean()), density, float(covered.mean()))
 
 
 def nearest_neighbour_accuracy(known: np.ndarray, classes: np.ndarray, asked: np.ndarray, truth: np.ndarray) -> float:
-    """Accuracy of the 1-nearest-neighbour classifier (Cover & Hart 1967), by Euclidean distance; of those equally near, the first counts.
+    """Accuracy of the 1-nearest-neighbour classifier (Cover & Hart 1967), by Euclidean distance; ties choose the first row.
 
     Args:
-        known: Features ``(N, D)`` of the rows that it knows.
-        classes: ``(N,)``, each one's.
-        asked: Features ``(M, D)`` of the rows that it is asked about.
-        truth: ``(M,)``, each one's class.
+        known: Features ``(N, D)`` of the training rows.
+        classes: Classes ``(N,)`` of the training rows.
+        asked: Features ``(M, D)`` of the test rows.
+        truth: Classes ``(M,)`` of the test rows.
 
     Raises:
         ValueError: As `frechet_distance`.
@@ -171,22 +169,22 @@ def generation_metrics(
     seed: int = 0,
     classes: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, float]:
-    """Every metric of generated rows against test rows, and beside it its floor, that of training rows against test rows.
+    """All metrics of generated rows against test rows, each with its floor: the metric of training rows against test rows.
 
-    Equally many rows of each set are compared, as many as the smallest has, drawn at random.
+    The sets are reduced at random to the size of the smallest.
 
     Args:
-        real_train: Features ``(N, D)`` of rows that were trained on.
-        real_test: Of rows that were not.
-        generated: Of rows that were made.
-        seed: Of the draw.
-        classes: Of training, test and generated rows, ``(N,)`` each, where rows are made for a class. ``train_on_generated`` is then the
-            accuracy on test rows of a `nearest_neighbour_accuracy` that knows the generated ones alone (Esteban et al. 2017, "train on
-            synthetic, test on real"; Ravuri & Vinyals 2019); its floor knows the training ones.
+        real_train: Features ``(N, D)`` of training rows.
+        real_test: Features ``(M, D)`` of test rows.
+        generated: Features ``(L, D)`` of generated rows.
+        seed: Seed of the random choice.
+        classes: Classes of training, test and generated rows, ``(N,)`` each, for class-conditional generation. ``train_on_generated`` is
+            then the `nearest_neighbour_accuracy` on test rows of a classifier that is trained on generated rows (Esteban et al. 2017,
+            "train on synthetic, test on real"; Ravuri & Vinyals 2019); its floor is trained on the training rows.
 
     Returns:
         ``frechet, kernel, one_nn, precision, recall, density, coverage`` and, with classes, ``train_on_generated``, each with
-        ``<name>_floor``; and ``samples``, the rows of a set.
+        ``<name>_floor``; and ``samples``, the number of rows of each set.
 
     Raises:
         ValueError: As `frechet_distance`.
@@ -195,15 +193,15 @@ def generation_metrics(
     samples = min(map(len, (real_train, real_test, generated)))
     sets = (real_train, real_test, generated)
     drawn = [np.sort(generator.permutation(len(rows))[:samples]) for rows in sets]
-    train, test, made = (np.asarray(rows)[index] for rows, index in zip(sets, drawn, strict=True))
+    train, test, new = (np.asarray(rows)[index] for rows, index in zip(sets, drawn, strict=True))
     row: dict[str, float] = {}
     found, floor = (
         {"frechet": frechet_distance(test, rows), "kernel": kernel_distance(test, rows), **asdict(neighbourhood(test, rows))}
-        for rows in (made, train)
+        for rows in (new, train)
     )
     if classes is not None:
-        of_train, of_test, of_made = (np.asarray(each)[index] for each, index in zip(classes, drawn, strict=True))
-        found["train_on_generated"] = nearest_neighbour_accuracy(made, of_made, test, of_test)
+        of_train, of_test, of_new = (np.asarray(each)[index] for each, index in zip(classes, drawn, strict=True))
+        found["train_on_generated"] = nearest_neighbour_accuracy(new, of_new, test, of_test)
         floor["train_on_generated"] = nearest_neighbour_accuracy(train, of_train, test, of_test)
     for name in found:
         row |= {name: found[name], f"{name}_floor": floor[name]}
@@ -211,9 +209,9 @@ def generation_metrics(
 
 
 def report(row: Mapping[str, Any]) -> list[str]:
-    """Lines for a person, of what `generation_metrics` gives: each metric beside its floor.
+    """Lines of text from the result of `generation_metrics`: each metric with its floor.
 
-    Where ``row["features"]`` names the features, the report does too.
+    They name the classifier of the features if ``row["features"]`` does.
     """
     names = [name for name in _BEST if name in row]
     wide = max(map(len, names))
@@ -232,18 +230,18 @@ def _features(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.n
     if min(len(real), len(generated)) < 2 or real.shape[1] != generated.shape[1]:
         raise ValueError(f"two sets of features have at least two rows each, of one width: {real.shape} and {generated.shape}")
     if not (np.isfinite(real).all() and np.isfinite(generated).all()):
-        raise ValueError("features hold numbers that are not finite")
+        raise ValueError("features contain numbers that are not finite")
     return real, generated
 
 
 def _root(rows: np.ndarray) -> np.ndarray:
-    """R, ``(min(N, D), D)``, of which RᵀR is the covariance of the rows."""
+    """R, ``(min(N, D), D)``, with RᵀR the covariance of the rows."""
     centred = (rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1)
     return np.asarray(np.linalg.qr(centred, mode="r"))
 
 
 def _products(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Inner products ``(n, M)`` of some rows of `x` with all of `y`, and which rows they are."""
+    """Inner products ``(n, M)`` of a block of rows of `x` with all of `y`, with the slice of the block."""
     size = max(1, _BLOCK // len(y))
     for start in range(0, len(x), size):
         yield slice(start, min(start + size, len(x))), x[start : start + size] @ y.T
@@ -251,11 +249,11 @@ def _products(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]
 
 def _cubic(products: np.ndarray, width: int) -> np.ndarray:
     shifted = products / width + 1
-    return np.asarray(shifted * shifted * shifted)  # ten times as fast as a power
+    return np.asarray(shifted * shifted * shifted)  # ten times faster than a power
 
 
 def _distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Squared distances ``(n, M)`` of some rows of `x` to all of `y`, and which rows they are."""
+    """Squared distances ``(n, M)`` of a block of rows of `x` to all of `y`, with the slice of the block."""
     squares_x, squares_y = (x * x).sum(axis=1), (y * y).sum(axis=1)
     for block, distances in _products(x, y):
         squares = squares_x[block, None] + squares_y
@@ -267,7 +265,7 @@ def _distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray
 
 
 def _nearest(rows: np.ndarray, k: int) -> np.ndarray:
-    """Squared distances ``(N, k)`` of each row to the k others that are nearest to it, the nearest first."""
+    """Squared distances ``(N, k)`` of each row to its k nearest other rows, nearest first."""
     nearest = np.empty((len(rows), k))
     for block, distances in _distances(rows, rows):
         indices = np.arange(block.start, block.stop)
@@ -278,5 +276,5 @@ def _nearest(rows: np.ndarray, k: int) -> np.ndarray:
 
 
 def _nearer(own: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """1 where the own set is nearer, 0 where the other is, a half where both are equally near."""
+    """1 if the own set is nearer, 0 if the other set is, 0.5 for ties."""
     return np.where(own < other * (1 - _TIE), 1.0, np.where(own > other * (1 + _TIE), 0.0, 0.5))

@@ -1,4 +1,4 @@
-"""Regression metrics in the units of the targets. Torch-free."""
+"""Metrics of regression: R², RMSE and MAE in the units of the targets. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Regression:
-    """Answers against targets, D numbers for each row.
+    """Metrics of predictions with D numbers per row.
 
     Args:
-        r2: Coefficient of determination of each number, ``(D,)``: 1 is exact, 0 as good as their mean, negative worse.
+        r2: Coefficient of determination of each number, ``(D,)``: 1 is exact, 0 as good as predicting the mean, negative is worse.
         rmse: Root of the mean squared error of each number, ``(D,)``, in units of the target.
-        mae: Mean absolute error, likewise.
-        rows: N.
+        mae: Mean absolute error of each number, ``(D,)``, in units of the target.
+        rows: Number of rows N.
     """
 
     r2: np.ndarray
@@ -25,26 +25,26 @@ class Regression:
     rows: int
 
     def row(self) -> dict[str, float]:
-        """The scalar metrics, for ``metrics.jsonl``: means over the D targets."""
+        """Scalar metrics for ``metrics.jsonl``: means over the D numbers."""
         return {"r2": float(self.r2.mean()), "rmse": float(self.rmse.mean()), "mae": float(self.mae.mean())}
 
 
 def regression_metrics(
     answers: np.ndarray, targets: np.ndarray, bounds: tuple[Sequence[float], Sequence[float]] | None = None
 ) -> Regression:
-    """Compare answers with targets.
+    """Compare predictions with targets.
 
-    R² = 1 - Σ(y - ŷ)² / Σ(y - ȳ)², RMSE = √(Σ(y - ŷ)² / N), MAE = Σ|y - ŷ| / N. Of a target that is the same in all rows, R² is 0/0:
-    it counts as 1 where the answers are exact and as 0 otherwise, as in scikit-learn.
+    R² = 1 - Σ(y - ŷ)² / Σ(y - ȳ)², RMSE = √(Σ(y - ŷ)² / N), MAE = Σ|y - ŷ| / N. If a target is the same in all rows, R² is 0/0 and
+    counts as 1 for exact predictions and as 0 otherwise, as in scikit-learn.
 
     Args:
-        answers: ``(N, D)`` or ``(N,)``.
-        targets: Of the same shape.
-        bounds: Least and greatest target of each of the D numbers in units of its own (`Spec.targets`), for which -1 and 1 stand in
-            `answers` and `targets`; ``None`` where these are in their units already.
+        answers: Predictions, ``(N, D)`` or ``(N,)``.
+        targets: Targets of the same shape.
+        bounds: Lowest and highest target of each of the D numbers (`Spec.target_range`) if `answers` and `targets` are scaled to [-1, 1];
+            ``None`` if they are in their own units.
 
     Raises:
-        ValueError: If the shapes differ or there is no row.
+        ValueError: If the shapes differ or there are no rows.
     """
     answers, targets = np.asarray(answers, np.float64), np.asarray(targets, np.float64)
     if answers.shape != targets.shape or not targets.size:
@@ -61,7 +61,7 @@ def regression_metrics(
 
 
 def in_units(scaled: np.ndarray, bounds: tuple[Sequence[float], Sequence[float]]) -> np.ndarray:
-    """Numbers within [-1, 1] ``(N, D)`` in units of their own: low + (x + 1) / 2 · (high - low).
+    """Rescale numbers from [-1, 1] ``(N, D)`` to their own units: low + (x + 1) / 2 · (high - low).
 
     >>> in_units(np.array([[-1.0], [0.0], [1.0]]), ((10.0,), (30.0,))).ravel().tolist()
     [10.0, 20.0, 30.0]
@@ -72,12 +72,12 @@ def in_units(scaled: np.ndarray, bounds: tuple[Sequence[float], Sequence[float]]
     return low + (np.asarray(scaled, np.float64) + 1) / 2 * (high - low)
 
 
-def report(metrics: Regression, names: Sequence[str] = ()) -> list[str]:
-    """A report: one line for each target, and their mean if there are several."""
-    names = list(names) or ([f"target {index}" for index in range(len(metrics.r2))] if len(metrics.r2) > 1 else ["target"])
-    lines = [(name, *numbers) for name, *numbers in zip(names, metrics.r2, metrics.rmse, metrics.mae, strict=True)]
+def report(judged: Regression, names: Sequence[str] = ()) -> list[str]:
+    """Lines of text: one for each number, and their mean if there are several."""
+    names = list(names) or ([f"target {index}" for index in range(len(judged.r2))] if len(judged.r2) > 1 else ["target"])
+    lines = [(name, *numbers) for name, *numbers in zip(names, judged.r2, judged.rmse, judged.mae, strict=True)]
     if len(lines) > 1:
-        lines.append(("mean", *metrics.row().values()))
+        lines.append(("mean", *judged.row().values()))
     wide = max(len(name) for name, *_ in lines)
-    table = [f"{'':<{wide}}  {'R²':>7}  {'RMSE':>9}  {'MAE':>9}   ({metrics.rows:,} rows)"]
+    table = [f"{'':<{wide}}  {'R²':>7}  {'RMSE':>9}  {'MAE':>9}   ({judged.rows:,} rows)"]
     return table + [f"{name:<{wide}}  {r2:>7.3f}  {rmse:>9.4g}  {mae:>9.4g}" for name, r2, rmse, mae in lines]

@@ -179,7 +179,7 @@ def experience(component: AgentComponent, place: Place, count: int = 6, view: Vi
         Failed: If the view has no batch after a few thousand steps.
     """
     agent = build(component, place)
-    num_envs, limit = 1, 4000
+    num_envs, limit, own = 1, 4000, view is None
     view, action, extra = view or agent.view, agent.action_space, agent.extra_columns
     if view.from_dataset:
         suite = place.reference.build()
@@ -191,12 +191,15 @@ def experience(component: AgentComponent, place: Place, count: int = 6, view: Vi
     with WorkerVectorEnv(place.reference, num_envs, SEED, placement="inline") as environments:
         collector = EnvCollector(environments, agent, replay)
         collector.start()
+        batches: list[Batch] = []
         for step in range(1, limit + 1):
             collector.step_async()
             collector.step_wait()
             agent.steps = step
             if step > max(40, view.learn_after) and replay.ready:
-                batches = [fresh(batch) for batch in replay.batches(4 * count, agent.process_rollout)]
+                batches += [fresh(batch) for batch in replay.batches(4 * count, agent.process_rollout)]
+                if own and len(batches) < count:  # a rollout is one batch for some agents
+                    continue
                 # Batches with different rows first: losses that compare rows have no gradient for equal rows.
                 return tuple(sorted(batches, key=_all_equal)[:count])
     contract = "The view of an agent returns batches of its experience."

@@ -17,6 +17,7 @@ from unified.core.components import import_paths
 from unified.core.components.descriptors import Component
 from unified.core.components.user_code import adopt
 from unified.core.envs.suite import Environment
+from unified.core.learn.objective import make_objective
 from unified.core.registry import registry
 
 
@@ -161,9 +162,9 @@ def test_options_are_the_classs_own_else_those_of_what_it_inherits_from(here: Pa
 def test_objectives_say_what_they_need_and_train(here: Path) -> None:
     objective = get("objectives", "./mine.py:Small")
     assert (objective.needs, objective.trains) == (("obs",), ("encoder",))
-    assert type(objective.make(objective.options_model()())).__name__ == "Small"
+    assert type(make_objective(objective, objective.options_model()())).__name__ == "Small"
     function = get("objectives", "./mine.py:small")
-    assert type(function.make(function.options_model()())).__name__ == "FunctionObjective"
+    assert type(make_objective(function, function.options_model()())).__name__ == "FunctionObjective"
 
 
 def test_callbacks_take_options_or_nothing(here: Path) -> None:
@@ -238,11 +239,11 @@ def test_imports_stay_light(here: Path) -> None:
         ("architectures", "./mine.py:Mine", "is no architecture but a class, an agent"),
         ("architectures", "./mine.py:seen", "wanted: a class or function that returns an nn.Module"),
         ("suites", "./mine.py:Watch", "is no suite but a class, a callback"),
-        ("suites", "./envs.py:makes_nothing", "makes int, which is no environment and no data set"),
+        ("suites", "./envs.py:makes_nothing", "returns int, which is neither an environment nor a data set"),
         (
             "suites",
             "./envs.py:says_nothing",
-            "has no return annotation, so it is not known what it returns    annotate it: def says_nothing",
+            "has no return annotation, so the class that it returns is unknown    annotate it: def says_nothing",
         ),
         ("suites", "./envs.py:takes_something", "def takes_something(loudness) -> gymnasium.Env"),
         ("objectives", "./nets.py:Tiny", "is no objective but a class, an architecture"),
@@ -250,7 +251,7 @@ def test_imports_stay_light(here: Path) -> None:
         ("callbacks", "./mine.py:Unmarked", "put @unified.hookimpl above on_log"),
         ("launchers", "./mine.py:Watch", "wanted: a class with a method launch"),
         ("commands", "./mine.py:Watch", "unified plugins new"),
-        ("agents", "nowhere.at_all:X", "there is no module nowhere    a file is said with its path"),
+        ("agents", "nowhere.at_all:X", "there is no module nowhere    a file needs a path"),
         ("agents", "unified.core.nothing:X", "there is no module unified.core.nothing"),
         ("agents", "unified.core.learn.agent:Agnet", "did you mean  Agent ?"),
         (

@@ -7,13 +7,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from annotated_types import Ge
 
 from unified.core.components import static
 from unified.core.components.descriptors import ArchitectureComponent, ObjectiveComponent
-from unified.core.components.signature import is_filled_in, options_of
+from unified.core.components.signature import options_of
+from unified.core.components.static import is_filled_in
 from unified.core.registry import registry
 
 NETS = '''
@@ -78,6 +80,54 @@ def test_bases_are_followed(nets: str) -> None:
     derived = ObjectiveComponent("derived", f"{nets}:Derived")
     assert (derived.needs, derived.parts, derived.trains, dict(derived.asks)) == (("obs", "action"), ("encoder",), ("encoder",), {})
     assert [each.name for each in static.signature(f"{nets}:Derived").parameters] == ["in_features", "width", "norm", "bias"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "__import__('os').system('true')",
+        "().__class__",
+        "open('/dev/null')",
+        "sum([1, 2])",
+        "[n for n in (1, 2)]",
+        "(lambda: 1)()",
+        "type('X', (), {})",
+        "Path.cwd()",
+        "int(**{'x': 1})",
+        "'a' + 'b'",
+        "f'{1}'",
+        "undefined",
+    ],
+)
+def test_no_expression_runs_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expression: str) -> None:
+    (tmp_path / "expression_of_a_test.py").write_text(f"from pathlib import Path\ndef f(x=1, y={expression}): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    static._source.cache_clear()
+    with pytest.raises(static.Unreadable):
+        static.signature("expression_of_a_test:f")
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("-1.5", -1.5),
+        ("(WIDTH, [WIDTH])", (16, [16])),
+        ("{'a': WIDTH}", {"a": 16}),
+        ("TABLE['b']", 2),
+        ("float('inf')", float("inf")),
+        ("math.inf", float("inf")),
+        ("int | None", int | None),
+        ("Annotated[int, Ge(ge=1)]", Annotated[int, Ge(ge=1)]),
+    ],
+)
+def test_expressions_of_names_subscripts_and_constructors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expression: str, value: Any
+) -> None:
+    names = "import math\nfrom typing import Annotated\nfrom annotated_types import Ge\nWIDTH = 16\nTABLE = {'b': 2}\n"
+    (tmp_path / "expression_of_a_test.py").write_text(f"{names}def f(x={expression}): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    static._source.cache_clear()
+    assert static.signature("expression_of_a_test:f").parameters[0].default == value
 
 
 @pytest.mark.parametrize("name", ["decorated", "computed", "Nothing"])

@@ -114,8 +114,8 @@ def test_wrong_references_are_told_with_everything_else(here: Path) -> None:
     problems = refused("agent=./mine.py:Mien", "encoder=./nets.py:Tiny", "suite=./mine.py:Watch", "callbacks=[+./cb.py:X]", "seed=x")
     assert [problem for problem in problems if "was not checked" not in problem] == [
         "./mine.py has no Mien    did you mean  Mine ?    (from the command line)",
-        "./mine.py:Watch is no suite but a class, a callback    wanted: a subclass of unified.Suite or unified.Environment, or what a "
-        "suite adapts (a gymnasium.Env, a torch.utils.data.Dataset), or a function that makes one    (from the command line)",
+        "./mine.py:Watch is no suite but a class, a callback    wanted: a subclass of unified.Suite or unified.Environment, or an object "
+        "that a suite adapts (a gymnasium.Env, a torch.utils.data.Dataset), or a function that returns one    (from the command line)",
         "seed=x: must be a whole number    (from the command line)",
         f"there is no file ./cb.py    the working directory is {here}    (from the command line)",
     ]

@@ -12,7 +12,7 @@ from torch import nn
 from unified.core.base.errors import UsageError
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
-from unified.core.components.objects import Names
+from unified.core.components.fingerprint import Names
 from unified.core.config.compose import compose
 from unified.core.config.schema import Selection
 from unified.core.learn.builder import Builder

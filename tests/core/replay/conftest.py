@@ -10,26 +10,12 @@ import pytest
 
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
+from unified.core.envs.step_batch import StepBatch
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Transitions
 
 FRAMES = Spec(Space((1, 2, 2), "uint8", 0, 255), Space((2,), "float32", -1.0, 1.0))
 VECTORS = Spec(Space((3,), "float32"), Space((), "int64", n=4))
-
-
-@dataclass
-class StepBatch:
-    """What the environments give back, as far as the replay reads it."""
-
-    observation: np.ndarray
-    reward: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    failed: np.ndarray
-    reset_observation: np.ndarray
-    life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
-    extra: dict[str, np.ndarray] = field(default_factory=dict)
-    interrupted: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
 
 
 @dataclass
@@ -150,29 +136,31 @@ class Both:
         self.replay.begin(env_id, first)
         self.brute.begin(env_id, first)
 
-    def step(self, kinds: str) -> None:
-        """One step of all lanes; a letter for each: ``-`` goes on, ``e`` ends by time, ``t`` terminates, ``f`` fails."""
+    def step(self, kinds: str, env_ids: np.ndarray | None = None) -> None:
+        """One step of all lanes, or of some; a letter for each: ``-`` goes on, ``e`` ends by time, ``t`` terminates, ``f`` fails."""
         kinds = "".join(kinds)
-        n = range(self.num_envs)
+        n = range(len(kinds))
         steps = StepBatch(
             np.stack([self.observation() for _ in n]),
-            self.random.standard_normal(self.num_envs).astype(np.float32),
+            self.random.standard_normal(len(kinds)).astype(np.float32),
             np.array([kind == "t" for kind in kinds]),
             np.array([kind == "e" for kind in kinds]),
             np.array([kind == "f" for kind in kinds]),
             np.stack([self.observation() for _ in n]),
+            returns=np.zeros(len(kinds)),
+            lengths=np.zeros(len(kinds), np.int64),
+            env_ids=env_ids,
         )
         actions = np.stack([self.action() for _ in n])
         self.replay.extend(actions, steps)
-        for i in n:
-            if steps.failed[i]:
+        for row, i in enumerate(steps.ids.tolist()):
+            if steps.failed[row]:
                 self.brute.discard(i)
             else:
-                self.brute.add(
-                    i, actions[i], float(steps.reward[i]), bool(steps.terminated[i]), bool(steps.truncated[i]), steps.observation[i]
-                )
-            if kinds[i] != "-":
-                self.brute.begin(i, steps.reset_observation[i])
+                ends = bool(steps.terminated[row]), bool(steps.truncated[row])
+                self.brute.add(i, actions[row], float(steps.reward[row]), *ends, steps.observation[row])
+            if kinds[row] != "-":
+                self.brute.begin(i, steps.reset_observation[row])
 
     def compare(self, batches: int = 3) -> None:
         rows = self.brute.rows()

@@ -42,6 +42,18 @@ def test_equals_explicit_loops(
     both.compare()
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 2), LETTERS), min_size=1, max_size=3, unique_by=lambda one: one[0]), max_size=60))
+def test_steps_of_some_environments_equal_explicit_loops(helpers: Any, arrivals: list[list[tuple[int, str]]]) -> None:
+    """Environments arrive in any order and not equally often."""
+    both = helpers.Both(helpers.VECTORS, Transitions(batch_size=24, stack=2, n_step=2, discount=0.9), 3 * 9, 3)
+    for env_id in range(3):
+        both.begin(env_id)
+    for arrival in arrivals:
+        both.step("".join(kind for _, kind in arrival), np.array([env_id for env_id, _ in arrival]))
+    both.compare()
+
+
 def test_windows_and_ends_by_hand(helpers: Any) -> None:
     """One episode of three steps that terminates, one of two that is cut off; rewards 1, 2, 4 and 8, 16."""
     replay = Replay(helpers.VECTORS, Transitions(batch_size=64, n_step=2, discount=0.5), 20, 1, Streams(0))

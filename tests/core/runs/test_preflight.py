@@ -90,7 +90,7 @@ def test_options_that_fail_are_named() -> None:
             def lacking(self, run: Path) -> list[Problem]:
                 return [self.fiel]  # type: ignore[attr-defined]
 
-    with pytest.raises(PluginFailed, match="agent failed to say what it lacks: AttributeError"):
+    with pytest.raises(PluginFailed, match="agent failed to check what it refers to: AttributeError"):
         told("suite=digits", agent=Broken)
     with pytest.warns(UserWarning, match="shadows"), pytest.raises(TypeError, match="options have a method of this name"):
         type("Taken", (unified.Options,), {"__annotations__": {"lacking": str}, "__module__": __name__})

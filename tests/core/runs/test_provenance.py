@@ -57,7 +57,7 @@ def test_what_nobody_installed_is_told_by_its_file(tmp_path: Path, monkeypatch: 
     assert (entry["file"], entry["distribution"]) == (str(file), "")
     assert provenance.changed([entry], registry()) == []
     assert provenance.missing([entry], registry()) == []
-    assert "was edited since" in provenance.changed([{**entry, "sha256": "0"}], registry())[0]
+    assert "has been edited" in provenance.changed([{**entry, "sha256": "0"}], registry())[0]
     assert packages.distribution_of("nets") is None
 
 

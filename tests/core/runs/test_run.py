@@ -81,7 +81,7 @@ def test_a_directory_that_cannot_be_written_fails_before_anything(
     config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"cannot be kept in .*file/default.*root=DIRECTORY"):
+    with pytest.raises(UsageError, match=r"cannot be stored in .*file/default.*root=DIRECTORY"):
         Run.create_or_open(config(root=str(tmp_path / "file")))
 
     def denied(path: Path, data: bytes) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 
 from unified.core.base.errors import PluginFailed, UnifiedError, UsageError, plugin_errors
-from unified.core.components.hookspecs import hookimpl
+from unified.core.components.hookspecs import LIFECYCLE, Callback, hookimpl
 from unified.core.trainer.callbacks import CallbackList, Participant
 
 
@@ -67,10 +68,95 @@ def test_an_observer_that_fails_three_times_is_left_out_and_named():
     assert "left out" not in reports[1][1]
 
 
+def test_only_failures_in_a_row_count():
+    """A logger that loses its connection now and then stays for the whole run."""
+
+    class Sometimes:
+        @hookimpl
+        def on_log(self, row):
+            if row % 5 in (0, 1):
+                raise OSError("no route")
+
+    reports: list[tuple[str, str]] = []
+    made = hooks(Participant("callback web", Sometimes()), reports=reports)
+    for row in range(25):
+        log(made, row)
+    assert len(reports) == 10
+    assert not [text for _, text in reports if "left out" in text]
+
+
+def test_success_in_another_hook_does_not_excuse_a_failing_one():
+    class Half(Callback):
+        def on_log(self, run, trainer, row, speed):
+            raise ValueError("no")
+
+        def before_update(self, run, trainer, batch):
+            pass
+
+    reports: list[tuple[str, str]] = []
+    made = hooks(Participant("callback half", Half()), reports=reports)
+    for row in range(5):
+        log(made, row)
+        made.call("before_update", run=None, trainer=None, batch=None)
+    assert len(reports) == 3
+
+
+def test_a_callback_overrides_the_hooks_that_it_needs():
+    seen: list[Any] = []
+
+    class Mine(Callback):
+        def on_log(self, run, trainer, row, speed):
+            seen.append(row)
+
+        def helper(self):
+            raise AssertionError
+
+    class Below(Mine):
+        def checkpoint_save(self, **arguments):
+            return arguments
+
+    made = hooks(Participant("callback a", Mine()), Participant("callback b", Below()))
+    log(made, 7)
+    assert seen == [7, 7]
+    assert made.call("checkpoint_save", run=1, trainer=2) == {"callback b": {"run": 1, "trainer": 2}}
+    assert made.call("setup", run=None, trainer=None) == {}
+
+
+def test_arguments_and_methods_that_no_hook_has_are_refused():
+    class Wrong:
+        @hookimpl
+        def on_log(self, row, metrics):
+            pass
+
+    class Near(Callback):
+        def on_log(self, run, trainer, rows, speed):
+            pass
+
+    class Mistyped(Callback):
+        def on_evaluation_ends(self, run, trainer, row, episodes, judged):
+            pass
+
+    with pytest.raises(UsageError, match=r"callback w: on_log has no argument 'metrics'\s+its arguments are run, trainer, row, speed"):
+        hooks(Participant("callback w", Wrong()))
+    with pytest.raises(UsageError, match=r"callback n: on_log has no argument 'rows'\s+did you mean  row \?"):
+        hooks(Participant("callback n", Near()))
+    with pytest.raises(UsageError, match=r"there is no hook 'on_evaluation_ends'\s+did you mean  on_evaluation_end \?"):
+        hooks(Participant("callback m", Mistyped()))
+
+
+def test_every_hook_documents_its_arguments_and_their_types():
+    for hook in LIFECYCLE:
+        function = getattr(Callback, hook)
+        assert function.__doc__.count(">>>") == 1
+        arguments = [each for each in inspect.signature(function).parameters.values() if each.name != "self"]
+        assert [each.name for each in arguments[:2]] == ["run", "trainer"]
+        assert all(each.annotation is not each.empty for each in arguments)
+
+
 def test_what_controls_the_run_ends_it_with_its_name():
     calls: list[str] = []
     made = hooks(
-        Participant("agent bad", Recorder("bad", calls, ValueError("oh")), control=True), Participant("callback c", Recorder("c", calls))
+        Participant("agent bad", Recorder("bad", calls, ValueError("oh")), critical=True), Participant("callback c", Recorder("c", calls))
     )
     with pytest.raises(PluginFailed, match=r"agent bad failed in on_log: ValueError: oh") as raised:
         log(made)
@@ -82,7 +168,7 @@ def test_the_end_is_called_on_all_whatever_others_raise():
     calls: list[str] = []
     made = hooks(
         Participant("callback first", Recorder("first", calls)),
-        Participant("agent bad", Recorder("bad", calls, ValueError("oh")), control=True),
+        Participant("agent bad", Recorder("bad", calls, ValueError("oh")), critical=True),
         Participant("callback worse", Recorder("worse", calls, UnifiedError("full disk"))),
     )
     with pytest.raises(UnifiedError, match="full disk"):
@@ -122,7 +208,7 @@ def test_an_agent_has_hooks_like_anybody_and_its_properties_are_left_alone():
             self.heard = row
 
     agent = Agent()
-    log(hooks(Participant("agent x", agent, control=True)), 7)
+    log(hooks(Participant("agent x", agent, critical=True)), 7)
     assert agent.heard == 7
 
 
@@ -151,7 +237,7 @@ def test_blame_leaves_what_a_person_can_mend():
 
 def test_two_of_one_name_are_both_called():
     calls: list[str] = []
-    made = hooks(*(Participant("objective TD", Recorder(name, calls), control=True) for name in ("first", "second")))
+    made = hooks(*(Participant("objective TD", Recorder(name, calls), critical=True) for name in ("first", "second")))
     log(made)
     assert calls == ["first 1", "second 1"]
     assert list(made.call("checkpoint_save", run=None, trainer=None)) == ["objective TD", "objective TD #2"]

@@ -26,7 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("agent", "suite", "values", "says"),
     [
-        ("ppo", "gym:CartPole-v1", OFFLINE, "agent ppo learns from what it has just done itself, and not from a replay"),
+        ("ppo", "gym:CartPole-v1", OFFLINE, "agent ppo is on-policy and cannot train offline from replay.load"),
         (
             "dqn",
             "gym:Acrobot-v1",
@@ -34,9 +34,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             r"observations are \(4,\) float32 there and \(6,\) float32 here; actions are one of 2 there and one of 3 here",
         ),
         ("sac", "gym:Pendulum-v1", OFFLINE, r"actions are one of 2 there and \(1,\) float32 here"),
-        ("dqn", "gym:CartPole-v1", {**OFFLINE, "train.learn": False}, "train.learn=false only collects, and here is nothing to collect"),
+        (
+            "dqn",
+            "gym:CartPole-v1",
+            {**OFFLINE, "train.learn": False},
+            "train.learn=false only collects experience, and this run steps no environment",
+        ),
         ("ac2", "digits", {"train.learn": False}, "train.learn=false only collects"),
-        ("ac2", "digits", {"replay.save": "digits"}, "a data set is there already, and is not saved again"),
+        ("ac2", "digits", {"replay.save": "digits"}, "a data set is not saved as a replay"),
         ("dqn", "gym:CartPole-v1", {"train.epochs": 3}, "counts rows of a data set"),
         ("dqn", "gym:CartPole-v1", {"encoder": "resnet18"}, r"resnet18 cannot take \(4,\).*a vector is taken by identity or mlp"),
         ("dqn", "gym:CartPole-v1", {"encoder": "cnn"}, r"CNN cannot take \(4,\)"),

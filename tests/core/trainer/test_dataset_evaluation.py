@@ -51,6 +51,12 @@ class Stub(torch.nn.Module):
         super().__init__()
         self.answer, self.probabilities, self.device, self.streams = answer, probabilities, torch.device("cpu"), Streams(1)
 
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        return {}
+
+    def receive(self, batch: Batch) -> Batch:
+        return batch
+
     def act(self, batch: Batch, *, explore: bool) -> Action:
         assert not explore
         likely = None if self.probabilities is None else self.probabilities(batch.obs)
@@ -233,9 +239,9 @@ def test_vectors_are_looked_at_in_units_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("seen", "made", "says"),
     [
-        (Toy(True, "generate"), Toy(True, "generate"), "that run has learned to generate, and features are a classifier's"),
-        (Toy(False), Toy(True, "generate"), r"its classifier sees float32 \(2,\), and uint8 \(1, 2, 2\) is made here"),
-        (Toy(True), Toy(False, "generate"), r"its classifier sees uint8 \(1, 2, 2\), and float32 \(2,\) is made here"),
+        (Toy(True, "generate"), Toy(True, "generate"), "the task of that run is to generate, and features need a classifier"),
+        (Toy(False), Toy(True, "generate"), r"its observations are float32 \(2,\), and uint8 \(1, 2, 2\) is generated here"),
+        (Toy(True), Toy(False, "generate"), r"its observations are uint8 \(1, 2, 2\), and float32 \(2,\) is generated here"),
     ],
 )
 def test_features_of_something_else_are_refused(seen: Toy, made: Toy, says: str) -> None:

@@ -29,5 +29,5 @@ def test_further_figures_stand_beside_the_others() -> None:
     assert further.report == ["a line", "normalised  0.5", "share  0.3333"]
     assert (further.episodes, further.score) == (["one"], 3.0)
     assert judged.row == {"return": 3.0}
-    with pytest.raises(ValueError, match="a judgement has return already"):
+    with pytest.raises(ValueError, match="the result has return already"):
         judged.beside({"return": 4.0})

@@ -38,6 +38,9 @@ class Summing(torch.nn.Module):
         super().__init__()
         self.spec, self.streams = spec, Streams(0)
 
+    def receive(self, batch: Batch) -> Batch:
+        return batch
+
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:
         return {"total": torch.ones(count, dtype=torch.int64)}
 

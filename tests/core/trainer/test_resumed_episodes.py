@@ -28,9 +28,13 @@ class Still:
     """An agent that does nothing."""
 
     view, device = VIEW, torch.device("cpu")
+    named_observations = True
 
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:
         return {}
+
+    def receive(self, batch: Batch) -> Batch:
+        return batch
 
     def act(self, batch: Batch, *, explore: bool) -> Action:
         action = torch.zeros(len(batch.obs), 1)

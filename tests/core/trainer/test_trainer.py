@@ -200,7 +200,7 @@ def make_trainer(agent: Any = None, replay: Any = None, source: Any = None, cloc
     )
     agent = agent or SimpleNamespace(components=[], steps=0, device=torch.device("cpu"))
     replay = replay or SimpleNamespace(ready=True)
-    anything: Any = SimpleNamespace(env_failures=[], failed_episodes=0)
+    anything: Any = SimpleNamespace(env_failures=[], failed_episodes=0, num_envs=3)
     run: Any = Log()
     return Trainer(run, config, agent, replay, source or anything, anything, clock or Clock(), Streams(1), [], [])
 
@@ -217,10 +217,10 @@ def test_one_environment_that_always_fails_ends_the_run_though_others_go_well(mo
     trainer = make_trainer(max_failures=2)
     monkeypatch.setattr(trainer, "checkpoint", lambda: None)
     for _ in range(3):
-        trainer._report_incidents()
+        trainer._check_environments()
         trainer._count(steps(failed=[False, True, False], ended=[True, False, True]))
     with pytest.raises(UnifiedError, match=r"3 episodes of environment 1 failed in a row, more than train.max_failures=2"):
-        trainer._report_incidents()
+        trainer._check_environments()
     assert trainer.episodes == 6
 
 
@@ -229,7 +229,7 @@ def test_failures_of_different_environments_and_at_different_times_are_not_in_a_
     for turn in range(12):
         failing = np.arange(3) == turn % 3
         trainer._count(steps(failed=list(failing), ended=list(~failing)))
-        trainer._report_incidents()
+        trainer._check_environments()
     assert trainer.episodes == 24
 
 
@@ -242,6 +242,9 @@ class TwoPhases:
 
     def __init__(self) -> None:
         self.updates = 0
+
+    def receive(self, batch: Any) -> Any:
+        return batch.to(self.device)
 
     def learn(self, batch: Any) -> UpdateResult:
         self.updates += 1
@@ -279,7 +282,7 @@ def test_updates_of_two_phases_are_counted_averaged_and_prioritised_one_by_one()
     trainer.clock.advance(1, learning=True)
     counted = []
     for batch in trainer._due_batches():
-        trainer._learn(batch)
+        trainer._update(batch)
         counted.append(trainer.clock.updates)
     assert counted == [1, 2, 3, 4, 5]
     assert replay.priorities == [(index, index + 0.5) for index in range(1, 6)]
@@ -297,5 +300,5 @@ def test_an_agent_that_fails_has_done_what_it_did_before() -> None:
     trainer = make_trainer(Fragile(), Batches(), clock=Clock(updates_per_step=5.0))
     trainer.clock.advance(1, learning=True)
     with pytest.raises(PluginFailed, match="agent toy failed while learning: ValueError: oh"):
-        list(map(trainer._learn, trainer._due_batches()))
-    assert (trainer.clock.updates, trainer._owed) == (2, 3)
+        list(map(trainer._update, trainer._due_batches()))
+    assert (trainer.clock.updates, trainer._pending) == (2, 3)

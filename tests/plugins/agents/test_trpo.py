@@ -72,7 +72,7 @@ def test_the_residual_falls_with_every_number_of_steps_and_zero_has_the_solution
 
 @pytest.mark.parametrize("action", [CHOICES, NUMBERS])
 def test_the_fisher_product_is_that_of_the_output_distributions(action: Space, monkeypatch: pytest.MonkeyPatch) -> None:
-    """F = E[Jᵀ M J]: M = diag(p) - p pᵀ for logits, diag(1/σ²) for means and 2 for log-deviations; not 0, as of a KL with itself undetached."""
+    """F = E[Jᵀ M J]: M = diag(p) - p pᵀ for logits, diag(1/σ²) for means, 2 for log-deviations; not 0, as of an undetached KL."""
     agent = make_agent(action, cg_damping=0.0)
     batch = rollout(agent)
     seen: dict[str, Any] = {}

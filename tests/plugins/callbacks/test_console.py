@@ -24,8 +24,8 @@ def play(console: Console, run: Any, trainer: Any, metrics: list[dict[str, Any]]
         if row["kind"] == "train":
             console.on_log(run=run, trainer=trainer, row=row, speed=speed(row["frames"]))
         else:
-            console.before_evaluation(trainer=trainer)
-            console.on_evaluation_end(trainer=trainer, row=row, episodes=[None] * 10)
+            console.before_evaluation(run=None, trainer=trainer)
+            console.on_evaluation_end(run=None, judged=None, trainer=trainer, row=row, episodes=[None] * 10)
     console.teardown(run=run, trainer=trainer, error=error)
     return console.screen.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 

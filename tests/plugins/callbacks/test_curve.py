@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import scipy.stats
 from watched import rows, watched
 
 from unified import plotting
@@ -20,7 +21,7 @@ def picture(path):
 
 def test_a_curve_is_a_real_picture(tmp_path):
     run, trainer = watched(tmp_path)
-    Curve(None).on_evaluation_end(run=run, trainer=trainer)
+    Curve(None).on_evaluation_end(row=None, episodes=None, judged=None, run=run, trainer=trainer)
     pixels = picture(run.path / "curve.png")
     height, width = pixels.shape[:2]
     assert height > 500
@@ -42,7 +43,7 @@ def test_little_or_nothing_measured_still_draws(tmp_path, metrics):
 
 def test_teardown_draws_only_what_there_is(tmp_path):
     run, trainer = watched(tmp_path, [])
-    Curve(None).teardown(run=run, trainer=trainer)
+    Curve(None).teardown(error=None, run=run, trainer=trainer)
     assert not (run.path / "curve.png").exists()
 
 
@@ -64,7 +65,7 @@ def test_bands_are_what_their_names_say():
     assert [float(edge[0]) for edge in plotting.band(values, "range")] == [1, 6]
     sd = np.std([1, 2, 6], ddof=1)
     assert [float(edge[0]) for edge in plotting.band(values, "sd")] == pytest.approx([3 - sd, 3 + sd])
-    half = 4.303 * sd / np.sqrt(3)  # Student's t with two degrees of freedom
+    half = scipy.stats.t.ppf(0.975, 2) * sd / np.sqrt(3)  # Student's t with two degrees of freedom
     assert [float(edge[0]) for edge in plotting.band(values, "ci")] == pytest.approx([3 - half, 3 + half])
     assert [float(edge[0]) for edge in plotting.band(values[:1], "ci")] == [1, 1]
 

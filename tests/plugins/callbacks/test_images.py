@@ -62,7 +62,9 @@ def evaluated(run, trainer, images: Images, count: int, pictures: np.ndarray | N
     found = [row for row in rows() if row["kind"] == "evaluate"][:count]
     for row in found:
         trainer.clock.done = row is found[-1]
-        images.on_evaluation_end(run=run, trainer=trainer, row=row, judged=EvalResult(row, pictures=pictures, captions=captions))
+        images.on_evaluation_end(
+            episodes=None, run=run, trainer=trainer, row=row, judged=EvalResult(row, pictures=pictures, captions=captions)
+        )
     return sorted(path.name for path in (run.path / "images").glob("*"))
 
 
@@ -104,7 +106,7 @@ def test_pictures_of_classes_have_a_row_for_each(tmp_path) -> None:
     row = {"frames": 7, "updates": 0}
     judged = EvalResult(row, pictures=numbered(6), columns=2)
     trainer.clock.done = True
-    Images(options(columns=5)).on_evaluation_end(run=run, trainer=trainer, row=row, judged=judged)
+    Images(options(columns=5)).on_evaluation_end(episodes=None, run=run, trainer=trainer, row=row, judged=judged)
     np.testing.assert_array_equal(picture(run.path / "images" / "eval-000000007.png"), grid(numbered(6), 2))
 
 
@@ -118,7 +120,7 @@ def test_a_run_that_plays_nothing_counts_its_updates(tmp_path) -> None:
     run, trainer = watched(tmp_path)
     for updates in (0, 500):
         row = {"kind": "evaluate", "frames": 0, "updates": updates}
-        Images(options()).on_evaluation_end(run=run, trainer=trainer, row=row, judged=EvalResult(row, pictures=numbered(1)))
+        Images(options()).on_evaluation_end(episodes=None, run=run, trainer=trainer, row=row, judged=EvalResult(row, pictures=numbered(1)))
     assert sorted(path.name for path in (run.path / "images").iterdir()) == ["eval-000000000.png", "eval-000000500.png"]
 
 
@@ -127,7 +129,7 @@ def test_the_count_of_evaluations_is_resumed(tmp_path) -> None:
     images = Images(options(every=3))
     evaluated(run, trainer, images, 2, None)
     other = Images(images.options)
-    other.checkpoint_load(state=images.checkpoint_save())
+    other.checkpoint_load(run=None, trainer=None, state=images.checkpoint_save(run=None, trainer=None))
     assert other.evaluations == 2
 
 

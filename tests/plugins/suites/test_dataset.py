@@ -250,5 +250,5 @@ def test_a_function_that_makes_none_is_refused() -> None:
     def three() -> int:
         return 3
 
-    with pytest.raises(UsageError, match=r"makes int, which is no environment and no data set.*torch.utils.data.Dataset"):
+    with pytest.raises(UsageError, match=r"returns int, which is neither an environment nor a data set.*torch.utils.data.Dataset"):
         adopt("suites", three, "object:three-1", "three", [component])

@@ -20,6 +20,7 @@ from unified.core.envs.vector_agreement import agree
 from unified.core.envs.vector_env import WorkerVectorEnv, make_vector_env
 from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.learn.actions import Action
+from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Transitions
 from unified.core.trainer.sources import EnvCollector
@@ -35,8 +36,14 @@ class Chooser:
 
     view, device = VIEW, torch.device("cpu")
 
-    def act(self, observation: torch.Tensor, *, explore: bool) -> Action:
-        action = (observation[:, 2] + observation[:, 3] > 0).long()
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        return {}
+
+    def receive(self, batch: Batch) -> Batch:
+        return batch
+
+    def act(self, batch: Batch, *, explore: bool) -> Action:
+        action = (batch.obs[:, 2] + batch.obs[:, 3] > 0).long()
         return Action(action, action)
 
 
@@ -179,7 +186,7 @@ def test_an_episode_that_cannot_be_restored_is_truncated() -> None:
         one.reset()
         play(one, range(4))
         state = one.state_dict()
-        state["lanes"][1]["observation"][0] += 1
+        state["lanes"][1]["observation"] = state["lanes"][0]["observation"]
         state["lanes"][2]["state"] = None
         other.load_state_dict(state)
         assert (other.exact, other.rebuilt.tolist()) == (False, [True, False, False])

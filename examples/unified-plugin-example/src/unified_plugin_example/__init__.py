@@ -57,7 +57,7 @@ def register_architectures() -> Iterator[ArchitectureComponent]:
         name="norm_mlp",
         target="unified_plugin_example.architectures:norm_mlp",
         summary="an MLP with layer normalisation",
-        example="critic=norm_mlp --agent twin --suite harbour:reach",
+        example="encoder=norm_mlp --agent twin --suite harbour:reach",
     )
 
 

@@ -2,65 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
-from unified import Action, Agent, ContinuousActions, Phase, Problem, Transitions, UsageError, output_shape
-from unified.heads import ScalarValue, TruncatedNormal
+from unified import Phase, Problem, UsageError
+from unified.agents import OffPolicyAgent
+from unified.heads import TruncatedNormal
 
 if TYPE_CHECKING:
-    from unified import Batch, Builder, Space, Spec
+    from unified import Batch, Builder, Spec
+    from unified.heads import Value
 
 
-class Critics(nn.Module):
-    """Two independent Q(s, a) networks.
-
-    Args:
-        make: Makes one network, which maps the concatenated features and action ``(B, F + A)`` to ``(B, 1)``.
-    """
-
-    def __init__(self, make: Callable[[], nn.Module]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList([make(), make()])
-
-    def forward(self, features: torch.Tensor, action: torch.Tensor) -> ScalarValue:
-        """Values ``(2, B)`` of features ``(B, F)`` and actions ``(B, A)``."""
-        rows = torch.cat([features, action], dim=-1)
-        return ScalarValue(torch.stack([member(rows).squeeze(-1) for member in self.members]))
-
-
-class Twin(Agent):
-    """An off-policy actor-critic for vector observations and continuous actions.
+class Twin(OffPolicyAgent):
+    """An off-policy actor-critic for pixels and vectors, with continuous actions; discrete actions work too, as one number per choice.
 
     Against overestimation, the target is the minimum of two critics at a noisy action, and the actor is updated less often than the
-    critics. Discrete actions work too, as one number per choice.
+    critics.
     """
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
-        shape = spec.observation.shape
-        if len(shape) != 1:
-            raise UsageError(
-                Problem(f"agent twin needs vector observations, this task has {shape}", "suite.pixels=false, or: --agent drqv2")
-            )
-        self.actions = ContinuousActions(spec.action)
-        self.encoder = build.part(options.encoder, shape)
-        (features,) = output_shape(self.encoder, shape)
-        self.actor = build.part(options.actor, (features,), (self.actions.size,))
-        self.critic = Critics(lambda: build.part(options.critic, (features + self.actions.size,), (1,)))
-        self.add_target("actor", options.tau)
-        self.add_target("critic", options.tau)
-
-    @property
-    def base_view(self) -> Transitions:
-        o = self.options
-        return Transitions(batch_size=o.batch_size, updates_per_step=o.updates_per_step, learn_after=o.learning_starts, discount=o.discount)
-
-    @property
-    def action_space(self) -> Space:
-        return self.actions.space
+        self.actor = self.make_actor("deterministic")
+        if self.action_space.discrete:
+            raise UsageError(Problem("twin needs a policy head for continuous actions", "actor.head=deterministic"))
+        self.critic = self.make_critic()
+        self.add_target("actor", options.tau, options.delay)
+        self.add_target("critic", options.tau, options.delay)
 
     def phases(self) -> list[Phase]:
         return [
@@ -68,34 +36,11 @@ class Twin(Agent):
             Phase("actor", (self.build.objective("dpg"),), trains=("actor",), every=self.options.delay),
         ]
 
-    def encode_batch(self, batch: Batch) -> Batch:
-        with torch.no_grad():
-            next_features = self.encode(batch.next_obs)
-        return batch.with_columns(features=self.encode(batch.obs), next_features=next_features)
-
-    def policy(self, features: torch.Tensor) -> TruncatedNormal:
-        """π(a|s), used by `act` and by `dpg`."""
-        return TruncatedNormal(self.actor(features).tanh(), self.options.explore_std)
-
-    def noise(self) -> torch.Generator:
-        return self._draw("policy")
-
-    def bootstrap(self, batch: Batch) -> ScalarValue:
+    def bootstrap(self, batch: Batch) -> Value:
         """V(s'): the minimum of the target critics at the smoothed action of the target actor."""
-        mean = self.actor_target(batch.next_features).tanh()
-        action = TruncatedNormal(mean, self.options.smooth_std, self.options.smooth_clip).rsample(self._draw("target"))
-        return self.critic_target(batch.next_features, action).min()
+        mode = self.actor_target(batch.next_features, self.steps).mode
+        action = TruncatedNormal(mode, self.options.smooth_std, self.options.smooth_clip).sample(self.generator("target"))
+        return self.reduced(self.critic_target(batch.next_features, action), batch)
 
-    @torch.no_grad()
-    def act(self, batch: Batch, *, explore: bool) -> Action:
-        if not explore:
-            return self.actions.to_env(self.policy(self.encode(batch.obs)).mode, None)
-        generator = self._draw("explore")
-        if self.steps < self.options.learning_starts:
-            action = torch.empty(len(batch.obs), self.actions.size, device=self.device).uniform_(-1.0, 1.0, generator=generator)
-        else:
-            action = self.policy(self.encode(batch.obs)).rsample(generator)
-        return self.actions.to_env(action, generator)
-
-    def _draw(self, stream: str) -> torch.Generator:
-        return self.streams[stream].torch(self.device)
+    def explore(self, features: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return TruncatedNormal(self.policy(features).mode, self.options.explore_std).sample(generator)

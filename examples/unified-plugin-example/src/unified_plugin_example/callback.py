@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from unified import hookimpl
+from unified import Callback
 
 
-class Milestones:
+class Milestones(Callback):
     """Writes ``milestones.json``: for each level, the frames after which an evaluation return first reached it.
 
     Args:
@@ -20,17 +20,14 @@ class Milestones:
         self.options = options
         self.reached: dict[str, int] = {}
 
-    @hookimpl
-    def on_evaluation_end(self, run: Any, row: Mapping[str, Any]) -> None:
+    def on_evaluation_end(self, run: Any, trainer: Any, row: Mapping[str, Any], episodes: Any, judged: Any) -> None:
         for level in self.options.levels:
             if row["return"] >= level:
                 self.reached.setdefault(f"{level:g}", row["frames"])
         (run.path / "milestones.json").write_text(json.dumps(self.reached, indent=2) + "\n")
 
-    @hookimpl
-    def checkpoint_save(self) -> dict[str, Any]:
+    def checkpoint_save(self, run: Any, trainer: Any) -> dict[str, Any]:
         return {"reached": dict(self.reached)}
 
-    @hookimpl
-    def checkpoint_load(self, state: Mapping[str, Any]) -> None:
+    def checkpoint_load(self, run: Any, trainer: Any, state: dict[str, Any]) -> None:
         self.reached = dict(state["reached"])

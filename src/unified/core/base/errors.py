@@ -1,4 +1,4 @@
-"""Errors that a person can act on: printed without a traceback, each with what is wrong, what is allowed and what to type next."""
+"""Errors that users can act on: the message, what would be allowed, and the next command. Printed without a traceback."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One error message.
 
     Args:
-        message: What is wrong, naming the bad value.
-        hint: What would be allowed, or the next command to type.
-        source: Where it was said (``"the command line"``, ``"recipe laptop"``).
+        message: The error, with the bad value.
+        hint: Allowed values, or the next command to type.
+        source: Source of the value (``"the command line"``, ``"recipe laptop"``).
     """
 
     message: str
@@ -32,7 +32,7 @@ class Problem:
 
 
 class UnifiedError(Exception):
-    """Something went wrong that a person can mend; the command line prints it without a traceback and exits with `exit_code`."""
+    """An error that users can fix; the command line prints it without a traceback and exits with `exit_code`."""
 
     exit_code = 1
 
@@ -42,7 +42,7 @@ class UnifiedError(Exception):
 
 
 class PluginFailed(UnifiedError):
-    """A plugin that the run cannot do without raised something of its own: the run ends with its name; `__cause__` says where."""
+    """A critical component raised an exception, which ends the run; `__cause__` is the exception."""
 
     @classmethod
     def by(cls, name: str, doing: str, error: Exception) -> PluginFailed:
@@ -53,25 +53,25 @@ class PluginFailed(UnifiedError):
 
 
 class Notice(UserWarning):
-    """A warning for whoever types commands: the command line prints its text alone."""
+    """A user-facing warning; the command line prints it without file and line."""
 
 
 class UsageError(UnifiedError):
-    """What was asked for cannot be: a wrong name, key, value or combination. Nothing was started, nothing was lost."""
+    """A wrong name, key, value or combination of values. It is raised before a run starts."""
 
     exit_code = 2
 
 
 class FilesMissing(UsageError):
-    """What a run needs is not on this machine: files of a data set that could not be fetched, another run, a kept replay."""
+    """A run refers to something that does not exist: files of a data set, another run, a saved replay."""
 
 
 @contextmanager
 def plugin_errors(name: str, doing: str) -> Iterator[None]:
-    """Whatever is raised within is the fault of `name`; what a person can mend stays as it is.
+    """Attribute exceptions raised within the context to the component `name`; a `UnifiedError` passes unchanged.
 
     Raises:
-        PluginFailed: For everything else.
+        PluginFailed: For any other exception.
     """
     try:
         yield
@@ -82,15 +82,15 @@ def plugin_errors(name: str, doing: str) -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """The error and where it was raised: ``ValueError: no more (mine.py:3)``."""
+    """Type, message and place of an exception: ``ValueError: no more (mine.py:3)``."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"{error_text(error)} ({where.filename}:{where.lineno})"
 
 
 def error_text(error: BaseException) -> str:
-    """The error alone, in a line.
+    """Type and message of an exception in one line.
 
-    >>> told(ValueError("no\\nmore")), told(KeyboardInterrupt())
+    >>> error_text(ValueError("no\\nmore")), error_text(KeyboardInterrupt())
     ('ValueError: no more', 'KeyboardInterrupt')
     """
     text = " ".join(str(error).split())

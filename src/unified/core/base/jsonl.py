@@ -1,4 +1,4 @@
-"""Files of one JSON object a line, appended to and read back, torn last lines included."""
+"""Files with one JSON object per line, appended row by row and tolerant of a torn last line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class JsonLines:
-    """One such file. Every row is one write, so that another process never sees a half one for long."""
+    """A file with one JSON object per line. Each row is one write, so that other processes do not read half a row."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -17,17 +17,17 @@ class JsonLines:
 
     @property
     def size(self) -> int:
-        """Bytes so far."""
+        """Size in bytes."""
         try:
             return self.path.stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             return 0
 
     def append(self, row: dict[str, Any]) -> None:
-        """Write a row at the end; a torn line there is closed first.
+        """Append a row; a torn last line is terminated first.
 
         Raises:
-            OSError: If the disk is full, say. Nothing of the row is left then.
+            OSError: If the row cannot be written, on a full disk for example. No part of it remains in the file.
         """
         data = (json.dumps(row, default=plain) + "\n").encode()
         if self._file is None:
@@ -51,7 +51,7 @@ class JsonLines:
         """Cut the file to `size` bytes.
 
         Returns:
-            The number of bytes that were cut off; negative if the file was shorter, and then it is left as it is.
+            The number of bytes removed; negative if the file was shorter, which leaves it unchanged.
         """
         cut = self.size - size
         if cut > 0:
@@ -59,7 +59,7 @@ class JsonLines:
         return cut
 
     def read(self) -> list[dict[str, Any]]:
-        """The rows. Torn lines are left out."""
+        """All rows, without torn lines."""
         rows = []
         try:
             text = self.path.read_bytes()
@@ -87,7 +87,7 @@ class JsonLines:
 
 
 def plain(value: Any) -> Any:
-    """NumPy scalars and tensors of one element as numbers, paths as text."""
+    """Convert NumPy scalars and tensors with one element to numbers, and paths to text."""
     if hasattr(value, "item"):
         return value.item()
     if isinstance(value, os.PathLike):

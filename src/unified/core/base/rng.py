@@ -1,6 +1,6 @@
-"""Named counter-based random streams: draw k of stream s is a function of (run seed, s, k), so the whole state is counters.
+"""Named counter-based random streams: draw k of stream s is a function of (run seed, s, k), so their state is a few counters.
 
-There is no global generator in core: whoever needs randomness asks for a stream by name, and adding a stream never shifts another.
+Core uses no global generator. Streams are independent: adding one does not change the others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def derive(*parts: int | str, bits: int = 63) -> int:
-    """A seed of `bits` bits from the run's seed and names or numbers, e.g. ``derive(seed, "environment", i, episode)``.
+    """Derive a seed of `bits` bits from the seed of a run and names or numbers, for example ``derive(seed, "environment", i, episode)``.
 
     >>> derive(1, "replay", 0) == derive(1, "replay", 0) != derive(1, "replay", 1)
     True
@@ -46,7 +46,7 @@ def derive_many(*parts: int | str, last: Iterable[int], bits: int = 63) -> np.nd
 
 
 class Stream:
-    """One named stream. Every draw takes a fresh generator that is a function of the counter alone."""
+    """One named stream. Each draw uses a new generator, which is a function of the counter."""
 
     def __init__(self, seed: int, name: str) -> None:
         self.seed, self.name, self.count = seed, name, 0
@@ -62,7 +62,7 @@ class Stream:
         return np.random.Generator(np.random.Philox(self._next()))
 
     def at(self, number: int, device: torch.device | str = "cpu") -> torch.Generator:
-        """The generator of draw `number`, for tensors on `device`; it is not counted, and the same however often it is asked for.
+        """The generator of draw `number`, for tensors on `device`; the counter does not advance.
 
         >>> Stream(1, "mixture").at(3).initial_seed() == Stream(1, "mixture").at(3).initial_seed()
         True
@@ -94,7 +94,7 @@ class Streams:
         return {name: stream.count for name, stream in sorted(self._streams.items())}
 
     def rewind(self, state: dict[str, Any]) -> None:
-        """Go back to a `state_dict`; streams that were first used after it begin anew."""
+        """Restore a `state_dict`; streams that were first used after it restart."""
         for name, stream in self._streams.items():
             stream.count = state.get(name, 0)
 

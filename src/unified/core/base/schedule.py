@@ -1,6 +1,6 @@
 """Numbers that change over a run, written as text: ``0.1``, ``linear(1.0,0.1,100000)``, ``cosine(1.0,0.0,20000)``.
 
-Torch-free, so that a config can check them.
+Imports no torch, so that configurations can validate them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _cosine(start: float, end: float, step: float, duration: float) -> float:
     return start + (end - start) * (1.0 - math.cos(math.pi * step / duration)) / 2
 
 
-#: What a ramp is between its ends.
+#: Interpolations by name.
 _RAMPS = {"linear": _linear, "cosine": _cosine}
 
 
@@ -32,7 +32,7 @@ def _chain(name: str, arguments: list[float]) -> Callable[[float], float]:
         raise ValueError(f"{name}(start,end,steps) or {name}(start,end,steps,end,steps,…)")
     if not all(map(math.isfinite, arguments)):
         raise ValueError("its numbers are finite")
-    # A chain of ramps: start -> end over steps, then to the next end over its steps; the reference's step_linear is the one with two.
+    # Ramps in sequence: start -> end over steps, then to the next end over its steps.
     values = [arguments[0], *arguments[1::2]]
     durations = arguments[2::2]
     if any(duration <= 0 for duration in durations):
@@ -49,13 +49,13 @@ def _chain(name: str, arguments: list[float]) -> Callable[[float], float]:
 
 
 class Schedule:
-    """A number as a function of steps, or of updates: whoever asks says of what.
+    """A number as a function of steps or updates.
 
     Args:
-        text: A constant, ``linear(start,end,steps)`` or ``cosine(start,end,steps)``, further ramps appended as ``,end,steps``.
+        text: A constant, ``linear(start,end,steps)`` or ``cosine(start,end,steps)``; further ramps are appended as ``,end,steps``.
 
     Raises:
-        ValueError: If the text is neither.
+        ValueError: If the text is no schedule.
 
     >>> Schedule("linear(1.0,0.1,100)")(50)
     0.55
@@ -67,7 +67,7 @@ class Schedule:
     def __init__(self, text: str | float) -> None:
         self.text = str(text)
         self._value, ends = self._parse(self.text)
-        #: The least value; ramps have theirs at an end.
+        #: Lowest value.
         self.least = min(ends)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The description of a task: `Spec` and `Space`. Every array and network is sized from a `Spec`. Torch-free."""
+"""Descriptions of tasks. All arrays and networks are sized from a `Spec`, so that users never type a shape. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACHIEVED, DESIRED = "achieved_goal", "desired_goal"
 
 @dataclass(frozen=True)
 class Space:
-    """The shape, type and bounds of one array.
+    """Shape, type and bounds of one array.
 
     Args:
         shape: Without a batch dimension: ``(C, H, W)`` for pixels, ``(D,)`` for vectors, ``()`` for one choice.
@@ -47,7 +47,7 @@ class Space:
         return math.prod(self.shape)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Least and greatest value of each element: two arrays of the space's shape."""
+        """Lowest and highest value of each element: two arrays of the shape of the space."""
         import numpy as np
 
         low, high = (np.reshape(bound, self.shape if np.ndim(bound) else ()) for bound in (self.low, self.high))
@@ -66,7 +66,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Spec:
-    """Frozen description of a task.
+    """Description of a task.
 
     Args:
         observation: One observation, a single frame (the replay stacks frames); or several named ones, in the order in which they are

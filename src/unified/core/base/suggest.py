@@ -1,16 +1,16 @@
-"""Did-you-mean."""
+"""Suggestions for mistyped names and keys."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
 
-#: More guesses than these are no help.
+#: Number of suggestions at most.
 MOST = 3
 
 
 def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The choice that looks most like `word`, if any does; case and the kind of dash do not count.
+    """The choice most similar to `word`, or ``None``; case and the kind of dash are ignored.
 
     >>> closest("humanoid_rum", ["humanoid_run", "walker_run"]), closest("Seed-Steps", ["learning_starts", "seed"])
     ('humanoid_run', 'learning_starts')
@@ -21,13 +21,13 @@ def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str | Non
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """``did you mean  drqv2 ?``, or nothing."""
+    """``did you mean  drqv2 ?``; empty if no choice is similar."""
     best = closest(word, choices)
     return ask([best]) if best else ""
 
 
 def ask(guesses: Sequence[str]) -> str:
-    """The question, of at least one guess.
+    """The question for at least one suggestion.
 
     >>> ask(["train.frames"]), ask(["a", "b", "c"])
     ('did you mean  train.frames ?', 'did you mean  a, b or c ?')
@@ -39,12 +39,12 @@ def ask(guesses: Sequence[str]) -> str:
 def keys(unknown: str, known: Iterable[str]) -> list[str]:
     """The dotted keys that were probably meant, at most three.
 
-    In this order: a sibling that looks alike and the same leaf elsewhere; a leaf that looks alike; a key that looks alike as a whole.
+    In this order: a similar sibling and the same leaf elsewhere; a similar leaf; a similar key.
 
     >>> keys("agent.lrr", ["agent.lr", "seed"]), keys("lr", ["agent.lr", "seed"]), keys("every", ["train.log_every", "a.every", "b.every"])
     (['agent.lr'], ['agent.lr'], ['a.every', 'b.every'])
     """
-    # What a key stands below cannot take its place: it is no value, or a value already.
+    # A parent of the key is no suggestion.
     names = [name for name in known if not unknown.startswith(f"{name}.")]
     parent, leaf = _split(unknown)
     siblings = {_split(name)[1]: name for name in names if _split(name)[0] == parent}
@@ -59,7 +59,7 @@ def keys(unknown: str, known: Iterable[str]) -> list[str]:
         return [*found, *same][:MOST]
     leaves = {_split(name)[1]: name for name in reversed(names)}
     alike = closest(leaf, leaves, cutoff=0.8)
-    strangers = [name for name in names if name not in siblings.values()]  # what siblings have in common with it is the parent
+    strangers = [name for name in names if name not in siblings.values()]  # siblings share the parent, which is no similarity
     whole = leaves[alike] if alike else closest(unknown, strangers, cutoff=0.75)
     return [whole] if whole else []
 

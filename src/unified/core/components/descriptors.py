@@ -1,6 +1,6 @@
-"""What a plugin yields: frozen descriptors that name things without importing them. Torch-free.
+"""Descriptors of components, as plugins register them. Imports no torch.
 
-A descriptor holds texts of the form ``"module:Attribute"``; nothing heavy is imported before `Component.load`.
+A descriptor refers to code by import strings ``"module:Attribute"``; `Component.load` imports the implementation.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preset:
-    """Values that a component asks for on certain tasks. They win over defaults and yield to recipes and to whoever types.
+    """Values that a component sets on certain tasks. They override defaults, and are overridden by recipes, Python and the command line.
 
     Args:
-        name: Short, shown as the source of the values.
+        name: Short name, shown as the source of the values.
         match: Patterns (`fnmatch`) of ``suite:task``, separated by spaces: ``"dmc:walker_* dmc:hopper_hop"``.
         values: Values by dotted key of the run: ``{"agent.n_step": 1, "train.frames": 3_100_000}``.
-        reason: Why, with the source.
+        reason: Justification, with its source.
     """
 
     name: str
@@ -37,18 +37,18 @@ class Preset:
     reason: str
 
     def matches(self, task: str) -> bool:
-        """Whether it is for this ``suite:task``."""
+        """Whether the preset applies to this ``suite:task``."""
         return any(fnmatchcase(task, pattern) for pattern in self.match.split())
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Who provides a component.
+    """The plugin that provides a component.
 
     Args:
         provider: Name of the entry point; it qualifies names: ``provider/name``.
-        distribution: The package it came in, as pip knows it.
-        version: Of the package.
+        distribution: Name of the package for pip.
+        version: Version of the package.
     """
 
     provider: str = ""
@@ -61,17 +61,17 @@ class Origin:
 
 @dataclass(frozen=True)
 class Component:
-    """A thing with a name.
+    """Base class of descriptors.
 
     Args:
-        name: What a person types: letters (by custom lower-case), digits, ``_`` and ``-``, the first a letter or a digit.
-        target: Where the thing itself is, ``"module:Attribute"``.
-        config: Where its options are declared, a torch-free ``"module:Model"`` (a subclass of `Options`); ``None`` for none. Of
-            architectures and objectives ``None`` means the arguments of its signature.
-        summary: One line.
-        extra: Of its package, the one that brings what it needs: ``pip install 'unified-plugin-xyz[extra]'``.
-        held: The thing itself, where it is an object of this process and no other one of its name will do.
-        origin: Who provides it; the registry fills it in.
+        name: Name on the command line: letters (lower-case by convention), digits, ``_`` and ``-``; the first is a letter or a digit.
+        target: Import string of the implementation, ``"module:Attribute"``.
+        config: Import string of the options, a subclass of `Options` in a module without torch; ``None`` for no options. For
+            architectures and objectives, ``None`` means the arguments of the signature.
+        summary: One line of description.
+        extra: Extra of the package that installs the requirements: ``pip install 'unified-plugin-xyz[extra]'``.
+        held: The implementation itself, if it is an object of this process.
+        origin: The plugin that provides it; set by the registry.
     """
 
     kind: ClassVar[str]
@@ -85,11 +85,11 @@ class Component:
 
     @property
     def qualified(self) -> str:
-        """``provider/name``: means this component whoever else has the name."""
+        """``provider/name``, which is unique among plugins."""
         return f"{self.origin.provider}/{self.name}" if self.origin.provider else self.name
 
     def load(self) -> Any:
-        """Import the thing itself.
+        """Import the implementation.
 
         Raises:
             UnifiedError: If it cannot be imported.
@@ -97,7 +97,7 @@ class Component:
         return self._import(self.target) if self.held is None else self.held
 
     def options_model(self) -> type[Options]:
-        """The model of its options, without importing the thing itself.
+        """The model of its options; the implementation is not imported.
 
         Raises:
             UnifiedError: If it cannot be imported.
@@ -116,14 +116,14 @@ class Component:
             return import_object(reference)
         except (UnifiedError, KeyboardInterrupt):
             raise
-        except BaseException as error:  # whatever a plugin's module does when it is imported, sys.exit included
-            whose = f" of {self.origin}" if self.origin.distribution else ""
+        except BaseException as error:  # importing a plugin may raise anything, SystemExit included
+            origin = f" of {self.origin}" if self.origin.distribution else ""
             raise UnifiedError(
-                Problem(f"{self}{whose} cannot be loaded from {reference}: {error_text(error)}", self._remedy(error))
+                Problem(f"{self}{origin} cannot be loaded from {reference}: {error_text(error)}", self._remedy(error))
             ) from error
 
     def _remedy(self, error: BaseException) -> str:
-        """What to type where a component cannot be imported."""
+        """A hint for a component that cannot be imported."""
         distribution = self.origin.distribution
         if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] != self.target.partition(".")[0]:
             return advice(error, distribution or self.origin.provider, self.extra)
@@ -137,7 +137,7 @@ class Component:
 
 @dataclass(frozen=True)
 class _WithPresets(Component):
-    """A component that may ask for values on certain tasks."""
+    """A component with presets."""
 
     presets: str | None = field(default=None, kw_only=True)
 
@@ -155,11 +155,11 @@ class AgentComponent(_WithPresets):
     """An agent.
 
     Args:
-        parts: Names of its options that choose architectures; a bare part name is short for ``agent.<part>``.
-        presets: Where its presets are, ``"module:ATTRIBUTE"`` (a tuple of `Preset`).
-        task_types: Of tasks that it takes (`Spec.view`), others are refused when a run is composed; empty for all.
-        example: What follows ``unified train --agent NAME`` where it works, for whoever looks it up.
-        small: Options with which it trains within a second, for tests: ``{"batch_size": 8, "critic.hidden_dim": 16}``.
+        parts: Names of its options that select architectures; ``encoder`` is short for ``agent.encoder``.
+        presets: Import string of a tuple of `Preset`.
+        task_types: Types of tasks that it can learn (`Spec.task_type`); others are refused during composition; empty for all.
+        example: Arguments after ``unified train --agent NAME`` that work, for the documentation.
+        small: Options with which tests train it within a second: ``{"batch_size": 8, "critic.hidden_dim": 16}``.
     """
 
     kind: ClassVar[str] = "agents"
@@ -174,19 +174,18 @@ class SuiteComponent(_WithPresets):
     """A family of tasks.
 
     Args:
-        tasks: Where the names of its tasks are, ``"module:ATTRIBUTE"`` (a tuple, or a callable without arguments returning one);
-            an empty tuple for a suite without tasks, ``None`` where any name may be a task (the suite itself checks it later).
-        presets: Where its presets are.
+        tasks: Import string of the names of its tasks (a tuple, or a function without arguments that returns one); an empty tuple for
+            a suite without tasks, ``None`` if the suite checks the name of a task itself.
+        presets: Import string of a tuple of `Preset`.
         example: A task, for hints.
-        adapts: Classes of another library, ``"library:Class"``: what is of one of them, or makes one, can be a suite as it is.
-        agent: That learns it where nobody names one.
-        data: Whether it is a data set (`DataSuite`), whose rows can be counted in epochs.
-        adapter: What makes it a suite, ``"module:Class"``: called with the thing, the task and this suite's options
-            (`unified.Adapted`).
+        adapts: Classes of other libraries, ``"library:Class"``, whose objects `adapter` turns into suites.
+        agent: Default agent of the suite.
+        data: Whether it is a data set (`DataSuite`), for which budgets may count epochs.
+        adapter: Import string of a `unified.SuiteAdapter`, which is called with the object, the task and the options of this suite.
     """
 
     kind: ClassVar[str] = "suites"
-    #: Whether a suite whose tasks have no list has to be given one.
+    #: Whether a task has to be named if the suite has no list of tasks.
     task_needed: ClassVar[bool] = True
     tasks: str | None = None
     example: str = ""
@@ -204,7 +203,7 @@ class SuiteComponent(_WithPresets):
                 return tuple(tasks() if callable(tasks) else tasks)
         except Exception as error:
             raise UnifiedError(
-                Problem(f"{self}: {self.tasks} does not give its tasks: {error_text(error)}", self._remedy(error))
+                Problem(f"{self}: {self.tasks} failed to list its tasks: {error_text(error)}", self._remedy(error))
             ) from error
 
 
@@ -216,7 +215,7 @@ class ArchitectureComponent(Component):
     section ``Args:`` of its docstring. They are read from the source, so that listing them does not import torch.
 
     Args:
-        example: What follows ``unified train`` where it works: ``"critic=norm_mlp --suite gym:Pendulum-v1"``; empty for ``encoder=NAME``.
+        example: Arguments after ``unified train`` that work: ``"critic=norm_mlp --suite gym:Pendulum-v1"``; empty for ``encoder=NAME``.
     """
 
     kind: ClassVar[str] = "architectures"
@@ -228,14 +227,14 @@ class ArchitectureComponent(Component):
 
 @dataclass(frozen=True)
 class ObjectiveComponent(_WithPresets):
-    """One term of what is minimised.
+    """An objective: a term of the loss.
 
-    Its class declares what it needs, trains and asks of an agent (`unified.Objective`); that is read from the source, without torch.
-    Without `config` its options are the keyword arguments of its class, as for an architecture.
+    Its class declares the columns that it needs, the parts that it trains and the methods of the agent that it calls (`unified.Objective`).
+    They are read from its source, without importing torch. Without `config`, its options are the keyword arguments of its class.
 
     Args:
-        presets: Where its presets are: what it asks of agent and suite.
-        example: What follows ``unified train`` where it works; empty for ``-o +NAME``.
+        presets: Import string of a tuple of `Preset`.
+        example: Arguments after ``unified train`` that work; empty for ``-o +NAME``.
     """
 
     kind: ClassVar[str] = "objectives"
@@ -244,18 +243,9 @@ class ObjectiveComponent(_WithPresets):
     def options_model(self) -> type[Options]:
         return super().options_model() if self.config is not None else _by_signature(self, functions=False)
 
-    def make(self, options: Any) -> Any:
-        """The objective with these options: passed as keyword arguments, or as one object where `config` declares their model."""
-        thing = self.load()
-        if not isinstance(thing, type):
-            from unified.core.learn.objective import FunctionObjective, Objective
-
-            return thing if isinstance(thing, Objective) else FunctionObjective(thing)
-        return thing(**dict(options)) if self.config is None else thing(options)
-
     @property
     def needs(self) -> tuple[str, ...]:
-        """Columns of the batch that it reads."""
+        """Columns of the batch that it needs."""
         return tuple(self._declared("needs", ()))
 
     @property
@@ -265,12 +255,12 @@ class ObjectiveComponent(_WithPresets):
 
     @property
     def trains(self) -> tuple[str, ...]:
-        """Parts that it trains where it replaces an agent's own objectives."""
+        """Parts of the agent that it trains if it replaces the agent's own objectives."""
         return tuple(self._declared("trains", ())) or self.parts
 
     @property
     def asks(self) -> Mapping[str, str]:
-        """What it calls on the agent: name to signature."""
+        """Methods of the agent that it calls: name to signature."""
         return dict(self._declared("asks", {}))
 
     def _declared(self, name: str, default: Any) -> Any:
@@ -314,14 +304,14 @@ class SamplerComponent(Component):
 
 @dataclass(frozen=True)
 class CallbackComponent(Component):
-    """An observer of a run: an object with lifecycle hooks, made with its options."""
+    """A callback: a subclass of `unified.Callback`, constructed with its options."""
 
     kind: ClassVar[str] = "callbacks"
 
 
 @dataclass(frozen=True)
 class LauncherComponent(Component):
-    """Where a run is carried out."""
+    """A launcher, which executes a run."""
 
     kind: ClassVar[str] = "launchers"
 

@@ -1,8 +1,8 @@
-"""Which plugins are left out, said by the environment so that the processes we start hear it too. Torch-free.
+"""Disable plugins through environment variables, which child processes inherit. Imports no torch.
 
-``UNIFIED_DISABLE_PLUGINS=a,b`` leaves some out, ``UNIFIED_PLUGINS=a,b`` leaves all others out (empty: all of them). Plugins are meant
-by the name of their entry point or of their package; the built-ins stay. On the command line it is ``-p no:NAME`` and ``--no-plugins``,
-anywhere on the line and for every command.
+``UNIFIED_DISABLE_PLUGINS=a,b`` disables some plugins, ``UNIFIED_PLUGINS=a,b`` disables all others (empty: all). A plugin is named by its
+entry point or its package; built-ins cannot be disabled. On the command line, ``-p no:NAME`` and ``--no-plugins`` do the same for every
+command.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ DISABLE_VARIABLE = "UNIFIED_DISABLE_PLUGINS"
 ONLY_VARIABLE = "UNIFIED_PLUGINS"
 #: If set, a plugin that fails ends every command.
 STRICT_VARIABLE = "UNIFIED_STRICT_PLUGINS"
-#: If set, every call of a hook is told on stderr.
+#: If set, each call of a hook is printed to stderr.
 TRACE_VARIABLE = "UNIFIED_TRACE_HOOKS"
 
 
 @dataclass(frozen=True)
 class Switches:
-    """What the environment says.
+    """The plugins that the environment variables disable.
 
     Args:
-        disabled: Names that are left out.
-        only: Names that are not; ``None`` where all are wanted.
+        disabled: Names of disabled plugins.
+        only: Names of the only enabled plugins; ``None`` enables all.
     """
 
     disabled: frozenset[str] = frozenset()
@@ -37,20 +37,20 @@ class Switches:
         return cls(_names(environment.get(DISABLE_VARIABLE, "")), None if only is None else _names(only))
 
     def refuse(self, provider: str, distribution: str) -> str:
-        """Why this plugin is left out; empty where it is not."""
-        meant = {_plain(provider), _plain(distribution)}
-        if meant & self.disabled:
+        """The reason why a plugin is disabled; empty if it is enabled."""
+        names = {_plain(provider), _plain(distribution)}
+        if names & self.disabled:
             return f"switched off (-p no:{provider} or {DISABLE_VARIABLE})"
-        if self.only is not None and not meant & self.only:
+        if self.only is not None and not names & self.only:
             return f"not wanted (--no-plugins, or not in {ONLY_VARIABLE})"
         return ""
 
 
 def take_switches(words: Sequence[str], environment: MutableMapping[str, str]) -> tuple[list[str], list[str]]:
-    """Move switches from the words of a command line to the environment.
+    """Move ``-p no:NAME``, ``--no-plugins`` and ``--trace-hooks`` from a command line to environment variables.
 
     Returns:
-        The words that are left, and the names after ``-p no:``.
+        The remaining words, and the names after ``-p no:``.
     """
     left: list[str] = []
     names: list[str] = []
@@ -76,7 +76,7 @@ def take_switches(words: Sequence[str], environment: MutableMapping[str, str]) -
 
 
 def same(name: str, other: str) -> bool:
-    """Whether both mean one plugin: ``Unified_Plugin.XYZ`` is ``unified-plugin-xyz``, as for pip."""
+    """Whether both names are the same plugin: ``Unified_Plugin.XYZ`` is ``unified-plugin-xyz``, as for pip."""
     return _plain(name) == _plain(other)
 
 

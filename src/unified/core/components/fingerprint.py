@@ -1,7 +1,10 @@
-"""What a Python object is made of, in plain data: so two objects can be told apart, and one known again in another process. Torch-free.
+"""Stable fingerprints of Python objects, so that the same object gets the same name in every process. Imports no torch.
 
-A function is its source, its defaults, and the values that it takes from around it; an object is its class and its attributes; a network is
-its layers. The numbers of a network count only where objects of one process are compared: the next process may draw others.
+The fingerprint of a function covers its source, its defaults and the values it refers to; of an object its class and attributes; of a
+network its layers. The weights of a network are only compared within a process, because another process may initialise them differently.
+
+`Names` turns classes, functions and objects into text for a configuration. A class or function that can be imported is named by its import
+string. Any other object is registered in this process under ``object:NAME-fingerprint``.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
 from functools import partial
@@ -19,27 +22,30 @@ from pathlib import PurePath
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
 
-#: Attributes of attributes are looked at down to here; what lies deeper is told by its type.
+from unified.core.components import importing
+from unified.core.components.descriptors import Component
+
+#: Depth down to which attributes of attributes are read; deeper objects are represented by their type.
 DEPTH = 5
-#: Drawn anew where nobody gave a seed: they tell nothing.
+#: Random attributes of environments, which are ignored.
 _DRAWN = ("_np_random", "_np_random_seed")
-#: Libraries whose objects are values, with all that they are in their text.
+#: Libraries whose objects are described completely by their ``repr``.
 _VALUES = ("builtins", "collections", "datetime", "decimal", "fractions", "re", "uuid")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
-def fingerprint(thing: Any) -> str:
-    """Eight digits that are the same for the same thing in another process of the same script."""
-    return _digest(_Reader(weights=False).told(thing))[:8]
+def fingerprint(obj: Any) -> str:
+    """Eight hexadecimal digits that are the same in every process of a script."""
+    return _digest(_Hasher(weights=False).content(obj))[:8]
 
 
-def contents(thing: Any) -> str:
-    """Digits of all that can be seen of a thing, the numbers of its tensors included: for comparisons within a process."""
-    return _digest(_Reader(weights=True).told(thing))
+def contents(obj: Any) -> str:
+    """Digest of an object including the values of its tensors, for comparisons within a process."""
+    return _digest(_Hasher(weights=True).content(obj))
 
 
 def is_plain(value: Any) -> bool:
-    """Whether something is a number, a text, an array, or a nest of these.
+    """Whether a value is a number, a text, an array, or a container of these.
 
     >>> is_plain({"a": [1, (2.0, "b")]}), is_plain([object()])
     (True, False)
@@ -51,116 +57,119 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, bool | int | float | complex | str | bytes | type(None)) or (_is_array(value) and not value.dtype.hasobject)
 
 
-def _digest(told: Any) -> str:
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-class _Reader:
-    """Tells what things are made of, each by texts and lists of them.
+class _Hasher:
+    """Converts objects to nested lists of text.
 
     Args:
-        weights: Whether the numbers of tensors count.
+        weights: Whether the values of tensors are included.
     """
 
     def __init__(self, weights: bool) -> None:
         self._weights = weights
         self._above: set[int] = set()
 
-    def told(self, thing: Any, depth: int = DEPTH) -> Any:
-        """Whatever it is; `depth` is how much deeper it may go."""
-        if thing is None or isinstance(thing, bool | int | float | complex | str | bytes | PurePath | Enum):
-            return f"{type(thing).__name__} {thing!r}"
-        if id(thing) in self._above or depth < 0:
-            return _name(type(thing))
-        self._above.add(id(thing))
+    def content(self, obj: Any, depth: int = DEPTH) -> Any:
+        """The content of an object; `depth` is the number of levels to descend."""
+        if obj is None or isinstance(obj, bool | int | float | complex | str | bytes | PurePath | Enum):
+            return f"{type(obj).__name__} {obj!r}"
+        if id(obj) in self._above or depth < 0:
+            return _name(type(obj))
+        self._above.add(id(obj))
         try:
-            return self._told(thing, depth)
-        except Exception:  # whatever somebody's class does when it is looked at
-            return _name(type(thing))
+            return self._content(obj, depth)
+        except Exception:  # reading the attributes of a class may raise anything
+            return _name(type(obj))
         finally:
-            self._above.discard(id(thing))
+            self._above.discard(id(obj))
 
-    def _told(self, thing: Any, depth: int) -> Any:
-        if isinstance(thing, Mapping):
-            return [_name(type(thing)), sorted(([self.told(key, depth), self.told(said, depth)] for key, said in thing.items()), key=str)]
-        if isinstance(thing, list | tuple):
-            return [_name(type(thing)), [self.told(item, depth) for item in thing]]
-        if isinstance(thing, set | frozenset):
-            return [_name(type(thing)), sorted((self.told(item, depth) for item in thing), key=str)]
-        if isinstance(thing, ModuleType):
-            return thing.__name__
-        if isinstance(thing, partial):
-            return ["partial", self.told(thing.func, depth), self.told(thing.args, depth), self.told(thing.keywords, depth)]
-        if isinstance(thing, staticmethod | classmethod):
-            return self.told(thing.__func__, depth)
-        if isinstance(thing, property):
-            return [self.told(part, depth) for part in (thing.fget, thing.fset)]
-        if inspect.ismethod(thing):
-            return [self.told(thing.__func__, depth), self.told(thing.__self__, depth)]
-        if isinstance(thing, type) or inspect.isroutine(thing):
-            if depth < DEPTH and not _is_own(thing):
-                return _name(thing)
-            return self._class(thing, depth) if isinstance(thing, type) else self._function(thing, depth)
-        if _is_array(thing):
-            return self.told(thing.tolist(), depth) if thing.dtype.hasobject else [_shape(thing), _sha(thing.tobytes())]
-        if _is(thing, "torch", "Tensor"):
-            return [_shape(thing), self._numbers(thing) if self._weights else ""]
-        return self._object(thing, depth)
+    def _content(self, obj: Any, depth: int) -> Any:
+        if isinstance(obj, Mapping):
+            return [
+                _name(type(obj)),
+                sorted(([self.content(key, depth), self.content(value, depth)] for key, value in obj.items()), key=str),
+            ]
+        if isinstance(obj, list | tuple):
+            return [_name(type(obj)), [self.content(item, depth) for item in obj]]
+        if isinstance(obj, set | frozenset):
+            return [_name(type(obj)), sorted((self.content(item, depth) for item in obj), key=str)]
+        if isinstance(obj, ModuleType):
+            return obj.__name__
+        if isinstance(obj, partial):
+            return ["partial", self.content(obj.func, depth), self.content(obj.args, depth), self.content(obj.keywords, depth)]
+        if isinstance(obj, staticmethod | classmethod):
+            return self.content(obj.__func__, depth)
+        if isinstance(obj, property):
+            return [self.content(part, depth) for part in (obj.fget, obj.fset)]
+        if inspect.ismethod(obj):
+            return [self.content(obj.__func__, depth), self.content(obj.__self__, depth)]
+        if isinstance(obj, type) or inspect.isroutine(obj):
+            if depth < DEPTH and not _is_own(obj):
+                return _name(obj)
+            return self._class(obj, depth) if isinstance(obj, type) else self._function(obj, depth)
+        if _is_array(obj):
+            return self.content(obj.tolist(), depth) if obj.dtype.hasobject else [_shape(obj), _sha(obj.tobytes())]
+        if _is(obj, "torch", "Tensor"):
+            return [_shape(obj), self._numbers(obj) if self._weights else ""]
+        return self._object(obj, depth)
 
     def _class(self, kind: type, depth: int) -> Any:
-        below = [[name, self.told(said, depth - 1)] for name, said in sorted(vars(kind).items()) if _counts(name, said)]
-        return [_name(kind), _source(kind), below, [self.told(base, DEPTH - 1) for base in kind.__bases__]]
+        below = [[name, self.content(value, depth - 1)] for name, value in sorted(vars(kind).items()) if _counts(name, value)]
+        return [_name(kind), _source(kind), below, [self.content(base, DEPTH - 1) for base in kind.__bases__]]
 
     def _function(self, function: Any, depth: int) -> Any:
         code = getattr(function, "__code__", None)
         if code is None:  # written in C
             return _name(function)
         source = _source(function) or code.co_code.hex()  # typed at a prompt
-        defaults = [self.told(said, depth - 1) for said in (function.__defaults__, function.__kwdefaults__)]
-        around = [[name, self.told(said, depth - 1)] for name, said in _around(function, code)]
-        # Two functions of one line have the same source.
+        defaults = [self.content(value, depth - 1) for value in (function.__defaults__, function.__kwdefaults__)]
+        around = [[name, self.content(value, depth - 1)] for name, value in _around(function, code)]
+        # Two functions in one line have the same source.
         column = min((begin for _, _, begin, _ in code.co_positions() if begin), default=0)
-        return [_name(function), source, column, [self.told(said, depth) for said in _constants(code)], defaults, around]
+        return [_name(function), source, column, [self.content(value, depth) for value in _constants(code)], defaults, around]
 
-    def _object(self, thing: Any, depth: int) -> Any:
-        told: list[Any] = [self.told(type(thing), DEPTH - 1)]
-        if callable(as_json := getattr(getattr(thing, "spec", None), "to_json", None)):  # a registered environment
+    def _object(self, obj: Any, depth: int) -> Any:
+        content: list[Any] = [self.content(type(obj), DEPTH - 1)]
+        if callable(as_json := getattr(getattr(obj, "spec", None), "to_json", None)):  # a registered environment
             with suppress(Exception):
-                told.append(str(as_json()))
-        library = type(thing).__module__.partition(".")[0]
+                content.append(str(as_json()))
+        library = type(obj).__module__.partition(".")[0]
         if library in _VALUES:
-            return [*told, _ADDRESS.sub("", repr(thing))]
-        if library in sys.stdlib_module_names and not isinstance(thing, SimpleNamespace):
-            return told  # a lock, a logger, a generator of random numbers
-        # What lies within a wrapper is no deeper than the wrapper, and a layer no deeper than its network.
-        for name, said in _attributes(thing):
-            told.append([name, self.told(said, depth - (name != "env" and not _is_torch(said)))])
-        return told
+            return [*content, _ADDRESS.sub("", repr(obj))]
+        if library in sys.stdlib_module_names and not isinstance(obj, SimpleNamespace):
+            return content  # a lock, a logger, a generator of random numbers
+        # Wrapped environments and layers of networks do not count as a level.
+        for name, value in _attributes(obj):
+            content.append([name, self.content(value, depth - (name != "env" and not _is_torch(value)))])
+        return content
 
     @staticmethod
     def _numbers(tensor: Any) -> str:
-        with suppress(Exception):  # one that has none, on the meta device
+        with suppress(Exception):  # tensors on the meta device have no values
             return _sha(tensor.detach().cpu().reshape(-1).view(sys.modules["torch"].uint8).numpy().tobytes())
         return ""
 
 
-def _attributes(thing: Any) -> Iterator[tuple[str, Any]]:
-    """Name and value of each attribute of an object; of a network its layers and parameters, not what it keeps of its calls."""
-    own = dict(getattr(thing, "__dict__", {}))
-    for kind in type(thing).__mro__:
+def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
+    """Name and value of each attribute of an object; of a network its layers and parameters only."""
+    own = dict(getattr(obj, "__dict__", {}))
+    for kind in type(obj).__mro__:
         slots = vars(kind).get("__slots__", ())
-        own |= {name: getattr(thing, name) for name in ([slots] if isinstance(slots, str) else slots) if hasattr(thing, name)}
-    if _is(thing, "torch.nn", "Module"):
+        own |= {name: getattr(obj, name) for name in ([slots] if isinstance(slots, str) else slots) if hasattr(obj, name)}
+    if _is(obj, "torch.nn", "Module"):
         inner = ("_parameters", "_buffers", "_modules")
         usual = vars(sys.modules["torch.nn"].Module())
         for name in inner:
             yield from dict(own.get(name, {})).items()
-        own = {name: said for name, said in own.items() if name not in usual}
+        own = {name: value for name, value in own.items() if name not in usual}
     yield from ((name, own[name]) for name in sorted(own, key=str) if name not in (*_DRAWN, "__dict__", "__weakref__"))
 
 
 def _around(function: Any, code: CodeType) -> Iterator[tuple[str, Any]]:
-    """What a function takes from around it: of the functions that it stands in, and of its module."""
+    """Values that a function refers to, from enclosing functions and from its module."""
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         with suppress(ValueError):  # not yet filled
             yield name, cell.cell_contents
@@ -179,45 +188,114 @@ def _constants(code: CodeType) -> list[Any]:
     return [constant for each in _codes(code) for constant in each.co_consts if not isinstance(constant, CodeType)]
 
 
-def _counts(name: str, said: Any) -> bool:
-    """Whether an attribute of a class tells something: not what Python adds to each."""
-    return inspect.isfunction(said) or not (name.startswith("__") and name.endswith("__"))
+def _counts(name: str, value: Any) -> bool:
+    """Whether an attribute of a class belongs to its content; Python adds others."""
+    return inspect.isfunction(value) or not (name.startswith("__") and name.endswith("__"))
 
 
-def _is_own(thing: Any) -> bool:
-    """Whether a class or function is of a script or within a function: no name says all of it."""
-    return getattr(thing, "__module__", "") == "__main__" or "<" in thing.__qualname__
+def _is_own(obj: Any) -> bool:
+    """Whether a class or function is defined in a script or in a function, so that its name does not identify it."""
+    return getattr(obj, "__module__", "") == "__main__" or "<" in obj.__qualname__
 
 
-def _is(thing: Any, module: str, name: str) -> bool:
-    """Whether something is of a class that is imported only with what needs it."""
+def _is(obj: Any, module: str, name: str) -> bool:
+    """Whether an object is an instance of a class whose library may not be imported."""
     base = getattr(sys.modules.get(module), name, None)
-    return isinstance(base, type) and isinstance(thing, base)
+    return isinstance(base, type) and isinstance(obj, base)
 
 
-def _is_torch(thing: Any) -> bool:
-    return _is(thing, "torch.nn", "Module") or _is(thing, "torch", "Tensor")
+def _is_torch(obj: Any) -> bool:
+    return _is(obj, "torch.nn", "Module") or _is(obj, "torch", "Tensor")
 
 
-def _is_array(thing: Any) -> bool:
-    return _is(thing, "numpy", "ndarray") or _is(thing, "numpy", "generic")
+def _is_array(obj: Any) -> bool:
+    return _is(obj, "numpy", "ndarray") or _is(obj, "numpy", "generic")
 
 
-def _shape(thing: Any) -> str:
-    with suppress(RuntimeError):  # a layer whose size is not known yet
-        return f"{_name(type(thing))} {thing.dtype} {tuple(thing.shape)}"
-    return _name(type(thing))
+def _shape(obj: Any) -> str:
+    with suppress(RuntimeError):  # a lazy layer without a size
+        return f"{_name(type(obj))} {obj.dtype} {tuple(obj.shape)}"
+    return _name(type(obj))
 
 
 def _sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _name(thing: type | Callable[..., Any]) -> str:
-    return f"{getattr(thing, '__module__', '')}:{thing.__qualname__}"
+def _name(obj: type | Callable[..., Any]) -> str:
+    return f"{getattr(obj, '__module__', '')}:{obj.__qualname__}"
 
 
-def _source(thing: Any) -> str:
+def _source(obj: Any) -> str:
     with suppress(OSError, TypeError):  # typed at a prompt
-        return inspect.getsource(thing)
+        return inspect.getsource(obj)
     return ""
+
+
+class Names:
+    """Names of the objects in one configuration; two objects get two names, even if they have the same fingerprint."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, Any] = {}
+
+    def name(self, obj: Any, known: Iterable[Component] = ()) -> str:
+        """The name of a registered component, an import string, or ``object:NAME``.
+
+        Args:
+            obj: A class, a function or an object.
+            known: The registered components of the kind.
+        """
+        reference = reference_of(obj)
+        if reference is not None:
+            registered = next((component for component in known if component.target == _by_module(obj)), None)
+            return registered.qualified if registered is not None else reference
+        base = name = f"{word(obj)}-{fingerprint(obj)}"
+        count, digest = 1, contents(obj)
+        while self._named.get(name, obj) is not obj or not importing.register_object(name, obj, digest):
+            count += 1
+            name = f"{base}-{count}"
+        self._named[name] = obj
+        return f"{importing.OBJECT}:{name}"
+
+
+def reference_of(obj: Any) -> str | None:
+    """The import string of a class or function; ``None`` if it cannot be imported.
+
+    >>> reference_of(Component), reference_of(lambda: 0)
+    ('unified.core.components.descriptors:Component', None)
+    """
+    if not (isinstance(obj, type) or inspect.isfunction(obj)) or obj.__module__ == "__main__":
+        return None
+    module = sys.modules.get(obj.__module__)
+    if module is None or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", obj.__qualname__):
+        return None
+    file = importing.file_of_module(obj.__module__)
+    if file is None and "." not in obj.__module__:
+        file = importing.file_of(module)  # a module without a dot would look like a suite and its task
+    if file is not None and file.suffix != ".py":
+        return None
+    reference = f"{obj.__module__ if file is None else file}:{obj.__qualname__}"
+    with suppress(Exception):
+        if importing.import_object(reference) is obj:
+            return reference
+    return None
+
+
+def _by_module(obj: Any) -> str:
+    return f"{obj.__module__}:{obj.__qualname__}"
+
+
+def word(obj: Any) -> str:
+    """A short name: the name of a function, class or class of an object, or the id of an environment.
+
+    >>> word(Names()), word(lambda: 0)
+    ('Names', 'lambda')
+    """
+    named = obj if isinstance(obj, type) or inspect.isroutine(obj) else None
+    if named is None:
+        obj = obj.func if isinstance(obj, partial) else obj
+        identifier = getattr(getattr(obj, "spec", None), "id", None)
+        if isinstance(identifier, str):
+            return re.sub(r"[^\w-]+", "-", identifier).strip("-")
+        named = obj if inspect.isroutine(obj) else type(getattr(obj, "unwrapped", obj))
+    return re.sub(r"\W", "", named.__name__) or "object"

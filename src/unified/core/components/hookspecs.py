@@ -1,17 +1,20 @@
-"""The table of contents: everything a plugin can say, and every moment at which it is asked.
+"""All hooks of plugins: registration of components, and the lifecycle of a run.
 
-A plugin is a light module named by an entry point of the group ``unified``. It answers *registration* hooks once per process; the
-callbacks that a run selects answer *lifecycle* hooks, and take only the arguments they name.
+A plugin is a module that an entry point of the group ``unified`` names. It implements *registration* hooks, which are called once per
+process and must not import heavy libraries. `Callback` has the *lifecycle* hooks of a run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # types of the arguments of hooks; nothing of these modules is imported at run time
+    from torch import Tensor
+
     from unified.core.components.descriptors import (
         AgentComponent,
         ArchitectureComponent,
@@ -23,22 +26,29 @@ if TYPE_CHECKING:
         SamplerComponent,
         SuiteComponent,
     )
+    from unified.core.envs.step_batch import StepBatch
+    from unified.core.replay.batch import Batch
+    from unified.core.runs.run import Run
+    from unified.core.trainer.eval_result import EvalResult
+    from unified.core.trainer.evaluation import Episode
+    from unified.core.trainer.trainer import Trainer
 
 PROJECT = "unified"
-#: Of the hooks, and of what `unified`, `unified.heads` and `unified.testing` export. Raised by one where a plugin written for the old one
-#: would no longer work. A plugin's module may say its own ``API_VERSION``.
-API_VERSION = 1
+#: Version of the hooks and of the public names of `unified`, `unified.agents`, `unified.heads`, `unified.nets`, `unified.replay` and
+#: `unified.testing`. It is raised by one if a plugin written for the old version would no longer work. A plugin states the version that it
+#: was written for as its own ``API_VERSION``.
+API_VERSION = 2
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Registration:
-    """Asked once per process, when names are needed. Answers are descriptors: importing what they name comes later."""
+    """Called once per process, when names are needed. The hooks yield descriptors; the implementations are imported when they are used."""
 
     @hookspec
     def register_agents(self) -> Iterable[AgentComponent]:
-        """What acts and learns.
+        """Agents.
 
         >>> @hookimpl
         ... def register_agents():
@@ -48,7 +58,7 @@ class Registration:
 
     @hookspec
     def register_suites(self) -> Iterable[SuiteComponent]:
-        """Families of tasks.
+        """Suites: families of tasks.
 
         >>> @hookimpl
         ... def register_suites():
@@ -58,7 +68,7 @@ class Registration:
 
     @hookspec
     def register_architectures(self) -> Iterable[ArchitectureComponent]:
-        """Networks, sized from the names of their arguments.
+        """Architectures: networks whose sizes follow from the names of their arguments.
 
         >>> @hookimpl
         ... def register_architectures():
@@ -68,7 +78,7 @@ class Registration:
 
     @hookspec
     def register_objectives(self) -> Iterable[ObjectiveComponent]:
-        """Terms of what is minimised.
+        """Objectives: terms of the loss.
 
         >>> @hookimpl
         ... def register_objectives():
@@ -88,7 +98,7 @@ class Registration:
 
     @hookspec
     def register_callbacks(self) -> Iterable[CallbackComponent]:
-        """Observers of a run: loggers, pictures, early stopping.
+        """Callbacks: loggers, videos, early stopping.
 
         >>> @hookimpl
         ... def register_callbacks():
@@ -98,7 +108,7 @@ class Registration:
 
     @hookspec
     def register_launchers(self) -> Iterable[LauncherComponent]:
-        """Where runs are carried out.
+        """Launchers: where runs are executed.
 
         >>> @hookimpl
         ... def register_launchers():
@@ -108,7 +118,7 @@ class Registration:
 
     @hookspec
     def register_recipes(self) -> Iterable[RecipeComponent]:
-        """Files of values with a name.
+        """Recipes: named files of values.
 
         >>> @hookimpl
         ... def register_recipes():
@@ -127,105 +137,136 @@ class Registration:
         raise NotImplementedError
 
 
-class Lifecycle:
-    """Asked during one run, only of what the run selected. An observer that raises three times is left out and named."""
+class Callback:
+    """Base class of callbacks: override the lifecycle hooks that the callback needs.
 
-    @hookspec
-    def setup(self, run: Any, trainer: Any) -> None:
-        """Before the first step, of a new or a resumed run.
+    A run calls the hooks of its agent, its objectives, its suite and its callbacks, in this order; `teardown` in the reverse order. Agents,
+    objectives and suites inherit from their own base class and mark each hook with ``@hookimpl`` instead. A hook may leave out arguments
+    that it does not use; arguments are passed by name.
 
-        >>> @hookimpl
-        ... def setup(self, run):
-        ...     self.file = open(run.path / "notes.txt", "a")
+    A callback that raises is reported. After three failures in a row it is left out for the rest of the run. Raising `UnifiedError` ends
+    the run on purpose: it is saved and can be resumed.
+    """
+
+    #: Whether a failure ends the run, for a callback that changes what is learned (one that chooses the goals of episodes, for example).
+    critical: ClassVar[bool] = False
+
+    def setup(self, run: Run, trainer: Trainer) -> None:
+        """Called before the first step of a new or resumed run.
+
+        >>> class Notes(Callback):
+        ...     def setup(self, run, trainer):
+        ...         self.file = open(run.path / "notes.txt", "a")
         """
 
-    @hookspec
-    def on_experience(self, run: Any, trainer: Any, steps: Any) -> None:
-        """After each step of all environments; `steps` holds arrays over the environments.
+    def on_experience(self, run: Run, trainer: Trainer, steps: StepBatch) -> None:
+        """Called after each step of all environments.
 
-        >>> @hookimpl
-        ... def on_experience(self, steps):
-        ...     self.failures += int(steps.failed.sum())
+        Args:
+            run: The run.
+            trainer: Its trainer.
+            steps: Arrays with one row for each environment.
+
+        >>> class Failures(Callback):
+        ...     def on_experience(self, run, trainer, steps):
+        ...         self.failures += int(steps.failed.sum())
         """
 
-    @hookspec
-    def before_update(self, run: Any, trainer: Any, batch: Any) -> None:
-        """Before the agent learns from `batch`.
+    def before_update(self, run: Run, trainer: Trainer, batch: Batch) -> None:
+        """Called before the agent learns from `batch`.
 
-        >>> @hookimpl
-        ... def before_update(self, batch):
-        ...     self.largest = max(self.largest, len(batch["reward"]))
+        >>> class Largest(Callback):
+        ...     def before_update(self, run, trainer, batch):
+        ...         self.largest = max(self.largest, len(batch["reward"]))
         """
 
-    @hookspec
-    def after_update(self, run: Any, trainer: Any, batch: Any, metrics: Any) -> None:
-        """After an update; `metrics` are scalars on the device: reading one waits for it.
+    def after_update(self, run: Run, trainer: Trainer, batch: Batch, metrics: Mapping[str, Tensor]) -> None:
+        """Called after each update.
 
-        >>> @hookimpl
-        ... def after_update(self, metrics):
-        ...     self.losses.append(metrics["critic_loss"])
+        Args:
+            run: The run.
+            trainer: Its trainer.
+            batch: What the agent learned from.
+            metrics: Scalars on the device. Reading one waits for the device.
+
+        >>> class Losses(Callback):
+        ...     def after_update(self, run, trainer, batch, metrics):
+        ...         self.losses.append(metrics["td_loss"])
         """
 
-    @hookspec
-    def on_log(self, run: Any, trainer: Any, row: Any, speed: Any) -> None:
-        """Every ``train.log_every`` frames: the row that went to ``metrics.jsonl``, and how fast it goes.
+    def on_log(self, run: Run, trainer: Trainer, row: Mapping[str, Any], speed: Mapping[str, Any]) -> None:
+        """Called every ``train.log_every`` frames.
 
-        >>> @hookimpl
-        ... def on_log(self, row, speed):
-        ...     print(row["frames"], speed["frames_per_s"])
+        Args:
+            run: The run.
+            trainer: Its trainer.
+            row: The row written to ``metrics.jsonl``.
+            speed: Frames and updates per second, remaining time, shares of the time, size of the replay.
+
+        >>> class Print(Callback):
+        ...     def on_log(self, run, trainer, row, speed):
+        ...         print(row["frames"], speed["frames_per_s"])
         """
 
-    @hookspec
-    def before_evaluation(self, run: Any, trainer: Any) -> None:
-        """Before the agent is judged. Set ``trainer.evaluator.record = (height, width)`` for pictures of the first episode.
+    def before_evaluation(self, run: Run, trainer: Trainer) -> None:
+        """Called before an evaluation. Setting ``trainer.evaluator.record = (height, width)`` records its first episode.
 
-        >>> @hookimpl
-        ... def before_evaluation(self, trainer):
-        ...     trainer.evaluator.record = (240, 320)
+        >>> class Record(Callback):
+        ...     def before_evaluation(self, run, trainer):
+        ...         trainer.evaluator.record = (240, 320)
         """
 
-    @hookspec
-    def on_evaluation_end(self, run: Any, trainer: Any, row: Any, episodes: Any, judged: Any) -> None:
-        """After the agent was judged: the row, the episodes (``.ret``, ``.length``, ``.frames``), and all of it (`EvalResult`).
+    def on_evaluation_end(
+        self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Sequence[Episode] | None, judged: EvalResult
+    ) -> None:
+        """Called after an evaluation.
 
-        A data set has no episodes: ``judged.score`` and ``judged.metric`` are there for every kind of task.
+        Args:
+            run: The run.
+            trainer: Its trainer.
+            row: The row written to ``metrics.jsonl``.
+            episodes: Episodes with ``return_``, ``length`` and ``pictures``; ``None`` for a data set.
+            judged: The complete result; ``judged.score`` and ``judged.metric`` exist for every type of task.
 
-        >>> @hookimpl
-        ... def on_evaluation_end(self, row):
-        ...     self.best = max(self.best, row["return"])
+        >>> class Best(Callback):
+        ...     def on_evaluation_end(self, run, trainer, row, episodes, judged):
+        ...         self.best = max(self.best, judged.score)
         """
 
-    @hookspec
-    def checkpoint_save(self, run: Any, trainer: Any) -> dict[str, Any] | None:
-        """State that has to survive: plain values, arrays and tensors.
+    def checkpoint_save(self, run: Run, trainer: Trainer) -> dict[str, Any] | None:
+        """Return the state to store in a checkpoint: plain values, arrays and tensors; ``None`` stores nothing.
 
-        >>> @hookimpl
-        ... def checkpoint_save(self):
-        ...     return {"best": self.best}
+        >>> class Best(Callback):
+        ...     def checkpoint_save(self, run, trainer):
+        ...         return {"best": self.best}
+        """
+        return None
+
+    def checkpoint_load(self, run: Run, trainer: Trainer, state: dict[str, Any]) -> None:
+        """Restore the state that `checkpoint_save` returned. Called after `setup` in a resumed run.
+
+        >>> class Best(Callback):
+        ...     def checkpoint_load(self, run, trainer, state):
+        ...         self.best = state["best"]
         """
 
-    @hookspec
-    def checkpoint_load(self, run: Any, trainer: Any, state: Any) -> None:
-        """The state that this callback saved, when a run is resumed; called after `setup`.
+    def teardown(self, run: Run, trainer: Trainer, error: BaseException | None) -> None:
+        """Called at the end of every run, also after an error.
 
-        >>> @hookimpl
-        ... def checkpoint_load(self, state):
-        ...     self.best = state["best"]
-        """
+        Args:
+            run: The run.
+            trainer: Its trainer.
+            error: The exception that ended the run; ``None`` if its budget was used up.
 
-    @hookspec
-    def teardown(self, run: Any, trainer: Any, error: Any) -> None:
-        """At the end, whatever it was: `error` is the exception that ended the run, or ``None``.
-
-        >>> @hookimpl
-        ... def teardown(self, error):
-        ...     self.file.close()
+        >>> class Notes(Callback):
+        ...     def teardown(self, run, trainer, error):
+        ...         self.file.close()
         """
 
 
 def _names(group: type) -> tuple[str, ...]:
-    return tuple(name for name in vars(group) if not name.startswith("_"))
+    return tuple(name for name, value in vars(group).items() if inspect.isfunction(value))
 
 
 #: Names of the hooks of each group.
-REGISTRATION, LIFECYCLE = _names(Registration), _names(Lifecycle)
+REGISTRATION, LIFECYCLE = _names(Registration), _names(Callback)

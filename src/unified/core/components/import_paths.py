@@ -1,15 +1,15 @@
-"""Components that no package registers: code in a file or a module, and objects of this process. Torch-free.
+"""References to components that are not registered: code in a file or a module, and objects of this process. Imports no torch.
 
-A text is a reference where the part before a colon
+A text is a reference if the part before a colon
 
 - ends in ``.py`` or begins with ``./``, ``../``, ``/``, ``~/``: ``./mine.py:MyAgent`` (relative to the working directory),
 - is a module with a dot: ``package.module:MyAgent``,
-- is ``object``: a Python object that was handed to `unified.train`;
+- is ``object``: a Python object that was passed to `unified.train`.
 
-``dmc:humanoid_run`` and ``provider/dmc:humanoid_run`` are none of these: they are a suite and its task. A suite's task follows a reference
-after another colon: ``./envs.py:Mazes:easy``. A module without a dot is said by its file.
+``dmc:humanoid_run`` and ``provider/dmc:humanoid_run`` are a suite and its task instead. The task of a suite follows a reference after
+another colon: ``./envs.py:Mazes:easy``. A module without a dot is referred to by its file.
 
-What is kept in a run's configuration is the absolute path, or the module where it is installed: a run is resumed from anywhere.
+The configuration of a run stores absolute paths and installed modules, so that a run can be resumed from any directory.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _PATH = re.compile(r"(?P<place>(?:\.{1,2}/|/|~/)[^:]*|[^:]*\.py)(?::(?P<rest>.*)
 _MODULE = re.compile(r"(?P<place>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|object):(?P<rest>.*)", re.DOTALL)
 
 
-#: What to do where an object is of another process.
-AGAIN = "run the same script again: it goes on where the run stopped"
+#: Hint for an object of another process.
+AGAIN = "run the same script again: it continues the run"
 _GONE = " was a Python object of the script that started the run"
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference in its parts.
+    """The parts of a reference.
 
     Args:
         place: A path, a module, or ``"object"``.
-        attribute: What of it; empty where it was not said.
-        task: What follows another colon, for suites.
+        attribute: Name in the module; empty if it is missing.
+        task: Task of a suite.
     """
 
     place: str
@@ -54,7 +54,7 @@ class Reference:
 
     @property
     def file(self) -> Path | None:
-        """The file that is meant, where the place is a path."""
+        """The file, if the place is a path."""
         return Path(self.place).expanduser() if _PATH.fullmatch(self.place) else None
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Reference:
 
 
 def parse(text: str) -> Reference | None:
-    """The parts of a reference; ``None`` for a name.
+    """Parse a reference; ``None`` for a name.
 
     >>> parse("./envs.py:Mazes:easy")
     Reference(place='./envs.py', attribute='Mazes', task='easy')
@@ -77,7 +77,7 @@ def parse(text: str) -> Reference | None:
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text is a reference and no name.
+    """Whether a text is a reference, and not a name.
 
     >>> is_reference("./mine.py:MyAgent"), is_reference("pkg.mod:MyAgent"), is_reference("gym:ALE/Pong-v5"), is_reference("core/drqv2")
     (True, True, False, False)
@@ -86,7 +86,7 @@ def is_reference(text: str) -> bool:
 
 
 def split_task(text: str) -> tuple[str, str]:
-    """Suite and task of ``dmc:humanoid_run`` or ``./envs.py:Mazes:easy``; the task is empty where there is none.
+    """Suite and task of ``dmc:humanoid_run`` or ``./envs.py:Mazes:easy``; the task may be empty.
 
     >>> split_task("dmc:humanoid_run"), split_task("pkg.mod:Mazes"), split_task("./envs.py:Mazes:easy")
     (('dmc', 'humanoid_run'), ('pkg.mod:Mazes', ''), ('./envs.py:Mazes', 'easy'))
@@ -99,7 +99,7 @@ def split_task(text: str) -> tuple[str, str]:
 
 
 def canonical(text: str) -> str:
-    """The reference as it is kept: an absolute path, or a module that is installed; a name as it is. Nothing is imported."""
+    """The canonical reference: an absolute path, or an installed module; a name is unchanged. Nothing is imported."""
     reference = parse(text)
     if reference is None:
         return text
@@ -109,11 +109,11 @@ def canonical(text: str) -> str:
 
 
 def beside(value: Any, directory: Path) -> Any:
-    """What a recipe says: a path of code in it is relative to the recipe's directory, and to no other.
+    """Resolve paths of code in a recipe, which are relative to the directory of the recipe.
 
     Args:
-        value: A text, a list or a tree of texts, or anything else, which stays as it is.
-        directory: That the recipe lies in.
+        value: A text, or a list or tree of texts; anything else is unchanged.
+        directory: Directory of the recipe.
     """
     if isinstance(value, list):
         return [beside(item, directory) for item in value]
@@ -132,7 +132,7 @@ def beside(value: Any, directory: Path) -> Any:
 
 
 def label(name: str) -> str:
-    """A short word for people, directories and keys: ``MyAgent``; a name as it is.
+    """A short name for display, directories and keys: ``MyAgent``; a name is unchanged.
 
     >>> label("/home/me/mine.py:MyAgent"), label("object:Sequential-1a2b3c4d"), label("core/drqv2")
     ('MyAgent', 'Sequential', 'core/drqv2')
@@ -146,7 +146,7 @@ def label(name: str) -> str:
 
 
 def shown(name: str) -> str:
-    """A reference as a person would say it here: ``./mine.py:MyAgent`` of a file below the working directory; a name as it is."""
+    """A reference relative to the working directory: ``./mine.py:MyAgent``; a name is unchanged."""
     reference = parse(name)
     if reference is not None and reference.place == importing.OBJECT:
         return label(name)
@@ -159,15 +159,15 @@ def shown(name: str) -> str:
 
 
 def component(kind: str, text: str, known: Iterable[Component] = ()) -> Component:
-    """The component of a reference: imports it, and sees whether it is one.
+    """Import the component of a reference.
 
     Args:
         kind: ``"agents"``, ``"suites"``, …
-        text: The reference; the task of a suite is left aside.
-        known: The registered components of this kind: what a class inherits from lends its options, and suites lend their adapters.
+        text: The reference; the task of a suite is ignored.
+        known: The registered components of this kind, for the options of base classes and the adapters of suites.
 
     Raises:
-        UsageError: If there is no such file, module or attribute, it cannot be imported, or it is something else.
+        UsageError: If the file, module or attribute does not exist or cannot be imported, or is no component of this kind.
     """
     from unified.core.components.user_code import adopt
 
@@ -180,10 +180,10 @@ def component(kind: str, text: str, known: Iterable[Component] = ()) -> Componen
 
 
 def guess(text: str, known: Iterable[Component] = ()) -> Component:
-    """The component of a reference whose kind nobody said.
+    """Import the component of a reference of unknown kind.
 
     Raises:
-        UsageError: Likewise, or if it is no component of any kind.
+        UsageError: If it cannot be imported, or is no component of any kind.
     """
     from unified.core.components.user_code import kind_of
 
@@ -193,12 +193,17 @@ def guess(text: str, known: Iterable[Component] = ()) -> Component:
     known = list(known)
     kind = kind_of(load(reference, "components", known), known)
     if kind is None:
-        raise UsageError(Problem(f"{shown(text)} is no component of any kind", "what there can be: unified plugins hooks"))
+        raise UsageError(Problem(f"{shown(text)} is no component of any kind", "kinds of components: unified plugins hooks"))
     return component(kind, text, known)
 
 
 def load(reference: Reference, kind: str, known: Iterable[Component] = ()) -> Any:
-    """What a reference refers to; `kind` is what it is wanted for, and `known` what is registered of it.
+    """Import the object of a reference.
+
+    Args:
+        reference: The reference.
+        kind: Kind of the component, for messages.
+        known: The registered components of this kind, for suggestions.
 
     Raises:
         UsageError: If it cannot be found or imported.
@@ -208,7 +213,7 @@ def load(reference: Reference, kind: str, known: Iterable[Component] = ()) -> An
         return _load_object(reference, singular)
     module, place = _load_module(reference), shown(reference.place)
     if not reference.attribute:
-        raise UsageError(Problem(f"{place} may hold several things: name the {singular}", _choices(place, kind, module, known)))
+        raise UsageError(Problem(f"{place} may contain several objects: name the {singular}", _choices(place, kind, module, known)))
     found: Any = module
     for name in reference.attribute.split("."):
         if not hasattr(found, name):
@@ -226,7 +231,7 @@ def _load_object(reference: Reference, singular: str) -> Any:
 
 
 def of_another_process(problems: Iterable[Problem]) -> Problem | None:
-    """One problem for all objects that were of another process; ``None`` where there are none."""
+    """One problem for all objects of another process; ``None`` if there are none."""
     gone = [problem for problem in problems if problem.hint == AGAIN]
     names = [problem.message.removesuffix(_GONE) for problem in gone]
     if len(names) < 2:
@@ -248,24 +253,24 @@ def _load_module(reference: Reference) -> Any:
             return import_module(reference.place)
     except (UsageError, KeyboardInterrupt):
         raise
-    except BaseException as error:  # whatever somebody's file does when it is imported, sys.exit included
+    except BaseException as error:  # importing a file may raise anything, SystemExit included
         raise UsageError(_import_problem(reference, file, error)) from error
 
 
 def _import_problem(reference: Reference, file: Path | None, error: BaseException) -> Problem:
-    said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}".removesuffix(": ")
+    text = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}".removesuffix(": ")
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if file is None and missing and f"{reference.place}.".startswith(f"{missing}."):
-        return Problem(f"there is no module {missing}", "a file is said with its path: ./file.py:Name")
+        return Problem(f"there is no module {missing}", "a file needs a path: ./file.py:Name")
     where, line = _where(error, file)
     if where is not None:
-        said += f" ({where}, line {line})"
+        text += f" ({where}, line {line})"
     distribution = distribution_of(reference.place.partition(".")[0]) if file is None else None
-    return Problem(f"{shown(reference.place)} cannot be imported: {said}", advice(error, distribution[0] if distribution else ""))
+    return Problem(f"{shown(reference.place)} cannot be imported: {text}", advice(error, distribution[0] if distribution else ""))
 
 
 def _where(error: BaseException, file: Path | None) -> tuple[str | None, int | None]:
-    """The place of an error that a person can mend: the last line of their own file, else the last one of all."""
+    """The place of an import error: the last line in the user's file, else the last line of the traceback."""
     if isinstance(error, SyntaxError) and error.filename:
         return Path(error.filename).name, error.lineno
     places, trace = [], error.__traceback__
@@ -290,7 +295,7 @@ def _near_files(file: Path) -> str:
 
 
 def _choices(place: str, kind: str, module: Any, known: Iterable[Component]) -> str:
-    """What of a module could have been meant."""
+    """Suggestions from a module."""
     from unified.core.components.user_code import kind_of
 
     own = [name for name in _public(module) if getattr(getattr(module, name), "__module__", None) == getattr(module, "__name__", None)]
@@ -303,9 +308,9 @@ def _public(found: Any) -> list[str]:
 
 
 def identity(found: Component) -> dict[str, str]:
-    """What a component that came by reference was, for a run's manifest; empty for a registered one.
+    """The identity of a component that was given by reference, for the manifest of a run; empty for a registered component.
 
-    Of an installed module it is the distribution and its version, of any other code its file and the sha256 of that.
+    For an installed module: its distribution and version. For any other code: its file and the SHA-256 of the file.
 
     >>> sorted(identity(component("architectures", "torch.nn:Flatten")))   # doctest: +SKIP
     ['distribution', 'provider', 'target', 'version']
@@ -313,14 +318,14 @@ def identity(found: Component) -> dict[str, str]:
     reference = parse(found.target)
     if reference is None or found.origin.provider:
         return {}
-    told = {"provider": "", "target": found.target}
+    found_identity = {"provider": "", "target": found.target}
     if reference.place == importing.OBJECT:
-        thing = importing.import_object(found.target)
-        kind = thing if isinstance(thing, type) else type(thing)
-        return {**told, "type": f"{kind.__module__}:{kind.__qualname__}"}
+        obj = importing.import_object(found.target)
+        kind = obj if isinstance(obj, type) else type(obj)
+        return {**found_identity, "type": f"{kind.__module__}:{kind.__qualname__}"}
     file = reference.file
     if file is None and (installed := distribution_of(reference.place)):
-        return {**told, "distribution": installed[0], "version": installed[1]}
+        return {**found_identity, "distribution": installed[0], "version": installed[1]}
     if file is None and reference.place in sys.modules and reference.place.partition(".")[0] not in sys.stdlib_module_names:
         file = importing.file_of(sys.modules[reference.place])
-    return {**told, "file": str(file), "sha256": importing.digest(file)} if file is not None else told
+    return {**found_identity, "file": str(file), "sha256": importing.digest(file)} if file is not None else found_identity

@@ -1,7 +1,9 @@
-"""Objects by their texts: ``module:Attribute``, ``/a/file.py:Attribute``, ``object:NAME``. Torch-free: environments' processes use it.
+"""Import objects by import strings: ``module:Attribute``, ``/a/file.py:Attribute``, ``object:NAME``.
 
-A file is imported once per process. One that lies in a package is that package's module; any other one gets a private name, made from its
-path, so that two files called ``mine.py`` never meet.
+Processes of environments use it, so it imports nothing heavy.
+
+A file is imported once per process. A file in a package is imported as a module of the package. Any other file gets a private module name
+that is derived from its path, so that two files with the same name do not collide.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-#: The place of objects that only this process has.
+#: The place of objects that exist in this process only.
 OBJECT = "object"
 
 _objects: dict[str, tuple[Any, str]] = {}
@@ -25,7 +27,7 @@ _digests: dict[str, str] = {}
 
 
 def stdout_to_stderr() -> AbstractContextManager[Any]:
-    """Within, what is printed goes to stderr: stdout belongs to what a command answers, and a program may read it."""
+    """Redirect stdout to stderr, because stdout is the result of a command, which programs may read."""
     return redirect_stdout(sys.stderr)
 
 
@@ -33,8 +35,8 @@ def import_object(reference: str) -> Any:
     """The object of ``"module:Attribute"``, ``"/a/file.py:Attribute"`` or ``"object:NAME"`` (``":A.b"`` goes deeper).
 
     Raises:
-        ImportError: If there is no such module; whatever else the module raises when it is imported passes, too.
-        AttributeError: If it has no such attribute.
+        ImportError: If there is no such module. Any exception that the module raises passes unchanged.
+        AttributeError: If the module has no such attribute.
 
     >>> import_object("math:pi")
     3.141592653589793
@@ -50,7 +52,7 @@ def import_object(reference: str) -> Any:
 
 
 def _root(place: str, names: list[str]) -> Any:
-    """What the names are attributes of; an object of this process is the first of them itself."""
+    """The object with these attributes; for ``object:NAME``, the first name is the object."""
     if place == OBJECT:
         return get_object(names.pop(0))
     if place.endswith(".py"):
@@ -60,13 +62,13 @@ def _root(place: str, names: list[str]) -> Any:
 
 
 def import_file(path: Path) -> ModuleType:
-    """The module of a file, imported if it was not yet under whatever name.
+    """Import a file as a module, unless it is imported already under any name.
 
-    The directory of the file (of its outermost package) is added to the end of `sys.path`: its neighbours can be imported and
-    hide nothing.
+    The directory of the file (of its outermost package) is appended to `sys.path`, so that it can import its neighbours and hides no
+    other module.
 
     Raises:
-        ImportError: If it is no file, or its package is hidden by another one of the same name.
+        ImportError: If there is no such file, or another package of the same name hides its package.
     """
     path = path.expanduser().resolve()
     if not path.is_file():
@@ -99,13 +101,13 @@ def import_file(path: Path) -> ModuleType:
 
 
 def file_of(module: ModuleType) -> Path | None:
-    """The file that a module was imported from."""
+    """The file of a module."""
     file = getattr(module, "__file__", None)
     return Path(file).resolve() if file else None
 
 
 def digest(path: Path) -> str:
-    """sha256 of a file, as it was when it was imported or first asked about."""
+    """SHA-256 of a file at the time of its import, or of the first call."""
     key = str(path)
     if key not in _digests:
         _digests[key] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -113,7 +115,7 @@ def digest(path: Path) -> str:
 
 
 def file_of_module(name: str) -> Path | None:
-    """The file of a module that only the working directory or the script's makes importable; ``None`` for one that is installed.
+    """The file of a module in the working directory or the directory of the script; ``None`` for an installed module.
 
     Nothing is imported.
     """
@@ -135,26 +137,26 @@ def file_of_module(name: str) -> Path | None:
     return None
 
 
-def register_object(name: str, thing: Any, contents: str) -> bool:
-    """Make ``"object:NAME"`` mean `thing` in this process; ``False`` where the name is another object's already.
+def register_object(name: str, obj: Any, contents: str) -> bool:
+    """Register an object as ``"object:NAME"`` in this process; returns ``False`` if the name belongs to another object.
 
     Args:
-        name: Of the object.
-        thing: The object; it takes the place of one with the same contents.
-        contents: A digest of all that can be seen of it.
+        name: Name of the object.
+        obj: The object; it replaces an object with the same contents.
+        contents: Digest of its contents.
     """
-    there, known = _objects.get(name, (thing, contents))
-    if there is not thing and known != contents:
+    existing, known = _objects.get(name, (obj, contents))
+    if existing is not obj and known != contents:
         return False
-    _objects[name] = thing, contents
+    _objects[name] = obj, contents
     return True
 
 
 def get_object(name: str) -> Any:
-    """The object of this name.
+    """The registered object of this name.
 
     Raises:
-        ImportError: If this process has none.
+        ImportError: If this process has no such object.
     """
     if name not in _objects:
         raise ImportError(f"object:{name} was a Python object of another process", name=name)
@@ -162,9 +164,9 @@ def get_object(name: str) -> Any:
 
 
 def _loaded_from(path: Path) -> ModuleType | None:
-    """The module that was imported from this file already; the main script does not count, its objects are nobody else's."""
+    """The module that was imported from this file; the main script does not count."""
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__dict__", {}).get("__file__")  # not getattr: lazy modules import themselves when they are looked at
+        file = getattr(module, "__dict__", {}).get("__file__")  # not getattr, which imports lazy modules
         if not isinstance(file, str) or os.path.basename(file) != path.name or name == "__main__":
             continue
         if file_of(module) == path and not getattr(getattr(module, "__spec__", None), "_initializing", False):
@@ -173,7 +175,7 @@ def _loaded_from(path: Path) -> ModuleType | None:
 
 
 def _package(path: Path) -> tuple[Path, list[str]]:
-    """The directory that makes a file importable, and the names of its packages and of itself."""
+    """The directory to import a file from, and the names of its packages and of itself."""
     names = [] if path.name == "__init__.py" else [path.stem]
     directory = path.parent
     while (directory / "__init__.py").is_file() and directory.name.isidentifier():

@@ -1,4 +1,4 @@
-"""The base of every component's options. Torch-free."""
+"""Base class of the options of components. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from unified.core.base.schedule import Schedule
 if TYPE_CHECKING:
     from unified.core.base.errors import Problem
 
-#: The key that a slot keeps for itself: what is selected lies under it.
+#: The key of the selected component in a slot; no option has this name.
 NAME = "name"
-#: What options are asked; no option is called so.
+#: Methods of options; no option has these names.
 METHODS = ("lacking",)
 
 
 class Options(BaseModel):
-    """Base of all options: unknown keys are refused, values are checked and never change.
+    """Base class of options: unknown keys are errors, values are validated and immutable.
 
-    Every field has a description, a docstring under it or ``Field(description=…)``: people read it in ``unified plugins show``.
+    Every field has a description, either a docstring under it or ``Field(description=…)``; ``unified plugins show`` prints it.
     """
 
-    #: Of a group whose own `name` says what is selected (``agent.optimizer=sgd`` is short for ``agent.optimizer.name=sgd``): the options
-    #: that are for what was selected, and are dropped where a higher layer selects something else.
+    #: For a group with a `name` that selects something (``agent.optimizer=sgd`` is short for ``agent.optimizer.name=sgd``): the options of
+    #: the selection. They are dropped if a higher layer selects something else.
     selects: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(
@@ -36,28 +36,28 @@ class Options(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if NAME in cls.model_fields and not cls.selects:
-            raise TypeError(f"{cls.__name__}.{NAME}: this key says what is selected, call the option otherwise")
+            raise TypeError(f"{cls.__name__}.{NAME}: this key is the selected component, rename the option")
         if taken := [name for name in cls.model_fields if name in METHODS]:
-            raise TypeError(f"{cls.__name__}.{taken[0]}: options have a method of this name, call the option otherwise")
+            raise TypeError(f"{cls.__name__}.{taken[0]}: options have a method of this name, rename the option")
         undescribed = [name for name, field in cls.model_fields.items() if not field.description]
         if undescribed:
-            raise TypeError(f"{cls.__name__}: each option needs a line of text under it that says what it is: {', '.join(undescribed)}")
+            raise TypeError(f"{cls.__name__}: each option needs a docstring: {', '.join(undescribed)}")
 
     def lacking(self, run: Path) -> list[Problem]:
-        """What these options name outside of the configuration, and is not there: a folder, another run. Nothing, if all is.
+        """Problems with what these options refer to: a missing folder, a missing run.
 
-        Asked before a new run begins, and by ``--dry-run``, while torch is not imported yet.
+        Called before a new run starts and by ``--dry-run``, without torch.
 
         Args:
-            run: Where the run will be, ``<root>/<experiment>/<agent>/<suite>/<task>/seed-<n>``; nothing is there yet.
+            run: Future directory of the run, ``<root>/<experiment>/<agent>/<suite>/<task>/seed-<n>``.
         """
         return []
 
 
 def above(other: str) -> AfterValidator:
-    """Marks an option as greater than another one, declared before it: ``high: Annotated[float, above("low")] = 1.0``.
+    """Require an option to be greater than another one that is declared before it: ``high: Annotated[float, above("low")] = 1.0``.
 
-    Either may be ``None``, and is not compared then.
+    ``None`` is not compared.
     """
 
     def check(value: Any, info: ValidationInfo) -> Any:
@@ -74,5 +74,5 @@ def _is_a_schedule(text: str) -> str:
     return text
 
 
-#: A number that changes over steps, as text: ``stddev: ScheduleText = "linear(1.0,0.1,100000)"``.
+#: A schedule as text: ``stddev: ScheduleText = "linear(1.0,0.1,100000)"``.
 ScheduleText = Annotated[str, AfterValidator(_is_a_schedule)]

@@ -1,4 +1,4 @@
-"""What installed distributions say of themselves: whose a module is, and what they require. Torch-free."""
+"""Metadata of installed distributions: the distribution of a module, its version and its requirements. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _EXTRA = re.compile(r"""\bextra\s*==\s*['"](?P<extra>[\w.-]+)['"]""")
 
 
 def distribution_of(module: str) -> tuple[str, str] | None:
-    """Name and version of the distribution that installed an imported module; ``None`` for code that nobody installed.
+    """Name and version of the distribution that installed an imported module; ``None`` for code that is not installed.
 
-    A checkout that was installed for editing counts as the latter: its version says nothing of what is in it.
+    An editable install counts as not installed, because its version does not identify its code.
 
     >>> distribution_of("pytest")[0], distribution_of("json")
     ('pytest', None)
@@ -33,7 +33,7 @@ def distribution_of(module: str) -> tuple[str, str] | None:
 
 
 def version_of(distribution: str) -> str | None:
-    """The version of a distribution that is installed; ``None`` where it is not."""
+    """The version of an installed distribution; ``None`` if it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -41,12 +41,13 @@ def version_of(distribution: str) -> str | None:
 
 
 def advice(error: BaseException, distribution: str = "", extra: str = "") -> str:
-    """What to say, and to type where that is known, of a module that is not there; empty for another error.
+    """A hint for an import error: the missing module, and the command that installs it if known; empty for any other error.
 
     Args:
-        error: That an import raised.
-        distribution: Whose code imported it; only what it requires can be named, since a package may be called unlike its module.
-        extra: Of the distribution, which brings what it needs.
+        error: The exception of the import.
+        distribution: Distribution of the importing code. Only its requirements are suggested, because a package may have another name
+            than its module.
+        extra: Extra of the distribution that installs what the import needs.
     """
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if not missing:
@@ -58,7 +59,7 @@ def advice(error: BaseException, distribution: str = "", extra: str = "") -> str
 
 
 def brought_by(distribution: str, extra: str, seen: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Names of the distributions that an extra brings, by its metadata; an extra may bring others of its distribution."""
+    """Names of the distributions that an extra installs, including those of extras that it refers to."""
     try:
         requirements = metadata.requires(distribution) or []
     except (metadata.PackageNotFoundError, ValueError):
@@ -91,10 +92,10 @@ def _brought(distribution: metadata.Distribution, file: Path) -> bool:
 
 def _required(distribution: str) -> Iterable[str]:
     try:
-        said = metadata.requires(distribution) if distribution else None
+        requirements = metadata.requires(distribution) if distribution else None
     except metadata.PackageNotFoundError:
-        said = None
-    return [found[0] for each in said or () if (found := _NAME.match(each))]
+        requirements = None
+    return [found[0] for each in requirements or () if (found := _NAME.match(each))]
 
 
 def _normal(name: str) -> str:

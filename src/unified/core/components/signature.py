@@ -1,4 +1,4 @@
-"""Options from a signature: the arguments of an architecture or objective, with the text of its docstring. Torch-free.
+"""Options from a signature: the arguments of an architecture or objective, described by its docstring. Imports no torch.
 
 ``channels: Annotated[int, Ge(1)] = 32`` is an option with a limit; its help is the line of ``channels`` in the section ``Args:``.
 """
@@ -22,21 +22,16 @@ from pydantic import Field, create_model
 from unified.core.base.errors import Problem, UsageError
 from unified.core.components import static
 from unified.core.components.options import NAME, Options
+from unified.core.components.static import INFERRED, is_filled_in
 
 if TYPE_CHECKING:
     from unified.core.components.descriptors import Component
-
-#: What follows from the shape that comes in (``in_``) or has to come out (``out_``).
-SUFFIXES = ("shape", "features", "dim", "channels")
-INFERRED = tuple(f"{prefix}_{suffix}" for prefix in ("in", "out") for suffix in SUFFIXES)
-#: Arguments that the place of a component fills in, and no option: ``options`` is the whole of a model that a class declares itself.
-_FILLED_IN = (*INFERRED, "condition_dim", "options", "self")
 
 _PLAIN = (bool, int, float, str, type(None))
 
 
 def inferred(target: Callable[..., Any]) -> list[str]:
-    """Names of the arguments that are filled in."""
+    """Names of the arguments that follow from shapes."""
     try:
         return [name for name in inspect.signature(target).parameters if name in INFERRED]
     except (TypeError, ValueError):  # written in C
@@ -44,13 +39,13 @@ def inferred(target: Callable[..., Any]) -> list[str]:
 
 
 def options_of(target: Callable[..., Any]) -> type[Options]:
-    """A model of the arguments that a person can set: all but the inferred ones and those whose values cannot be written down.
+    """A model of the arguments that users can set: all except the inferred ones and those with defaults that are not plain values.
 
     Args:
-        target: A class or a function; its docstring describes the arguments where it has a section ``Args:``.
+        target: A class or a function. The section ``Args:`` of its docstring describes the arguments.
 
     Raises:
-        UsageError: If an argument has a name that no option can have.
+        UsageError: If an argument has a reserved name.
 
     >>> def tiny(in_features: int, out_features: int, hidden: int = 64): ...
     >>> options_of(tiny)(hidden="128").hidden
@@ -63,21 +58,21 @@ def options_of(target: Callable[..., Any]) -> type[Options]:
 
 
 def options_by_signature(component: Component, functions: bool = True) -> type[Options]:
-    """The options of a component that declares no model: its arguments, read from the source where that says enough, else imported.
+    """The options of a component without a model: its arguments, read from the source if possible, else by importing it.
 
     Args:
         component: An architecture or an objective.
-        functions: Whether a function is called with the options too; else it has none.
+        functions: Whether the arguments of a function are options too.
 
     Raises:
         UnifiedError: If it has to be imported and cannot be.
-        UsageError: If an argument has a name that no option can have.
+        UsageError: If an argument has a reserved name.
     """
     if component.held is None:
         with suppress(static.Unreadable):
             return _static_model(component.target, functions)
-    thing = component.load()
-    return options_of(thing) if isinstance(thing, type) or (functions and inspect.isroutine(thing)) else Options
+    loaded = component.load()
+    return options_of(loaded) if isinstance(loaded, type) or (functions and inspect.isroutine(loaded)) else Options
 
 
 @lru_cache(maxsize=256)
@@ -88,13 +83,8 @@ def _static_model(target: str, functions: bool) -> type[Options]:
     return _model(found.name, inspect.cleandoc(found.doc), found.parameters)
 
 
-def is_filled_in(name: str) -> bool:
-    """Whether an argument follows from the place of a component, so that no person sets it."""
-    return name in _FILLED_IN
-
-
 def _model(name: str, documentation: str, parameters: Iterable[inspect.Parameter]) -> type[Options]:
-    told = descriptions(documentation)
+    texts = descriptions(documentation)
     fields: dict[str, Any] = {}
     for parameter in parameters:
         key, default = parameter.name, parameter.default
@@ -107,20 +97,20 @@ def _model(name: str, documentation: str, parameters: Iterable[inspect.Parameter
         if key == NAME or key.startswith("_"):
             if default is not ...:
                 continue
-            raise UsageError(Problem(f"{name} takes an argument {key!r}, which no option can be called", "call it otherwise"))
-        said = parameter.annotation
-        annotation = _annotation(Any if said is parameter.empty else said, default)
+            raise UsageError(Problem(f"{name} takes an argument {key!r}, a reserved name of options", "rename the argument"))
+        declared = parameter.annotation
+        annotation = _annotation(Any if declared is parameter.empty else declared, default)
         checked = get_origin(annotation) is Annotated
-        fields[key] = (annotation, Field(default, description=told.get(key) or f"Argument of {name}.", validate_default=checked))
+        fields[key] = (annotation, Field(default, description=texts.get(key) or f"Argument of {name}.", validate_default=checked))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an argument may be called like a method of pydantic
+        warnings.simplefilter("ignore")  # an argument may have the name of a method of pydantic
         return create_model(f"{name}Options", __base__=Options, __doc__=f"Arguments of `{name}`.", **fields)
 
 
 def descriptions(documentation: str) -> dict[str, str]:
-    """Arguments by name, as a section ``Args:`` describes them.
+    """Descriptions of arguments by name, from the section ``Args:``.
 
-    >>> descriptions('''Thing.
+    >>> descriptions('''Network.
     ...
     ... Args:
     ...     hidden: Units of
@@ -134,31 +124,31 @@ def descriptions(documentation: str) -> dict[str, str]:
     """
     _, _, section = documentation.partition("Args:\n")
     indented = takewhile(lambda line: not line or line.startswith(" "), section.splitlines())
-    told: dict[str, str] = {}
+    texts: dict[str, str] = {}
     last = ""
     for line in textwrap.dedent("\n".join(indented)).splitlines():
         entry = re.match(r"(\w+)(?: \([^)]*\))?: (.*)", line)
         if entry:
             last = entry[1]
-            told[last] = entry[2].strip()
+            texts[last] = entry[2].strip()
         elif line.startswith(" ") and last:
-            told[last] += f" {line.strip()}"
+            texts[last] += f" {line.strip()}"
         else:
             break
-    return told
+    return texts
 
 
 def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
     function = getattr(target, "__init__", target) if isinstance(target, type) else target
-    with suppress(Exception):  # annotations may name what is not there
+    with suppress(Exception):  # annotations may refer to missing names
         return typing.get_type_hints(function, include_extras=True)
     return {}
 
 
-def _annotation(said: Any, default: Any) -> Any:
-    """The annotation where it is of plain values, else the type of the default."""
-    if _is_plain_type(said):
-        return said
+def _annotation(declared: Any, default: Any) -> Any:
+    """The annotation if its values are plain, else the type of the default."""
+    if _is_plain_type(declared):
+        return declared
     if default is ... or default is None or isinstance(default, dict):
         return Any
     if isinstance(default, list | tuple):
@@ -176,7 +166,7 @@ def _is_plain_type(annotation: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether JSON keeps it."""
+    """Whether JSON can represent the value."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return isinstance(value, _PLAIN) and not (isinstance(value, float) and not math.isfinite(value))

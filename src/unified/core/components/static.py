@@ -1,7 +1,7 @@
-"""Read signatures and class attributes from source code, without importing the module: torch stays out of composition.
+"""Read signatures and class attributes from source code without importing the module, so that composition stays free of torch.
 
-`signature` and `attribute` read what a module says in plain sight: literals, names of the same module, and imports. Where a source is
-more than that (decorators, C code, star imports, computed values), they raise `Unreadable`, and the caller imports the object instead.
+`signature` and `attribute` interpret literals, names, attributes, subscripts, ``|`` and calls of a few constructors. Any other source
+(decorators, C code, star imports, computed values) raises `Unreadable`, and the caller imports the object instead. No code is run.
 """
 
 from __future__ import annotations
@@ -9,34 +9,50 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import operator
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-#: Modules whose objects may be used in annotations and defaults; importing them is cheap.
+#: Arguments of networks that are sized by the shape of the input (``in_``) or of the required output (``out_``).
+SUFFIXES = ("shape", "features", "dim", "channels")
+INFERRED = tuple(f"{prefix}_{suffix}" for prefix in ("in", "out") for suffix in SUFFIXES)
+#: Arguments that are no options; ``options`` is the model that a class declares itself.
+_FILLED_IN = (*INFERRED, "condition_dim", "options", "self")
+#: Modules that annotations and defaults may refer to; importing them is cheap.
 _LIGHT = ("typing", "annotated_types", "pydantic", "collections", "pathlib", "math", "fractions", "decimal", "enum")
-#: Bases that declare nothing to read.
+#: What annotations and defaults may call: these classes, all classes of these modules, and these functions.
+_CONSTRUCTORS = (bool, int, float, str, bytes, tuple, list, dict, set, frozenset)
+_CONSTRUCTOR_MODULES = ("annotated_types", "pathlib", "fractions", "decimal")
+_CONSTRUCTOR_FUNCTIONS = ("pydantic.fields:Field", "unified.core.components.options:above")
+#: Base classes without declarations.
 _ROOTS = ("object", "torch.nn:Module", "abc:ABC", "typing:Protocol", "typing:Generic")
 _MISSING = object()
 
 
+def is_filled_in(name: str) -> bool:
+    """Whether an argument is determined by the place of the component, so that users cannot set it."""
+    return name in _FILLED_IN
+
+
 class Unreadable(Exception):
-    """The source does not say it in plain sight."""
+    """The value follows only from running the source."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a class or a function takes, as `inspect.signature` and `typing.get_type_hints` would tell.
+    """The signature of a class or function, as `inspect.signature` and `typing.get_type_hints` return it.
 
     Args:
-        name: Of the class or function.
-        doc: Its docstring.
-        parameters: Without ``self``; the annotations of arguments that no person sets are left out.
-        is_function: Whether it is a function and no class.
+        name: Name of the class or function.
+        doc: Docstring.
+        parameters: Parameters without ``self``. Arguments that users cannot set have no annotation.
+        is_function: Whether it is a function.
     """
 
     name: str
@@ -49,7 +65,7 @@ def signature(reference: str) -> Signature:
     """The signature of ``"module:Name"``.
 
     Raises:
-        Unreadable: If it has to be imported to be known.
+        Unreadable: If it can only be found by importing the module.
     """
     module, node = _definition(reference)
     doc = ast.get_docstring(node) or ""
@@ -69,12 +85,12 @@ def attribute(reference: str, name: str, default: Any = _MISSING) -> Any:
     """A class attribute of ``"module:Class"``, own or inherited.
 
     Args:
-        reference: The class.
-        name: Of the attribute.
-        default: Where the class has no such attribute; without it, that is an error, too.
+        reference: Import string of the class.
+        name: Name of the attribute.
+        default: Value if the class has no such attribute; without a default, that raises.
 
     Raises:
-        Unreadable: If it has to be imported to be known.
+        Unreadable: If it can only be found by importing the module.
     """
     module, node = _definition(reference)
     if not isinstance(node, ast.ClassDef):
@@ -105,15 +121,15 @@ def spec_of(module: str) -> ModuleSpec | None:
     return spec
 
 
-class _Source(Mapping[str, Any]):
-    """A module's source; as a mapping, the values of its names (for annotations and defaults)."""
+class _Source:
+    """The source of a module: its definitions, assignments and imports."""
 
     def __init__(self, name: str, tree: ast.Module, is_package: bool) -> None:
         self.name = name
         self.package = name if is_package else name.rpartition(".")[0]
         self.definitions: dict[str, ast.ClassDef | ast.FunctionDef] = {}
         self.assignments: dict[str, ast.expr] = {}
-        #: Local name -> where it comes from, ``module:Name`` or ``module``.
+        #: Local name -> origin, ``module:Name`` or ``module``.
         self.imports: dict[str, str] = {}
         self._read(tree.body)
 
@@ -140,38 +156,58 @@ class _Source(Mapping[str, Any]):
         else:
             self.assignments.update(_assigned(node))
 
-    def __getitem__(self, name: str) -> Any:
+    def lookup(self, name: str) -> Any:
+        """The value of a global name.
+
+        Raises:
+            Unreadable: If it is neither an assignment, an import nor a built-in type.
+        """
         if name in self.assignments:
             return self.evaluate(self.assignments[name])
         if name in self.imports:
             return _imported(self.imports[name])
-        if name not in self.definitions and isinstance(getattr(builtins, name, None), type):
-            return getattr(builtins, name)
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((*self.assignments, *self.imports))
-
-    def __len__(self) -> int:
-        return len(self.assignments) + len(self.imports)
+        if name not in self.definitions and isinstance(builtin := getattr(builtins, name, None), type):
+            return builtin
+        raise Unreadable(name)
 
     def evaluate(self, node: ast.expr) -> Any:
-        """The value of an expression of literals and of names that are known."""
-        try:
+        """The value of an expression.
+
+        Raises:
+            Unreadable: If the expression has other parts than the module's docstring lists.
+        """
+        with suppress(ValueError):
             return ast.literal_eval(node)
-        except ValueError:
-            pass
-        if any(isinstance(each, ast.Lambda | ast.NamedExpr | ast.Await | ast.comprehension) for each in ast.walk(node)):
-            raise Unreadable(ast.unparse(node))
         try:
-            return eval(compile(ast.Expression(node), self.name, "eval"), {"__builtins__": {}}, self)
-        except Unreadable:
-            raise
-        except Exception as error:
+            return self._interpret(node)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise Unreadable(f"{ast.unparse(node)}: {error}") from error
 
+    def _interpret(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Name(id=name):
+                return self.lookup(name)
+            case ast.Attribute(value=value, attr=name) if not name.startswith("_"):
+                return getattr(self.evaluate(value), name)
+            case ast.Subscript(value=value, slice=index):
+                return self.evaluate(value)[self.evaluate(index)]
+            case ast.Tuple(elts=items):
+                return tuple(map(self.evaluate, items))
+            case ast.List(elts=items):
+                return list(map(self.evaluate, items))
+            case ast.Dict(keys=keys, values=values) if None not in keys:
+                pairs = zip(keys, values, strict=True)
+                return {self.evaluate(key): self.evaluate(value) for key, value in pairs if key is not None}
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+                return operator.or_(self.evaluate(left), self.evaluate(right))
+            case ast.Call(func=function, args=arguments, keywords=keywords) if _is_constructor(made := self.evaluate(function)):
+                named = {keyword.arg: self.evaluate(keyword.value) for keyword in keywords if keyword.arg is not None}
+                if len(named) == len(keywords):
+                    return made(*map(self.evaluate, arguments), **named)
+        raise Unreadable(ast.unparse(node))
+
     def origin(self, node: ast.expr) -> str:
-        """Where the name of a base class comes from: ``module:Name``."""
+        """Origin of a base class, ``module:Name``."""
         if isinstance(node, ast.Subscript):  # Base[int]
             return self.origin(node.value)
         if isinstance(node, ast.Name):
@@ -183,25 +219,23 @@ class _Source(Mapping[str, Any]):
         raise Unreadable(ast.unparse(node))
 
     def parameters(self, function: ast.FunctionDef) -> Iterator[inspect.Parameter]:
-        """Those of a function."""
+        """The parameters of a function."""
         _refuse_decorated(function)
-        told = function.args
-        positional = [*told.posonlyargs, *told.args]
-        defaults = [*[None] * (len(positional) - len(told.defaults)), *told.defaults]
+        arguments = function.args
+        positional = [*arguments.posonlyargs, *arguments.args]
+        defaults = [*[None] * (len(positional) - len(arguments.defaults)), *arguments.defaults]
         kinds = inspect.Parameter
         for index, (argument, default) in enumerate(zip(positional, defaults, strict=True)):
-            kind = kinds.POSITIONAL_ONLY if index < len(told.posonlyargs) else kinds.POSITIONAL_OR_KEYWORD
+            kind = kinds.POSITIONAL_ONLY if index < len(arguments.posonlyargs) else kinds.POSITIONAL_OR_KEYWORD
             yield self._parameter(argument, default, kind)
-        if told.vararg:
-            yield kinds(told.vararg.arg, kinds.VAR_POSITIONAL)
-        for argument, default in zip(told.kwonlyargs, told.kw_defaults, strict=True):
+        if arguments.vararg:
+            yield kinds(arguments.vararg.arg, kinds.VAR_POSITIONAL)
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
             yield self._parameter(argument, default, kinds.KEYWORD_ONLY)
-        if told.kwarg:
-            yield kinds(told.kwarg.arg, kinds.VAR_KEYWORD)
+        if arguments.kwarg:
+            yield kinds(arguments.kwarg.arg, kinds.VAR_KEYWORD)
 
     def _parameter(self, argument: ast.arg, default: ast.expr | None, kind: Any) -> inspect.Parameter:
-        from unified.core.components.signature import is_filled_in
-
         annotation: Any = inspect.Parameter.empty
         if argument.annotation is not None and not is_filled_in(argument.arg):
             annotation = self.evaluate(argument.annotation)
@@ -238,7 +272,7 @@ def _definition(reference: str, hops: int = 8) -> tuple[_Source, ast.ClassDef | 
 
 
 def _members(module: _Source, node: ast.ClassDef, name: str) -> Iterator[tuple[_Source, ast.FunctionDef | ast.expr]]:
-    """Declarations of a name in a class and its bases, the nearest first (depth first, which is the MRO where no base comes twice)."""
+    """Declarations of a name in a class and its bases, nearest first (depth first, which is the MRO if no base comes twice)."""
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == name:
             yield module, statement
@@ -267,7 +301,7 @@ def _assigned(node: ast.stmt) -> dict[str, ast.expr]:
 
 
 def _imported(origin: str, hops: int = 8) -> Any:
-    """What an import statement gives: by importing a light module, else by reading another source."""
+    """The object of an import statement, by importing a cheap module or by reading the source of another one."""
     place, _, name = origin.partition(":")
     if place.partition(".")[0] in _LIGHT:
         from importlib import import_module
@@ -280,7 +314,7 @@ def _imported(origin: str, hops: int = 8) -> Any:
         raise Unreadable(origin)
     source = _source(place)
     if name in source.assignments:
-        return source[name]
+        return source.lookup(name)
     if ":" in source.imports.get(name, ""):
         return _imported(source.imports[name], hops - 1)
     raise Unreadable(origin)
@@ -289,3 +323,9 @@ def _imported(origin: str, hops: int = 8) -> Any:
 def _refuse_decorated(node: ast.ClassDef | ast.FunctionDef) -> None:
     if node.decorator_list:
         raise Unreadable(node.name)
+
+
+def _is_constructor(value: Any) -> bool:
+    if isinstance(value, type):
+        return value in _CONSTRUCTORS or value.__module__.partition(".")[0] in _CONSTRUCTOR_MODULES
+    return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', '')}" in _CONSTRUCTOR_FUNCTIONS

@@ -1,7 +1,7 @@
-"""What becomes of somebody's class, function or object: a component with options, or the reason why it is none. Torch-free.
+"""Turn a user's class, function or object into a component, or explain why it cannot be one. Imports no torch.
 
-A class takes its options from an attribute ``Options`` of its own (a subclass of `unified.Options`), else from the registered component
-that it inherits from. An architecture takes them from its signature.
+The options of a class are its attribute ``Options`` (a subclass of `unified.Options`), else those of the registered component that it
+inherits from. The options of an architecture are its arguments.
 """
 
 from __future__ import annotations
@@ -25,192 +25,194 @@ from unified.core.components.descriptors import (
 )
 from unified.core.components.hookspecs import LIFECYCLE, PROJECT
 from unified.core.components.importing import OBJECT, import_object
-from unified.core.envs.suite import Environment, Suite
 
-#: What can be each kind.
+#: Base classes of the floors above, known by name so that nothing is imported.
+AGENT, OBJECTIVE = "unified.core.learn.agent:Agent", "unified.core.learn.objective:Objective"
+CALLBACK = "unified.core.components.hookspecs:Callback"
+SUITE, ENVIRONMENT = "unified.core.envs.suite:Suite", "unified.core.envs.suite:Environment"
+#: What each kind of component can be.
 WANTED = {
     "agents": "a subclass of unified.Agent",
-    "suites": "a subclass of unified.Suite or unified.Environment, or what a suite adapts (a gymnasium.Env, a torch.utils.data.Dataset), "
-    "or a function that makes one",
+    "suites": "a subclass of unified.Suite or unified.Environment, or an object that a suite adapts (a gymnasium.Env, "
+    "a torch.utils.data.Dataset), or a function that returns one",
     "architectures": "a class or function that returns an nn.Module, or an nn.Module",
     "objectives": "a subclass of unified.Objective, or a function (agent, batch) -> Loss",
     "samplers": "a subclass of unified.replay.Sampler",
-    "callbacks": "a class with lifecycle hooks, each marked @unified.hookimpl",
+    "callbacks": "a subclass of unified.Callback",
     "launchers": "a class with a method launch(config, run)",
 }
 
 
 @dataclass(frozen=True)
-class _Made(Component):
-    """`load` gives what is called with the options, whatever the class or function takes, also where there is an object already."""
+class _Constructed(Component):
+    """`load` returns a function of the options, whatever the class takes; an object is returned as it is."""
 
     def load(self) -> Callable[[Any], Any]:
-        return partial(_make, super().load())
+        return partial(_construct, super().load())
 
 
 @dataclass(frozen=True)
-class AdoptedCallback(_Made, CallbackComponent):
-    """A callback that nobody registered."""
+class AdoptedCallback(_Constructed, CallbackComponent):
+    """A callback that is not registered."""
 
 
 @dataclass(frozen=True)
-class AdoptedLauncher(_Made, LauncherComponent):
-    """A launcher that nobody registered."""
+class AdoptedLauncher(_Constructed, LauncherComponent):
+    """A launcher that is not registered."""
 
 
 @dataclass(frozen=True)
 class AdoptedSuite(SuiteComponent):
-    """A suite that nobody registered, or something that a registered one adapts: then `adapter` makes it a suite."""
+    """A suite that is not registered, or an object that `adapter` turns into a suite."""
 
     task_needed: ClassVar[bool] = False
 
-    def load(self) -> Callable[[str, Any], Suite]:
-        thing = super().load()
+    def load(self) -> Callable[[str, Any], Any]:
+        obj = super().load()
         if self.adapter:
-            return partial(import_object(self.adapter), thing)
-        made: Callable[[str, Any], Suite] = (lambda task, options: thing) if isinstance(thing, Suite) else thing
+            return partial(import_object(self.adapter), obj)
+        made: Callable[[str, Any], Any] = (lambda task, options: obj) if _is(type(obj), SUITE) else obj
         return made
 
     def load_tasks(self) -> tuple[str, ...] | None:
-        """What the class says: ``tasks = ("easy", "hard")``."""
-        thing = SuiteComponent.load(self)
-        if isinstance(thing, Suite):
-            return ()  # it was made for its task
-        tasks = getattr(thing, "tasks", None)
+        """The attribute ``tasks = ("easy", "hard")`` of the class."""
+        obj = SuiteComponent.load(self)
+        if _is(type(obj), SUITE):
+            return ()  # an object has its task already
+        tasks = getattr(obj, "tasks", None)
         return tuple(tasks) if isinstance(tasks, list | tuple) else super().load_tasks()
 
 
-def adopt(kind: str, thing: Any, target: str, typed: str, known: Iterable[Component] = ()) -> Component:
-    """The component that something is.
+def adopt(kind: str, obj: Any, target: str, typed: str, known: Iterable[Component] = ()) -> Component:
+    """Turn an object into a component.
 
     Args:
         kind: ``"agents"``, ``"suites"``, …
-        thing: A class, a function or an object.
-        target: Its reference, as it is kept.
-        typed: Its reference, as it was said.
+        obj: A class, a function or an object.
+        target: Its import string, as stored in the configuration.
+        typed: Its import string, as typed.
         known: The registered components of this kind.
 
     Raises:
-        UsageError: If it is none of this kind.
+        UsageError: If it cannot be a component of this kind.
     """
     known = list(known)
     if kind not in WANTED:
         raise UsageError(Problem(f"{typed} cannot be a {kind.removesuffix('s')}", "these need a package: unified plugins new"))
-    if not _fits(kind, thing, known):
-        raise UsageError(Problem(f"{typed} is no {kind.removesuffix('s')} but {_described(thing)}", f"wanted: {_hint(kind, thing)}"))
-    if isinstance(thing, type) and (missing := sorted(getattr(thing, "__abstractmethods__", ()))) and kind != "architectures":
-        raise UsageError(Problem(f"{typed} does not define {', '.join(missing)}", f"what {WANTED[kind].split(',')[0]} has to say"))
-    basis = _registered_basis(thing, known)
-    said: dict[str, Any] = {"name": target, "target": target, "config": _config(thing, target, basis), "summary": _summary(thing)}
-    said["held"] = thing if target.startswith(f"{OBJECT}:") else None
+    if not _fits(kind, obj, known):
+        raise UsageError(Problem(f"{typed} is no {kind.removesuffix('s')} but {_described(obj)}", f"wanted: {_hint(kind, obj)}"))
+    if isinstance(obj, type) and (missing := sorted(getattr(obj, "__abstractmethods__", ()))) and kind != "architectures":
+        raise UsageError(Problem(f"{typed} does not define {', '.join(missing)}", f"required of {WANTED[kind].split(',')[0]}"))
+    basis = _registered_basis(obj, known)
+    fields: dict[str, Any] = {"name": target, "target": target, "config": _config(obj, target, basis), "summary": _summary(obj)}
+    fields["held"] = obj if target.startswith(f"{OBJECT}:") else None
     if kind == "suites":
-        return _suite(thing, said, typed, known, basis)
+        return _suite(obj, fields, typed, known, basis)
     if kind == "architectures":
-        return ArchitectureComponent(**said | {"config": _config(thing, target, None)})
+        return ArchitectureComponent(**fields | {"config": _config(obj, target, None)})
     adopted = {"callbacks": AdoptedCallback, "launchers": AdoptedLauncher}.get(kind, COMPONENTS[kind])
-    if kind == "agents" and basis is not None and _shares_options(thing, basis):
-        said |= {"parts": getattr(basis, "parts", ()), "presets": getattr(basis, "presets", None)}
-    return adopted(**said)
+    if kind == "agents" and basis is not None and _shares_options(obj, basis):
+        fields |= {"parts": getattr(basis, "parts", ()), "presets": getattr(basis, "presets", None)}
+    return adopted(**fields)
 
 
-def kind_of(thing: Any, known: Iterable[Component] = ()) -> str | None:
-    """The kind of component that something most probably is."""
-    kind = thing if isinstance(thing, type) else type(thing)
-    if inspect.isroutine(thing):
+def kind_of(obj: Any, known: Iterable[Component] = ()) -> str | None:
+    """The most probable kind of component of an object."""
+    kind = obj if isinstance(obj, type) else type(obj)
+    if inspect.isroutine(obj):
         from unified.core.components.signature import inferred
 
-        if inferred(thing):
+        if inferred(obj):
             return "architectures"
-        made = _returned(thing)
-        if made is not None and (issubclass(made, Suite | Environment) or _adapter(made, known)):
+        made = _returned(obj)
+        if made is not None and (_is(made, SUITE, ENVIRONMENT) or _adapter(made, known)):
             return "suites"
-        return "objectives" if list(_parameters(thing))[:2] == ["agent", "batch"] else "architectures"
+        return "objectives" if list(_parameters(obj))[:2] == ["agent", "batch"] else "architectures"
     for name in ("agents", "objectives", "samplers", "suites", "architectures", "callbacks", "launchers"):
-        if name != "suites" and _fits(name, thing, ()):
+        if name != "suites" and _fits(name, obj, ()):
             return name
-        if name == "suites" and (issubclass(kind, Suite | Environment) or _adapter(kind, known)):
+        if name == "suites" and (_is(kind, SUITE, ENVIRONMENT) or _adapter(kind, known)):
             return name
     return None
 
 
-def _fits(kind: str, thing: Any, known: Iterable[Component]) -> bool:
-    is_class, function = isinstance(thing, type), inspect.isroutine(thing) or isinstance(thing, partial)
-    own = thing if is_class else type(thing)
+def _fits(kind: str, obj: Any, known: Iterable[Component]) -> bool:
+    is_class, function = isinstance(obj, type), inspect.isroutine(obj) or isinstance(obj, partial)
+    own = obj if is_class else type(obj)
     if kind == "agents":
-        return is_class and _is(own, "unified.core.learn.agent:Agent")
+        return is_class and _is(own, AGENT)
     if kind == "suites":
-        return function or issubclass(own, Suite | Environment) or _adapter(own, known) is not None
+        return function or _is(own, SUITE, ENVIRONMENT) or _adapter(own, known) is not None
     if kind == "architectures":
-        return function or (_is(own, "torch.nn:Module") and not _is(own, "unified.core.learn.agent:Agent"))
+        return function or (_is(own, "torch.nn:Module") and not _is(own, AGENT))
     if kind == "objectives":
-        return function or _is(own, "unified.core.learn.objective:Objective")
+        return function or _is(own, OBJECTIVE)
     if kind == "samplers":
         return _is(own, "unified.core.replay.samplers:Sampler")
     if kind == "callbacks":
-        return any(getattr(getattr(own, name, None), f"{PROJECT}_impl", None) is not None for name in dir(own))
+        return _is(own, CALLBACK) or any(getattr(getattr(own, name, None), f"{PROJECT}_impl", None) is not None for name in dir(own))
     return callable(getattr(own, "launch", None))
 
 
-def _is(kind: type, reference: str) -> bool:
-    """Whether a class is a subclass of ``"module:Class"``, by the names in its MRO: nothing is imported to know.
+def _is(kind: type, *references: str) -> bool:
+    """Whether a class is a subclass of one of ``"module:Class"``, by the names in its MRO; nothing is imported.
 
-    A library may define a class elsewhere than where it exports it: the package and the name of the class count.
+    Only the package and the name are compared, because a library may define a class in another module than the one that exports it.
     """
-    module, _, name = reference.partition(":")
-    package = module.partition(".")[0]
-    return any(base.__qualname__ == name and base.__module__.partition(".")[0] == package for base in inspect.getmro(kind))
+    wanted = {(module.partition(".")[0], name) for module, _, name in (reference.partition(":") for reference in references)}
+    return any((base.__module__.partition(".")[0], base.__qualname__) in wanted for base in inspect.getmro(kind))
 
 
-def _described(thing: Any) -> str:
-    if inspect.isroutine(thing):
+def _described(obj: Any) -> str:
+    if inspect.isroutine(obj):
         return "a function"
-    if isinstance(thing, type):
-        kind = kind_of(thing)
+    if isinstance(obj, type):
+        kind = kind_of(obj)
         return f"a class, {_article(kind)}" if kind else "a class of another kind"
-    return f"an object of type {type(thing).__name__}" if not inspect.ismodule(thing) else "a module"
+    return f"an object of type {type(obj).__name__}" if not inspect.ismodule(obj) else "a module"
 
 
 def _article(kind: str) -> str:
     return f"{'an' if kind[0] in 'ao' else 'a'} {kind.removesuffix('s')}"
 
 
-def _hint(kind: str, thing: Any) -> str:
-    unmarked = [name for name in LIFECYCLE if callable(getattr(thing, name, None))]
+def _hint(kind: str, obj: Any) -> str:
+    unmarked = [name for name in LIFECYCLE if callable(getattr(obj, name, None))]
     if kind == "callbacks" and unmarked:
-        return f"put @unified.hookimpl above {', '.join(unmarked)}"
-    if kind == "agents" and not isinstance(thing, type) and _is(type(thing), "unified.core.learn.agent:Agent"):
-        return "the class itself: it is sized and made for the task"
+        return f"inherit from unified.Callback, or put @unified.hookimpl above {', '.join(unmarked)}"
+    if kind == "agents" and not isinstance(obj, type) and _is(type(obj), AGENT):
+        return "pass the class: the run constructs it for the task"
     return WANTED[kind]
 
 
 # Options ------------------------------------------------------------------------------------------------------------------------
 
 
-def _registered_basis(thing: Any, known: Iterable[Component]) -> Component | None:
-    """The registered component that a class is or inherits from, the nearest one."""
+def _registered_basis(obj: Any, known: Iterable[Component]) -> Component | None:
+    """The nearest registered component among a class and its bases."""
     targets = {component.target: component for component in known}
-    bases = inspect.getmro(thing) if isinstance(thing, type) else ()
+    bases = inspect.getmro(obj) if isinstance(obj, type) else ()
     return next((targets[text] for base in bases if (text := f"{base.__module__}:{base.__qualname__}") in targets), None)
 
 
-def _config(thing: Any, target: str, basis: Component | None) -> str | None:
-    """Where the options of a class are declared; an object is finished and has none."""
-    if not isinstance(thing, type):
+def _config(obj: Any, target: str, basis: Component | None) -> str | None:
+    """Import string of the options of a class; an object has none."""
+    if not isinstance(obj, type):
         return None
-    if isinstance(getattr(thing, "Options", None), type):
+    if isinstance(getattr(obj, "Options", None), type):
         return f"{target}.Options"
     return basis.config if basis is not None else None
 
 
-def _shares_options(thing: type, basis: Component) -> bool:
-    """Whether everything that can be set of the registered component can be set of this class."""
-    own = getattr(thing, "Options", None)
+def _shares_options(obj: type, basis: Component) -> bool:
+    """Whether this class has all options of the registered component."""
+    own = getattr(obj, "Options", None)
     return own is None or issubclass(own, basis.options_model())
 
 
-def _summary(thing: Any) -> str:
-    """The first line of its own documentation."""
-    documented = thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
+def _summary(obj: Any) -> str:
+    """The first line of its docstring."""
+    documented = obj if isinstance(obj, type) or inspect.isroutine(obj) else type(obj)
     text = inspect.cleandoc(documented.__dict__.get("__doc__") or "") if isinstance(documented, type) else inspect.getdoc(documented) or ""
     return text.partition("\n")[0]
 
@@ -218,33 +220,34 @@ def _summary(thing: Any) -> str:
 # Suites -------------------------------------------------------------------------------------------------------------------------
 
 
-def _suite(thing: Any, said: dict[str, Any], typed: str, known: Iterable[Component], basis: Component | None) -> Component:
-    own = thing if isinstance(thing, type) else type(thing)
-    if issubclass(own, Suite):
+def _suite(obj: Any, fields: dict[str, Any], typed: str, known: Iterable[Component], basis: Component | None) -> Component:
+    own = obj if isinstance(obj, type) else type(obj)
+    if _is(own, SUITE):
         shared = ("tasks", "example", *(["presets"] if basis is not None and _shares_options(own, basis) else []))
         inherited = {name: getattr(basis, name) for name in shared} if basis is not None else {}
-        return AdoptedSuite(**said, **inherited, data=_is(own, "unified.core.envs.dataset:DataSuite"))
-    made = _makes(thing, typed) if inspect.isroutine(thing) or isinstance(thing, partial) else own
-    if issubclass(made, Environment):
-        return AdoptedSuite(**said | {"config": None}, adapter="unified.core.envs.adapters:EnvironmentAdapter")
+        return AdoptedSuite(**fields, **inherited, data=_is(own, "unified.core.envs.dataset:DataSuite"))
+    made = _returned_class(obj, typed) if inspect.isroutine(obj) or isinstance(obj, partial) else own
+    if _is(made, ENVIRONMENT):
+        return AdoptedSuite(**fields | {"config": None}, adapter="unified.core.envs.adapters:EnvironmentAdapter")
     adapting = _adapter(made, known)
     if adapting is None:
-        raise UsageError(Problem(f"{typed} makes {made.__name__}, which is no environment and no data set", f"wanted: {WANTED['suites']}"))
-    kept = {name: getattr(adapting, name) for name in ("adapter", "agent", "data")}
-    return AdoptedSuite(**said | {"config": adapting.config}, **kept)
+        problem = f"{typed} returns {made.__name__}, which is neither an environment nor a data set"
+        raise UsageError(Problem(problem, f"wanted: {WANTED['suites']}"))
+    shared_fields = {name: getattr(adapting, name) for name in ("adapter", "agent", "data")}
+    return AdoptedSuite(**fields | {"config": adapting.config}, **shared_fields)
 
 
 def _adapter(kind: type, known: Iterable[Component]) -> SuiteComponent | None:
-    """The registered suite that adapts things of this class."""
+    """The registered suite that adapts objects of this class."""
     suites = (component for component in known if isinstance(component, SuiteComponent) and component.adapter)
     return next((suite for suite in suites if any(_is(kind, base) for base in suite.adapts)), None)
 
 
-def _makes(function: Callable[..., Any], typed: str) -> type:
-    """The class of what a function returns, by its annotation: it is not called before a run needs it.
+def _returned_class(function: Callable[..., Any], typed: str) -> type:
+    """The class that a function returns, by its annotation; the function is not called.
 
     Raises:
-        UsageError: If it has no such annotation.
+        UsageError: If it has no return annotation.
     """
     if (found := _returned(function)) is not None:
         return found
@@ -254,33 +257,33 @@ def _makes(function: Callable[..., Any], typed: str) -> type:
         hint = f"pass the environment itself, or a function: def make({arguments}) -> gymnasium.Env: …"
     else:
         hint = f"annotate it: def {name}({arguments}) -> gymnasium.Env: …   (or the class of the data set)"
-    raise UsageError(Problem(f"{typed} has no return annotation, so it is not known what it returns", hint))
+    raise UsageError(Problem(f"{typed} has no return annotation, so the class that it returns is unknown", hint))
 
 
 def _returned(function: Any) -> type | None:
     if isinstance(function, partial):
         return function.func if isinstance(function.func, type) else _returned(function.func)
-    with suppress(Exception):  # annotations may name what is not there
+    with suppress(Exception):  # annotations may refer to missing names
         found = typing.get_type_hints(function).get("return")
         found = typing.get_origin(found) or found  # gymnasium.Env[Any, Any]
         return found if isinstance(found, type) and found not in (type(None), object) else None
     return None
 
 
-# Making -------------------------------------------------------------------------------------------------------------------------
+# Construction -------------------------------------------------------------------------------------------------------------------------
 
 
-def _make(thing: Any, options: Any) -> Any:
-    """An object of a class, made with its options where it takes something; an object as it is."""
-    if not isinstance(thing, type):
-        return thing
-    takes = [parameter for parameter in _parameters(thing).values() if parameter.kind is not parameter.KEYWORD_ONLY]
-    return thing(options) if takes else thing()
+def _construct(obj: Any, options: Any) -> Any:
+    """Construct a class, with the options if it takes arguments; any other object is returned as it is."""
+    if not isinstance(obj, type):
+        return obj
+    takes = [parameter for parameter in _parameters(obj).values() if parameter.kind is not parameter.KEYWORD_ONLY]
+    return obj(options) if takes else obj()
 
 
-def _parameters(thing: Any) -> dict[str, inspect.Parameter]:
+def _parameters(obj: Any) -> dict[str, inspect.Parameter]:
     try:
-        return dict(inspect.signature(thing).parameters)
+        return dict(inspect.signature(obj).parameters)
     except (TypeError, ValueError):  # written in C
         return {}
 

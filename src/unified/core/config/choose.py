@@ -45,6 +45,8 @@ class Chooser:
         self.registry, self.names, self.tree = registry, ComponentNames(registry), Tree()
         self.tree.merge(layers)
         self.problems: list[Problem] = []
+        #: Names of the suites if several are selected.
+        self.suites: list[str] = []
         self._choices: dict[Path, Choice] = {}
         self._known: list[str] = []
         self._unknown: list[tuple[Path, Value]] = []
@@ -70,7 +72,11 @@ class Chooser:
     def choose(self, path: Path, field: FieldInfo) -> Choice:
         """The component of a slot; options that lower layers set for another component are dropped."""
         if path not in self._choices:
-            self._choices[path] = self._choice(path, _kind(field), takes_none(field), self._selection(path, field, None))
+            value = self._selection(path, field, None)
+            if isinstance(value.value, list):  # several suites: chosen one by one when they are selected
+                self.suites = list(map(str, value.value))
+                return Choice(None, "", None, value.place, valid=False)
+            self._choices[path] = self._choice(path, _kind(field), takes_none(field), value)
         return self._choices[path]
 
     def _selection(self, path: Path, field: FieldInfo, assumed: Any) -> Value:
@@ -119,7 +125,7 @@ class Chooser:
         if path not in self._choices:
             default = field.get_default(call_default_factory=True)
             value = self._selection(path, field, default)
-            if kind == "architectures" and isinstance(value.value, list | tuple) and value.value:
+            if kind in ("architectures", "suites") and isinstance(value.value, list | tuple) and value.value:
                 return self._select_several(path, kind, value)
             self._choices[path] = self._choice(path, kind, takes_none(field), value)
         choice = self._choices[path]
@@ -164,10 +170,11 @@ class Chooser:
             for each in self.tree.at(at).selections:
                 self.problems.append(Problem(f"{'.'.join(at)} selects nothing", f"set the list:  {'.'.join(path)}={listed}", each.place))
             choice = self._choices[at] = self._choice(at, kind, False, replace(value, value=name.removeprefix("+")))
+            self._known += [f"{'.'.join(at)}.{TASK}"] if kind == "suites" else []
             if choice.component is None:
                 self._leave_unchecked(at)
-            elif (options := self._component_options(choice.component, at)) is not None:
-                found.append(Selection(kind, plus + choice.name, None, choice.component, options))
+            elif (options := self._component_options(choice.component, at)) is not None and choice.valid:
+                found.append(Selection(kind, plus + choice.name, choice.task, choice.component, options))
         if len(found) < len(names):
             self._failed.append(path)
         return found

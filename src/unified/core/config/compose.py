@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from unified.core.base.errors import Problem, UnifiedError, UsageError
@@ -21,13 +22,15 @@ from unified.core.config.config import Config
 from unified.core.config.intervals import REPLAY_UPDATES, open_intervals
 from unified.core.config.layers import COMMAND_LINE, PYTHON, Layer, Tree, Value, from_tree, from_words
 from unified.core.config.record import Record
-from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Path, RunOptions
+from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Path, RunOptions, Suites
 from unified.core.config.values import is_null
 from unified.core.registry import Registry
 from unified.core.registry import registry as process_registry
 
 #: The recipe that applies where no agent, suite or recipe is named.
 EMBEDDED = "laptop"
+#: The task that presets match if a run has several suites.
+SEVERAL = "several"
 #: The options that end a run.
 BUDGETS: tuple[Path, ...] = (("train", "frames"), ("train", "updates"), ("train", "hours"), ("train", "epochs"))
 
@@ -96,7 +99,10 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
     chooser = Chooser(registry, [*_yielding(implicit, explicit), *explicit])
     chooser.problems += problems
     agent, suite = chooser.agent_and_suite()
-    if suite.valid:
+    if chooser.suites:
+        _add_presets(chooser, agent, Choice(Component(name=SEVERAL), SEVERAL, None, suite.place, valid=True))
+        _check_shares(chooser, agent, len(chooser.suites))
+    elif suite.valid:
         _add_presets(chooser, agent, suite)
         _check_task_type(chooser, agent, suite)
         _check_rows(chooser, suite)
@@ -107,8 +113,11 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
         raise UsageError(*([gone] if gone else found))
     assert isinstance(options, RunOptions)
     record = Record(chooser, options, lists)
+    chosen = {name: getattr(options, name) for name in RunOptions.model_fields}
+    if isinstance(options.suite, tuple):
+        chosen["suite"] = Suites.of(options.suite)
     return Config(
-        **{name: getattr(options, name) for name in RunOptions.model_fields},
+        **chosen,
         callbacks=lists[WITH],
         objectives=lists[OBJECTIVE],
         tree=record.tree,
@@ -118,6 +127,7 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
         embedded=bool(implicit),
         layers=tuple(layers),
         registry=registry,
+        recompose=partial(from_layers, registry=registry, recipes=recipes),
     )
 
 
@@ -180,6 +190,19 @@ def _check_task_type(chooser: Chooser, agent: Choice, suite: Choice) -> None:
     hint = f"--agent {suite.component.agent}" if suite.component.agent else "all: unified plugins list agents"
     message = f"agent {label(agent.name)} can {', '.join(takes)}, and not {view.value}{why}"
     chooser.problems.append(Problem(message, hint, view.place or suite.place))
+
+
+def _check_shares(chooser: Chooser, agent: Choice, count: int) -> None:
+    """Refuse several suites if the agent has no parts that tasks can share, or if rows of one data set are counted."""
+    if agent.component is not None:
+        with suppress(UnifiedError):  # reported when its options are validated
+            if "shared" not in agent.component.options_model().model_fields:
+                message = f"suite: agent {label(agent.name)} learns one task, and there are {count} suites"
+                chooser.problems.append(Problem(message, "all agents: unified plugins list agents"))
+    for key in (("train", "epochs"), ("train", "overfit"), ("replay", "load"), ("replay", "save")):
+        value = chooser.tree.at(key).value
+        if value is not None and not is_null(value.value):
+            chooser.problems.append(Problem(f"{'.'.join(key)} is of one task, and there are {count} suites", "leave it out", value.place))
 
 
 def _check_rows(chooser: Chooser, suite: Choice) -> None:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unified.core.components.descriptors import Component
 from unified.core.components.options import Options
 from unified.core.config.layers import PYTHON, Layer, from_tree
-from unified.core.config.schema import OBJECTIVE, WITH, CheckpointOptions, Evaluate, ReplayOptions, Selection, Train, dotted
+from unified.core.config.schema import (
+    OBJECTIVE,
+    WITH,
+    CheckpointOptions,
+    Evaluate,
+    ReplayOptions,
+    Selection,
+    Suites,
+    Train,
+    dotted,
+    task_names,
+)
 from unified.core.registry import Registry
 
 #: Keys and groups of keys that do not change the result of a run: a resumed run may set them to other values.
@@ -34,6 +45,7 @@ class Config:
         embedded: Whether the default recipe applies because no agent, suite or recipe was named.
         layers: The layers that it was composed of, without defaults and presets.
         registry: Where its components were looked up.
+        recompose: Composes a configuration of other layers with the same registry.
     """
 
     experiment: str
@@ -57,11 +69,23 @@ class Config:
     embedded: bool
     layers: tuple[Layer, ...] = field(repr=False, compare=False)
     registry: Registry = field(repr=False, compare=False)
+    recompose: Callable[[Sequence[Layer]], Config] = field(repr=False, compare=False)
 
     @property
     def online(self) -> bool:
         """Whether the agent steps environments, and does not only learn from a saved replay."""
         return not self.train.offline
+
+    @property
+    def tasks(self) -> dict[str, Config]:
+        """A configuration for each suite of the run, which differs in its suite only, by the name of the task."""
+        members = self.suite.members if isinstance(self.suite, Suites) else (self.suite,)
+        return {name: replace(self, suite=member) for name, member in zip(task_names(members), members, strict=True)}
+
+    @property
+    def several_suites(self) -> bool:
+        """Whether the run has more than one suite."""
+        return isinstance(self.suite, Suites)
 
     def replace(self, values: Mapping[str, Any] | None = None, **more: Any) -> Config:
         """Another configuration: the same layers below new values from Python. Presets are chosen again.
@@ -77,9 +101,7 @@ class Config:
         >>> compose(["agent=random", "suite=dmc:cartpole_balance"]).replace(seed=2).seed
         2
         """
-        from unified.core.config.compose import from_layers
-
-        return from_layers([*self.layers, from_tree({**(values or {}), **more}, PYTHON)], self.registry, self.recipes)
+        return self.recompose([*self.layers, from_tree({**(values or {}), **more}, PYTHON)])
 
     def changed(self) -> list[tuple[str, Any, str]]:
         """Key, value and source of everything that differs from its default, in the order of the tree."""
@@ -108,7 +130,9 @@ class Config:
 
 def chosen_in(value: Any, key: str = "") -> Iterator[tuple[str, Selection | Options]]:
     """Dotted key and value of every selection and all options within a value, at any depth."""
-    if isinstance(value, Selection):
+    if isinstance(value, Suites):
+        yield from chosen_in(value.members, key)
+    elif isinstance(value, Selection):
         yield key, value
         yield from chosen_in(value.options, key)
     elif isinstance(value, list | tuple):

@@ -9,8 +9,8 @@ from pathlib import PurePath
 from typing import Any
 
 from unified.core.base.errors import UsageError
+from unified.core.components.fingerprint import Names
 from unified.core.components.import_paths import canonical, is_reference, shown, split_task
-from unified.core.components.objects import Names
 from unified.core.components.options import NAME
 from unified.core.config import values
 from unified.core.config.layers import Tree, Value, from_tree
@@ -56,11 +56,23 @@ class ComponentNames:
     def selected(self, node: Tree, value: Value, kind: str) -> Value:
         """The canonical name that a layer sets for the slot at `node`; task and options that are part of the value move below it.
 
-        ``dmc:walker_walk`` has a task, ``load:RUN#encoder`` and ``[mlp, {name: mlp, hidden: 64}]`` have options.
+        ``dmc:walker_walk`` has a task, ``[gym:CartPole-v1, digits]`` one for each suite; ``load:RUN#encoder`` and
+        ``[mlp, {name: mlp, hidden: 64}]`` have options.
         """
         chosen = value.value
         below: dict[Path, Any] = {}
-        if kind == "suites":
+        if kind == "suites" and isinstance(chosen, str) and chosen.strip().startswith("["):
+            with suppress(ValueError):  # reported when the slot is read
+                chosen = values.split(chosen)
+        if kind == "suites" and isinstance(chosen, list | tuple) and len(chosen) == 1:
+            (chosen,) = chosen
+        if kind == "suites" and isinstance(chosen, list | tuple):
+            names = [item if isinstance(item, str) else self.of(item, kind) for item in chosen]
+            for index, (name, task) in enumerate(map(split_task, names)):
+                names[index] = name
+                below |= {(str(index), TASK): task} if task else {}
+            chosen = names
+        elif kind == "suites":
             chosen = chosen if isinstance(chosen, str) else self.of(chosen, kind)
             if isinstance(chosen, str):
                 chosen, below[(TASK,)] = split_task(chosen)

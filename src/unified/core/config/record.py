@@ -54,7 +54,12 @@ class Record:
         if value is None:
             return self._selected(path, None, default, {})
         if isinstance(value, tuple):
-            return self._selected(path, [each.name for each in value], default, {str(i): each for i, each in enumerate(value)})
+            tree = self._selected(path, [each.name for each in value], default, {str(i): each for i, each in enumerate(value)})
+            for index, each in enumerate(value):
+                if each.task:
+                    tree[str(index)] = {TASK: each.task, **tree.get(str(index), {})}
+                    self._leaf((*path, str(index), TASK), each.task, None)
+            return tree
         name, task = split_task(default) if value.kind == "suites" else (default, "")
         tree = self._selected(path, value.name, name, {})
         if value.task:

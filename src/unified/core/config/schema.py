@@ -60,6 +60,38 @@ class Selection:
         return f"{self.name}:{self.task}" if self.task else self.name
 
 
+@dataclass(frozen=True)
+class Suites(Selection):
+    """Several suites in one run: ``suite=[gym:CartPole-v1,digits]``. Name and task join those of its members, for the run's directory.
+
+    Args:
+        members: The selections, in their order; `component` is that of the first.
+    """
+
+    members: tuple[Selection, ...] = ()
+
+    @classmethod
+    def of(cls, members: Sequence[Selection]) -> Suites:
+        """The selection of these suites."""
+        tasks = "+".join(task_names(members))
+        return cls("suites", "+".join(member.label for member in members), tasks, members[0].component, None, tuple(members))
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    @property
+    def text(self) -> str:
+        return " + ".join(member.text for member in self.members)
+
+
+def task_names(members: Sequence[Selection]) -> list[str]:
+    """A short name for each suite of a run, by which its metrics are called: its task, or more where two tasks are called the same."""
+    short = [member.task or member.label for member in members]
+    texts = [member.text if short.count(name) > 1 else name for member, name in zip(members, short, strict=True)]
+    return [f"{text}#{number}" if texts.count(text) > 1 else text for number, text in enumerate(texts)]
+
+
 def dotted(path: Sequence[str]) -> str:
     """The key as a user types it: ``agent.name`` is ``agent``."""
     return ".".join(path[:-1] if len(path) > 1 and path[-1] == NAME else path)
@@ -114,7 +146,7 @@ class Train(Options):
     num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together. The number of updates per step does not change."""
     env_backend: Literal["auto", "inline", "process"] = "auto"
-    """Run environments in this process (inline), in one process each, or choose: the suite's vectorised implementation runs several if there
+    """Run environments in this process (inline), in one process each, or choose: several use the suite's vectorised implementation if there
     is one, and otherwise the measured step time decides."""
     env_timeout: float = Field(default=60.0, gt=0)
     """Seconds without an answer after which the process of an environment is replaced."""
@@ -193,7 +225,7 @@ class RunOptions(Options):
     agent: Annotated[Any, Slot("agents")] = "ac2"
     """The agent."""
     suite: Annotated[Any, Slot("suites")] = "dmc:cartpole_balance"
-    """Suite and task, SUITE:TASK."""
+    """Suite and task, SUITE:TASK; several suites in one run: [SUITE:TASK,SUITE:TASK]."""
     launcher: Annotated[Any, Slot("launchers")] = "local"
     """Where the run is executed."""
     train: Train = Train()

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from unified.core.base.errors import Problem, UsageError
-from unified.core.components.objects import word
+from unified.core.components.fingerprint import word
 from unified.core.envs.suite import Environment, Suite
 
 

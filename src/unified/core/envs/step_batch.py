@@ -22,6 +22,8 @@ class StepBatch:
     | `returns`, `lengths` | `(n,)` | of the episode that ended here: its return in raw rewards, and its agent steps |
     | `life_lost` | `(n,)` bool | learning treats the step as terminal, though the episode may go on |
     | `extra` | `(n, …)` by name | the columns of the spec (`Step.extra`) |
+    | `env_ids` | `(n,)` int64 | numbers of the environments, each at most once; ``None``: all of them in order |
+    | `task` | text | name of the task, in a run of several suites |
 
     Where observations have names, arrays of them are ``(n,)`` records: ``steps.observation["image"]`` is ``(n, C, H, W)``.
     """
@@ -37,9 +39,16 @@ class StepBatch:
     life_lost: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
     extra: dict[str, np.ndarray] = field(default_factory=dict)
     interrupted: np.ndarray = field(default_factory=lambda: np.zeros((), bool))
+    env_ids: np.ndarray | None = None
+    task: str = ""
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Number of the environment of each row, ``(n,)``."""
+        return np.arange(len(self.reward)) if self.env_ids is None else self.env_ids
 
     @property
     def ended(self) -> np.ndarray:
-        """Where an episode came to its end, ``(n,)`` bool."""
+        """Whether the episode ended, ``(n,)`` bool."""
         ended: np.ndarray = self.terminated | self.truncated
         return ended

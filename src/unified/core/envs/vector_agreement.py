@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.vector_protocol import VectorEnv
 
 
@@ -17,14 +18,20 @@ def agree(one: VectorEnv, other: VectorEnv, steps: int) -> bool:
     low, high = (np.where(np.isfinite(bound), bound, limit) for bound, limit in zip(space.bounds(), (-1.0, 1.0), strict=True))
     same = np.array_equal(one.reset(), other.reset())
     for _ in range(steps):
+        if not same:
+            return False
         size = (one.num_envs, *space.shape)
         actions = generator.integers(space.n, size=size) if space.n else generator.uniform(low, high, size).astype(space.dtype)
         one.step_async(actions)
         other.step_async(actions)
-        pairs = zip(vars(one.step_wait()).values(), vars(other.step_wait()).values(), strict=True)
-        same = same and all(np.array_equal(a, b) for a, b in pairs) and np.array_equal(one.observations, other.observations)
+        same = _same_steps(one.step_wait(), other.step_wait()) and np.array_equal(one.observations, other.observations)
         same = same and _same_states(one, other)
     return same
+
+
+def _same_steps(one: StepBatch, other: StepBatch) -> bool:
+    mine, theirs = ({**vars(steps), **steps.extra, "extra": list(steps.extra)} for steps in (one, other))
+    return mine.keys() == theirs.keys() and all(np.array_equal(values, theirs[name]) for name, values in mine.items())
 
 
 def _same_states(one: VectorEnv, other: VectorEnv) -> bool:

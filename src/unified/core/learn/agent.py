@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -25,6 +25,21 @@ if TYPE_CHECKING:
     from unified.core.learn.actions import Action
     from unified.core.learn.builder import Builder
     from unified.core.replay.views import View
+
+
+@dataclass(frozen=True)
+class PolicySnapshot:
+    """The numbers that an agent acts with, at one time (`Agent.policy_snapshot`).
+
+    Args:
+        version: Updates that the agent had done.
+        steps: Agent steps that had been taken.
+        state: Parameters and buffers by name, on the device of the agent.
+    """
+
+    version: int
+    steps: int
+    state: dict[str, torch.Tensor]
 
 
 class Agent(nn.Module, ABC):
@@ -148,6 +163,22 @@ class Agent(nn.Module, ABC):
             raise UsageError(Problem(f"the agent has a part {', '.join(taken)} already", "call the new one otherwise"))
         for name, part in parts.items():
             setattr(self, name, part.to(self.device))
+
+    def share(self, part: str, module: nn.Module) -> None:
+        """Use a module of another agent in the place of a part of this one, before `configure`: both train it.
+
+        Raises:
+            UsageError: If there is no such part, or one of other shapes.
+        """
+        own = self._modules.get(part)
+        if own is None:
+            has = ", ".join(name for name, _ in self.named_children())
+            raise UsageError(Problem(f"agent.shared: {type(self).__name__} has no part {part!r} on this task", f"its parts are: {has}"))
+        shapes, others = ([tuple(p.shape) for p in each.parameters()] for each in (own, module))
+        if shapes != others:
+            what = f"agent.shared: part {part!r} has parameters of the shapes {shapes} on one task and {others} on another"
+            raise UsageError(Problem(what, "share a part whose input has the same size on all tasks: agent.shared=[trunk]"))
+        setattr(self, part, module)
 
     def configure(self) -> None:
         """Called once when all parts exist and lie on their device: makes the phases and the optimisers of the parts they train."""
@@ -297,6 +328,28 @@ class Agent(nn.Module, ABC):
     def learn(self, batch: Batch) -> UpdateResult:
         """One update, by `Updater`: every phase that is due trains its parts, then the target networks follow."""
         return self.updater(batch)
+
+    def policy_snapshot(self) -> PolicySnapshot:
+        """A copy of the parameters and buffers of `policy_parts`, for an agent that acts elsewhere while this one learns."""
+        state = {
+            f"{part}.{name}": tensor.detach().clone()
+            for part in self.policy_parts
+            if (module := self._modules.get(part)) is not None
+            for name, tensor in module.state_dict().items()
+        }
+        return PolicySnapshot(self.updates, self.steps, state)
+
+    def load_policy_snapshot(self, snapshot: PolicySnapshot) -> None:
+        """Act with the parameters of a snapshot of another agent of the same configuration.
+
+        Raises:
+            UsageError: If the snapshot is of another agent.
+        """
+        own = self.state_dict()
+        if unknown := [name for name, tensor in snapshot.state.items() if name not in own or own[name].shape != tensor.shape]:
+            raise UsageError(Problem(f"the snapshot is of another agent: {', '.join(unknown)}", "use an agent of the same configuration"))
+        self.load_state_dict(snapshot.state, strict=False)
+        self.updates, self.steps = snapshot.version, snapshot.steps
 
     def training_state(self) -> dict[str, Any]:
         """Everything that learning goes on from, beside the run's random streams."""

@@ -19,7 +19,7 @@ from unified.core.learn.networks import (
     output_shape,
     trial,
 )
-from unified.core.learn.objective import Objective, Phase
+from unified.core.learn.objective import Objective, Phase, make_objective
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,7 +147,7 @@ class Builder:
         else:
             name, component, values = selection.name.removeprefix("+"), selection.component, selection.options
         with plugin_errors(f"objective {label(name)}", "to be made"):
-            objective: Objective = component.make(values)
+            objective = make_objective(component, values)
         objective.selected = label(name)
         return objective
 

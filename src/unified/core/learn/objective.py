@@ -15,6 +15,7 @@ from torch import nn
 from unified.core.replay.batch import Batch
 
 if TYPE_CHECKING:
+    from unified.core.components.descriptors import ObjectiveComponent
     from unified.core.learn.update import PhaseStep
     from unified.core.replay.views import View
 
@@ -196,3 +197,19 @@ class Phase:
     every: int = 1
     max_grad_norm: float | None = None
     step: PhaseStep | None = None
+
+
+def make_objective(component: ObjectiveComponent, options: Any) -> Objective:
+    """Construct the objective of a component.
+
+    Args:
+        component: Its class, a function ``(agent, batch) -> Loss``, or an `Objective`.
+        options: Passed as keyword arguments, or as one object if the component declares a model of its options.
+    """
+    loaded = component.load()
+    if isinstance(loaded, Objective):
+        return loaded
+    if not isinstance(loaded, type):
+        return FunctionObjective(loaded)
+    made: Objective = loaded(**dict(options)) if component.config is None else loaded(options)
+    return made

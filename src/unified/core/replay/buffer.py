@@ -116,22 +116,27 @@ class Replay:
         self.consumed[env_id] = min(self.consumed[env_id], self.store.head[env_id])
 
     def extend(self, actions: Array, steps: StepBatch, extra: Mapping[str, Array] | None = None) -> None:
-        """One step of all environments: stored actions ``(n, *action)``, the answers, and the agent's extra columns ``(n, …)``.
+        """Add one step of all environments, or of those in ``steps.env_ids``.
 
         Where an episode ended, the next one is opened with its first observation. Where it failed, its rows are dropped before that,
         unless it was interrupted: then they stay, truncated at the last observation.
+
+        Args:
+            actions: Stored actions ``(n, *action)``.
+            steps: Their results.
+            extra: Further columns ``(n, …)``.
         """
-        good = np.flatnonzero(~steps.failed)
+        ids, good = steps.ids, np.flatnonzero(~steps.failed)
         over = steps.terminated | steps.truncated | steps.failed
         if len(good):
             worthless = steps.terminated | steps.life_lost
             step = (actions[good], steps.reward[good], worthless[good], over[good], steps.observation[good])
-            self._append(good, *step, {name: values[good] for name, values in {**steps.extra, **(extra or {})}.items()})
-        for env_id in np.flatnonzero(steps.failed & ~steps.interrupted):
+            self._append(ids[good], *step, {name: values[good] for name, values in {**steps.extra, **(extra or {})}.items()})
+        for env_id in ids[steps.failed & ~steps.interrupted]:
             self.discard(int(env_id))
         fresh = np.flatnonzero(over)
         if len(fresh):
-            self._begin(fresh, steps.reset_observation[fresh])
+            self._begin(ids[fresh], steps.reset_observation[fresh])
 
     def _begin(self, env_id: Array, observation: Array) -> None:
         self.sampler.remove(self.store.begin(env_id, observation))

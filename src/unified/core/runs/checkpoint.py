@@ -1,9 +1,9 @@
-"""Checkpoints: directories that are there whole or not at all, every byte checked before it is used, in formats that cannot run code.
+"""Checkpoints: directories that are complete or absent, with checksums of all files, in formats that cannot run code.
 
 ```text
 checkpoints/000021000/
-  manifest.json        what this is and the sha256 of every file, itself included; written last
-  <group>.json         the tree of a group of state (packing.py)
+  manifest.json        description and the SHA-256 of every file, including itself; written last
+  <group>.json         the tree of a group of state (serialization.py)
   <group>.safetensors  its tensors, if it has any
 ```
 """
@@ -37,7 +37,7 @@ _UNREADABLE = "the version of unified or of the plugin that wrote it, another ch
 
 
 class Damaged(Exception):
-    """A checkpoint that cannot be used; says why."""
+    """A checkpoint that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Checkpoint:
 
     Attributes:
         path: Its directory.
-        manifest: What it is: frames, created, best, versions, files, and what the run added (metrics offset, replay cut, …).
-        warnings: One line for each newer checkpoint that was passed over because it is damaged.
+        manifest: Frames, created, best, versions, files, and the entries of the run (metrics offset, replay snapshot, …).
+        warnings: One line for each newer checkpoint that was skipped because it is damaged.
     """
 
     path: Path
     manifest: dict[str, Any]
     warnings: tuple[str, ...] = ()
-    #: Content of the files that were read to verify them; each is handed out once, so that nothing is read and hashed twice.
+    #: Contents of verified files, so that no file is read twice; each is removed when it is used.
     _verified: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
     #: The groups of a checkpoint of an older schema, migrated.
     _migrated: dict[str, Any] | None = field(default=None, repr=False, compare=False)
@@ -64,16 +64,16 @@ class Checkpoint:
 
     @property
     def groups(self) -> list[str]:
-        """The groups of state it holds."""
+        """The groups of its state."""
         if self._migrated is not None:
             return sorted(self._migrated)
         return sorted(name.removesuffix(".json") for name in self.manifest["files"] if name.endswith(".json"))
 
     def load(self, group: str) -> Any:
-        """The state of a group as it was saved, tensors on the CPU.
+        """The state of a group, tensors on the CPU.
 
         Raises:
-            UsageError: If it has no such group.
+            UsageError: If there is no such group.
             UnifiedError: If its files have changed since they were verified.
         """
         if group not in self.groups:
@@ -87,7 +87,7 @@ class Checkpoint:
 
     @contextlib.contextmanager
     def reading(self, group: str) -> Iterator[Any]:
-        """The state of a group, within a context in which a key that it lacks is an error of use.
+        """The state of a group, in a context that turns a missing key into a UsageError.
 
         Raises:
             UsageError: If the state lacks a key that is looked up in the context, or a module's parameters do not fit.
@@ -98,7 +98,7 @@ class Checkpoint:
         except KeyError as error:
             raise UsageError(Problem(f"the part '{group}' of checkpoint {self.path} has no {error.args[0]!r}", _UNREADABLE)) from error
         except RuntimeError as error:
-            if not str(error).startswith("Error(s) in loading state_dict"):  # torch has no class of its own for it
+            if not str(error).startswith("Error(s) in loading state_dict"):  # torch has no class for this error
                 raise
             problem = f"the part '{group}' of checkpoint {self.path} does not fit the agent: {one_line(error)}"
             raise UsageError(Problem(problem, _UNREADABLE)) from error
@@ -118,7 +118,7 @@ class Checkpoint:
         return _verified_file(self.path, name, self.manifest["files"][name])
 
     def _verify(self, groups: Collection[str] | None) -> Checkpoint:
-        """The same checkpoint of the present schema, after the files of these groups (or all) were read and compared."""
+        """Verify the files of these groups (all by default), and migrate the state to the current schema."""
         version = self.manifest["schema"]
         for name, facts in self.manifest["files"].items():
             if groups is None or version != migrations.SCHEMA or name.partition(".")[0] in groups:
@@ -138,24 +138,24 @@ class Checkpoints:
     """The checkpoints of a run, one directory each, named by their frames.
 
     Args:
-        directory: Where they are; made by the first `save`.
-        keep: How many of the newest stay when a new one is saved (at least 1); the best stays in any case.
+        directory: Parent directory; the first `save` creates it.
+        keep: Number of newest checkpoints to keep (at least 1), in addition to the best one.
     """
 
     def __init__(self, directory: Path, keep: int = 2) -> None:
         self.directory, self.keep = Path(directory), max(1, keep)
 
     def save(self, frames: int, state: Mapping[str, Any], manifest: Mapping[str, Any] | None = None, best: bool = False) -> Path:
-        """Save `state`, by groups. When this returns, the disk has it; when it raises or dies, what was there before is intact.
+        """Save a checkpoint. The disk has it on return; after an error or a crash, older checkpoints are intact.
 
         Args:
-            frames: How far the run is; names the directory.
-            state: Group -> any tree that `pack` takes.
-            manifest: Further entries of the manifest (JSON-able).
-            best: Whether this is the best so far.
+            frames: Frames of the run, which name the directory.
+            state: Trees for `pack`, by group.
+            manifest: Further entries of the manifest, as plain data.
+            best: Whether its score is the best.
 
         Raises:
-            UnifiedError: If it could not be written, a full disk for example.
+            UnifiedError: If it cannot be written, on a full disk for example.
         """
         needed = 0
         temporary = self.directory / f".saving-{frames:09d}-{os.getpid()}"
@@ -165,7 +165,7 @@ class Checkpoints:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._sweep()
             temporary.mkdir()
-            best = best or any(peek(path).get("best") is True for path in self.paths() if _order(path)[0] == frames)  # it takes their place
+            best = best or any(peek(path).get("best") is True for path in self.paths() if _order(path)[0] == frames)  # it replaces them
             self._write(temporary, packed, {**(manifest or {}), "frames": frames, "best": best})
             path = self._publish(temporary, frames)
         except OSError as error:
@@ -174,18 +174,18 @@ class Checkpoints:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        with contextlib.suppress(OSError):  # what is not removed now is removed next time
+        with contextlib.suppress(OSError):  # the next call removes what remains
             self._prune()
         return path
 
     def newest(self, groups: Collection[str] | None = None) -> Checkpoint | None:
-        """The newest valid checkpoint; its `warnings` name newer ones that are damaged. ``None`` if there is none at all.
+        """The newest valid checkpoint; its `warnings` name damaged newer ones. ``None`` if there are no checkpoints.
 
         Args:
-            groups: The groups that will be loaded; files of others are not read. All if not given.
+            groups: Groups to load; the files of other groups are not read. All by default.
 
         Raises:
-            UnifiedError: If there are some and none is valid: starting from zero in silence is not an answer.
+            UnifiedError: If all checkpoints are damaged, so that a run does not silently restart from zero.
         """
         return self._first_valid(self.paths(), groups)
 
@@ -195,7 +195,7 @@ class Checkpoints:
         return self._first_valid(paths[paths.index(than.path) + 1 :])
 
     def best(self, groups: Collection[str] | None = None) -> Checkpoint | None:
-        """The valid checkpoint that was the best when it was saved, else the newest valid one; likewise otherwise."""
+        """The valid checkpoint with the best score, else the newest valid one; otherwise as `newest`."""
         paths = self.paths()
         best = [path for path in paths if peek(path).get("best") is True]
         return self._first_valid([*best[:1], *(path for path in paths if path not in best[:1])], groups)
@@ -209,7 +209,7 @@ class Checkpoints:
         return self._first_valid([path for path in self.paths() if _order(path)[0] == frames], groups)
 
     def paths(self) -> list[Path]:
-        """All that have a checkpoint's name, newest first; nothing is verified."""
+        """All directories with the name of a checkpoint, newest first; not verified."""
         try:
             found = [path for path in self.directory.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
         except (FileNotFoundError, NotADirectoryError):
@@ -217,7 +217,7 @@ class Checkpoints:
         return sorted(found, key=_order, reverse=True)
 
     def frames(self) -> list[int]:
-        """After how many frames each of `paths` was saved."""
+        """Frames of each of `paths`."""
         return [int(path.name.split(".")[0]) for path in self.paths()]
 
     # Saving ---------------------------------------------------------------------------------------------------------------------
@@ -246,13 +246,13 @@ class Checkpoints:
             "versions": {**manifest.get("versions", {}), **versions},
             "files": files,
         }
-        whole = json.loads(json.dumps(whole, default=plain))  # as it will be read: what is signed is what is there
+        whole = json.loads(json.dumps(whole, default=plain))  # as it will be read, so that the signature matches
         text = json.dumps({**whole, "sha256": _signature(whole)}, indent=1).encode()
         write_bytes(directory / MANIFEST, text)
         sync_directory(directory)
 
     def _publish(self, temporary: Path, frames: int) -> Path:
-        """Give the finished directory its name. A checkpoint of the same frames makes way only after this one is in place."""
+        """Rename the finished directory. A checkpoint of the same frames is removed only afterwards."""
         target = self.directory / f"{frames:09d}"
         before = [path for path in self.paths() if _order(path)[0] == frames]
         if not before:
@@ -276,7 +276,7 @@ class Checkpoints:
         discard(path, self.directory / f".removing-{path.name}-{os.getpid()}")
 
     def _sweep(self) -> None:
-        """Remove what saving left behind when it died: directories with our names, of this process or of one that is gone."""
+        """Remove temporary directories of this process or of dead processes."""
         for path in self.directory.glob(".*-*-*"):
             match = _TEMPORARY.fullmatch(path.name)
             if match and (int(match[1]) == os.getpid() or not _alive(int(match[1]))):
@@ -286,12 +286,12 @@ class Checkpoints:
         free = "unknown"
         with contextlib.suppress(OSError):
             free = _megabytes(shutil.disk_usage(self.directory).free)
-        last = next((f"the checkpoint at {_order(path)[0]:,} frames is intact" for path in self.paths()), "there was none before it")
+        last = next((f"the checkpoint at {_order(path)[0]:,} frames is intact" for path in self.paths()), "there is no older one")
         return UnifiedError(
             Problem(
                 f"the checkpoint at {frames:,} frames could not be written to {self.directory}: {error.strerror or error} "
                 f"(needs about {_megabytes(needed)}, free {free}); {last}",
-                "make room, then run the same command again",
+                "free some space, then run the same command again",
             )
         )
 
@@ -303,7 +303,7 @@ class Checkpoints:
             try:
                 return Checkpoint(path, _manifest(path), tuple(warnings))._verify(groups)
             except Damaged as error:
-                warnings.append(f"checkpoint {path.name} is damaged and passed over: {error}")
+                warnings.append(f"checkpoint {path.name} is damaged and skipped: {error}")
         if not warnings:
             return None
         raise UnifiedError(
@@ -313,7 +313,7 @@ class Checkpoints:
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint, compared with its own checksum."""
+    """The verified manifest of a checkpoint."""
     try:
         manifest = json.loads(_read(path / MANIFEST))
         signature = manifest.pop("sha256")
@@ -328,7 +328,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _verified_file(path: Path, name: str, facts: Mapping[str, Any]) -> bytes:
-    """The content of a checkpoint's file, after it was compared with its checksum."""
+    """The verified content of a file."""
     data = _read(path / name)
     if len(data) != facts["size"]:
         raise Damaged(f"{name} has {len(data):,} bytes instead of {facts['size']:,}")
@@ -349,7 +349,7 @@ def _signature(manifest: Mapping[str, Any]) -> str:
 
 
 def peek(path: Path) -> dict[str, Any]:
-    """The manifest, unverified; empty if it cannot be read."""
+    """The manifest without verification; empty if it cannot be read."""
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
     except (OSError, ValueError):
@@ -358,7 +358,7 @@ def peek(path: Path) -> dict[str, Any]:
 
 
 def _order(path: Path) -> tuple[int, int]:
-    """Frames, and which one of these frames: by this the newest is found, whatever the clocks say."""
+    """Order of checkpoints: frames, then the number among checkpoints of the same frames."""
     match = _NAME.fullmatch(path.name)
     assert match is not None
     return int(match[1]), int(match[2] or 0)

@@ -1,4 +1,4 @@
-"""The one way in which a run starts or goes on: through the launcher that its configuration names. Torch-free."""
+"""Start or resume a run through the launcher of its configuration. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def start(config: Config, run: Run | None = None) -> Run:
-    """Train what `config` says, from the start or from where the same run was left, where its launcher does that.
+    """Train a run from the start or from its newest checkpoint, where its launcher executes it.
 
     Args:
-        config: What to train.
-        run: The run, if it is there already; else the one of this configuration.
+        config: Configuration of the run.
+        run: The run; by default the one of the configuration.
 
     Raises:
-        UsageError: If it cannot be, before anything was started.
-        Stopped: If it was asked to stop; everything is saved.
+        UsageError: If the run cannot start.
+        Stopped: After a signal; everything is saved.
     """
-    run = run or Run.create_or_open(config)  # refuses what it has to before torch is imported
+    run = run or Run.create_or_open(config)  # checks before torch is imported
     try:
         trained: Run = config.launcher.component.load()(config.launcher.options).launch(config, run)
     except UsageError:

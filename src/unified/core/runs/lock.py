@@ -1,4 +1,4 @@
-"""One owner for a run directory. The lock goes with its process, however that ends, so none is ever stale."""
+"""Lock of a run directory. It ends with its process, so that no lock is ever stale."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from unified.core.base.errors import Problem, UnifiedError
 
 
 class RunLock:
-    """An advisory lock (``flock``) on a file that says who holds it: pid, host and since when.
+    """An advisory lock (``flock``) on a file with the pid, host and start time of its owner.
 
     Args:
-        path: The file, ``run.lock``. It stays when the lock is released; only the lock counts.
+        path: The file, ``run.lock``. It remains when the lock is released.
 
     Attributes:
-        supported: ``False`` once a file system turned out not to know locks; the run then goes on without one.
+        supported: ``False`` after the file system has turned out to have no locks; the run then continues without one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,17 +36,17 @@ class RunLock:
         return self._file is not None
 
     def acquire(self) -> None:
-        """Become the owner.
+        """Acquire the lock.
 
         Raises:
-            UnifiedError: If somebody else is, naming who.
+            UnifiedError: If another process holds it.
         """
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             for attempt in range(10):
                 if self._try(descriptor, fcntl.LOCK_EX):
                     break
-                if attempt < 9:  # somebody may only be looking (`owner`), for a moment
+                if attempt < 9:  # `owner` of another process may hold it for a moment
                     time.sleep(0.02)
             else:
                 raise self._taken()
@@ -59,14 +59,14 @@ class RunLock:
         self._file = descriptor
 
     def release(self) -> None:
-        """Give the lock back. Doing so twice does no harm."""
+        """Release the lock. A second call has no effect."""
         if self._file is not None:
             os.ftruncate(self._file, 0)
             os.close(self._file)
             self._file = None
 
     def owner(self) -> dict[str, Any] | None:
-        """Who holds the lock (pid, host, started; empty while it is being written), ``None`` if nobody does."""
+        """The owner of the lock (pid, host, started; empty while it is being written); ``None`` if it is free."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY)
         except OSError:

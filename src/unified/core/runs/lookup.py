@@ -1,4 +1,4 @@
-"""Finding runs, by directory, by name, or by enough of it; and replays, by their names."""
+"""Find runs by directory, name or parts of the name, and replays by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_ROOT, DEFAULT_EXPERIMENT = "runs", "default"
 
 
 def identity_path(experiment: str, agent: str, suite: str, task: str | None, seed: int) -> Path:
-    """Where a run lives below its root. What does not belong in a directory's name becomes ``-``: ``ALE/Pong-v5`` → ``ALE-Pong-v5``."""
+    """Path of a run below the root. Special characters become ``-``: ``ALE/Pong-v5`` → ``ALE-Pong-v5``."""
     return Path(_directory(experiment), _directory(agent), _directory(suite), _directory(task or "default"), f"seed-{seed}")
 
 
@@ -30,12 +30,12 @@ def paths(root: Path) -> list[Path]:
 
 
 def relative(path: Path) -> str:
-    """The run's own part of its path: ``default/drqv2/dmc/cartpole_balance/seed-1``."""
+    """Path of a run below the root: ``default/drqv2/dmc/cartpole_balance/seed-1``."""
     return "/".join(path.parts[-DEPTH:])
 
 
 def shortest_name(path: Path, root: Path) -> str:
-    """The shortest text that `find` takes for this run as things stand; its path where the root is not the default one."""
+    """The shortest text by which `find` currently finds this run; its path if the root is not the default one."""
     if str(root) != DEFAULT_ROOT or len(path.parts) < DEPTH:
         return str(path)
     experiment, agent, suite, task, seed = path.parts[-DEPTH:]
@@ -53,27 +53,27 @@ def shortest_name(path: Path, root: Path) -> str:
 
 
 def lasting_name(path: Path, root: Path) -> str:
-    """A text that `find` takes for this run whatever runs come after it: what is printed is typed later."""
+    """A text by which `find` finds this run also after other runs are created."""
     if str(root) != DEFAULT_ROOT or len(path.parts) < DEPTH:
         return str(path)
     return whole_name(path)
 
 
 def whole_name(path: Path) -> str:
-    """The run's own part of its path, where that of the default experiment is left out: ``drqv2/dmc/cartpole_balance/seed-1``."""
+    """Path of a run below the root, without the default experiment: ``drqv2/dmc/cartpole_balance/seed-1``."""
     return relative(path).removeprefix(f"{DEFAULT_EXPERIMENT}/")
 
 
 def find(text: str, root: Path, coming: Path | None = None) -> Path:
-    """The one run that `text` means: its directory, its name, or parts of it (``cartpole``, ``drqv2 walker seed-2``, ``dmc:walker_run``).
+    """Find a run by directory, name, or parts of its name (``cartpole``, ``drqv2 walker seed-2``, ``dmc:walker_run``).
 
     Args:
-        text: What was typed.
-        root: Where runs are kept.
-        coming: A run that is about to be made there, and counts as if it were there: what is found stays what is found.
+        text: The text to search for.
+        root: Directory of all runs.
+        coming: A run that is about to be created and counts as existing, so that the result does not change afterwards.
 
     Raises:
-        UsageError: If several fit or none does, with what to type instead.
+        UsageError: If no run matches or several do, with suggestions.
     """
     direct = Path(text).expanduser()
     if direct.name == CONFIG:
@@ -87,9 +87,9 @@ def find(text: str, root: Path, coming: Path | None = None) -> Path:
     if coming is not None and coming not in everything:
         everything.append(coming)
     matches = _best_matches(text, everything)
-    begun = [path for path in matches if _begins(text, path)]
-    if len(matches) == 1 or len(begun) == 1:
-        return (begun or matches)[0]
+    prefixed = [path for path in matches if _has_prefix(text, path)]
+    if len(matches) == 1 or len(prefixed) == 1:
+        return (prefixed or matches)[0]
     if matches:
         listed = [Problem(f"  {_typed(path, root)}") for path in matches[:20]]
         more = [Problem(f"  and {len(matches) - 20} more: unified runs list")] if len(matches) > 20 else []
@@ -100,12 +100,12 @@ def find(text: str, root: Path, coming: Path | None = None) -> Path:
 
 
 def find_replay(name: str, root: Path) -> Path:
-    """The directory of a replay: a saved name, the whole name of a run under `root`, or the path of either.
+    """Find the directory of a replay by its saved name, by the full name of a run, or by path.
 
-    A run's name is not looked for by parts of it: a configuration has to mean the same replay whatever runs come after it.
+    Parts of the name of a run do not match, because a configuration must refer to the same replay after other runs are created.
 
     Raises:
-        UsageError: If there is none, with the names there are.
+        UsageError: If there is no such replay, with the existing names.
     """
     runs = (root / name, root / DEFAULT_EXPERIMENT / name, Path(name))
     for directory in (root / "replays" / name, Path(name), *(run / "replay" for run in runs)):
@@ -114,7 +114,7 @@ def find_replay(name: str, root: Path) -> Path:
     names = saved_names(root)
     if any(is_file(run / CONFIG) for run in runs):
         raise UsageError(Problem(f"replay.load={name}: this run holds no replay", f"saved in {root}: {', '.join(names) or 'none'}"))
-    near = difflib.get_close_matches(name, names, 1) or _runs_meant(name, root)
+    near = difflib.get_close_matches(name, names, 1) or _matching_replay(name, root)
     hint = (
         f"did you mean  {near[0]} ?"
         if near
@@ -123,8 +123,8 @@ def find_replay(name: str, root: Path) -> Path:
     raise UsageError(Problem(f"replay.load={name}: there is no such replay", hint))
 
 
-def _runs_meant(name: str, root: Path) -> list[str]:
-    """The whole name of the one run with a replay that a part of its name fits."""
+def _matching_replay(name: str, root: Path) -> list[str]:
+    """The full name of the single run with a replay that matches a part of its name."""
     with contextlib.suppress(UsageError):
         run = find(name, root)
         if is_file(run / "replay" / INDEX):
@@ -133,21 +133,21 @@ def _runs_meant(name: str, root: Path) -> list[str]:
 
 
 def is_file(path: Path) -> bool:
-    """Whether it is a file: a name that the system does not take, or does not let anybody look at, is none."""
+    """Whether a path is a file; ``False`` for invalid names and without permission."""
     try:
         return path.is_file()
     except OSError:
         return False
 
 
-def _begins(text: str, path: Path) -> bool:
-    """Whether `text` is the beginning of the run's own part of its path, where that of the default experiment may be left out."""
+def _has_prefix(text: str, path: Path) -> bool:
+    """Whether the path of a run below the root begins with `text`; the default experiment may be omitted."""
     words, parts = text.strip("/").split("/"), list(path.parts[-DEPTH:])
     return words == parts[: len(words)] or [DEFAULT_EXPERIMENT, *words] == parts[: len(words) + 1]
 
 
 def _best_matches(text: str, everything: Iterable[Path]) -> list[Path]:
-    """The runs of which every word of `text` is a part, else the start of one, else within one."""
+    """Runs whose path has every word of `text` as a part, else as the beginning of a part, else within a part."""
     plain = re.sub(r"\b(experiment|agent|suite|task)=", "", text.lower()).replace("=", "-")
     words = [word for word in re.split(r"[/:,\s]+", plain) if word]
     graded: dict[int, list[Path]] = {}
@@ -158,7 +158,7 @@ def _best_matches(text: str, everything: Iterable[Path]) -> list[Path]:
 
 
 def _grade(word: str, part: str) -> int:
-    """0: it is the part; 1: the part begins with it; 2: it is within; 3: none of these. Seeds are only taken whole (1 is not 10)."""
+    """0: equal; 1: beginning of the part; 2: within the part; 3: no match. Seeds have to be equal (1 does not match 10)."""
     if word == part or (part.startswith("seed-") and word == part.removeprefix("seed-")):
         return 0
     if part.startswith("seed-"):
@@ -175,7 +175,7 @@ def _nearest(text: str, everything: Iterable[Path]) -> str | None:
 
 
 def _typed(path: Path, root: Path) -> str:
-    """A name to type that can mean nothing else."""
+    """An unambiguous name."""
     return relative(path) if str(root) == DEFAULT_ROOT else str(path)
 
 

@@ -1,6 +1,6 @@
-"""Migrations of checkpoints: for each schema version one function that brings the state of a checkpoint to the next version.
+"""Migrations of checkpoints: for each schema version one function that converts a state to the next version.
 
-To change what a checkpoint holds, raise `SCHEMA` and add the function that turns a state of the version before into one of the new version.
+To change the content of checkpoints, raise `SCHEMA` and add the function that converts a state of the previous version to the new one.
 The entries ``frames``, ``best``, ``replay`` and ``metrics_offset`` of a manifest are also read without a migration and keep their meaning.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-#: The version that is written.
+#: Version of new checkpoints.
 SCHEMA = 2
 
 #: The groups of a checkpoint by name, and its ``manifest``.
@@ -22,7 +22,7 @@ def split_agent(state: State) -> State:
     agent = dict(state.pop("agent"))
     state["parameters"], state["optimizer"] = agent.pop("parameters"), agent
     collector = dict(state["collector"])
-    if collector:  # empty where the rows are there already
+    if collector:  # empty for a data set
         environments = dict(collector["environments"])
         added = [{"length": len(lane["actions"]), "state": None, "rebuildable": True} for lane in environments["lanes"]]
         environments["lanes"] = [lane | more for lane, more in zip(environments["lanes"], added, strict=True)]
@@ -30,16 +30,16 @@ def split_agent(state: State) -> State:
     return state
 
 
-#: Version -> the function that leads from it to the next one.
+#: Version -> the function that converts it to the next one.
 MIGRATIONS: dict[int, Callable[[State], State]] = {1: split_agent}
 
 
 def migrate(state: State, version: int) -> State:
-    """Bring the state of a checkpoint of an older version to `SCHEMA`.
+    """Convert the state of a checkpoint of an older version to `SCHEMA`.
 
     Args:
         state: All groups by name, and the manifest as ``manifest``.
-        version: That it was written in.
+        version: Version of the state.
 
     Raises:
         KeyError: If the state lacks a key that its version has.

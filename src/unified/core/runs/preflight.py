@@ -1,10 +1,11 @@
-"""What a run needs outside of its configuration and does not find: other runs, kept replays, files. Torch-free, for it is asked first."""
+"""Checks before a run starts: missing inputs, and differences from the configuration of an existing run. Imports no torch."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.replay.saved_index import check_free
@@ -12,40 +13,40 @@ from unified.core.runs import lookup
 from unified.core.runs.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from unified.core.config.config import Config
 
 
 def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
-    """Everything that has to be there before a run of this configuration begins, and is not.
+    """Problems with the runs, saved replays and files that a configuration refers to.
 
     Args:
-        config: Of the run.
-        root: Where runs are kept.
-        run: Where this one will be.
+        config: Configuration of the run.
+        root: Directory of all runs.
+        run: Directory of the run.
     """
     load, save, classifier = config.replay.load, config.replay.save, config.evaluate.features
     problems: list[Problem] = []
     if load:
-        problems += _told_by(lambda: lookup.find_replay(load, root))
+        problems += _problems_of(lambda: lookup.find_replay(load, root))
     if save:
-        problems += _told_by(lambda: check_free(root, save, run / "replay"))
+        problems += _problems_of(lambda: check_free(root, save, run / "replay"))
     if classifier:
         problems += [_of("evaluate.features", problem) for problem in missing_run(classifier, root, run)]
     for key, options in config.options():
-        with plugin_errors(key, "to say what it lacks"):
+        with plugin_errors(key, "to check what it refers to"):
             problems += [_of(key, problem) for problem in options.lacking(run)]
     return problems
 
 
 def missing_run(name: str, root: Path, run: Path, checkpoint: str = "best") -> list[Problem]:
-    """Why another run cannot be begun with: none or several are called so, or it has no such checkpoint.
+    """Problems with a reference to another run: no or several matches, or a missing checkpoint.
 
     Args:
-        name: Of the other run, or enough of it. It must not fit the run that is about to begin: it would mean two from then on.
-        root: Where the other run is kept.
-        run: Where the one that begins will be.
+        name: Name of the other run, or parts of it. It must not match the new run too, or it would be ambiguous from then on.
+        root: Directory of all runs.
+        run: Directory of the new run.
         checkpoint: ``best``, ``newest``, or a number of frames.
     """
     try:
@@ -62,7 +63,7 @@ def missing_run(name: str, root: Path, run: Path, checkpoint: str = "best") -> l
     return []
 
 
-def _told_by(look: Callable[[], object]) -> list[Problem]:
+def _problems_of(look: Callable[[], object]) -> list[Problem]:
     try:
         look()
     except UsageError as error:
@@ -71,5 +72,33 @@ def _told_by(look: Callable[[], object]) -> list[Problem]:
 
 
 def _of(key: str, problem: Problem) -> Problem:
-    """The same with the key where it was said; what goes on from the line before it is left as it is."""
+    """The same problem with the key in front; continuation lines are unchanged."""
     return problem if problem.message.startswith(" ") else replace(problem, message=f"{key}: {problem.message}")
+
+
+def differences(stored: Mapping[str, Any], config: Config) -> list[Problem]:
+    """One line for each value that would change the result of a run if it continued with another configuration.
+
+    Args:
+        stored: The tree of ``config.json`` of the run.
+        config: The other configuration.
+    """
+    from unified.core.config.config import is_identity_exempt, leaves
+
+    before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (dict(stored), jsonable(config.tree)))
+    # An option that was added after the run started has its default value.
+    before = {**{key: value for key, value in config.defaults.items() if key in now}, **before}
+    return [
+        Problem(f"  {key}: {_shown(before, key)} -> {_shown(now, key)}")
+        for key in sorted({*before, *now})
+        if not is_identity_exempt(key) and (key not in before or key not in now or before[key] != now[key])
+    ]
+
+
+def jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree after a round trip through JSON: tuples become lists."""
+    return dict(json.loads(json.dumps(tree, default=str)))
+
+
+def _shown(leaves: Mapping[str, Any], key: str) -> str:
+    return json.dumps(leaves[key]) if key in leaves else "(not set)"

@@ -1,4 +1,4 @@
-"""Where the components of a run came from, so that years later somebody can be told what to install. Torch-free."""
+"""Origins of the components of a run: packages with versions, or files with checksums. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from unified.core.components.import_paths import identity
 from unified.core.components.packages import version_of
 from unified.core.registry import Registry
 
-#: The record of one component: kind, name, target, provider, distribution, version; file and sha256 where no package brought it.
-#: What was named by a reference to an installed module has a distribution and no provider.
+#: The record of one component: kind, name, target, provider, distribution, version; file and sha256 if it belongs to no package.
+#: A reference to an installed module has a distribution and no provider.
 Record = Mapping[str, str]
 
 
 def record(components: Iterable[Component]) -> list[dict[str, str]]:
-    """Plain data on each component, every one once, by kind and name."""
+    """One record for each component, ordered by kind and name."""
     found = {(component.kind, component.qualified): component for component in components}
     return [
         {
@@ -35,7 +35,7 @@ def record(components: Iterable[Component]) -> list[dict[str, str]]:
 
 
 def missing(records: Sequence[Record], registry: Registry) -> list[Problem]:
-    """What a run was made with and is not there now, and what to type."""
+    """Components of a run that are not installed now, with the command that installs them."""
     return [
         Problem(
             f"{_what(entry)} came from {_from(entry)}, which {_state(entry, registry)}",
@@ -47,12 +47,12 @@ def missing(records: Sequence[Record], registry: Registry) -> list[Problem]:
 
 
 def changed(records: Sequence[Record], registry: Registry) -> list[str]:
-    """One line for each package of which another version is there now, and for each file that was edited since."""
+    """One line for each package that is installed in another version, and for each file that has been edited."""
     lines: dict[str, str] = {}
     for entry in records:
         if "sha256" in entry:
             if Path(entry["file"]).exists() and importing.digest(Path(entry["file"])) != entry["sha256"]:
-                lines[entry["file"]] = f"{entry['file']} was edited since: {_what(entry)} may not be what it was"
+                lines[entry["file"]] = f"{entry['file']} has been edited: {_what(entry)} may differ"
             continue
         version = _version(entry, registry)
         if version is not None and version != entry["version"]:
@@ -64,7 +64,7 @@ def changed(records: Sequence[Record], registry: Registry) -> list[str]:
 
 
 def _version(entry: Record, registry: Registry) -> str | None:
-    """The version that is there now of what a component came from; ``None`` where it does not have the component."""
+    """The installed version of the origin of a component; ``None`` if it does not provide the component."""
     if not entry["provider"]:  # by reference, from an installed module
         return version_of(entry["distribution"]) if entry["distribution"] else None
     try:

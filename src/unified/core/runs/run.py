@@ -1,11 +1,11 @@
-"""A run: its directory is the truth. Nothing here imports torch, so that runs can be listed at once.
+"""A run is a directory. This module imports no torch, so that listing runs is fast.
 
 ```text
 <root>/<experiment>/<agent>/<suite>/<task>/seed-<n>/
-  config.json      what was asked for; itself a recipe
-  run.lock         who owns it
-  metrics.jsonl    rows that are a function of config and seed: no times
-  events.jsonl     what happened and when: start, resume, evaluate, checkpoint, speed, warning, stop, finish
+  config.json      the configuration; itself a recipe
+  run.lock         process that trains it
+  metrics.jsonl    metrics, a function of configuration and seed: no times
+  events.jsonl     events with times: start, resume, evaluate, checkpoint, speed, warning, stop, finish
   checkpoints/  replay/  videos/  curve.png
 ```
 """
@@ -28,9 +28,8 @@ from unified.core.base.errors import FilesMissing, Problem, UnifiedError, UsageE
 from unified.core.base.jsonl import JsonLines
 from unified.core.runs import lookup
 from unified.core.runs.checkpoint import Checkpoint, Checkpoints, peek
-from unified.core.runs.differences import differences, jsonable
 from unified.core.runs.lock import RunLock
-from unified.core.runs.preflight import lacking
+from unified.core.runs.preflight import differences, jsonable, lacking
 
 if TYPE_CHECKING:
     from unified.core.config.config import Config
@@ -39,35 +38,35 @@ _PHASES = {"start": "interrupted", "resume": "interrupted", "finish": "finished"
 
 
 class Run:
-    """One run directory, to read from anywhere and to write by its owner (`lock`).
+    """One run directory. Any process may read it; the process that holds the `lock` writes it.
 
     Args:
         path: The directory.
-        config: The composed configuration; read from ``config.json`` when it is first asked for otherwise.
+        config: The composed configuration; by default it is read from ``config.json`` when it is first used.
     """
 
     def __init__(self, path: Path | str, config: Config | None = None) -> None:
         self.path = Path(path)
-        if len(self.path.parts) < lookup.DEPTH:  # "." and the like: the name of a run is in its directories
+        if len(self.path.parts) < lookup.DEPTH:  # "." for example: the names of the directories are the identity of a run
             self.path = self.path.absolute()
         self._config = config
         self._metrics = JsonLines(self.path / "metrics.jsonl")
         self._events = JsonLines(self.path / "events.jsonl")
         self._lock = RunLock(self.path / "run.lock")
-        self._draft = False  # whether its directory was not there before
+        self._draft = False  # whether this object created the directory
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
 
-    # Which run ------------------------------------------------------------------------------------------------------------------
+    # Identity -------------------------------------------------------------------------------------------------------------------
 
     @classmethod
     def planned(cls, config: Config, root: Path | str | None = None) -> Run:
-        """The run that this configuration is, whether it is there or not; nothing is made.
+        """The run of a configuration, which may not exist yet; nothing is created.
 
         Args:
-            config: Composed; experiment, agent, suite, task and seed say where the run lives.
-            root: Where runs are kept, ``config.root`` if not given.
+            config: A composed configuration; experiment, agent, suite, task and seed are the identity of the run.
+            root: Directory of all runs, ``config.root`` by default.
         """
         suite = config.suite
         below = lookup.identity_path(config.experiment, config.agent.name, suite.name, suite.task, config.seed)
@@ -75,15 +74,15 @@ class Run:
 
     @classmethod
     def create_or_open(cls, config: Config, root: Path | str | None = None) -> Run:
-        """The run of this configuration: a new directory, or the one of the same identity and configuration.
+        """Open the run of a configuration, or create its directory.
 
         Args:
-            config: Composed.
-            root: Where runs are kept, ``config.root`` if not given.
+            config: A composed configuration.
+            root: Directory of all runs, ``config.root`` by default.
 
         Raises:
-            UsageError: If the directory cannot be written, or holds a run of another configuration; or if what a new run begins with is
-                not there.
+            UsageError: If the directory cannot be written or holds a run of another configuration, or if something that the configuration
+                refers to is missing.
         """
         run = cls.planned(config, root)
         run._draft = not run.path.exists()
@@ -96,27 +95,27 @@ class Run:
         return run
 
     def lacking(self) -> list[Problem]:
-        """What has to be there before it begins, and is not; nothing of a run that has begun."""
+        """Problems with what the configuration refers to; empty for a run that has started."""
         return lacking(self.config, self.root, self.path) if self.untouched else []
 
     def forget_draft(self) -> None:
-        """Take back a directory that `create_or_open` has just made, where the start was refused and nothing is in it yet."""
+        """Remove a directory that `create_or_open` has created, if the start was refused and nothing was trained."""
         if not self._draft or not self.untouched:
             return
         for name in (lookup.CONFIG, "run.lock", "events.jsonl", "metrics.jsonl"):
             (self.path / name).unlink(missing_ok=True)
         place = self.path
-        with contextlib.suppress(OSError):  # somebody else's files are in it
+        with contextlib.suppress(OSError):  # it contains other files
             while place != self.root.parent:
                 place.rmdir()
                 place = place.parent
 
     @classmethod
     def find(cls, text: str, root: Path | str = lookup.DEFAULT_ROOT) -> Run:
-        """The run that `text` means: a directory, a name, or enough of it (``cartpole``, ``drqv2 walker seed-2``).
+        """Find a run by its directory, its name, or parts of its name (``cartpole``, ``drqv2 walker seed-2``).
 
         Raises:
-            UsageError: If several fit or none does, with what to type instead.
+            UsageError: If no run matches or several do, with suggestions.
         """
         return cls(lookup.find(text, Path(root)))
 
@@ -127,26 +126,26 @@ class Run:
 
     @property
     def root(self) -> Path:
-        """Where runs are kept."""
+        """Directory of all runs."""
         return self.path.parents[min(lookup.DEPTH, len(self.path.parents)) - 1]
 
     @property
     def identity(self) -> tuple[str, str, str, str, str]:
-        """Experiment, agent, suite, task and ``seed-<n>``, as its directories say."""
+        """Experiment, agent, suite, task and ``seed-<n>``, from the names of its directories."""
         experiment, agent, suite, task, seed = self.path.parts[-lookup.DEPTH :]
         return experiment, agent, suite, task, seed
 
     @cached_property
     def name(self) -> str:
-        """The shortest text by which `find` finds it: ``cartpole_balance``, or ``cartpole_balance/seed-2`` where more is needed."""
+        """The shortest text by which `find` currently finds it: ``cartpole_balance``, or ``cartpole_balance/seed-2``."""
         return lookup.shortest_name(self.path, self.root)
 
     @property
     def lasting_name(self) -> str:
-        """A text that finds it whatever runs come after it: ``drqv2/dmc/cartpole_balance/seed-1``."""
+        """A text that finds it also after other runs are created: ``drqv2/dmc/cartpole_balance/seed-1``."""
         return lookup.lasting_name(self.path, self.root)
 
-    # What was asked for ---------------------------------------------------------------------------------------------------------
+    # Configuration ------------------------------------------------------------------------------------------------------------
 
     @property
     def config_path(self) -> Path:
@@ -154,7 +153,7 @@ class Run:
 
     @cached_property
     def tree(self) -> dict[str, Any]:
-        """What ``config.json`` says, unchecked.
+        """The content of ``config.json``, not validated.
 
         Raises:
             UnifiedError: If it cannot be read.
@@ -174,7 +173,7 @@ class Run:
         """The composed configuration.
 
         Raises:
-            UsageError: If it names what is not installed here.
+            UsageError: If it refers to a component that is not installed.
         """
         if self._config is None:
             from unified.core.config.compose import compose
@@ -191,19 +190,19 @@ class Run:
 
     @property
     def components(self) -> list[dict[str, str]]:
-        """What it was last trained with: kind, name, target, provider, distribution and version of every component."""
-        noted = [event["components"] for event in self.events() if event.get("event") == "components"]
-        return list(noted[-1]) if noted else []
+        """Components of its last training: kind, name, target, provider, distribution and version of each."""
+        recorded = [event["components"] for event in self.events() if event.get("event") == "components"]
+        return list(recorded[-1]) if recorded else []
 
     # Ownership ------------------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def lock(self) -> Iterator[Run]:
-        """Own the run within the context: nobody else trains it meanwhile, and the lock goes with the process.
+        """Hold the lock of the run within the context, so that no other process trains it. The lock ends with the process.
 
         Raises:
-            UnifiedError: If another process owns it, naming who.
-            UsageError: If it has meanwhile become a run of another configuration.
+            UnifiedError: If another process holds the lock.
+            UsageError: If the directory meanwhile holds a run of another configuration.
         """
         with self._lock:
             if self._config is not None:
@@ -212,7 +211,7 @@ class Run:
                     self._write_config()
             if not self._lock.supported:
                 self.event(
-                    "warning", message=f"the file system of {self.path} knows no locks: take care not to train this run twice at once"
+                    "warning", message=f"the file system of {self.path} has no locks: do not train this run in two processes at once"
                 )
             try:
                 yield self
@@ -222,12 +221,12 @@ class Run:
 
     @property
     def owner(self) -> dict[str, Any] | None:
-        """Who trains it now (pid, host, started), or ``None``."""
+        """The process that trains it (pid, host, started), or ``None``."""
         return self._lock.owner()
 
     @property
     def status(self) -> str:
-        """``running``, ``finished``, ``stopped`` (asked to), ``interrupted`` (it died: resume it) or ``new``."""
+        """``running``, ``finished``, ``stopped`` (on request), ``interrupted`` (the process died) or ``new``."""
         if self.owner is not None:
             return "running"
         if self.untouched:
@@ -237,34 +236,35 @@ class Run:
 
     @property
     def untouched(self) -> bool:
-        """Whether nothing was learned or measured in it yet: a start that was refused leaves such a run, and binds nobody."""
+        """Whether it has no metrics and no checkpoints yet. A refused start leaves such a run; its configuration may still change."""
         return not self._metrics.size and not self.checkpoints.paths()
 
     @property
     def finished(self) -> bool:
-        """Whether it was trained to the end of its budget, whoever looks at it now."""
+        """Whether it was trained to the end of its budget."""
         phases = [event["event"] for event in self.events() if event.get("event") in _PHASES]
         return phases[-1:] == ["finish"]
 
-    # What happened --------------------------------------------------------------------------------------------------------------
+    # Metrics and events --------------------------------------------------------------------------------------------------------------
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Append a row of metrics: deterministic, so without times.
+        """Append a row of metrics. Rows are deterministic and contain no times.
 
         Raises:
-            UnifiedError: If it cannot be written, a full disk for example.
+            UnifiedError: If it cannot be written, on a full disk for example.
         """
         try:
             self._metrics.append(dict(row))
         except OSError as error:
             raise UnifiedError(
                 Problem(
-                    f"{self._metrics.path} cannot be written: {error.strerror or error}", f"make room, then: unified resume {self.name}"
+                    f"{self._metrics.path} cannot be written: {error.strerror or error}",
+                    f"free some space, then: unified resume {self.name}",
                 )
             ) from error
 
     def event(self, name: str, /, **fields: Any) -> None:
-        """Append what happened, with the time. Never raises for a full disk: an event is not worth a run."""
+        """Append an event with the time. Errors of the disk are ignored, because an event must not end a run."""
         now = datetime.now().astimezone().isoformat(timespec="milliseconds")
         try:
             self._events.append({"time": now, "event": name, **fields})
@@ -272,7 +272,7 @@ class Run:
             return
 
     def keep_traceback(self, error: BaseException) -> Path:
-        """Write what led to an error to ``error.txt``, for who has to mend it."""
+        """Write the traceback of an error to ``error.txt``."""
         path = self.path / "error.txt"
         text = "".join(traceback.format_exception(error.__cause__ or error))
         with contextlib.suppress(OSError):
@@ -280,20 +280,20 @@ class Run:
         return path
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The rows of metrics, oldest first; a line torn by a crash is left out."""
+        """The rows of metrics, oldest first, without a line that a crash has torn."""
         return self._metrics.read()
 
     def events(self) -> list[dict[str, Any]]:
-        """What happened, oldest first."""
+        """The events, oldest first."""
         return self._events.read()
 
     @property
     def metrics_offset(self) -> int:
-        """Bytes of metrics so far: what a checkpoint keeps, so that the rows after it can be replayed."""
+        """Size of the metrics in bytes, as stored in checkpoints: a resumed run repeats the rows after it."""
         return self._metrics.size
 
     def truncate_metrics(self, offset: int) -> int:
-        """Cut the metrics to where a checkpoint was: what came after is lived again. Returns the bytes cut off."""
+        """Truncate the metrics to the offset of a checkpoint; a resumed run repeats the rest. Returns the bytes removed."""
         snapshot = self._metrics.truncate(offset)
         if snapshot < 0:
             self.event("warning", message=f"metrics.jsonl is {-snapshot} bytes shorter than at the checkpoint; some rows are lost")
@@ -303,15 +303,15 @@ class Run:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """What is in ``checkpoints/``."""
+        """The checkpoints in ``checkpoints/``."""
         keep = self._config.checkpoint.keep if self._config is not None else 2
         return Checkpoints(self.path / "checkpoints", keep)
 
     def save_checkpoint(self, frames: int, state: Mapping[str, Any], manifest: Mapping[str, Any] | None = None, best: bool = False) -> Path:
-        """Save everything that the run goes on from; the manifest also keeps the digest of the config and the offset of the metrics.
+        """Save a checkpoint; the digest of the configuration and the offset of the metrics are added to the manifest.
 
         Raises:
-            UnifiedError: If it could not be written; the ones before it are intact.
+            UnifiedError: If it cannot be written; older checkpoints stay intact.
         """
         self._metrics.sync()
         own: dict[str, Any] = {"metrics_offset": self.metrics_offset}
@@ -320,10 +320,10 @@ class Run:
         return self.checkpoints.save(frames, state, {**(manifest or {}), **own}, best=best)
 
     def newest_checkpoint(self) -> Checkpoint | None:
-        """The newest valid checkpoint, with a warning event for each damaged one that was passed over; ``None`` if there is none.
+        """The newest valid checkpoint, with a warning event for each skipped damaged one; ``None`` without checkpoints.
 
         Raises:
-            UnifiedError: If there are some and none is valid.
+            UnifiedError: If all checkpoints are damaged.
         """
         checkpoint = self.checkpoints.newest()
         for message in checkpoint.warnings if checkpoint is not None else ():
@@ -334,11 +334,11 @@ class Run:
         """A checkpoint of the run.
 
         Args:
-            which: ``"best"`` (the newest where none is marked), ``"newest"``, or the one at a number of frames.
-            groups: The groups that will be loaded; files of others are not read. All if not given.
+            which: ``"best"`` (the newest if none is the best), ``"newest"``, or a number of frames.
+            groups: Groups to load; the files of other groups are not read. All by default.
 
         Returns:
-            ``None`` if there is none.
+            ``None`` if there is no such checkpoint.
         """
         if which == "best":
             return self.checkpoints.best(groups)
@@ -347,9 +347,9 @@ class Run:
         return self.checkpoints.at(int(which), groups) if str(which).isdigit() else None
 
     def replay_snapshots(self) -> list[dict[str, Any]] | None:
-        """The cuts of the replay that the newest checkpoints can be resumed from; ``None`` if one of them cannot be read now.
+        """Snapshots of the replay in the newest checkpoints; ``None`` if a manifest cannot be read.
 
-        An older checkpoint that is kept because it is the best is there for its weights.
+        An older checkpoint with the best score is not included: only its parameters are used.
         """
         checkpoints = self.checkpoints
         manifests = [peek(path) for path in checkpoints.paths()[: checkpoints.keep]]
@@ -358,7 +358,7 @@ class Run:
         return [manifest["replay"] for manifest in manifests if "replay" in manifest]
 
     def set_aside(self, newer_than: Checkpoint) -> None:
-        """Take checkpoints that were passed over out of the way, as ``damaged-…``: they would be the newest ones for ever."""
+        """Rename damaged checkpoints to ``damaged-…``, so that they do not count as the newest ones."""
         paths = self.checkpoints.paths()
         for path in paths[: paths.index(newer_than.path)]:
             path.rename(path.with_name(f"damaged-{path.name}"))
@@ -375,7 +375,7 @@ class Run:
             raise UsageError(
                 Problem(f"{self.path} holds a run of another configuration, which would change:"),
                 *problems,
-                Problem("keep both: add experiment=NAME", f"go on with the one that is there: unified resume {self.name}"),
+                Problem("keep both: add experiment=NAME", f"continue the existing run: unified resume {self.name}"),
             )
 
     def _refuse_unwritable(self) -> None:
@@ -387,7 +387,9 @@ class Run:
         except OSError as error:
             where = error.filename if error.filename and str(error.filename) != str(probe) else self.path
             raise UsageError(
-                Problem(f"the run cannot be kept in {self.path}: {error.strerror or error} ({where})", "keep it elsewhere: root=DIRECTORY")
+                Problem(
+                    f"the run cannot be stored in {self.path}: {error.strerror or error} ({where})", "another directory: root=DIRECTORY"
+                )
             ) from error
 
     def _write_config(self) -> None:

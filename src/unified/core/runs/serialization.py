@@ -1,6 +1,6 @@
-"""Trees of tensors and plain values to JSON and safetensors and back, exactly, in formats that cannot run code.
+"""Exact conversion of trees of tensors and plain values to JSON and safetensors and back, in formats that cannot run code.
 
-The JSON side is the tree itself where JSON can say it; what it cannot say is an object with the key ``$``:
+JSON holds the tree. Values that JSON cannot represent become objects with the key ``$``:
 
 | value | JSON |
 |---|---|
@@ -9,7 +9,7 @@ The JSON side is the tree itself where JSON can say it; what it cannot say is an
 | dict with keys that are not strings | ``{"$": "dict", "items": [[key, value], …]}`` |
 | nan, ±inf; integers beyond 64 bits; text that is not UTF-8 | ``{"$": "float" | "int" | "str", "value": …}`` |
 
-Subclasses of dict come back as dict, parameters as tensors, every tensor on the CPU; tensors that shared memory come back apart.
+Subclasses of dict are restored as dict, parameters as tensors, all tensors on the CPU; tensors that shared memory no longer do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-#: torch's name of a type that safetensors stores as itself -> its name there. Any other type is stored as raw bytes.
+#: Name of a type in torch -> its name in safetensors. Any other type is stored as raw bytes.
 _NATIVE = {
     "float64": "F64",
     "float32": "F32",
@@ -38,26 +38,26 @@ _NATIVE = {
 
 
 def pack(tree: Any) -> tuple[Any, dict[str, torch.Tensor]]:
-    """Split a tree into what JSON says and the tensors it names.
+    """Split a tree into a JSON tree and tensors.
 
     Args:
         tree: Any nesting of dict, list and tuple with str, int, float, bool, None, bytes, tensors, NumPy arrays and scalars.
 
     Returns:
-        A JSON-able tree, and flat contiguous CPU tensors by name, their place in the tree where it is unique.
+        The JSON tree, and contiguous CPU tensors by name; the name is the place in the tree.
 
     Raises:
-        TypeError: If something else is in the tree, naming where.
+        TypeError: If the tree contains another type, with its place.
     """
     packer = _Packer()
     return packer.pack(tree, ""), packer.tensors
 
 
 def unpack(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """The tree that was packed.
+    """Rebuild the tree from the result of `pack`.
 
     Raises:
-        ValueError: If it is not one, or a tensor is missing.
+        ValueError: If it is no packed tree, or a tensor is missing.
     """
     if isinstance(tree, list):
         return [unpack(value, tensors) for value in tree]
@@ -72,7 +72,7 @@ def unpack(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
 
 
 def safetensors_buffers(tensors: dict[str, torch.Tensor]) -> Iterator[Any]:
-    """The safetensors file of `tensors` (flat and contiguous, as `pack` gives them), one buffer after the other, so that nothing is copied.
+    """The safetensors file of `tensors` (contiguous, as `pack` returns them) as a sequence of buffers, without copying.
 
     Format: 8 bytes with the length of the header, the header (JSON), the data without gaps.
     """

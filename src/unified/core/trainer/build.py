@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
@@ -22,24 +22,28 @@ from unified.core.envs.vector_env import make_vector_env
 from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.learn.builder import Builder
 from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision
+from unified.core.learn.multitask import MultiTaskAgent
 from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
 from unified.core.replay.dataset import DatasetBuffer
+from unified.core.replay.multitask import MultiTaskReplay
 from unified.core.replay.saved_index import check_free, rows_of, spec_of
 from unified.core.replay.segments import DamagedSegment
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.callbacks import Participant
-from unified.core.trainer.checks import refuse_another_task, refuse_epochs, refuse_idle
+from unified.core.trainer.checks import check_epochs, check_no_rollouts, check_options_used, check_same_task
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
 from unified.core.trainer.features import ClassifierFeatures
 from unified.core.trainer.inference import InferencePolicy
+from unified.core.trainer.multitask import MultiTaskEvaluator, MultiTaskSource, MultiTaskSpec
 from unified.core.trainer.sources import DatasetSource, EnvCollector, ExperienceSource
 from unified.core.trainer.trainer import Trainer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from unified.core.config.config import Config
@@ -51,43 +55,55 @@ if TYPE_CHECKING:
     from unified.core.trainer.eval_result import EvalResult
 
 
-def launch(config: Config, run: Run | None = None) -> Run:
-    """Train what `config` says, from the start or from where the same run was left, to its end.
+#: Makes the source of experience of a run: configuration, run, agent, replay and environments, in the order of `Launcher.make_source`.
+MakeSource: TypeAlias = "Callable[[Config, Run, Agent, Replay, VectorEnv], ExperienceSource]"
+
+
+def make_collector(config: Config, run: Run, agent: Agent, replay: Replay, environments: VectorEnv) -> ExperienceSource:
+    """The default source of experience: the agent acts in this process, in lock-step with learning."""
+    return EnvCollector(environments, agent, replay)
+
+
+def launch(config: Config, run: Run | None = None, make_source: MakeSource | None = None) -> Run:
+    """Train a run in this process, from the start or from its newest checkpoint, to the end of its budget.
 
     Args:
-        config: What to train.
-        run: Where, if it is there already; else where the config says.
+        config: Configuration of the run.
+        run: The run, if its directory exists; else the one of the configuration.
+        make_source: Makes the source of experience, if the run steps environments; `make_collector` by default.
 
     Raises:
-        UsageError: If it cannot be, before anything was started.
-        Stopped: If somebody stopped it; everything is saved.
+        UsageError: If the run is refused, before anything was started.
+        Stopped: If the run was interrupted; everything is saved.
     """
     run = run or Run.create_or_open(config)
     keep_freed_memory()
     try:
-        return _launch(run, config)
+        return _launch(run, config, make_source or make_collector)
     except UsageError:
         run.forget_draft()
         raise
 
 
-def _launch(run: Run, config: Config) -> Run:
+def _launch(run: Run, config: Config, make_source: MakeSource) -> Run:
     with run.lock():
         if config.replay.save:
             check_free(run.root, config.replay.save, run.path / "replay")
         run.event("resume" if run.checkpoints.paths() else "start", pid=os.getpid())
         checkpoint = run.newest_checkpoint()
         try:
-            _train(run, config, checkpoint)
+            _train(run, config, checkpoint, make_source)
         except PluginFailed as failed:
             where = run.keep_traceback(failed)
             raise PluginFailed(*failed.problems, Problem("all of it is told in", str(where))) from failed.__cause__
     return run
 
 
-def _train(run: Run, config: Config, checkpoint: Checkpoint | None) -> None:
-    trainer = assemble(run, config)
+def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source: MakeSource) -> None:
+    trainer = assemble(run, config, make_source)
     run.event("components", components=trainer.components)
+    if not trainer.source.exact:
+        run.event("exact", exact=False, reason="; ".join(trainer.source.notes()))
     try:
         if checkpoint is not None:
             checkpoint = _restore(trainer, checkpoint)
@@ -115,71 +131,167 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
             older = trainer.run.checkpoints.older(checkpoint)
             if older is None:
                 raise
-            trainer.run.event("warning", message=f"checkpoint {checkpoint.path.name} is passed over: {damaged}")
+            trainer.run.event("warning", message=f"checkpoint {checkpoint.path.name} is damaged and skipped: {damaged}")
             checkpoint = older
 
 
-def assemble(run: Run, config: Config) -> Trainer:
-    """The objects of a run, nothing started yet.
+def assemble(run: Run, config: Config, make_source: MakeSource | None = None) -> Trainer:
+    """The objects of a run; nothing is started.
+
+    Args:
+        config: Configuration of the run.
+        run: The run.
+        make_source: See `launch`.
 
     Raises:
-        UsageError: If agent, suite and way of learning do not go together.
+        UsageError: If agent, suite and source of experience do not fit.
     """
+    make_source = make_source or make_collector
+    if config.several_suites:
+        return _assemble_tasks(run, config, make_source)
     suite = built_suite(config)
     if isinstance(suite, DataSuite):
         with _made(config.suite):
             spec = suite.spec()
-        return _assemble(run, config, suite, spec, None)
+        return _assemble(run, config, suite, spec, make_source, None)
     if not config.online:
         kept = Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root)))
         with _made(config.suite):
-            refuse_another_task(config, kept, suite)
-        return _assemble(run, config, suite, kept, None)
+            check_same_task(config, kept, suite)
+        return _assemble(run, config, suite, kept, make_source, None)
     environments = make_environments(config, "environment", config.train.num_envs)
     try:
-        return _assemble(run, config, suite, environments.spec, environments)
+        return _assemble(run, config, suite, environments.spec, make_source, environments)
     except BaseException:
         environments.close()
         raise
 
 
-def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, environments: VectorEnv | None) -> Trainer:
+def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: MakeSource, environments: VectorEnv | None) -> Trainer:
     streams = Streams(config.seed)
     agent = make_agent(config, spec, streams)
     replay: Replay | DatasetBuffer
     source: ExperienceSource = DatasetSource(spec)
     view = agent.view
-    refuse_idle(config, view)
+    check_options_used(config, view)
     if view.from_dataset:
         replay = make_fixed_replay(config, suite, agent, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size, replay.size)}
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, rows=replay.size, **limits)
     elif not config.online and not isinstance(suite, DataSuite):
-        refuse_epochs(config)
+        check_epochs(config)
         replay = make_replay(run, config, agent, suite, spec, 1, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size)}
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, **limits)
     else:
-        refuse_epochs(config)
+        check_epochs(config)
         if spec.task_type == "generate":
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         environments = environments or make_environments(config, "environment", config.train.num_envs)
         replay = make_replay(run, config, agent, suite, spec, environments.num_envs, streams)
-        source = EnvCollector(environments, agent, replay)
+        with _made(config.launcher):
+            source = make_source(config, run, agent, replay, environments)
         learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
     judge = make_judge(config, suite, run.root)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
-        Participant(f"agent {config.agent.label}", agent, control=True),
-        *(Participant(f"objective {objective.label}", objective, control=True) for objective in objectives.values()),
-        Participant(f"suite {config.suite.label}", suite, control=True),
+        Participant(f"agent {config.agent.label}", agent, critical=True),
+        *(Participant(f"objective {objective.label}", objective, critical=True) for objective in objectives.values()),
+        Participant(f"suite {config.suite.label}", suite, critical=True),
         *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
     ]
-    notes = [*suite.notes(), *agent.notes(), f"precision {agent.precision} on {agent.device}"]
+    notes = [*suite.notes(), *agent.notes(), *source.notes(), f"precision {agent.precision} on {agent.device}"]
     return Trainer(run, config, agent, replay, source, judge, clock, streams, participants, notes)
+
+
+def _assemble_tasks(run: Run, config: Config, make_source: MakeSource) -> Trainer:
+    """The objects of a run of several suites: agent, replay, source and evaluator consist of those of the tasks."""
+    if not config.online:
+        raise UsageError(Problem("train.offline=true learns one task from a replay, and there are several suites", "leave it out"))
+    streams = Streams(config.seed)
+    specs: dict[str, Spec] = {}
+    agents: dict[str, Agent] = {}
+    suites: dict[str, Suite] = {}
+    replays: list[Replay | DatasetBuffer] = []
+    sources: dict[str, ExperienceSource] = {}
+    opened: list[VectorEnv] = []
+    try:
+        for number, (name, task) in enumerate(config.tasks.items()):
+            suite = suites[name] = built_suite(task)
+            environments = None
+            if isinstance(suite, DataSuite):
+                with _made(task.suite):
+                    specs[name] = suite.spec()
+            else:
+                environments = make_environments(task, f"environment {number}", config.train.num_envs)
+                opened.append(environments)
+                specs[name] = environments.spec
+            agent = agents[name] = _task_agent(task, specs[name], streams, agents)
+            check_no_rollouts(task, agent.view)
+            if agent.view.from_dataset:
+                replays.append(make_fixed_replay(task, suite, agent, streams))
+                continue
+            if environments is None:
+                environments = make_environments(task, f"environment {number}", config.train.num_envs)
+                opened.append(environments)
+            directory = run.path / "replay" / str(number)
+            replay = make_replay(run, task, agent, suite, specs[name], environments.num_envs, streams, directory)
+            replays.append(replay)
+            with _made(config.launcher):
+                sources[name] = make_source(task, run, agent, replay, environments)
+        whole = MultiTaskAgent(agents, tuple(config.agent.options.shared))
+        source = MultiTaskSource(MultiTaskSpec(specs), sources)
+        evaluator = MultiTaskEvaluator({name: make_judge(task, suites[name], run.root) for name, task in config.tasks.items()})
+        participants = [
+            *(Participant(f"agent {config.agent.label}", agent, critical=True) for agent in agents.values()),
+            *(Participant(f"objective {each.label}", each, critical=True) for phase in whole.phase_list for each in phase.objectives),
+            *(Participant(f"suite {name}", suite, critical=True) for name, suite in suites.items()),
+            *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
+        ]
+        notes = [f"{name}: {note}" for name in specs for note in (*suites[name].notes(), *agents[name].notes())]
+        notes += [*source.notes(), f"precision {whole.precision} on {whole.device}"]
+        clock = _task_clock(config, agents, specs, list(sources))
+        return Trainer(run, config, whole, MultiTaskReplay(replays), source, evaluator, clock, streams, participants, notes)
+    except BaseException:
+        for environments in opened:
+            environments.close()
+        raise
+
+
+def _task_agent(task: Config, spec: Spec, streams: Streams, before: Mapping[str, Agent]) -> Agent:
+    """The agent of one of several tasks; it shares parts with the first one."""
+    first = next(iter(before.values()), None)
+    if first is not None:
+        return make_agent(task, spec, streams, {part: first.get_submodule(part) for part in task.agent.options.shared})
+    agent = make_agent(task, spec, streams)
+    parts = [name for name, _ in agent.named_children()]
+    if missing := [part for part in task.agent.options.shared if part not in parts]:
+        raise UsageError(Problem(f"agent.shared: there is no part {', '.join(missing)}", f"there are {', '.join(parts)}"))
+    return agent
+
+
+def _task_clock(config: Config, agents: Mapping[str, Agent], specs: Mapping[str, Spec], stepped: list[str]) -> Clock:
+    """The clock of several tasks: a step is one of any environment, and every task gets as many updates as the others.
+
+    Frames are counted as for one task if all environments repeat actions equally often; else a frame is an agent step. Without
+    environments a frame is a row of a batch.
+    """
+    views = [agents[name].view for name in stepped]
+    if not stepped:
+        rows = sum(agent.view.batch_size for agent in agents.values())
+        return Clock(rows, len(agents), pending_updates=len(agents), every=intervals(config, rows), **_budgets(config))
+    repeats = {specs[name].action_repeat for name in stepped}
+    per_step = sum(view.updates_per_step for view in views) / len(views) * len(agents) / len(stepped)
+    return Clock(
+        repeats.pop() if len(repeats) == 1 else 1,
+        per_step if config.train.learn else 0.0,
+        max(view.learn_after for view in views) * len(stepped),
+        every=intervals(config),
+        **_budgets(config),
+    )
 
 
 def _budgets(config: Config) -> dict[str, Any]:
@@ -267,8 +379,15 @@ def suite_of(config: Config) -> SuiteReference | Suite:
     return SuiteReference(component.target, suite.task or "", suite.options.model_dump(mode="json"), component.config, adapter)
 
 
-def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
-    """The agent on its device, its first parameters a function of the seed."""
+def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str, torch.nn.Module] | None = None) -> Agent:
+    """The agent on its device, its first parameters a function of the seed.
+
+    Args:
+        config: Configuration of the run.
+        spec: Spec of the task.
+        streams: Random streams.
+        shared: Modules of another agent that take the place of its parts, by name (`Agent.share`).
+    """
     device = resolve_device(config.device)
     with _made(config.agent):
         if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
@@ -279,13 +398,17 @@ def make_agent(config: Config, spec: Spec, streams: Streams) -> Agent:
         torch.manual_seed(derive(config.seed, "parameters"))
         agent: Agent = make(config.agent, spec, config.agent.options, build).to(device)
         with _made(config.agent):
+            for part, module in (shared or {}).items():
+                agent.share(part, module)
             agent.configure()
             agent.view  # noqa: B018  (a property that raises does it here, where it has a name)
     return agent
 
 
-def make_replay(run: Run, config: Config, agent: Agent, suite: Suite, spec: Spec, num_envs: int, streams: Streams) -> Replay:
-    """The replay for the agent's view, in memory or on disk.
+def make_replay(
+    run: Run, config: Config, agent: Agent, suite: Suite, spec: Spec, num_envs: int, streams: Streams, directory: Path | None = None
+) -> Replay:
+    """The replay for the agent's view, in memory or on disk; in the run's directory unless another one is given.
 
     Raises:
         UsageError: If neither can hold it, or the sampler cannot work with the view or the task.
@@ -298,7 +421,7 @@ def make_replay(run: Run, config: Config, agent: Agent, suite: Suite, spec: Spec
     elif config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
         capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + num_envs * (agent.view.window + 1))
-    directory = run.path / "replay"
+    directory = directory or run.path / "replay"
     action, extra = agent.action_space, agent.extra_columns
     backing = choose_backing(settings.backing, spec, action, capacity, num_envs, directory, extra)
     pin = agent.device.type == "cuda"
@@ -328,6 +451,11 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
         run: That was trained.
         checkpoint: ``"best"``, ``"newest"``, or the frames of one.
     """
+    if run.config.several_suites:
+        tasks = " and ".join(run.config.tasks)
+        raise UsageError(
+            Problem(f"run {run.name} learns several tasks ({tasks}), and only one can be acted on", f"unified evaluate {run.name}")
+        )
     found = pick_checkpoint(run, checkpoint)
     for line in provenance.changed(found.manifest.get("components", ()), run.config.registry):
         warnings.warn(line, Notice, stacklevel=2)
@@ -356,16 +484,39 @@ def evaluate(
     Returns:
         The frames it was trained for, and what was found.
     """
-    player = load_agent(run, checkpoint)
     said = {"episodes": episodes, "num_envs": 1} | ({} if features is None else {"features": features or None})
-    judge = make_judge(run.config, built_suite(run.config), run.root, **said)
+    judge: Evaluator
+    agent: Any
+    if run.config.several_suites:
+        agent, frames = _load_tasks(run, checkpoint)
+        tasks = run.config.tasks.items()
+        judge = MultiTaskEvaluator({name: make_judge(task, built_suite(task), run.root, **said) for name, task in tasks})
+    else:
+        player = load_agent(run, checkpoint)
+        agent, frames = player.agent, player.frames
+        judge = make_judge(run.config, built_suite(run.config), run.root, **said)
     judge.record = record
     try:
-        judged = judge.judge(player.agent, f"of checkpoint {checkpoint}")
+        judged = judge.judge(agent, f"of checkpoint {checkpoint}")
         assert judged is not None
-        return player.frames, judged
+        return frames, judged
     finally:
         judge.close()
+
+
+def _load_tasks(run: Run, which: str | int) -> tuple[MultiTaskAgent, int]:
+    """The trained agent of a run of several suites, and the frames of its checkpoint."""
+    found, config = pick_checkpoint(run, which), run.config
+    streams, specs = Streams(config.seed), MultiTaskSpec.from_json(found.manifest["spec"]).tasks
+    agents: dict[str, Agent] = {}
+    for name, task in config.tasks.items():
+        agents[name] = _task_agent(task, specs[name], streams, agents)
+    agent = MultiTaskAgent(agents, tuple(config.agent.options.shared))
+    with found.reading("parameters") as parameters:
+        agent.load_state_dict(parameters)
+    agent.steps = found.manifest["steps"]
+    agent.train(False)
+    return agent, found.frames
 
 
 def pick_checkpoint(run: Run, which: str | int) -> Checkpoint:

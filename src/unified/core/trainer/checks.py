@@ -1,4 +1,4 @@
-"""What is refused when the parts of a run are put together: each is right, and they do not go together."""
+"""Checks for combinations of values that cannot work, when the objects of a run are built."""
 
 from __future__ import annotations
 
@@ -13,50 +13,61 @@ if TYPE_CHECKING:
     from unified.core.replay.views import View
 
 
-def refuse_idle(config: Config, view: View) -> None:
-    """Refuse what is asked for and would never happen with the view of this agent.
+def check_options_used(config: Config, view: View) -> None:
+    """Check for options that have no effect with this agent.
 
     Raises:
-        UsageError: With what to leave out.
+        UsageError: If there is one.
     """
     if view.from_dataset and config.replay.save:
-        raise UsageError(Problem(f"replay.save={config.replay.save}: a data set is there already, and is not saved again", "leave it out"))
+        raise UsageError(Problem(f"replay.save={config.replay.save}: a data set is not saved as a replay", "leave it out"))
     if not config.online and view.max_slots is not None:
-        what = f"agent {config.agent.label} learns from what it has just done itself, and not from a replay that is there already"
+        what = f"agent {config.agent.label} is on-policy and cannot train offline from replay.load"
         raise UsageError(Problem(what, "take an off-policy agent; all: unified plugins list agents"))
     if not config.train.learn and (view.from_dataset or not config.online):
-        raise UsageError(Problem("train.learn=false only collects, and here is nothing to collect", "leave it out"))
+        raise UsageError(Problem("train.learn=false only collects experience, and this run steps no environment", "leave it out"))
 
 
-def refuse_epochs(config: Config) -> None:
-    """Refuse to count rows of a data set where the agent learns from what it does.
+def check_no_rollouts(config: Config, view: View) -> None:
+    """Check that the agent of several suites does not learn from whole rollouts, since updates take turns.
 
     Raises:
-        UsageError: With what to count instead.
+        UsageError: With another agent.
+    """
+    if view.whole or view.max_slots is not None:
+        what = f"agent {config.agent.label} learns from whole rollouts, and the updates of several suites take turns"
+        raise UsageError(Problem(what, "an off-policy agent: unified plugins list agents"))
+
+
+def check_epochs(config: Config) -> None:
+    """Check that budgets in rows of a data set are not set for environments.
+
+    Raises:
+        UsageError: If one is set.
     """
     for name in ("epochs", "overfit"):
         if getattr(config.train, name) is not None:
-            what = f"train.{name} counts rows of a data set; agent {config.agent.label} learns from what it does on {config.suite.text}"
+            what = f"train.{name} counts rows of a data set; agent {config.agent.label} steps environments of {config.suite.text}"
             raise UsageError(Problem(what, "train.frames=…   or a data set and an agent that learns from labels: --suite digits"))
 
 
-def refuse_another_task(config: Config, kept: Spec, suite: Suite) -> None:
-    """Refuse a replay whose rows are not of the task that the agent is judged on.
+def check_same_task(config: Config, stored: Spec, suite: Suite) -> None:
+    """Check that the replay has the observations and actions of the evaluation task.
 
     Args:
-        config: Of the run.
-        kept: What the task of the replay looks like.
-        suite: Of the run; an environment of it is made and closed.
+        config: Configuration of the run.
+        stored: Spec of the replay.
+        suite: Suite of the run; one environment is opened and closed.
 
     Raises:
-        UsageError: With what differs.
+        UsageError: If they differ.
     """
     environment = suite.environment()
     try:
         task = environment.spec
     finally:
         environment.close()
-    sides = [("observations are", _all(kept), _all(task)), ("actions are", _shown(kept.action), _shown(task.action))]
+    sides = [("observations are", _all(stored), _all(task)), ("actions are", _shown(stored.action), _shown(task.action))]
     unlike = [f"{what} {theirs} there and {ours} here" for what, theirs, ours in sides if theirs != ours]
     if unlike:
         what = f"replay.load={config.replay.load} is of another task than {config.suite.text}: {'; '.join(unlike)}"

@@ -1,4 +1,4 @@
-"""How far a run is, in steps, frames and updates, and what is due."""
+"""Counters, budgets and periods of a run."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from typing import Any
 
 
 class Clock:
-    """Counts, budgets, and what is due. Its state is a few numbers, all of them checkpointed.
+    """Counts steps and updates, and knows budgets and periods. All of its state is checkpointed.
 
-    A budget never changes what happens before its end: all updates that are owed at once are done, and a run ends at the first turn of
-    the loop that reaches a budget. So a run with a longer budget goes on with the bits that it would have had from the start.
+    A budget does not change what happens before its end: updates that are due together are all done, and a run ends at the first step of
+    the loop that reaches a budget. A run with a longer budget therefore continues with the same bits as a run that had it from the start.
 
     A *step* is one action of one environment, a *frame* one tick of the task (steps × action repeat), an *update* one call of
-    `Agent.learn`. Updates are owed for steps, at a ratio, so that the number of environments never changes how much is learned.
+    `Agent.learn`. Updates become due in proportion to steps, so that the number of environments does not change the amount of learning.
 
     Args:
-        action_repeat: Frames of one step.
-        updates_per_step: The ratio.
-        learn_after: Steps before which no update is owed.
-        learn_every: Steps that are gathered before the updates for them are owed, all at once.
-        pending_updates: Updates that are owed from the start.
-        rows: Of a data set: frames of one epoch.
-        every: Frames between two times of each duty; 0 for never.
-        frames: Budget, likewise `updates`, `hours` and `epochs`; the first reached ends the run. ``None`` for no limit.
+        action_repeat: Frames per step.
+        updates_per_step: Updates per step.
+        learn_after: Number of steps before the first update.
+        learn_every: Number of steps after which their updates become due together.
+        pending_updates: Updates that are due at the start.
+        rows: Frames of one epoch of a data set.
+        every: Frames between two occurrences of each event; 0 for never.
+        frames: Budget in frames. The budget that is reached first ends the run; ``None`` for no limit.
+        updates: Budget in updates.
+        hours: Budget in hours of training.
+        epochs: Budget in passes over the rows of a data set.
     """
 
     def __init__(
@@ -51,9 +54,9 @@ class Clock:
         self.budget_frames, self.budget_updates, self.budget_hours = frames, updates, hours
         self.steps = 0
         self.updates = 0
-        self._gathered = 0  # steps that updates are not owed for yet
-        self._pending_updates = pending_updates  # updates owed
-        self._periods: dict[str, int] = {}  # duty -> number of the period in which it was last done
+        self._collected = 0  # steps whose updates are not due yet
+        self._pending_updates = pending_updates  # updates that are due
+        self._periods: dict[str, int] = {}  # event -> period in which it last happened
         self._elapsed_before = 0.0
         self._started: float | None = None
 
@@ -63,11 +66,11 @@ class Clock:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of training, those before a resume included."""
+        """Seconds of training, including those before a resume."""
         return self._elapsed_before + (time.monotonic() - self._started if self._started is not None else 0.0)
 
     def start(self) -> None:
-        """Time runs from here."""
+        """Start measuring time."""
         self._started = time.monotonic()
 
     @property
@@ -77,7 +80,7 @@ class Clock:
 
     @property
     def progress(self) -> float:
-        """Used share of the budget that is nearest to its end, 0 to 1; 0 without a budget."""
+        """Used share of the budget that is closest to its end, in [0, 1]; 0 without a budget."""
         shares = [
             used / budget
             for used, budget in (
@@ -90,26 +93,26 @@ class Clock:
         return min(1.0, max(shares, default=0.0))
 
     def advance(self, steps: int, *, learning: bool) -> None:
-        """Count new steps; while `learning`, updates become owed for them."""
+        """Count steps; if `learning`, their updates become due."""
         self.steps += steps
         if learning and self.steps > self.learn_after:
-            self._gathered += min(steps, self.steps - self.learn_after)
-            whole = self._gathered - self._gathered % self.learn_every
-            self._gathered -= whole
+            self._collected += min(steps, self.steps - self.learn_after)
+            whole = self._collected - self._collected % self.learn_every
+            self._collected -= whole
             self._pending_updates += self.updates_per_step * whole
 
     def pop_pending_updates(self) -> int:
-        """How many whole updates are owed; they are not owed any more. Each counts in `updates` when it is done."""
-        due = int(self._pending_updates + 1e-9)  # ten tenths are one
+        """Return the number of due updates, which are then no longer due. The caller counts each in `updates` when it is done."""
+        due = int(self._pending_updates + 1e-9)  # ten times 0.1 is less than 1 in floating point
         self._pending_updates -= due
         return due
 
     def refund(self, updates: int) -> None:
-        """Owe updates again that were taken and not done."""
+        """Make updates due again that were not done."""
         self._pending_updates += updates
 
     def due(self, event: str) -> bool:
-        """Whether a new period has begun since the duty was last done (`did`)."""
+        """Whether a new period has begun since the event last happened (`mark_done`)."""
         every = self.every.get(event, 0)
         return every > 0 and self.frames // every > self._periods.get(event, 0)
 
@@ -118,14 +121,18 @@ class Clock:
         self._periods[event] = self.frames // every if every > 0 else 0
 
     def expect_at_start(self, event: str) -> None:
-        """Make a duty due before the first step too."""
+        """Make an event due before the first step too."""
         self._periods.setdefault(event, -1)
+
+    def counts(self) -> dict[str, int]:
+        """Frames, steps and updates so far, as every row of metrics has them."""
+        return {"frames": self.frames, "steps": self.steps, "updates": self.updates}
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "steps": self.steps,
             "updates": self.updates,
-            "gathered": self._gathered,
+            "gathered": self._collected,
             "credit": self._pending_updates,
             "periods": dict(self._periods),
             "elapsed": self.elapsed,
@@ -133,6 +140,6 @@ class Clock:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps, self.updates = state["steps"], state["updates"]
-        self._gathered, self._pending_updates = state["gathered"], state["credit"]
+        self._collected, self._pending_updates = state["gathered"], state["credit"]
         self._periods = dict(state["periods"])
         self._elapsed_before = state["elapsed"]

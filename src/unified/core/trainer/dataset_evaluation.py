@@ -1,4 +1,4 @@
-"""Judges an agent by rows of a data set that it was not trained on."""
+"""Evaluation on the test rows of a data set."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from unified.core.learn.agent import Agent
     from unified.core.trainer.features import ClassifierFeatures
 
-#: Rows that are answered at once, and pictures that are kept to look at.
+#: Rows per batch, and number of pictures in the result.
 BATCH, PICTURES = 512, 64
-#: Rows ``(N, F)`` as they are compared, and the class of each ``(N,)`` where there are classes.
-Known = tuple[np.ndarray, np.ndarray | None]
+#: Features ``(N, F)`` of rows, and the class of each ``(N,)`` for class-conditional tasks.
+Features = tuple[np.ndarray, np.ndarray | None]
 
 
 class DatasetEvaluator(Evaluator):
-    """Lets the agent answer every row, without exploration, and compares with the targets; or lets it make as many, and compares the sets.
+    """Compares predictions with the targets of the test rows, or as many generated rows with the test rows.
 
     Args:
-        suite: Gives the rows of a split; each is asked for once, at the first judgement that needs it.
-        features: Of a classifier, in which what was made is compared; ``None`` for the numbers themselves, bytes within [0, 1].
+        suite: Data set; each split is loaded once, when it is first needed.
+        features: Features for the comparison of generated rows; ``None`` compares the rows themselves, bytes scaled to [0, 1].
     """
 
     def __init__(self, suite: DataSuite, features: ClassifierFeatures | None = None) -> None:
         super().__init__(suite)
         self._make, self._spec, self._features = suite.rows, suite.spec(), features
         self._rows: Rows | None = None
-        self._real: tuple[Known, Known] | None = None
+        self._real: tuple[Features, Features] | None = None
 
     def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
         rows = self._rows = self._rows or self._make("test")
-        answers, likely = [], []
+        answers, probabilities_ = [], []
         with evaluation_mode(agent), torch.no_grad():
             for start in range(0, len(rows), BATCH):
                 if stopping():
@@ -49,11 +49,11 @@ class DatasetEvaluator(Evaluator):
                 inputs = torch.from_numpy(np.array(rows.inputs[start : start + BATCH])).to(agent.device)
                 action = agent.act(first_batch(agent, inputs), explore=False)
                 answers.append(action.env_action.cpu().numpy())
-                likely += [] if action.probabilities is None else [action.probabilities.cpu().numpy()]
+                probabilities_ += [] if action.probabilities is None else [action.probabilities.cpu().numpy()]
         answered = np.concatenate(answers)
         if self._spec.task_type == "generate":
-            return self._compare_made(answered, rows)
-        return self._compare(answered, rows, np.concatenate(likely) if likely else None)
+            return self._compare_generated(answered, rows)
+        return self._compare(answered, rows, np.concatenate(probabilities_) if probabilities_ else None)
 
     def _compare(self, answers: np.ndarray, rows: Rows, probabilities: np.ndarray | None) -> EvalResult:
         spec, targets = self._spec, np.asarray(rows.targets)
@@ -61,7 +61,7 @@ class DatasetEvaluator(Evaluator):
             numbers = regression.regression_metrics(answers, targets, spec.target_range)
             return EvalResult(numbers.row(), metric="r2", report=regression.report(numbers))
         if probabilities is not None and not np.isfinite(probabilities).all():
-            probabilities = None  # a policy that has come apart is judged all the same
+            probabilities = None  # a diverged policy is evaluated without them
         named = classification.classification_metrics(answers, targets, spec.action.n, probabilities)
         names = spec.classes or tuple(map(str, range(spec.action.n)))
         pictures = captions = None
@@ -72,33 +72,33 @@ class DatasetEvaluator(Evaluator):
         report = classification.report(named, names)
         return EvalResult(named.row(), pictures=pictures, captions=captions, metric="accuracy", report=report)
 
-    def _compare_made(self, made: np.ndarray, rows: Rows) -> EvalResult:
-        """What was made against rows that were kept for it, and beside it what was trained on against the same."""
-        self._real = self._real or (self._known(self._make("train"), len(rows)), self._known(rows, len(rows)))
+    def _compare_generated(self, generated: np.ndarray, rows: Rows) -> EvalResult:
+        """Compare generated rows with test rows, and training rows with test rows for the floor."""
+        self._real = self._real or (self._features_of(self._make("train"), len(rows)), self._features_of(rows, len(rows)))
         (train, train_classes), (test, classes) = self._real
-        # What was made was made for the classes of the test rows, one for each.
+        # One row is generated for the class of each test row.
         known = None if train_classes is None or classes is None else (train_classes, classes, classes)
-        row: dict[str, Any] = {**generation.generation_metrics(train, test, self._numbers(made), classes=known)}
+        row: dict[str, Any] = {**generation.generation_metrics(train, test, self._numbers(generated), classes=known)}
         if self._features is not None:
             row["features"] = self._features.name
         judged = EvalResult(row, metric="coverage", report=generation.report(row))
-        if made.dtype != np.uint8:
+        if generated.dtype != np.uint8:
             return judged
         if classes is None:
-            return replace(judged, pictures=made[:PICTURES])
-        shown, each = by_class(classes, PICTURES)
+            return replace(judged, pictures=generated[:PICTURES])
+        shown, per_class = by_class(classes, PICTURES)
         captions = [self._spec.classes[label] for label in classes[shown]]
-        return replace(judged, pictures=made[shown], captions=captions, columns=each if each > 1 else None)
+        return replace(judged, pictures=generated[shown], captions=captions, columns=per_class if per_class > 1 else None)
 
-    def _known(self, rows: Rows, most: int) -> Known:
-        """Real rows as they are compared, so many at most, and the class of each where something is made for a class."""
+    def _features_of(self, rows: Rows, most: int) -> Features:
+        """Features of at most `most` real rows, and the class of each for class-conditional tasks."""
         spec = self._spec
         drawn = np.sort(np.random.default_rng(0).permutation(len(rows))[:most])
         classes = np.argmax(rows.inputs[drawn], axis=1) if spec.space.size and spec.space.size == len(spec.classes) else None
         return self._numbers(np.asarray(rows.targets[drawn])), classes
 
     def _numbers(self, rows: np.ndarray) -> np.ndarray:
-        """What rows are compared by, ``(N, F)`` float32."""
+        """Features of rows, ``(N, F)`` float32."""
         if self._features is not None:
             return self._features(rows)
         scale = np.float32(255.0 if rows.dtype == np.uint8 else 1.0)
@@ -106,14 +106,14 @@ class DatasetEvaluator(Evaluator):
 
 
 def by_class(classes: np.ndarray, most: int) -> tuple[np.ndarray, int]:
-    """Which rows to show, class by class, equally many of each that occurs; and how many of each.
+    """Indices of at most `most` rows, ordered by class with equally many per class; and the number per class.
 
-    At most so many in all: where there are more classes, one of each of the first ones.
+    With more classes than `most`, one row of each of the first classes.
 
     >>> by_class(np.array([2, 0, 2, 0, 2]), 5)
     (array([1, 3, 0, 2]), 2)
     """
     counts = np.bincount(classes)
     present = np.flatnonzero(counts)[:most]
-    each = int(max(1, min(most // len(present), counts[present].min())))
-    return np.concatenate([np.flatnonzero(classes == label)[:each] for label in present]), each
+    per_class = int(max(1, min(most // len(present), counts[present].min())))
+    return np.concatenate([np.flatnonzero(classes == label)[:per_class] for label in present]), per_class

@@ -1,4 +1,4 @@
-"""What a judgement hands over to whoever watches the run. Torch-free."""
+"""The result of an evaluation. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 
 import numpy as np
 
-#: Keys that rows and events of an evaluation have for themselves.
+#: Reserved keys of rows and events of evaluations.
 TAKEN = ("kind", "frames", "steps", "updates", "metric", "event", "time", "elapsed_s", "seconds")
 
 
 @dataclass(frozen=True)
 class EvalResult:
-    """How well an agent did, by whatever its kind of task is judged by.
+    """The result of an evaluation.
 
     Args:
-        row: What goes to ``metrics.jsonl``: plain numbers by name.
-        episodes: That were played, in the order of their seeds; ``None`` where nothing was played.
-        pictures: Worth looking at, ``(n, C, H, W)`` uint8: generated ones, or test inputs; ``None`` without any.
-        captions: A line of text for each picture; ``None`` without any.
-        columns: Pictures that belong side by side, those of one class, say; ``None`` where it does not matter.
-        metric: Name of the number that counts; more of it is better.
-        report: Lines for a person.
+        row: Metrics for ``metrics.jsonl``: numbers by name.
+        episodes: Episodes in the order of their seeds; ``None`` for a data set.
+        pictures: Images ``(n, C, H, W)`` uint8, generated or test inputs; ``None`` if there are none.
+        captions: A line of text for each picture; ``None`` without captions.
+        columns: Number of pictures per row of a figure, those of one class for example; ``None`` for the default.
+        metric: Name of the metric that selects the best checkpoint; higher is better.
+        report: Lines of text.
 
     Raises:
-        ValueError: If pictures have another shape or type, or captions another number.
+        ValueError: If pictures have another shape or type, or the number of captions differs.
     """
 
     row: dict[str, Any]
@@ -44,23 +44,23 @@ class EvalResult:
         if captions is not None and len(captions) != (0 if pictures is None else len(pictures)):
             raise ValueError(f"there are {len(captions)} captions for {0 if pictures is None else len(pictures)} pictures")
         if self.metric != "return":
-            self.row.setdefault("metric", self.metric)  # who reads the row alone knows what it is judged by
+            self.row.setdefault("metric", self.metric)  # so that the row names its metric
 
     @property
     def score(self) -> float:
-        """The number that counts."""
+        """Value of the metric that selects the best checkpoint."""
         return float(self.row[self.metric])
 
     def beside(self, figures: Mapping[str, float]) -> EvalResult:
-        """The same judgement with further figures in its row and in its report.
+        """The same result with further metrics in its row and its report.
 
         Raises:
-            ValueError: If one of them is there already.
+            ValueError: If a name is taken.
 
-        >>> Judged({"return": 3.0}).beside({"human_normalised": 0.25}).report
+        >>> EvalResult({"return": 3.0}).beside({"human_normalised": 0.25}).report
         ['human_normalised  0.25']
         """
         if twice := [name for name in figures if name in self.row or name in TAKEN]:
-            raise ValueError(f"a judgement has {', '.join(twice)} already")
+            raise ValueError(f"the result has {', '.join(twice)} already")
         lines = [f"{name}  {number:.4g}" for name, number in figures.items()]
         return replace(self, row={**self.row, **figures}, report=[*self.report, *lines])

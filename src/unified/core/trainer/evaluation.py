@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from unified.core.envs.suite import Suite
     from unified.core.envs.vector_protocol import VectorEnv
     from unified.core.learn.agent import Agent
+    from unified.core.learn.multitask import MultiTaskAgent
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Evaluator(ABC):
     def __init__(self, suite: Suite) -> None:
         self._suite = suite
 
-    def judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> EvalResult | None:
+    def judge(self, agent: Agent | MultiTaskAgent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> EvalResult | None:
         """Judgement `number`, with the suite's own figures; ``None`` where `stopping` said so before its end."""
         judged = self._judge(agent, number, stopping)
         if judged is None:
@@ -60,7 +61,7 @@ class Evaluator(ABC):
             return judged.beside(self._suite.extra_metrics(judged.row))
 
     @abstractmethod
-    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
+    def _judge(self, agent: Any, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
         """The judgement itself."""
 
     def take_env_failures(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The features of a trained classifier, in which what was made is compared with what is real."""
+"""Features of a trained classifier, for the comparison of generated and real data."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ if TYPE_CHECKING:
     from unified.core.base.spec import Spec
     from unified.core.trainer.inference import InferencePolicy
 
-#: Rows that are looked at together.
+#: Rows per batch.
 BATCH = 512
 
 
 class ClassifierFeatures:
-    """Rows that are made, or such as are to be made, to what the last layer of a classifier reads (`Agent.forward_features`).
+    """Maps real or generated rows to the inputs of the last layer of a classifier (`Agent.forward_features`).
 
     Args:
         player: The trained classifier.
-        name: Of its run, for people.
-        made: Spec of the rows.
+        name: Name of its run, for reports.
+        generated: Spec of the generation task.
 
     Raises:
-        UsageError: If it is no classifier, sees something else than these rows, or gives no features.
+        UsageError: If it is no classifier, its observations differ from these rows, or it has no features.
     """
 
-    def __init__(self, player: InferencePolicy, name: str, made: Spec) -> None:
-        seen, rows = player.spec.space, made.action
+    def __init__(self, player: InferencePolicy, name: str, generated: Spec) -> None:
+        observed, rows = player.spec.space, generated.action
         if player.spec.task_type != "classify":
-            what = f"evaluate.features={name}: that run has learned to {player.spec.task_type}, and features are a classifier's"
+            what = f"evaluate.features={name}: the task of that run is to {player.spec.task_type}, and features need a classifier"
             raise UsageError(Problem(what, "train one, on the same rows: unified train --suite digits"))
-        if (seen.shape, seen.dtype) != (rows.shape, rows.dtype):
-            what = f"evaluate.features={name}: its classifier sees {seen.dtype} {seen.shape}, and {rows.dtype} {rows.shape} is made here"
+        if (observed.shape, observed.dtype) != (rows.shape, rows.dtype):
+            ours = f"{rows.dtype} {rows.shape} is generated here"
+            what = f"evaluate.features={name}: its observations are {observed.dtype} {observed.shape}, and {ours}"
             raise UsageError(Problem(what, "a classifier of the same rows"))
-        self._agent, self._within = player.agent, made.target_range
-        #: In whose features rows are compared, and how long it was trained.
+        self._agent, self._within = player.agent, generated.target_range
+        #: Run and frames of the classifier, for reports.
         self.name = f"{name} at {player.frames:,} frames"
         self(np.zeros((1, *rows.shape), rows.dtype))
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """``(N, *made)`` as they are made, pictures in bytes or vectors within [-1, 1], to features ``(N, F)`` float32."""
+        """Features ``(N, F)`` float32 of rows ``(N, *shape)``: images in bytes, or vectors in [-1, 1]."""
         if self._within is not None:
             rows = in_units(rows, self._within).astype(np.float32)
         found = []

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: the first one asks the run to save and stop, a second one ends it at once."""
+"""SIGTERM and Ctrl-C: the first signal saves and stops the run, a second one ends it at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unified.core.base.errors import UnifiedError
 
 
 class Stopped(UnifiedError):
-    """The run was asked to stop, and everything is saved."""
+    """A signal has stopped the run; everything is saved."""
 
     def __init__(self, name: str, number: int, frames: int) -> None:
         super().__init__(
@@ -21,9 +21,9 @@ class Stopped(UnifiedError):
 
 
 class Interrupts:
-    """Within its context, `stopping` is the number of the signal that came, or ``None``.
+    """In its context, `stopping` is the number of the signal that arrived, or ``None``.
 
-    Signals belong to the main thread: in another one they are left alone.
+    Signal handlers require the main thread; in another thread, signals are not handled.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Averages of what updates report, kept on the device and transferred once per log interval; and where the time goes."""
+"""Means of training metrics, transferred from the device once per log interval; and shares of time."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from typing import Any
 
 import torch
 
-#: Rows of metrics that are kept until they are added up, all at once.
+#: Number of updates whose metrics are summed at once.
 _ROWS = 64
 
 
 class Meter:
-    """Means of the metrics of many updates; a non-finite value is left out of its mean."""
+    """Means of the metrics of many updates, without non-finite values."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        self._rows: dict[tuple[str, ...], list[torch.Tensor]] = {}  # names -> (names,) of each update that is not in the sums yet
+        self._rows: dict[tuple[str, ...], list[torch.Tensor]] = {}  # names -> (names,) of each update that is not summed yet
         self._names: list[str] = []
         self._sums: torch.Tensor | None = None  # (2, names): sum and count
         self.returns: list[float] = []
         self.lengths: list[int] = []
+        self.task_returns: dict[str, list[float]] = {}  # in a run of several suites
 
     def add(self, metrics: dict[str, torch.Tensor]) -> None:
-        """The metrics of one update, scalars on the device; not all of them where a phase is not due at every update."""
+        """Add the metrics of one update, scalars on the device. Their names may differ between updates."""
         names = tuple(sorted(metrics))
         if sum(map(len, self._rows.values())) == _ROWS:
             self._fold()
@@ -47,12 +48,16 @@ class Meter:
             self._names, self._sums = union, merged
         self._rows = {}
 
-    def add_episode(self, ret: float, length: int) -> None:
+    def add_episode(self, ret: float, length: int, task: str = "") -> None:
+        """A finished episode; in a run of several suites with the name of its task."""
+        if task:
+            self.task_returns.setdefault(task, []).append(ret)
+            return
         self.returns.append(ret)
         self.lengths.append(length)
 
     def take(self) -> dict[str, float]:
-        """Everything since the last call, in one transfer; starts again from nothing. ``nonfinite`` is a number of updates, not a mean."""
+        """Means since the last call, in one transfer. ``nonfinite`` is a number of updates instead of a mean."""
         self._fold()
         row: dict[str, float] = {}
         if self.returns:
@@ -60,6 +65,7 @@ class Meter:
             row["return"] = returns.mean().item()
             row["return_sd"] = returns.std().item() if len(returns) > 1 else 0.0
             row["length"] = sum(self.lengths) / len(self.lengths)
+        row |= {f"return/{task}": sum(found) / len(found) for task, found in self.task_returns.items()}
         if self._sums is not None:
             sums, counts = self._sums.tolist()
             for name, total, count in zip(self._names, sums, counts, strict=True):
@@ -72,20 +78,22 @@ class Meter:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            # As they are: added up earlier, they would be rounded otherwise.
+            # Not summed, because another order of additions rounds differently.
             "rows": [{"names": list(names), "values": torch.stack(rows)} for names, rows in self._rows.items()],
             "names": list(self._names),
             "sums": self._sums,
             "returns": list(self.returns),
             "lengths": list(self.lengths),
+            "task_returns": {task: list(found) for task, found in self.task_returns.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
-        """Go on from a `state_dict`, on the device that metrics come from."""
+        """Restore a `state_dict`; `device` is the device of the metrics."""
         rows = state.get("rows", ())  # checkpoints of earlier versions have none
         self._rows = {tuple(each["names"]): list(each["values"].to(device)) for each in rows}
         self._names, self._sums = list(state["names"]), None if state["sums"] is None else state["sums"].to(device)
         self.returns, self.lengths = list(state["returns"]), list(state["lengths"])
+        self.task_returns = {task: list(found) for task, found in state.get("task_returns", {}).items()}
 
 
 class Stopwatch:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from unified.core.base.errors import UsageError
+from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.learn.actions import Action
 from unified.core.learn.memory import State, reset_rows, state_columns
 from unified.core.replay.batch import Batch
@@ -24,17 +24,22 @@ if TYPE_CHECKING:
 
 
 class ExperienceSource(ABC):
-    """Where experience comes from. The trainer begins a step, learns while it is under way, and finishes it.
+    """Where experience comes from: a launcher chooses it (`Launcher.make_source`).
+
+    The trainer calls `step_async`, learns while the environments step, and calls `step_wait`.
 
     Attributes:
-        spec: Of the task.
-        exact: Whether the last `load_state_dict` brought everything back bit for bit.
-        restarts: Processes that were replaced.
-        discarded: Episodes that failed.
-        incidents: What happened, one line each; whoever reports them clears them.
+        spec: Spec of the task.
+        num_envs: Number of environments that are stepped.
+        exact: Whether the run is a function of its configuration, so far: false if the order of events depends on time, or if the last
+            `load_state_dict` could not restore everything bit for bit.
+        restarts: Number of processes that were replaced.
+        failed_episodes: Number of episodes that failed.
+        env_failures: One line for each failure; the trainer reports and removes them.
     """
 
     spec: Spec
+    num_envs: int = 1
     exact: bool = True
     restarts: int = 0
     failed_episodes: int = 0
@@ -42,15 +47,22 @@ class ExperienceSource(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Before the first step of a new run."""
+        """Begin the first episodes of a new run."""
 
     @abstractmethod
     def step_async(self) -> None:
-        """Begin a step; returns at once."""
+        """Begin a step and return at once."""
 
     @abstractmethod
     def step_wait(self) -> StepBatch | None:
-        """Wait for the step; its rows are in the replay. ``None`` where they were there before."""
+        """Wait for rows and add them to the replay; ``None`` if it held them before.
+
+        Rows of some environments only are a step too (`StepBatch.env_ids`): the run counts the rows that arrive.
+        """
+
+    def notes(self) -> list[str]:
+        """Lines for the user before the start: why the run is not exact, for example."""
+        return []
 
     def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
         """Set the reset options of the next episode of an environment, in `on_experience` for example.
@@ -236,7 +248,7 @@ class EnvCollector(ExperienceSource):
         self._stored: np.ndarray | None = None
         self._extra: dict[str, np.ndarray] = {}
 
-    # The environments know how they are.
+    num_envs = property(lambda self: self.environments.num_envs)
     exact = property(lambda self: self.environments.exact)
     restarts = property(lambda self: self.environments.restarts)
     failed_episodes = property(lambda self: self.environments.failed_episodes)
@@ -270,7 +282,14 @@ class EnvCollector(ExperienceSource):
         return {"environments": self.environments.state_dict(), "inputs": self.inputs.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Rebuild the unfinished episodes; where that is impossible the rows of the episode count as truncated, and the next one begins."""
+        """Rebuild the unfinished episodes; where that is impossible the rows of the episode count as truncated, and the next one begins.
+
+        Raises:
+            UnifiedError: If another source saved the state.
+        """
+        if "environments" not in state:
+            what = "the checkpoint was saved by another source of experience"
+            raise UnifiedError(Problem(what, "resume it with the launcher that it was trained with: launcher=NAME"))
         self.environments.load_state_dict(state["environments"])
         self.inputs.load_state_dict(state["inputs"])
         for env_id in np.flatnonzero(~self.environments.rebuilt):

@@ -12,7 +12,7 @@ from typing import Any
 from unified.core.base import suggest
 from unified.core.base.errors import UnifiedError
 from unified.core.components.descriptors import CallbackComponent
-from unified.core.components.hookspecs import LIFECYCLE, PROJECT, hookimpl
+from unified.core.components.hookspecs import LIFECYCLE, PROJECT, Callback
 from unified.core.runs.run import Run
 from unified.core.trainer.build import assemble
 from unified.core.trainer.callbacks import CallbackList, Participant
@@ -60,11 +60,10 @@ class WatchedHooks(CallbackList):
         return answers
 
 
-class Saboteur:
+class Saboteur(Callback):
     """Stops a run in the middle."""
 
-    @hookimpl
-    def on_experience(self, trainer: Any) -> None:
+    def on_experience(self, run: Any, trainer: Any, steps: Any) -> None:
         if trainer.clock.steps >= 30:
             raise UnifiedError("sabotaged on purpose")
 
@@ -78,7 +77,7 @@ def answers_known_hooks(component: CallbackComponent) -> str:
         raise Failed(contract, f"there is no hook {some(unknown)}", " ".join(filter(None, hints)) or f"there is {', '.join(LIFECYCLE)}")
     if unmarked:
         contract = "Hooks are marked; otherwise they are not called."
-        raise Failed(contract, f"not marked: {some(unmarked)}", "decorate it with @hookimpl (from unified import hookimpl)")
+        raise Failed(contract, f"not marked: {some(unmarked)}", "inherit from unified.Callback")
     if not marked:
         raise Failed("A callback implements at least one lifecycle hook.", "none", f"there is {', '.join(LIFECYCLE)}")
     return ", ".join(marked)
@@ -87,7 +86,7 @@ def answers_known_hooks(component: CallbackComponent) -> str:
 def watches_without_failing(component: CallbackComponent) -> None:
     """It raises no error in a run and its resume."""
     if failures := rehearsed(component).failures:
-        contract = "A callback observes a run without errors; after three errors it is disabled."
+        contract = "A callback observes a run without errors; after three errors in a row it is disabled."
         raise Failed(contract, "\n".join(failures), "see the traceback")
 
 
@@ -120,14 +119,15 @@ def is_torn_down_once(component: CallbackComponent) -> None:
 
 
 def _marked(component: CallbackComponent) -> tuple[list[str], list[str]]:
-    """Names of marked hooks, and of unmarked methods with the name of a hook."""
+    """Names of its hooks (overridden ones of a `Callback`, or marked ones), and of unmarked methods with the name of a hook."""
     callback = component.load()(default_options(component))
     marked, unmarked = [], []
     for name in dir(type(callback)):
         value = getattr(type(callback), name, None)
-        if getattr(value, f"{PROJECT}_impl", None) is not None:
+        overrides = isinstance(callback, Callback) and name in LIFECYCLE and value is not getattr(Callback, name)
+        if overrides or getattr(value, f"{PROJECT}_impl", None) is not None:
             marked.append(name)
-        elif name in LIFECYCLE and callable(value):
+        elif name in LIFECYCLE and callable(value) and not isinstance(callback, Callback):
             unmarked.append(name)
     return marked, unmarked
 
@@ -150,7 +150,7 @@ def rehearsed(component: CallbackComponent) -> Rehearsal:
         _play(component, Path(directory), MORE, seen.failures, seen, prepare=lambda trainer: trainer.restore(checkpoint))
     with tempfile.TemporaryDirectory() as directory:
         try:
-            _play(component, Path(directory), FRAMES, seen.spoilt, seen, others=[Participant("saboteur", Saboteur(), control=True)])
+            _play(component, Path(directory), FRAMES, seen.spoilt, seen, others=[Participant("saboteur", Saboteur(), critical=True)])
         except UnifiedError as error:
             if "sabotaged on purpose" not in str(error):
                 raise

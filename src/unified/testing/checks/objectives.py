@@ -13,7 +13,7 @@ from unified.core.base.errors import UnifiedError, UsageError
 from unified.core.components.descriptors import AgentComponent, ObjectiveComponent
 from unified.core.config.schema import Selection
 from unified.core.learn.agent import Agent
-from unified.core.learn.objective import Loss, Objective
+from unified.core.learn.objective import Loss, Objective, make_objective
 from unified.core.registry import CORE, registry
 from unified.core.replay.batch import Batch
 from unified.testing.check import Check, Failed, Skipped
@@ -211,8 +211,7 @@ def _agent_and_batch(component: ObjectiveComponent, pair: Pair) -> tuple[Agent, 
 
 
 def _objective(component: ObjectiveComponent) -> Objective:
-    objective: Objective = component.make(default_options(component))
-    return objective
+    return make_objective(component, default_options(component))
 
 
 def _loss(component: ObjectiveComponent, pair: Pair) -> Loss:

@@ -28,25 +28,25 @@ class EnvWorker(Protocol):
     def send(self, message: Message) -> None: ...
 
     def recv(self, timeout: float) -> Message:
-        """The answer to the last request.
+        """The response to the last request.
 
         Raises:
-            WorkerLost: If none came within `timeout` seconds, or never will.
-            UnifiedError: What the environment raised.
+            WorkerLost: If no response arrives within `timeout` seconds, or the process is dead.
+            UnifiedError: If the environment raised an exception.
         """
 
     def restart(self) -> None:
-        """A fresh environment in place of a lost one."""
+        """Replace a lost environment by a new one."""
 
     def shut_down(self) -> None:
-        """Tell the environment to end, without waiting."""
+        """Request the end of the environment, without waiting."""
 
     def close(self) -> None:
-        """End the environment and wait until it has ended. Closing twice does no harm."""
+        """End the environment and wait for it. A second call has no effect."""
 
 
 class EnvServer:
-    """Carries out requests on one environment.
+    """Serves requests to one environment.
 
     | op | request | answer |
     |---|---|---|
@@ -180,7 +180,7 @@ class SyncWorker:
 
     def recv(self, timeout: float) -> Message:
         if self._server is None or self._request is None:
-            raise RuntimeError("nothing was asked")
+            raise RuntimeError("recv without send")
         try:
             return self._server.serve(self._request)
         except UnifiedError:

@@ -1,4 +1,4 @@
-"""Environments in processes of their own: fresh interpreters that never import torch, joined to this one by a socket pair."""
+"""Environments in processes of their own: new interpreters without torch, connected by a socket pair."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.workers.inline import WorkerLost
 from unified.core.envs.workers.protocol import Message, decode, encode, raise_described
 
-#: Seconds that a worker may take to import its suite and build its environment, on a busy machine.
+#: Seconds for a worker to import its suite and build its environment, on a busy machine.
 START_TIMEOUT = 180.0
-#: Seconds that it may take to close its environment.
+#: Seconds for a worker to close its environment.
 PATIENCE = 5.0
 
-#: One thread each: the learner wants the cores, and n workers with a pool each would fight over them.
+#: Thread pools are limited to one thread per worker, so that workers do not compete with the learner for cores.
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "LP_NUM_THREADS")
 
 
 class ProcessWorker:
-    """A `EnvWorker` to an environment in a worker process.
+    """An `EnvWorker` with an environment in a process.
 
-    The worker starts when this is constructed; `ready` waits until it has built its environment, so that many start at once.
+    The constructor starts the process; `ready` waits until the environment is built, so that many processes start in parallel.
     """
 
     spec: Spec
@@ -46,14 +46,14 @@ class ProcessWorker:
 
     @property
     def output(self) -> str:
-        """The last lines that the worker printed."""
+        """The last lines of output of the process."""
         return "".join(self._lines)
 
     def ready(self) -> None:
         """Wait until the environment is built.
 
         Raises:
-            UnifiedError: If it cannot be built, with the worker's reason.
+            UnifiedError: If it cannot be built.
         """
         try:
             self.spec = Spec.from_json(self.recv(START_TIMEOUT).head["spec"])
@@ -65,7 +65,7 @@ class ProcessWorker:
             raise
 
     def send(self, message: Message) -> None:
-        # A worker that is gone is noticed where its answer is waited for.
+        # `recv` notices a lost process.
         with suppress(OSError):
             self._connection.send_bytes(encode(message))
 

@@ -1,4 +1,4 @@
-"""The messages between a vector environment and its workers: a JSON head and raw arrays. Nothing that arrives is ever executed."""
+"""Messages between a vector of environments and its workers: a JSON head and raw arrays. Received data is never executed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LENGTH = struct.Struct("<I")
 
 
 class Message(NamedTuple):
-    """A request (``head["op"]``) or its answer."""
+    """A request (``head["op"]``) or its response."""
 
     head: dict[str, Any]
     arrays: tuple[np.ndarray, ...] = ()
 
 
 def encode(message: Message) -> bytes:
-    """One frame: the length of the head, the head, the arrays' bytes."""
+    """Encode a message as bytes: the length of the head, the head, the arrays."""
     arrays = [np.ascontiguousarray(array) for array in message.arrays]
     layout = [[_described(array.dtype), list(np.shape(source))] for array, source in zip(arrays, message.arrays, strict=True)]
     head = json.dumps([message.head, layout]).encode()
@@ -31,7 +31,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(frame: bytes) -> Message:
-    """The message of `encode`; the arrays are read-only views of `frame`."""
+    """Decode the bytes of `encode`; the arrays are read-only views of `frame`."""
     (length,) = _LENGTH.unpack_from(frame)
     start = _LENGTH.size + length
     head, layout = json.loads(frame[_LENGTH.size : start])
@@ -53,7 +53,7 @@ def _dtype(described: Any) -> np.dtype[Any]:
 
 
 def describe(error: Exception, trace: str) -> Message:
-    """The answer that tells of an error; `trace` is kept where the error was not foreseen."""
+    """The response for an exception; `trace` is included if the exception is no known error."""
     if isinstance(error, UnifiedError):
         kind = "usage" if isinstance(error, UsageError) else "known"
         return Message({"error": kind, "problems": [asdict(problem) for problem in error.problems]})
@@ -63,7 +63,7 @@ def describe(error: Exception, trace: str) -> Message:
 
 
 def raise_described(head: dict[str, Any], name: str) -> None:
-    """Raise here what was raised there, if the answer tells of an error; `name` says whose answer it is."""
+    """Raise the exception that a response describes, if any; `name` is the environment's name for messages."""
     kind = head.get("error")
     if kind is None:
         return

@@ -1,4 +1,4 @@
-"""The process of one environment: ``python -m unified.core.envs.workers.server FD``. Imports neither torch nor anything that does."""
+"""Process of one environment: ``python -m unified.core.envs.workers.server FD``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.workers.inline import EnvServer
 from unified.core.envs.workers.protocol import Message, decode, describe, encode
 
-#: Seconds between looks at whether the parent lives, and seconds it then has to end in an orderly way.
+#: Seconds between checks for the parent process, and seconds to end in order after its death.
 WATCH, GRACE = 1.0, 5.0
 
 
 def main(descriptor: int) -> None:
-    """Serve the parent at the other end of `descriptor` until it hangs up or dies."""
+    """Serve the parent process at the other end of `descriptor` until it closes the connection or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
     connection = Connection(descriptor)
@@ -45,7 +45,7 @@ def main(descriptor: int) -> None:
 
 
 def _watch(parent: int) -> None:
-    """End this process after its parent's death even where the environment hangs and never reads that the stream ended."""
+    """End this process after the death of its parent, even if the environment hangs."""
     while os.getppid() == parent:
         time.sleep(WATCH)
     time.sleep(GRACE)

@@ -30,10 +30,16 @@ class AC2(OffPolicyAgent):
     On rows with labels, ``-o reinforce_critic`` learns them by reward alone, and ``-o +reinforce_critic`` by both.
     """
 
+    policy_parts = ("encoder", "trunk", "actor")
     named_observations = False
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
+        self.trunk: nn.Module | None = None
+        if options.trunk is not None:
+            adapter = nn.Sequential(nn.Linear(self.sight.features, options.trunk), nn.LayerNorm(options.trunk), nn.ReLU())
+            self.encoder, self.sight.features = nn.Sequential(self.encoder, adapter), options.trunk
+            self.trunk = nn.Sequential(nn.Linear(options.trunk, options.trunk), nn.ReLU())
         self.actor = self.make_actor("categorical" if spec.action.discrete else HEADS[spec.task_type])
         self.critic = self.make_critic()
         self.add_target("critic", options.tau)
@@ -51,12 +57,18 @@ class AC2(OffPolicyAgent):
 
     def phases(self) -> list[Phase]:
         clip = self.options.max_grad_norm
+        encoding = ("encoder",) if self.trunk is None else ("encoder", "trunk")
         if self.spec.task_type != "control":
-            return [Phase("actor", (self.build.objective("nll"),), trains=("encoder", "actor"), max_grad_norm=clip)]
+            return [Phase("actor", (self.build.objective("nll"),), trains=(*encoding, "actor"), max_grad_norm=clip)]
         return [
-            Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic"), max_grad_norm=clip),
+            Phase("critic", (self.build.objective("td"),), trains=(*encoding, "critic"), max_grad_norm=clip),
             Phase("actor", (self.build.objective("dpg"),), trains=("actor",), max_grad_norm=clip),
         ]
+
+    def encode(self, observation: torch.Tensor, encoder: nn.Module | None = None, *, full: bool = True, few: bool = False) -> torch.Tensor:
+        """See `Agent.encode`; with a trunk, features are what the trunk makes of those of the encoder."""
+        features = super().encode(observation, encoder, full=full or self.trunk is not None, few=few)
+        return features if self.trunk is None else self.acting("trunk")(features)
 
     def encode_batch(self, batch: Batch) -> Batch:
         if "label" not in batch:

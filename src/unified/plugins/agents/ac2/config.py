@@ -40,6 +40,10 @@ class AC2Options(OffPolicyOptions):
     """Share of answers that are random where choices are learned by reward."""
     feature_dim: int = Field(50, ge=1)
     """Features that actor and critic see of pixels, behind a bottleneck each (control)."""
+    trunk: int | None = Field(None, ge=1)
+    """Width of a layer between the encoder and the heads, which several suites can share; null for none."""
+    shared: list[str] = []
+    """Parts that the tasks of several suites have in common: [trunk]."""
     game_betas: tuple[float, float] = (0.5, 0.999)
     """Betas of the optimiser where a critic judges what is generated and agent.optimizer.betas is null (Radford et al. 2016)."""
     noise_dim: int = Field(32, ge=1)
@@ -52,5 +56,6 @@ class AC2Options(OffPolicyOptions):
 
 PRESETS = (
     Preset("data", "digits iris wine breast_cancer diabetes", {"evaluate.every": 50_000, "checkpoint.every": 0}, "an epoch takes no time"),
+    Preset("several", "several", {"agent.trunk": 256, "agent.shared": ["trunk"]}, "tasks learn from one another through the trunk"),
     Preset("small", "digits", {"train.epochs": 200, "agent.lr": 1e-3}, "measured"),
 )

@@ -40,7 +40,7 @@ class DQN(OffPolicyAgent):
             self.add_target("encoder", options.tau, options.target_update_interval)
 
     @property
-    def trunk(self) -> None:
+    def bottleneck(self) -> None:
         """No bottleneck: as in the paper, the critic sees all features."""
 
     def make_aug(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified.core.components.descriptors import AgentComponent
+from unified import AgentComponent
 
 component = AgentComponent(
     name="drqv2",

@@ -41,7 +41,8 @@ PRESETS = (
         "unified.testing:CartPoleWithoutVelocities*",
         {
             **{"agent.n_steps": 128, "agent.epochs": 10, "agent.batch_size": 256, "agent.lr": 1e-3, "agent.discount": 0.98},
-            **{"agent.gae_lambda": 0.8, "agent.vf_coef": 0.01, "agent.optimizer.schedule": "linear(1,0.05,3900)", "train.frames": 100_000},
+            **{"agent.gae_lambda": 0.8, "agent.vf_coef": 0.01, "train.frames": 100_000},
+            **{"agent.optimizer.schedule": "linear(1,0.0,3900)", "agent.ema": True, "agent.ema_tau": 0.005},
         },
         "returns up to 50 let the value loss outweigh the policy's in a memory that both share",
     ),

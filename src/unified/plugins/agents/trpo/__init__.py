@@ -11,7 +11,7 @@ component = AgentComponent(
     presets="unified.plugins.agents.trpo.config:PRESETS",
     parts=("encoder", "actor", "critic"),
     task_types=("control", "classify", "regress"),
-    small={"hidden_dim": 16, "n_steps": 16, "epochs": 2},
+    small={"hidden_dim": 16, "n_steps": 16, "epochs": 4},
     example="--suite gym:CartPole-v1",
     summary="on-policy actor-critic: natural gradient steps of limited KL divergence, with a line search (Schulman et al. 2015)",
 )

@@ -47,6 +47,8 @@ class TRPO(OnPolicyAgent):
         """Standardise the advantages, and compute log-probabilities of all rows at once, as an update does: the first ratio is 1."""
         log_prob = self.policy(self.step_features(batch)[0]).log_prob(batch.action)
         batch = super().process_rollout(batch)
-        spread, mean = torch.std_mean(batch.advantage)
-        advantage = (batch.advantage - mean) / (spread + 1e-8) if len(batch.advantage) > 1 else batch.advantage
+        advantage = batch.advantage
+        if len(advantage) > 1:
+            spread, mean = torch.std_mean(advantage)
+            advantage = (advantage - mean) / (spread + 1e-8)
         return batch.with_columns(advantage=advantage, log_prob=log_prob)

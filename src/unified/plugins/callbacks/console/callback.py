@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console as Screen
 from rich.console import Group
@@ -16,11 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from unified import units
-from unified.core.components.hookspecs import hookimpl
+from unified.core.components.hookspecs import Callback
 from unified.plugins.callbacks.console import screens
 
+if TYPE_CHECKING:
+    from unified.core.runs.run import Run
+    from unified.core.trainer.eval_result import EvalResult
+    from unified.core.trainer.trainer import Trainer
 
-class Console:
+
+class Console(Callback):
     """Prints progress, results and warnings in the terminal.
 
     Args:
@@ -41,8 +46,7 @@ class Console:
 
     # -- the life of a run
 
-    @hookimpl
-    def setup(self, run: Any, trainer: Any) -> None:
+    def setup(self, run: Run, trainer: Trainer) -> None:
         self.trainer = trainer
         for line in screens.first(run, trainer):
             self._print(line)
@@ -52,8 +56,7 @@ class Console:
             self.live = Live(get_renderable=self.render, console=self.screen, refresh_per_second=4)
             self.live.start()
 
-    @hookimpl
-    def on_log(self, run: Any, trainer: Any, row: Mapping[str, Any], speed: Mapping[str, Any]) -> None:
+    def on_log(self, run: Run, trainer: Trainer, row: Mapping[str, Any], speed: Mapping[str, Any]) -> None:
         # Not every interval has a finished episode: the last return stays on the display.
         self.row = {**self.row, **row}
         self.speed, self.logged, self.best = speed, time.monotonic(), trainer.best_score
@@ -61,14 +64,12 @@ class Console:
         if self.live is None:
             self._print(Text(" · ".join(self._plain())))
 
-    @hookimpl
-    def before_evaluation(self, trainer: Any) -> None:
+    def before_evaluation(self, run: Run, trainer: Trainer) -> None:
         self.doing = "evaluating …"
         if self.live is None and self.evaluation is None:  # the first one comes before the first step and takes some time
             self._print(Text("evaluating …"))
 
-    @hookimpl
-    def on_evaluation_end(self, trainer: Any, row: Mapping[str, Any], episodes: Sequence[Any] | None) -> None:
+    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
         self.doing, self.evaluation, self.evaluated, self.best = "", dict(row), time.monotonic(), trainer.best_score
         if self.live is None:
             of = ""
@@ -76,8 +77,7 @@ class Console:
                 of = f" ({len(episodes)} episodes, {units.value(row.get('return_min'))} to {units.value(row.get('return_max'))})"
             self._print(Text(f"evaluation at {units.count(row['frames'])} frames: {units.result(row)}{of}"))
 
-    @hookimpl
-    def teardown(self, run: Any, trainer: Any, error: BaseException | None) -> None:
+    def teardown(self, run: Run, trainer: Trainer, error: BaseException | None) -> None:
         elapsed = self._elapsed()
         if self.live is not None:
             self.doing = ""

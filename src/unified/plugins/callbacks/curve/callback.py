@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from unified.core.components.hookspecs import hookimpl
+from unified.core.components.hookspecs import Callback
 from unified.core.components.import_paths import label
 
+if TYPE_CHECKING:
+    from unified.core.runs.run import Run
+    from unified.core.trainer.eval_result import EvalResult
+    from unified.core.trainer.trainer import Trainer
 
-class Curve:
+
+class Curve(Callback):
     """Writes ``curve.png``: evaluation return with its spread over episodes, and training returns in the background.
 
     Args:
@@ -29,11 +35,9 @@ class Curve:
         figure = plotting.run_figure(run.metrics(), task, subtitle, trainer.clock.budget_frames)
         plotting.save(figure, Path(run.path) / "curve.png")
 
-    @hookimpl
-    def on_evaluation_end(self, run: Any, trainer: Any) -> None:
+    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
         self.draw(run, trainer)
 
-    @hookimpl
-    def teardown(self, run: Any, trainer: Any) -> None:
+    def teardown(self, run: Run, trainer: Trainer, error: BaseException | None) -> None:
         if run.metrics():
             self.draw(run, trainer)

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unified.core.components.hookspecs import hookimpl
+from unified.core.components.hookspecs import Callback
 
 if TYPE_CHECKING:
+    from unified.core.runs.run import Run
     from unified.core.trainer.eval_result import EvalResult
+    from unified.core.trainer.trainer import Trainer
 
 
-class Images:
+class Images(Callback):
     """Writes ``images/eval-<frames>.png``, or ``eval-<updates>.png`` for runs without environments.
 
     Args:
@@ -26,8 +28,7 @@ class Images:
         every = self.options.every
         return bool(trainer.clock.done) or (every > 0 and self.evaluations % every == 0)
 
-    @hookimpl
-    def on_evaluation_end(self, run: Any, trainer: Any, row: Mapping[str, Any], judged: EvalResult) -> None:
+    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
         self.evaluations += 1
         if judged.pictures is None or not len(judged.pictures) or not self._due(trainer):
             return
@@ -40,10 +41,8 @@ class Images:
         at = row["frames"] or row["updates"]
         plotting.save(figure(pictures, captions, columns), Path(run.path) / "images" / f"eval-{at:09d}.png")
 
-    @hookimpl
-    def checkpoint_save(self) -> dict[str, Any]:
+    def checkpoint_save(self, run: Run, trainer: Trainer) -> dict[str, Any]:
         return {"evaluations": self.evaluations}
 
-    @hookimpl
-    def checkpoint_load(self, state: Mapping[str, Any]) -> None:
+    def checkpoint_load(self, run: Run, trainer: Trainer, state: dict[str, Any]) -> None:
         self.evaluations = int(state["evaluations"])

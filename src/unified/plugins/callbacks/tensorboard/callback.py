@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unified.core.base.errors import Problem, UsageError
-from unified.core.components.hookspecs import hookimpl
+from unified.core.components.hookspecs import Callback
+
+if TYPE_CHECKING:
+    from unified.core.runs.run import Run
+    from unified.core.trainer.eval_result import EvalResult
+    from unified.core.trainer.trainer import Trainer
 
 COUNTERS = ("kind", "frames", "steps", "updates")
 
@@ -23,7 +28,7 @@ def _writer(directory: Path, purge: int | None) -> Any:
     return SummaryWriter(str(directory), purge_step=purge)
 
 
-class TensorBoard:
+class TensorBoard(Callback):
     """Writes ``tensorboard/`` in the directory of the run; view it with ``tensorboard --logdir runs``.
 
     Args:
@@ -34,8 +39,7 @@ class TensorBoard:
         self.options = options
         self.writer: Any = None
 
-    @hookimpl
-    def setup(self, run: Any, trainer: Any) -> None:
+    def setup(self, run: Run, trainer: Trainer) -> None:
         # purge_step hides the events that an interrupted process wrote after its last checkpoint
         frames = trainer.clock.frames
         self.writer = _writer(Path(run.path) / "tensorboard", frames + 1 if frames else None)
@@ -48,17 +52,14 @@ class TensorBoard:
             elif isinstance(number, int | float) and name not in COUNTERS and math.isfinite(number):
                 self.writer.add_scalar(f"{group}/{name}", number, frames)
 
-    @hookimpl
-    def on_log(self, row: Mapping[str, Any], speed: Mapping[str, Any]) -> None:
+    def on_log(self, run: Run, trainer: Trainer, row: Mapping[str, Any], speed: Mapping[str, Any]) -> None:
         self.scalars("train", row, row["frames"])
         self.scalars("speed", speed, row["frames"])
 
-    @hookimpl
-    def on_evaluation_end(self, row: Mapping[str, Any]) -> None:
+    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
         self.scalars("evaluate", row, row["frames"])
         self.writer.flush()
 
-    @hookimpl
-    def teardown(self) -> None:
+    def teardown(self, run: Run, trainer: Trainer, error: BaseException | None) -> None:
         if self.writer is not None:
             self.writer.close()

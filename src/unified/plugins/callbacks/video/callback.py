@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unified.core.base.errors import UnifiedError
-from unified.core.components.hookspecs import hookimpl
+from unified.core.components.hookspecs import Callback
 from unified.video import write_mp4
 
+if TYPE_CHECKING:
+    from unified.core.runs.run import Run
+    from unified.core.trainer.eval_result import EvalResult
+    from unified.core.trainer.trainer import Trainer
 
-class Video:
+
+class Video(Callback):
     """Writes ``videos/eval-<frames>.mp4``.
 
     Args:
@@ -25,14 +30,12 @@ class Video:
         every = self.options.every
         return bool(trainer.clock.done) or (every > 0 and (self.evaluations + 1) % every == 0)
 
-    @hookimpl
-    def before_evaluation(self, trainer: Any) -> None:
+    def before_evaluation(self, run: Run, trainer: Trainer) -> None:
         self.asked = self._due(trainer)
         if self.asked:
             trainer.evaluator.record = (self.options.height, self.options.width)
 
-    @hookimpl
-    def on_evaluation_end(self, run: Any, row: Mapping[str, Any], episodes: Sequence[Any]) -> None:
+    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
         self.evaluations += 1
         frames = episodes[0].pictures if episodes else None
         if self.asked and frames:  # the task cannot be rendered
@@ -41,10 +44,8 @@ class Video:
             except UnifiedError as error:  # reported as a failure of this callback, which does not end the run
                 raise RuntimeError(str(error)) from error
 
-    @hookimpl
-    def checkpoint_save(self) -> dict[str, Any]:
+    def checkpoint_save(self, run: Run, trainer: Trainer) -> dict[str, Any]:
         return {"evaluations": self.evaluations}
 
-    @hookimpl
-    def checkpoint_load(self, state: Mapping[str, Any]) -> None:
+    def checkpoint_load(self, run: Run, trainer: Trainer, state: dict[str, Any]) -> None:
         self.evaluations = int(state["evaluations"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space
-from unified.core.learn.agent import Agent
 from unified.core.learn.networks import output_shape
 from unified.core.learn.objective import Loss, Objective
 from unified.core.replay.batch import Batch
@@ -73,7 +72,7 @@ class SPR(Objective):
             raise UsageError(Problem(what, "on a task of control: --agent dqn, sac, drqv2 or ac2"))
         return replace(view, future_steps=max(view.future_steps, self.jumps))
 
-    def attach(self, agent: Agent) -> None:
+    def attach(self, agent: Any) -> None:
         if not any(parameter.requires_grad for parameter in agent.encoder.parameters()):
             raise UsageError(Problem(f"objective {self.label} trains the encoder, and this one has nothing to train", "encoder=mlp"))
         first, *others = agent.spec.observation.shape or (1,)
@@ -88,7 +87,7 @@ class SPR(Objective):
         agent.add_target("encoder", tau, name="momentum_encoder")
         agent.add_target("projector", tau, name="momentum_projector")
 
-    def __call__(self, agent: Agent, batch: Batch) -> Loss:
+    def __call__(self, agent: Any, batch: Batch) -> Loss:
         steps = slice(self.jumps)
         action, mask = numbers(batch.future_action[:, steps], agent.action_space), batch.future_mask[:, steps]
         latent, predicted = scaled(batch.features), []
@@ -101,7 +100,7 @@ class SPR(Objective):
         return Loss(self.weight * loss, {"spr_cosine": (cosine * mask).sum().detach() / count})
 
     @torch.no_grad()
-    def _seen(self, agent: Agent, future: torch.Tensor) -> torch.Tensor:
+    def _seen(self, agent: Any, future: torch.Tensor) -> torch.Tensor:
         """What is to be predicted: observations ``(B, K, *observation)`` as the copies that follow see them, ``(B, K, projection)``."""
         obs = future.flatten(0, 1)
         if getattr(agent, "aug", None) is not None:
@@ -138,7 +137,7 @@ class Dynamics(nn.Module):
         return scaled(latent + self.change(torch.cat([latent, planes], dim=1)))
 
 
-def augments(agent: Agent) -> bool:
+def augments(agent: Any) -> bool:
     """Whether an agent learns from augmented observations."""
     aug = getattr(agent, "aug", None)
     return aug is not None and any(not isinstance(each, nn.Identity | nn.Sequential) for each in aug.modules())

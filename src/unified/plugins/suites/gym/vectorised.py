@@ -97,7 +97,7 @@ class Pendulum(ArrayVectorEnv):
         square = np.array([value**2 for value in torque], np.float32)
         cost = np.float_power(off, 2.0) + 0.1 * np.float_power(velocity, 2.0) + 0.001 * square
         velocity += (3 * self.GRAVITY / 2.0 * np.sin(angle) + 3.0 * torque) * self.DT
-        np.minimum(np.maximum(velocity, -self.SPEED, velocity), self.SPEED, velocity)
+        np.minimum(np.maximum(velocity, -self.SPEED), self.SPEED, out=velocity)
         angle += velocity * self.DT
         return 0.0 - cost, None
 
@@ -120,9 +120,9 @@ class MountainCar(ArrayVectorEnv):
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         position, velocity = self.states
         velocity += (actions - 1) * 0.001 + np.cos(3 * position) * -0.0025
-        np.minimum(np.maximum(velocity, -0.07, velocity), 0.07, velocity)
+        np.minimum(np.maximum(velocity, -0.07), 0.07, out=velocity)
         position += velocity
-        np.minimum(np.maximum(position, -1.2, position), 0.6, position)
+        np.minimum(np.maximum(position, -1.2), 0.6, out=position)
         velocity[(position == -1.2) & (velocity < 0)] = 0.0
         return -self._ones, (position >= 0.5) & (velocity >= 0)
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from unified.core.base.spec import Space
-from unified.core.learn.actions import ContinuousActions
-from unified.core.learn.discrete_actions import DiscreteActions
+from unified.core.learn.actions import ContinuousActions, DiscreteActions
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, TruncatedNormal
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from unified.core.components import importing
-from unified.core.components.objects import Names, fingerprint, reference_of, word
+from unified.core.components.fingerprint import Names, fingerprint, reference_of, word
 from unified.core.registry import registry
 from unified.plugins.agents.drqv2.agent import DrQV2
 
@@ -89,7 +89,7 @@ def test_objectives_differ_by_their_numbers() -> None:
 def test_the_name_is_the_same_in_every_process_of_a_script(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "from torch import nn\nfrom unified.core.components.objects import Names\n"
+        "from torch import nn\nfrom unified.core.components.fingerprint import Names\n"
         "class Mine:\n    x = WIDTH\n"
         "print(*(Names().name(thing) for thing in (Mine, Mine(), nn.Sequential(nn.Linear(3, 4)), lambda: 0)))\n"
     )

@@ -1,0 +1,8 @@
+"""The kit checks suites with named observations, further columns and goals."""
+
+from __future__ import annotations
+
+from unified.testing import conformance
+
+test_bits = conformance("unified.testing:BitFlip")
+test_mixed = conformance("unified.testing:Mixed")
