@@ -18,7 +18,7 @@ from unified import (
 )
 
 #: Version of the plugin interface that this package uses.
-API_VERSION = 1
+API_VERSION = 2
 
 
 @hookimpl

@@ -152,15 +152,15 @@ def install(shell: str, home: Path) -> str:
     }[shell]
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text(SCRIPTS[shell], encoding="utf-8")
-    lines = [f"written: {script}"]
+    report = [f"written: {script}"]
     if start is not None:
         before = start.read_text(encoding="utf-8") if start.exists() else ""
         missing = [line for line in lines if line not in before.splitlines()]
         if missing:
             start.write_text(before + ("" if before.endswith("\n") or not before else "\n") + "\n".join(missing) + "\n", encoding="utf-8")
-            lines.append(f"added to {start}: {' '.join(missing)}")
-    lines.append("it works in every new shell; to uninstall it, remove these")
-    return "\n".join(lines) + "\n"
+            report.append(f"added to {start}: {' '.join(missing)}")
+    report.append("it works in every new shell; to uninstall it, remove these")
+    return "\n".join(report) + "\n"
 
 
 def _this_shell() -> str:
