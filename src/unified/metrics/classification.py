@@ -125,34 +125,34 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def report(judged: Classification, names: Sequence[str] = ()) -> list[str]:
+def report(metrics: Classification, names: Sequence[str] = ()) -> list[str]:
     """Lines of text: overall metrics, a line for each class, and the confusion matrix if it fits.
 
     Args:
-        judged: The metrics.
+        metrics: The metrics.
         names: Names of the classes; their numbers by default.
     """
-    names = [_short(name) for name in names or map(str, range(len(judged.confusion)))]
+    names = [_short(name) for name in names or map(str, range(len(metrics.confusion)))]
     wide = max(5, *map(len, names))
-    head = f"accuracy {judged.accuracy:.1%}   balanced {judged.balanced_accuracy:.1%}   F1 {np.nanmean(judged.f1):.3f}"
-    if judged.log_loss is not None:
-        head += f"   log loss {judged.log_loss:.3f}"
-    if judged.calibration_error is not None:
-        head += f"   calibration error {judged.calibration_error:.1%}"
-    lines = [f"{head}   ({judged.support.sum():,} rows)", "", f"{'class':<{wide}}  precision  recall     F1    rows  mistaken for"]
-    numbers = zip(judged.precision, judged.recall, judged.f1, judged.support, strict=True)
+    head = f"accuracy {metrics.accuracy:.1%}   balanced {metrics.balanced_accuracy:.1%}   F1 {np.nanmean(metrics.f1):.3f}"
+    if metrics.log_loss is not None:
+        head += f"   log loss {metrics.log_loss:.3f}"
+    if metrics.calibration_error is not None:
+        head += f"   calibration error {metrics.calibration_error:.1%}"
+    lines = [f"{head}   ({metrics.support.sum():,} rows)", "", f"{'class':<{wide}}  precision  recall     F1    rows  mistaken for"]
+    numbers = zip(metrics.precision, metrics.recall, metrics.f1, metrics.support, strict=True)
     for index, (precision, recall, f1, rows) in enumerate(numbers):
-        missed = judged.confusion[index].copy()
+        missed = metrics.confusion[index].copy()
         missed[index] = 0
         mistaken = f"{names[int(missed.argmax())]} ({missed.max():,})" if missed.any() else ""
         cells = f"{_cell(precision, '.1%'):>9}  {_cell(recall, '.1%'):>6}  {_cell(f1, '.3f'):>5}  {rows:>6,}"
         lines.append(f"{names[index]:<{wide}}  {cells}  {mistaken}".rstrip())
-    column = max(max(map(len, names)), len(f"{judged.confusion.max():,}")) + 1
+    column = max(max(map(len, names)), len(f"{metrics.confusion.max():,}")) + 1
     if wide + column * len(names) <= WIDTH:
         lines += ["", "confusion: labels in rows, predictions in columns", " " * wide + "".join(f"{name:>{column}}" for name in names)]
         lines += [
             f"{name:<{wide}}" + "".join(f"{count:>{column},}" for count in counts)
-            for name, counts in zip(names, judged.confusion, strict=True)
+            for name, counts in zip(names, metrics.confusion, strict=True)
         ]
     return lines
 

@@ -72,12 +72,12 @@ def in_units(scaled: np.ndarray, bounds: tuple[Sequence[float], Sequence[float]]
     return low + (np.asarray(scaled, np.float64) + 1) / 2 * (high - low)
 
 
-def report(judged: Regression, names: Sequence[str] = ()) -> list[str]:
+def report(metrics: Regression, names: Sequence[str] = ()) -> list[str]:
     """Lines of text: one for each number, and their mean if there are several."""
-    names = list(names) or ([f"target {index}" for index in range(len(judged.r2))] if len(judged.r2) > 1 else ["target"])
-    lines = [(name, *numbers) for name, *numbers in zip(names, judged.r2, judged.rmse, judged.mae, strict=True)]
+    names = list(names) or ([f"target {index}" for index in range(len(metrics.r2))] if len(metrics.r2) > 1 else ["target"])
+    lines = [(name, *numbers) for name, *numbers in zip(names, metrics.r2, metrics.rmse, metrics.mae, strict=True)]
     if len(lines) > 1:
-        lines.append(("mean", *judged.row().values()))
+        lines.append(("mean", *metrics.row().values()))
     wide = max(len(name) for name, *_ in lines)
-    table = [f"{'':<{wide}}  {'R²':>7}  {'RMSE':>9}  {'MAE':>9}   ({judged.rows:,} rows)"]
+    table = [f"{'':<{wide}}  {'R²':>7}  {'RMSE':>9}  {'MAE':>9}   ({metrics.rows:,} rows)"]
     return table + [f"{name:<{wide}}  {r2:>7.3f}  {rmse:>9.4g}  {mae:>9.4g}" for name, r2, rmse, mae in lines]
