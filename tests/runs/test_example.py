@@ -182,7 +182,7 @@ def test_who_does_not_need_what_is_broken_never_notices(beside: Beside, tmp_path
             "broken",
             "no hook 'register_agnets' +did you mean +register_agents",
         ),
-        ("__init__.py", "API_VERSION = 1", "API_VERSION = 2", "incompatible", "plugin API 2, this is 1"),
+        ("__init__.py", "API_VERSION = 2", "API_VERSION = 3", "incompatible", "plugin API 3, this is 2"),
     ],
     ids=["import error", "target that does not exist", "mistyped hook", "wrong API"],
 )

@@ -13,12 +13,13 @@ from unified import (
     LauncherComponent,
     ObjectiveComponent,
     RecipeComponent,
+    SamplerComponent,
     SuiteComponent,
     hookimpl,
 )
 
 #: The version of the plugin interface that this was written for.
-API_VERSION = 1
+API_VERSION = 2
 
 
 @hookimpl
@@ -42,6 +43,16 @@ def register_suites() -> Iterator[SuiteComponent]:
         tasks="unified_plugin_example.tasks:TASKS",
         example="reach",
         summary="a boat in a harbour: stay at a buoy, or dock there",
+    )
+
+
+@hookimpl
+def register_samplers() -> Iterator[SamplerComponent]:
+    yield SamplerComponent(
+        name="her",
+        target="unified_plugin_example.sampler:Her",
+        summary="transitions with goals that were achieved later in their episodes (Andrychowicz et al. 2017)",
+        example="--agent dqn --suite unified.testing:BitFlip replay.sampler=her",
     )
 
 
