@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from unified import Suite, UsageError
+from unified import Environment, Suite, UsageError
 from unified.replay import Batch, Rollout, Transitions
 
 from unified_plugin_example.sampler import Her
@@ -13,6 +13,9 @@ from unified_plugin_example.sampler import Her
 
 class Numbers(Suite):
     """The reward tells both goals; a goal that is reached ends the episode."""
+
+    def environment(self) -> Environment:
+        raise NotImplementedError
 
     def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         return (achieved - 10 * desired)[:, 0]
