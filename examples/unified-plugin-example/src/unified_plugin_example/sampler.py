@@ -23,7 +23,7 @@ class Her(Uniform):
 
     def setup(self, store: Store, view: View, *, suite: Suite | None = None, updates: int | None = None) -> None:
         if not isinstance(view, Transitions) or (view.n_step, view.stack) != (1, 1) or "obs.achieved_goal" not in store.columns:
-            raise UsageError(Problem("replay.sampler=her needs single steps of a task with goals", "agent.n_step=1 suite.frame_stack=1"))
+            raise UsageError(Problem("replay.sampler=her needs single steps of a task with goals", "agent.n_step=1 agent.stack=1"))
         self.suite: Any = suite
 
     def relabel(self, batch: Batch, store: Store, view: Any, generator: np.random.Generator) -> Batch:
