@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ PACKAGE = "unified_plugin_example"
 ORIGIN = "unified-plugin-example 0.1.0"
 #: A run of seconds.
 TINY = ["train.log_every=100", "evaluate.every=200", "evaluate.episodes=1", "agent.learning_starts=50", "agent.batch_size=16"]
-SMALL = ["encoder.width=16", "actor.hidden_dim=16", "critic.hidden_dim=16"]
+HEADS = ["actor.hidden_dim=16", "critic.hidden_dim=16"]
+SMALL = ["encoder=norm_mlp", "encoder.width=16", *HEADS]
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +37,10 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Beside:
 
 def test_everything_is_found_by_name(beside: Beside, tmp_path: Path) -> None:
     listed = beside.unified("plugins", "list", cwd=tmp_path)
-    for names in ("twin", "harbour (2 tasks)", "fourier · norm_mlp", "decorrelate", "milestones", "logbook", "harbour", "chart"):
+    for names in ("twin", "harbour (2 tasks)", "fourier · norm_mlp", "decorrelate", "her", "milestones", "logbook", "harbour", "chart"):
         assert re.search(rf"^\s+{re.escape(names)} +{ORIGIN}$|^[a-z]+ +{re.escape(names)} +{ORIGIN}$", listed, re.M), names
     assert "not loaded" not in listed
-    for name in ("twin", "harbour", "fourier", "norm_mlp", "decorrelate", "milestones", "logbook", "chart", "example/twin"):
+    for name in ("twin", "harbour", "fourier", "norm_mlp", "decorrelate", "her", "milestones", "logbook", "chart", "example/twin"):
         assert ORIGIN in beside.unified("plugins", "show", name, cwd=tmp_path)
     off = beside.unified("-p", "no:example", "plugins", "list", cwd=tmp_path)
     assert "twin" not in off
@@ -53,6 +55,7 @@ def test_its_own_tests_pass_and_with_them_the_contracts(beside: Beside, tmp_path
     for component in (
         "agent:twin",
         "suite:harbour",
+        "sampler:her",
         "architecture:fourier",
         "objective:decorrelate",
         "callback:milestones",
@@ -63,7 +66,7 @@ def test_its_own_tests_pass_and_with_them_the_contracts(beside: Beside, tmp_path
 
 def test_a_run_of_all_of_them_at_once(beside: Beside, tmp_path: Path) -> None:
     words = ["--agent", "twin", "--suite", "harbour:dock", "-o", "+decorrelate", "launcher=logbook", "train.frames=200", *TINY]
-    parts = ["encoder=fourier", "encoder.waves=8", "critic=norm_mlp", "critic.width=16", "actor.hidden_dim=16"]
+    parts = ["encoder=[fourier,norm_mlp]", "encoder.0.waves=8", "encoder.1.width=16", *HEADS]
     watch = ["callbacks=[milestones]", "callbacks.milestones.levels=[-100,1e9]"]
     beside.unified("train", *words, *parts, *watch, cwd=tmp_path)
     run = run_directory(tmp_path)
@@ -88,7 +91,7 @@ def test_a_run_of_all_of_them_at_once(beside: Beside, tmp_path: Path) -> None:
 def test_the_recipe_and_the_qualified_names(beside: Beside, tmp_path: Path) -> None:
     beside.unified("train", "-r", "harbour", "train.frames=150", "callbacks=[]", *TINY, *SMALL, cwd=tmp_path)
     assert run_directory(tmp_path).relative_to(tmp_path) == Path("runs/default/twin/harbour/reach/seed-1")
-    words = ["--agent", "example/twin", "--suite", "example/harbour:reach", "encoder=example/norm_mlp", "-r", "example/harbour"]
+    words = ["--agent", "example/twin", "--suite", "example/harbour:reach", "-r", "example/harbour"]
     said = beside.unified("train", *words, "train.frames=150", "callbacks=[]", *TINY, *SMALL, "--dry-run", cwd=tmp_path)
     assert re.search(r"name: twin\b", said)
     assert re.search(r"name: harbour\b", said)
@@ -101,9 +104,60 @@ def test_its_agent_and_its_suite_go_with_those_of_others(beside: Beside, tmp_pat
     beside.unified("train", "--agent", "drqv2", "--suite", "harbour:reach", *quiet, *small, cwd=tmp_path)
     found = {path.parent.relative_to(tmp_path / "runs/default").as_posix() for path in tmp_path.rglob("config.json")}
     assert found == {"twin/gym/CartPole-v1/seed-1", "drqv2/harbour/reach/seed-1"}
-    refused = beside.unified("train", "--agent", "twin", "--suite", "dmc:cartpole_balance", *quiet, cwd=tmp_path, expect=2)
-    assert "agent twin sees vectors" in refused
-    assert "suite.pixels=false" in refused
+
+
+@pytest.mark.parametrize(
+    ("suite", "words"),
+    [
+        ("dmc:cartpole_balance", ["replay.capacity=1000"]),
+        ("gym:CartPole-v1", []),
+        ("gym:Pendulum-v1", ["critic.head=quantile"]),
+        ("harbour:reach", ["encoder=norm_mlp", "-o", "+spr"]),
+    ],
+    ids=["pixels", "choices", "quantiles", "an objective beside its own"],
+)
+def test_twin_does_what_the_base_does(beside: Beside, tmp_path: Path, suite: str, words: list[str]) -> None:
+    beside.unified("train", "--agent", "twin", "--suite", suite, "callbacks=[]", "train.frames=200", *TINY, *HEADS, *words, cwd=tmp_path)
+    run = run_directory(tmp_path)
+    last = [row for row in rows(run) if row["kind"] == "train"][-1]
+    assert last["updates"] > 0
+    assert all(math.isfinite(last[name]) for name in ("critic_loss", "actor_loss"))
+    assert ("spr_loss" in last) is ("+spr" in words)
+    observation = json.loads((newest(run) / "manifest.json").read_text())["spec"]["observation"]["shape"]
+    assert (len(observation) == 3) is suite.startswith("dmc:")
+
+
+def test_twin_learns_offline(beside: Beside, tmp_path: Path) -> None:
+    words = ["train", "--agent", "twin", "--suite", "harbour:reach", "callbacks=[]", *SMALL, "agent.batch_size=16"]
+    beside.unified(*words, "train.frames=200", "train.learn=false", "replay.save=kept", "evaluate.every=0", "-e", "collected", cwd=tmp_path)
+    beside.unified(*words, "train.offline=true", "replay.load=kept", "train.updates=20", "evaluate.every=0", "-e", "offline", cwd=tmp_path)
+    last = rows(tmp_path / "runs/offline/twin/harbour/reach/seed-1")[-1]
+    assert (last["updates"], last["frames"]) == (20, 20 * 16)
+
+
+@pytest.mark.parametrize(("agent", "suite"), [("dqn", "BitFlip"), ("twin", "PointReach")])
+def test_its_sampler_relabels_as_the_built_in_one(beside: Beside, tmp_path: Path, agent: str, suite: str) -> None:
+    learned = {}
+    for sampler in ("her", "hindsight", "uniform"):
+        words = ["--agent", agent, "--suite", f"unified.testing:{suite}", f"replay.sampler={sampler}", "-e", sampler, "agent.n_step=1"]
+        beside.unified("train", *words, "callbacks=[]", "train.frames=200", *TINY, cwd=tmp_path)
+        (path,) = (tmp_path / "runs" / sampler).rglob("metrics.jsonl")
+        learned[sampler] = [row["critic_loss"] for row in rows(path.parent) if row["kind"] == "train"]
+    assert learned["her"] == learned["hindsight"] != learned["uniform"]
+    refused = beside.unified("train", "--agent", "twin", "--suite", "harbour:reach", "replay.sampler=her", cwd=tmp_path, expect=1)
+    assert "needs single steps of a task with goals" in refused
+
+
+@pytest.mark.parametrize("name", ["twin", "her"])
+def test_it_passes_the_strict_checks(beside: Beside, tmp_path: Path, name: str) -> None:
+    assert re.search(r": \d+ ok", beside.unified("plugins", "check", name, "--strict", cwd=tmp_path))
+
+
+def test_its_agent_and_its_sampler_are_short() -> None:
+    folder = EXAMPLE / "src" / PACKAGE
+    lengths = {name: len((folder / name).read_text().splitlines()) for name in ("agent.py", "sampler.py")}
+    assert lengths["agent.py"] <= 70
+    assert lengths["sampler.py"] <= 40
 
 
 def test_the_command(beside: Beside, tmp_path: Path) -> None:
@@ -209,11 +263,11 @@ def test_what_cannot_be_loaded_is_named(beside: Beside, tmp_path: Path, file: st
         ("agent.py", "import torch\n", "import flux\nimport torch\n", "No module named 'flux'.*it imports 'flux', which is not installed"),
         (
             "config.py",
-            "    lr: float = Field(3e-4, gt=0)\n",
-            "    learning: float = 0.1\n    lr: float = Field(3e-4, gt=0)\n",
+            "    delay: int = Field(2, ge=1)\n",
+            "    learning: float = 0.1\n    delay: int = Field(2, ge=1)\n",
             "says what it is: learning",
         ),
-        ("agent.py", "class Twin(Agent):", "class Tween(Agent):", "has no attribute 'Twin'"),
+        ("agent.py", "class Twin(OffPolicyAgent):", "class Tween(OffPolicyAgent):", "has no attribute 'Twin'"),
     ],
     ids=["missing dependency", "options with an error", "attribute that does not exist"],
 )

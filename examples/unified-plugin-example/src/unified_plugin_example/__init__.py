@@ -13,6 +13,7 @@ from unified import (
     LauncherComponent,
     ObjectiveComponent,
     RecipeComponent,
+    SamplerComponent,
     SuiteComponent,
     hookimpl,
 )
@@ -42,6 +43,16 @@ def register_suites() -> Iterator[SuiteComponent]:
         tasks="unified_plugin_example.tasks:TASKS",
         example="reach",
         summary="steer a boat to a buoy, or dock there",
+    )
+
+
+@hookimpl
+def register_samplers() -> Iterator[SamplerComponent]:
+    yield SamplerComponent(
+        name="her",
+        target="unified_plugin_example.sampler:Her",
+        summary="transitions with goals that were achieved later in their episodes (Andrychowicz et al. 2017)",
+        example="--agent dqn --suite unified.testing:BitFlip agent.n_step=1 replay.sampler=her",
     )
 
 

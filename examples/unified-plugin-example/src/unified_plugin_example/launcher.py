@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from unified import Launcher
 
 if TYPE_CHECKING:
     from unified import Config, Run
 
 
-class Logbook:
-    """Writes a line with the time when a run starts and when it ends.
+class Logbook(Launcher):
+    """Two lines for each run, with the time: that it began, and how it ended.
 
     Args:
         options: An instance of `LogbookOptions`.
     """
 
-    def __init__(self, options: Any) -> None:
-        self.options = options
-
     def launch(self, config: Config, run: Run) -> Run:
-        """Train the run to the end; log an exception and raise it again."""
-        from unified import launch
-
-        self._write(config, "starts")
+        """Train to the end; whatever ends it is written down and raised again."""
+        self._write(config, "begins")
         try:
-            launch(config, run)
+            super().launch(config, run)
         except BaseException as error:
             self._write(config, f"ends with {type(error).__name__}: {error}")
             raise
