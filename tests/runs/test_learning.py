@@ -25,9 +25,17 @@ MOVING = [
 ]
 
 
+MUON = [
+    *("agent.optimizer=torch.optim:Muon", "agent.optimizer.options.ns_steps=3", "agent.optimizer.vectors=adamw"),
+    *("agent.optimizer.vectors.lr=1e-3", "agent.optimizer.weight_decay=0.01", "agent.optimizer.no_decay=true"),
+]
+needs_muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+
+
 @pytest.mark.slow
-def test_killed_and_resumed_it_is_the_same_run(tmp_path: Path) -> None:
-    killed_and_the_same([*STATE, *MOVING], tmp_path)
+@pytest.mark.parametrize("words", [MOVING, pytest.param(MUON, marks=needs_muon)], ids=["sgd-rmsprop", "muon-adamw"])
+def test_killed_and_resumed_it_is_the_same_run(words: list[str], tmp_path: Path) -> None:
+    killed_and_the_same([*STATE, *words], tmp_path)
 
 
 def train(tmp_path: Path, **config: Any) -> library.Run:
