@@ -444,6 +444,17 @@ def planned_updates(config: Config, view: View, spec: Spec, num_envs: int) -> in
     return max(1, min(found)) if found else None
 
 
+def refuse_one_of_several(run: Run) -> None:
+    """Refuse to act in, or to show, one task of a run that learns several.
+
+    Raises:
+        UsageError: If the run has several suites.
+    """
+    if run.config.several_suites:
+        tasks = " and ".join(run.config.tasks)
+        raise UsageError(Problem(f"run {run.name} learns several tasks ({tasks}), and this needs one", f"unified evaluate {run.name}"))
+
+
 def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
     """The trained agent of a run, ready to act; no environment is started.
 
@@ -451,11 +462,7 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
         run: That was trained.
         checkpoint: ``"best"``, ``"newest"``, or the frames of one.
     """
-    if run.config.several_suites:
-        tasks = " and ".join(run.config.tasks)
-        raise UsageError(
-            Problem(f"run {run.name} learns several tasks ({tasks}), and only one can be acted on", f"unified evaluate {run.name}")
-        )
+    refuse_one_of_several(run)
     found = pick_checkpoint(run, checkpoint)
     for line in provenance.changed(found.manifest.get("components", ()), run.config.registry):
         warnings.warn(line, Notice, stacklevel=2)
@@ -487,6 +494,8 @@ def evaluate(
     said = {"episodes": episodes, "num_envs": 1} | ({} if features is None else {"features": features or None})
     judge: Evaluator
     agent: Any
+    if record is not None:
+        refuse_one_of_several(run)
     if run.config.several_suites:
         agent, frames = _load_tasks(run, checkpoint)
         tasks = run.config.tasks.items()
