@@ -37,7 +37,7 @@ def builder(monkeypatch):
         row = {"return": 953.7, "return_sd": 20.2, "return_min": 920.0, "return_max": 990.0, "length": 500.0}
         return 20_000, EvalResult(row, [SimpleNamespace(return_=950.0 + index, length=500, pictures=frames) for index in range(episodes)])
 
-    module.evaluate, module.launch = judge, lambda config, run: module.asked.append(("resume", run.path))
+    module.evaluate, module.launch = judge, lambda config, run, make_source=None: module.asked.append(("resume", run.path))
     monkeypatch.setitem(sys.modules, "unified.core.trainer.build", module)
     return module
 

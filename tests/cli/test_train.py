@@ -19,8 +19,8 @@ from unified.core.config.compose import compose
 
 
 def test_options_are_short_for_words():
-    assert command.words(None, None, [], None, None) == []
-    assert command.words("drqv2", "dmc:walker_walk", ["td", "+spr"], 3, "wide") == [
+    assert command.words(None, [], [], None, None) == []
+    assert command.words("drqv2", ["dmc:walker_walk"], ["td", "+spr"], 3, "wide") == [
         "agent=drqv2",
         "suite=dmc:walker_walk",
         "seed=3",
@@ -99,7 +99,7 @@ def test_a_format_without_a_dry_run_starts_nothing():
 
 
 def test_an_empty_objective_is_not_no_objective():
-    assert command.words(None, None, [""], None, None) == ["objective="]
+    assert command.words(None, [], [""], None, None) == ["objective="]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from unified.core.base.errors import Problem
 from unified.core.base.schedule import Schedule
 from unified.core.components.descriptors import Preset
-from unified.core.components.options import Options, above
+from unified.core.components.options import Options
 from unified.core.config.schema import Part
 from unified.core.learn.options import LearningOptions
 
@@ -48,8 +48,14 @@ class Critic(Options):
     """Number of critics."""
     v_min: float = -10.0
     """Lowest return."""
-    v_max: Annotated[float, above("v_min")] = 10.0
+    v_max: float = 10.0
     """Highest return."""
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Self:
+        if self.v_min >= self.v_max:
+            raise ValueError("v_min must be less than v_max")
+        return self
 
 
 class AC2(_Off):

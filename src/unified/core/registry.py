@@ -334,7 +334,7 @@ def _check_targets(components: Sequence[Component]) -> None:
     for component in components:
         for reference in (component.target, component.config, getattr(component, "tasks", None), getattr(component, "presets", None)):
             module = (reference or "").partition(":")[0]
-            if module and static.spec_of(module) is None:
+            if module and module not in sys.modules and static.spec_of(module) is None:
                 raise _Refused(f"{component}: there is no module {module!r}")
 
 

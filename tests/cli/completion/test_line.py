@@ -146,7 +146,7 @@ def test_candidates_come_with_help() -> None:
     (key,) = complete(["unified", "train", "agent.batch"], 2)
     assert key.help == "int ≥ 1: Transitions of an update."
     (key,) = complete(["unified", "train", "--suite", "digits", "agent.batch"], 4)
-    assert key.help == "int ≥ 1: Rows of an update."  # of the agent that the suite names
+    assert key.help == "int ≥ 1: Transitions of an update."  # of the agent that the suite names
 
 
 def test_what_stands_behind_the_cursor_does_not_count() -> None:

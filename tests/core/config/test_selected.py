@@ -205,7 +205,7 @@ def test_another_list_drops_the_options_below_and_the_same_one_keeps_them(here: 
             ["encoder.2.hidden_dim=1"],
             "agent.encoder.2.hidden_dim does not exist: agent.encoder is [drqv2_cnn,mlp]    there is agent.encoder.0 to",
         ),
-        (["encoder.0.hidden_dim=1"], "did you mean  agent.hidden_dim or agent.encoder.1.hidden_dim ?"),
+        (["encoder.0.hidden_dim=1"], "did you mean  agent.encoder.1.hidden_dim"),
         (["encoder.hidden_dim=1"], "did you mean  agent.encoder.1.hidden_dim ?"),
         (["encoder.1.hiden=1"], "did you mean  agent.encoder.1.hidden_dim ?"),
         (["encoder.1.hidden_dim=x"], "agent.encoder.1.hidden_dim=x: must be a whole number"),

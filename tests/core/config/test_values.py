@@ -151,7 +151,7 @@ def test_options_describe_themselves():
 
 
 def test_options_without_a_description_are_refused():
-    with pytest.raises(TypeError, match="says what it is: lr"):
+    with pytest.raises(TypeError, match="each option needs a docstring: lr"):
 
         class Bare(Options):
             lr: float = 1.0

@@ -51,6 +51,12 @@ class Stub(torch.nn.Module):
         super().__init__()
         self.answer, self.probabilities, self.device, self.streams = answer, probabilities, torch.device("cpu"), Streams(1)
 
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        return {}
+
+    def receive(self, batch: Batch) -> Batch:
+        return batch
+
     def act(self, batch: Batch, *, explore: bool) -> Action:
         assert not explore
         likely = None if self.probabilities is None else self.probabilities(batch.obs)
