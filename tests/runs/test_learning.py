@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import unified as library
-from runs.commands import STATE, killed_and_the_same
+from runs.commands import STATE, events, killed_and_the_same, result_of, run_directory
 from unified.core.base.errors import UsageError
 from unified.core.trainer.build import load_agent
 
@@ -25,9 +25,40 @@ MOVING = [
 ]
 
 
+MUON = [
+    *("agent.optimizer=torch.optim:Muon", "agent.optimizer.options.ns_steps=3", "agent.optimizer.vectors=adamw"),
+    *("agent.optimizer.vectors.lr=1e-3", "agent.optimizer.weight_decay=0.01", "agent.optimizer.no_decay=true"),
+]
+needs_muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+
+
 @pytest.mark.slow
-def test_killed_and_resumed_it_is_the_same_run(tmp_path: Path) -> None:
-    killed_and_the_same([*STATE, *MOVING], tmp_path)
+@pytest.mark.parametrize("words", [MOVING, pytest.param(MUON, marks=needs_muon)], ids=["sgd-rmsprop", "muon-adamw"])
+def test_killed_and_resumed_it_is_the_same_run(words: list[str], tmp_path: Path) -> None:
+    killed_and_the_same([*STATE, *words], tmp_path)
+
+
+@needs_muon
+def test_ppo_with_muon_is_the_same_run_if_it_is_resumed(tmp_path: Path) -> None:
+    small = {
+        "suite": "gym:CartPole-v1",
+        "agent": "ppo",
+        "train.num_envs": 2,
+        "agent.n_steps": 64,
+        "agent.batch_size": 32,
+        "agent.epochs": 2,
+    }
+    small |= {"callbacks": [], "evaluate.episodes": 1}
+    changes = {word.partition("=")[0]: word.partition("=")[2] for word in MUON}
+    states = []
+    for name, budgets in (("straight", [384]), ("resumed", [192, 384])):
+        for frames in budgets:
+            library.train(config={**small, **changes, "root": str(tmp_path / name / "runs"), "train.frames": frames})
+        directory = run_directory(tmp_path / name)
+        states.append(result_of(directory)["tensors"])
+        assert len(events(directory, "resume")) == len(budgets) - 1
+    assert {"optimizer.safetensors", "parameters.safetensors"} <= states[0].keys()
+    assert states[0] == states[1]
 
 
 def train(tmp_path: Path, **config: Any) -> library.Run:

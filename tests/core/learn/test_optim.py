@@ -19,8 +19,8 @@ from unified.core.learn.actions import Action
 from unified.core.learn.agent import Agent
 from unified.core.learn.builder import Builder
 from unified.core.learn.objective import FunctionObjective, Loss, Phase
-from unified.core.learn.optim import make_optimizer, step
-from unified.core.learn.options import LearningOptions, OptimizerOptions
+from unified.core.learn.optim import CombinedOptimizer, make_optimizer, step
+from unified.core.learn.options import LearningOptions, OptimizerOptions, VectorOptimizerOptions
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Transitions
@@ -119,8 +119,14 @@ CHOICES: list[tuple[dict[str, Any], type[torch.optim.Optimizer], dict[str, Any]]
     ({"name": "rmsprop", "eps": 1e-4, "momentum": 0.5}, torch.optim.RMSprop, {"eps": 1e-4, "momentum": 0.5}),
     ({"name": "adagrad", "eps": 1e-4}, torch.optim.Adagrad, {"eps": 1e-4}),
     ({"name": "torch.optim:NAdam", "weight_decay": 0.1}, torch.optim.NAdam, {"weight_decay": 0.1}),
+    ({"options": {"amsgrad": True}}, torch.optim.Adam, {"amsgrad": True}),
+    ({"weight_decay": 0.1, "options": {"decoupled_weight_decay": True}}, torch.optim.AdamW, {"weight_decay": 0.1}),
+    ({"name": "sgd", "momentum": 0.9, "options": {"nesterov": True}}, torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    ({"name": "sgd", "momentum": 0.9, "options": {"dampening": 0.5}}, torch.optim.SGD, {"momentum": 0.9, "dampening": 0.5}),
+    ({"name": "adamw", "options": {"foreach": True}}, torch.optim.AdamW, {"weight_decay": 0.0}),
+    ({"name": "rmsprop", "options": {"centered": True, "alpha": 0.9}}, torch.optim.RMSprop, {"centered": True, "alpha": 0.9}),
 ]
-NAMES = [f"{settings.get('name', 'adam')}-{len(settings)}" for settings, _, _ in CHOICES]
+NAMES = ["-".join([settings.get("name", "adam"), str(len(settings)), *settings.get("options", ())]) for settings, _, _ in CHOICES]
 
 
 @pytest.mark.parametrize(("settings", "theirs", "arguments"), CHOICES, ids=NAMES)
@@ -229,6 +235,113 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         make(name=f"{path}:Sign", weight_decay=0.1)
 
 
+def test_an_argument_that_its_class_lacks_is_answered_with_those_that_it_has() -> None:
+    with pytest.raises(UsageError, match=r"agent.optimizer=sgd takes no nesterof *did you mean  nesterov .*it takes lr, momentum, damp"):
+        make(name="sgd", options={"nesterof": True})
+    with pytest.raises(UsageError, match=r"agent.optimizer=sgd: Nesterov momentum requires"):
+        make(name="sgd", options={"nesterov": True})
+    with pytest.raises(UsageError, match=r"agent.optimizer=adamw takes no ns_steps"):
+        make(name="sgd", vectors={"name": "adamw", "options": {"ns_steps": 3}})
+
+
+# Parameter groups -----------------------------------------------------------------------------------------------------------------
+
+needs_muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+MUON: dict[str, Any] = {"name": "torch.optim:Muon", "options": {"ns_steps": 3}, "vectors": {"name": "adamw", "lr": 1e-3}}
+SPLIT = [
+    pytest.param({**MUON, "weight_decay": 0.1, "no_decay": True}, marks=needs_muon),
+    {"name": "sgd", "momentum": 0.9, "vectors": {"lr": 1e-3}},
+]
+
+
+def against(agent: Fitter, references: list[torch.optim.Optimizer], twins: dict[str, nn.Parameter]) -> None:
+    """Three updates of the agent's encoder and critic, and those of `references` on copies of their parameters, are equal."""
+    agent.phase_list = agent.phase_list[:1]
+    own = dict(agent.named_parameters())
+    for update in range(3):
+        batch = batch_of(update)
+        rows = agent.encode_batch(batch)
+        gradients = torch.autograd.grad(fitted(agent, rows).value + small(agent, rows), [own[name] for name in twins])
+        norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+        for twin, gradient in zip(twins.values(), gradients, strict=True):
+            twin.grad = gradient * (1.0 / (norm + 1e-6)).clamp(max=1.0)
+        for reference in references:
+            reference.step()
+        agent.learn(batch)
+        for name, twin in twins.items():
+            torch.testing.assert_close(own[name], twin)
+
+
+def twins_of(agent: Fitter) -> dict[str, nn.Parameter]:
+    return {
+        name: nn.Parameter(value.detach().clone()) for name, value in agent.named_parameters() if name.startswith(("encoder", "critic"))
+    }
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
+def test_biases_and_norms_may_have_no_decay(name: str, theirs: Any) -> None:
+    agent = make(name=name, weight_decay=0.5, no_decay=True)
+    twins = twins_of(agent)
+    flat, rest = ([each for each in twins.values() if (each.dim() < 2) == is_flat] for is_flat in (True, False))
+    assert flat
+    against(agent, [theirs([{"params": rest, "weight_decay": 0.5}, {"params": flat, "weight_decay": 0.0}], lr=1e-2)], twins)
+
+
+@needs_muon
+def test_matrices_move_by_one_optimiser_and_the_rest_by_another() -> None:
+    agent = make(**MUON, weight_decay=0.1)
+    twins = twins_of(agent)
+    matrices, rest = ([each for each in twins.values() if (each.dim() == 2) == is_matrix] for is_matrix in (True, False))
+    against(agent, [torch.optim.Muon(matrices, 1e-2, 0.1, ns_steps=3), torch.optim.AdamW(rest, 1e-3, weight_decay=0.1)], twins)
+
+
+def test_kernels_of_convolutions_are_no_matrices() -> None:
+    parts = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(3, 1))
+    options = LearningOptions(optimizer=OptimizerOptions(name="sgd", vectors=VectorOptimizerOptions(name="adam")))
+    made = make_optimizer(options, "encoder", list(parts.parameters()))
+    assert isinstance(made, CombinedOptimizer)
+    assert [[each.dim() for each in member.param_groups[0]["params"]] for member in made.members] == [[2], [4, 1, 1]]
+    assert isinstance(make_optimizer(options, "encoder", [nn.Parameter(torch.zeros(2))]), torch.optim.Adam)
+
+
+@needs_muon
+def test_an_optimiser_of_matrices_alone_refuses_the_rest_with_a_way_out() -> None:
+    with pytest.raises(UsageError, match=r"agent.optimizer=torch.optim:Muon: .*2D.*agent.optimizer.vectors=adamw"):
+        make(name="torch.optim:Muon")
+
+
+@pytest.mark.parametrize("settings", SPLIT, ids=["muon-adamw", "sgd-sgd"])
+def test_two_optimisers_of_a_part_follow_one_schedule_and_resume_exactly(settings: dict[str, Any]) -> None:
+    settings = {**settings, "schedule": "linear(1,0.2,8)"}
+    straight, state, factor = make(**settings), {}, Schedule("linear(1,0.2,8)")
+    for update in range(8):
+        if update == 4:
+            state = copy.deepcopy(straight.training_state())
+        straight.learn(batch_of(update))
+        members = straight.updater.optimizers["encoder"].members
+        assert [member.param_groups[0]["lr"] for member in members] == pytest.approx([1e-2 * factor(update), 1e-3 * factor(update)])
+    resumed = make(**settings)
+    resumed.learn(batch_of(9))
+    resumed.load_training_state(state)
+    for update in range(4, 8):
+        resumed.learn(batch_of(update))
+    assert not differences(straight.training_state(), resumed.training_state())
+
+
+def test_a_copy_of_two_optimisers_moves_its_own_parameters() -> None:
+    agent = make(name="sgd", momentum=0.9, vectors={"lr": 1e-3})
+    agent.learn(batch_of())
+    before, made = parameters(agent), copy.deepcopy(agent.updater.optimizers["encoder"])
+    (group, other) = made.param_groups
+    copied = [*group["params"], *other["params"]]
+    start = [each.detach().clone() for each in copied]
+    for each in copied:
+        each.grad = torch.ones_like(each)
+    made.step()
+    assert not any(torch.equal(each, old) for each, old in zip(copied, start, strict=True))
+    assert not differences(parameters(agent), before)
+
+
 def test_what_is_no_optimiser_is_refused() -> None:
     with pytest.raises(UsageError, match=r"is no torch.optim.Optimizer"):
         make(name="torch.nn:Linear")
@@ -261,7 +374,7 @@ def test_a_part_that_is_not_trained_is_refused_with_those_that_are() -> None:
 
 
 @pytest.mark.parametrize("resumed", [False, True], ids=["straight", "resumed"])
-@pytest.mark.parametrize("settings", [settings for settings, _, _ in CHOICES], ids=NAMES)
+@pytest.mark.parametrize("settings", [*(settings for settings, _, _ in CHOICES), *SPLIT], ids=[*NAMES, "muon-adamw", "sgd-sgd"])
 def test_a_non_finite_update_moves_nothing_at_the_start_and_later(settings: dict[str, Any], resumed: bool) -> None:
     spared, hit = make(**settings), make(**settings)
     poisoned = batch_of().with_columns(reward=torch.full((ROWS,), torch.nan))

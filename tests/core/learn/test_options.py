@@ -11,7 +11,7 @@ from unified.cli.train import as_yaml
 from unified.core.base.errors import UsageError
 from unified.core.config.compose import compose
 from unified.core.config.describe import options as described
-from unified.core.learn.options import LearningOptions, OptimizerOptions, PartOptimizerOptions
+from unified.core.learn.options import LearningOptions, OptimizerOptions, PartOptimizerOptions, VectorOptimizerOptions
 
 PENDULUM = ["agent=sac", "suite=gym:Pendulum-v1"]
 
@@ -112,6 +112,39 @@ def test_a_part_has_the_rest_from_all_and_another_optimiser_only_the_decay() -> 
     assert (critic.name, critic.lr, critic.momentum, critic.weight_decay) == ("sgd", None, 0.9, 0.1)
 
 
+def test_arguments_of_the_class_are_read_and_dropped_with_it(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("agent.optimizer: {name: 'torch.optim:Muon', vectors: adamw, options: {ns_steps: 3}, no_decay: true}\n")
+    found = optimizer("agent.optimizer.options.nesterov=false", "agent.optimizer.vectors.options.amsgrad=true", recipes=[str(recipe)])
+    assert (found.options, found.vectors.name, found.vectors.options) == ({"ns_steps": 3, "nesterov": False}, "adamw", {"amsgrad": True})
+    other = optimizer("agent.optimizer=sgd", recipes=[str(recipe)])
+    assert (other.options, other.vectors, other.no_decay) == ({}, VectorOptimizerOptions(), True)
+
+
+def test_parameters_that_are_no_matrices_have_the_rest_from_matrices_and_another_optimiser_rate_and_decay() -> None:
+    options = OptimizerOptions(
+        name="sgd",
+        momentum=0.9,
+        weight_decay=0.1,
+        no_decay=True,
+        options={"nesterov": True},
+        vectors=VectorOptimizerOptions(name="adamw", eps=1e-3, options={"amsgrad": True}),
+        parts={
+            "encoder": PartOptimizerOptions(lr=1e-5, no_decay=False),
+            "actor": PartOptimizerOptions(name="adam"),
+            "critic": PartOptimizerOptions(vectors=VectorOptimizerOptions(name="sgd", lr=1e-2)),
+        },
+    )
+    encoder, critic = options.of("encoder").for_vectors(), options.of("critic").for_vectors()
+    assert encoder is not None
+    assert critic is not None
+    assert options.of("actor").for_vectors() is None
+    assert (encoder.name, encoder.lr, encoder.momentum, encoder.eps, encoder.weight_decay) == ("adamw", 1e-5, None, 1e-3, 0.1)
+    assert (encoder.options, encoder.no_decay) == ({"amsgrad": True}, False)
+    assert (critic.name, critic.lr, critic.momentum, critic.eps, critic.options) == ("sgd", 1e-2, 0.9, None, {"nesterov": True})
+    assert critic.no_decay is True
+
+
 # What is refused ----------------------------------------------------------------------------------------------------------------
 
 
@@ -140,7 +173,15 @@ def test_a_part_has_the_rest_from_all_and_another_optimiser_only_the_decay() -> 
         ("agent.optimizer.parts.encoder.lr=-1", "agent.optimizer.parts.encoder.lr=-1: must be greater than 0"),
         ("agent.optimizer.parts.encoder=sdg", "agent.optimizer.parts.encoder=sdg: must be one of"),
         ("agent.optimizer.parts=encoder", "agent.optimizer.parts.NAME.name=…"),
-        ("agent.optimizer.decay=1", "agent.optimizer.weight_decay"),
+        ("agent.optimizer.wight_decay=1", "agent.optimizer.weight_decay"),
+        ("agent.optimizer.ns_steps=3", "an argument of the class that agent.optimizer selects:  agent.optimizer.options.ns_steps=…"),
+        ("agent.optimizer.vectors.amsgrad=true", "agent.optimizer.vectors.options.amsgrad=…"),
+        ("agent.optimizer.options.lr=1", "agent.optimizer.options.lr cannot be set: agent.lr is the learning rate"),
+        ("agent.optimizer.options.betas=[0.5,0.9]", "agent.optimizer.options.betas is agent.optimizer.betas"),
+        ("agent.optimizer.parts.actor.options.fused=false", "parts.actor.options.fused cannot be set"),
+        ("agent.optimizer.vectors=adamv", "agent.optimizer.vectors=adamv: must be one of"),
+        ("agent.optimizer.vectors.momentum=0.9", "agent.optimizer.vectors.momentum: adam has no momentum"),
+        ("agent.optimizer.no_decay=maybe", "agent.optimizer.no_decay=maybe"),
         ("agent.ema_tau=2", "must be at most 1"),
     ],
 )

@@ -121,6 +121,24 @@ def test_values_are_learned_alike_from_pieces(name: str) -> None:
         torch.testing.assert_close(one, other, msg=lambda text, key=key: f"{key}: {text}")
 
 
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+@EVERY
+def test_matrices_may_move_by_muon(name: str, spec: Spec) -> None:
+    """Every parameter that is trained has exactly one optimiser: Muon if it is a matrix, otherwise AdamW."""
+    agent = build(name, spec, optimizer={"name": "torch.optim:Muon", "vectors": {"name": "adamw"}, "no_decay": True, "weight_decay": 0.1})
+    found = [
+        (parameter, type(optimizer), group["weight_decay"])
+        for made in agent.updater.optimizers.values()
+        for optimizer in getattr(made, "members", [made])
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    ]
+    assert len(found) == len(agent.updater.moved) == len({parameter for parameter, _, _ in found})
+    for parameter, optimizer, weight_decay in found:
+        assert optimizer is (torch.optim.Muon if parameter.dim() == 2 else torch.optim.AdamW)
+        assert weight_decay == (0.1 if parameter.dim() > 1 else 0.0)
+
+
 def test_a_game_of_two_has_betas_of_its_own_until_somebody_says_others() -> None:
     def betas(**optimizer: Any) -> Any:
         return build("ac2", MADE, optimizer=optimizer).updater.optimizers["actor"].param_groups[0].get("betas")

@@ -57,6 +57,8 @@ ELSEWHERE = {
     "steps": "train.frames",
     "total_timesteps": "train.frames",
 }
+#: Name of an option that takes any argument of the class which the option's group selects, as `agent.optimizer.options` does.
+ARGUMENTS = "options"
 #: The word that selects a component of each kind; a name of several kinds is read as the first.
 SELECTED = {
     "agents": "agent={}",
@@ -109,6 +111,8 @@ def instead(key: Path, known: Sequence[str], selected: Mapping[Path, Component |
     if value in known and not any(name.startswith(f"{value}.") for name in known) and key[:-1] not in selected:
         return f"{value} is a value:  {value}=…"
     hints = [suggest.ask(guessed)] if (guessed := guesses(key, known)) else []
+    if f"{value}.{ARGUMENTS}" in known:
+        return "   ".join([*hints, f"an argument of the class that {value} selects:  {value}.{ARGUMENTS}.{key[-1]}=…"])
     for length in range(len(key) - 1, 0, -1):
         if component := selected.get(key[:length]):
             hints = hints or _described(component, key[:length], key[-1])

@@ -1,16 +1,18 @@
-"""Optimisers, made as options say."""
+"""Make optimisers from options, and step them."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from unified.core.base.errors import Problem, UsageError
+from unified.core.base.suggest import did_you_mean
 from unified.core.components.import_paths import load, parse, shown
-from unified.core.learn.options import SPECIAL, optimizer_options
+from unified.core.learn.options import SPECIAL, PartOptimizerOptions, optimizer_options
 
 _CLASSES: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -20,58 +22,129 @@ _CLASSES: dict[str, type[torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
 }
 
-#: What those that are one kernel for all parameters call; it is private to torch, and may be called otherwise one day.
+#: The fused kernels; they are private to torch, and a later version may rename them.
 _KERNELS: dict[type[torch.optim.Optimizer], Any] = {
     optimizer: getattr(torch, name)
     for optimizer, name in ((torch.optim.Adam, "_fused_adam_"), (torch.optim.AdamW, "_fused_adamw_"))
     if hasattr(torch, name)
 }
-#: Whether weights decay by themselves, and not by way of the gradient.
+#: Whether weight decay is decoupled from the gradient.
 _DECOUPLED = {torch.optim.Adam: False, torch.optim.AdamW: True}
+#: Options that exclude a fused step: torch refuses most, and dampening treats the first step, where momentum begins, as a special one.
+_WITHOUT_FUSED = frozenset({"foreach", "capturable", "differentiable", "dampening"})
+
+
+class CombinedOptimizer(torch.optim.Optimizer):
+    """Optimisers of disjoint parameters as one, with one state: `Muon` for the matrices of a part and `AdamW` for the rest.
+
+    Args:
+        members: Optimisers without a common parameter. They share parameter groups and state with this one from now on.
+    """
+
+    def __init__(self, members: Sequence[torch.optim.Optimizer]) -> None:
+        self.members = list(members)
+        states = [member.state for member in members]
+        super().__init__([group for member in members for group in member.param_groups], {})
+        for state in states:
+            self.state.update(state)
+        self._share()
+
+    def _share(self) -> None:
+        groups = iter(self.param_groups)
+        for member in self.members:
+            member.param_groups = [next(groups) for _ in member.param_groups]
+            member.state = self.state
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "members": self.members}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Called by `load_state_dict` and by copies: the members get the new groups and the new state."""
+        super().__setstate__(state)
+        self._share()
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One step of each member.
+
+        Args:
+            closure: Must be ``None``: there is one gradient for all members.
+        """
+        assert closure is None
+        for member in self.members:
+            member.step()
 
 
 def make_optimizer(options: Any, part: str, parameters: list[nn.Parameter], **usual: Any) -> torch.optim.Optimizer:
-    """The optimiser of one part of an agent.
+    """The optimiser of one part of an agent; a `CombinedOptimizer` if ``optimizer.vectors`` names another one for what is no matrix.
 
     Args:
-        options: Of the agent: `lr`, and `optimizer` where it has these options (`LearningOptions`); else it is Adam.
-        part: Its name.
-        parameters: Of the part.
-        usual: What the agent has where the options say nothing, for optimisers that take it: ``betas=(0.5, 0.999)``.
+        options: Options of the agent: `lr`, and `optimizer` if they are `LearningOptions`; otherwise the optimiser is Adam.
+        part: Name of the part.
+        parameters: Parameters of the part.
+        usual: Defaults of the agent for options that are not set, for optimisers that take them: ``betas=(0.5, 0.999)``.
 
     Raises:
-        UsageError: If what is referred to is no optimiser, or does not take an option.
+        UsageError: If the import path leads to no optimiser, or the optimiser does not take an option or a parameter.
     """
-    said = optimizer_options(options).of(part)
-    assert said.name is not None
-    optimizer = _CLASSES.get(said.name) or _referred(said.name)
-    taken = inspect.signature(optimizer).parameters
-    given = {option: getattr(said, option) for option in SPECIAL if getattr(said, option) is not None}
-    if said.weight_decay:
-        given["weight_decay"] = said.weight_decay
+    matrices = optimizer_options(options).of(part)
+    vectors = matrices.for_vectors()
+    if vectors is None:
+        return _made(matrices, options.lr, parameters, usual)
+    split = [
+        (matrices, [parameter for parameter in parameters if parameter.dim() == 2]),
+        (vectors, [parameter for parameter in parameters if parameter.dim() != 2]),
+    ]
+    made = [_made(chosen, options.lr, members, usual) for chosen, members in split if members]
+    return made[0] if len(made) == 1 else CombinedOptimizer(made)
+
+
+def _made(chosen: PartOptimizerOptions, lr: float, parameters: list[nn.Parameter], usual: dict[str, Any]) -> torch.optim.Optimizer:
+    """The optimiser that complete options describe, for these parameters."""
+    assert chosen.name is not None
+    optimizer = _CLASSES.get(chosen.name) or _referred(chosen.name)
+    taken = {name: each for name, each in inspect.signature(optimizer).parameters.items() if name != "self"}
+    given = {option: getattr(chosen, option) for option in SPECIAL if getattr(chosen, option) is not None} | chosen.options
+    if chosen.weight_decay:
+        given["weight_decay"] = chosen.weight_decay
     if wrong := [option for option in given if option not in taken]:
-        raise UsageError(Problem(f"agent.optimizer={shown(said.name)} takes no {', '.join(wrong)}", f"it takes {', '.join(taken)}"))
-    settings = {"lr": options.lr if said.lr is None else said.lr, "weight_decay": 0.0, **usual, **given}
-    fused: dict[str, Any] = {"fused": True} if _is_fused(optimizer, parameters) else {}
-    made = optimizer(parameters, **{option: value for option, value in settings.items() if option in taken}, **fused)
-    if fused and settings.get("momentum"):
-        # torch leaves what it makes at a first step that is skipped as the memory was, and goes on from that.
+        settable = [name for name in taken if name not in ("params", "fused")]
+        hint = "   ".join(filter(None, [did_you_mean(wrong[0], settable), f"it takes {', '.join(settable)}"]))
+        raise UsageError(Problem(f"agent.optimizer={shown(chosen.name)} takes no {', '.join(wrong)}", hint))
+    settings = {"lr": lr if chosen.lr is None else chosen.lr, "weight_decay": 0.0, **usual, **given}
+    settings = {option: value for option, value in settings.items() if option in taken}
+    if _is_fused(optimizer, parameters) and _WITHOUT_FUSED.isdisjoint(chosen.options):
+        settings["fused"] = True
+    groups: list[Any] = list(parameters)
+    if chosen.no_decay and "weight_decay" in taken:
+        decayed, spared = ([each for each in parameters if (each.dim() > 1) == several] for several in (True, False))
+        groups = [group for group in ({"params": decayed}, {"params": spared, "weight_decay": 0.0}) if group["params"]]
+    try:
+        made = optimizer(groups, **settings)
+    except (TypeError, ValueError, RuntimeError) as error:
+        others = any(parameter.dim() != 2 for parameter in parameters)
+        hint = "agent.optimizer.vectors=adamw: another optimiser for parameters that are no matrices" if others else ""
+        raise UsageError(Problem(f"agent.optimizer={shown(chosen.name)}: {error}", hint)) from error
+    if settings.get("fused") and settings.get("momentum"):
+        # If the first step is skipped, torch leaves the buffer it has just allocated uninitialised, and continues from it.
         for parameter in parameters:
             made.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return made
 
 
 def step(optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
-    """One step along the gradients, and none where `broken` is 1: fused optimisers see to that on the device, the others wait for it.
+    """One step along the gradients, and none if `broken` is 1: fused optimisers read it on the device, others wait for its value.
 
-    For Adam it is the fused kernel alone. What `torch.optim` does around it takes longer than the kernel itself where networks are small,
-    and changes nothing.
+    Adam calls its fused kernel directly. The code of `torch.optim` around it takes longer than the kernel itself for small networks, and
+    the result is the same.
 
     Args:
-        optimizer: Of `make_optimizer`.
+        optimizer: Made by `make_optimizer`.
         broken: 0 or 1, a scalar on the device.
     """
-    if not optimizer.defaults.get("fused"):
+    if isinstance(optimizer, CombinedOptimizer):
+        for member in optimizer.members:
+            step(member, broken)
+    elif not optimizer.defaults.get("fused"):
         if not broken:
             optimizer.step()
     elif _is_plain(optimizer):
@@ -83,7 +156,7 @@ def step(optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
 
 
 def _is_plain(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether it is an Adam as its paper has it that nobody watches, stepped before, and one call of its kernel takes all parameters."""
+    """Whether it is a plain Adam or AdamW without hooks that has stepped before, so that one call of its kernel takes all parameters."""
     if type(optimizer) not in _KERNELS or optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
         return False
     groups = optimizer.param_groups
@@ -100,7 +173,7 @@ def _adam(optimizer: torch.optim.Optimizer, group: dict[str, Any], broken: torch
         return
     states = [optimizer.state[parameter] for parameter in parameters]
     steps = [state["step"] for state in states]
-    torch._foreach_add_(steps, [1.0 - broken] * len(steps))  # a step that is none does not count
+    torch._foreach_add_(steps, [1.0 - broken] * len(steps))  # a skipped step does not count
     _KERNELS[type(optimizer)](
         parameters,
         [parameter.grad for parameter in parameters],
@@ -126,18 +199,20 @@ def _is_fused(optimizer: type[torch.optim.Optimizer], parameters: list[nn.Parame
 
 
 def _referred(name: str) -> type[torch.optim.Optimizer]:
-    """The class that a reference refers to."""
+    """The class at an import path."""
     reference = parse(name)
-    assert reference is not None, "the options refuse what is neither a name nor a reference"
+    assert reference is not None, "options accept names and import paths only"
     found = load(reference, "optimizers")
     if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
         raise UsageError(Problem(f"{shown(name)} is no torch.optim.Optimizer", "a class like torch.optim:NAdam is"))
     closure = inspect.signature(found.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
-        raise UsageError(Problem(f"{shown(name)} asks for the loss again (a closure), and an update has it once", "choose another"))
+        raise UsageError(
+            Problem(f"{shown(name)} needs a closure that computes the loss again, and an update computes it once", "choose another")
+        )
     return found
 
 
 def laid_out_like(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """The same numbers in the memory format of `other`: fused optimisers walk through memory and take equal layouts for granted."""
+    """The same values in the memory format of `other`: fused optimisers assume equal layouts of parameters, gradients and state."""
     return tensor if tensor.stride() == other.stride() else torch.empty_like(other, dtype=tensor.dtype).copy_(tensor)
