@@ -21,7 +21,8 @@ PROMISED = {
     "unified": """
         API_VERSION Action Agent AgentComponent ArchitectureComponent Batch Builder CallbackComponent CommandComponent Config
         ContinuousActions DataSuite DiscreteActions Environment EpisodeFailed Labelled LauncherComponent LearningOptions
-        Loss Objective ObjectiveComponent Options Part Phase PhaseLoss PhaseStep Preset Problem RecipeComponent Rollout Rows Run Schedule Space Spec Step Suite
+        Loss Objective ObjectiveComponent Options Part Phase PhaseLoss PhaseStep Preset Problem RecipeComponent Rollout Rows Run
+        Schedule Space Spec Step Suite
         SuiteComponent Transitions UnifiedError UsageError View
         compose frozen hookimpl hookspec launch load output_shape registry train
     """,

@@ -36,7 +36,8 @@ def test_a_file_is_imported_once_and_two_of_one_name_do_not_meet(path: Path) -> 
 
 def test_its_name_is_the_same_in_every_process(path: Path) -> None:
     (path / "mine.py").write_text("class Thing: pass\n")
-    code = f"from unified.core.components.importing import import_object; print(import_object({str(path / 'mine.py')!r} + ':Thing').__module__)"
+    code = "from unified.core.components.importing import import_object\n"
+    code += f"print(import_object({str(path / 'mine.py')!r} + ':Thing').__module__)"
     names = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(2)}
     assert len(names) == 1
     assert names.pop().startswith("unified_file_mine_")

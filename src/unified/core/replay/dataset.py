@@ -122,7 +122,7 @@ class DatasetBuffer:
         if snapshot.get("rows") != len(self.rows) or snapshot.get("fingerprint") != self._fingerprint():
             raise UsageError(
                 Problem(
-                    f"the data set has changed: the run was trained on {snapshot.get('rows')} rows, and there are {len(self.rows)} others now",
+                    f"the data set has changed: the run was trained on {snapshot.get('rows')} rows, not on these {len(self.rows)}",
                     "put back the old files, or start anew with experiment=NAME",
                 )
             )

@@ -91,8 +91,8 @@ class Transitions(View):
     Args:
         n_step: Steps of a window, n.
         discount: γ of one agent step.
-        future_steps: Steps K whose actions and observations are shown beside, whatever n is. Rows near the end of an episode, or of what has been
-            lived, have fewer: `future_mask` says which.
+        future_steps: Number K of following steps whose actions and observations a row has too, whatever n is. Rows near the end of an
+            episode, or near the newest step, have fewer: `future_mask` marks them.
     """
 
     n_step: int = 1
@@ -163,9 +163,9 @@ class Labelled(View):
 class Rollout(View):
     """Everything since the last updates, in the order it happened, then consumed: `n_steps` steps of each environment.
 
-    The agent sees all of it at once (`Agent.process_rollout`: advantages, returns), then `epochs` times in minibatches of about `batch_size` rows,
-    without replacement. A rollout that lost rows (of an episode that failed) has fewer minibatches, not other ones.
-    Columns that `prepare` and the agent's `extra_columns` add are named in `adds`.
+    The agent processes all of it at once (`Agent.process_rollout`: advantages, returns), then learns from it `epochs` times in minibatches of
+    about `batch_size` rows, without replacement. A rollout without the rows of a failed episode has fewer minibatches of the same size.
+    `extra_columns` names the columns that `process_rollout` and the agent's own extra columns add.
 
     Args:
         n_steps: Steps of each environment between updates, T.
