@@ -51,7 +51,7 @@ def test_every_public_name_is_there_with_its_documentation(home: Path, module: s
 def test_methods_have_their_signatures(home: Path) -> None:
     text = (home / "python" / "unified.md").read_text()
     assert "### Agent.add_target" in text
-    assert "### Objective.attach\n\n```python\ndef join(self, agent: Any) -> None\n```" in text
+    assert "### Objective.attach\n\n```python\ndef attach(self, agent: Any) -> None\n```" in text
 
 
 def test_every_hook_and_component_has_a_page(home: Path) -> None:

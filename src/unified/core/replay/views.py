@@ -163,7 +163,7 @@ class Labelled(View):
 class Rollout(View):
     """Everything since the last updates, in the order it happened, then consumed: `n_steps` steps of each environment.
 
-    The agent processes all of it at once (`Agent.process_rollout`: advantages, returns), then learns from it `epochs` times in minibatches of
+    The agent processes all of it (`Agent.process_rollout`: advantages, returns), then learns from it `epochs` times in minibatches of
     about `batch_size` rows, without replacement. A rollout without the rows of a failed episode has fewer minibatches of the same size.
     `extra_columns` names the columns that `process_rollout` and the agent's own extra columns add.
 
