@@ -144,7 +144,7 @@ def test_its_sampler_relabels_as_the_built_in_one(beside: Beside, tmp_path: Path
         (path,) = (tmp_path / "runs" / sampler).rglob("metrics.jsonl")
         learned[sampler] = [row["critic_loss"] for row in rows(path.parent) if row["kind"] == "train"]
     assert learned["her"] == learned["hindsight"] != learned["uniform"]
-    refused = beside.unified("train", "--agent", "twin", "--suite", "harbour:reach", "replay.sampler=her", cwd=tmp_path, expect=1)
+    refused = beside.unified("train", "--agent", "twin", "--suite", "harbour:reach", "replay.sampler=her", cwd=tmp_path, expect=2)
     assert "needs single steps of a task with goals" in refused
 
 
