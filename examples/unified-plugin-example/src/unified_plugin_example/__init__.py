@@ -30,7 +30,7 @@ def register_agents() -> Iterator[AgentComponent]:
         config="unified_plugin_example.config:TwinOptions",
         presets="unified_plugin_example.config:PRESETS",
         parts=("encoder", "actor", "critic"),
-        summary="twin critics, target smoothing and a delayed actor, for vectors (after Fujimoto et al. 2018)",
+        summary="twin critics, target smoothing and a delayed actor (after Fujimoto et al. 2018)",
     )
 
 
