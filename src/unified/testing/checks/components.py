@@ -42,7 +42,9 @@ def imports(component: Component) -> None:
     if base is not None:
         wanted = import_object(base)
         if not (inspect.isclass(target) and issubclass(target, wanted)) and not _returns(target, wanted):
-            contract = f"The target of {_article(component)} is a subclass of unified.{wanted.__name__}, or a function annotated to return one."
+            contract = (
+                f"The target of {_article(component)} is a subclass of unified.{wanted.__name__}, or a function annotated to return one."
+            )
             raise Failed(contract, f"{component.target} is {target!r}", f"inherit from unified.{wanted.__name__}, or point to the class")
         if missing := sorted(getattr(target, "__abstractmethods__", ())):
             contract = f"{_article(component).capitalize()} implements the abstract methods of unified.{wanted.__name__}."
