@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +158,38 @@ def test_the_weights_are_at_most_so_many_updates_old(tmp_path: Path, most: int, 
         assert collector.staleness
         assert max(collector.staleness) <= most
         assert collector.version > 0  # later weights arrived
+
+
+@contextmanager
+def made(tmp_path: Path, most: int, collectors: int = 1) -> Iterator[Any]:
+    """The source of a run of two environments per collector, started."""
+    (tmp_path / "ids.py").write_text(IDS)
+    words = ["agent=dqn", f"suite={tmp_path / 'ids.py'}:Ids", f"root={tmp_path}", "device=cpu"]
+    values = {"train.num_envs": 2 * collectors, "train.frames": 300, "train.env_backend": "inline", "callbacks": []}
+    config = compose(words, values=values)
+    launcher = Async(AsyncOptions(collectors=collectors, max_staleness=most))
+    trainer = assemble(Run.create_or_open(config), config, launcher.make_source)
+    try:
+        trainer.source.start()
+        yield trainer.source
+    finally:
+        trainer.source.close()
+        trainer.evaluator.close()
+
+
+@pytest.mark.parametrize("most", [0, 4])
+def test_a_collector_that_wakes_after_too_many_updates_gets_newer_weights(tmp_path: Path, most: int) -> None:
+    with made(tmp_path, most) as source:
+        arrived: list[Any] = []
+        waiting = threading.Thread(target=lambda: arrived.append(source.step_wait()), daemon=True)
+        with source._changed:  # the collector cannot act before the updates
+            source.step_async()
+            source.agent.updates += most + 1
+        waiting.start()
+        waiting.join(30)
+        assert not waiting.is_alive()
+        assert len(arrived) == 1
+        assert list(source.collectors[0].staleness)[0] == 0
 
 
 def test_another_launcher_does_not_resume_it_silently(tmp_path: Path) -> None:
