@@ -48,6 +48,13 @@ class Ids(Environment):
         return Step(np.array([self.name, self.steps], np.float32), 1.0, False, self.steps == self.length)
 
 
+class Chosen(Ids):
+    def reset(self, seed, options=None):
+        observation = super().reset(seed)
+        self.name = (options or {}).get("name", self.name)
+        return np.array([self.name, 0], np.float32)
+
+
 class Broken(Ids):
     def step(self, action):
         if self.steps == 2:
@@ -161,10 +168,10 @@ def test_the_weights_are_at_most_so_many_updates_old(tmp_path: Path, most: int, 
 
 
 @contextmanager
-def made(tmp_path: Path, most: int, collectors: int = 1) -> Iterator[Any]:
+def made(tmp_path: Path, most: int, collectors: int = 1, suite: str = "Ids") -> Iterator[Any]:
     """The source of a run of two environments per collector, started."""
     (tmp_path / "ids.py").write_text(IDS)
-    words = ["agent=dqn", f"suite={tmp_path / 'ids.py'}:Ids", f"root={tmp_path}", "device=cpu"]
+    words = ["agent=dqn", f"suite={tmp_path / 'ids.py'}:{suite}", f"root={tmp_path}", "device=cpu"]
     values = {"train.num_envs": 2 * collectors, "train.frames": 300, "train.env_backend": "inline", "callbacks": []}
     config = compose(words, values=values)
     launcher = Async(AsyncOptions(collectors=collectors, max_staleness=most))
@@ -190,6 +197,20 @@ def test_a_collector_that_wakes_after_too_many_updates_gets_newer_weights(tmp_pa
         assert not waiting.is_alive()
         assert len(arrived) == 1
         assert list(source.collectors[0].staleness)[0] == 0
+
+
+def test_reset_options_reach_the_environment_of_that_number(tmp_path: Path) -> None:
+    chosen = 2**21  # larger than any name
+    with made(tmp_path, most=4, collectors=2, suite="Chosen") as source:
+        source.step_async()
+        source.step_wait()
+        source.set_reset_options(3, {"name": chosen})
+        found: list[int] = []
+        for _ in range(200):
+            source.step_async()
+            steps = source.step_wait()
+            found += [int(steps.ids[row]) for row in np.flatnonzero(steps.ended & (steps.reset_observation[:, 0] == chosen))]
+        assert found == [3]
 
 
 def test_another_launcher_does_not_resume_it_silently(tmp_path: Path) -> None:

@@ -263,6 +263,15 @@ class AsyncSource(ExperienceSource):
                 self._paused = False
                 self._changed.notify_all()
 
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        """Set the reset options of the next episode that the environment begins, once its collector has ended its present step.
+
+        The collector may be ahead of the steps that have arrived: the options are then of a later episode than the one that follows the
+        newest arrival.
+        """
+        collector = next(each for each in reversed(self.collectors) if each.outbox.first <= env_id)
+        self._while_paused(lambda: collector.inner.set_reset_options(env_id - collector.outbox.first, options))
+
     # State ----------------------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
