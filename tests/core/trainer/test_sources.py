@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from core.trainer.course import Course, CourseOptions, Linear
+from unified.core.base.errors import UsageError
 from unified.core.base.rng import derive
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import EpisodeFailed
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.replay.batch import Batch
+from unified.core.trainer.multitask import MultiTaskSource, MultiTaskSpec
 from unified.core.trainer.sources import DatasetSource, EnvCollector, FrameStack
 
 SEED = 4
@@ -252,3 +254,35 @@ def test_what_was_stacked_is_a_copy() -> None:
     stacked = stack.batch().obs
     stack.push(0, np.zeros(2, np.float32))
     assert stacked.tolist() == [[1.0] * 4]
+
+
+class WithOptions(DatasetSource):
+    """A source of some environments that notes their reset options."""
+
+    def __init__(self, num_envs: int) -> None:
+        super().__init__(Spec(Space((2,), "float32"), Space((), "int64", 0, 1, 2)))
+        self.num_envs = num_envs
+        self.options: dict[int, Any] = {}
+
+    def set_reset_options(self, env_id: int, options: Any) -> None:
+        self.options[env_id] = options
+
+
+def test_reset_options_of_several_tasks_reach_the_environment_of_that_number() -> None:
+    sources = [WithOptions(count) for count in (2, 1, 3)]
+    source = MultiTaskSource(MultiTaskSpec({}), dict(zip("abc", sources, strict=True)))
+    for env_id in range(source.num_envs):
+        source.set_reset_options(env_id, {"goal": env_id})
+    assert [each.options for each in sources] == [
+        {0: {"goal": 0}, 1: {"goal": 1}},
+        {0: {"goal": 2}},
+        {0: {"goal": 3}, 1: {"goal": 4}, 2: {"goal": 5}},
+    ]
+
+
+def test_a_source_without_environments_refuses_reset_options() -> None:
+    spec = Spec(Space((2,), "float32"), Space((), "int64", 0, 1, 2))
+    with pytest.raises(UsageError, match="DatasetSource does not support reset options"):
+        DatasetSource(spec).set_reset_options(0, {})
+    with pytest.raises(UsageError, match="MultiTaskSource does not support reset options"):
+        MultiTaskSource(MultiTaskSpec({}), {}).set_reset_options(0, {})

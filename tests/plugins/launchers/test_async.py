@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,13 @@ class Ids(Environment):
     def step(self, action):
         self.steps += 1
         return Step(np.array([self.name, self.steps], np.float32), 1.0, False, self.steps == self.length)
+
+
+class Chosen(Ids):
+    def reset(self, seed, options=None):
+        observation = super().reset(seed)
+        self.name = (options or {}).get("name", self.name)
+        return np.array([self.name, 0], np.float32)
 
 
 class Broken(Ids):
@@ -158,6 +167,52 @@ def test_the_weights_are_at_most_so_many_updates_old(tmp_path: Path, most: int, 
         assert collector.version > 0  # later weights arrived
 
 
+@contextmanager
+def made(tmp_path: Path, most: int, collectors: int = 1, suite: str = "Ids") -> Iterator[Any]:
+    """The source of a run of two environments per collector, started."""
+    (tmp_path / "ids.py").write_text(IDS)
+    words = ["agent=dqn", f"suite={tmp_path / 'ids.py'}:{suite}", f"root={tmp_path}", "device=cpu"]
+    values = {"train.num_envs": 2 * collectors, "train.frames": 300, "train.env_backend": "inline", "callbacks": []}
+    config = compose(words, values=values)
+    launcher = Async(AsyncOptions(collectors=collectors, max_staleness=most))
+    trainer = assemble(Run.create_or_open(config), config, launcher.make_source)
+    try:
+        trainer.source.start()
+        yield trainer.source
+    finally:
+        trainer.source.close()
+        trainer.evaluator.close()
+
+
+@pytest.mark.parametrize("most", [0, 4])
+def test_a_collector_that_wakes_after_too_many_updates_gets_newer_weights(tmp_path: Path, most: int) -> None:
+    with made(tmp_path, most) as source:
+        arrived: list[Any] = []
+        waiting = threading.Thread(target=lambda: arrived.append(source.step_wait()), daemon=True)
+        with source._changed:  # the collector cannot act before the updates
+            source.step_async()
+            source.agent.updates += most + 1
+        waiting.start()
+        waiting.join(30)
+        assert not waiting.is_alive()
+        assert len(arrived) == 1
+        assert list(source.collectors[0].staleness)[0] == 0
+
+
+def test_reset_options_reach_the_environment_of_that_number(tmp_path: Path) -> None:
+    chosen = 2**21  # larger than any name
+    with made(tmp_path, most=4, collectors=2, suite="Chosen") as source:
+        source.step_async()
+        source.step_wait()
+        source.set_reset_options(3, {"name": chosen})
+        found: list[int] = []
+        for _ in range(200):
+            source.step_async()
+            steps = source.step_wait()
+            found += [int(steps.ids[row]) for row in np.flatnonzero(steps.ended & (steps.reset_observation[:, 0] == chosen))]
+        assert found == [3]
+
+
 def test_another_launcher_does_not_resume_it_silently(tmp_path: Path) -> None:
     words = suite(tmp_path)
     command(*words, cwd=tmp_path)
@@ -167,7 +222,7 @@ def test_another_launcher_does_not_resume_it_silently(tmp_path: Path) -> None:
     assert "saved by another source of experience" in output
 
 
-@pytest.mark.parametrize("name", ["ac2", "dqn", "drqv2", "ppo", "sac"])
+@pytest.mark.parametrize("name", ["ac2", "dqn", "drqv2", "ppo", "sac", "td3", "trpo"])
 def test_a_snapshot_holds_all_that_an_agent_acts_with(name: str) -> None:
     config = compose([f"agent={name}", "suite=gym:CartPole-v1", "device=cpu", "callbacks=[]"])
     environments = make_environments(config, "environment", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -80,6 +81,12 @@ class MultiTaskSource(ExperienceSource):
         self._turn = (number + 1) % len(self.sources)
         self._report(number)
         return None if steps is None else replace(steps, env_ids=self._first[number] + steps.ids, task=self.names[number])
+
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        if not self.sources:
+            super().set_reset_options(env_id, options)
+        number = bisect_right(self._first, env_id) - 1
+        self.sources[number].set_reset_options(env_id - self._first[number], options)
 
     def _report(self, number: int) -> None:
         failures = self.sources[number].env_failures

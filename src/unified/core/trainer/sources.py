@@ -67,10 +67,14 @@ class ExperienceSource(ABC):
     def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
         """Set the reset options of the next episode of an environment, in `on_experience` for example.
 
+        Args:
+            env_id: Number of the environment, as in `StepBatch.env_ids`.
+            options: Plain JSON data; ``None`` removes the options that were set before.
+
         Raises:
-            UsageError: If no environment is stepped here.
+            UsageError: If the source does not support reset options; the default.
         """
-        raise UsageError(f"{type(self).__name__} steps no environments, so nothing can be reset with options")
+        raise UsageError(f"{type(self).__name__} does not support reset options")
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from unified.core.envs.vector_protocol import VectorEnv
     from unified.core.learn.agent import Agent, PolicySnapshot
     from unified.core.replay.buffer import Replay
+
+#: Seconds after which a thread that waits checks its condition again, also without a notification.
+RECHECK = 1.0
 
 #: Fields of a step that hold observations.
 OBSERVATIONS = ("observation", "reset_observation")
@@ -145,9 +148,7 @@ class AsyncSource(ExperienceSource):
     def step_async(self) -> None:
         """Publish the weights if the collectors' are more than half of the limit behind; start the threads at the first call."""
         with self._changed:
-            if self.agent.updates - self._snapshot.version > self.max_staleness // 2:
-                self._snapshot = self.agent.policy_snapshot()
-                self._changed.notify_all()
+            self._publish(self.max_staleness // 2)
         for collector in self.collectors:
             if collector.thread is None:
                 collector.thread = threading.Thread(target=self._collect, args=(collector,), name=collector.name, daemon=True)
@@ -156,11 +157,16 @@ class AsyncSource(ExperienceSource):
     def step_wait(self) -> StepBatch:
         """Add the next step of a collector to the replay.
 
+        Updates since `step_async` may have made the weights too old for a collector that has not acted yet. If no step is ready, the
+        current weights are published first: otherwise this thread would wait for a collector that waits for weights.
+
         Raises:
             UnifiedError: The error of a collector, with the name of its thread.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._ready() is not None or self._error() is not None)
+            while self._ready() is None and self._error() is None:
+                self._publish(self.max_staleness)
+                self._changed.wait(RECHECK)
             found = self._ready()
             if found is None:
                 failed = self._error()
@@ -173,6 +179,17 @@ class AsyncSource(ExperienceSource):
         self._deliver(arrival)
         self._report(found)
         return arrival.steps
+
+    def _publish(self, lag: int) -> None:
+        """Publish the current weights if the published ones are more than `lag` updates old. The caller holds the lock."""
+        if self.agent.updates - self._snapshot.version > lag:
+            self._snapshot = self.agent.policy_snapshot()
+            self._changed.notify_all()
+
+    def _wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition, and check it once per `RECHECK` even if nothing notifies. The caller holds the lock."""
+        while not condition():
+            self._changed.wait(RECHECK)
 
     def _ready(self) -> Collector | None:
         """The next collector with a step that can be delivered."""
@@ -214,7 +231,7 @@ class AsyncSource(ExperienceSource):
     def _wait_for_turn(self, collector: Collector) -> bool:
         """Wait until the collector may act, with weights that are new enough; false at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._may_act(collector))
+            self._wait_until(lambda: self._closed or self._may_act(collector))
             if self._closed:
                 return False
             collector.busy, snapshot = True, self._snapshot
@@ -236,15 +253,24 @@ class AsyncSource(ExperienceSource):
 
     def _while_paused(self, function: Callable[[], Any]) -> Any:
         """Call a function while no collector acts."""
-        with self._changed:
-            self._paused = True
-            self._changed.wait_for(lambda: not any(collector.busy for collector in self.collectors))
         try:
+            with self._changed:
+                self._paused = True
+                self._wait_until(lambda: not any(collector.busy for collector in self.collectors))
             return function()
         finally:
             with self._changed:
                 self._paused = False
                 self._changed.notify_all()
+
+    def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
+        """Set the reset options of the next episode that the environment begins, once its collector has ended its present step.
+
+        The collector may be ahead of the steps that have arrived: the options are then of a later episode than the one that follows the
+        newest arrival.
+        """
+        collector = next(each for each in reversed(self.collectors) if each.outbox.first <= env_id)
+        self._while_paused(lambda: collector.inner.set_reset_options(env_id - collector.outbox.first, options))
 
     # State ----------------------------------------------------------------------------------------------------------------------
 
