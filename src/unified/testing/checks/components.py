@@ -54,7 +54,7 @@ def imports(component: Component) -> None:
         raise Failed(contract, f"{component.target} is {target!r}", "name a class or function")
 
 
-def _returns(target: Any, wanted: type) -> bool:
+def _returns(target: object, wanted: type) -> bool:
     """Whether a function is annotated to return an instance of the class."""
     if not inspect.isfunction(target):
         return False
