@@ -196,7 +196,7 @@ def test_a_collector_that_wakes_after_too_many_updates_gets_newer_weights(tmp_pa
         waiting.join(30)
         assert not waiting.is_alive()
         assert len(arrived) == 1
-        assert list(source.collectors[0].staleness)[0] == 0
+        assert source.collectors[0].staleness.popleft() == 0
 
 
 def test_reset_options_reach_the_environment_of_that_number(tmp_path: Path) -> None:
