@@ -32,6 +32,8 @@ def machine() -> str:
 
 
 def main(names: list[str]) -> None:
+    if {"-h", "--help"} & set(names):
+        sys.exit(print(__doc__))
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}")

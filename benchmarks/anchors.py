@@ -118,7 +118,7 @@ ANCHORS = {
         score=early,
     ),
     "digits": Anchor({"suite": "digits"}, 0.98, FOLDS, baseline(support_vectors, "digits")),
-    "digits-by-reward": Anchor({"suite": "digits", "objective": "reward", "encoder": "mlp", "train.epochs": 100}, 0.95),
+    "digits-by-reward": Anchor({"suite": "digits", "objective": "reinforce_critic", "encoder": "mlp", "train.epochs": 100}, 0.95),
     "diabetes": Anchor({"suite": "diabetes", "train.epochs": 150}, None, FOLDS, baseline(ridge, "diabetes")),
     "digits-flow": Anchor({"suite": "digits", "objective": "flow"}, None),
     "digits-vae": Anchor({"suite": "digits", "objective": "vae"}, None),

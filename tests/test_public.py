@@ -19,7 +19,7 @@ PUBLIC = ("unified", "unified.agents", "unified.heads", "unified.nets", "unified
 #: What was promised with `API_VERSION` 2: a name that is taken away raises the number.
 PROMISED = {
     "unified": """
-        API_VERSION Action Agent AgentComponent ArchitectureComponent Batch Builder CallbackComponent CommandComponent Config
+        API_VERSION Action Agent AgentComponent ArchitectureComponent ArrayVectorEnv Batch Builder CallbackComponent CommandComponent Config
         ContinuousActions DataSuite DiscreteActions Environment EpisodeFailed Labelled LauncherComponent LearningOptions
         Loss Objective ObjectiveComponent Options Part Phase PhaseLoss PhaseStep Preset Problem RecipeComponent Rollout Rows Run
         Schedule Space Spec Step Suite

@@ -23,7 +23,7 @@ from unified.core.config.values import show
 from unified.core.registry import CORE, Registry, registry
 
 #: The modules whose names a plugin or a script may use.
-PUBLIC = ("unified", "unified.heads", "unified.testing", "unified.testing.probes")
+PUBLIC = ("unified", "unified.agents", "unified.heads", "unified.nets", "unified.replay", "unified.testing", "unified.testing.probes")
 _HEAD = "<!-- built by tools/reference.py from the code -->\n\n"
 
 

@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from unified.core.config.config import Config
     from unified.core.config.schema import Part
     from unified.core.envs.adapters import SuiteAdapter
+    from unified.core.envs.array_vector_env import ArrayVectorEnv
     from unified.core.envs.dataset import DataSuite, Rows
     from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
+    from unified.core.envs.vector_protocol import VectorEnv
     from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
     from unified.core.learn.agent import Agent, PolicySnapshot
     from unified.core.learn.builder import Builder
@@ -93,6 +95,8 @@ _HOMES = {
     "unified.core.runs.run": ("Run",),
     "unified.core.base.schedule": ("Schedule",),
     "unified.core.base.spec": ("Space", "Spec"),
+    "unified.core.envs.array_vector_env": ("ArrayVectorEnv",),
+    "unified.core.envs.vector_protocol": ("VectorEnv",),
     "unified.core.envs.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
     "unified.core.trainer.build": ("launch",),
     "unified.core.trainer.launcher": ("Launcher",),
@@ -108,6 +112,7 @@ __all__ = [
     "Agent",
     "AgentComponent",
     "ArchitectureComponent",
+    "ArrayVectorEnv",
     "Batch",
     "Builder",
     "Callback",
@@ -155,6 +160,7 @@ __all__ = [
     "UnifiedError",
     "UpdateResult",
     "UsageError",
+    "VectorEnv",
     "View",
     "__version__",
     "compose",

@@ -70,14 +70,14 @@ def test_numbers_are_learned_too_and_judged_in_their_units(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_a_task_is_learned_by_reward_alone(tmp_path: Path) -> None:
     options = {"train__epochs": 20, "agent__batch_size": 64, "evaluate__every": 0}
-    run = train(tmp_path, None, "digits", objective="reward", encoder="mlp", **options)
+    run = train(tmp_path, None, "digits", objective="reinforce_critic", encoder="mlp", **options)
     assert run.metrics()[-1]["accuracy"] > 0.7
     rewards = [row["reward"] for row in run.metrics() if "reward" in row]
     assert rewards[0] < 0.3 < 0.6 < rewards[-1]
 
 
 def test_reward_beside_labels_trains_the_critic_that_nobody_trained(tmp_path: Path) -> None:
-    run = train(tmp_path, None, "iris", objective="+reward", train__epochs=20)
+    run = train(tmp_path, None, "iris", objective="+reinforce_critic", train__epochs=20)
     (phase,) = load_agent(run).agent.phase_list
     assert set(phase.trains) == {"encoder", "actor", "critic"}
 

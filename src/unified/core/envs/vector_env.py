@@ -194,7 +194,7 @@ class WorkerVectorEnv:
     def step_wait(self) -> StepBatch:
         """Wait for what `begin` sent. Where an environment raises, the step did not happen, and only the state can be had after it."""
         if not self._pending:
-            raise RuntimeError("finish() without begin()")
+            raise RuntimeError("step_wait() without step_async()")
         n = self.num_envs
         steps = StepBatch(
             observation=self._zeros(),
@@ -490,7 +490,7 @@ class WorkerVectorEnv:
         if self._closed:
             raise RuntimeError(f"{what}() after close()")
         if self._pending:
-            raise RuntimeError(f"{what}() between begin() and finish()")
+            raise RuntimeError(f"{what}() between step_async() and step_wait()")
 
     def _zeros(self) -> np.ndarray:
         return self.spec.zeros(self.num_envs)

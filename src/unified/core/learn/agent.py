@@ -199,7 +199,7 @@ class Agent(nn.Module, ABC):
                 self.add_target(part, tau, name=self._averages[part])
         if not self._averages:
             problem = f"agent.ema averages what an agent acts with, and {type(self).__name__} has none of {', '.join(self.policy_parts)}"
-            raise UsageError(Problem(problem, 'its class says what there is:  acting = ("policy",)'))
+            raise UsageError(Problem(problem, 'its class says what there is:  policy_parts = ("policy",)'))
 
     def acting(self, part: str) -> nn.Module:
         """The part that acts: the part itself while the agent trains, and its averaged weights in evaluation where options say ``ema``.
@@ -210,7 +210,7 @@ class Agent(nn.Module, ABC):
 
     @property
     def view(self) -> View:
-        """The view that its batches come from: the one it `needs`, as its objectives widen it."""
+        """The view that its batches come from: its `base_view`, as its objectives widen it."""
         view = self.base_view
         for objective in (objective for phase in self.phase_list for objective in phase.objectives):
             with plugin_errors(f"objective {objective.label}", "to say what it reads"):

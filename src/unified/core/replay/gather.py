@@ -143,7 +143,7 @@ def windows(view: Window, store: Store, index: Array) -> tuple[Array, Array]:
 
 
 def gather_transitions(view: Window, store: Store, index: Array, gatherer: Gatherer) -> Batch:
-    """Rows of n-step transitions, with what followed them where the view looks `ahead`.
+    """Rows of n-step transitions, with the `future_steps` after them if the view has some.
 
     reward = Σ_{k<m} γᵏ rₖ and discount = γᵐ, where m is n or, if the episode ends before, the steps to its end; 0 if it terminated there.
     A row that terminated ends the sum also where the episode goes on (a lost life).

@@ -102,7 +102,7 @@ class Transitions(View):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_step < 1 or not 0 <= self.discount <= 1 or self.future_steps < 0:
-            raise ValueError(f"transitions need n_step >= 1, 0 <= discount <= 1 and ahead >= 0: {self}")
+            raise ValueError(f"transitions need n_step >= 1, 0 <= discount <= 1 and future_steps >= 0: {self}")
 
     @classmethod
     def of(cls, options: Any, stack: int) -> Self:
@@ -182,7 +182,7 @@ class Rollout(View):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_steps < 1 or self.epochs < 1 or not 0 <= self.discount <= 1:
-            raise ValueError(f"a rollout needs horizon >= 1, epochs >= 1 and 0 <= discount <= 1: {self}")
+            raise ValueError(f"a rollout needs n_steps >= 1, epochs >= 1 and 0 <= discount <= 1: {self}")
 
     @property
     def columns(self) -> tuple[str, ...]:

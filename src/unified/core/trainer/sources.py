@@ -273,7 +273,7 @@ class EnvCollector(ExperienceSource):
 
     def step_wait(self) -> StepBatch:
         """Wait for the environments; the rows enter the replay."""
-        assert self._stored is not None, "finish() without begin()"
+        assert self._stored is not None, "step_wait() without step_async()"
         steps = self.environments.step_wait()
         self.replay.extend(self._stored, steps, self._extra)
         self.inputs.update(steps)

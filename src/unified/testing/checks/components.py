@@ -41,8 +41,10 @@ def imports(component: Component) -> None:
         return  # from an import path: checked when it was found
     if base is not None:
         wanted = import_object(base)
-        if not (inspect.isclass(target) and issubclass(target, wanted)):
-            contract = f"The target of {_article(component)} is a subclass of unified.{wanted.__name__}."
+        if not (inspect.isclass(target) and issubclass(target, wanted)) and not _returns(target, wanted):
+            contract = (
+                f"The target of {_article(component)} is a subclass of unified.{wanted.__name__}, or a function annotated to return one."
+            )
             raise Failed(contract, f"{component.target} is {target!r}", f"inherit from unified.{wanted.__name__}, or point to the class")
         if missing := sorted(getattr(target, "__abstractmethods__", ())):
             contract = f"{_article(component).capitalize()} implements the abstract methods of unified.{wanted.__name__}."
@@ -50,6 +52,15 @@ def imports(component: Component) -> None:
     elif not callable(target):
         contract = f"The target of {_article(component)} is a class or a function."
         raise Failed(contract, f"{component.target} is {target!r}", "name a class or function")
+
+
+def _returns(target: Any, wanted: type) -> bool:
+    """Whether a function is annotated to return an instance of the class."""
+    if not inspect.isfunction(target):
+        return False
+    annotation = inspect.signature(target).return_annotation
+    found = target.__globals__.get(annotation) if isinstance(annotation, str) else annotation
+    return inspect.isclass(found) and issubclass(found, wanted)
 
 
 def describes_itself(component: Component) -> None:

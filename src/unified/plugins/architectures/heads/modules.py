@@ -108,8 +108,8 @@ class CategoricalHead(ValueHead, PolicyHead):
 
     Args:
         atoms: Number N of returns, for values only.
-        low: Least return; null: as the critic's low.
-        high: Greatest return; null: as the critic's high.
+        low: Least return; null: the critic's v_min.
+        high: Greatest return; null: the critic's v_max.
     """
 
     discrete = True
