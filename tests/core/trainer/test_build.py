@@ -12,6 +12,7 @@ import pytest
 import unified
 from unified.core.config.compose import compose
 from unified.core.runs.run import Run
+from unified.core.trainer import build
 from unified.core.trainer.build import assemble
 from unified.core.trainer.sources import DatasetSource, EnvCollector
 from unified.core.trainer.trainer import Trainer
@@ -119,3 +120,47 @@ def test_prioritised_rows_do_not_depend_on_the_budget(tmp_path: Path, environmen
         groups.append({group: checkpoint.load(group) for group in ("parameters", "optimizer", "replay", "collector")})
     assert not differences(*groups)
     assert [row for row in twice.metrics() if row["kind"] == "train"] == [row for row in straight.metrics() if row["kind"] == "train"]
+
+
+# Several suites, and errors -----------------------------------------------------------------------------------------------------
+
+TWO: dict[str, Any] = {
+    **{"suite": ["gym:CartPole-v1", "gym:Acrobot-v1"], "agent.trunk": 16, "agent.actor.hidden_dim": 16, "agent.critic.hidden_dim": 16},
+    **{"agent.batch_size": 8, "agent.learning_starts": 20, "train.frames": 300, "evaluate.every": 0, "evaluate.episodes": 1},
+}
+
+
+@pytest.mark.parametrize("budget", [{}, {"train.updates": 101}])
+def test_beta_ends_at_1_in_every_task(tmp_path: Path, budget: dict[str, Any]) -> None:
+    with assembled(tmp_path, **TWO, **budget, **{"replay.sampler": "prioritised"}) as trainer:
+        trainer.train()
+        replay: Any = trainer.replay
+        due = trainer.clock.pop_pending_updates()  # after the last step: the budget of frames ends the run before them
+        for sampler in (each.sampler for each in replay.replays):
+            assert sampler.beta(sampler.drawn + due) == pytest.approx(1)
+            assert sampler.beta(sampler.drawn - 2) < 1
+
+
+@pytest.mark.parametrize("values", [DQN, TWO])
+def test_an_error_after_the_source_was_made_closes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]) -> None:
+    made: list[EnvCollector] = []
+    closed: list[EnvCollector] = []
+
+    class Noted(EnvCollector):
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    def make_source(config: Any, run: Any, agent: Any, replay: Any, environments: Any) -> EnvCollector:
+        made.append(Noted(environments, agent, replay))
+        return made[-1]
+
+    def fail(*arguments: Any) -> None:
+        raise RuntimeError("no evaluator")
+
+    monkeypatch.setattr(build, "make_judge", fail)
+    config = compose([], [], {**QUIET, **values, "root": str(tmp_path)})
+    with pytest.raises(RuntimeError, match="no evaluator"):
+        assemble(Run.create_or_open(config), config, make_source)
+    assert made
+    assert closed == made[::-1]

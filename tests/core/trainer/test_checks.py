@@ -26,6 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("agent", "suite", "values", "says"),
     [
+        ("ac2", ["digits", "wine"], {"train.learn": False}, "train.learn=false only collects experience, and agent ac2 .* of digits"),
         ("ppo", "gym:CartPole-v1", OFFLINE, "agent ppo is on-policy and cannot train offline from replay.load"),
         (
             "dqn",
@@ -38,7 +39,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "dqn",
             "gym:CartPole-v1",
             {**OFFLINE, "train.learn": False},
-            "train.learn=false only collects experience, and this run steps no environment",
+            "train.learn=false only collects experience, and agent dqn steps no environment of gym:CartPole-v1",
         ),
         ("ac2", "digits", {"train.learn": False}, "train.learn=false only collects"),
         ("ac2", "digits", {"replay.save": "digits"}, "a data set is not saved as a replay"),
@@ -48,7 +49,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("dqn", "gym:CartPole-v1", {"encoder": "vit"}, r"(?i)vit cannot take \(4,\)"),
     ],
 )
-def test_it_is_refused(root: Path, agent: str, suite: str, values: dict[str, Any], says: str) -> None:
+def test_it_is_refused(root: Path, agent: str, suite: str | list[str], values: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         unified.train(agent=agent, suite=suite, config={**SHORT, **values, "experiment": "refused", "root": str(root)})
     assert not (root / "refused").exists()

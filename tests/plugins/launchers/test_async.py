@@ -25,6 +25,7 @@ from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Transitions
 from unified.core.runs.run import Run
+from unified.core.trainer import build
 from unified.core.trainer.build import assemble, make_agent, make_environments
 from unified.plugins.launchers.asynchronous.config import AsyncOptions
 from unified.plugins.launchers.asynchronous.launcher import Async
@@ -196,7 +197,7 @@ def test_a_collector_that_wakes_after_too_many_updates_gets_newer_weights(tmp_pa
         waiting.join(30)
         assert not waiting.is_alive()
         assert len(arrived) == 1
-        assert list(source.collectors[0].staleness)[0] == 0
+        assert source.collectors[0].staleness.popleft() == 0
 
 
 def test_reset_options_reach_the_environment_of_that_number(tmp_path: Path) -> None:
@@ -211,6 +212,26 @@ def test_reset_options_reach_the_environment_of_that_number(tmp_path: Path) -> N
             steps = source.step_wait()
             found += [int(steps.ids[row]) for row in np.flatnonzero(steps.ended & (steps.reset_observation[:, 0] == chosen))]
         assert found == [3]
+
+
+def test_environments_are_closed_if_those_of_another_collector_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+    closed: list[str] = []
+
+    def make(config: Any, stream: str, count: int) -> Any:
+        if stream == "environment 1":
+            raise RuntimeError("no more environments")
+        environments = make_environments(config, stream, count)
+        close = environments.close
+        monkeypatch.setattr(environments, "close", lambda: (closed.append(stream), close()))
+        opened.append(environments)
+        return environments
+
+    monkeypatch.setattr(build, "make_environments", make)
+    with pytest.raises(UnifiedError, match="no more environments"), made(tmp_path, most=4, collectors=2):
+        pass
+    assert len(opened) == 2
+    assert {"environment", "environment 0"} <= set(closed)
 
 
 def test_another_launcher_does_not_resume_it_silently(tmp_path: Path) -> None:

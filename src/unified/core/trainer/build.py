@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from unified.core.config.schema import Selection
     from unified.core.envs.suite import Suite
     from unified.core.learn.agent import Agent
-    from unified.core.replay.views import View
     from unified.core.runs.checkpoint import Checkpoint
     from unified.core.trainer.eval_result import EvalResult
 
@@ -160,14 +159,22 @@ def assemble(run: Run, config: Config, make_source: MakeSource | None = None) ->
             check_same_task(config, kept, suite)
         return _assemble(run, config, suite, kept, make_source, None)
     environments = make_environments(config, "environment", config.train.num_envs)
-    try:
-        return _assemble(run, config, suite, environments.spec, make_source, environments)
-    except BaseException:
-        environments.close()
-        raise
+    return _assemble(run, config, suite, environments.spec, make_source, environments)
 
 
 def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: MakeSource, environments: VectorEnv | None) -> Trainer:
+    """The objects of a run of one suite. An error closes `environments` and what was opened since."""
+    with ExitStack() as opened:
+        if environments is not None:
+            opened.callback(environments.close)
+        trainer = _assemble_one(run, config, suite, spec, make_source, environments, opened)
+        opened.pop_all()
+    return trainer
+
+
+def _assemble_one(
+    run: Run, config: Config, suite: Suite, spec: Spec, make_source: MakeSource, environments: VectorEnv | None, opened: ExitStack
+) -> Trainer:
     streams = Streams(config.seed)
     agent = make_agent(config, spec, streams)
     replay: Replay | DatasetBuffer
@@ -180,21 +187,24 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: M
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, rows=replay.size, **limits)
     elif not config.online and not isinstance(suite, DataSuite):
         check_epochs(config)
-        replay = make_replay(run, config, agent, suite, spec, 1, streams)
         limits = _budgets(config) | {"every": intervals(config, view.batch_size)}
         clock = Clock(view.batch_size, 1.0, pending_updates=1.0, **limits)
+        replay = make_replay(run, config, agent, suite, spec, 1, streams, clock.planned_updates)
     else:
         check_epochs(config)
         if spec.task_type == "generate":
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
-        environments = environments or make_environments(config, "environment", config.train.num_envs)
-        replay = make_replay(run, config, agent, suite, spec, environments.num_envs, streams)
-        with _made(config.launcher):
-            source = make_source(config, run, agent, replay, environments)
+        if environments is None:
+            environments = make_environments(config, "environment", config.train.num_envs)
+            opened.callback(environments.close)
         learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
+        replay = make_replay(run, config, agent, suite, spec, environments.num_envs, streams, clock.planned_updates)
+        with _made(config.launcher):
+            source = make_source(config, run, agent, replay, environments)
+        opened.callback(source.close)
     judge = make_judge(config, suite, run.root)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
@@ -208,57 +218,73 @@ def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: M
 
 
 def _assemble_tasks(run: Run, config: Config, make_source: MakeSource) -> Trainer:
-    """The objects of a run of several suites: agent, replay, source and evaluator consist of those of the tasks."""
+    """The objects of a run of several suites: agent, replay, source and evaluator consist of those of the tasks.
+
+    An error closes everything that was opened.
+    """
+    with ExitStack() as opened:
+        trainer = _assemble_all_tasks(run, config, make_source, opened)
+        opened.pop_all()
+    return trainer
+
+
+def _assemble_all_tasks(run: Run, config: Config, make_source: MakeSource, opened: ExitStack) -> Trainer:
     if not config.online:
         raise UsageError(Problem("train.offline=true learns one task from a replay, and there are several suites", "leave it out"))
     streams = Streams(config.seed)
     specs: dict[str, Spec] = {}
     agents: dict[str, Agent] = {}
     suites: dict[str, Suite] = {}
+    environments: dict[str, VectorEnv] = {}  # of the tasks that are stepped
+    for number, (name, task) in enumerate(config.tasks.items()):
+        suite = suites[name] = built_suite(task)
+        if isinstance(suite, DataSuite):
+            with _made(task.suite):
+                specs[name] = suite.spec()
+        else:
+            environments[name] = _open_environments(task, number, opened)
+            specs[name] = environments[name].spec
+        agent = agents[name] = _task_agent(task, specs[name], streams, agents)
+        check_no_rollouts(task, agent.view)
+        check_options_used(task, agent.view)
+        if not agent.view.from_dataset and name not in environments:
+            environments[name] = _open_environments(task, number, opened)
+    stepped = [name for name in specs if not agents[name].view.from_dataset]
+    clock = _task_clock(config, agents, specs, stepped)
+    updates = clock.planned_updates  # of all tasks, which take turns
+    each = None if updates is None else max(1, updates // len(agents))
     replays: list[Replay | DatasetBuffer] = []
     sources: dict[str, ExperienceSource] = {}
-    opened: list[VectorEnv] = []
-    try:
-        for number, (name, task) in enumerate(config.tasks.items()):
-            suite = suites[name] = built_suite(task)
-            environments = None
-            if isinstance(suite, DataSuite):
-                with _made(task.suite):
-                    specs[name] = suite.spec()
-            else:
-                environments = make_environments(task, f"environment {number}", config.train.num_envs)
-                opened.append(environments)
-                specs[name] = environments.spec
-            agent = agents[name] = _task_agent(task, specs[name], streams, agents)
-            check_no_rollouts(task, agent.view)
-            if agent.view.from_dataset:
-                replays.append(make_fixed_replay(task, suite, agent, streams))
-                continue
-            if environments is None:
-                environments = make_environments(task, f"environment {number}", config.train.num_envs)
-                opened.append(environments)
-            directory = run.path / "replay" / str(number)
-            replay = make_replay(run, task, agent, suite, specs[name], environments.num_envs, streams, directory)
-            replays.append(replay)
-            with _made(config.launcher):
-                sources[name] = make_source(task, run, agent, replay, environments)
-        whole = MultiTaskAgent(agents, tuple(config.agent.options.shared))
-        source = MultiTaskSource(MultiTaskSpec(specs), sources)
-        evaluator = MultiTaskEvaluator({name: make_judge(task, suites[name], run.root) for name, task in config.tasks.items()})
-        participants = [
-            *(Participant(f"agent {config.agent.label}", agent, critical=True) for agent in agents.values()),
-            *(Participant(f"objective {each.label}", each, critical=True) for phase in whole.phase_list for each in phase.objectives),
-            *(Participant(f"suite {name}", suite, critical=True) for name, suite in suites.items()),
-            *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
-        ]
-        notes = [f"{name}: {note}" for name in specs for note in (*suites[name].notes(), *agents[name].notes())]
-        notes += [*source.notes(), f"precision {whole.precision} on {whole.device}"]
-        clock = _task_clock(config, agents, specs, list(sources))
-        return Trainer(run, config, whole, MultiTaskReplay(replays), source, evaluator, clock, streams, participants, notes)
-    except BaseException:
-        for environments in opened:
-            environments.close()
-        raise
+    for number, (name, task) in enumerate(config.tasks.items()):
+        agent, suite = agents[name], suites[name]
+        if name not in stepped:
+            replays.append(make_fixed_replay(task, suite, agent, streams))
+            continue
+        vector, directory = environments[name], run.path / "replay" / str(number)
+        replay = make_replay(run, task, agent, suite, specs[name], vector.num_envs, streams, each, directory)
+        replays.append(replay)
+        with _made(config.launcher):
+            sources[name] = make_source(task, run, agent, replay, vector)
+        opened.callback(sources[name].close)
+    whole = MultiTaskAgent(agents, tuple(config.agent.options.shared))
+    source = MultiTaskSource(MultiTaskSpec(specs), sources)
+    evaluator = MultiTaskEvaluator({name: make_judge(task, suites[name], run.root) for name, task in config.tasks.items()})
+    participants = [
+        *(Participant(f"agent {config.agent.label}", agent, critical=True) for agent in agents.values()),
+        *(Participant(f"objective {each.label}", each, critical=True) for phase in whole.phase_list for each in phase.objectives),
+        *(Participant(f"suite {name}", suite, critical=True) for name, suite in suites.items()),
+        *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
+    ]
+    notes = [f"{name}: {note}" for name in specs for note in (*suites[name].notes(), *agents[name].notes())]
+    notes += [*source.notes(), f"precision {whole.precision} on {whole.device}"]
+    return Trainer(run, config, whole, MultiTaskReplay(replays), source, evaluator, clock, streams, participants, notes)
+
+
+def _open_environments(task: Config, number: int, opened: ExitStack) -> VectorEnv:
+    """The environments of one of several tasks; an error during assembly closes them."""
+    environments = make_environments(task, f"environment {number}", task.train.num_envs)
+    opened.callback(environments.close)
+    return environments
 
 
 def _task_agent(task: Config, spec: Spec, streams: Streams, before: Mapping[str, Agent]) -> Agent:
@@ -406,9 +432,19 @@ def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str
 
 
 def make_replay(
-    run: Run, config: Config, agent: Agent, suite: Suite, spec: Spec, num_envs: int, streams: Streams, directory: Path | None = None
+    run: Run,
+    config: Config,
+    agent: Agent,
+    suite: Suite,
+    spec: Spec,
+    num_envs: int,
+    streams: Streams,
+    updates: int | None,
+    directory: Path | None = None,
 ) -> Replay:
     """The replay for the agent's view, in memory or on disk; in the run's directory unless another one is given.
+
+    `updates` is the number of updates that the run makes of it, if known (`Clock.planned_updates`).
 
     Raises:
         UsageError: If neither can hold it, or the sampler cannot work with the view or the task.
@@ -427,21 +463,9 @@ def make_replay(
     pin = agent.device.type == "cuda"
     with _made(settings.sampler):
         sampler = settings.sampler.component.make(settings.sampler.options)
-    updates = planned_updates(config, agent.view, spec, num_envs)
     arguments: dict[str, Any] = {"action": action, "sampler": sampler, "pin": pin, "extra": extra, "suite": suite, "updates": updates}
     with _made(settings.sampler):
         return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, **arguments)
-
-
-def planned_updates(config: Config, view: View, spec: Spec, num_envs: int) -> int | None:
-    """The updates that the budget of a run is enough for; ``None`` if it is a budget of hours only."""
-    train, found = config.train, [config.train.updates] if config.train.updates else []
-    if train.frames is not None and not config.online:
-        found.append(train.frames // view.batch_size)
-    elif train.frames is not None:
-        steps = train.frames // spec.action_repeat - view.learn_after
-        found.append(int(steps * view.update_schedule(num_envs)[1]))
-    return max(1, min(found)) if found else None
 
 
 def refuse_one_of_several(run: Run) -> None:

@@ -25,7 +25,8 @@ def check_options_used(config: Config, view: View) -> None:
         what = f"agent {config.agent.label} is on-policy and cannot train offline from replay.load"
         raise UsageError(Problem(what, "take an off-policy agent; all: unified plugins list agents"))
     if not config.train.learn and (view.from_dataset or not config.online):
-        raise UsageError(Problem("train.learn=false only collects experience, and this run steps no environment", "leave it out"))
+        what = f"train.learn=false only collects experience, and agent {config.agent.label} steps no environment of {config.suite.text}"
+        raise UsageError(Problem(what, "leave it out"))
 
 
 def check_no_rollouts(config: Config, view: View) -> None:

@@ -74,6 +74,14 @@ class Clock:
         self._started = time.monotonic()
 
     @property
+    def planned_updates(self) -> int | None:
+        """Updates that the budget is enough for; ``None`` if it is a budget of hours only."""
+        found = [] if self.budget_updates is None else [self.budget_updates]
+        if self.budget_frames is not None:
+            found.append(int((self.budget_frames // self.action_repeat - self.learn_after) * self.updates_per_step))
+        return max(1, min(found)) if found else None
+
+    @property
     def done(self) -> bool:
         """Whether a budget is used up."""
         return self.progress >= 1.0

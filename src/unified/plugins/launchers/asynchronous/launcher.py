@@ -24,6 +24,8 @@ class Async(Launcher):
         Raises:
             UsageError: If there are fewer environments than collectors.
         """
+        from contextlib import ExitStack
+
         from unified.core.base.errors import Problem, UsageError
         from unified.core.base.rng import Streams, derive
         from unified.core.trainer.build import make_agent, make_environments
@@ -33,13 +35,17 @@ class Async(Launcher):
         if total < count:
             raise UsageError(Problem(f"launcher.collectors={count}: there are {total} environments", f"train.num_envs={count}"))
         groups = [environments]
-        if count > 1:
-            environments.close()
-            sizes = [len(range(number, total, count)) for number in range(count)]
-            groups = [make_environments(config, f"environment {number}", size) for number, size in enumerate(sizes)]
-        name = f"agent {config.agent.label}"
         streams = [Streams(derive(config.seed, "collector", number)) for number in range(count)]
         agents = [make_agent(config, environments.spec, each) for each in streams]
+        with ExitStack() as opened:
+            if count > 1:
+                environments.close()
+                groups.clear()
+                for number in range(count):
+                    groups.append(make_environments(config, f"environment {number}", len(range(number, total, count))))
+                    opened.callback(groups[-1].close)
+            opened.pop_all()
+        name = f"agent {config.agent.label}"
         first = [sum(group.num_envs for group in groups[:number]) for number in range(count)]
         collectors = [
             Collector(f"collector {number}", *each, replay.extra, name)
