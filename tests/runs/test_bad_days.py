@@ -185,8 +185,7 @@ def test_a_checkpoint_of_the_first_schema_is_gone_on_with(straight: Path, tmp_pa
     groups = {name: newest.load(name) for name in newest.groups}
     groups["agent"] = {**groups.pop("optimizer"), "parameters": groups.pop("parameters")}
     for lane in groups["collector"]["environments"]["lanes"]:
-        for name in ("length", "state", "rebuildable"):
-            del lane[name]
+        del lane["rebuildable"]
     with monkeypatch.context() as patched:
         patched.setattr(migrations, "SCHEMA", 1)
         path = checkpoints.save(newest.frames, groups, newest.manifest)

@@ -48,7 +48,7 @@ def test_a_hindsight_batch_is_the_same_after_a_resume(tmp_path: Path) -> None:
 class Goals:
     """Sets the goal of every episode, as a curriculum would, and keeps what it chose in checkpoints."""
 
-    control = True
+    critical = True
 
     def __init__(self, wrong: bool = False) -> None:
         self.chosen, self.wrong = 0, wrong
@@ -79,7 +79,7 @@ def test_goals_that_a_callback_chooses_are_the_same_after_a_resume(tmp_path: Pat
     assert_resumed_exactly(tmp_path, 140, agent="sac", suite="unified.testing:PointReach", goals=True, **small, **sampler)
 
 
-def test_a_callback_with_control_ends_the_run_when_it_fails(tmp_path: Path) -> None:
+def test_a_critical_callback_ends_the_run_when_it_fails(tmp_path: Path) -> None:
     with pytest.raises(unified.UnifiedError, match="no goals"):
         unified.train(
             agent="random", suite="unified.testing:PointReach", config={**QUIET, "root": str(tmp_path), "callbacks": [Goals(True)]}

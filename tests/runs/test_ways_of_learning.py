@@ -155,7 +155,7 @@ def test_pictures_are_made_and_compared_with_those_that_were_kept(objective: str
 
 
 def test_prioritised_rows_are_drawn_by_what_was_wrong_with_them(tmp_path: Path) -> None:
-    options = {"replay__sampler": "prioritised", "train__frames": 400, "agent__seed_steps": 100, "evaluate__episodes": 1}
+    options = {"replay__sampler": "prioritised", "train__frames": 400, "agent__learning_starts": 100, "evaluate__episodes": 1}
     run = train(tmp_path, "dqn", "gym:CartPole-v1", agent__critic__hidden_dim=16, **options)
     assert run.metrics()[-1]["updates"] > 0
 

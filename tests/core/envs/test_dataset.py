@@ -158,8 +158,8 @@ def test_a_vector_is_generated_for_its_numbers() -> None:
 @pytest.mark.parametrize(
     ("targets", "task_type", "says"),
     [
-        (LABELS, "auto", "nothing is made here"),
-        (LABELS, "classify", "nothing is made here"),
+        (LABELS, "auto", "nothing is generated here"),
+        (LABELS, "classify", "nothing is generated here"),
         (VECTORS[:, :0], "generate", "this data set has no targets to make anything for"),
     ],
 )

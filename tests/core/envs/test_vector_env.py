@@ -411,7 +411,7 @@ def test_calls_out_of_order_are_refused() -> None:
     with pytest.raises(RuntimeError, match="reset"):
         vector.step_async(np.zeros((2, 1)))
     vector.reset()
-    with pytest.raises(RuntimeError, match=r"finish\(\) without"):
+    with pytest.raises(RuntimeError, match=r"step_wait\(\) without"):
         vector.step_wait()
     with pytest.raises(ValueError, match="shape"):
         vector.step_async(np.zeros((3, 1)))

@@ -64,7 +64,7 @@ def test_names_as_people_write_them(written: str, game: str) -> None:
     assert Atari(written, AtariOptions()).task == canonical(written) == game
 
 
-@pytest.mark.parametrize(("written", "says"), [("pongg", "did you mean  pong"), ("zzzz", "plugins show atari"), ("combat", "for two")])
+@pytest.mark.parametrize(("written", "says"), [("pongg", "did you mean  pong"), ("zzzz", "plugins show atari"), ("combat", "two-player")])
 def test_an_unknown_game_is_a_usage_error(written: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Atari(written, AtariOptions())
@@ -336,7 +336,7 @@ def test_scores_on_a_person_s_scale() -> None:
     assert human_normalised("Pong", -20.7) == 0
     assert human_normalised("battlezone", 37187.5) == 1
     assert human_normalised("breakout", 401.2) == pytest.approx((401.2 - 1.7) / 28.8)
-    with pytest.raises(UsageError, match="nobody measured"):
+    with pytest.raises(UsageError, match="no published human score"):
         human_normalised("tetris", 1.0)
 
 

@@ -151,8 +151,9 @@ def test_other_spaces_are_refused(odd: Any, observation: Any, action: Any, says:
 def test_several_choices_and_things_to_see_from_end_to_end(odd: Any) -> None:
     shown = spaces.Dict({"wind": spaces.Box(-1, 1, (2,)), "gear": spaces.Discrete(3)})
     environment: Any = make(odd(shown, spaces.MultiDiscrete([2, 3])))
-    assert (environment.spec.observation.shape, environment.spec.action.n) == ((5,), 6)
-    assert environment.reset(1)[:3].sum() == 1.0
+    shapes = {name: space.shape for name, space in environment.spec.spaces.items()}
+    assert (shapes, environment.spec.action.n) == ({"obs.wind": (2,), "obs.gear": (3,)}, 6)
+    assert environment.reset(1)["gear"].sum() == 1.0
     environment.step(np.int64(5))
     np.testing.assert_array_equal(environment._env.unwrapped.taken[-1], [1, 2])
     only = make(odd(shown, spaces.MultiBinary(2)), observe=("wind",))

@@ -95,7 +95,11 @@ def renamed_component(kind: str, name: str, registry: Registry) -> str:
 def guesses(key: Path, known: Sequence[str]) -> list[str]:
     """Keys that were probably meant."""
     text = dotted(key)
-    return [ELSEWHERE[text]] if text in ELSEWHERE else suggest.keys(text, known)
+    if text in ELSEWHERE:
+        return [ELSEWHERE[text]]
+    found = suggest.keys(text, known)
+    # Options of a second optimiser have the names of the first one's: only a key that names it means them.
+    return [each for each in found if ".vectors." not in each or "vectors" in key] or found
 
 
 def instead(key: Path, known: Sequence[str], selected: Mapping[Path, Component | None], registry: Registry) -> str:

@@ -62,7 +62,7 @@ class SuiteAdapter(ObjectSuite):
         try:
             return copy.deepcopy(thing)
         except Exception as error:  # whatever it holds
-            problem = Problem(f"{self.name} cannot be copied: {type(error).__name__}: {error}", "pass a function that makes it")
+            problem = Problem(f"{self.name} cannot be copied: {type(error).__name__}: {error}", "pass a function that returns it")
             raise UsageError(problem) from error
 
     @abstractmethod

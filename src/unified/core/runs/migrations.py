@@ -25,7 +25,7 @@ def split_agent(state: State) -> State:
     if collector:  # empty for a data set
         environments = dict(collector["environments"])
         added = [{"length": len(lane["actions"]), "state": None, "rebuildable": True} for lane in environments["lanes"]]
-        environments["lanes"] = [lane | more for lane, more in zip(environments["lanes"], added, strict=True)]
+        environments["lanes"] = [more | lane for lane, more in zip(environments["lanes"], added, strict=True)]
         state["collector"] = collector | {"environments": environments}
     return state
 

@@ -30,7 +30,7 @@ def load(
 
     agent = load_agent(Run.find(run, root), int(checkpoint) if checkpoint.isdigit() else checkpoint).agent
     # As it answers: the average of a part, where one is kept; and no copy that only follows.
-    parts: dict[str, nn.Module] = {name: getattr(agent, name) for name, _ in agent.named_children() if name not in agent.target_parts}
+    parts: dict[str, nn.Module] = {name: agent.acting(name) for name, _ in agent.named_children() if name not in agent.target_parts}
     if part not in parts:
         raise UsageError(Problem(f"the agent of run {run} has no part {part!r}", f"its parts: {', '.join(parts)}"))
     return parts[part].train().requires_grad_(not frozen)
