@@ -144,5 +144,5 @@ class MineOptions(PPOOptions):
 
 
 class Mine(PPO):
-    config = MineOptions
+    Options = MineOptions
 '''

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from unified.core.base.errors import Problem
-from unified.core.base.suggest import ask, closest, did_you_mean, keys
+from unified.core.base.suggest import ask, closest, did_you_mean
 
 
 def problem(error: Any, context: Any = None) -> Problem:
@@ -63,10 +63,11 @@ def _option(name: str, path: str, command: Any) -> str:
     near = options.get(closest(plain, options) or "")
     if path == "unified train" and len(plain) > 1:
         from unified.core.config.compose import compose
+        from unified.core.config.suggestions import guesses
 
         known = compose().sources
         if "." in plain or near is None or any(key.endswith(f".{plain.replace('-', '_')}") for key in known):
-            found = [plain] if plain in known else keys(plain, known)
+            found = [plain] if plain in known else guesses(tuple(plain.split(".")), list(known))
             return ask([f"{key}=…" for key in found]) if found else "values are words without dashes:  KEY=VALUE, e.g. agent.lr=1e-4"
     return ask([near]) if near else ""
 

@@ -96,7 +96,9 @@ class DataSuite(Suite):
             allowed = " or ".join(f"suite.task_type={each}" for each in dict.fromkeys((native.task_type, "generate")))
             raise UsageError(Problem(f"suite.task_type={task_type}: this data set has {has}", allowed))
         if self._conditional and task_type != "generate":
-            raise UsageError(Problem("suite.conditional=true: nothing is generated here", "suite.task_type=generate   or an objective: -o flow"))
+            raise UsageError(
+                Problem("suite.conditional=true: nothing is generated here", "suite.task_type=generate   or an objective: -o flow")
+            )
         if self._conditional and native.task_type == "generate":
             raise UsageError(
                 Problem("suite.conditional=true: this data set has no targets to make anything for", "suite.conditional=false")
