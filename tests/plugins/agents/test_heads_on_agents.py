@@ -100,7 +100,7 @@ def learned(name: str, task: str, head: str, discrete: bool, updates: int) -> tu
     """An agent that lived a probe; what it does, and how it values that, at the cues that there are."""
     reference = SuiteReference(PROBE, task, {"discrete": discrete, "pixels": False, "size": 12, "rounds": 1}, f"{PROBE}.Options")
     spec = reference.build().environment().spec
-    small = {"hidden_dim": 32, "depth": 1, "low": -3.0, "high": 3.0}
+    small = {"hidden_dim": 32, "depth": 1, "v_min": -3.0, "v_max": 3.0}
     lr = 1e-2 if task in ("constant", "action") else 3e-3  # they show 0 alone: only the last biases learn, and 51 of them have far to go
     changes: dict[str, Any] = {"batch_size": 64, "lr": lr, "tau": 0.05, "learning_starts": 300, "n_step": 1, "discount": 0.9}
     changes |= {"epsilon": "0.3", "bins": 5} if name == "dqn" else {"alpha": 0.02, "target_entropy": -3.0 if not discrete else 0.05}
