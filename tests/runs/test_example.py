@@ -76,7 +76,7 @@ def test_a_run_of_all_of_them_at_once(beside: Beside, tmp_path: Path) -> None:
     assert last["updates"] >= 140
     assert list(json.loads((run / "milestones.json").read_text())) == ["-100"]
     started, ended = (tmp_path / "runs" / "logbook.txt").read_text().splitlines()
-    assert started.endswith("default · twin · harbour:dock · seed 1  starts")
+    assert started.endswith("default · twin · harbour:dock · seed 1  begins")
     assert ended.endswith("default · twin · harbour:dock · seed 1  is finished")
     made_of = {
         (part["kind"], part["name"]) for part in newest_manifest(run)["components"] if part["distribution"] == "unified-plugin-example"
