@@ -64,10 +64,10 @@ from unified import Objective
 from unified.plugins.agents.drqv2.agent import DrQV2
 
 class Fragile(DrQV2):
-    def perceive(self, batch):
+    def encode_batch(self, batch):
         if self.updates == 29 and Path("break").exists():
             raise ValueError("it was only a matter of time")
-        return super().perceive(batch)
+        return super().encode_batch(batch)
 
 class Cracked(Objective):
     def __call__(self, agent, batch):
