@@ -238,7 +238,7 @@ class Clumsy(DrQV2):
         raise IndexError("no phase")
 
 class Stuck(Objective):
-    def __init__(self, options):
+    def __init__(self):
         raise OSError("jammed")
 
     def __call__(self, agent, batch):
@@ -277,7 +277,7 @@ def test_a_callback_can_end_a_run_that_goes_on_later_with_its_state(site: Path, 
     directory = run_directory(work)
     assert "good enough" in said
     assert "the run ended at 120 frames" in said
-    assert "go on with: unified resume road" in said
+    assert "to continue: unified resume road" in said
     assert json.loads((newest(directory) / "manifest.json").read_text())["exact"]
     assert "seen 120" in unified("resume", "road", cwd=work)  # after setup, which knows nothing
     straight = work / "straight"

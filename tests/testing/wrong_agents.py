@@ -26,7 +26,7 @@ class DriftsInActing(DrQV2):
         if not explore:
             return action
         self.calls += 1
-        return replace(action, stored=action.action * 0.9**self.calls)
+        return replace(action, action=action.action * 0.9**self.calls)
 
 
 class DriftsInLearning(DrQV2):
@@ -96,7 +96,7 @@ class StepsIntoNothing(DrQV2):
 class DrawsFromAnywhere(DrQV2):
     def act(self, batch: Batch, *, explore: bool) -> Action:
         action = super().act(batch, explore=explore)
-        return replace(action, stored=action.action * torch.rand(1)) if explore else action
+        return replace(action, action=action.action * torch.rand(1)) if explore else action
 
 
 class NeverTheSame(DrQV2):
@@ -123,7 +123,7 @@ class RemembersBeingJudged(DrQV2):
 class GoesTooFar(DrQV2):
     def act(self, batch: Batch, *, explore: bool) -> Action:
         action = super().act(batch, explore=explore)
-        return replace(action, stored=action.action.sign() * 1.5)
+        return replace(action, action=action.action.sign() * 1.5)
 
 
 class TellsNothing(DrQV2):
