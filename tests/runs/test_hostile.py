@@ -40,7 +40,7 @@ HOSTILE: dict[str, tuple[str, str, str]] = {
     "future": (f"API_VERSION = 99\n{agents(FINE.format('future'))}", "incompatible", "written for plugin API 99"),
     "needs": ("import flux_capacitor", "broken", "ModuleNotFoundError: No module named 'flux_capacitor'"),
     "exits": ("import sys\nsys.exit('goodbye')", "broken", "SystemExit: goodbye"),
-    "slow": (f"import time\ntime.sleep(3)\n{agents(FINE.format('slow'))}", "active", "every command waits for it"),
+    "slow": (f"import time\ntime.sleep(3)\n{agents(FINE.format('slow'))}", "active", "it slows every command"),
     "nowhere": (
         agents('yield AgentComponent("lost", "unified_plugin_nowhere.agent:Lost")'),
         "broken",
@@ -77,7 +77,7 @@ def test_each_is_listed_with_its_package_and_the_reason(site: Path, tmp_path: Pa
         assert f"unified-plugin-{name} 6.6" in line
     assert listed["core", "unified-ml"]["state"] == listed["twin", "another-twin"]["state"] == "active"
     assert listed["slow", "unified-plugin-slow"]["milliseconds"] > 3000
-    assert "3.0 s" in next(line for line in text.splitlines() if "every command waits for it" in line)
+    assert "3.0 s" in next(line for line in text.splitlines() if "it slows every command" in line)
 
 
 def test_everything_else_works(site: Path, straight: Path, tmp_path: Path) -> None:
