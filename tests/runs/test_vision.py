@@ -76,7 +76,7 @@ def test_cifar10_as_it_is_typed(data: Path, tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(("task", "words"), [("mnist", MNIST), ("cifar10", CIFAR10)])
 def test_a_machine_without_the_files_is_told_which_and_where(task: str, words: list[str], data: Path, tmp_path: Path) -> None:
     said = unified(*words, cwd=tmp_path, expect=2)
-    assert f"vision:{task} needs files that are missing and cannot be fetched" in said
+    assert f"vision:{task} needs files that are missing and cannot be downloaded" in said
     for file in SOURCES[task].files:
         assert all(part in said for part in (file.name, f"{file.size:,} bytes", f"md5 {file.md5}"))
     assert f"put them in {data / SOURCES[task].folder}" in said
