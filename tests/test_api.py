@@ -26,7 +26,8 @@ def builder(monkeypatch, tmp_path):
 def test_every_public_name_is_where_it_is_said_to_be():
     for name in unified.__all__:
         assert getattr(unified, name) is not None, name
-    assert set(unified.__all__) == {*unified._HOME_OF, "__version__"}
+    exported = {name for names in unified._HOMES.values() for name in names}
+    assert set(unified.__all__) == {*exported, "__version__"}
     assert set(dir(unified)) == set(unified.__all__)
 
 

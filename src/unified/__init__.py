@@ -11,7 +11,7 @@ module may change with any version.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unified.api import load, train
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from unified.core.trainer.launcher import Launcher
     from unified.core.trainer.sources import EnvCollector, ExperienceSource
 
+from unified.core.base.lazy import lazy_exports
 from unified.version import __version__
 
 #: Where each public name lives.
@@ -104,8 +105,6 @@ _HOMES = {
     "unified.core.envs.step_batch": ("StepBatch",),
     "unified.core.replay.views": ("Labelled", "Rollout", "RolloutSequences", "Transitions", "View"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
 __all__ = [
     "API_VERSION",
     "Action",
@@ -175,14 +174,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'unified' has no attribute {name!r}")
-    from importlib import import_module
-
-    attribute = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = attribute
-    return attribute
+__getattr__ = lazy_exports(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

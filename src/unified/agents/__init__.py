@@ -6,7 +6,9 @@ when they are first used, so that options do not import torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from unified.core.base.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from unified.agents.off_policy import OffPolicyAgent
@@ -61,8 +63,6 @@ _HOMES = {
         "TemporalDifference",
     ),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
 __all__ = [
     "ActorCritic",
     "ActorCriticOptions",
@@ -88,14 +88,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'unified.agents' has no attribute {name!r}")
-    from importlib import import_module
-
-    attribute = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = attribute
-    return attribute
+__getattr__ = lazy_exports(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

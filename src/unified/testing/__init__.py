@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from unified.core.base.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from unified.testing.check import Check, Failed, Skipped
@@ -19,22 +21,13 @@ if TYPE_CHECKING:
     from unified.testing.partial import CartPoleWithoutVelocities
 
 _HOMES = {
-    "BitFlip": "goals",
-    "CartPoleWithoutVelocities": "partial",
-    "Check": "check",
-    "Failed": "check",
-    "Mixed": "mixed",
-    "PointReach": "goals",
-    "Skipped": "check",
-    "conformance": "collecting",
+    "unified.testing.check": ("Check", "Failed", "Skipped"),
+    "unified.testing.collecting": ("conformance",),
+    "unified.testing.goals": ("BitFlip", "PointReach"),
+    "unified.testing.mixed": ("Mixed",),
+    "unified.testing.partial": ("CartPoleWithoutVelocities",),
 }
 
 __all__ = ["BitFlip", "CartPoleWithoutVelocities", "Check", "Failed", "Mixed", "PointReach", "Skipped", "conformance"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'unified.testing' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"unified.testing.{_HOMES[name]}"), name)
+__getattr__ = lazy_exports(__name__, _HOMES)
