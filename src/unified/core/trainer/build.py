@@ -145,36 +145,27 @@ def assemble(run: Run, config: Config, make_source: MakeSource | None = None) ->
     Raises:
         UsageError: If agent, suite and source of experience do not fit.
     """
-    make_source = make_source or make_collector
-    if config.several_suites:
-        return _assemble_tasks(run, config, make_source)
-    suite = built_suite(config)
-    if isinstance(suite, DataSuite):
-        with _made(config.suite):
-            spec = suite.spec()
-        return _assemble(run, config, suite, spec, make_source, None)
-    if not config.online:
-        kept = Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root)))
-        with _made(config.suite):
-            check_same_task(config, kept, suite)
-        return _assemble(run, config, suite, kept, make_source, None)
-    environments = make_environments(config, "environment", config.train.num_envs)
-    return _assemble(run, config, suite, environments.spec, make_source, environments)
-
-
-def _assemble(run: Run, config: Config, suite: Suite, spec: Spec, make_source: MakeSource, environments: VectorEnv | None) -> Trainer:
-    """The objects of a run of one suite. An error closes `environments` and what was opened since."""
-    with ExitStack() as opened:
-        if environments is not None:
-            opened.callback(environments.close)
-        trainer = _assemble_one(run, config, suite, spec, make_source, environments, opened)
+    make = _assemble_tasks if config.several_suites else _assemble_one
+    with ExitStack() as opened:  # an error closes what was opened
+        trainer = make(run, config, make_source or make_collector, opened)
         opened.pop_all()
     return trainer
 
 
-def _assemble_one(
-    run: Run, config: Config, suite: Suite, spec: Spec, make_source: MakeSource, environments: VectorEnv | None, opened: ExitStack
-) -> Trainer:
+def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: ExitStack) -> Trainer:
+    """The objects of a run of one suite."""
+    suite = built_suite(config)
+    environments: VectorEnv | None = None
+    if isinstance(suite, DataSuite):
+        with _made(config.suite):
+            spec = suite.spec()
+    elif not config.online:
+        spec = Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root)))
+        with _made(config.suite):
+            check_same_task(config, spec, suite)
+    else:
+        environments = _open_environments(config, "environment", opened)
+        spec = environments.spec
     streams = Streams(config.seed)
     agent = make_agent(config, spec, streams)
     replay: Replay | DatasetBuffer
@@ -195,9 +186,8 @@ def _assemble_one(
         if spec.task_type == "generate":
             what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
-        if environments is None:
-            environments = make_environments(config, "environment", config.train.num_envs)
-            opened.callback(environments.close)
+        if environments is None:  # a data set, learned by its rewards
+            environments = _open_environments(config, "environment", opened)
         learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
@@ -217,18 +207,8 @@ def _assemble_one(
     return Trainer(run, config, agent, replay, source, judge, clock, streams, participants, notes)
 
 
-def _assemble_tasks(run: Run, config: Config, make_source: MakeSource) -> Trainer:
-    """The objects of a run of several suites: agent, replay, source and evaluator consist of those of the tasks.
-
-    An error closes everything that was opened.
-    """
-    with ExitStack() as opened:
-        trainer = _assemble_all_tasks(run, config, make_source, opened)
-        opened.pop_all()
-    return trainer
-
-
-def _assemble_all_tasks(run: Run, config: Config, make_source: MakeSource, opened: ExitStack) -> Trainer:
+def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: ExitStack) -> Trainer:
+    """The objects of a run of several suites: agent, replay, source and evaluator consist of those of the tasks."""
     if not config.online:
         raise UsageError(Problem("train.offline=true learns one task from a replay, and there are several suites", "leave it out"))
     streams = Streams(config.seed)
@@ -242,13 +222,13 @@ def _assemble_all_tasks(run: Run, config: Config, make_source: MakeSource, opene
             with _made(task.suite):
                 specs[name] = suite.spec()
         else:
-            environments[name] = _open_environments(task, number, opened)
+            environments[name] = _open_environments(task, f"environment {number}", opened)
             specs[name] = environments[name].spec
         agent = agents[name] = _task_agent(task, specs[name], streams, agents)
         check_no_rollouts(task, agent.view)
         check_options_used(task, agent.view)
         if not agent.view.from_dataset and name not in environments:
-            environments[name] = _open_environments(task, number, opened)
+            environments[name] = _open_environments(task, f"environment {number}", opened)
     stepped = [name for name in specs if not agents[name].view.from_dataset]
     clock = _task_clock(config, agents, specs, stepped)
     updates = clock.planned_updates  # of all tasks, which take turns
@@ -280,9 +260,9 @@ def _assemble_all_tasks(run: Run, config: Config, make_source: MakeSource, opene
     return Trainer(run, config, whole, MultiTaskReplay(replays), source, evaluator, clock, streams, participants, notes)
 
 
-def _open_environments(task: Config, number: int, opened: ExitStack) -> VectorEnv:
-    """The environments of one of several tasks; an error during assembly closes them."""
-    environments = make_environments(task, f"environment {number}", task.train.num_envs)
+def _open_environments(config: Config, stream: str, opened: ExitStack) -> VectorEnv:
+    """The environments that a run, or one of its tasks, is trained in; an error during assembly closes them."""
+    environments = make_environments(config, stream, config.train.num_envs)
     opened.callback(environments.close)
     return environments
 
