@@ -182,7 +182,6 @@ def pattern(shown: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.xfail(reason="not replayed as a whole since the public interface became version 2", strict=False)
 def test_who_follows_the_guide_arrives(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
