@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +15,13 @@ from unified.core.base.rng import derive_many
 from unified.core.base.spec import Spec
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, EnvironmentState, Suite
+from unified.core.envs.vector_protocol import Steppable
 
 #: Initial states that are computed at once, for all environments together: the random generators of many seeds cost little more than one.
 _AHEAD = 2048
 
 
-class ArrayVectorEnv(ABC):
+class ArrayVectorEnv(Steppable):
     """A `VectorEnv` (see there) that steps all environments with a few array operations.
 
     A subclass implements `initial_states`, `advance` and `observe`; this class resets, counts, truncates at the time limit and saves. The
@@ -48,7 +49,6 @@ class ArrayVectorEnv(ABC):
         self.exact, self.rebuilt = True, np.ones(num_envs, bool)
         self._suite = suite
         self._single: Environment | None = None
-        self._closed = False
         self._actions: np.ndarray | None = None  # of the step under way
         self._episode = np.full(num_envs, -1, np.int64)
         self._return = np.zeros(num_envs)
@@ -269,17 +269,9 @@ class ArrayVectorEnv(ABC):
             self._single.close()
             self._single = None
 
-    def __enter__(self) -> ArrayVectorEnv:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _idle(self, what: str) -> None:
-        if self._closed:
-            raise RuntimeError(f"{what}() after close()")
-        if self._actions is not None:
-            raise RuntimeError(f"{what}() between step_async() and step_wait()")
+    @property
+    def _stepping(self) -> bool:
+        return self._actions is not None
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

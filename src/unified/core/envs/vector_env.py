@@ -17,7 +17,7 @@ from unified.core.envs.placement import Placement, place
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import EnvironmentState, Suite
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_protocol import VectorEnv
+from unified.core.envs.vector_protocol import Steppable, VectorEnv
 from unified.core.envs.workers.inline import EnvWorker, SyncWorker, WorkerLost
 from unified.core.envs.workers.process import ProcessWorker
 from unified.core.envs.workers.protocol import Message
@@ -66,7 +66,7 @@ def make_vector_env(
     return WorkerVectorEnv(suite, num_envs, seed, stream, env_backend, timeout, name)
 
 
-class WorkerVectorEnv:
+class WorkerVectorEnv(Steppable):
     """n environments of one task. An environment whose episode ends resets in the same step, which returns both observations.
 
     Episode e of environment i is reset with ``derive(seed, stream, i, e, bits=31)``, so what happens in it is a function of that and of
@@ -115,7 +115,7 @@ class WorkerVectorEnv:
         self.restarts = self.failed_episodes = 0
         self.env_failures: deque[str] = deque(maxlen=100)
         self.exact, self.rebuilt = True, np.ones(num_envs, bool)
-        self._pending = self._closed = False
+        self._pending = False
         self._stateful = True  # until an environment has no state
         self._ports: list[EnvWorker] = []
         self._task = name or built.task or getattr(built, "name", "") or type(built).__name__
@@ -480,17 +480,9 @@ class WorkerVectorEnv:
         for port in self._ports:
             port.close()
 
-    def __enter__(self) -> WorkerVectorEnv:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _idle(self, what: str) -> None:
-        if self._closed:
-            raise RuntimeError(f"{what}() after close()")
-        if self._pending:
-            raise RuntimeError(f"{what}() between step_async() and step_wait()")
+    @property
+    def _stepping(self) -> bool:
+        return self._pending
 
     def _zeros(self) -> np.ndarray:
         return self.spec.zeros(self.num_envs)

@@ -1,10 +1,11 @@
-"""The contract of vectorised environments: n environments of one task that step together."""
+"""The contract of vectorised environments, n environments of one task that step together, and what its implementations share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -79,3 +80,38 @@ class VectorEnv(Protocol):
 
     def close(self) -> None:
         """Release everything. Closing twice does no harm."""
+
+
+class Steppable(ABC):
+    """The order of the calls of a vectorised environment: no other call between `step_async` and `step_wait`, none after `close`."""
+
+    _closed = False
+
+    @property
+    @abstractmethod
+    def _stepping(self) -> bool:
+        """Whether `step_async` was called and `step_wait` not yet."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release everything. Closing twice does no harm."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _idle(self, what: str) -> None:
+        """Refuse a call out of order.
+
+        Args:
+            what: Name of the method that was called.
+
+        Raises:
+            RuntimeError: After `close`, and between `step_async` and `step_wait`.
+        """
+        if self._closed:
+            raise RuntimeError(f"{what}() after close()")
+        if self._stepping:
+            raise RuntimeError(f"{what}() between step_async() and step_wait()")
