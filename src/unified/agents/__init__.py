@@ -1,4 +1,4 @@
-"""Bases, options and types for agents: what the built-in agents are made of, and those of plugins as well.
+"""Bases, options and types for agents: the built-in agents use them, and plugins can.
 
 `OffPolicyAgent` and `OnPolicyAgent` come with options to inherit; the protocols say what objectives ask of an agent. Names are imported
 when they are first used, so that options do not import torch.
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         SoftActorCritic,
         TemporalDifference,
     )
+    from unified.core.learn.returns import standardised
 
 #: Where each public name is defined.
 _HOMES = {
@@ -49,6 +50,7 @@ _HOMES = {
         "TwinCriticOptions",
     ),
     "unified.core.learn.optim": ("make_optimizer",),
+    "unified.core.learn.returns": ("standardised",),
     "unified.core.learn.options": ("OptimizerName", "OptimizerOptions"),
     "unified.core.learn.protocols": (
         "ActorCritic",
@@ -85,6 +87,7 @@ __all__ = [
     "TemporalDifference",
     "TwinCriticOptions",
     "make_optimizer",
+    "standardised",
 ]
 
 

@@ -31,3 +31,15 @@ def compute_gae(
         running = error + keep * running
         advantages.append(running)
     return torch.tensor(advantages[::-1], dtype=reward.dtype, device=reward.device)
+
+
+def standardised(advantage: torch.Tensor) -> torch.Tensor:
+    """Advantages ``(B,)`` with mean 0 and deviation 1; a single one stays as it is, since it has no deviation.
+
+    >>> standardised(torch.tensor([3.0])), standardised(torch.tensor([1.0, 3.0])).sum().item()
+    (tensor([3.]), 0.0)
+    """
+    if len(advantage) < 2:
+        return advantage
+    spread, mean = torch.std_mean(advantage)
+    return (advantage - mean) / (spread + 1e-8)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from unified import Batch, Loss, Objective, Phase
-from unified.agents import OnPolicyAgent
+from unified.agents import OnPolicyAgent, standardised
 from unified.plugins.agents.trpo.trust_region import TrustRegion
 
 if TYPE_CHECKING:
@@ -47,8 +47,4 @@ class TRPO(OnPolicyAgent):
         """Standardise the advantages, and compute log-probabilities of all rows at once, as an update does: the first ratio is 1."""
         log_prob = self.policy(self.step_features(batch)[0]).log_prob(batch.action)
         batch = super().process_rollout(batch)
-        advantage = batch.advantage
-        if len(advantage) > 1:
-            spread, mean = torch.std_mean(advantage)
-            advantage = (advantage - mean) / (spread + 1e-8)
-        return batch.with_columns(advantage=advantage, log_prob=log_prob)
+        return batch.with_columns(advantage=standardised(batch.advantage), log_prob=log_prob)

@@ -9,6 +9,7 @@ from annotated_types import Gt
 
 from unified.core.learn.objective import Loss, Objective
 from unified.core.learn.protocols import HasPolicy
+from unified.core.learn.returns import standardised
 from unified.core.replay.batch import Batch
 
 
@@ -35,10 +36,7 @@ class PPOClip(Objective):
         policy = batch.once("policy", lambda: agent.policy(batch.features))
         change = policy.log_prob(batch.action) - batch.log_prob
         ratio = change.exp()
-        advantage = batch.advantage
-        if len(advantage) > 1:
-            spread, mean = torch.std_mean(advantage)
-            advantage = (advantage - mean) / (spread + 1e-8)
+        advantage = standardised(batch.advantage)
         gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip_range, 1 + clip_range) * advantage)
         with torch.no_grad():
             # The estimator of the divergence with the lesser variance: Schulman 2020, "Approximating KL divergence".
