@@ -81,8 +81,8 @@ def test_pixels_are_the_default_and_features_can_be_asked_for_later(runs: Path) 
             r"its observations are float32 \(4,\), and uint8 \(1, 8, 8\)",
         ),
         ("digits", {"objective": "flow", "evaluate__features": "clasifier"}, r"there is no run 'clasifier'"),
-        ("digits", {"evaluate__features": "classifier"}, "nothing is made on digits"),
-        ("gym:CartPole-v1", {"evaluate__features": "classifier"}, "nothing is made on gym:CartPole-v1"),
+        ("digits", {"evaluate__features": "classifier"}, "digits is no generation task"),
+        ("gym:CartPole-v1", {"evaluate__features": "classifier"}, "gym:CartPole-v1 is no generation task"),
         ("digits", {"suite__conditional": True}, "suite.conditional=true: nothing is generated here"),
     ],
 )

@@ -70,7 +70,7 @@ def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
     for header in ("name", "agent", "suite"):
         table.add_column(header, overflow="fold")
     table.add_column("frames", justify="right")
-    for header in ("last judged", "best", "state", "changed"):
+    for header in ("last evaluation", "best", "state", "changed"):
         table.add_column(header, justify="left" if header == "state" else "right", no_wrap=True)
     for row, record in zip(rows, found, strict=True):
         budget = f" / {units.count(row['budget_frames'])}" if row["budget_frames"] else ""

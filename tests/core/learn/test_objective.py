@@ -163,7 +163,7 @@ def test_an_objective_that_fails_to_join_is_named():
         def attach(self, agent: Any) -> None:
             raise ValueError("oops")
 
-    with pytest.raises(PluginFailed, match="objective Clumsy failed to join the agent: ValueError: oops"):
+    with pytest.raises(PluginFailed, match="objective Clumsy failed while attaching to the agent: ValueError: oops"):
         ready(Clumsy())
 
 

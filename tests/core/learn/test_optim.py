@@ -514,5 +514,5 @@ def test_averages_of_nothing_are_refused() -> None:
     class Blind(Fitter):
         policy_parts = ("policy",)
 
-    with pytest.raises(UsageError, match=r"agent.ema averages what an agent acts with, and Blind has none of policy"):
+    with pytest.raises(UsageError, match=r"agent.ema averages the parts that act, and Blind has none of policy"):
         make(Blind, ema=True)

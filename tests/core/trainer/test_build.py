@@ -158,7 +158,7 @@ def test_an_error_after_the_source_was_made_closes_it(tmp_path: Path, monkeypatc
     def fail(*arguments: Any) -> None:
         raise RuntimeError("no evaluator")
 
-    monkeypatch.setattr(build, "make_judge", fail)
+    monkeypatch.setattr(build, "make_evaluator", fail)
     config = compose([], [], {**QUIET, **values, "root": str(tmp_path)})
     with pytest.raises(RuntimeError, match="no evaluator"):
         assemble(Run.create_or_open(config), config, make_source)

@@ -141,7 +141,7 @@ def test_an_agent_that_does_not_tell_its_features_says_so() -> None:
     config = compose(["agent=dqn", "suite=digits", "device=cpu"])
     assert isinstance(config.agent, Selection)
     agent = make_agent(config, SEEN, Streams(1))
-    with pytest.raises(UsageError, match="DQN does not tell what its last layer reads"):
+    with pytest.raises(UsageError, match="DQN has no features before a last layer"):
         agent.forward_features(torch.zeros(1, 4))
     assert agent.act(Batch(obs=torch.zeros(1, 4)), explore=False).probabilities is None
 

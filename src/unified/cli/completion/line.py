@@ -32,7 +32,7 @@ class Line:
 
     @property
     def root(self) -> Path:
-        """Where runs are kept."""
+        """The directory of runs."""
         return Path(self.options.get("root", ["runs"])[-1]).expanduser()
 
 

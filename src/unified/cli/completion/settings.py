@@ -128,30 +128,30 @@ def _below(fields: Iterable[tuple[str, FieldInfo]], path: Path, selected: Choose
             continue
         yield Key(at, f"{type_of(field)}: {' '.join((field.description or '').split())}", field)
         if slot := slot_of(field):
-            said = selected.tree.at(at).selections
-            several = _several(said[-1].value) if said else []
+            selections = selected.tree.at(at).selections
+            several = _several(selections[-1].value) if selections else []
             for index, each in enumerate(several):
                 yield from _below(_fields(_component(slot.kind, each)), (*at, str(index)), selected)
             if not several:
                 yield from _below(_fields(selected.choose(at, field).component), at, selected)
 
 
-def _several(said: Any) -> list[str]:
-    return [] if isinstance(said, str) and not said.startswith("[") else _names(said)
+def _several(value: Any) -> list[str]:
+    return [] if isinstance(value, str) and not value.startswith("[") else _names(value)
 
 
 def _lists(selected: Chooser) -> Iterator[Key]:
     for key, list_ in LISTS.items():
         yield Key((key,), list_.help)
-        said = [name for value in selected.tree.at((key,)).selections for name in _names(value.value)]
-        replaced = any(not name.startswith("+") for name in said)
-        for name in dict.fromkeys([*(() if replaced else list_.default), *(name.removeprefix("+") for name in said)]):
+        names = [name for value in selected.tree.at((key,)).selections for name in _names(value.value)]
+        replaced = any(not name.startswith("+") for name in names)
+        for name in dict.fromkeys([*(() if replaced else list_.default), *(name.removeprefix("+") for name in names)]):
             yield from _below(_fields(_component(list_.kind, name)), (key, name), selected)
 
 
-def _names(said: Any) -> list[str]:
+def _names(value: Any) -> list[str]:
     try:
-        return values.names(said)
+        return values.names(value)
     except ValueError:
         return []
 

@@ -1,4 +1,4 @@
-"""Suites made of what is none: environments alone, and things of other libraries. Torch-free."""
+"""Adapters that turn environments, and objects of other libraries, into suites. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unified.core.envs.suite import Environment, Suite
 
 
 class ObjectSuite(Suite):
-    """A suite of one task, made of an object that was handed over, or of a class or function that makes one.
+    """A suite of one task around an object, or around a class or function that returns one.
 
     A suite that is registered with ``adapts=("library:Class",)`` names a subclass as its ``adapter``.
 
@@ -41,7 +41,7 @@ class ObjectSuite(Suite):
 
 
 class SuiteAdapter(ObjectSuite):
-    """A suite of one task, made of somebody's environment, or of a class or function that makes one."""
+    """A suite of one task around an environment, or around a class or function that returns one."""
 
     def environment(self) -> Environment:
         """A new environment.

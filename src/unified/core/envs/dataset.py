@@ -1,4 +1,4 @@
-"""Data sets: suites whose experience is there already, as rows of inputs and targets. Torch-free."""
+"""Data sets: suites of rows, inputs and targets, instead of environments. Imports no torch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class DataSuite(Suite):
 
     @abstractmethod
     def data(self, split: Split) -> Rows:
-        """The rows of `native`, those that are trained on or those that are judged by."""
+        """The rows of `native` of the training set or of the test set."""
 
     def spec(self) -> Spec:
         """What the rows look like in the view that was chosen.
@@ -182,16 +182,16 @@ def rewards(spec: Spec, answers: Any, targets: Any) -> Any:
 
 
 def split(count: int, classes: np.ndarray | None, share: float, seed: int, fold: int | None = None, folds: int = 5) -> tuple[Any, Any]:
-    """Indices of the rows to train on and of those to judge by, each in ascending order; a function of the arguments alone.
+    """Indices of the training and of the test rows, each in ascending order; a function of the arguments alone.
 
     Rows are shuffled, sorted by class, and dealt out evenly: every class has its share, give or take a row, and so has the whole.
 
     Args:
         count: N, of rows.
         classes: ``(N,)``, each row's; ``None`` for rows without classes.
-        share: Of the rows that are judged by, where there are no folds.
+        share: Share of test rows, if there are no folds.
         seed: Of the shuffle.
-        fold: Which of the folds is judged by; the others are trained on.
+        fold: Fold of the test rows; the other folds are trained on.
         folds: How many there are; each row is in exactly one.
 
     >>> train, test = split(10, np.repeat([0, 1], 5), 0.2, seed=0)

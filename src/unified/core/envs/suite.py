@@ -160,10 +160,10 @@ class Suite(ABC):
         return None
 
     def extra_metrics(self, row: Mapping[str, Any]) -> Mapping[str, float]:
-        """Further figures of a judgement, by name: a return on a scale that people compare by, say.
+        """Further metrics of an evaluation, by name: a normalised return, for example.
 
         Args:
-            row: What was found: ``return, return_sd, length, episodes``, or what a data set is judged by.
+            row: The metrics of the evaluation: ``return, return_sd, length, episodes``, or those of a data set.
         """
         return {}
 

@@ -15,7 +15,7 @@ from unified.core.envs.suite import Suite
 
 @dataclass(frozen=True)
 class SuiteReference:
-    """What a worker is told: names and plain values, never classes.
+    """A suite as names and plain values, from which another process builds it.
 
     Args:
         target: The suite's class, ``"module:Class"`` or ``"/a/file.py:Class"``; or what `adapter` makes a suite of.

@@ -64,21 +64,21 @@ class Agent(nn.Module, ABC):
         super().__init__()
         self.spec, self.options = spec, options
         self.device, self.precision, self.streams = build.device, build.precision, build.streams
-        #: What makes parts, in `__init__`, and objectives, in `phases`.
+        #: Builds parts, in `__init__`, and objectives, in `phases`.
         self.build = build
         #: Copies that follow a part: target networks and averaged weights, by the name of the copy.
         self.targets: dict[str, EmaCopy] = {}
         self.phase_list: list[Phase] = []
-        self._averages: dict[str, str] = {}  # part -> the copy that answers for it where it does not train
+        self._averages: dict[str, str] = {}  # part -> the copy that replaces it in evaluation mode
         #: Performs the updates; its hook `reduce` averages gradients over processes.
         self.updater = Updater(self)
-        self._mixes_rows = False  # whether some module's answer to a row depends on the other rows
+        self._mixes_rows = False  # whether the output of a module for a row depends on the other rows
         #: Agent steps taken so far, of all environments; schedules and seed exploration read it.
         self.steps = 0
         #: Updates done so far.
         self.updates = 0
 
-    # What a subclass says -------------------------------------------------------------------------------------------------------
+    # What a subclass defines ----------------------------------------------------------------------------------------------------
 
     @property
     @abstractmethod
@@ -88,11 +88,11 @@ class Agent(nn.Module, ABC):
     @property
     @abstractmethod
     def action_space(self) -> Space:
-        """What `Action.action` looks like."""
+        """The space of `Action.action`, which the replay stores."""
 
     @property
     def extra_columns(self) -> Mapping[str, Space]:
-        """What the replay keeps beside the action: the columns of `Action.extra` that are learned from, one row's form each."""
+        """The columns of `Action.extra` that the replay stores, with the space of one row each."""
         return {}
 
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:
@@ -116,7 +116,7 @@ class Agent(nn.Module, ABC):
         """
 
     def phases(self) -> list[Phase]:
-        """Which objectives train which parts, in which order; an agent that learns nothing has none."""
+        """The phases of an update in their order: which objectives train which parts. An agent that does not learn has none."""
         return []
 
     def optimizer(self, part: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -128,20 +128,18 @@ class Agent(nn.Module, ABC):
         return batch
 
     def process_rollout(self, batch: Batch) -> Batch:
-        """Everything that a view shows before it is learned from in parts, a rollout for one: adds advantages, say. On the device."""
+        """Process a whole rollout, on the device, before minibatches are made of it: add advantages, for example."""
         return batch
 
     def forward_features(self, observation: torch.Tensor) -> torch.Tensor:
-        """What the last layer of the policy reads, ``(n, F)``, when the agent is judged: a classifier's features, for who compares by them.
+        """Inputs of the last layer of the policy ``(n, F)`` in evaluation mode, used as features for FID-like scores.
 
         Raises:
-            UsageError: If the agent does not tell.
+            UsageError: If the agent has no such layer.
         """
-        raise UsageError(
-            Problem(f"{type(self).__name__} does not tell what its last layer reads", "all agents: unified plugins list agents")
-        )
+        raise UsageError(Problem(f"{type(self).__name__} has no features before a last layer", "all agents: unified plugins list agents"))
 
-    # What the base does ---------------------------------------------------------------------------------------------------------
+    # What the base provides -----------------------------------------------------------------------------------------------------
 
     def add_target(self, part: str, tau: float, every: int = 1, name: str = "") -> None:
         """Keep a copy that follows `part` by θ' ← θ' + τ (θ - θ') after every update, or after every so many.
@@ -154,7 +152,7 @@ class Agent(nn.Module, ABC):
         self.targets[name] = follower
 
     def add_modules(self, **parts: nn.Module) -> None:
-        """Take further parts, on the agent's device: an objective's own, when it joins. What joins a phase is trained by it.
+        """Add modules on the agent's device. The phase of an objective trains the modules that the objective adds (`Objective.attach`).
 
         Raises:
             UsageError: If there is a part of one of the names.
@@ -192,14 +190,14 @@ class Agent(nn.Module, ABC):
             self._average(self.options.ema_tau)
 
     def _average(self, tau: float) -> None:
-        """Averages of the parts that it acts with, which stand for them while it does not train."""
+        """Keep averages of the parts that act; they replace these parts in evaluation mode."""
         for part in self.policy_parts:
             if isinstance(getattr(self, part, None), nn.Module):
                 self._averages[part] = f"{part}_average"
                 self.add_target(part, tau, name=self._averages[part])
         if not self._averages:
-            problem = f"agent.ema averages what an agent acts with, and {type(self).__name__} has none of {', '.join(self.policy_parts)}"
-            raise UsageError(Problem(problem, 'its class says what there is:  policy_parts = ("policy",)'))
+            problem = f"agent.ema averages the parts that act, and {type(self).__name__} has none of {', '.join(self.policy_parts)}"
+            raise UsageError(Problem(problem, 'name them in its class:  policy_parts = ("policy",)'))
 
     def acting(self, part: str) -> nn.Module:
         """The part that acts: the part itself while the agent trains, and its averaged weights in evaluation where options say ``ema``.
@@ -210,18 +208,18 @@ class Agent(nn.Module, ABC):
 
     @property
     def view(self) -> View:
-        """The view that its batches come from: its `base_view`, as its objectives widen it."""
+        """The view of the replay: `base_view`, extended by the objectives."""
         view = self.base_view
         for objective in (objective for phase in self.phase_list for objective in phase.objectives):
-            with plugin_errors(f"objective {objective.label}", "to say what it reads"):
+            with plugin_errors(f"objective {objective.label}", "while extending the view"):
                 view = objective.extend_view(view)
         return view
 
     def _joined(self, phase: Phase) -> Phase:
-        """The phase, with the parts that its objectives bring: it trains them too."""
+        """The phase, which also trains the modules that its objectives add."""
         before = set(self._modules)
         for objective in phase.objectives:
-            with plugin_errors(f"objective {objective.label}", "to join the agent"):
+            with plugin_errors(f"objective {objective.label}", "while attaching to the agent"):
                 objective.attach(self)
         brought = [name for name in self._modules if name not in before and name not in self.targets]
         return replace(phase, trains=(*phase.trains, *brought))
@@ -268,7 +266,7 @@ class Agent(nn.Module, ABC):
         return self.generator("policy")
 
     def notes(self) -> list[str]:
-        """Lines worth telling before it learns: a part that it acts with and that nothing trains, say."""
+        """Lines for the user before the start: a part that acts and that no phase trains, for example."""
         idle = [part for part in self.policy_parts if self._is_idle(part)] if self.phase_list else []
         if not idle:
             return []
@@ -286,7 +284,7 @@ class Agent(nn.Module, ABC):
 
     @property
     def components(self) -> list[Component]:
-        """What it was made of by name: architectures and objectives."""
+        """The components that it was built of by name: architectures and objectives."""
         return list(self.build.used)
 
     def generator(self, stream: str) -> torch.Generator:

@@ -54,11 +54,11 @@ class Builder:
     ) -> None:
         self.device, self.precision, self.streams = device, precision, streams
         self._registry, self._objectives, self._spec = registry, tuple(objectives), spec
-        #: What was made so far, for the run's manifest.
+        #: Components that were built so far, for the manifest of the run.
         self.used: list[Component] = []
 
-    def part(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None = None, **told: Any) -> nn.Module:
-        """What was selected, sized for its place.
+    def part(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None = None, **arguments: Any) -> nn.Module:
+        """The selected architecture, sized for its place.
 
         Several are composed in their order: each takes what the one before it gives, and the last one is the head where one is wanted. One
         that gives a vector or a map (its argument `flat` is left open) gives a map to one that asks for its shape.
@@ -67,20 +67,20 @@ class Builder:
             selection: A `Selection`, a name, a class or function, a finished module (it is copied), or a list of these.
             in_shape: Of one row that goes in.
             out_shape: Of one row that has to come out, for a head.
-            told: Further arguments, of the first of several; one that does not take them is refused. A finished module is as it is.
+            arguments: Further arguments, of the first of several; one that does not take them is refused. A finished module is as it is.
 
         Raises:
             UsageError: If one cannot take what comes before it, or a body stands where a head is wanted.
         """
         if isinstance(selection, list | tuple):
-            return self._chain(selection, in_shape, out_shape, told)
+            return self._chain(selection, in_shape, out_shape, arguments)
         target, options = self._target(selection)
-        return self._one((target, {**options, **told}), in_shape, out_shape)
+        return self._one((target, {**options, **arguments}), in_shape, out_shape)
 
     def _one(
         self, target: _Target, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, first: bool = True, flat: bool = True
     ) -> nn.Module:
-        """One architecture; the first of a chain sees observations as they are kept."""
+        """One architecture; the first of a chain gets observations as the replay stores them."""
         module = construct(target[0], in_shape, out_shape, target[1], flat)
         seen = self._spec
         if not first or seen is None:
@@ -93,10 +93,10 @@ class Builder:
         return module.to(self.device)
 
     def _chain(
-        self, selections: Sequence[Any], in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, told: dict[str, Any]
+        self, selections: Sequence[Any], in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, arguments: dict[str, Any]
     ) -> nn.Sequential:
         targets = [self._target(selection) for selection in selections]
-        targets[:1] = [(target, {**options, **told}) for target, options in targets[:1]]
+        targets[:1] = [(target, {**options, **arguments}) for target, options in targets[:1]]
         modules: list[nn.Module] = []
         shape = in_shape
         for index, selection in enumerate(selections):
@@ -109,9 +109,9 @@ class Builder:
                 else:
                     shape = output_shape(modules[-1], shape)
             except UsageError as error:
-                said = f"{_name(selection)}, number {index} of [{','.join(map(_name, selections))}]"
+                place = f"{_name(selection)}, number {index} of [{','.join(map(_name, selections))}]"
                 hint = "torch.nn:Flatten between two makes one vector" if len(shape) > 1 and index else error.problems[0].hint
-                raise UsageError(*(Problem(f"{said}: {problem.message}", hint) for problem in error.problems)) from error
+                raise UsageError(*(Problem(f"{place}: {problem.message}", hint) for problem in error.problems)) from error
         return nn.Sequential(*modules)
 
     def _target(self, selection: Any) -> _Target:

@@ -43,7 +43,7 @@ def keep_freed_memory() -> bool:
     """Let the C library keep what tensors give back, for the next update to use.
 
     By default glibc returns every large block to the system and gets it back zeroed, page by page: an eighth of an update on a CPU. Peak
-    memory stays what it was; no number changes. Returns whether the library could be told.
+    memory does not change, nor does any result. Returns whether the library supports it.
     """
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt

@@ -160,7 +160,7 @@ class NormalizeInput(nn.Module):
 
 
 def needs_float_input(module: nn.Module, in_shape: Shape) -> bool:
-    """Whether a network takes pictures in float32 and not in bytes, as they are kept. It is tried: on the meta device both would do."""
+    """Whether a network takes pictures in float32 but not in bytes, as the replay stores them. The network is called: on meta both work."""
     probe = copy.deepcopy(module).cpu().train(False)
 
     def takes(dtype: torch.dtype) -> bool:

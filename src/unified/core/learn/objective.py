@@ -61,7 +61,7 @@ class Objective(ABC):
     #: What is called on the agent, with its signature: ``{"bootstrap": "(batch) -> Value"}``; an attribute has a type alone.
     asks: ClassVar[Mapping[str, str]] = {}
 
-    #: As it was selected; whoever makes it by name sets it.
+    #: The name that selected it; the builder sets it.
     selected: str = ""
 
     def __init__(self, options: Any = None) -> None:
@@ -69,7 +69,7 @@ class Objective(ABC):
 
     @property
     def label(self) -> str:
-        """What people are told it is called."""
+        """Its name in messages and metrics."""
         return self.selected or type(self).__name__
 
     @abstractmethod
@@ -107,7 +107,7 @@ class Objective(ABC):
 def frozen(*parts: nn.Module) -> Iterator[None]:
     """Within it, what the parts compute passes gradients on to their inputs and takes none for their own parameters.
 
-    For parts that only judge: an objective that is added to a phase which trains them must not move them.
+    For parts that only evaluate: an objective that is added to a phase that trains them must not move them.
 
     >>> critic = nn.Linear(2, 1)
     >>> with frozen(critic):

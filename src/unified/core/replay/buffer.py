@@ -255,7 +255,7 @@ class Replay:
         return named.save(self.directory, self.flush(self.directory), self._about(), root, name)
 
     def load_saved(self, directory: Path) -> None:
-        """Append the rows of a replay that is kept in a directory; they then belong to this run's replay, and theirs is only read.
+        """Append the rows of a replay saved in a directory. They become rows of this replay; the directory is only read.
 
         Raises:
             UsageError: If its rows do not fit this task and agent.

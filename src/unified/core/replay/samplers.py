@@ -1,4 +1,4 @@
-"""The contract of samplers, which choose the slots of a batch; the uniform one, and what others are made of."""
+"""The contract of samplers, which choose the slots of a batch; the uniform sampler, and helpers for others."""
 
 from __future__ import annotations
 

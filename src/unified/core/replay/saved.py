@@ -59,7 +59,7 @@ def save(source: Path, snapshot: Snapshot, about: Mapping[str, Any], root: str |
 
 
 def load_saved(store: Store, directory: Path, stack: int) -> None:
-    """Append the rows of a kept replay to the lanes of a store, as many of the newest as fit; its lanes go to ours in turn.
+    """Append the rows of a saved replay to the lanes of a store, as many of the newest as fit; its lanes go to ours in turn.
 
     Episodes that went on count as cut off by a time limit. Of an episode whose first slots are no longer there, those that would need them
     for a `stack` begin no row.

@@ -1,4 +1,4 @@
-"""Replays that are kept: their names, and what their index says. Torch-free, for it is asked first."""
+"""Names and indices of saved replays. Imports no torch because it runs before anything else."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def check_free(root: str | Path, name: str, source: str | Path) -> None:
 
 
 def spec_of(directory: Path) -> dict[str, Any]:
-    """What the task of a kept replay looks like, as `Spec.to_json` says it."""
+    """The spec of the task of a saved replay, as `Spec.to_json` writes it."""
     spec: dict[str, Any] = read_index(directory)["spec"]
     return spec
 
 
 def rows_of(directory: Path) -> int:
-    """Slots that a kept replay holds."""
+    """Number of slots of a saved replay."""
     snapshot = read_index(directory)["cut"]
     return sum(int(head) - int(tail) for head, tail in zip(snapshot["head"], snapshot["tail"], strict=True))

@@ -194,9 +194,9 @@ def _damaged(path: Path, what: str) -> DamagedSegment:
 
 
 def prune(directory: str | Path, snapshots: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Delete the segments that none of the `cuts` needs, and what dead processes left half-written; returns the names of the files.
+    """Delete the segments that none of the `snapshots` needs, and what dead processes left half-written; returns the names of the files.
 
-    Only for who owns the run: nothing else ever deletes a segment.
+    Called by the owner of the run alone; nothing else deletes a segment.
     """
     directory = Path(directory)
     keep = {entry["file"] for snapshot in snapshots for entry in snapshot["segments"]}

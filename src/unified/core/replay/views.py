@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class View:
     """What an agent learns from, and when.
 
-    A subclass says which columns its batches have, which slots of a store can begin a row, and how rows are made of them.
+    A subclass says which columns its batches have, which slots of a store can begin a row, and how rows are gathered.
 
     Args:
         batch_size: Rows of a batch, B.

@@ -94,7 +94,7 @@ def _launch(run: Run, config: Config, make_source: MakeSource) -> Run:
             _train(run, config, checkpoint, make_source)
         except PluginFailed as failed:
             where = run.keep_traceback(failed)
-            raise PluginFailed(*failed.problems, Problem("all of it is told in", str(where))) from failed.__cause__
+            raise PluginFailed(*failed.problems, Problem("full traceback:", str(where))) from failed.__cause__
     return run
 
 
@@ -112,7 +112,7 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
             run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact)
         elif config.replay.load:
             trainer.replay.load_saved(lookup.find_replay(config.replay.load, run.root))
-        # Rows of metrics after the checkpoint are lived again.
+        # The run repeats what came after the checkpoint, and writes these rows of metrics again.
         run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
         trainer.train()
     finally:
@@ -184,7 +184,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
     else:
         check_epochs(config)
         if spec.task_type == "generate":
-            what = f"agent {config.agent.label} learns from rewards, and for what is made on {config.suite.text} there is none"
+            what = f"agent {config.agent.label} needs rewards; {config.suite.text} is a generation task and has none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         if environments is None:  # a data set, learned by its rewards
             environments = _open_environments(config, "environment", opened)
@@ -195,7 +195,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
         with _made(config.launcher):
             source = make_source(config, run, agent, replay, environments)
         opened.callback(source.close)
-    judge = make_judge(config, suite, run.root)
+    evaluator = make_evaluator(config, suite, run.root)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
         Participant(f"agent {config.agent.label}", agent, critical=True),
@@ -204,7 +204,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
         *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
     ]
     notes = [*suite.notes(), *agent.notes(), *source.notes(), f"precision {agent.precision} on {agent.device}"]
-    return Trainer(run, config, agent, replay, source, judge, clock, streams, participants, notes)
+    return Trainer(run, config, agent, replay, source, evaluator, clock, streams, participants, notes)
 
 
 def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: ExitStack) -> Trainer:
@@ -248,7 +248,7 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: E
         opened.callback(sources[name].close)
     whole = MultiTaskAgent(agents, tuple(config.agent.options.shared))
     source = MultiTaskSource(MultiTaskSpec(specs), sources)
-    evaluator = MultiTaskEvaluator({name: make_judge(task, suites[name], run.root) for name, task in config.tasks.items()})
+    evaluator = MultiTaskEvaluator({name: make_evaluator(task, suites[name], run.root) for name, task in config.tasks.items()})
     participants = [
         *(Participant(f"agent {config.agent.label}", agent, critical=True) for agent in agents.values()),
         *(Participant(f"objective {each.label}", each, critical=True) for phase in whole.phase_list for each in phase.objectives),
@@ -312,25 +312,25 @@ def built_suite(config: Config) -> Suite:
         return suite.build() if isinstance(suite, SuiteReference) else suite
 
 
-def make_judge(config: Config, suite: Suite, root: Path, **said: Any) -> Evaluator:
-    """Who says how well the agent does: by rows of a data set that are kept for it, or by episodes.
+def make_evaluator(config: Config, suite: Suite, root: Path, **overrides: Any) -> Evaluator:
+    """The evaluator of a run: by the test rows of a data set, or by episodes.
 
     Args:
-        config: Of the run.
-        suite: Its suite.
-        root: Where runs are kept, the one whose features are compared among them.
-        **said: Options of ``evaluate`` that count instead of the run's.
+        config: Configuration of the run.
+        suite: The suite of the run.
+        root: Directory of runs, in which the classifier for features is found.
+        **overrides: Options of ``evaluate`` that replace those of the run.
 
     Raises:
-        UsageError: If there is no such classifier, or nothing is made that it could see.
+        UsageError: If there is no such classifier, or the run generates nothing that it could read.
     """
-    wanted = type(config.evaluate).model_validate(config.evaluate.model_dump() | said)
+    wanted = type(config.evaluate).model_validate(config.evaluate.model_dump() | overrides)
     spec = suite.spec() if isinstance(suite, DataSuite) else None
     features = None
     if wanted.features:
         if spec is None or spec.task_type != "generate":
-            what = f"evaluate.features={wanted.features}: what is made is compared in features, and nothing is made on {config.suite.text}"
-            raise UsageError(Problem(what, "leave it out, or make something: --suite digits -o flow"))
+            what = f"evaluate.features={wanted.features}: features compare generated data, and {config.suite.text} is no generation task"
+            raise UsageError(Problem(what, "leave it out, or generate: --suite digits -o flow"))
         classifier = Run.find(wanted.features, root)
         features = ClassifierFeatures(load_agent(classifier), "/".join(classifier.identity), spec)
     if isinstance(suite, DataSuite):
@@ -354,7 +354,7 @@ def make_fixed_replay(config: Config, suite: Suite, agent: Agent, streams: Strea
 
 
 def make(selection: Selection, *arguments: Any) -> Any:
-    """What a slot selects, made of `arguments`.
+    """The component that a slot selects, called with `arguments`.
 
     Raises:
         PluginFailed: If it cannot be, with its name.
@@ -482,39 +482,39 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
 def evaluate(
     run: Run, episodes: int = 10, checkpoint: str | int = "best", record: tuple[int, int] | None = None, features: str | None = None
 ) -> tuple[int, EvalResult]:
-    """Judge a trained agent anew.
+    """Evaluate a trained agent.
 
     Args:
-        run: That was trained.
-        episodes: That are played, where the task is judged by episodes.
+        run: The run that trained it.
+        episodes: Number of episodes, if the task has episodes.
         checkpoint: See `load_agent`.
         record: ``(height, width)`` of the first episode's pictures.
-        features: Run of a classifier in whose features what is made is compared; ``None`` for what the run itself says, and empty for the
-            numbers themselves.
+        features: Run of a classifier in whose features generated data is compared; ``None`` for the option of the run, empty for the data
+            itself.
 
     Returns:
-        The frames it was trained for, and what was found.
+        The frames of training, and the result.
     """
-    said = {"episodes": episodes, "num_envs": 1} | ({} if features is None else {"features": features or None})
-    judge: Evaluator
+    overrides = {"episodes": episodes, "num_envs": 1} | ({} if features is None else {"features": features or None})
+    evaluator: Evaluator
     agent: Any
     if record is not None:
         refuse_one_of_several(run)
     if run.config.several_suites:
         agent, frames = _load_tasks(run, checkpoint)
         tasks = run.config.tasks.items()
-        judge = MultiTaskEvaluator({name: make_judge(task, built_suite(task), run.root, **said) for name, task in tasks})
+        evaluator = MultiTaskEvaluator({name: make_evaluator(task, built_suite(task), run.root, **overrides) for name, task in tasks})
     else:
         player = load_agent(run, checkpoint)
         agent, frames = player.agent, player.frames
-        judge = make_judge(run.config, built_suite(run.config), run.root, **said)
-    judge.record = record
+        evaluator = make_evaluator(run.config, built_suite(run.config), run.root, **overrides)
+    evaluator.record = record
     try:
-        judged = judge.judge(agent, f"of checkpoint {checkpoint}")
-        assert judged is not None
-        return frames, judged
+        result = evaluator.judge(agent, f"of checkpoint {checkpoint}")
+        assert result is not None
+        return frames, result
     finally:
-        judge.close()
+        evaluator.close()
 
 
 def _load_tasks(run: Run, which: str | int) -> tuple[MultiTaskAgent, int]:
