@@ -89,7 +89,7 @@ def test_one_that_cannot_be_copied_is_made_anew_only_where_nothing_was_changed()
         assert made._env.unwrapped.gravity == 3.0
         assert made._env is not env
         env.unwrapped.gravity = 20.0
-        with pytest.raises(UsageError, match=r"Uncopied-v0 cannot be copied.*pass a function that makes it"):
+        with pytest.raises(UsageError, match=r"Uncopied-v0 cannot be copied.*pass a function that returns it"):
             suite(env).environment()
     finally:
         del gymnasium.registry["Uncopied-v0"]
@@ -151,7 +151,7 @@ def test_a_class_and_functions() -> None:
 def test_what_cannot_be_had_again_is_told() -> None:
     env = Bell()
     env.lock = threading.Lock()  # type: ignore[attr-defined]
-    with pytest.raises(UsageError, match=r"Bell cannot be copied.*pass a function that makes it"):
+    with pytest.raises(UsageError, match=r"Bell cannot be copied.*pass a function that returns it"):
         suite(env).environment()
     with pytest.raises(UsageError, match=r"makes dict, which is not a gymnasium.Env"):
         suite(dict).environment()
