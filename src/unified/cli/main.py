@@ -148,10 +148,11 @@ def _refuse(asked: list[str] | None) -> None:
 @app.callback()
 def unified(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
-    # These three are taken from anywhere on the line before it is parsed (`take_switches`); here they only have their help.
+    # These four are taken from anywhere on the line before it is parsed (`take_switches`); here they only have their help.
     plugins: Annotated[list[str] | None, typer.Option("-p", metavar="no:NAME", help="Disable a plugin.", callback=_refuse)] = None,
     no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Disable all plugins except the built-ins.")] = False,
     trace_hooks: Annotated[bool, typer.Option("--trace-hooks", help="Print every call of a hook with its duration in ms.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Run code that a run or a recipe names, although you did not name it.")] = False,
 ) -> None:
     """Reinforcement, supervised and generative learning in one training loop.
 

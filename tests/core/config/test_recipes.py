@@ -77,7 +77,7 @@ def test_a_directory_is_no_recipe_but_its_files_are_named(tmp_path, monkeypatch)
         ("seed: 1\nagent: drqv2\nseed: 2\n", "sets seed twice, on lines 1 and 3"),
         ("agent: {lr: 1}\nagent.lr: 1\n", "sets agent.lr twice, on lines 1 and 2"),
         ("a: &x {b: *x}\n", "line 1: a.b contains itself"),
-        (f"a: {'[' * 3000}", "nested too deeply"),
+        (f"a: {'[' * 3000}", "nested more than 64 levels deep"),
         ("seed: 2026-99-99\n", "month must be"),
         ("- a\n- b\n", "not a tree"),
         ("just words", "not a tree"),

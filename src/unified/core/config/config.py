@@ -42,6 +42,7 @@ class Config:
         sources: Source of each leaf of `tree`, by dotted key.
         defaults: Default of each leaf, by dotted key.
         recipes: Names or paths of the recipes.
+        code: References to code that no plugin registers (`unified.core.components.trust`).
         embedded: Whether the default recipe applies because no agent, suite or recipe was named.
         layers: The layers that it was composed of, without defaults and presets.
         registry: Where its components were looked up.
@@ -66,6 +67,7 @@ class Config:
     sources: dict[str, str] = field(repr=False)
     defaults: dict[str, Any] = field(repr=False)
     recipes: tuple[str, ...]
+    code: tuple[str, ...]
     embedded: bool
     layers: tuple[Layer, ...] = field(repr=False, compare=False)
     registry: Registry = field(repr=False, compare=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import insort_left, insort_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unified.core.base import suggest
@@ -18,6 +18,8 @@ from unified.core.registry import Registry
 COMMAND_LINE = "the command line"
 PYTHON = "Python"
 DEFAULT = "default"
+#: Levels of nesting of a configuration.
+DEEPEST = 64
 _KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 
 
@@ -30,17 +32,21 @@ class Layer:
         values: Values by path.
         lines: Line of each key, if the source is a YAML file.
         implicit: Whether the layer applies although the user did not name it, as the default recipe does.
+        own: Whether the user, or an installed package, wrote it: the code that it names may be imported.
+        signed: References that may be imported from any other layer.
     """
 
     source: str
     values: Mapping[Path, Any]
     lines: Mapping[Path, int] = field(default_factory=dict)
     implicit: bool = False
+    own: bool = True
+    signed: Collection[str] = ()
 
     def without(self, paths: Sequence[Path]) -> Layer:
         """The layer without the values of some keys."""
         kept = {path: value for path, value in self.values.items() if path not in paths}
-        return Layer(self.source, kept, self.lines, self.implicit)
+        return replace(self, values=kept)
 
 
 @dataclass(frozen=True)
@@ -173,7 +179,11 @@ def from_words(words: Sequence[str], problems: list[Problem], registry: Registry
             value_missing = f"give it a value:  {word}=…" if _is_key(word) else "for example  agent.lr=1e-4"
             hint = suggest.ask([meant]) if meant else selecting(word, registry) or value_missing
             problems.append(Problem(f"{word!r} is not KEY=VALUE", hint, COMMAND_LINE))
-        if equals and all(path):
+        if len(path) > DEEPEST:
+            problems.append(
+                Problem(f"the key of {len(path)} levels does not exist: {word[:40]}…", "for example  agent.lr=1e-4", COMMAND_LINE)
+            )
+        elif equals and all(path):
             values[path] = value
     return Layer(COMMAND_LINE, values)
 

@@ -3,6 +3,7 @@
 ```text
 <root>/<experiment>/<agent>/<suite>/<task>/seed-<n>/
   config.json      the configuration; itself a recipe
+  trust.json       signatures of the code that it names, if any
   run.lock         process that trains it
   metrics.jsonl    metrics, a function of configuration and seed: no times
   events.jsonl     events with times: start, resume, evaluate, checkpoint, speed, warning, stop, finish
@@ -24,8 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified.core.base import files as atomic
-from unified.core.base.errors import FilesMissing, Problem, UnifiedError, UsageError
+from unified.core.base.errors import FilesMissing, NotTrusted, Problem, UnifiedError, UsageError
 from unified.core.base.jsonl import JsonLines
+from unified.core.components import trust
 from unified.core.runs import lookup
 from unified.core.runs.checkpoint import Checkpoint, Checkpoints, peek
 from unified.core.runs.lock import RunLock
@@ -92,6 +94,7 @@ class Run:
         run._refuse_another_config()
         if not run.config_path.exists():
             run._write_config()
+        trust.sign(run.path, config.code)
         return run
 
     def lacking(self) -> list[Problem]:
@@ -102,7 +105,7 @@ class Run:
         """Remove a directory that `create_or_open` has created, if the start was refused and nothing was trained."""
         if not self._draft or not self.untouched:
             return
-        for name in (lookup.CONFIG, "run.lock", "events.jsonl", "metrics.jsonl"):
+        for name in (lookup.CONFIG, trust.RECORD, "run.lock", "events.jsonl", "metrics.jsonl"):
             (self.path / name).unlink(missing_ok=True)
         place = self.path
         with contextlib.suppress(OSError):  # it contains other files
@@ -173,6 +176,7 @@ class Run:
         """The composed configuration.
 
         Raises:
+            NotTrusted: If it names code that this user has not named.
             UsageError: If it refers to a component that is not installed.
         """
         if self._config is None:
@@ -184,6 +188,9 @@ class Run:
                 raise UsageError(Problem(f"{self.path} is not a run: it has no {lookup.CONFIG}", "all: unified runs list"))
             try:
                 self._config = compose([], [str(self.config_path)])
+                trust.sign(self.path, self._config.code)
+            except NotTrusted:
+                raise
             except UsageError as error:
                 raise UsageError(*provenance.missing(self.components, registry()), *error.problems) from error
         return self._config
