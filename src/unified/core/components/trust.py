@@ -133,10 +133,8 @@ def references(value: Any) -> set[str]:
 
 def _in_text(text: str) -> set[str]:
     """The references of ``./mine.py:Mine``, ``[+./a.py:A,./b.py:B]``, ``./envs.py:Mazes:easy`` and ``gym:package:Id-v0``."""
-    found = set()
-    for item in re.split(r"[\[\],]", text):
-        name = item.strip().strip("'\"").removeprefix("+").strip()
-        found |= {*modules(name), *(_key(each) for each in (name, text) if parse(each))}
+    names = [item.strip().strip("'\"").removeprefix("+").strip() for item in (text, *re.split(r"[\[\],]", text))]
+    found = {each for name in names for each in (*modules(name), *([_key(name)] if parse(name) else ()))}
     return {reference for reference in found if _is_code(reference)}
 
 
@@ -192,7 +190,9 @@ def _record(directory: Path) -> dict[str, list[str]]:
     except (OSError, ValueError, RecursionError):
         return {}
     entries = record.items() if isinstance(record, dict) else ()
-    return {name: [text for text in texts if isinstance(text, str)] for name, texts in entries if isinstance(texts, list)}
+    return {
+        name: [text for text in texts if isinstance(text, str) and text.isascii()] for name, texts in entries if isinstance(texts, list)
+    }
 
 
 def _signature(secret: bytes, reference: str) -> str:
@@ -240,6 +240,6 @@ def _keyless() -> str:
     """A sentence if runs cannot be signed, because the key cannot be stored."""
     place = _place()
     above = next((each for each in place.parents if each.exists()), None) if place else None
-    if place is not None and not place.exists() and above is not None and os.access(above, os.W_OK):
+    if place is not None and not place.exists() and above is not None and above.is_dir() and os.access(above, os.W_OK):
         return ""
     return f"   (your own runs are not recognised, because the key cannot be stored in {place or 'a home directory'})"
