@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from unified.cli import completion
 from unified.cli.mistakes import in_our_words, report
 from unified.core.base.errors import Notice, Problem, UnifiedError, UsageError
 from unified.core.components.filters import take_switches
+from unified.terminal import echo, plain
 
 if TYPE_CHECKING:
     from unified.core.components.descriptors import Component
@@ -136,7 +138,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from unified.version import __version__
 
-        typer.echo(f"unified {__version__}")
+        echo(f"unified {__version__}")
         raise typer.Exit
 
 
@@ -165,6 +167,7 @@ def unified(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 for success, 1 for a failure, 2 for a wrong command."""
     _print_notices_plainly()
+    sys.excepthook = lambda kind, error, trace: echo("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if completion.wanted(given, os.environ):
@@ -187,10 +190,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _print_notices_plainly() -> None:
     usual = warnings.formatwarning
 
-    def plain(message: Any, category: Any, *where: Any, **more: Any) -> str:
-        return f"warning: {message}\n" if issubclass(category, Notice) else usual(message, category, *where, **more)
+    def formatted(message: Any, category: Any, *where: Any, **more: Any) -> str:
+        return plain(f"warning: {message}\n" if issubclass(category, Notice) else usual(message, category, *where, **more))
 
-    warnings.formatwarning = plain
+    warnings.formatwarning = formatted
 
 
 def _check_switch(name: str) -> None:

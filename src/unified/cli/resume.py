@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unified import units
+from unified.terminal import echo
 
 if TYPE_CHECKING:
     from unified.core.runs.run import Run
@@ -22,7 +23,7 @@ def resume(
     from unified.core.runs.run import Run
 
     run = Run.find(name, root)
-    typer.echo(announcement(run))
+    echo(announcement(run))
     from unified.cli.running import until_stopped
 
     until_stopped(lambda: start(run.config, run))

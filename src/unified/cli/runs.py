@@ -16,6 +16,7 @@ from unified.core.base.errors import UnifiedError
 from unified.core.components.import_paths import shown
 from unified.core.runs.lookup import DEFAULT_ROOT
 from unified.core.runs.run import Run
+from unified.terminal import echo, screen
 
 app = typer.Typer(help="List runs, or show one.", no_args_is_help=True)
 
@@ -59,10 +60,10 @@ def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
     found = records(root)
     rows = [summary(record, name) for record, name in zip(found, names(found, root), strict=True)]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     if not found:
-        typer.echo(f"no runs in {root}    start one: unified train")
+        echo(f"no runs in {root}    start one: unified train")
         return
     from rich.table import Table
     from rich.text import Text
@@ -85,21 +86,13 @@ def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
             Text(row["state"], STYLES[row["state"]]),
             units.ago(time.time() - record.changed),
         )
-    _screen().print(table)
-    typer.echo("\nmore: unified runs show NAME · unified plot NAME … · unified resume NAME")
+    screen(wide=True).print(table)
+    echo("\nmore: unified runs show NAME · unified plot NAME … · unified resume NAME")
 
 
 def _result(row: dict[str, Any]) -> str:
     result = units.spread(row["return"], row["return_sd"])
     return result if row["metric"] == "return" else f"{row['metric']} {result}"
-
-
-def _screen() -> Any:
-    """A console that does not wrap tables at 80 columns if stdout is not a terminal."""
-    from rich.console import Console
-
-    screen = Console(highlight=False)
-    return screen if screen.is_terminal else Console(highlight=False, width=200)
 
 
 @app.command("show")
@@ -110,14 +103,14 @@ def show_run(
     record = Record(Run.find(name, root))
     row = {**summary(record), **details(record)}
     if as_json:
-        typer.echo(json.dumps(row, indent=2))
+        echo(json.dumps(row, indent=2))
         return
     from rich.text import Text
 
-    screen = _screen()
+    printed = screen(wide=True)
 
     def say(label: str, text: str, style: str = "") -> None:
-        screen.print(Text.assemble((f"{label:<12}", "dim"), (text, style)), soft_wrap=True)
+        printed.print(Text.assemble((f"{label:<12}", "dim"), (text, style)), soft_wrap=True)
 
     say("run", row["path"], "bold")
     say("", f"agent {row['agent']} · suite {row['suite']} · seed {row['seed']} · experiment {row['experiment']}")
