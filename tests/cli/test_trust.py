@@ -91,6 +91,8 @@ PLACES: dict[str, tuple[tuple[str, ...], Any]] = {
     "optimizer of a part": (("agent", "optimizer", "parts"), {"critic": {"name": "{}:Slow"}}),
     "module": (("agent", "encoder", "name"), "os.path:os.system"),
     "module of a task": (("suite", "task"), "strange_module:Id-v0"),
+    "data set": (("suite",), "dataset:{}:World"),
+    "data set of a module": (("suite",), {"name": "dataset", "task": "os.path:os.system"}),
 }
 SMALL = {
     "agent": "dqn",

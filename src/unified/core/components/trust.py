@@ -36,7 +36,7 @@ RECORD = "trust.json"
 HINT = "read it; if you trust it, add  --trust   (in Python: trust=True)"
 _HARMLESS = re.compile(r"torch\.(nn|optim):[A-Z]\w*")
 #: A task may name a module, which its suite imports: ``gym:package:Id-v0``.
-_MODULE = re.compile(r"(?:^|:)([A-Za-z_]\w*(?:\.\w+)*:)(?=[^:])")
+_MODULE = re.compile(r"^([A-Za-z_]\w*(?:\.\w+)*):(?=[^:])")
 _LARGEST = 1 << 20
 
 
@@ -133,14 +133,15 @@ def references(value: Any) -> set[str]:
 
 def _in_text(text: str) -> set[str]:
     """The references of ``./mine.py:Mine``, ``[+./a.py:A,./b.py:B]``, ``./envs.py:Mazes:easy`` and ``gym:package:Id-v0``."""
-    names = [item.strip().strip("'\"").removeprefix("+").strip() for item in (text, *re.split(r"[\[\],]", text))]
-    found = {each for name in names for each in (*modules(name), *([_key(name)] if parse(name) else ()))}
+    whole = () if text.lstrip().startswith("[") else (text,)
+    names = [item.strip().strip("'\"").removeprefix("+").strip() for item in (*whole, *re.split(r"[\[\],]", text))]
+    return {reference for name in names for reference in (*in_task(name), *(in_task(name.partition(":")[2])))}
+
+
+def in_task(task: str) -> set[str]:
+    """The code that a suite without a list of tasks may import for a task: ``package.module:Name``, or the module of ``package:Id-v0``."""
+    found = {_key(task)} if parse(task) else {f"{module}:" for module in _MODULE.findall(task)}
     return {reference for reference in found if _is_code(reference)}
-
-
-def modules(task: str) -> list[str]:
-    """The modules that a task names, each with a colon: ``["package:"]`` for ``package:Id-v0``."""
-    return _MODULE.findall(task)
 
 
 def _key(reference: str) -> str:

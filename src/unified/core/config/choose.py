@@ -15,7 +15,7 @@ from unified.core.base.suggest import did_you_mean
 from unified.core.components.descriptors import Component, SuiteComponent
 from unified.core.components.import_paths import is_reference, label, shown, split_task
 from unified.core.components.options import NAME, Options
-from unified.core.components.trust import modules
+from unified.core.components.trust import in_task
 from unified.core.config import suggestions, values
 from unified.core.config.layers import Layer, Tree, Value
 from unified.core.config.names import ComponentNames
@@ -105,8 +105,8 @@ class Chooser:
             if kind == "architectures" and name.startswith("["):
                 values.split(name)
             found = self.registry.get(kind, name)
-            for module in modules(task or "") if kind == "suites" else ():
-                self.registry.admit(module)
+            for reference in in_task(task or "") if isinstance(found, SuiteComponent) and found.tasks is None else ():
+                self.registry.admit(reference)
         except NotTrusted as error:
             self.untrusted += [replace(problem, source=place) for problem in error.problems]
             return nothing

@@ -51,7 +51,7 @@ def changed(records: Sequence[Record], registry: Registry) -> list[str]:
     lines: dict[str, str] = {}
     for entry in records:
         if "sha256" in entry:
-            if Path(entry["file"]).exists() and importing.digest(Path(entry["file"])) != entry["sha256"]:
+            if Path(entry["file"]).is_file() and importing.digest(Path(entry["file"])) != entry["sha256"]:
                 lines[entry["file"]] = f"{entry['file']} has been edited: {_what(entry)} may differ"
             continue
         version = _version(entry, registry)
