@@ -13,9 +13,11 @@ from unified.core.runs import lookup
 from unified.core.runs.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from unified.core.config.config import Config
+
+_UNSET = "(not set)"
 
 
 def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
@@ -95,11 +97,17 @@ def differences(stored: Mapping[str, Any], config: Config) -> dict[str, str]:
     return {key: f"{_shown(before, key)} -> {_shown(now, key)}" for key in found if key.endswith(".name") or not key.startswith(others)}
 
 
-def refusals(changed: Mapping[str, str]) -> list[Problem]:
-    """One line for each of `differences` that would change the result of a run."""
+def refusals(changed: Mapping[str, str], without: Collection[tuple[str, ...]] = ()) -> list[Problem]:
+    """One line for each of `differences` that would change the result of a run; an option that no longer exists may be left out.
+
+    Args:
+        changed: The differences.
+        without: Keys that the user left out.
+    """
     from unified.core.config.config import is_identity_exempt
 
-    return [Problem(f"  {key}: {values}") for key, values in changed.items() if not is_identity_exempt(key)]
+    gone = [".".join(path) for path in without if changed.get(".".join(path), "").endswith(_UNSET)]
+    return [Problem(f"  {key}: {values}") for key, values in changed.items() if not is_identity_exempt(key) and key not in gone]
 
 
 def jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,4 +116,4 @@ def jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(leaves: Mapping[str, Any], key: str) -> str:
-    return json.dumps(leaves[key]) if key in leaves else "(not set)"
+    return json.dumps(leaves[key]) if key in leaves else _UNSET

@@ -51,6 +51,7 @@ class Run:
             self.path = self.path.absolute()
         self._config = config
         self._policy_config: Config | None = None
+        self._without: list[tuple[str, ...]] = []  # what `configure` left out
         self._metrics = JsonLines(self.path / "metrics.jsonl")
         self._events = JsonLines(self.path / "events.jsonl")
         self._lock = RunLock(self.path / "run.lock")
@@ -201,7 +202,8 @@ class Run:
         Raises:
             UsageError: If it refers to a component or an option that does not exist now.
         """
-        config = self._read(words, [stored.path_of(name, self.tree) for name in without])
+        self._without = [stored.path_of(name, self.tree) for name in without]
+        config = self._read(words, self._without)
         if config.gone:
             again = " ".join(f"--without {key}" for key in config.gone)
             gone = Problem(f"{', '.join(config.gone)} no longer exists", f"without it: unified resume {self.name} {again}")
@@ -215,12 +217,17 @@ class Run:
 
         if not self.config_path.exists():
             raise UsageError(Problem(f"{self.path} is not a run: it has no {lookup.CONFIG}", "all: unified runs list"))
+        needed = [record for record in self.components if not stored.is_left_out(record, without)]
         try:
-            return of_run(str(self.config_path), words, without)
+            config = of_run(str(self.config_path), words, without)
         except UsageError as error:
-            needed = [record for record in self.components if not stored.is_left_out(record, without)]
             missing = provenance.missing(needed, registry(), f"unified resume {self.name}")
             raise UsageError(*(missing or [*error.problems, *map(Problem, self._versions())])) from error
+        names = {(component.kind, component.qualified) for component in config.components()}
+        selected = [record for record in needed if (record["kind"], f"{record['provider']}/{record['name']}") in names]
+        if stolen := provenance.missing(selected, registry()):  # another distribution has the provider's name
+            raise UsageError(*stolen)
+        return config
 
     def _versions(self) -> list[str]:
         """One line for each package that is installed in another version than at the last training."""
@@ -416,7 +423,7 @@ class Run:
         changed = differences(self.tree, self._config)
         if changed:  # also names and options that a newer package has renamed
             changed = differences(self._tree_now(), self._config)
-        if problems := refusals(changed):
+        if problems := refusals(changed, self._without):
             raise UsageError(
                 Problem(f"{self.path} holds a run of another configuration, which would change:"),
                 *problems,
