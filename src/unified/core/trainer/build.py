@@ -33,7 +33,7 @@ from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.agent_state import load_parameters
 from unified.core.trainer.callbacks import Participant
-from unified.core.trainer.checks import check_epochs, check_no_rollouts, check_options_used, check_same_task
+from unified.core.trainer.checks import check_epochs, check_no_rollouts, check_options_used, check_same_task, check_task_type
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
@@ -395,6 +395,7 @@ def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str
         streams: Random streams.
         shared: Modules of another agent that take the place of its parts, by name (`Agent.share`).
     """
+    check_task_type(config, spec)
     device = resolve_device(config.device)
     with _made(config.agent):
         if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
