@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         SuiteComponent,
     )
     from unified.core.components.hookspecs import API_VERSION, Callback, hookimpl, hookspec
-    from unified.core.components.options import Options
+    from unified.core.components.options import Options, RenamedFrom
     from unified.core.config.compose import compose
     from unified.core.config.config import Config
     from unified.core.config.schema import Part
@@ -81,7 +81,7 @@ _HOMES = {
         "SamplerComponent",
         "SuiteComponent",
     ),
-    "unified.core.components.options": ("Options",),
+    "unified.core.components.options": ("Options", "RenamedFrom"),
     "unified.core.config.compose": ("compose",),
     "unified.core.config.config": ("Config",),
     "unified.core.config.schema": ("Part",),
@@ -142,6 +142,7 @@ __all__ = [
     "Preset",
     "Problem",
     "RecipeComponent",
+    "RenamedFrom",
     "Rollout",
     "RolloutSequences",
     "Rows",
