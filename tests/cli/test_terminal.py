@@ -44,7 +44,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run = tmp_path / "runs" / WHOLE / f"[bold]{WHOLE}" / "gym" / f":smile:{WHOLE}" / "seed-1"
     run.mkdir(parents=True)
     (run / "config.json").write_text(json.dumps({"experiment": WHOLE, "agent": {"name": WHOLE, WHOLE: 1}, WHOLE: WHOLE}))
-    rows = [{"kind": "train", "frames": 10, WHOLE: 1.0}, {"kind": "evaluate", "frames": 10, "return": 1.0, "episodes": 1, "metric": "return"}]
+    rows = [
+        {"kind": "train", "frames": 10, WHOLE: 1.0},
+        {"kind": "evaluate", "frames": 10, "return": 1.0, "episodes": 1, "metric": "return"},
+    ]
     (run / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     (run / "events.jsonl").write_text(json.dumps({"event": "warning", "message": WHOLE, "time": WHOLE}) + "\n")
     (run / f"file {WHOLE}").touch()

@@ -19,6 +19,8 @@ from unified.core.config.layers import DEEPEST, Layer, from_tree, path_of
 from unified.core.registry import Registry
 
 IMPORTS = "imports"
+#: The key in the ``config.json`` of a run whose value is the version of each package that wrote it.
+PACKAGES = "packages"
 SUFFIXES = (".yaml", ".yml", ".json")
 #: Limits, so that a bad file is refused within a second: files that one recipe reads, bytes of a file (YAML is read 30 times more slowly),
 #: and values after all aliases are replaced.
@@ -66,6 +68,7 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
         chain = " -> ".join(recipe.name for recipe in [*above[above.index(path) :], path])
         raise UsageError(Problem(f"recipes import each other: {chain}", f"remove one of the {IMPORTS}"))
     tree, lines = read(name, path)
+    packages = tree.pop(PACKAGES, None)
     imports, line = tree.pop(IMPORTS, None) or [], lines.get((IMPORTS,))
     place = f"recipe {name}" if line is None else f"recipe {name}, line {line}"
     if isinstance(imports, str):
@@ -78,10 +81,12 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
             layers += _load(item, registry, path, [*above, path], opened, own)
         except UsageError as error:
             raise UsageError(*(replace(problem, source=problem.source or place) for problem in error.problems)) from None
+    packages = {str(key): str(version) for key, version in packages.items()} if isinstance(packages, Mapping) else None
     layer = from_tree(tree, f"recipe {name}", lines)
     values = {key: beside(value, path.parent) for key, value in layer.values.items()}
     # A recipe that was not named by the user may not lend itself the signatures of a run that it imports.
-    return [*layers, replace(layer, values=values, own=own, signed=trust.signed(path.parent) if importer is None else ())]
+    signed = trust.signed(path.parent) if importer is None else ()
+    return [*layers, replace(layer, values=values, packages=packages, own=own, signed=signed)]
 
 
 # Paths -------------------------------------------------------------------------------------------------------------------------------
