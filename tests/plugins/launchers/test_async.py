@@ -218,10 +218,10 @@ def test_environments_are_closed_if_those_of_another_collector_cannot_be_opened(
     opened: list[Any] = []
     closed: list[str] = []
 
-    def make(config: Any, stream: str, count: int) -> Any:
+    def make(config: Any, stream: str, count: int, run: Any) -> Any:
         if stream == "environment 1":
             raise RuntimeError("no more environments")
-        environments = make_environments(config, stream, count)
+        environments = make_environments(config, stream, count, run)
         close = environments.close
         monkeypatch.setattr(environments, "close", lambda: (closed.append(stream), close()))
         opened.append(environments)

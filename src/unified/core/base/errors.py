@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+#: Characters of an exception's message, or of an environment's last output, that are shown and stored.
+LONGEST = 2000
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -45,11 +48,17 @@ class PluginFailed(UnifiedError):
     """A critical component raised an exception, which ends the run; `__cause__` is the exception."""
 
     @classmethod
-    def by(cls, name: str, doing: str, error: Exception) -> PluginFailed:
+    def by(cls, name: str, doing: str, error: BaseException) -> PluginFailed:
         """``agent xyz failed while learning: ValueError: … (file:line)``."""
         failed = cls(Problem(f"{name} failed {doing}: {one_line(error)}"))
         failed.__cause__ = error
         return failed
+
+
+class EnvironmentFailed(UnifiedError):
+    """An environment failed so often that the run, or an evaluation, cannot continue with it. What was learned is saved."""
+
+    exit_code = 2
 
 
 class Notice(UserWarning):
@@ -77,7 +86,9 @@ def plugin_errors(name: str, doing: str) -> Iterator[None]:
         yield
     except UnifiedError:
         raise
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also `sys.exit()`: the run did not finish
         raise PluginFailed.by(name, doing, error) from error
 
 
@@ -93,5 +104,19 @@ def error_text(error: BaseException) -> str:
     >>> error_text(ValueError("no\\nmore")), error_text(KeyboardInterrupt())
     ('ValueError: no more', 'KeyboardInterrupt')
     """
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(shortened(str(error)).split())
+    except Exception:
+        text = "its message cannot be read"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def shortened(text: str) -> str:
+    """The first `LONGEST` characters of a text that may be of any length, with an escape for each that has no encoding.
+
+    >>> shortened("half a character: " + chr(0xD83D)), len(shortened("very long" * 1_000_000)) < 2100
+    ('half a character: \\\\ud83d', True)
+    """
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]} … ({len(text):,} characters)"
+    return text.encode(errors="backslashreplace").decode()
