@@ -194,7 +194,7 @@ class Log:
 def make_trainer(agent: Any = None, replay: Any = None, source: Any = None, clock: Clock | None = None, max_failures: int = 2) -> Trainer:
     config: Any = SimpleNamespace(
         agent=SimpleNamespace(label="toy"),
-        suite=SimpleNamespace(text="toy:task"),
+        suite=SimpleNamespace(title="suite toy:task"),
         components=lambda: [],
         evaluate=SimpleNamespace(at_start=False),
         train=SimpleNamespace(max_failures=max_failures, patience=None),
@@ -220,7 +220,7 @@ def test_one_environment_that_always_fails_ends_the_run_though_others_go_well(mo
     for _ in range(3):
         trainer._check_environments()
         trainer._count(steps(failed=[False, True, False], ended=[True, False, True]))
-    with pytest.raises(UnifiedError, match=r"3 episodes of environment 1 of toy:task failed in a row, more than train.max_failures=2") as raised:
+    with pytest.raises(UnifiedError, match=r"3 episodes of environment 1 of suite toy:task failed in a row, more than train.max_failures=2") as raised:
         trainer._check_environments()
     assert raised.value.exit_code == 2
     assert "unified resume" in str(raised.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 #: Characters of an exception's message, or of an environment's last output, that are shown and stored.
 LONGEST = 2000
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,12 @@ def error_text(error: BaseException) -> str:
 
 
 def shortened(text: str) -> str:
-    """The first `LONGEST` characters of a text that may be of any length, with an escape for each that has no encoding.
+    """The first `LONGEST` characters of a text that may be of any length, with an escape for each one that controls a terminal or that
+    cannot be encoded.
 
     >>> shortened("half a character: " + chr(0xD83D)), len(shortened("very long" * 1_000_000)) < 2100
     ('half a character: \\\\ud83d', True)
     """
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]} … ({len(text):,} characters)"
-    return text.encode(errors="backslashreplace").decode()
+    return _UNSHOWN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)

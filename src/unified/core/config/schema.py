@@ -59,6 +59,11 @@ class Selection:
         """Name and task as they are typed: ``dmc:humanoid_run``."""
         return f"{self.name}:{self.task}" if self.task else self.name
 
+    @property
+    def title(self) -> str:
+        """Kind, label and task, for messages: ``suite dmc:humanoid_run``."""
+        return f"{self.kind.removesuffix('s')} {self.label}" + (f":{self.task}" if self.task else "")
+
 
 @dataclass(frozen=True)
 class Suites(Selection):

@@ -376,10 +376,9 @@ def make_environments(config: Config, stream: str, count: int, run: Run | None =
     What they print goes to a file of `run`.
     """
     output, train = None if run is None else run.path / OUTPUT, config.train
-    name = f"suite {config.suite.label}:{config.suite.task}" if config.suite.task else f"suite {config.suite.label}"
     with _made(config.suite):
         suite = suite_of(config)
-        return make_vector_env(suite, count, config.seed, stream, train.env_backend, train.env_timeout, name, output)
+        return make_vector_env(suite, count, config.seed, stream, train.env_backend, train.env_timeout, config.suite.title, output)
 
 
 def suite_of(config: Config) -> SuiteReference | Suite:

@@ -195,7 +195,7 @@ class Trainer:
         worst, limit = int(self._failures.argmax()), self.config.train.max_failures
         if (failed := self._failures[worst]) > limit:
             self._failures[:] = 0  # a run that is resumed, after a repair, begins to count again
-            what = f"{failed} episodes of environment {worst} of {self.config.suite.text} failed in a row"
+            what = f"{failed} episodes of environment {worst} of {self.config.suite.title} failed in a row"
             reason = f"{what}, more than train.max_failures={limit}; the last: {self._last_failure}"
             duties.give_up(self, reason, f"everything is saved; when it is repaired: unified resume {self.run.name}", EnvironmentFailed)
 

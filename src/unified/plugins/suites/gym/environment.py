@@ -13,7 +13,7 @@ from gymnasium import error as gym_error
 from gymnasium.envs.classic_control import CartPoleEnv, MountainCarEnv, PendulumEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
-from unified.core.base.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, EnvironmentState, Observation, Step, UnsupportedRender
 from unified.plugins.suites.gym.spaces import Convert, action_of, observation_of
@@ -54,8 +54,7 @@ class GymEnvironment(Environment):
         )
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> Observation:
-        observation, _ = self._env.reset(seed=seed, options=options)
-        return self._observe(observation)
+        return self._observe(self._reset(seed, options))
 
     def step(self, action: np.ndarray) -> Step:
         observation, reward, terminated, truncated, info = self._act(action)
@@ -64,7 +63,7 @@ class GymEnvironment(Environment):
 
     def fast_forward(self, seed: int, actions: np.ndarray, options: Mapping[str, Any] | None = None) -> Observation:
         """Step without rendering, and render the last observation."""
-        observation, _ = self._env.reset(seed=seed, options=options)
+        observation = self._reset(seed, options)
         for action in actions:
             observation = self._act(action)[0]
         return self._observe(observation)
@@ -124,11 +123,28 @@ class GymEnvironment(Environment):
     def _act(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         reward, env_action = 0.0, self._enact(action)
         for _ in range(self._repeat):
-            observation, earned, terminated, truncated, info = self._env.step(env_action)
-            reward += float(earned)
+            answer = self._env.step(env_action)
+            if type(answer) is not tuple or len(answer) != 5:
+                raise _wrong("step", answer, "observation, reward, terminated, truncated, info")
+            observation, earned, terminated, truncated, info = answer
+            reward += float(earned) if isinstance(earned, float | np.floating | int) else _number("a reward", earned)
+            if not (isinstance(terminated, bool | np.bool_) and isinstance(truncated, bool | np.bool_)):
+                terminated, truncated = _number("terminated", terminated), _number("truncated", truncated)
             if terminated or truncated:
                 break
         return observation, reward, bool(terminated), bool(truncated), info
+
+    def _reset(self, seed: int, options: Mapping[str, Any] | None) -> Any:
+        try:
+            answer = self._env.reset(seed=seed, options=options)
+        except TypeError as error:
+            if "unexpected keyword argument" in str(error):
+                problem = f"reset of {self._task} takes no seed or no options: {error}"
+                raise UsageError(Problem(problem, "declare it as reset(self, *, seed=None, options=None)")) from error
+            raise
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            raise _wrong("reset", answer, "observation, info")
+        return answer[0]
 
     def _observe(self, observation: Any) -> Observation:
         if self._pixels:
@@ -171,6 +187,25 @@ def make(what: Any) -> Any:
             return gymnasium.make(what, render_mode="rgb_array", disable_env_checker=True)
         except (TypeError, ValueError, AttributeError):  # the task cannot be rendered
             return gymnasium.make(what, disable_env_checker=True)
+
+
+def _wrong(method: str, answer: Any, wanted: str) -> UnifiedError:
+    """The error about an answer of another form than Gymnasium's."""
+    found = f"{len(answer)} values" if isinstance(answer, tuple) else f"one {type(answer).__name__}"
+    return UnifiedError(f"{method} returned {found} and must return {wanted}")
+
+
+def _number(what: str, value: Any) -> float:
+    """One number; an array may hold it.
+
+    Raises:
+        UnifiedError: If it is none.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub" or array.size != 1 or isinstance(value, list | tuple):
+        found = f"an array of shape {array.shape}" if isinstance(value, np.ndarray) else f"{type(value).__name__} {value!r:.40}"
+        raise UnifiedError(f"step returned {found} as {what}, which must be one number")
+    return float(array.reshape(()))
 
 
 def _same(observation: Any) -> Any:

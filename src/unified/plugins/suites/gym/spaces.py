@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from unified.core.base.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.base.spec import Space
 
 #: Larger bounds count as unbounded; such actions are not rescaled.
@@ -179,12 +179,20 @@ def _is_picture(space: Any) -> bool:
 def _picture(leaf: Leaf) -> tuple[Space, Convert]:
     space, see = leaf.space, _follow(leaf.path)
     dtype, bounds = ("uint8", (0, 255)) if space.dtype == np.uint8 else ("float32", (-math.inf, math.inf))
+
+    def pixels(shown: Any) -> np.ndarray:
+        values = np.asarray(see(shown))
+        if values.dtype != dtype and dtype == "uint8" and not np.array_equal(values, values.astype(np.uint8)):
+            found = f"{values.dtype.name} from {values.min():g} to {values.max():g}" if values.size else "empty"
+            raise UnifiedError(f"the picture {leaf.name} is {found}, which is not in {space}".replace("  ", " "))
+        return values
+
     if len(space.shape) == 2:
-        return Space((1, *space.shape), dtype, *bounds), lambda shown: np.array(see(shown), dtype)[None]
+        return Space((1, *space.shape), dtype, *bounds), lambda shown: np.array(pixels(shown), dtype)[None]
     if space.shape[0] < space.shape[2]:
-        return Space(space.shape, dtype, *bounds), lambda shown: np.array(see(shown), dtype)
+        return Space(space.shape, dtype, *bounds), lambda shown: np.array(pixels(shown), dtype)
     height, width, channels = space.shape
-    return Space((channels, height, width), dtype, *bounds), lambda shown: np.ascontiguousarray(see(shown).transpose(2, 0, 1), dtype)
+    return Space((channels, height, width), dtype, *bounds), lambda shown: np.ascontiguousarray(pixels(shown).transpose(2, 0, 1), dtype)
 
 
 def _vector(leaf: Leaf) -> tuple[Space, Convert]:
@@ -198,17 +206,32 @@ def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:
     """A leaf as a vector ``(D,)`` float32, and its bounds."""
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
         counts = np.ravel(space.nvec) if isinstance(space, spaces.MultiDiscrete) else np.array([space.n])
-        first = np.cumsum(counts) - counts - np.ravel(space.start)
+        start = np.ravel(space.start)
+        first = np.cumsum(counts) - counts - start
         size = int(counts.sum())
 
         def one_hot(choices: Any) -> np.ndarray:
+            chosen = np.ravel(choices)
+            if chosen.dtype.kind not in "iu":
+                chosen = chosen.astype(np.int64) if np.array_equal(chosen, np.floor(chosen)) else chosen
+            if chosen.shape != start.shape or chosen.dtype.kind not in "iu" or ((chosen < start) | (chosen >= start + counts)).any():
+                raise UnifiedError(f"the observation {choices!r:.60} is not in {space}")
             vector = np.zeros(size, np.float32)
-            vector[first + np.ravel(choices)] = 1.0
+            vector[first + chosen] = 1.0
             return vector
 
         return one_hot, np.zeros(size), np.ones(size)
     size = math.prod(space.shape)
-    low, high = (np.ravel(space.low), np.ravel(space.high)) if isinstance(space, spaces.Box) else (np.zeros(size), np.ones(size))
+    if isinstance(space, spaces.MultiBinary):
+
+        def bits(values: Any) -> np.ndarray:
+            vector = np.array(values, np.float32).reshape(-1)
+            if not ((vector == 0) | (vector == 1)).all():
+                raise UnifiedError(f"the observation {values!r:.60} is not in {space}")
+            return vector
+
+        return bits, np.zeros(size), np.ones(size)
+    low, high = np.ravel(space.low), np.ravel(space.high)
     return lambda numbers: np.array(numbers, np.float32).reshape(-1), low, high
 
 
