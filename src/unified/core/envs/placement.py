@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import Literal
 
 import numpy as np
@@ -59,5 +58,7 @@ def step_seconds(suite: Suite, steps: int = 30) -> float:
         failure_of(error)
         return 0.0  # it cannot be measured: what it does is reported when the run has begun
     finally:
-        with suppress(Exception):
+        try:
             environment.close()
+        except BaseException as error:
+            failure_of(error)

@@ -119,8 +119,9 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
         run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
         trainer.train()
     finally:
-        trainer.source.close()
-        trainer.evaluator.close()
+        with trainer.interrupts:  # Ctrl-C, and not what environments raise, ends it early
+            trainer.source.close()
+            trainer.evaluator.close()
 
 
 def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:

@@ -87,7 +87,7 @@ class ProcessWorker:
     def recv(self, timeout: float) -> Message:
         try:
             if not self._wait(timeout):
-                _kill(self._process)
+                self._abandon()
                 raise WorkerLost(f"its process was silent for {timeout:g} s")
             frame = self._connection.recv_bytes()
         except (EOFError, OSError):
@@ -95,7 +95,7 @@ class ProcessWorker:
         try:
             message = decode(frame)
         except Exception:  # something else was written to the connection
-            _kill(self._process)
+            self._abandon()
             raise WorkerLost("its process sent what is no answer") from None
         raise_described(message.head, self._name)
         return message
@@ -114,8 +114,13 @@ class ProcessWorker:
                 return False
         return True
 
-    def restart(self) -> None:
+    def _abandon(self) -> None:
+        """Kill the process; an answer that it sent too late is not read."""
         _kill(self._process)
+        self._connection.close()
+
+    def restart(self) -> None:
+        self._abandon()
         self.close()
         self._start()
         try:
@@ -157,8 +162,9 @@ class ProcessWorker:
     def _last_words(self) -> str:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
-        self._reader.join(1.0)
         code = self._process.returncode
+        self._abandon()
+        self._reader.join(1.0)
         how = "closed its connection" if code is None else f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         return f"its process {how}" + (f"\n{self.output}" if self._tail else "")
 
