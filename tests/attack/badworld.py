@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -257,10 +258,8 @@ def replace_stdout(world: Any) -> None:
 @kind("trains", inline="")
 def close_output(world: Any) -> None:
     for number in (1, 2):
-        try:
+        with suppress(OSError):
             os.close(number)
-        except OSError:
-            pass
 
 
 @kind("ends", inline="")
@@ -271,10 +270,8 @@ def close_descriptors(world: Any) -> None:
 @kind("ends", inline="")
 def write_to_descriptors(world: Any) -> None:
     for number in range(3, 64):
-        try:
+        with suppress(OSError):
             os.write(number, b"\x00\x00\x00\x08not json")
-        except OSError:
-            pass
 
 
 # Processes and threads
@@ -410,7 +407,7 @@ answers("reward_1e39", "ends", reward=1e39)
 answers("reward_nan", "ends", reward=float("nan"))
 answers("reward_infinite", "ends", reward=float("-inf"))
 answers("reward_whole_number", "ends", reward=10**400)
-answers("reward_array", "trains", reward=np.ones(1, np.float32))
+answers("reward_array", "finishes", reward=np.ones(1, np.float32))
 answers("reward_two", "ends", reward=np.ones(2))
 answers("reward_none", "ends", reward=None)
 answers("reward_text", "ends", reward="1")

@@ -220,9 +220,8 @@ def test_one_environment_that_always_fails_ends_the_run_though_others_go_well(mo
     for _ in range(3):
         trainer._check_environments()
         trainer._count(steps(failed=[False, True, False], ended=[True, False, True]))
-    with pytest.raises(
-        UnifiedError, match=r"3 episodes of environment 1 of suite toy:task failed in a row, more than train.max_failures=2"
-    ) as raised:
+    message = r"3 episodes of environment 1 of suite toy:task failed in a row, more than train.max_failures=2"
+    with pytest.raises(UnifiedError, match=message) as raised:
         trainer._check_environments()
     assert raised.value.exit_code == 2
     assert "unified resume" in str(raised.value)

@@ -141,7 +141,7 @@ def broken(tmp_path: Path) -> dict[str, str]:
 
 def test_an_environment_that_fails_in_a_thread_ends_the_run_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(EnvironmentFailed, match="of suite Broken failed in a row.*the cable fell out"):
+    with pytest.raises(EnvironmentFailed, match=r"of suite Broken failed in a row.*the cable fell out"):
         unified.train(config=broken(tmp_path))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("collector")]
 

@@ -232,7 +232,13 @@ def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:
 
         return bits, np.zeros(size), np.ones(size)
     low, high = np.ravel(space.low), np.ravel(space.high)
-    return lambda numbers: np.array(numbers, np.float32).reshape(-1), low, high
+
+    def numbers(values: Any) -> np.ndarray:
+        if (kind := np.asarray(values).dtype).kind not in "fiub":
+            raise UnifiedError(f"an observation holds {kind.name}, and {space} numbers")
+        return np.array(values, np.float32).reshape(-1)
+
+    return numbers, low, high
 
 
 def _follow(path: tuple[Any, ...]) -> Convert:
