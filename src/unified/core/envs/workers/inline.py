@@ -22,8 +22,8 @@ from unified.core.envs.suite import Environment, EpisodeFailed, Observation, Sui
 from unified.core.envs.workers.output import LogStream, OutputLog
 from unified.core.envs.workers.protocol import Message
 
-#: Rewards are stored in float32.
-LARGEST = float(np.finfo(np.float32).max)
+#: Greatest reward that the replay can hold.
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class WorkerLost(Exception):
@@ -73,7 +73,7 @@ class EnvServer:
     `options` is null if nobody set any. An observation with names is one record; the columns of the spec are arrays in its order. After an
     end a step answers with the first observation of the next episode too, as the last array. Where an episode fails, the answer is `failed`
     with the reason (and, from a step, that first observation), `trace` with the place in the environment. Where the next episode cannot
-    begin, `start` is the reason. Whatever the environment raises fails its episode, except a `UsageError`, `UnsupportedRender` and Ctrl-C.
+    begin, `start` is the reason. Whatever the environment raises fails its episode, except `UnsupportedRender` and Ctrl-C.
     """
 
     def __init__(self, suite: Suite) -> None:
@@ -83,6 +83,9 @@ class EnvServer:
 
     def serve(self, message: Message) -> Message:
         head = message.head
+        if head.get("options") is not None and "options" not in inspect.signature(self.environment.reset).parameters:
+            hint = "declare it as reset(self, seed, options=None)"
+            raise UsageError(Problem(f"{type(self.environment).__name__}.reset takes no options, and some were set for an episode", hint))
         try:
             match head["op"]:
                 case "reset":
@@ -115,10 +118,10 @@ class EnvServer:
             step = self.environment.step(action)
             reward = float(step.reward)
             raw_reward = reward if step.raw_reward is None else float(step.raw_reward)
-            if not abs(reward) <= LARGEST:  # also where it is not a number
-                raise EpisodeFailed(f"the reward was {reward}, which float32 cannot hold")
-            if not abs(raw_reward) <= LARGEST:
-                raise EpisodeFailed(f"the raw reward was {raw_reward}, which float32 cannot hold")
+            if not abs(reward) <= FLOAT32_MAX:  # also where it is not a number
+                raise EpisodeFailed(f"the reward was {reward}")
+            if not abs(raw_reward) <= FLOAT32_MAX:
+                raise EpisodeFailed(f"the raw reward was {raw_reward}")
             truncated = bool(step.truncated) or last
             head = {"reward": reward, "terminated": bool(step.terminated), "truncated": truncated}
             head |= {"raw_reward": raw_reward, "life_lost": bool(step.life_lost)}
@@ -139,12 +142,7 @@ class EnvServer:
             return Message({"trace": failure["trace"], **head, "start": failure["failed"]}, arrays)
 
     def _reset(self, seed: int, options: Mapping[str, Any] | None) -> np.ndarray:
-        if options is None:
-            return self._checked(self.environment.reset(seed))
-        if "options" not in inspect.signature(self.environment.reset).parameters:
-            hint = "declare it as reset(self, seed, options=None)"
-            raise UsageError(Problem(f"{type(self.environment).__name__}.reset takes no options, and some were set for an episode", hint))
-        return self._checked(self.environment.reset(seed, options))
+        return self._checked(self.environment.reset(seed) if options is None else self.environment.reset(seed, options))
 
     def _columns(self, extra: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
         if extra.keys() != self.spec.columns.keys():
@@ -190,7 +188,7 @@ def failure_of(error: BaseException) -> dict[str, Any]:
     interrupted = isinstance(error, KeyboardInterrupt) and (
         type(error) is not KeyboardInterrupt or signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )
-    if interrupted or isinstance(error, UsageError | UnsupportedRender):
+    if interrupted or isinstance(error, UnsupportedRender):
         raise error
     if isinstance(error, EpisodeFailed):
         return {"failed": shortened(str(error)) or "EpisodeFailed", "trace": ""}
@@ -300,6 +298,6 @@ class SyncWorker:
             with self._guard:
                 server.close()
         except BaseException as error:
-            with suppress(UsageError, UnsupportedRender):
+            with suppress(UnsupportedRender):
                 reason = failure_of(error)["failed"]
                 warnings.warn(f"{self._name} could not be closed: {reason}", Notice, stacklevel=2)

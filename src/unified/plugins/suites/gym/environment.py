@@ -13,10 +13,10 @@ from gymnasium import error as gym_error
 from gymnasium.envs.classic_control import CartPoleEnv, MountainCarEnv, PendulumEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
-from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, EnvironmentState, Observation, Step, UnsupportedRender
-from unified.plugins.suites.gym.spaces import Convert, action_of, observation_of
+from unified.plugins.suites.gym.spaces import Convert, action_of, describe, observation_of
 from unified.plugins.suites.pictures import resize
 
 
@@ -51,10 +51,15 @@ class GymEnvironment(Environment):
             episode_frames=None if spec is None else spec.max_episode_steps,
             deterministic=spec is None or not spec.nondeterministic,
             columns={"success": Space((), "bool")} if self._has_goals else {},
+            interface={
+                "action": describe(self._env.action_space, exact=True),
+                "observation": None if self._pixels else describe(self._env.observation_space, exact=False),
+                "observe": list(getattr(options, "observe", ())),
+            },
         )
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> Observation:
-        return self._observe(self._reset(seed, options))
+        return self._observe(self._begin(seed, options))
 
     def step(self, action: np.ndarray) -> Step:
         observation, reward, terminated, truncated, info = self._act(action)
@@ -63,7 +68,7 @@ class GymEnvironment(Environment):
 
     def fast_forward(self, seed: int, actions: np.ndarray, options: Mapping[str, Any] | None = None) -> Observation:
         """Step without rendering, and render the last observation."""
-        observation = self._reset(seed, options)
+        observation = self._begin(seed, options)
         for action in actions:
             observation = self._act(action)[0]
         return self._observe(observation)
@@ -120,31 +125,46 @@ class GymEnvironment(Environment):
         found = False if compute is None else compute(achieved, desired, {})
         return np.broadcast_to(np.asarray(found, bool), len(achieved))
 
-    def _act(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        reward, env_action = 0.0, self._enact(action)
-        for _ in range(self._repeat):
-            answer = self._env.step(env_action)
-            if type(answer) is not tuple or len(answer) != 5:
-                raise _wrong("step", answer, "observation, reward, terminated, truncated, info")
-            observation, earned, terminated, truncated, info = answer
-            reward += float(earned) if isinstance(earned, float | np.floating | int) else _number("a reward", earned)
-            if not (isinstance(terminated, bool | np.bool_) and isinstance(truncated, bool | np.bool_)):
-                terminated, truncated = _number("terminated", terminated), _number("truncated", truncated)
-            if terminated or truncated:
-                break
-        return observation, reward, bool(terminated), bool(truncated), info
-
-    def _reset(self, seed: int, options: Mapping[str, Any] | None) -> Any:
+    def _begin(self, seed: int, options: Mapping[str, Any] | None) -> Any:
+        """The first observation of an episode."""
         try:
             answer = self._env.reset(seed=seed, options=options)
         except TypeError as error:
-            if "unexpected keyword argument" in str(error):
-                problem = f"reset of {self._task} takes no seed or no options: {error}"
-                raise UsageError(Problem(problem, "declare it as reset(self, *, seed=None, options=None)")) from error
-            raise
-        if not isinstance(answer, tuple) or len(answer) != 2:
-            raise _wrong("reset", answer, "observation, info")
+            if "unexpected keyword argument" not in str(error):
+                raise
+            hint = "declare it as  def reset(self, *, seed=None, options=None)"
+            raise UsageError(Problem(f"{self._task}: reset must take seed and options: {error}", hint)) from error
+        if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[1], Mapping):
+            raise UsageError(Problem(f"{self._task}: reset must return (observation, info), not {_outline(answer)}"))
         return answer[0]
+
+    def _act(self, action: np.ndarray) -> tuple[Any, float, bool, bool, Mapping[str, Any]]:
+        reward, env_action = 0.0, self._enact(action)
+        for _ in range(self._repeat):
+            answer = self._env.step(env_action)
+            if not isinstance(answer, tuple) or len(answer) != 5:
+                wanted = "(observation, reward, terminated, truncated, info)"
+                raise UsageError(Problem(f"{self._task}: step must return {wanted}, not {_outline(answer)}"))
+            observation, earned, terminated, truncated, info = answer
+            reward += self._number(earned)
+            ended = self._flag("terminated", terminated), self._flag("truncated", truncated)
+            if any(ended):
+                break
+        return observation, reward, *ended, info
+
+    def _number(self, reward: Any) -> float:
+        """A reward: a number, or an array of one number."""
+        if isinstance(reward, float | int | np.number | np.bool_):
+            return float(reward)
+        if getattr(reward, "size", 0) == 1 and np.asarray(reward).dtype.kind in "biuf":
+            return float(np.asarray(reward).item())
+        raise UsageError(Problem(f"{self._task}: the reward of step must be a number, not {_outline(reward)}"))
+
+    def _flag(self, name: str, flag: Any) -> bool:
+        """`terminated` or `truncated`: a bool, or an array of one bool."""
+        if isinstance(flag, bool | np.bool_) or (np.ndim(flag) < 2 and np.size(flag) == 1 and np.asarray(flag).dtype.kind in "biu"):
+            return bool(flag)
+        raise UsageError(Problem(f"{self._task}: {name} of step must be True or False, not {_outline(flag)}"))
 
     def _observe(self, observation: Any) -> Observation:
         if self._pixels:
@@ -189,23 +209,13 @@ def make(what: Any) -> Any:
             return gymnasium.make(what, disable_env_checker=True)
 
 
-def _wrong(method: str, answer: Any, wanted: str) -> UnifiedError:
-    """The error about an answer of another form than Gymnasium's."""
-    found = f"{len(answer)} values" if isinstance(answer, tuple) else f"one {type(answer).__name__}"
-    return UnifiedError(f"{method} returned {found} and must return {wanted}")
-
-
-def _number(what: str, value: Any) -> float:
-    """One number; an array may hold it.
-
-    Raises:
-        UnifiedError: If it is none.
-    """
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub" or array.size != 1 or isinstance(value, list | tuple):
-        found = f"an array of shape {array.shape}" if isinstance(value, np.ndarray) else f"{type(value).__name__} {value!r:.40}"
-        raise UnifiedError(f"step returned {found} as {what}, which must be one number")
-    return float(array.reshape(()))
+def _outline(value: Any) -> str:
+    """A value in a few words, for messages."""
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and type {value.dtype}"
+    return f"{value!r:.60}" if value is None or isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def _same(observation: Any) -> Any:

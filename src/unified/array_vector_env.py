@@ -16,7 +16,7 @@ from unified.core.base.spec import Spec
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, EnvironmentState, Suite
 from unified.core.envs.vector_protocol import Steppable
-from unified.core.envs.workers.inline import LARGEST
+from unified.core.envs.workers.inline import FLOAT32_MAX
 
 #: Initial states that are computed at once, for all environments together: the random generators of many seeds cost little more than one.
 _AHEAD = 2048
@@ -133,8 +133,8 @@ class ArrayVectorEnv(Steppable):
         if self._step >= self._next_limit:
             truncated = self._step - self._began >= self._limit
             over, self._next_limit = True, self._began.min() + self._limit
-        if not reward.dot(reward) <= LARGEST**2:  # float32 cannot hold one of them
-            failed = ~(np.abs(reward) <= LARGEST)
+        if not reward.dot(reward) <= FLOAT32_MAX**2:  # float32 cannot hold one of them
+            failed = ~(np.abs(reward) <= FLOAT32_MAX)
             terminated, truncated, over = terminated & ~failed, truncated & ~failed, True
             reward = np.where(failed, 0.0, reward)
         steps = StepBatch(
