@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def resume(
     name: Annotated[str, typer.Argument(help="Name of a run, or enough of it (unified runs list).")],
     root: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
+    accept_config: Annotated[bool, typer.Option("--accept-config", help="Use a config.json that was changed by hand.")] = False,
 ) -> None:
     """Resume a run from its newest valid checkpoint."""
     from unified.core.runs.launching import start
@@ -23,6 +24,8 @@ def resume(
 
     run = Run.find(name, root)
     typer.echo(announcement(run))
+    if accept_config:
+        run.accept_config()
     from unified.cli.running import until_stopped
 
     until_stopped(lambda: start(run.config, run))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from unified.core.base import files
 from unified.core.base.errors import UnifiedError, UsageError
 from unified.core.runs.run import Run
 
@@ -73,7 +75,7 @@ def test_an_unreadable_configuration_is_named(config: Callable[..., Any]) -> Non
     run.log({"kind": "train", "frames": 1})
     for content in (b"{", b"[]", b"\xff"):
         run.config_path.write_bytes(content)
-        with pytest.raises(UnifiedError, match=r"config\.json .*move the run's directory away"):
+        with pytest.raises(UnifiedError, match=r"config\.json is not a configuration.*or move .*seed-1 away"):
             Run.create_or_open(config())
 
 
@@ -84,10 +86,10 @@ def test_a_directory_that_cannot_be_written_fails_before_anything(
     with pytest.raises(UsageError, match=r"cannot be stored in .*file/default.*root=DIRECTORY"):
         Run.create_or_open(config(root=str(tmp_path / "file")))
 
-    def denied(path: Path, data: bytes) -> int:
+    def denied(path: Path, *more: Any) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "write_bytes", denied)
+    monkeypatch.setattr(files, "write_bytes", denied)
     with pytest.raises(UsageError, match="Permission denied"):
         Run.create_or_open(config())
 
@@ -147,7 +149,7 @@ def test_a_full_disk_ends_a_row_but_not_an_event(config: Callable[..., Any], mon
 
     monkeypatch.setattr(os, "write", full)
     run.event("speed")
-    with pytest.raises(UnifiedError, match=r"metrics\.jsonl cannot be written: No space left on device .*unified resume"):
+    with pytest.raises(UnifiedError, match=r"metrics\.jsonl: No space left on device .*unified resume"):
         run.log({"kind": "train"})
 
 
@@ -166,7 +168,8 @@ def test_resuming_replays_the_rows_after_the_checkpoint(config: Callable[..., An
         checkpoint = again.newest_checkpoint()
         assert checkpoint is not None
         assert checkpoint.manifest["spec"] == {"a": [1]}
-        assert checkpoint.manifest["config_digest"] == config().digest()
+        assert checkpoint.manifest["config"] == run.tree
+        assert checkpoint.manifest["metrics_sha256"] == hashlib.sha256(whole[: checkpoint.manifest["metrics_offset"]]).hexdigest()
         again.truncate_metrics(checkpoint.manifest["metrics_offset"])
         assert [row["frames"] for row in again.metrics()] == [10, 20]
         again.log({"kind": "train", "frames": 30})

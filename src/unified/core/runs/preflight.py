@@ -85,14 +85,23 @@ def differences(stored: Mapping[str, Any], config: Config) -> list[Problem]:
     """
     from unified.core.config.config import is_identity_exempt, leaves
 
-    before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (dict(stored), jsonable(config.tree)))
+    now = {".".join(path): value for path, value in leaves(jsonable(config.tree))}
     # An option that was added after the run started has its default value.
-    before = {**{key: value for key, value in config.defaults.items() if key in now}, **before}
-    return [
-        Problem(f"  {key}: {_shown(before, key)} -> {_shown(now, key)}")
-        for key in sorted({*before, *now})
-        if not is_identity_exempt(key) and (key not in before or key not in now or before[key] != now[key])
-    ]
+    before = {key: value for key, value in config.defaults.items() if key in now}
+    before |= {".".join(path): value for path, value in leaves(dict(stored))}
+    return [problem for key, problem in changed_values(before, now).items() if not is_identity_exempt(key)]
+
+
+def changed_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Problem]:
+    """One line for each dotted key that has another value, or none, in the other one of two trees."""
+    from unified.core.config.config import leaves
+
+    was, has = ({".".join(path): value for path, value in leaves(dict(tree))} for tree in (before, now))
+    return {
+        key: Problem(f"  {key}: {_shown(was, key)} -> {_shown(has, key)}")
+        for key in sorted({*was, *has})
+        if key not in was or key not in has or was[key] != has[key]
+    }
 
 
 def jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
