@@ -119,8 +119,8 @@ def parse_json(data: bytes, depth: int | None = None) -> Any:
     Raises:
         ValueError: If it is none, or is nested too deeply.
     """
-    nested = accumulate(int(byte in b"[{") - int(byte in b"]}") for byte in data)
-    if depth is not None and any(level > depth for level in nested):
+    levels: Iterator[int] = accumulate(1 if byte in b"[{" else -1 if byte in b"]}" else 0 for byte in data)
+    if depth is not None and any(level > depth for level in levels):
         raise ValueError(f"it is nested more than {depth} levels deep")
     try:
         return json.loads(data)
@@ -156,7 +156,7 @@ def conform(value: Any, shape: Any, where: str = "") -> Any:
         ValueError: If something has another type, with its place.
     """
     kind = shape if isinstance(shape, type) else list if isinstance(shape, tuple) else type(shape)
-    fits = isinstance(value, kind) and (kind is not int or (not isinstance(value, bool) and -(2**63) <= value < 2**63))
+    kind: type[Any] = shape if isinstance(shape, type) else list if isinstance(shape, tuple) else type(shape)
     if not fits or (isinstance(shape, tuple) and len(value) != len(shape)):
         raise ValueError(f"{where or 'it'} is {value!r:.60} and not {_described(shape)}")
     if isinstance(shape, dict):
