@@ -155,8 +155,8 @@ def conform(value: Any, shape: Any, where: str = "") -> Any:
     Raises:
         ValueError: If something has another type, with its place.
     """
-    kind = shape if isinstance(shape, type) else list if isinstance(shape, tuple) else type(shape)
     kind: type[Any] = shape if isinstance(shape, type) else list if isinstance(shape, tuple) else type(shape)
+    fits = isinstance(value, kind) and (kind is not int or (not isinstance(value, bool) and -(2**63) <= value < 2**63))
     if not fits or (isinstance(shape, tuple) and len(value) != len(shape)):
         raise ValueError(f"{where or 'it'} is {value!r:.60} and not {_described(shape)}")
     if isinstance(shape, dict):
