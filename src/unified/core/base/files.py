@@ -75,10 +75,12 @@ def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
     """
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    except OSError as error:
+    except OSError:
+        mode = stat.S_IFREG
         with contextlib.suppress(OSError):
-            _check_kind(path, os.lstat(path).st_mode)
-        raise error
+            mode = os.lstat(path).st_mode
+        _check_kind(path, mode)
+        raise
     try:
         _check_kind(path, os.fstat(descriptor).st_mode)
     except BaseException:
@@ -87,14 +89,10 @@ def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
-class _NoFile(OSError):
-    """Something else has the name of a file."""
-
-
 def _check_kind(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "a device")
-        raise _NoFile(errno.EINVAL, f"is {kind} and not an ordinary file; move it away", os.fspath(path))
+        raise OSError(errno.EINVAL, f"is {kind} and not an ordinary file; move it away", os.fspath(path))
 
 
 def read_file(path: Path, limit: int = LIMIT) -> bytes:

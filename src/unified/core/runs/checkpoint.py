@@ -351,6 +351,7 @@ def _manifest(path: Path) -> dict[str, Any]:
             by = conform(manifest, {"versions": {str: str}})["versions"].get("unified", "?")
             raise Damaged(f"it was written in format {schema} by unified {by}; this one reads format {last}")
         conform(manifest, _SHAPE)
+        conform(manifest.get("config", {}), {})
     except OSError as error:
         raise Damaged(reason(error)) from error
     except (ValueError, TypeError, RecursionError) as error:

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import itertools
 import json
@@ -39,8 +38,10 @@ if TYPE_CHECKING:
     from unified.core.config.config import Config
 
 _PHASES = {"start": "interrupted", "resume": "interrupted", "finish": "finished", "stop": "stopped"}
-#: Most bytes of a path, with its final zero, and of the name of a file within a run.
-_PATH_MAX, _LONGEST = 4096, 120
+#: Keys of rows of metrics whose values are numbers, and ends of such keys.
+_NUMBERS, _STATISTICS = ("steps", "updates", "episodes"), ("_sd", "_min", "_max")
+#: Most bytes of a name and of a path, and what the names of files within a run add to its path.
+_NAME_MAX, _PATH_MAX, _LONGEST = 255, 4095, 120
 
 
 class Run:
@@ -94,6 +95,7 @@ class Run:
                 refers to is missing.
         """
         run = cls.planned(config, root)
+        run._refuse_long_path()
         if problems := run.lacking():
             raise FilesMissing(*problems)
         run._refuse_unwritable()
@@ -109,7 +111,7 @@ class Run:
 
     def forget_draft(self) -> None:
         """Remove a directory that `create_or_open` has created, if the start was refused and nothing was trained."""
-        if not self._draft:
+        if not self._draft or not self.path.exists():
             return
         with contextlib.suppress(OSError, UnifiedError), self._lock:  # another process may train this run since
             if not self.untouched:
@@ -245,6 +247,7 @@ class Run:
         Raises:
             StorageError: If the directory was moved, replaced or deleted, or if this process is a forked copy of the owner.
         """
+        self._draft = False
         if not self._owned or self._lock.held:
             return
         place = self._lock.place
@@ -313,7 +316,7 @@ class Run:
         """
         with atomic.storage_errors(f"the checkpoints of {self.path} do not depend on it"):
             rows = self._metrics.read()
-        fit = [row for row in rows if has_shape(row, {"kind": str, "frames": int}) and all(map(_fits_row, row.items()))]
+        fit = [row for row in rows if _is_row(row)]
         self.damaged_rows = self._metrics.damaged + len(rows) - len(fit)
         return fit
 
@@ -458,12 +461,21 @@ class Run:
             Problem("put the values back", f"to continue with them on purpose: unified resume {self.lasting_name} --accept-config"),
         )
 
+    def _refuse_long_path(self) -> None:
+        names = max(len(os.fsencode(part)) for part in self.path.parts)
+        if names > _NAME_MAX or (size := len(os.fsencode(self.path))) + _LONGEST > _PATH_MAX:
+            limit = (
+                f"a name of {names} bytes, more than {_NAME_MAX}"
+                if names > _NAME_MAX
+                else f"{size:,} bytes, more than {_PATH_MAX - _LONGEST:,}"
+            )
+            raise UsageError(
+                Problem(f"the path of the run has {limit}: {str(self.path)[:60]}…", "a shorter one: root=DIRECTORY, experiment=NAME")
+            )
+
     def _refuse_unwritable(self) -> None:
         probe = self.path / f".writable.{os.getpid()}"
         try:
-            if (size := len(os.fsencode(self.path))) + _LONGEST > _PATH_MAX:
-                what = f"its path has {size:,} bytes, its files need {_LONGEST} more, and a path has at most {_PATH_MAX:,}"
-                raise OSError(errno.ENAMETOOLONG, what, str(self.path))
             atomic.make_directory(self.path.parent)
             with contextlib.suppress(FileExistsError):
                 self.path.mkdir()
@@ -501,9 +513,8 @@ def _names(path: Path) -> Iterator[Path]:
     yield from (path.with_name(f"damaged-{path.name}-{number}") for number in itertools.count(2))
 
 
-def _fits_row(entry: tuple[str, Any]) -> bool:
-    """Whether a value of a row of metrics is a number of 64 bits, or a text where one may be."""
-    key, value = entry
-    if key in ("kind", "metric"):
-        return isinstance(value, str)
-    return value is None or isinstance(value, float) or has_shape(value, int) or isinstance(value, bool)
+def _is_row(row: dict[str, Any]) -> bool:
+    """Whether it is a row of metrics: counters and statistics are numbers of at most 64 bits."""
+    numbers = {key: value for key, value in row.items() if isinstance(value, int) or key in _NUMBERS or key.endswith(_STATISTICS)}
+    fits = has_shape(row, {"kind": str, "frames": int}) and row["frames"] >= 0 and isinstance(row.get("metric", ""), str)
+    return fits and all(value is None or isinstance(value, float | bool) or has_shape(value, int) for value in numbers.values())
