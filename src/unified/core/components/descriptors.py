@@ -17,6 +17,7 @@ from unified.core.components.importing import import_object, stdout_to_stderr
 from unified.core.components.packages import advice
 
 if TYPE_CHECKING:
+    from unified.core.base.spec import Spec
     from unified.core.components.options import Options
 
 
@@ -182,6 +183,8 @@ class SuiteComponent(_WithPresets):
         agent: Default agent of the suite.
         data: Whether it is a data set (`DataSuite`), for which budgets may count epochs.
         adapter: Import string of a `unified.SuiteAdapter`, which is called with the object, the task and the options of this suite.
+        converters: Import string of a function of ``Spec.interface`` that returns two functions: from an observation of the environment to
+            one of the spec, and from an action of the spec to one of the environment.
     """
 
     kind: ClassVar[str] = "suites"
@@ -193,6 +196,14 @@ class SuiteComponent(_WithPresets):
     adapter: str = field(default="", kw_only=True)
     agent: str = field(default="", kw_only=True)
     data: bool = field(default=False, kw_only=True)
+    converters: str = field(default="", kw_only=True)
+
+    def load_converters(self, spec: Spec) -> tuple[Callable[[Any], Any], Callable[[Any], Any]] | None:
+        """The two functions for a spec; ``None`` if the environment takes and gives what the spec says."""
+        if not self.converters or not spec.interface:
+            return None
+        made: tuple[Callable[[Any], Any], Callable[[Any], Any]] = self._import(self.converters)(spec.interface)
+        return made
 
     def load_tasks(self) -> tuple[str, ...] | None:
         if self.tasks is None:

@@ -5,7 +5,7 @@ Layers, lowest to highest: defaults < the agent of the suite < presets < recipes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -82,7 +82,26 @@ def compose(
     return from_layers([*(replace(layer, implicit=implicit) for layer in loaded), *given], registry, names, problems)
 
 
-def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[str], problems: Sequence[Problem] = ()) -> Config:
+def of_run(path: str, words: Sequence[str] = (), without: Collection[Path] = ()) -> Config:
+    """The configuration of a run, from its ``config.json``. New options have their defaults; keys that no longer exist are `Config.gone`.
+
+    Args:
+        path: The file.
+        words: ``key=value`` words above it.
+        without: Keys to leave out, with everything below them; ``("callbacks", "video")`` is a callback.
+
+    Raises:
+        UsageError: With all problems, for example of components that are not installed.
+    """
+    registry = process_registry()
+    problems: list[Problem] = []
+    layers = [layer.without(without) for layer in recipe_files.load(path, registry)]
+    return from_layers([*layers, from_words(words, problems, registry)], registry, [path], problems, of_run=True)
+
+
+def from_layers(
+    layers: Sequence[Layer], registry: Registry, recipes: Sequence[str], problems: Sequence[Problem] = (), *, of_run: bool = False
+) -> Config:
     """The configuration of layers, lowest first.
 
     Args:
@@ -90,13 +109,14 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
         registry: Where names are looked up.
         recipes: Names of the recipes among the layers.
         problems: What was wrong when the layers were read.
+        of_run: Whether to leave out keys of the ``config.json`` of a run that no longer exist.
 
     Raises:
         UsageError: With these and all other problems.
     """
     implicit = [layer for layer in layers if layer.implicit]
     explicit = [layer for layer in layers if not layer.implicit]
-    chooser = Chooser(registry, [*_yielding(implicit, explicit), *explicit])
+    chooser = Chooser(registry, [*_yielding(implicit, explicit), *explicit], of_run)
     chooser.problems += problems
     agent, suite = chooser.agent_and_suite()
     if chooser.suites:
@@ -123,11 +143,13 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
         tree=record.tree,
         sources=record.sources,
         defaults=record.defaults,
+        names=record.names,
+        gone=tuple(chooser.gone),
         recipes=tuple(recipes),
         embedded=bool(implicit),
         layers=tuple(layers),
         registry=registry,
-        recompose=partial(from_layers, registry=registry, recipes=recipes),
+        recompose=partial(from_layers, registry=registry, recipes=recipes, of_run=of_run),
     )
 
 

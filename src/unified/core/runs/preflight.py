@@ -13,9 +13,11 @@ from unified.core.runs import lookup
 from unified.core.runs.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from unified.core.config.config import Config
+
+_UNSET = "(not set)"
 
 
 def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
@@ -76,32 +78,45 @@ def _of(key: str, problem: Problem) -> Problem:
     return problem if problem.message.startswith(" ") else replace(problem, message=f"{key}: {problem.message}")
 
 
-def differences(stored: Mapping[str, Any], config: Config) -> list[Problem]:
-    """One line for each value that would change the result of a run if it continued with another configuration.
+def differences(stored: Mapping[str, Any], config: Config) -> dict[str, str]:
+    """The values that differ between two configurations, ``before -> now`` by dotted key; of two components, only their names.
 
     Args:
-        stored: The tree of ``config.json`` of the run.
+        stored: The tree of ``config.json`` of a run.
         config: The other configuration.
     """
-    from unified.core.config.config import is_identity_exempt, leaves
+    from unified.core.config.config import leaves
+    from unified.core.config.recipes import PACKAGES
 
-    now = {".".join(path): value for path, value in leaves(jsonable(config.tree))}
+    stored = {key: value for key, value in stored.items() if key != PACKAGES}
+    before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (stored, jsonable(config.stored)))
     # An option that was added after the run started has its default value.
-    before = {key: value for key, value in config.defaults.items() if key in now}
-    before |= {".".join(path): value for path, value in leaves(dict(stored))}
-    return [problem for key, problem in changed_values(before, now).items() if not is_identity_exempt(key)]
+    before = {**{key: value for key, value in config.defaults.items() if key in now}, **before}
+    found = changed_values(before, now)
+    others = tuple(key.removesuffix("name") for key in found if key.endswith(".name"))
+    return {key: values for key, values in found.items() if key.endswith(".name") or not key.startswith(others)}
 
 
-def changed_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Problem]:
-    """One line for each dotted key that has another value, or none, in the other one of two trees."""
+def changed_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """The values that differ between two trees, ``before -> now`` by dotted key."""
     from unified.core.config.config import leaves
 
     was, has = ({".".join(path): value for path, value in leaves(dict(tree))} for tree in (before, now))
-    return {
-        key: Problem(f"  {key}: {_shown(was, key)} -> {_shown(has, key)}")
-        for key in sorted({*was, *has})
-        if key not in was or key not in has or was[key] != has[key]
-    }
+    found = [key for key in sorted({*was, *has}) if key not in was or key not in has or was[key] != has[key]]
+    return {key: f"{_shown(was, key)} -> {_shown(has, key)}" for key in found}
+
+
+def refusals(changed: Mapping[str, str], without: Collection[tuple[str, ...]] = ()) -> list[Problem]:
+    """One line for each of `differences` that would change the result of a run; an option that no longer exists may be left out.
+
+    Args:
+        changed: The differences.
+        without: Keys that the user left out.
+    """
+    from unified.core.config.config import is_identity_exempt
+
+    gone = [".".join(path) for path in without if changed.get(".".join(path), "").endswith(_UNSET)]
+    return [Problem(f"  {key}: {values}") for key, values in changed.items() if not is_identity_exempt(key) and key not in gone]
 
 
 def jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,4 +125,4 @@ def jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(leaves: Mapping[str, Any], key: str) -> str:
-    return json.dumps(leaves[key]) if key in leaves else "(not set)"
+    return json.dumps(leaves[key]) if key in leaves else _UNSET

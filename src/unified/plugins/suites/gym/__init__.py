@@ -12,5 +12,6 @@ component = SuiteComponent(
     example="Pendulum-v1",
     adapts=("gymnasium:Env",),
     adapter="unified.plugins.suites.gym.adapted:GymObject",
+    converters="unified.plugins.suites.gym.spaces:converters",
     summary="any registered Gymnasium id with numeric or discrete spaces",
 )
