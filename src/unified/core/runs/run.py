@@ -3,6 +3,7 @@
 ```text
 <root>/<experiment>/<agent>/<suite>/<task>/seed-<n>/
   config.json      the configuration; itself a recipe
+  trust.json       signatures of the code that it names, if any
   run.lock         process that trains it
   metrics.jsonl    metrics, a function of configuration and seed: no times
   events.jsonl     events with times: start, resume, evaluate, checkpoint, speed, warning, stop, finish
@@ -26,9 +27,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified.core.base import files as atomic
-from unified.core.base.errors import FilesMissing, Problem, StorageError, UnifiedError, UsageError
+from unified.core.base.errors import FilesMissing, NotTrusted, Problem, StorageError, UnifiedError, UsageError
 from unified.core.base.files import conform, has_shape
 from unified.core.base.jsonl import JsonLines
+from unified.core.components import trust
 from unified.core.runs import lookup, provenance, stored
 from unified.core.runs.checkpoint import Checkpoint, Checkpoints, peek
 from unified.core.runs.lock import RunLock
@@ -105,6 +107,7 @@ class Run:
         with atomic.storage_errors("another directory: root=DIRECTORY"):
             if not run.config_path.exists():
                 run._write_config()
+            trust.sign(run.path, config.code)
         return run
 
     def lacking(self) -> list[Problem]:
@@ -118,7 +121,7 @@ class Run:
         with contextlib.suppress(OSError, UnifiedError), self._lock:  # another process may train this run since
             if not self.untouched:
                 return
-            for name in (lookup.CONFIG, "events.jsonl", "metrics.jsonl", "run.lock"):
+            for name in (lookup.CONFIG, trust.RECORD, "events.jsonl", "metrics.jsonl", "run.lock"):
                 (self.path / name).unlink(missing_ok=True)
             place = self.path
             while place != self.root.parent:  # until one contains other files
@@ -187,6 +190,7 @@ class Run:
         """The composed configuration, to train with.
 
         Raises:
+            NotTrusted: If it names code that this user has not named.
             UsageError: If it refers to a component or an option that does not exist now.
         """
         return self._config or self.configure()
@@ -233,6 +237,8 @@ class Run:
         needed = [record for record in self.components if not stored.is_left_out(record, without)]
         try:
             config = of_run(str(self.config_path), words, without)
+        except NotTrusted:
+            raise
         except UsageError as error:
             missing = provenance.missing(needed, registry(), f"unified resume {self.name}")
             raise UsageError(*(missing or [*error.problems, *map(Problem, self._versions())])) from error
@@ -240,6 +246,7 @@ class Run:
         selected = [record for record in needed if (record["kind"], f"{record['provider']}/{record['name']}") in names]
         if stolen := provenance.missing(selected, registry()):  # another distribution has the provider's name
             raise UsageError(*stolen)
+        trust.sign(self.path, config.code)
         return config
 
     def _versions(self) -> list[str]:
@@ -515,7 +522,7 @@ class Run:
     def _refuse_damaged_config(self) -> None:
         """Refuse a ``config.json`` that is neither that of the newest checkpoint nor a recorded change, unless it is put right now."""
         before = self.checkpoints.newest_manifest().get("config", self.tree)
-        known = {_sha256(before), *(event.get("sha256") for event in self.events() if event["event"] == "config")}
+        known = {_sha256(before), *(str(event.get("sha256")) for event in self.events() if event["event"] == "config")}
         if {_sha256(self.tree), _sha256(self._written())} & known:
             return
         raise StorageError(
