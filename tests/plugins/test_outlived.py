@@ -311,7 +311,8 @@ def test_a_run_goes_on_without_a_callback_and_a_launcher(site: Site) -> None:
     run = train("dqn", **{"callbacks": ["watch"], "launcher": "rocket"})
     site.remove("watch")
     resumed(run, "train.frames=60", without=("watch", "rocket"))
-    assert (run := Run(run.path)).config.callbacks == []
+    run = Run(run.path)
+    assert run.config.callbacks == []
     assert run.config.launcher.name == "local"
     (change,) = [event["changed"] for event in run.events() if event["event"] == "config"]
     assert change["launcher.name"] == '"watch/rocket" -> "core/local"'

@@ -77,6 +77,10 @@ class UsageError(UnifiedError):
     exit_code = 2
 
 
+class NotTrusted(UsageError):
+    """A run or a recipe names code that the user has not named (`unified.core.components.trust`)."""
+
+
 class FilesMissing(UsageError):
     """A run refers to something that does not exist: files of a data set, another run, a saved replay."""
 
