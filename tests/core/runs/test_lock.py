@@ -90,3 +90,19 @@ def test_children_do_not_keep_the_lock(tmp_path: Path) -> None:
             assert lock.held
     finally:
         child.communicate()
+
+
+def test_a_forked_process_does_not_keep_the_lock(tmp_path: Path) -> None:
+    lock, (reader, writer) = RunLock(tmp_path / "run.lock"), os.pipe()
+    lock.acquire()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        os.read(reader, 1)  # until the parent has tried
+        os._exit(0)
+    os.close(reader)
+    lock.forget()  # as the death of the parent
+    with RunLock(tmp_path / "run.lock") as other:
+        assert other.held
+    os.close(writer)
+    os.waitpid(child, 0)
