@@ -476,7 +476,7 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
     load_parameters(agent, run.policy_config.agent.component, found)
     agent.steps = found.manifest["steps"]
     agent.train(False)
-    component = run.config.suite.component
+    component = run.policy_config.suite.component
     converters = component.load_converters(spec) if isinstance(component, SuiteComponent) else None
     return InferencePolicy(agent, spec, found.frames, converters)
 
