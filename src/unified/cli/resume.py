@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unified import units
+from unified.terminal import echo
 
 if TYPE_CHECKING:
     from unified.core.runs.run import Run
@@ -30,7 +31,7 @@ def resume(
 
     run = Run.find(name, root)
     config = run.configure(overrides or [], without or [])
-    typer.echo(announcement(run, changed=bool(overrides or without)))
+    echo(announcement(run, changed=bool(overrides or without)))
     from unified.cli.running import until_stopped
 
     until_stopped(lambda: start(config, run))

@@ -3,6 +3,7 @@
 ```text
 <root>/<experiment>/<agent>/<suite>/<task>/seed-<n>/
   config.json      the configuration; itself a recipe
+  trust.json       signatures of the code that it names, if any
   run.lock         process that trains it
   metrics.jsonl    metrics, a function of configuration and seed: no times
   events.jsonl     events with times: start, resume, evaluate, checkpoint, speed, warning, stop, finish
@@ -24,8 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified.core.base import files as atomic
-from unified.core.base.errors import FilesMissing, Problem, UnifiedError, UsageError
+from unified.core.base.errors import FilesMissing, NotTrusted, Problem, UnifiedError, UsageError
 from unified.core.base.jsonl import JsonLines
+from unified.core.components import trust
 from unified.core.runs import lookup, provenance, stored
 from unified.core.runs.checkpoint import Checkpoint, Checkpoints, peek
 from unified.core.runs.lock import RunLock
@@ -94,6 +96,7 @@ class Run:
         run._refuse_another_config()
         if not run.config_path.exists():
             run._write_config()
+        trust.sign(run.path, config.code)
         return run
 
     def lacking(self) -> list[Problem]:
@@ -104,7 +107,7 @@ class Run:
         """Remove a directory that `create_or_open` has created, if the start was refused and nothing was trained."""
         if not self._draft or not self.untouched:
             return
-        for name in (lookup.CONFIG, "run.lock", "events.jsonl", "metrics.jsonl"):
+        for name in (lookup.CONFIG, trust.RECORD, "run.lock", "events.jsonl", "metrics.jsonl"):
             (self.path / name).unlink(missing_ok=True)
         place = self.path
         with contextlib.suppress(OSError):  # it contains other files
@@ -175,6 +178,7 @@ class Run:
         """The composed configuration, to train with.
 
         Raises:
+            NotTrusted: If it names code that this user has not named.
             UsageError: If it refers to a component or an option that does not exist now.
         """
         return self._config or self.configure()
@@ -220,6 +224,8 @@ class Run:
         needed = [record for record in self.components if not stored.is_left_out(record, without)]
         try:
             config = of_run(str(self.config_path), words, without)
+        except NotTrusted:
+            raise
         except UsageError as error:
             missing = provenance.missing(needed, registry(), f"unified resume {self.name}")
             raise UsageError(*(missing or [*error.problems, *map(Problem, self._versions())])) from error
@@ -227,6 +233,7 @@ class Run:
         selected = [record for record in needed if (record["kind"], f"{record['provider']}/{record['name']}") in names]
         if stolen := provenance.missing(selected, registry()):  # another distribution has the provider's name
             raise UsageError(*stolen)
+        trust.sign(self.path, config.code)
         return config
 
     def _versions(self) -> list[str]:
