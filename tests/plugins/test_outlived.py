@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
 import shutil
 import sys
 import warnings
@@ -338,6 +340,15 @@ def test_the_command_says_what_to_type_and_takes_it(site: Site) -> None:
     resumption = CliRunner().invoke(resume_command, [run.name, *without, "train.frames=60"])
     assert resumption.exception is None
     assert max(row["frames"] for row in Run(run.path).metrics()) == 60
+
+
+@pytest.mark.parametrize("edit", [{"callbacks": ["console"]}, {"launcher": 3}, {"packages": []}, {"packages": None}, {"callbacks": None}])
+def test_a_configuration_that_was_edited_is_refused_in_words_or_read(site: Site, edit: dict[str, Any]) -> None:
+    run = train("dqn")
+    run.config_path.write_text(json.dumps({**run.tree, **edit}))
+    for go_on in (lambda: resumed(run), lambda: resumed(run, without=("console",)), lambda: train("dqn", 60), lambda: judged(run)):
+        with contextlib.suppress(UsageError):
+            go_on()
 
 
 # States ------------------------------------------------------------------------------------------------------------------------------
