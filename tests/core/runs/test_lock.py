@@ -98,16 +98,16 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "run.lock"
     lock = RunLock(path)
     lock.acquire()
-    ready, told = os.pipe()
+    reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(told, b"1" if not lock.held else b"0")
+        os.write(writer, b"1" if not lock.held else b"0")
         time.sleep(60)
         os._exit(0)
     try:
-        assert os.read(ready, 1) == b"1"
+        assert os.read(reader, 1) == b"1"
         assert lock.held
-        os.close(lock._file)  # as the end of this process does
+        lock.forget()  # as the end of this process does
         with RunLock(path) as other:
             assert other.held
     finally:
