@@ -17,6 +17,7 @@ from unified.cli import completion
 from unified.cli.mistakes import in_our_words, report
 from unified.core.base.errors import Notice, Problem, UnifiedError, UsageError
 from unified.core.components.filters import take_switches
+from unified.terminal import tolerate_encodings
 
 if TYPE_CHECKING:
     from unified.core.components.descriptors import Component
@@ -163,6 +164,7 @@ def unified(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 for success, 1 for a failure, 2 for a wrong command."""
+    tolerate_encodings()
     _print_notices_plainly()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
