@@ -12,6 +12,7 @@ import typer
 
 from unified import units
 from unified.cli.records import Record, records
+from unified.terminal import echo, screen
 
 if TYPE_CHECKING:
     from unified.plotting import Curve, Panel
@@ -66,8 +67,8 @@ def plot(
     show(panels, x.value)
     for record in chosen:
         if not record.evaluations:
-            typer.echo(f"skipped, no evaluation: {record.path}")
-    typer.echo(f"\n{path}")
+            echo(f"skipped, no evaluation: {record.path}")
+    echo(f"\n{path}")
 
 
 def choose(names: list[str], root: Path) -> list[Record]:
@@ -170,7 +171,6 @@ def show(panels: list[Panel], x: str) -> None:
 
     With at least `SEEDS` seeds also the interquartile mean of the last ones, with its 95% confidence interval (Agarwal et al. 2021).
     """
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
@@ -188,8 +188,7 @@ def show(panels: list[Panel], x: str) -> None:
             middle = [_middle(curve.final) if len(curve.final) >= SEEDS else ""] if several else []
             task = panel.title if judged else f"{panel.title} ({panel.metric})"
             table.add_row(task, curve.label, str(curve.seeds), end, last, best, *middle)
-    screen = Console(highlight=False)
-    (screen if screen.is_terminal else Console(highlight=False, width=200)).print(table)
+    screen(wide=True).print(table)
 
 
 def _over(values: tuple[float, ...]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unified import units
+from unified.terminal import echo
 
 if TYPE_CHECKING:
     from unified.core.runs.run import Run
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 def resume(
     name: Annotated[str, typer.Argument(help="Name of a run, or enough of it (unified runs list).")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Options to change, e.g. train.frames=2000000; the run keeps them.")
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Callback, launcher or key of an option that the run goes on without; repeat it for several.", metavar="NAME"),
+    ] = None,
     root: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
 ) -> None:
     """Resume a run from its newest valid checkpoint."""
@@ -22,20 +30,21 @@ def resume(
     from unified.core.runs.run import Run
 
     run = Run.find(name, root)
-    typer.echo(announcement(run))
+    config = run.configure(overrides or [], without or [])
+    echo(announcement(run, changed=bool(overrides or without)))
     from unified.cli.running import until_stopped
 
-    until_stopped(lambda: start(run.config, run))
+    until_stopped(lambda: start(config, run))
 
 
-def announcement(run: Run) -> str:
-    """The line that announces the resume, printed before anything slow starts."""
+def announcement(run: Run, changed: bool = False) -> str:
+    """The line that announces the resume, printed before anything slow starts; a finished run that is `changed` may go on."""
     newest = max(run.checkpoints.frames(), default=None)
     if newest is None:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
     lost = max((row.get("frames", 0) for row in run.metrics()), default=0) - newest
-    if run.finished and lost <= 0:
-        on = f"unified evaluate {run.name}; to train further, repeat its train command with a larger budget (train.frames=…)"
+    if run.finished and lost <= 0 and not changed:
+        on = f"unified evaluate {run.name}; to train further: unified resume {run.name} train.frames=…"
         return f"{run.path} is finished, {units.count(newest)} frames: nothing to resume ({on})"
     again = f"; {units.count(lost)} frames after it are repeated" if lost > 0 else ""
     return f"resuming {run.path} at {units.count(newest)} frames (its newest checkpoint{again})"

@@ -126,6 +126,8 @@ class Scripted:
         self.env_failures: deque[str] = deque()
         self.failed_episodes = 0
 
+    def limit_episodes(self, steps: int) -> None: ...
+
     def reset(self, stream: str) -> np.ndarray:
         return np.zeros((self.num_envs, 1), np.float32)
 

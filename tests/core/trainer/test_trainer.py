@@ -194,6 +194,7 @@ class Log:
 def make_trainer(agent: Any = None, replay: Any = None, source: Any = None, clock: Clock | None = None, max_failures: int = 2) -> Trainer:
     config: Any = SimpleNamespace(
         agent=SimpleNamespace(label="toy"),
+        suite=SimpleNamespace(title="suite toy:task"),
         components=lambda: [],
         evaluate=SimpleNamespace(at_start=False),
         train=SimpleNamespace(max_failures=max_failures, patience=None),
@@ -219,8 +220,12 @@ def test_one_environment_that_always_fails_ends_the_run_though_others_go_well(mo
     for _ in range(3):
         trainer._check_environments()
         trainer._count(steps(failed=[False, True, False], ended=[True, False, True]))
-    with pytest.raises(UnifiedError, match=r"3 episodes of environment 1 failed in a row, more than train.max_failures=2"):
+    message = r"3 episodes of environment 1 of suite toy:task failed in a row, more than train.max_failures=2"
+    with pytest.raises(UnifiedError, match=message) as raised:
         trainer._check_environments()
+    assert raised.value.exit_code == 2
+    assert "unified resume" in str(raised.value)
+    trainer._check_environments()  # a run that is resumed begins to count again
     assert trainer.episodes == 6
 
 

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,6 +80,26 @@ def digest(path: Path, sync: bool = False) -> Written:
             sha256.update(chunk)
             size += len(chunk)
     return Written(size, sha256.hexdigest())
+
+
+def read_limited(path: Path, largest: int) -> bytes:
+    """The content of a regular file. A FIFO or a device is never waited for.
+
+    Args:
+        path: The file.
+        largest: Number of bytes that it may have.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no regular file, or larger.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("it is no regular file")
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise ValueError(f"it is larger than {largest:,} bytes")
+    return content
 
 
 def sync_directory(path: Path) -> None:

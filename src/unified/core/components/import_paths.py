@@ -145,6 +145,15 @@ def label(name: str) -> str:
     return reference.attribute.rpartition(".")[2] or Path(reference.place).stem
 
 
+def bare(name: str) -> str:
+    """A short name without its provider, for directories and keys: the same, whichever packages are installed.
+
+    >>> bare("/home/me/mine.py:MyAgent"), bare("core/drqv2"), bare("drqv2")
+    ('MyAgent', 'drqv2', 'drqv2')
+    """
+    return label(name).rpartition("/")[2]
+
+
 def shown(name: str) -> str:
     """A reference relative to the working directory: ``./mine.py:MyAgent``; a name is unchanged."""
     reference = parse(name)
@@ -245,7 +254,7 @@ def _load_module(reference: Reference) -> Any:
     if file is None:
         file = importing.file_of_module(reference.place)
     elif not file.is_file():
-        raise UsageError(Problem(f"there is no file {shown(reference.place)}", _near_files(file)))
+        raise UsageError(no_file(reference.place, file))
     try:
         if file is not None:
             return importing.import_file(file)
@@ -255,6 +264,11 @@ def _load_module(reference: Reference) -> Any:
         raise
     except BaseException as error:  # importing a file may raise anything, SystemExit included
         raise UsageError(_import_problem(reference, file, error)) from error
+
+
+def no_file(place: str, file: Path) -> Problem:
+    """The problem of a reference to a file that does not exist."""
+    return Problem(f"there is no file {shown(place)}", _near_files(file))
 
 
 def _import_problem(reference: Reference, file: Path | None, error: BaseException) -> Problem:

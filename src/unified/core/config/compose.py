@@ -5,17 +5,18 @@ Layers, lowest to highest: defaults < the agent of the suite < presets < recipes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.errors import NotTrusted, Problem, UnifiedError, UsageError
 from unified.core.base.spec import TASK_TYPES
 from unified.core.components.descriptors import AgentComponent, Component, ObjectiveComponent, SuiteComponent
 from unified.core.components.import_paths import label, of_another_process
 from unified.core.components.options import NAME
+from unified.core.components.trust import Gate, granted, names_an_object, problem, references
 from unified.core.config import recipes as recipe_files
 from unified.core.config.choose import Choice, Chooser
 from unified.core.config.config import Config
@@ -42,6 +43,7 @@ def compose(
     default_recipe: bool = False,
     registry: Registry | None = None,
     callbacks: Iterable[Any] = (),
+    trust: bool = False,
 ) -> Config:
     """Merge all layers into one validated configuration.
 
@@ -57,8 +59,10 @@ def compose(
         default_recipe: Whether the recipe ``laptop`` applies if no agent, suite or recipe is named.
         registry: Where names are looked up, also by the run; the registry of the process by default.
         callbacks: Names and objects to add to the callbacks.
+        trust: Whether code that the recipes name may be imported.
 
     Raises:
+        NotTrusted: If a recipe names code that the user has not named.
         UsageError: With all problems, each with its source.
 
     >>> config = compose(["agent=random", "suite=dmc:cartpole_balance", "seed=3"])
@@ -79,10 +83,30 @@ def compose(
             loaded += recipe_files.load(name, registry)
         except UsageError as error:
             problems += [replace(problem, source=problem.source or COMMAND_LINE) for problem in error.problems]
-    return from_layers([*(replace(layer, implicit=implicit) for layer in loaded), *given], registry, names, problems)
+    with granted(trust):
+        return from_layers([*(replace(layer, implicit=implicit) for layer in loaded), *given], registry, names, problems)
 
 
-def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[str], problems: Sequence[Problem] = ()) -> Config:
+def of_run(path: str, words: Sequence[str] = (), without: Collection[Path] = ()) -> Config:
+    """The configuration of a run, from its ``config.json``. New options have their defaults; keys that no longer exist are `Config.gone`.
+
+    Args:
+        path: The file.
+        words: ``key=value`` words above it.
+        without: Keys to leave out, with everything below them; ``("callbacks", "video")`` is a callback.
+
+    Raises:
+        UsageError: With all problems, for example of components that are not installed.
+    """
+    registry = process_registry()
+    problems: list[Problem] = []
+    layers = [layer.without(without) for layer in recipe_files.load(path, registry)]
+    return from_layers([*layers, from_words(words, problems, registry)], registry, [path], problems, of_run=True)
+
+
+def from_layers(
+    layers: Sequence[Layer], registry: Registry, recipes: Sequence[str], problems: Sequence[Problem] = (), *, of_run: bool = False
+) -> Config:
     """The configuration of layers, lowest first.
 
     Args:
@@ -90,13 +114,16 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
         registry: Where names are looked up.
         recipes: Names of the recipes among the layers.
         problems: What was wrong when the layers were read.
+        of_run: Whether to leave out keys of the ``config.json`` of a run that no longer exist.
 
     Raises:
+        NotTrusted: If a recipe names code that the user has not named.
         UsageError: With these and all other problems.
     """
+    gate = Gate({name for layer in layers for name in (references(list(layer.values.values())) if layer.own else layer.signed)})
     implicit = [layer for layer in layers if layer.implicit]
     explicit = [layer for layer in layers if not layer.implicit]
-    chooser = Chooser(registry, [*_yielding(implicit, explicit), *explicit])
+    chooser = Chooser(registry.gated(gate.admit), [*_yielding(implicit, explicit), *explicit], of_run)
     chooser.problems += problems
     agent, suite = chooser.agent_and_suite()
     if chooser.suites:
@@ -108,6 +135,8 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
         _check_rows(chooser, suite)
     options = chooser.validated(RunOptions, (), tuple(LISTS))
     lists = {key: chooser.select_listed(key) for key in LISTS}
+    if chooser.untrusted:  # without this code, the other problems mean nothing
+        raise NotTrusted(*_untrusted(gate, layers, chooser.untrusted))
     if found := chooser.report():
         gone = of_another_process(found)  # without these objects, the other problems mean nothing
         raise UsageError(*([gone] if gone else found))
@@ -123,12 +152,22 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
         tree=record.tree,
         sources=record.sources,
         defaults=record.defaults,
+        names=record.names,
+        gone=tuple(chooser.gone),
         recipes=tuple(recipes),
+        code=tuple(sorted(gate.used)),
         embedded=bool(implicit),
         layers=tuple(layers),
         registry=registry,
-        recompose=partial(from_layers, registry=registry, recipes=recipes),
+        recompose=partial(from_layers, registry=registry, recipes=recipes, of_run=of_run),
     )
+
+
+def _untrusted(gate: Gate, layers: Sequence[Layer], refused: Sequence[Problem]) -> list[Problem]:
+    """What was refused, and the other references that ``--trust`` would admit: they stand in options that were not reached."""
+    others = [(name, layer) for layer in layers if not layer.own for name in sorted(references(list(layer.values.values())))]
+    found = [problem(name, layer.source) for name, layer in others if names_an_object(name) and not gate.allows(name)]
+    return list({each.message: each for each in (*found, *refused)}.values())
 
 
 def _yielding(low: Sequence[Layer], high: Sequence[Layer]) -> list[Layer]:

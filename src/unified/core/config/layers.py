@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import insort_left, insort_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unified.core.base import suggest
 from unified.core.base.errors import Problem
+from unified.core.components.import_paths import bare
 from unified.core.components.options import NAME
 from unified.core.config.schema import LISTS, Path, RunOptions
 from unified.core.config.suggestions import selecting
@@ -18,6 +19,8 @@ from unified.core.registry import Registry
 COMMAND_LINE = "the command line"
 PYTHON = "Python"
 DEFAULT = "default"
+#: Levels of nesting of a configuration.
+DEEPEST = 64
 _KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 
 
@@ -30,17 +33,28 @@ class Layer:
         values: Values by path.
         lines: Line of each key, if the source is a YAML file.
         implicit: Whether the layer applies although the user did not name it, as the default recipe does.
+        own: Whether the user, or an installed package, wrote it: the code that it names may be imported.
+        signed: References that may be imported from any other layer.
+        packages: Version of each package that wrote it, if it is the ``config.json`` of a run.
     """
 
     source: str
     values: Mapping[Path, Any]
     lines: Mapping[Path, int] = field(default_factory=dict)
     implicit: bool = False
+    own: bool = True
+    signed: Collection[str] = ()
+    packages: Mapping[str, str] | None = None
 
-    def without(self, paths: Sequence[Path]) -> Layer:
-        """The layer without the values of some keys."""
-        kept = {path: value for path, value in self.values.items() if path not in paths}
-        return Layer(self.source, kept, self.lines, self.implicit)
+    def without(self, paths: Iterable[Path]) -> Layer:
+        """The layer without some keys and everything below them; ``callbacks.video`` also leaves the list."""
+        kept = dict(self.values)
+        for out in paths:
+            kept = {path: value for path, value in kept.items() if path[: len(out)] != out}
+            names = (*out[:-1], NAME)
+            if out[0] in LISTS and isinstance(listed := kept.get(names), list):
+                kept[names] = [name for name in listed if bare(str(name).removeprefix("+")) != out[-1]]
+        return replace(self, values=kept)
 
 
 @dataclass(frozen=True)
@@ -130,6 +144,19 @@ class Tree:
         for key, child in other.children.items():
             self.graft((*path, key), child)
 
+    def take(self, rank: int, keys: Iterable[str]) -> dict[str, Any]:
+        """Remove what one layer sets for some keys below this one, and return it nested."""
+        taken: dict[str, Any] = {}
+        for key in keys:
+            child = self.children[key]
+            own = [value for value in child.values if value.rank == rank]
+            child.values = [value for value in child.values if value.rank != rank]
+            if own:
+                taken[key] = own[-1].value
+            elif below := child.take(rank, list(child.children)):
+                taken[key] = below
+        return taken
+
     def drop(self, rank: int, keys: Iterable[str] | None = None) -> None:
         """Remove the values that layers below `rank` set below this key: all of them, or those of some `keys` only."""
         for key in list(self.children) if keys is None else [key for key in keys if key in self.children]:
@@ -173,7 +200,11 @@ def from_words(words: Sequence[str], problems: list[Problem], registry: Registry
             value_missing = f"give it a value:  {word}=…" if _is_key(word) else "for example  agent.lr=1e-4"
             hint = suggest.ask([meant]) if meant else selecting(word, registry) or value_missing
             problems.append(Problem(f"{word!r} is not KEY=VALUE", hint, COMMAND_LINE))
-        if equals and all(path):
+        if len(path) > DEEPEST:
+            problems.append(
+                Problem(f"the key of {len(path)} levels does not exist: {word[:40]}…", "for example  agent.lr=1e-4", COMMAND_LINE)
+            )
+        elif equals and all(path):
             values[path] = value
     return Layer(COMMAND_LINE, values)
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unified.core.base import suggest
+from unified.core.base import files, suggest
 from unified.core.base.errors import Problem, UsageError
+from unified.core.components import trust
 from unified.core.components.descriptors import RecipeComponent
 from unified.core.components.import_paths import beside
 from unified.core.config import schema
-from unified.core.config.layers import Layer, from_tree, path_of
+from unified.core.config.layers import DEEPEST, Layer, from_tree, path_of
 from unified.core.registry import Registry
 
 IMPORTS = "imports"
+#: The key in the ``config.json`` of a run whose value is the version of each package that wrote it.
+PACKAGES = "packages"
 SUFFIXES = (".yaml", ".yml", ".json")
+#: Limits, so that a bad file is refused within a second: files that one recipe reads, bytes of a file (YAML is read 30 times more slowly),
+#: and values after all aliases are replaced.
+MOST_FILES, MOST_BYTES, MOST_BYTES_YAML, MOST_VALUES = 100, 1 << 20, 1 << 15, 20_000
 
 
 def load(name: str, registry: Registry) -> list[Layer]:
@@ -30,7 +37,10 @@ def load(name: str, registry: Registry) -> list[Layer]:
     Raises:
         UsageError: If the recipe or one that it imports does not exist, cannot be read, or imports itself.
     """
-    return _load(name, registry, None, [])
+    try:
+        return _load(name, registry, None, [], [])
+    except OSError as error:  # a name that is too long, for example
+        raise UsageError(Problem(f"recipe {name} cannot be read: {error.strerror or error}")) from error
 
 
 def is_path(name: str) -> bool:
@@ -38,12 +48,27 @@ def is_path(name: str) -> bool:
     return name.endswith(SUFFIXES) or name.startswith((".", "/", "~")) or Path(name, "config.json").is_file()
 
 
-def _load(name: str, registry: Registry, importer: Path | None, above: list[Path]) -> list[Layer]:
+def _load(name: str, registry: Registry, importer: Path | None, above: list[Path], opened: list[Path], own: bool = False) -> list[Layer]:
+    """The layers of a recipe.
+
+    Args:
+        name: As in `load`.
+        registry: Where names are looked up.
+        importer: The recipe that imports it.
+        above: The recipes that import it, directly or indirectly.
+        opened: All recipes that were read before it.
+        own: Whether its importer belongs to an installed package. What a package says is as trusted as its code.
+    """
     path = _find(name, registry, importer)
+    own = own or not is_path(name)
+    opened.append(path)
+    if len(opened) > MOST_FILES:
+        raise UsageError(Problem(f"recipe {above[0].name} imports more than {MOST_FILES} recipes", f"remove some of the {IMPORTS}"))
     if path in above:
         chain = " -> ".join(recipe.name for recipe in [*above[above.index(path) :], path])
         raise UsageError(Problem(f"recipes import each other: {chain}", f"remove one of the {IMPORTS}"))
     tree, lines = read(name, path)
+    packages = tree.pop(PACKAGES, None)
     imports, line = tree.pop(IMPORTS, None) or [], lines.get((IMPORTS,))
     place = f"recipe {name}" if line is None else f"recipe {name}, line {line}"
     if isinstance(imports, str):
@@ -53,11 +78,15 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
     layers: list[Layer] = []
     for item in imports:
         try:
-            layers += _load(item, registry, path, [*above, path])
+            layers += _load(item, registry, path, [*above, path], opened, own)
         except UsageError as error:
             raise UsageError(*(replace(problem, source=problem.source or place) for problem in error.problems)) from None
-    own = from_tree(tree, f"recipe {name}", lines)
-    return [*layers, replace(own, values={key: beside(value, path.parent) for key, value in own.values.items()})]
+    packages = {str(key): str(version) for key, version in packages.items()} if isinstance(packages, Mapping) else None
+    layer = from_tree(tree, f"recipe {name}", lines)
+    values = {key: beside(value, path.parent) for key, value in layer.values.items()}
+    # A recipe that was not named by the user may not lend itself the signatures of a run that it imports.
+    signed = trust.signed(path.parent) if importer is None else ()
+    return [*layers, replace(layer, values=values, packages=packages, own=own, signed=signed)]
 
 
 # Paths -------------------------------------------------------------------------------------------------------------------------------
@@ -83,6 +112,8 @@ def _find(name: str, registry: Registry, importer: Path | None) -> Path:
     if path.is_dir():
         within = _files(path, f"{name.rstrip('/')}/")
         raise UsageError(Problem(f"recipe {name} is a directory", f"a file of it:  {within}" if within else "name a file"))
+    if path.exists() and not path.is_file():
+        raise UsageError(Problem(f"recipe {name} is a pipe or a device", "name a file"))
     if not path.is_file():
         raise UsageError(Problem(f"recipe {name} does not exist", _near(name, path, registry)))
     return path.resolve()
@@ -113,19 +144,48 @@ def read(name: str, path: Path) -> tuple[dict[str, Any], dict[schema.Path, int]]
         UsageError: If the file cannot be read or is not a tree, with the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read_limited(path, MOST_BYTES if path.suffix == ".json" else MOST_BYTES_YAML).decode()
         tree, lines = (_json(text), {}) if path.suffix == ".json" else _yaml(text)
+        _check(tree)
     except OSError as error:
         raise UsageError(Problem(f"recipe {name} cannot be read: {error.strerror or error}")) from error
     except UnicodeDecodeError as error:
         raise UsageError(Problem(f"recipe {name} cannot be read: it is not text in UTF-8")) from error
     except RecursionError:
-        raise UsageError(Problem(f"recipe {name} cannot be read: it is nested too deeply")) from None
+        raise UsageError(Problem(f"recipe {name} cannot be read: {_TOO_DEEP}")) from None
     except ValueError as error:
         raise UsageError(Problem(f"recipe {name} cannot be read: {error}")) from error
     if not isinstance(tree, Mapping | None):
         raise UsageError(Problem(f"recipe {name} is not a tree of keys and values", "for example  agent.lr: 1e-4"))
     return dict(tree or {}), lines
+
+
+_TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
+
+
+def _check(tree: Any, depth: int = 0) -> int:
+    """The number of values of a tree.
+
+    Raises:
+        ValueError: If it is too deep or too large, or a text has a NUL, which no file name may have.
+    """
+    if isinstance(tree, str) and "\0" in tree:
+        raise ValueError(f"{tree!r} has the character NUL")
+    if depth > DEEPEST:
+        raise ValueError(_TOO_DEEP)
+    items = [(key, str(key).count(".")) for key in tree] if isinstance(tree, dict) else []
+    items += [(tree[key], dots) for key, dots in items] if isinstance(tree, dict) else []
+    items += [(item, 0) for item in tree] if isinstance(tree, list | tuple | set) else []
+    count = 1
+    for item, dots in items:  # dots in a key are levels too
+        count += _check(item, depth + 1 + dots)
+        _refuse_many(count)
+    return count
+
+
+def _refuse_many(count: int) -> None:
+    if count > MOST_VALUES:
+        raise ValueError(f"it has more than {MOST_VALUES:,} values (each alias counts as all that it repeats)")
 
 
 def _json(text: str) -> Any:
@@ -136,10 +196,10 @@ def _json(text: str) -> Any:
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [key for key, _ in pairs]
-    if twice := next((key for key in names if names.count(key) > 1), None):
-        raise ValueError(f"it sets {twice} twice")
-    return dict(pairs)
+    tree = dict(pairs)
+    if len(tree) < len(pairs):
+        raise ValueError(f"it sets {Counter(key for key, _ in pairs).most_common(1)[0][0]} twice")
+    return tree
 
 
 def _yaml(text: str) -> tuple[Any, dict[schema.Path, int]]:
@@ -149,6 +209,7 @@ def _yaml(text: str) -> tuple[Any, dict[schema.Path, int]]:
         loader = yaml.SafeLoader(text)
         try:
             node = loader.get_single_node()
+            _expanded(node, {})
             lines: dict[schema.Path, int] = {}
             _note_lines(node, (), (), lines)
             return (None if node is None else loader.construct_document(node)), lines
@@ -161,6 +222,20 @@ def _yaml(text: str) -> tuple[Any, dict[schema.Path, int]]:
         raise ValueError((f"line {mark.line + 1}, column {mark.column + 1}: " if mark else "") + message) from None
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
+
+
+def _expanded(node: Any, known: dict[int, int]) -> int:
+    """The number of values below a node of YAML after its aliases are replaced, at the cost of its length in the file.
+
+    Raises:
+        ValueError: If it is too large.
+    """
+    if id(node) not in known:
+        known[id(node)] = 1  # a node that contains itself is refused later
+        children = node.value if isinstance(getattr(node, "value", None), list) else ()
+        known[id(node)] += sum(_expanded(each, known) for child in children for each in (child if isinstance(child, tuple) else (child,)))
+        _refuse_many(known[id(node)])
+    return known[id(node)]
 
 
 def _note_lines(node: Any, prefix: schema.Path, above: tuple[int, ...], lines: dict[schema.Path, int]) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from unified.core.components.descriptors import Component
-from unified.core.components.import_paths import label
+from unified.core.components.import_paths import bare
 from unified.core.components.options import NAME, Options
 
 #: A dotted key, split at its dots.
@@ -51,13 +51,24 @@ class Selection:
 
     @property
     def label(self) -> str:
-        """A short name for display: ``MyAgent`` of ``/home/me/mine.py:MyAgent``."""
-        return label(self.name)
+        """A short name for display: ``MyAgent`` of ``/home/me/mine.py:MyAgent``, ``td3`` of ``other/td3``."""
+        return bare(self.name)
+
+    @property
+    def qualified(self) -> str:
+        """The name with its provider, which no other package can take: ``core/dqn``, ``+core/spr``; a reference as it is."""
+        plus = "+" if self.name.startswith("+") else ""
+        return plus + (self.component.qualified if self.component.origin.provider else self.name.removeprefix("+"))
 
     @property
     def text(self) -> str:
         """Name and task as they are typed: ``dmc:humanoid_run``."""
         return f"{self.name}:{self.task}" if self.task else self.name
+
+    @property
+    def title(self) -> str:
+        """Kind, label and task, for messages: ``suite dmc:humanoid_run``."""
+        return f"{self.kind.removesuffix('s')} {self.label}" + (f":{self.task}" if self.task else "")
 
 
 @dataclass(frozen=True)
@@ -148,8 +159,8 @@ class Train(Options):
     env_backend: Literal["auto", "inline", "process"] = "auto"
     """Run environments in this process (inline), in one process each, or choose: several use the suite's vectorised implementation if there
     is one, and otherwise the measured step time decides."""
-    env_timeout: float = Field(default=60.0, gt=0)
-    """Seconds without an answer after which the process of an environment is replaced."""
+    env_timeout: float = Field(default=60.0, gt=0, le=1e6)
+    """Seconds without an answer after which the process of an environment is replaced; three times as many, at least 20, for its start."""
     offline: bool = False
     """Learn from the replay named by replay.load, without an environment; a step is then a batch, and a frame is one of its rows."""
     learn: bool = True
@@ -194,6 +205,8 @@ class Evaluate(Options):
     """Number of episodes of each evaluation."""
     num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together in an evaluation."""
+    max_steps: int | None = Field(default=None, gt=0)
+    """Agent steps after which an episode of an evaluation is truncated; null: 10,000 if the task has no time limit of its own."""
     features: str | None = None
     """Run of a classifier whose features compare generated data with real data; null compares the data itself, bytes scaled to [0, 1]."""
 

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import time
+import weakref
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -57,11 +58,18 @@ class RunLock:
             os.close(descriptor)
             raise
         self._file = descriptor
+        _held.add(self)
 
     def release(self) -> None:
         """Release the lock. A second call has no effect."""
         if self._file is not None:
             os.ftruncate(self._file, 0)
+            os.close(self._file)
+            self._file = None
+
+    def forget(self) -> None:
+        """Close this process's copy of the lock, which its parent keeps."""
+        if self._file is not None:
             os.close(self._file)
             self._file = None
 
@@ -114,3 +122,15 @@ class RunLock:
                 + ("" if mine else f"; to stop that one: kill {owner.get('pid', 'PID')}"),
             )
         )
+
+
+#: The locks of this process. A process that it forks would keep them beyond its death.
+_held: weakref.WeakSet[RunLock] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for lock in _held:
+        lock.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

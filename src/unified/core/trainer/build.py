@@ -31,8 +31,9 @@ from unified.core.replay.saved_index import check_free, rows_of, spec_of
 from unified.core.replay.segments import DamagedSegment
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
+from unified.core.trainer.agent_state import load_parameters
 from unified.core.trainer.callbacks import Participant
-from unified.core.trainer.checks import check_epochs, check_no_rollouts, check_options_used, check_same_task
+from unified.core.trainer.checks import check_epochs, check_no_rollouts, check_options_used, check_same_task, check_task_type
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
 
 #: Makes the source of experience of a run: configuration, run, agent, replay and environments, in the order of `Launcher.make_source`.
 MakeSource: TypeAlias = "Callable[[Config, Run, Agent, Replay, VectorEnv], ExperienceSource]"
+
+#: Name of the file of a run that holds what its environments print.
+OUTPUT = "environments.log"
 
 
 def make_collector(config: Config, run: Run, agent: Agent, replay: Replay, environments: VectorEnv) -> ExperienceSource:
@@ -117,8 +121,9 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
         run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
         trainer.train()
     finally:
-        trainer.source.close()
-        trainer.evaluator.close()
+        with trainer.interrupts:  # Ctrl-C, and not what environments raise, ends it early
+            trainer.source.close()
+            trainer.evaluator.close()
 
 
 def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
@@ -165,7 +170,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
         with _made(config.suite):
             check_same_task(config, spec, suite)
     else:
-        environments = _open_environments(config, "environment", opened)
+        environments = _open_environments(config, run, "environment", opened)
         spec = environments.spec
     streams = Streams(config.seed)
     agent = make_agent(config, spec, streams)
@@ -188,7 +193,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
             what = f"agent {config.agent.label} needs rewards; {config.suite.text} is a generation task and has none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         if environments is None:  # a data set, learned by its rewards
-            environments = _open_environments(config, "environment", opened)
+            environments = _open_environments(config, run, "environment", opened)
         learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
@@ -196,7 +201,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
         with _made(config.launcher):
             source = make_source(config, run, agent, replay, environments)
         opened.callback(source.close)
-    evaluator = make_evaluator(config, suite, run.root)
+    evaluator = make_evaluator(config, suite, run)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
         Participant(f"agent {config.agent.label}", agent, critical=True),
@@ -223,13 +228,13 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: E
             with _made(task.suite):
                 specs[name] = suite.spec()
         else:
-            environments[name] = _open_environments(task, f"environment {number}", opened)
+            environments[name] = _open_environments(task, run, f"environment {number}", opened)
             specs[name] = environments[name].spec
         agent = agents[name] = _task_agent(task, specs[name], streams, agents)
         check_no_rollouts(task, agent.view)
         check_options_used(task, agent.view)
         if not agent.view.from_dataset and name not in environments:
-            environments[name] = _open_environments(task, f"environment {number}", opened)
+            environments[name] = _open_environments(task, run, f"environment {number}", opened)
     stepped = [name for name in specs if not agents[name].view.from_dataset]
     clock = _task_clock(config, agents, specs, stepped)
     updates = clock.planned_updates  # of all tasks, which take turns
@@ -249,7 +254,7 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: E
         opened.callback(sources[name].close)
     whole = MultiTaskAgent(agents, tuple(config.agent.options.shared))
     source = MultiTaskSource(MultiTaskSpec(specs), sources)
-    evaluator = MultiTaskEvaluator({name: make_evaluator(task, suites[name], run.root) for name, task in config.tasks.items()})
+    evaluator = MultiTaskEvaluator({name: make_evaluator(task, suites[name], run) for name, task in config.tasks.items()})
     participants = [
         *(Participant(f"agent {config.agent.label}", agent, critical=True) for agent in agents.values()),
         *(Participant(f"objective {each.label}", each, critical=True) for phase in whole.phase_list for each in phase.objectives),
@@ -261,9 +266,9 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: E
     return Trainer(run, config, whole, MultiTaskReplay(replays), source, evaluator, clock, streams, participants, notes)
 
 
-def _open_environments(config: Config, stream: str, opened: ExitStack) -> VectorEnv:
+def _open_environments(config: Config, run: Run, stream: str, opened: ExitStack) -> VectorEnv:
     """The environments that a run, or one of its tasks, is trained in; an error during assembly closes them."""
-    environments = make_environments(config, stream, config.train.num_envs)
+    environments = make_environments(config, stream, config.train.num_envs, run)
     opened.callback(environments.close)
     return environments
 
@@ -313,13 +318,13 @@ def built_suite(config: Config) -> Suite:
         return suite.build() if isinstance(suite, SuiteReference) else suite
 
 
-def make_evaluator(config: Config, suite: Suite, root: Path, **overrides: Any) -> Evaluator:
+def make_evaluator(config: Config, suite: Suite, run: Run, **overrides: Any) -> Evaluator:
     """The evaluator of a run: by the test rows of a data set, or by episodes.
 
     Args:
         config: Configuration of the run.
         suite: The suite of the run.
-        root: Directory of runs, in which the classifier for features is found.
+        run: The run; the classifier for features is found beside it.
         **overrides: Options of ``evaluate`` that replace those of the run.
 
     Raises:
@@ -332,12 +337,12 @@ def make_evaluator(config: Config, suite: Suite, root: Path, **overrides: Any) -
         if spec is None or spec.task_type != "generate":
             what = f"evaluate.features={wanted.features}: features compare generated data, and {config.suite.text} is no generation task"
             raise UsageError(Problem(what, "leave it out, or generate: --suite digits -o flow"))
-        classifier = Run.find(wanted.features, root)
+        classifier = Run.find(wanted.features, run.root)
         features = ClassifierFeatures(load_agent(classifier), "/".join(classifier.identity), spec)
     if isinstance(suite, DataSuite):
         return DatasetEvaluator(suite, features)
     count = min(wanted.num_envs, wanted.episodes)
-    return EpisodeEvaluator(suite, lambda: make_environments(config, "evaluation", count), wanted.episodes)
+    return EpisodeEvaluator(suite, lambda: make_environments(config, "evaluation", count, run), wanted.episodes, wanted.max_steps)
 
 
 def make_fixed_replay(config: Config, suite: Suite, agent: Agent, streams: Streams) -> DatasetBuffer:
@@ -368,11 +373,15 @@ def _made(selection: Selection) -> AbstractContextManager[None]:
     return plugin_errors(f"{selection.kind.removesuffix('s')} {selection.label}", "to be made")
 
 
-def make_environments(config: Config, stream: str, count: int) -> VectorEnv:
-    """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream."""
-    name = f"suite {config.suite.label}:{config.suite.task}" if config.suite.task else f"suite {config.suite.label}"
+def make_environments(config: Config, stream: str, count: int, run: Run | None = None) -> VectorEnv:
+    """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream.
+
+    What they print goes to a file of `run`.
+    """
+    output, train = None if run is None else run.path / OUTPUT, config.train
     with _made(config.suite):
-        return make_vector_env(suite_of(config), count, config.seed, stream, config.train.env_backend, config.train.env_timeout, name)
+        suite = suite_of(config)
+        return make_vector_env(suite, count, config.seed, stream, train.env_backend, train.env_timeout, config.suite.title, output)
 
 
 def suite_of(config: Config) -> SuiteReference | Suite:
@@ -395,6 +404,7 @@ def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str
         streams: Random streams.
         shared: Modules of another agent that take the place of its parts, by name (`Agent.share`).
     """
+    check_task_type(config, spec)
     device = resolve_device(config.device)
     with _made(config.agent):
         if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
@@ -455,8 +465,8 @@ def refuse_one_of_several(run: Run) -> None:
     Raises:
         UsageError: If the run has several suites.
     """
-    if run.config.several_suites:
-        tasks = " and ".join(run.config.tasks)
+    if run.policy_config.several_suites:
+        tasks = " and ".join(run.policy_config.tasks)
         raise UsageError(Problem(f"run {run.name} learns several tasks ({tasks}), and this needs one", f"unified evaluate {run.name}"))
 
 
@@ -470,17 +480,23 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
     """
     refuse_one_of_several(run)
     found = pick_checkpoint(run, checkpoint)
-    for line in provenance.changed(found.manifest.get("components", ()), run.config.registry):
-        warnings.warn(line, Notice, stacklevel=2)
+    _notice(run, found)
     spec = Spec.from_json(found.manifest["spec"])
-    agent = make_agent(run.config, spec, Streams(run.config.seed))
-    with found.reading("parameters") as parameters:
-        agent.load_state_dict(parameters)
+    agent = make_agent(run.policy_config, spec, Streams(run.policy_config.seed))
+    load_parameters(agent, run.policy_config.agent.component, found)
     agent.steps = found.manifest["steps"]
     agent.train(False)
-    component = run.config.suite.component
+    component = run.policy_config.suite.component
     converters = component.load_converters(spec) if isinstance(component, SuiteComponent) else None
     return InferencePolicy(agent, spec, found.frames, converters)
+
+
+def _notice(run: Run, found: Checkpoint) -> None:
+    """Warn of packages in other versions, and of options that no longer exist."""
+    config = run.policy_config
+    lines = [f"{key} no longer exists and is ignored" for key in config.gone]
+    for line in [*lines, *provenance.changed(found.manifest.get("components", ()), config.registry)]:
+        warnings.warn(line, Notice, stacklevel=3)
 
 
 @torch_defaults()
@@ -505,14 +521,14 @@ def evaluate(
     agent: Any
     if record is not None:
         refuse_one_of_several(run)
-    if run.config.several_suites:
+    if run.policy_config.several_suites:
         agent, frames = _load_tasks(run, checkpoint)
-        tasks = run.config.tasks.items()
-        evaluator = MultiTaskEvaluator({name: make_evaluator(task, built_suite(task), run.root, **overrides) for name, task in tasks})
+        tasks = run.policy_config.tasks.items()
+        evaluator = MultiTaskEvaluator({name: make_evaluator(task, built_suite(task), run, **overrides) for name, task in tasks})
     else:
         player = load_agent(run, checkpoint)
         agent, frames = player.agent, player.frames
-        evaluator = make_evaluator(run.config, built_suite(run.config), run.root, **overrides)
+        evaluator = make_evaluator(run.policy_config, built_suite(run.policy_config), run, **overrides)
     evaluator.record = record
     try:
         result = evaluator.judge(agent, f"of checkpoint {checkpoint}")
@@ -524,14 +540,14 @@ def evaluate(
 
 def _load_tasks(run: Run, which: str | int) -> tuple[MultiTaskAgent, int]:
     """The trained agent of a run of several suites, and the frames of its checkpoint."""
-    found, config = pick_checkpoint(run, which), run.config
+    found, config = pick_checkpoint(run, which), run.policy_config
+    _notice(run, found)
     streams, specs = Streams(config.seed), MultiTaskSpec.from_json(found.manifest["spec"]).tasks
     agents: dict[str, Agent] = {}
     for name, task in config.tasks.items():
         agents[name] = _task_agent(task, specs[name], streams, agents)
     agent = MultiTaskAgent(agents, tuple(config.agent.options.shared))
-    with found.reading("parameters") as parameters:
-        agent.load_state_dict(parameters)
+    load_parameters(agent, config.agent.component, found)
     agent.steps = found.manifest["steps"]
     agent.train(False)
     return agent, found.frames
