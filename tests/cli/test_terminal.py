@@ -89,9 +89,9 @@ def test_a_curve_of_a_run(place: Path, capfd: pytest.CaptureFixture[str], recwar
 
 def test_a_dry_run_is_still_the_same_recipe(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (place / f"x{WHOLE}\nseed: 5\n.yaml").write_text("seed: 3\n")
-    text = typed(capfd, "train", "-r", f"./x{WHOLE}\nseed: 5\n.yaml", f"experiment={WHOLE}", "--dry-run")
+    text = typed(capfd, "train", "-r", f"./x{WHOLE}\nseed: 5\n.yaml", f"root={WHOLE}", "--dry-run")
     tree = yaml.safe_load(text)
-    assert (tree["experiment"], tree["seed"]) == (WHOLE, 3)
+    assert (tree["root"], tree["seed"]) == (WHOLE, 3)
 
 
 def test_errors_warnings_and_tracebacks(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

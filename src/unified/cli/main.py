@@ -19,7 +19,7 @@ from unified.cli.mistakes import in_our_words, report
 from unified.core.base.errors import Notice, Problem, StorageError, UnifiedError, UsageError
 from unified.core.base.files import reason
 from unified.core.components.filters import take_switches
-from unified.terminal import echo, plain
+from unified.terminal import echo, plain, tolerate_encodings
 
 if TYPE_CHECKING:
     from unified.core.components.descriptors import Component
@@ -167,6 +167,7 @@ def unified(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 for success, 1 for a failure, 2 for a wrong command."""
+    tolerate_encodings()
     _print_notices_plainly()
     sys.excepthook = lambda kind, error, trace: echo("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
     given = list(sys.argv[1:] if arguments is None else arguments)

@@ -256,6 +256,23 @@ class RunOptions(Options):
             raise ValueError("train.offline=true needs a saved replay: replay.load=RUN")
         return self
 
+    @field_validator("experiment")
+    @classmethod
+    def _is_a_folder(cls, text: str) -> str:
+        """Names are folders: two names must not become one, so nothing is replaced."""
+        if not re.fullmatch(r"\w[\w.+-]{0,99}", text):
+            near = re.sub(r"[^\w.+-]+", "-", text).strip("-.+")[:100]
+            wanted = "must begin with a letter or digit and have letters, digits, '.', '_', '+' and '-' only, 100 at most"
+            raise ValueError(f"{wanted}{f': {near}' if near else ''}")
+        return text
+
+    @field_validator("root")
+    @classmethod
+    def _is_a_path(cls, text: str) -> str:
+        if "\0" in text or len(text) > 3000 or any(len(part.encode()) > 255 for part in text.split("/")):
+            raise ValueError("must be a path whose names have 255 bytes at most")
+        return text
+
     @field_validator("device")
     @classmethod
     def _is_a_device(cls, text: str) -> str:

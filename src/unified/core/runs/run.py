@@ -149,8 +149,11 @@ class Run:
 
     @property
     def identity(self) -> tuple[str, str, str, str, str]:
-        """Experiment, agent, suite, task and ``seed-<n>``, from the names of its directories."""
-        experiment, agent, suite, task, seed = self.path.parts[-lookup.DEPTH :]
+        """Experiment, agent, suite, task and ``seed-<n>``: its directories, or of a run that was moved its configuration."""
+        parts = self.path.absolute().parts
+        if len(parts) <= lookup.DEPTH or not parts[-1].startswith("seed-"):
+            parts = lookup.recorded_identity(self.tree).parts
+        experiment, agent, suite, task, seed = parts[-lookup.DEPTH :]
         return experiment, agent, suite, task, seed
 
     @cached_property

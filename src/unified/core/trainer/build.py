@@ -21,7 +21,7 @@ from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import make_vector_env
 from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.learn.builder import Builder
-from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision
+from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision, torch_defaults
 from unified.core.learn.multitask import MultiTaskAgent
 from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
@@ -66,6 +66,7 @@ def make_collector(config: Config, run: Run, agent: Agent, replay: Replay, envir
     return EnvCollector(environments, agent, replay)
 
 
+@torch_defaults()
 def launch(config: Config, run: Run | None = None, make_source: MakeSource | None = None) -> Run:
     """Train a run in this process, from the start or from its newest checkpoint, to the end of its budget.
 
@@ -413,7 +414,7 @@ def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str
     with _made(config.agent):
         if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
             spec = spec.joined()
-    build = Builder(device, resolve_precision(config.precision, device), streams, config.registry, config.objectives, spec)
+    build = Builder(device, resolve_precision(config.precision, device, spec), streams, config.registry, config.objectives, spec)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive(config.seed, "parameters"))
@@ -483,6 +484,7 @@ def refuse_one_of_several(run: Run) -> None:
         raise UsageError(Problem(f"run {run.name} learns several tasks ({tasks}), and this needs one", f"unified evaluate {run.name}"))
 
 
+@torch_defaults()
 def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
     """The trained agent of a run, ready to act; no environment is started.
 
@@ -514,6 +516,7 @@ def _notice(run: Run, found: Checkpoint) -> None:
         warnings.warn(line, Notice, stacklevel=3)
 
 
+@torch_defaults()
 def evaluate(
     run: Run, episodes: int = 10, checkpoint: str | int = "best", record: tuple[int, int] | None = None, features: str | None = None
 ) -> tuple[int, EvalResult]:

@@ -34,7 +34,7 @@ class Console(Callback):
     """
 
     def __init__(self, options: Any, screen: Screen | None = None) -> None:
-        self.options, self.screen = options, screen or terminal.screen()
+        self.options, self.screen = options, screen or terminal.screen(file=terminal.Output())
         self.live: Live | None = None
         self.row: Mapping[str, Any] = {}
         self.speed: Mapping[str, Any] = {}
