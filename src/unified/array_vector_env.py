@@ -63,6 +63,7 @@ class ArrayVectorEnv(Steppable):
         self._none = _read_only(np.zeros(num_envs, bool))
         self._no_return, self._no_length = _read_only(np.zeros(num_envs)), _read_only(np.zeros(num_envs, np.int64))
         self._no_observation = _read_only(np.zeros_like(self.observations))
+        self._ones = np.ones(num_envs)
 
     # The task
 

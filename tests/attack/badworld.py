@@ -35,24 +35,22 @@ class Kind(NamedTuple):
             ``"refused"``: it does not start, with the reason.
         where: ``"init"``, ``"reset"``, ``"step"`` (the third of each episode) or ``"close"``.
         inline: The expectation in the process of the trainer; ``""``: it cannot be isolated there.
-        words: Further words of the command line.
     """
 
     act: Callable[[Any], Any]
     expect: str
     where: str = "step"
     inline: str | None = None
-    words: tuple[str, ...] = ()
 
 
 KINDS: dict[str, Kind] = {}
 
 
-def kind(expect: str, where: str = "step", inline: str | None = None, words: tuple[str, ...] = ()) -> Any:
+def kind(expect: str, where: str = "step", inline: str | None = None) -> Any:
     """Add the decorated fault to `KINDS` under its name."""
 
     def add(act: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        KINDS[act.__name__] = Kind(act, expect, where, inline, words)
+        KINDS[act.__name__] = Kind(act, expect, where, inline)
         return act
 
     return add
@@ -439,7 +437,7 @@ def reset_alone(world: Any) -> Any:
     return world.seen()
 
 
-@kind("finishes", words=("evaluate.num_envs=1",))
+@kind("finishes")
 def endless(world: Any) -> Any:
     world.length = 10**9
 

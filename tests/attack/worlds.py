@@ -34,9 +34,9 @@ LIMIT = 150.0
 #: Characters on the terminal, bytes of the environments' output, and growth of the trainer's memory in bytes.
 SCREEN, LOG, GROWTH = 60_000, 1_000_000, 900_000_000
 WORDS = (
-    *("train", "-a", "dqn", "train.frames=120", "train.env_timeout=1.5", "train.max_failures=4", "train.log_every=40", "device=cpu"),
+    *("train", "-a", "dqn", "train.frames=120", "train.env_timeout=1.5", "train.max_failures=2", "train.log_every=40", "device=cpu"),
     *("evaluate.every=60", "evaluate.episodes=2", "checkpoint.every=40", "agent.batch_size=4", "agent.learning_starts=20"),
-    *("agent.critic.hidden_dim=8", "train.num_envs=2", "callbacks=[console]"),
+    *("agent.critic.hidden_dim=8", "callbacks=[console]"),
 )
 
 
@@ -161,7 +161,8 @@ def trained(name: str, place: str) -> Found:
             os.dup2(screen, 1)
             os.dup2(screen, 2)
             sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
-            command([*WORDS, "-s", "./badworld.py:World", f"train.env_backend={place}", *KINDS[name].words])
+            placed = f"train.env_backend={place}", f"train.num_envs={2 if place == 'inline' else 1}"
+            command([*WORDS, "-s", "./badworld.py:World", *placed])
         except SystemExit as stop:
             sys.stdout.flush()
             os._exit(stop.code if isinstance(stop.code, int) else 99)

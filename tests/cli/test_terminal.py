@@ -78,8 +78,13 @@ def test_commands(place: Path, words: tuple[str, ...], capfd: pytest.CaptureFixt
     assert r"1b[31mb" in typed(capfd, *words)
 
 
-def test_a_curve_of_a_run(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    typed(capfd, "plot", "smile")
+def test_a_curve_of_a_run(place: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder) -> None:
+    """No character lacks a glyph, and no name is read as a formula."""
+    (run,) = Path("runs").glob("*/*/*/*/seed-1")
+    run.parents[1].rename(run.parents[2] / "$x_{$")
+    typed(capfd, "plot", "seed-1")
+    assert list(Path().rglob("*.png"))
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
 
 
 def test_a_dry_run_is_still_the_same_recipe(place: Path, capfd: pytest.CaptureFixture[str]) -> None:

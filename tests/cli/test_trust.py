@@ -17,6 +17,7 @@ from runs.commands import unified as in_a_process
 from unified.cli import main as command
 from unified.core.base.errors import NotTrusted, UsageError
 from unified.core.components import trust
+from unified.core.components.filters import take_switches
 from unified.core.config.compose import compose
 from unified.core.registry import registry
 from unified.core.runs import provenance
@@ -369,3 +370,9 @@ def test_every_kind_by_every_command(
     code, output = typed(capfd, *words)
     left_out = words[0] in ("evaluate", "play") and kind.split()[0] in ("callback", "launcher", "sampler", "optimizer")
     assert (code, executed()) == (0 if words in SHOWING or left_out else 2, False), output
+
+
+def test_the_switch_may_stand_anywhere() -> None:
+    environment: dict[str, str] = {}
+    assert take_switches(["resume", "--trust", "cartpole"], environment) == (["resume", "cartpole"], [])
+    assert environment == {"UNIFIED_TRUST": "1"}

@@ -16,7 +16,8 @@ from typer.core import TyperGroup
 
 from unified.cli import completion
 from unified.cli.mistakes import in_our_words, report
-from unified.core.base.errors import Notice, Problem, UnifiedError, UsageError
+from unified.core.base.errors import Notice, Problem, StorageError, UnifiedError, UsageError
+from unified.core.base.files import reason
 from unified.core.components.filters import take_switches
 from unified.terminal import echo, plain, tolerate_encodings
 
@@ -185,6 +186,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the pipe was closed, as in `unified plugins list | head`
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        report(StorageError(reason(error)))
+        sys.exit(StorageError.exit_code)
     sys.exit(0)
 
 

@@ -68,6 +68,8 @@ def plot(
     for record in chosen:
         if not record.evaluations:
             echo(f"skipped, no evaluation: {record.path}")
+        if record.damage:
+            echo(record.damage)
     echo(f"\n{path}")
 
 
@@ -102,7 +104,11 @@ def _fits(record: Record, name: str, begins: bool = False) -> bool:
 
 def points(record: Record, x: str) -> tuple[list[float], list[float]]:
     """The axis and the evaluations of one run."""
-    rows = record.evaluations
+    from unified.core.base.errors import Problem, UsageError
+
+    rows = [row for row in record.evaluations if x == "hours" or row.get(x) is not None]
+    if not rows:
+        raise UsageError(Problem(f"{record.path} has no {x} in its evaluations", "leave out --x"))
     returns = [float(units.scored(row)[1]) for row in rows]
     if x != "hours":
         return [float(row[x]) for row in rows], returns
@@ -110,8 +116,6 @@ def points(record: Record, x: str) -> tuple[list[float], list[float]]:
 
     known = record.hours()
     if not known:
-        from unified.core.base.errors import Problem, UsageError
-
         raise UsageError(Problem(f"{record.path} has no times (events.jsonl)", "leave out --x hours"))
     frames, hours = zip(*known, strict=True)
     return [float(hour) for hour in np.interp([row["frames"] for row in rows], frames, hours)], returns

@@ -24,6 +24,7 @@ def resume(
         typer.Option(help="Callback, launcher or key of an option that the run goes on without; repeat it for several.", metavar="NAME"),
     ] = None,
     root: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
+    accept_config: Annotated[bool, typer.Option("--accept-config", help="Use a config.json that was changed by hand.")] = False,
 ) -> None:
     """Resume a run from its newest valid checkpoint."""
     from unified.core.runs.launching import start
@@ -32,6 +33,8 @@ def resume(
     run = Run.find(name, root)
     config = run.configure(overrides or [], without or [])
     echo(announcement(run, changed=bool(overrides or without)))
+    if accept_config:
+        run.accept_config()
     from unified.cli.running import until_stopped
 
     until_stopped(lambda: start(config, run))

@@ -20,7 +20,7 @@ from unified.terminal import echo, screen
 
 app = typer.Typer(help="List runs, or show one.", no_args_is_help=True)
 
-STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red", "new": "dim"}
+STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red", "new": "dim", "damaged": "red"}
 Root = Annotated[Path, typer.Option(help="Directory of all runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -42,7 +42,7 @@ def summary(record: Record, name: str | None = None) -> dict[str, Any]:
         "return": units.scored(last)[1] if last else None,
         "return_sd": units.scored(last)[2] if last else None,
         "best": record.best,
-        "state": record.run.status,
+        "state": record.status,
         "changed": datetime.fromtimestamp(record.changed, UTC).isoformat(timespec="seconds"),
     }
 
@@ -87,6 +87,9 @@ def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
             units.ago(time.time() - record.changed),
         )
     screen(wide=True).print(table)
+    for record in found:
+        if record.damage:
+            echo(record.damage)
     echo("\nmore: unified runs show NAME · unified plot NAME … · unified resume NAME")
 
 
@@ -136,7 +139,7 @@ def show_run(
         say("checkpoints" if not index else "", f"{checkpoint['name']}   {units.size(checkpoint['bytes'])}")
     for index, file in enumerate(row["files"]):
         say("files" if not index else "", f"{file['name']}   {units.size(file['bytes'])}")
-    for index, text in enumerate(row["warnings"][-5:]):
+    for index, text in enumerate([*filter(None, [record.damage]), *row["warnings"][-5:]]):
         say("warnings" if not index else "", text, "yellow")
     say("next", f"unified resume {row['name']} · unified play {row['name']} · unified plot {row['name']}")
 
@@ -188,5 +191,7 @@ def _code(record: Record) -> list[dict[str, Any]]:
 
 
 def _entry(path: Path, base: Path) -> dict[str, Any]:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return {"name": str(path.relative_to(base)) + ("/" if path.is_dir() else ""), "bytes": sum(file.stat().st_size for file in files)}
+    """The name and the size of a file, or of a directory with all files in it. Links are not followed."""
+    directory = path.is_dir() and not path.is_symlink()
+    files = list(path.rglob("*")) if directory else [path]
+    return {"name": f"{path.relative_to(base)}{'/' * directory}", "bytes": sum(file.lstat().st_size for file in files if not file.is_dir())}

@@ -60,6 +60,11 @@ def test_defaults_are_typed_and_have_sources():
     assert (config.suite.name, config.suite.task, config.launcher.name) == ("gym", "CartPole-v1", "local")
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e300"])
+def test_a_time_limit_of_environments_is_a_time(value):
+    assert refused(f"train.env_timeout={value}")
+
+
 def test_precedence_and_sources(tmp_path):
     (tmp_path / "low.yaml").write_text("agent.lr: 1e-3\nagent.n_step: 5\nseed: 5\nreplay: {capacity: 1e5}\n")
     (tmp_path / "high.yaml").write_text("imports: [./low.yaml]\nagent: {n_step: 7}\nseed: 7\n")

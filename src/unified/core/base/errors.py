@@ -85,6 +85,14 @@ class FilesMissing(UsageError):
     """A run refers to something that does not exist: files of a data set, another run, a saved replay."""
 
 
+class StorageError(UsageError):
+    """A file or directory cannot be read or written, at any time of a run: a full disk, a link in place of a file, a moved directory."""
+
+
+class Damaged(StorageError):
+    """A stored state is incomplete, was changed, or does not fit. An older one may be used instead."""
+
+
 @contextmanager
 def plugin_errors(name: str, doing: str) -> Iterator[None]:
     """Attribute exceptions raised within the context to the component `name`; a `UnifiedError` passes unchanged.

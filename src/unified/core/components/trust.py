@@ -19,7 +19,6 @@ import json
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -224,6 +223,8 @@ def _secret(create: bool = False) -> bytes | None:
 
 def _create(place: Path) -> None:
     """Write a new key under its final name, unless another process does it first."""
+    import tempfile
+
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=place.parent)  # of mode 0600
     try:

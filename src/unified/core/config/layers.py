@@ -12,6 +12,7 @@ from unified.core.base import suggest
 from unified.core.base.errors import Problem
 from unified.core.components.import_paths import bare
 from unified.core.components.options import NAME
+from unified.core.config.limits import DEEPEST
 from unified.core.config.schema import LISTS, Path, RunOptions
 from unified.core.config.suggestions import selecting
 from unified.core.registry import Registry
@@ -19,8 +20,6 @@ from unified.core.registry import Registry
 COMMAND_LINE = "the command line"
 PYTHON = "Python"
 DEFAULT = "default"
-#: Levels of nesting of a configuration.
-DEEPEST = 64
 _KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 
 

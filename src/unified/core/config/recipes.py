@@ -14,17 +14,16 @@ from unified.core.base.errors import Problem, UsageError
 from unified.core.components import trust
 from unified.core.components.descriptors import RecipeComponent
 from unified.core.components.import_paths import beside
-from unified.core.config import schema
-from unified.core.config.layers import DEEPEST, Layer, from_tree, path_of
+from unified.core.config import limits, schema
+from unified.core.config.layers import Layer, from_tree, path_of
 from unified.core.registry import Registry
 
 IMPORTS = "imports"
 #: The key in the ``config.json`` of a run whose value is the version of each package that wrote it.
 PACKAGES = "packages"
 SUFFIXES = (".yaml", ".yml", ".json")
-#: Limits, so that a bad file is refused within a second: files that one recipe reads, bytes of a file (YAML is read 30 times more slowly),
-#: and values after all aliases are replaced.
-MOST_FILES, MOST_BYTES, MOST_BYTES_YAML, MOST_VALUES = 100, 1 << 20, 1 << 15, 20_000
+#: Number of files that one recipe may read.
+MOST_FILES = 100
 
 
 def load(name: str, registry: Registry) -> list[Layer]:
@@ -144,48 +143,20 @@ def read(name: str, path: Path) -> tuple[dict[str, Any], dict[schema.Path, int]]
         UsageError: If the file cannot be read or is not a tree, with the line.
     """
     try:
-        text = files.read_limited(path, MOST_BYTES if path.suffix == ".json" else MOST_BYTES_YAML).decode()
+        text = files.read_limited(path, limits.BYTES if path.suffix == ".json" else limits.BYTES_YAML).decode()
         tree, lines = (_json(text), {}) if path.suffix == ".json" else _yaml(text)
-        _check(tree)
+        limits.check(tree)
     except OSError as error:
         raise UsageError(Problem(f"recipe {name} cannot be read: {error.strerror or error}")) from error
     except UnicodeDecodeError as error:
         raise UsageError(Problem(f"recipe {name} cannot be read: it is not text in UTF-8")) from error
     except RecursionError:
-        raise UsageError(Problem(f"recipe {name} cannot be read: {_TOO_DEEP}")) from None
+        raise UsageError(Problem(f"recipe {name} cannot be read: {limits.TOO_DEEP}")) from None
     except ValueError as error:
         raise UsageError(Problem(f"recipe {name} cannot be read: {error}")) from error
     if not isinstance(tree, Mapping | None):
         raise UsageError(Problem(f"recipe {name} is not a tree of keys and values", "for example  agent.lr: 1e-4"))
     return dict(tree or {}), lines
-
-
-_TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
-
-
-def _check(tree: Any, depth: int = 0) -> int:
-    """The number of values of a tree.
-
-    Raises:
-        ValueError: If it is too deep or too large, or a text has a NUL, which no file name may have.
-    """
-    if isinstance(tree, str) and "\0" in tree:
-        raise ValueError(f"{tree!r} has the character NUL")
-    if depth > DEEPEST:
-        raise ValueError(_TOO_DEEP)
-    items = [(key, str(key).count(".")) for key in tree] if isinstance(tree, dict) else []
-    items += [(tree[key], dots) for key, dots in items] if isinstance(tree, dict) else []
-    items += [(item, 0) for item in tree] if isinstance(tree, list | tuple | set) else []
-    count = 1
-    for item, dots in items:  # dots in a key are levels too
-        count += _check(item, depth + 1 + dots)
-        _refuse_many(count)
-    return count
-
-
-def _refuse_many(count: int) -> None:
-    if count > MOST_VALUES:
-        raise ValueError(f"it has more than {MOST_VALUES:,} values (each alias counts as all that it repeats)")
 
 
 def _json(text: str) -> Any:
@@ -203,39 +174,8 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _yaml(text: str) -> tuple[Any, dict[schema.Path, int]]:
-    import yaml
-
-    try:
-        loader = yaml.SafeLoader(text)
-        try:
-            node = loader.get_single_node()
-            _expanded(node, {})
-            lines: dict[schema.Path, int] = {}
-            _note_lines(node, (), (), lines)
-            return (None if node is None else loader.construct_document(node)), lines
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        at_end = "<stream end>" in (error.problem or "")
-        mark = error.context_mark if at_end and error.context_mark else error.problem_mark
-        message = (error.problem or "").replace("'<stream end>'", "the end of the file")
-        raise ValueError((f"line {mark.line + 1}, column {mark.column + 1}: " if mark else "") + message) from None
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
-
-
-def _expanded(node: Any, known: dict[int, int]) -> int:
-    """The number of values below a node of YAML after its aliases are replaced, at the cost of its length in the file.
-
-    Raises:
-        ValueError: If it is too large.
-    """
-    if id(node) not in known:
-        known[id(node)] = 1  # a node that contains itself is refused later
-        children = node.value if isinstance(getattr(node, "value", None), list) else ()
-        known[id(node)] += sum(_expanded(each, known) for child in children for each in (child if isinstance(child, tuple) else (child,)))
-        _refuse_many(known[id(node)])
-    return known[id(node)]
+    lines: dict[schema.Path, int] = {}
+    return limits.read_yaml(text, lambda node: _note_lines(node, (), (), lines)), lines
 
 
 def _note_lines(node: Any, prefix: schema.Path, above: tuple[int, ...], lines: dict[schema.Path, int]) -> None:

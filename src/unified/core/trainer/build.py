@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
-from unified.core.base.errors import Notice, PluginFailed, Problem, UsageError, plugin_errors
+from unified.core.base.errors import Damaged, Notice, PluginFailed, Problem, UsageError, plugin_errors
 from unified.core.base.rng import Streams, derive
 from unified.core.base.spec import Spec
 from unified.core.components.descriptors import SuiteComponent
@@ -27,8 +27,7 @@ from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
 from unified.core.replay.dataset import DatasetBuffer
 from unified.core.replay.multitask import MultiTaskReplay
-from unified.core.replay.saved_index import check_free, rows_of, spec_of
-from unified.core.replay.segments import DamagedSegment
+from unified.core.replay.saved_index import INDEX, check_free, read_index, spec_and_rows
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.agent_state import load_parameters
@@ -111,14 +110,13 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
     try:
         if checkpoint is not None:
             checkpoint = _restore(trainer, checkpoint)
-            for line in provenance.changed(checkpoint.manifest.get("components", ()), run.config.registry):
-                run.event("warning", message=line)
             run.set_aside(newer_than=checkpoint)
             run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact)
         elif config.replay.load:
             trainer.replay.load_saved(lookup.find_replay(config.replay.load, run.root))
         # The run repeats what came after the checkpoint, and writes these rows of metrics again.
-        run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
+        if checkpoint is None:
+            run.truncate_metrics(0)
         trainer.train()
     finally:
         with trainer.interrupts:  # Ctrl-C, and not what environments raise, ends it early
@@ -127,17 +125,24 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
 
 
 def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
-    """Go on from this checkpoint, or from an older one where a part of its replay is damaged."""
+    """Go on from this checkpoint, or from the newest older one that is not damaged."""
+    run = trainer.run
     while True:
         try:
             trainer.restore(checkpoint)
-            return checkpoint
-        except DamagedSegment as damaged:
-            older = trainer.run.checkpoints.older(checkpoint)
+            with checkpoint.reading("manifest") as manifest:
+                warnings = provenance.changed(manifest.get("components", ()), run.config.registry)
+                run.truncate_metrics(max(0, manifest["metrics_offset"]), manifest.get("metrics_sha256"))
+        except Damaged as damaged:
+            older = run.checkpoints.older(checkpoint)
             if older is None:
                 raise
-            trainer.run.event("warning", message=f"checkpoint {checkpoint.path.name} is damaged and skipped: {damaged}")
+            run.event("warning", message=f"checkpoint {checkpoint.path.name} is damaged and skipped: {damaged.problems[0].message}")
             checkpoint = older
+            continue
+        for line in warnings:
+            run.event("warning", message=line)
+        return checkpoint
 
 
 def assemble(run: Run, config: Config, make_source: MakeSource | None = None) -> Trainer:
@@ -166,7 +171,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
         with _made(config.suite):
             spec = suite.spec()
     elif not config.online:
-        spec = Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root)))
+        spec, _ = _offline_rows(config, run)
         with _made(config.suite):
             check_same_task(config, spec, suite)
     else:
@@ -444,7 +449,7 @@ def make_replay(
     if agent.view.max_slots is not None:
         capacity = min(capacity, agent.view.max_slots * num_envs)
     if not config.online:
-        capacity = rows_of(lookup.find_replay(settings.load or "", run.root))
+        _, capacity = _offline_rows(config, run)
     elif config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
         capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + num_envs * (agent.view.window + 1))
@@ -457,6 +462,15 @@ def make_replay(
     arguments: dict[str, Any] = {"action": action, "sampler": sampler, "pin": pin, "extra": extra, "suite": suite, "updates": updates}
     with _made(settings.sampler):
         return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, **arguments)
+
+
+def _offline_rows(config: Config, run: Run) -> tuple[Spec, int]:
+    """The spec and the number of rows of an offline run: of its newest checkpoint, or of the replay that it loads before there is one."""
+    manifest = run.checkpoints.newest_manifest()
+    if manifest:
+        return spec_and_rows({"spec": manifest.get("spec"), "cut": manifest.get("replay")}, f"the newest checkpoint of {run.path}")
+    source = lookup.find_replay(config.replay.load or "", run.root)
+    return spec_and_rows(read_index(source), source / INDEX)
 
 
 def refuse_one_of_several(run: Run) -> None:
@@ -481,10 +495,11 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
     refuse_one_of_several(run)
     found = pick_checkpoint(run, checkpoint)
     _notice(run, found)
-    spec = Spec.from_json(found.manifest["spec"])
+    with found.reading("manifest") as manifest:
+        spec, steps = Spec.from_json(manifest["spec"]), int(manifest["steps"])
     agent = make_agent(run.policy_config, spec, Streams(run.policy_config.seed))
     load_parameters(agent, run.policy_config.agent.component, found)
-    agent.steps = found.manifest["steps"]
+    agent.steps = steps
     agent.train(False)
     component = run.policy_config.suite.component
     converters = component.load_converters(spec) if isinstance(component, SuiteComponent) else None
@@ -495,7 +510,9 @@ def _notice(run: Run, found: Checkpoint) -> None:
     """Warn of packages in other versions, and of options that no longer exist."""
     config = run.policy_config
     lines = [f"{key} no longer exists and is ignored" for key in config.gone]
-    for line in [*lines, *provenance.changed(found.manifest.get("components", ()), config.registry)]:
+    with found.reading("manifest") as manifest:
+        lines += provenance.changed(manifest.get("components", ()), config.registry)
+    for line in lines:
         warnings.warn(line, Notice, stacklevel=3)
 
 
@@ -542,13 +559,14 @@ def _load_tasks(run: Run, which: str | int) -> tuple[MultiTaskAgent, int]:
     """The trained agent of a run of several suites, and the frames of its checkpoint."""
     found, config = pick_checkpoint(run, which), run.policy_config
     _notice(run, found)
-    streams, specs = Streams(config.seed), MultiTaskSpec.from_json(found.manifest["spec"]).tasks
+    with found.reading("manifest") as manifest:
+        streams, specs, steps = Streams(config.seed), MultiTaskSpec.from_json(manifest["spec"]).tasks, int(manifest["steps"])
     agents: dict[str, Agent] = {}
     for name, task in config.tasks.items():
         agents[name] = _task_agent(task, specs[name], streams, agents)
     agent = MultiTaskAgent(agents, tuple(config.agent.options.shared))
     load_parameters(agent, config.agent.component, found)
-    agent.steps = found.manifest["steps"]
+    agent.steps = steps
     agent.train(False)
     return agent, found.frames
 

@@ -55,7 +55,7 @@ class Clock:
         self.steps = 0
         self.updates = 0
         self._collected = 0  # steps whose updates are not due yet
-        self._pending_updates = pending_updates  # updates that are due
+        self._pending_updates = self._first_updates = pending_updates  # updates that are due
         self._last: dict[str, int] = {}  # event -> frames at which it last happened
         self._elapsed_before = 0.0
         self._started: float | None = None
@@ -149,4 +149,6 @@ class Clock:
         self.steps, self.updates = state["steps"], state["updates"]
         self._collected, self._pending_updates = state["gathered"], state["credit"]
         self._last = dict(state["last"])
+        if not 0 <= self._pending_updates <= self._first_updates + self.updates_per_step * self.steps + 1:
+            raise ValueError(f"{self._pending_updates} updates cannot be due after {self.steps:,} steps")
         self._elapsed_before = state["elapsed"]

@@ -208,6 +208,7 @@ class Trainer:
         Args:
             best: Whether the newest evaluation has the best score.
         """
+        self.run.check_place()
         start, mark = time.monotonic(), (self.clock.steps, self.run.metrics_offset)
         if mark == self._saved:
             return
@@ -242,7 +243,6 @@ class Trainer:
     def _manifest(self, snapshot: Any) -> dict[str, Any]:
         spec = self.source.spec
         return {
-            "config": self.config.stored,
             "components": self.components,
             "spec": spec.to_json(),
             "replay": snapshot,
@@ -277,10 +277,10 @@ class Trainer:
         """Restore the state of a checkpoint; the run then continues bit for bit as if it had never stopped.
 
         Raises:
-            DamagedSegment: If a part of its replay cannot be used. Another checkpoint can then be restored.
-            UsageError: If the checkpoint lacks a value.
+            Damaged: If a part of it is damaged or does not fit. Another checkpoint can then be restored.
         """
-        self.replay.restore(self.run.path / "replay", checkpoint.manifest["replay"])
+        with checkpoint.reading("manifest") as manifest:
+            self.replay.restore(self.run.path / "replay", manifest["replay"])
         with checkpoint.reading("replay") as state:
             self.replay.load_state_dict(state)
         with checkpoint.reading("trainer") as state:
@@ -290,10 +290,13 @@ class Trainer:
             self.episodes, self._failures = state["episodes"], np.array(state["failures"], np.int64)
             self.duties.load_state_dict(state)
             exact = state["exact"]
+            if self.clock.frames != checkpoint.frames:
+                raise ValueError(f"its clock stands at {self.clock.frames:,} frames")
         load_training_state(self.agent, self.config.agent.component, checkpoint)
         self.agent.steps = self.clock.steps
         with checkpoint.reading("collector") as state:
             self.source.load_state_dict(state)
+        with checkpoint.reading("callbacks") as state:
+            self._callback_states = dict(state)
         self._exact = exact and self.source.exact
         self._restored = True
-        self._callback_states = checkpoint.load("callbacks")
