@@ -72,7 +72,7 @@ def warm() -> None:
             __import__(name)
 
 
-def forked(work: Callable[[], Any], directory: Path, seconds: float = 30.0) -> Ended:
+def forked(work: Callable[[], Any], directory: Path, seconds: float = 90.0) -> Ended:
     """Run `work` in a forked child in a directory; it ends by `SystemExit` or by returning."""
     with tempfile.TemporaryFile() as output:
         child = os.fork()

@@ -235,7 +235,7 @@ def _case(place: Path) -> str:
         ("evaluate", run, "--episodes", "1"),
         ("resume", run),
     ):
-        ended = common.forked(common.unified(*words), place, 20.0)
+        ended = common.forked(common.unified(*words), place)
         if ended.fault:
             return f"{words[0]} {words[1]}: {ended.fault}"
         if words[1] == "list" and ended.status:
