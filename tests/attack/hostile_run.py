@@ -129,7 +129,7 @@ def manifests() -> Iterator[tuple[str, Callable[[Path], Any]]]:
                 f"{group}.safetensors: {name}",
                 lambda path, group=group, data=data: forged(path, nothing, **{f"{group}_safetensors": data}),
             )
-    for key, value in (("credit", 1e308), ("credit", -1.0), ("steps", 2**62), ("steps", "x"), ("periods", 5), ("elapsed", "x")):
+    for key, value in (("credit", 1e308), ("credit", -1.0), ("steps", 2**62), ("steps", "x"), ("last", 5), ("elapsed", "x")):
         yield f"clock {key}={value}", lambda path, key=key, value=value: _clock(path, key, value)
     for key, value in (
         *(("head", [1e300]), ("head", [2**62]), ("head", "x"), ("tail", [-1]), ("open", [5]), ("columns", {}), ("columns", {"obs": 5})),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from unified.core.base.errors import Problem, UsageError, error_text
+from unified.core.base.files import read_file
 
 #: Decoders of Pillow that are used, whatever the name of a file says. Others start programs (EPS) or read formats of no data set.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
@@ -26,12 +27,8 @@ def read_bytes(path: Path) -> bytes:
         UsageError: If it cannot be read, or is a FIFO, a device, a socket or a directory.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))  # a FIFO must not block
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError("it is not a regular file")
-            return file.read()
-    except (OSError, ValueError) as error:  # ValueError: also a name with a NUL
+        return read_file(Path(os.path.realpath(path, strict=True)))  # links are followed, to ordinary files
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         raise unreadable(path, error) from error
 
 
