@@ -40,9 +40,11 @@ def evaluate(
     typer.echo(f"{run.path} at {units.count(frames)} frames ({checkpoint})")
     if played:
         low, high = units.value(row["return_min"]), units.value(row["return_max"])
-        typer.echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({len(played)} episodes, {low} to {high})")
+        typer.echo(
+            f"  return  {units.spread(row['return'], row['return_sd'])}   ({len(played)} episode{'s' * (len(played) != 1)}, {low} to {high})"
+        )
         typer.echo(f"  length  {units.value(row['length'])} steps")
     for line in judged.report:
         typer.echo(f"  {line}")
     if played or judged.pictures is not None:
-        typer.echo(f"  watch it: unified play {run.name}")
+        typer.echo(f"  watch it: unified play {run.lasting_name}")

@@ -35,7 +35,7 @@ def announcement(run: Run) -> str:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
     lost = max((row.get("frames", 0) for row in run.metrics()), default=0) - newest
     if run.finished and lost <= 0:
-        on = f"unified evaluate {run.name}; to train further, repeat its train command with a larger budget (train.frames=…)"
+        on = f"unified evaluate {run.lasting_name}; to train further, repeat its train command with a larger budget (train.frames=…)"
         return f"{run.path} is finished, {units.count(newest)} frames: nothing to resume ({on})"
     again = f"; {units.count(lost)} frames after it are repeated" if lost > 0 else ""
     return f"resuming {run.path} at {units.count(newest)} frames (its newest checkpoint{again})"

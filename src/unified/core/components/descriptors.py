@@ -70,6 +70,8 @@ class Component:
             architectures and objectives, ``None`` means the arguments of the signature.
         summary: One line of description.
         extra: Extra of the package that installs the requirements: ``pip install 'unified-plugin-xyz[extra]'``.
+        answers: Other names, in lower case, under which people look for what it does, and what to type for each:
+            ``{"ddpg": "--agent td3 agent.policy_delay=1"}``.
         held: The implementation itself, if it is an object of this process.
         origin: The plugin that provides it; set by the registry.
     """
@@ -80,6 +82,7 @@ class Component:
     config: str | None = None
     summary: str = ""
     extra: str = field(default="", kw_only=True)
+    answers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False, repr=False)
     held: Any = field(default=None, kw_only=True, compare=False, repr=False)
     origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
 
@@ -181,6 +184,9 @@ class SuiteComponent(_WithPresets):
         adapts: Classes of other libraries, ``"library:Class"``, whose objects `adapter` turns into suites.
         agent: Default agent of the suite.
         data: Whether it is a data set (`DataSuite`), for which budgets may count epochs.
+        ids: Pattern of the ids that other libraries give its tasks, whose first group is the task: hints suggest ``suite:task`` for them.
+        check: Import string of a function (task, options) that raises a `UsageError` if a task cannot start on this machine: an unknown id,
+            a missing file or package. It is called before a run starts and by ``--dry-run``, without torch.
         adapter: Import string of a `unified.SuiteAdapter`, which is called with the object, the task and the options of this suite.
     """
 
@@ -193,6 +199,17 @@ class SuiteComponent(_WithPresets):
     adapter: str = field(default="", kw_only=True)
     agent: str = field(default="", kw_only=True)
     data: bool = field(default=False, kw_only=True)
+    ids: str = field(default="", kw_only=True)
+    check: str = field(default="", kw_only=True)
+
+    def refuse_missing(self, task: str | None, options: Any) -> None:
+        """Call the `check` of a suite that has one.
+
+        Raises:
+            UsageError: If the task cannot start on this machine.
+        """
+        if self.check:
+            self._import(self.check)(task, options)
 
     def load_tasks(self) -> tuple[str, ...] | None:
         if self.tasks is None:

@@ -11,7 +11,7 @@ from typing import Any
 from unified.core.base import suggest
 from unified.core.base.errors import Problem
 from unified.core.components.options import NAME
-from unified.core.config.schema import LISTS, Path, RunOptions
+from unified.core.config.schema import LISTS, Path, RunOptions, dotted
 from unified.core.config.suggestions import selecting
 from unified.core.registry import Registry
 
@@ -160,8 +160,9 @@ def path_of(key: str) -> Path:
 
 
 def from_words(words: Sequence[str], problems: list[Problem], registry: Registry) -> Layer:
-    """The layer of ``key=value`` words; a problem with a suggestion is added for each word that is none."""
+    """The layer of ``key=value`` words; a problem is added for each word that is none, and for each key that two words set."""
     values: dict[Path, Any] = {}
+    keys: dict[str, str] = {}
     left = list(words)
     while left:
         count, meant = _joined(left)
@@ -174,6 +175,8 @@ def from_words(words: Sequence[str], problems: list[Problem], registry: Registry
             hint = suggest.ask([meant]) if meant else selecting(word, registry) or value_missing
             problems.append(Problem(f"{word!r} is not KEY=VALUE", hint, COMMAND_LINE))
         if equals and all(path):
+            if (before := keys.setdefault(dotted(path), value)) != value:
+                problems.append(Problem(f"{dotted(path)} is set to {before} and to {value}", "leave one of them out", COMMAND_LINE))
             values[path] = value
     return Layer(COMMAND_LINE, values)
 

@@ -259,7 +259,7 @@ class Run:
             raise UnifiedError(
                 Problem(
                     f"{self._metrics.path} cannot be written: {error.strerror or error}",
-                    f"free some space, then: unified resume {self.name}",
+                    f"free some space, then: unified resume {self.lasting_name}",
                 )
             ) from error
 
@@ -375,7 +375,7 @@ class Run:
             raise UsageError(
                 Problem(f"{self.path} holds a run of another configuration, which would change:"),
                 *problems,
-                Problem("keep both: add experiment=NAME", f"continue the existing run: unified resume {self.name}"),
+                Problem("keep both: add experiment=NAME", f"continue the existing run: unified resume {self.lasting_name}"),
             )
 
     def _refuse_unwritable(self) -> None:

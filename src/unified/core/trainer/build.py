@@ -456,7 +456,9 @@ def refuse_one_of_several(run: Run) -> None:
     """
     if run.config.several_suites:
         tasks = " and ".join(run.config.tasks)
-        raise UsageError(Problem(f"run {run.name} learns several tasks ({tasks}), and this needs one", f"unified evaluate {run.name}"))
+        raise UsageError(
+            Problem(f"run {run.name} learns several tasks ({tasks}), and this needs one", f"unified evaluate {run.lasting_name}")
+        )
 
 
 def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
@@ -540,5 +542,5 @@ def pick_checkpoint(run: Run, which: str | int) -> Checkpoint:
     """
     checkpoint = run.checkpoint(which, groups=("parameters",))
     if checkpoint is None:
-        raise UsageError(Problem(f"run {run.name} has no checkpoint {which!r}", f"unified runs show {run.name}"))
+        raise UsageError(Problem(f"run {run.name} has no checkpoint {which!r}", f"unified runs show {run.lasting_name}"))
     return checkpoint

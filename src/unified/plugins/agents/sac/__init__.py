@@ -13,5 +13,6 @@ component = AgentComponent(
     task_types=("control", "classify", "regress"),
     small={"batch_size": 8, "actor.hidden_dim": 16, "critic.hidden_dim": 16, "learning_starts": 30},
     example="--suite gym:Pendulum-v1",
+    answers=dict.fromkeys(("sacd", "sac_discrete", "discrete_sac"), "--agent sac"),
     summary="off-policy actor-critic of maximum entropy, for numbers and for choices (Haarnoja et al. 2018)",
 )

@@ -50,6 +50,7 @@ components = (
         name="tanh_gaussian",
         target=f"{_MODULES}:TanhGaussianHead",
         summary="policy head: a normal distribution squashed by tanh (SAC)",
+        answers={"gaussian": "actor.head=tanh_gaussian   heads of values: critic.head=scalar, categorical or quantile"},
         example=f"{_SAC} actor.head=tanh_gaussian",
     ),
     ArchitectureComponent(

@@ -10,6 +10,7 @@ component = ObjectiveComponent(
     target="unified.plugins.objectives.adversarial.objective:Adversarial",
     presets="unified.plugins.objectives.adversarial:PRESETS",
     example="--suite digits -o adversarial",
+    answers=dict.fromkeys(("gan", "dcgan", "wgan"), "-o adversarial"),
     summary="a GAN: the critic tells real from generated, the actor climbs it",
 )
 

@@ -10,6 +10,7 @@ component = ObjectiveComponent(
     target="unified.plugins.objectives.flow.objective:FlowMatching",
     presets="unified.plugins.objectives.flow:PRESETS",
     example="--suite digits -o flow",
+    answers=dict.fromkeys(("diffusion", "flow_matching", "ddpm"), "-o flow"),
     summary="flow matching: data is generated from noise by following a learned velocity",
 )
 

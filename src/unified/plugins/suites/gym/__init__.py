@@ -12,5 +12,7 @@ component = SuiteComponent(
     example="Pendulum-v1",
     adapts=("gymnasium:Env",),
     adapter="unified.plugins.suites.gym.adapted:GymObject",
+    check="unified.plugins.suites.gym.environment:check",
+    ids=r"((?:[\w.]+:)?[\w./-]+-v\d+)",
     summary="any registered Gymnasium id with numeric or discrete spaces",
 )
