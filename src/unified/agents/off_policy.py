@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from unified.core.base.errors import Problem, UsageError
 from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
 from unified.core.learn.distributions import Policy, Value
@@ -14,6 +15,7 @@ from unified.core.learn.objective import Phase
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Transitions, View
 from unified.plugins.architectures.actors import Actor, make_actor, policy_head, uniform
+from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced
 from unified.plugins.architectures.encoders import Sight, augment
@@ -68,7 +70,21 @@ class OffPolicyAgent(Agent):
         return self.options.feature_dim if self.sight.pixels else None
 
     def make_aug(self) -> nn.Module | None:
-        """The augmentation of observations: random shifts of pixels by ``options.pad``, nothing for vectors."""
+        """The augmentation of pictures that are learned from: ``options.aug``, where there is one, else `default_aug`.
+
+        Raises:
+            UsageError: If one is selected and there are no pictures, or it changes their shape.
+        """
+        selected = getattr(self.options, "aug", None)
+        if selected is None:
+            return self.default_aug()
+        pictures = [space for space in self.spec.spaces.values() if space.is_picture]
+        if not pictures:
+            raise UsageError(Problem("agent.aug augments pictures, and this task shows none", "leave it out"))
+        return make_augmentations(self.build, selected, (pictures[0].shape[0] * self.sight.stack, *pictures[0].shape[1:]))
+
+    def default_aug(self) -> nn.Module | None:
+        """Random shifts of pixels by ``options.pad``; nothing for vectors, and for pictures with labels."""
         return RandomShift(self.options.pad) if self.sight.pixels else None
 
     def make_actor(self, head: str, bins: int = 5) -> Actor:
@@ -107,16 +123,21 @@ class OffPolicyAgent(Agent):
         ]
 
     def encode_batch(self, batch: Batch) -> Batch:
-        """Add `features`, `next_features` without a graph, and `mixture` where critics are mixed (REM).
+        """Add `features`, `next_features` without a graph (rows with labels have none), and `mixture` where critics are mixed (REM).
 
         Features are as the encoder makes them, in bfloat16 where the run's precision says so: actor and critic make them float32.
         """
-        obs, next_obs = batch.obs, batch.next_obs
-        if self.aug is not None:
-            obs, next_obs = (augment(each, self.aug, lambda: self.generator("shift")) for each in (obs, next_obs))
+        batch, obs = self.with_mixture(batch), self.augmented(batch.obs)
+        if "label" in batch:
+            return batch.with_columns(features=self.encode(obs))
+        next_obs = self.augmented(batch.next_obs)
         with torch.no_grad():
             next_features = self.encode(next_obs, full=False)
-        return self.with_mixture(batch).with_columns(features=self.encode(obs, full=False), next_features=next_features)
+        return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
+
+    def augmented(self, observation: Any) -> Any:
+        """Observations that are learned from, with their pictures augmented."""
+        return observation if self.aug is None else augment(observation, self.aug, lambda: self.generator("shift"))
 
     def with_mixture(self, batch: Batch) -> Batch:
         """Where ``critic.reduce`` is ``"mixture"``, the batch with the column `mixture` ``(B, E)``: α of each critic.

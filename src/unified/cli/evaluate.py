@@ -40,9 +40,8 @@ def evaluate(
     typer.echo(f"{run.path} at {units.count(frames)} frames ({checkpoint})")
     if played:
         low, high = units.value(row["return_min"]), units.value(row["return_max"])
-        typer.echo(
-            f"  return  {units.spread(row['return'], row['return_sd'])}   ({len(played)} episode{'s' * (len(played) != 1)}, {low} to {high})"
-        )
+        count = f"{len(played)} episode{'s' * (len(played) != 1)}"
+        typer.echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({count}, {low} to {high})")
         typer.echo(f"  length  {units.value(row['length'])} steps")
     for line in judged.report:
         typer.echo(f"  {line}")

@@ -161,6 +161,8 @@ class AgentComponent(_WithPresets):
         parts: Names of its options that select architectures; ``encoder`` is short for ``agent.encoder``.
         presets: Import string of a tuple of `Preset`.
         task_types: Types of tasks that it can learn (`Spec.task_type`); others are refused during composition; empty for all.
+        modules: Names of the modules that objectives may use, where they are the same on every task: an objective that uses another one is
+            refused during composition; empty if unknown.
         example: Arguments after ``unified train --agent NAME`` that work, for the documentation.
         small: Options with which tests train it within a second: ``{"batch_size": 8, "critic.hidden_dim": 16}``.
     """
@@ -170,6 +172,7 @@ class AgentComponent(_WithPresets):
     task_types: tuple[str, ...] = field(default=(), kw_only=True)
     example: str = field(default="--suite gym:Pendulum-v1", kw_only=True)
     small: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
+    modules: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,11 @@ class ObjectiveComponent(_WithPresets):
     def trains(self) -> tuple[str, ...]:
         """Parts of the agent that it trains if it replaces the agent's own objectives."""
         return tuple(self._declared("trains", ())) or self.parts
+
+    @property
+    def task_types(self) -> tuple[str, ...]:
+        """Types of tasks that it is for; empty for all."""
+        return tuple(self._declared("task_types", ()))
 
     @property
     def asks(self) -> Mapping[str, str]:

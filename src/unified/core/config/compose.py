@@ -178,18 +178,31 @@ def _is_offline(chooser: Chooser) -> bool:
 
 
 def _check_task_type(chooser: Chooser, agent: Choice, suite: Choice) -> None:
-    """Refuse an agent that cannot learn the type of the task, if the configuration sets it."""
-
-    if not isinstance(agent.component, AgentComponent) or not isinstance(suite.component, SuiteComponent):
+    """Refuse an agent or an objective that is not for the type of the task, where that is known, and objectives without their parts."""
+    if not isinstance(suite.component, SuiteComponent):
         return
-    takes = agent.component.task_types
     view = chooser.tree.at(("suite", "task_type")).value if suite.component.data else Value("control")
-    if not takes or view is None or view.value in takes or view.value not in TASK_TYPES:
-        return
-    why = ": there is no reward in a generation task" if view.value == "generate" else ""
-    hint = f"--agent {suite.component.agent}" if suite.component.agent else "all: unified plugins list agents"
-    message = f"agent {label(agent.name)} can {', '.join(takes)}, and not {view.value}{why}"
-    chooser.problems.append(Problem(message, hint, view.place or suite.place))
+    known = view is not None and view.value in TASK_TYPES
+    own = f"--agent {suite.component.agent}" if suite.component.agent else "all: unified plugins list agents"
+    modules: tuple[str, ...] = ()
+    if isinstance(agent.component, AgentComponent):
+        modules = agent.component.modules
+        if known and agent.component.task_types and view.value not in agent.component.task_types:
+            why = ": there is no reward in a generation task" if view.value == "generate" else ""
+            message = f"agent {label(agent.name)} can {', '.join(agent.component.task_types)}, and not {view.value}{why}"
+            chooser.problems.append(Problem(message, own, view.place or suite.place))
+    names, value = chooser.listed(OBJECTIVE)
+    for name in names:
+        with suppress(UnifiedError):  # reported when it is selected
+            objective = chooser.registry.get("objectives", name.removeprefix("+"))
+            assert isinstance(objective, ObjectiveComponent)
+            if known and objective.task_types and view.value not in objective.task_types:
+                message = f"objective {label(objective.name)} can {', '.join(objective.task_types)}, and not {view.value}"
+                hint = "suite.task_type=generate" if suite.component.data else "a data set: --suite digits"
+                chooser.problems.append(Problem(message, hint, value.place))
+            elif modules and (missing := [part for part in objective.parts if part not in modules]):
+                has = f"agent {label(agent.name)} has {', '.join(modules)}"
+                chooser.problems.append(Problem(f"objective {label(objective.name)} needs {', '.join(missing)}, and {has}", own, value.place))
 
 
 def _check_shares(chooser: Chooser, agent: Choice, count: int) -> None:

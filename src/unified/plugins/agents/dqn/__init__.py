@@ -10,6 +10,7 @@ component = AgentComponent(
     config="unified.plugins.agents.dqn.config:DQNOptions",
     presets="unified.plugins.agents.dqn.config:PRESETS",
     parts=("encoder", "critic"),
+    modules=("encoder", "critic"),
     task_types=("control", "classify", "regress"),
     small={"batch_size": 8, "critic.hidden_dim": 16, "learning_starts": 30},
     example="--suite gym:CartPole-v1",

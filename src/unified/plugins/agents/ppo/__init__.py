@@ -10,6 +10,7 @@ component = AgentComponent(
     config="unified.plugins.agents.ppo.config:PPOOptions",
     presets="unified.plugins.agents.ppo.config:PRESETS",
     parts=("encoder", "actor"),
+    modules=("encoder", "actor", "critic"),
     task_types=("control", "classify", "regress"),
     small={"batch_size": 16, "hidden_dim": 16, "n_steps": 16, "epochs": 2},
     example="--suite gym:CartPole-v1",

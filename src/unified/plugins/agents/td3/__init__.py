@@ -10,6 +10,7 @@ component = AgentComponent(
     config="unified.plugins.agents.td3.config:TD3Options",
     presets="unified.plugins.agents.td3.config:PRESETS",
     parts=("encoder", "actor", "critic"),
+    modules=("encoder", "actor", "critic"),
     task_types=("control", "classify", "regress"),
     small={"batch_size": 8, "actor.hidden_dim": 16, "critic.hidden_dim": 16, "learning_starts": 30},
     example="--suite gym:Pendulum-v1",

@@ -33,6 +33,7 @@ class Adversarial(Objective):
         r2: Weight γ of the gradient penalty at generated rows.
     """
 
+    task_types = ("generate",)
     needs = ("obs", "action")
     parts = ("actor", "critic")
     trains = ("critic", "actor")
