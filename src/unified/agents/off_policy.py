@@ -19,6 +19,7 @@ from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced
 from unified.plugins.architectures.encoders import Sight, augment
+from unified.plugins.architectures.heads.modules import DeterministicHead
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
@@ -93,8 +94,14 @@ class OffPolicyAgent(Agent):
         Args:
             head: Policy head where the options name none.
             bins: Choices of each number of an action, where the head is over choices and the task takes numbers.
+
+        Raises:
+            UsageError: If the selected head explores nothing and the agent adds no noise of its own.
         """
         policy = policy_head(self.build, self.options.actor.head or head)
+        if isinstance(policy, DeterministicHead) and head != "deterministic" and self.spec.task_type == "control":
+            what = f"actor.head=deterministic always acts the same, and {type(self).__name__} explores by what its policy draws"
+            raise UsageError(Problem(what, "an agent that adds noise: --agent td3   or actor.head=truncated_normal"))
         self.actions = DiscreteActions(self.spec.action, bins) if policy.discrete else ContinuousActions(self.spec.action)
         return make_actor(self.options.actor, policy, self.sight.features, trunk=self.bottleneck, **self._emitted())
 

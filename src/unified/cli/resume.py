@@ -23,9 +23,16 @@ def resume(
 
     run = Run.find(name, root)
     typer.echo(announcement(run))
+    if is_finished(run):
+        return
     from unified.cli.running import until_stopped
 
     until_stopped(lambda: start(run.config, run))
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a run ended with its budget, and everything since then is in its newest checkpoint."""
+    return run.finished and _lost(run) <= 0
 
 
 def announcement(run: Run) -> str:
@@ -33,9 +40,14 @@ def announcement(run: Run) -> str:
     newest = max(run.checkpoints.frames(), default=None)
     if newest is None:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
-    lost = max((row.get("frames", 0) for row in run.metrics()), default=0) - newest
-    if run.finished and lost <= 0:
+    if is_finished(run):
         on = f"unified evaluate {run.lasting_name}; to train further, repeat its train command with a larger budget (train.frames=…)"
-        return f"{run.path} is finished, {units.count(newest)} frames: nothing to resume ({on})"
+        return f"{run.path} is finished at {units.count(newest)} frames, nothing to resume: {on}"
+    lost = _lost(run)
     again = f"; {units.count(lost)} frames after it are repeated" if lost > 0 else ""
     return f"resuming {run.path} at {units.count(newest)} frames (its newest checkpoint{again})"
+
+
+def _lost(run: Run) -> int:
+    """Frames after the newest checkpoint, which a resume repeats."""
+    return max((row.get("frames", 0) for row in run.metrics()), default=0) - max(run.checkpoints.frames(), default=0)

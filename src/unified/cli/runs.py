@@ -159,7 +159,8 @@ def details(record: Record) -> dict[str, Any]:
 def _changed(record: Record) -> list[tuple[str, Any, str]]:
     """The values that differ from the defaults; empty if a plugin of the run is not installed."""
     try:
-        return [(key, value, source) for key, value, source in record.run.config.changed()]
+        sources = next((event["sources"] for event in record.events if "sources" in event), {})
+        return [(key, value, sources.get(key, source)) for key, value, source in record.run.config.changed()]
     except UnifiedError:
         return []
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from unified.core.config.config import Config
 
 
+#: Options that are lists only so that a second one can be refused.
+ONCE = ("agent", "seed", "experiment", "launcher")
+
+
 class Format(StrEnum):
     yaml = "yaml"
     json = "json"
@@ -74,7 +78,10 @@ def train(
         return
     from unified.cli.running import until_stopped
 
-    until_stopped(lambda: start(config))
+    run: list[Run] = []
+    until_stopped(lambda: run.append(start(config)))
+    if not config.callbacks:  # nothing else says that it ended
+        typer.echo(f"{run[0].path} is finished: unified evaluate {run[0].lasting_name}")
 
 
 def as_json(config: Config) -> str:

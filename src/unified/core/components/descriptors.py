@@ -26,7 +26,7 @@ class Preset:
 
     Args:
         name: Short name, shown as the source of the values.
-        match: Patterns (`fnmatch`) of ``suite:task``, separated by spaces: ``"dmc:walker_* dmc:hopper_hop"``.
+        match: Patterns (`fnmatch`) of ``suite:task``, separated by spaces: ``"dmc:walker_* dmc:hopper_hop"``; ``data`` for all data sets.
         values: Values by dotted key of the run: ``{"agent.n_step": 1, "train.frames": 3_100_000}``.
         reason: Justification, with its source.
     """
@@ -236,10 +236,12 @@ class ArchitectureComponent(Component):
 
     Args:
         example: Arguments after ``unified train`` that work: ``"critic=norm_mlp --suite gym:Pendulum-v1"``; empty for ``encoder=NAME``.
+        places: Ends of the keys that completion offers it for: ``("critic.head",)``.
     """
 
     kind: ClassVar[str] = "architectures"
     example: str = field(default="", kw_only=True)
+    places: tuple[str, ...] = field(default=("encoder",), kw_only=True)
 
     def options_model(self) -> type[Options]:
         return super().options_model() if self.config is not None else _by_signature(self)

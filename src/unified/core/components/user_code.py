@@ -85,7 +85,9 @@ class AdoptedSuite(SuiteComponent):
     def options_model(self) -> type[Options]:
         model, arguments = super().options_model(), _arguments(SuiteComponent.load(self)) if self.adapter else {}
         fields: dict[str, Any] = {
-            name: (field.annotation | None, Field(None, description=field.description)) if field.is_required() else (field.annotation, field)
+            name: (field.annotation | None, Field(None, description=field.description))
+            if field.is_required()
+            else (field.annotation, field)
             for name, field in arguments.items()
         }
         return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields) if fields else model

@@ -31,6 +31,8 @@ from unified.core.registry import registry as process_registry
 EMBEDDED = "laptop"
 #: The task that presets match if a run has several suites.
 SEVERAL = "several"
+#: What presets match for every data set, whatever its name.
+DATA = "data"
 #: The options that end a run.
 BUDGETS: tuple[Path, ...] = (("train", "frames"), ("train", "updates"), ("train", "hours"), ("train", "epochs"))
 
@@ -150,16 +152,16 @@ def _add_presets(chooser: Chooser, agent: Choice, suite: Choice) -> None:
         with suppress(UnifiedError):  # reported when it is selected
             components.append(chooser.registry.get("objectives", name.removeprefix("+")))
     task = f"{suite.component.name}:{suite.task}" if suite.task else suite.component.name
+    data = isinstance(suite.component, SuiteComponent) and suite.component.data
     presets: list[Layer] = []
     for component in components:
         if isinstance(component, AgentComponent | SuiteComponent | ObjectiveComponent):
             try:
-                found = [preset for preset in component.load_presets() if preset.matches(task)]
+                found = [preset for preset in component.load_presets() if preset.matches(task) or (data and preset.matches(DATA))]
             except UnifiedError as error:
                 chooser.problems += error.problems
                 continue
             presets += [from_tree(preset.values, f"preset {preset.name} of {label(component.name)}") for preset in found]
-    data = isinstance(suite.component, SuiteComponent) and suite.component.data
     if data:
         presets[:0] = open_intervals("an epoch")
     elif _is_offline(chooser):
@@ -202,7 +204,9 @@ def _check_task_type(chooser: Chooser, agent: Choice, suite: Choice) -> None:
                 chooser.problems.append(Problem(message, hint, value.place))
             elif modules and (missing := [part for part in objective.parts if part not in modules]):
                 has = f"agent {label(agent.name)} has {', '.join(modules)}"
-                chooser.problems.append(Problem(f"objective {label(objective.name)} needs {', '.join(missing)}, and {has}", own, value.place))
+                chooser.problems.append(
+                    Problem(f"objective {label(objective.name)} needs {', '.join(missing)}, and {has}", own, value.place)
+                )
 
 
 def _check_shares(chooser: Chooser, agent: Choice, count: int) -> None:

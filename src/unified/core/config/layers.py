@@ -171,7 +171,7 @@ def from_words(words: Sequence[str], problems: list[Problem], registry: Registry
         key, equals, value = (meant or word).partition("=")
         path = path_of(key.strip().removeprefix("--"))
         if meant or not equals or not all(path):
-            value_missing = f"give it a value:  {word}=…" if _is_key(word) else "for example  agent.lr=1e-4"
+            value_missing = f"give it a value:  {word}=…" if is_key(word) else "for example  agent.lr=1e-4"
             hint = suggest.ask([meant]) if meant else selecting(word, registry) or value_missing
             problems.append(Problem(f"{word!r} is not KEY=VALUE", hint, COMMAND_LINE))
         if equals and all(path):
@@ -188,12 +188,12 @@ def _joined(words: Sequence[str]) -> tuple[int, str]:
         return 3, f"{word}={third}"
     if "=" not in word and following.startswith("=") and len(following) > 1:
         return 2, word + following
-    if "=" not in following and following and (_is_key(word) or (word.endswith("=") and len(word) > 1)):
+    if "=" not in following and following and (is_key(word) or (word.endswith("=") and len(word) > 1)):
         return 2, f"{word.removesuffix('=')}={following}"
     key, colon, value = word.partition(":")
-    return 1, f"{key}={value}" if "=" not in word and colon and _is_key(key) else ""
+    return 1, f"{key}={value}" if "=" not in word and colon and is_key(key) else ""
 
 
-def _is_key(word: str) -> bool:
+def is_key(word: str) -> bool:
     """Whether a word is a key of a run without a value."""
     return _KEY.fullmatch(word) is not None and word.partition(".")[0] in (*RunOptions.model_fields, *LISTS)

@@ -75,7 +75,7 @@ def construct(
         module = target(**arguments)
     except (ValueError, IndexError) as error:
         if "in_shape" in parameters and len(in_shape) != 3:  # a network of pictures, which looks for their sides
-            raise UsageError(Problem(f"{name} cannot take {in_shape}: {error}", _others(in_shape))) from error
+            raise UsageError(Problem(f"{name} takes pictures (C, H, W), and not {in_shape}", _others(in_shape))) from error
         raise
     if not isinstance(module, nn.Module):
         raise UsageError(f"architecture {name} returned {type(module).__name__} and no nn.Module")

@@ -88,7 +88,9 @@ def _launch(run: Run, config: Config, make_source: MakeSource) -> Run:
     with run.lock():
         if config.replay.save:
             check_free(run.root, config.replay.save, run.path / "replay")
-        run.event("resume" if run.checkpoints.paths() else "start", pid=os.getpid())
+        started = bool(run.checkpoints.paths())
+        sources = {} if started else {key: source for key, _, source in config.changed()}
+        run.event("resume" if started else "start", pid=os.getpid(), **({"sources": sources} if sources else {}))
         checkpoint = run.newest_checkpoint()
         try:
             _train(run, config, checkpoint, make_source)

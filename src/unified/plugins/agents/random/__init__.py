@@ -14,7 +14,7 @@ component = AgentComponent(
 PRESETS = (
     Preset(
         "data",
-        "digits iris wine breast_cancer diabetes dataset vision:*",
+        "data",
         {"train.frames": 1000, "evaluate.every": 0},
         "it learns nothing from rows: the evaluation of the test rows at the end is all there is",
     ),

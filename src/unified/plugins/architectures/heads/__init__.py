@@ -30,24 +30,28 @@ _SAC = "--agent sac --suite gym:Pendulum-v1"
 components = (
     ArchitectureComponent(
         name="scalar",
+        places=("critic.head",),
         target=f"{_MODULES}:ScalarHead",
         summary="value head: one number, squared error or Huber's",
         example=f"{_DQN} critic.head=scalar critic.head.huber=1",
     ),
     ArchitectureComponent(
         name="categorical",
+        places=("critic.head", "actor.head"),
         target=f"{_MODULES}:CategoricalHead",
         summary="value head: a distribution over fixed returns (C51); policy head: one of several choices",
         example=f"{_DQN} critic.head=categorical",
     ),
     ArchitectureComponent(
         name="quantile",
+        places=("critic.head",),
         target=f"{_MODULES}:QuantileHead",
         summary="value head: returns at fixed quantiles (QR-DQN)",
         example=f"{_DQN} critic.head=quantile",
     ),
     ArchitectureComponent(
         name="tanh_gaussian",
+        places=("actor.head",),
         target=f"{_MODULES}:TanhGaussianHead",
         summary="policy head: a normal distribution squashed by tanh (SAC)",
         answers={"gaussian": "actor.head=tanh_gaussian   heads of values: critic.head=scalar, categorical or quantile"},
@@ -55,18 +59,21 @@ components = (
     ),
     ArchitectureComponent(
         name="truncated_normal",
+        places=("actor.head",),
         target=f"{_MODULES}:TruncatedNormalHead",
         summary="policy head: noise of a scheduled deviation within the bounds (DrQ-v2)",
         example=f"{_SAC} actor.head=truncated_normal",
     ),
     ArchitectureComponent(
         name="deterministic",
+        places=("actor.head",),
         target=f"{_MODULES}:DeterministicHead",
         summary="policy head: one action and no other",
-        example=f"{_SAC} actor.head=deterministic",
+        example="--agent td3 --suite gym:Pendulum-v1 actor.head=deterministic",
     ),
     ArchitectureComponent(
         name="flow",
+        places=("actor.head",),
         target="unified.plugins.architectures.flow:FlowHead",
         summary="policy head: follows a learned velocity from noise to an action",
         example="--suite digits -o flow actor.head=flow",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from unified.core.components.descriptors import ObjectiveComponent, Preset
-from unified.plugins.objectives import DATA_SETS
 
 component = ObjectiveComponent(
     name="flow",
@@ -15,5 +14,5 @@ component = ObjectiveComponent(
 )
 
 PRESETS = (
-    Preset("generate", DATA_SETS, {"suite.task_type": "generate", "agent.actor.head": "flow"}, "a flow generates rows of the data set"),
+    Preset("generate", "data", {"suite.task_type": "generate", "agent.actor.head": "flow"}, "a flow generates rows of the data set"),
 )
