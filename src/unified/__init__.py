@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unified.api import load, train
+    from unified.array_vector_env import ArrayVectorEnv
     from unified.core.base.errors import Problem, UnifiedError, UsageError
     from unified.core.base.schedule import Schedule
     from unified.core.base.spec import Space, Spec
@@ -31,12 +32,11 @@ if TYPE_CHECKING:
         SuiteComponent,
     )
     from unified.core.components.hookspecs import API_VERSION, Callback, hookimpl, hookspec
-    from unified.core.components.options import Options
+    from unified.core.components.options import Options, RenamedFrom
     from unified.core.config.compose import compose
     from unified.core.config.config import Config
     from unified.core.config.schema import Part
     from unified.core.envs.adapters import SuiteAdapter
-    from unified.core.envs.array_vector_env import ArrayVectorEnv
     from unified.core.envs.dataset import DataSuite, Rows
     from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.suite import Environment, EpisodeFailed, Step, Suite
@@ -81,7 +81,7 @@ _HOMES = {
         "SamplerComponent",
         "SuiteComponent",
     ),
-    "unified.core.components.options": ("Options",),
+    "unified.core.components.options": ("Options", "RenamedFrom"),
     "unified.core.config.compose": ("compose",),
     "unified.core.config.config": ("Config",),
     "unified.core.config.schema": ("Part",),
@@ -96,7 +96,7 @@ _HOMES = {
     "unified.core.runs.run": ("Run",),
     "unified.core.base.schedule": ("Schedule",),
     "unified.core.base.spec": ("Space", "Spec"),
-    "unified.core.envs.array_vector_env": ("ArrayVectorEnv",),
+    "unified.array_vector_env": ("ArrayVectorEnv",),
     "unified.core.envs.vector_protocol": ("VectorEnv",),
     "unified.core.envs.suite": ("Environment", "EpisodeFailed", "Step", "Suite"),
     "unified.core.trainer.build": ("launch",),
@@ -142,6 +142,7 @@ __all__ = [
     "Preset",
     "Problem",
     "RecipeComponent",
+    "RenamedFrom",
     "Rollout",
     "RolloutSequences",
     "Rows",

@@ -15,7 +15,7 @@ from unified.core.base.spec import Space
 from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
 from unified.core.learn.distributions import Policy
-from unified.core.learn.memory import Memory, state_columns
+from unified.core.learn.memory import Memory, State, state_columns
 from unified.core.learn.networks import output_shape
 from unified.core.learn.returns import compute_gae
 from unified.core.replay.batch import Batch
@@ -25,7 +25,7 @@ from unified.plugins.architectures.heads.policies import Categorical, Gaussian
 from unified.plugins.architectures.heads.values import ScalarValue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from unified.core.base.spec import Spec
     from unified.core.learn.builder import Builder
@@ -81,12 +81,70 @@ class StateCritic(nn.Module):
         return ScalarValue(self.value(features).T)
 
 
+class TwoMemories(nn.Module):
+    """A memory of the actor and one of the critic on the same inputs, as one network: outputs side by side ``(…, 2 H)``.
+
+    A loss of the critic then changes nothing that the actor remembers. sb3-contrib's ``enable_critic_lstm`` is the same.
+
+    Args:
+        actor: The actor's memory.
+        critic: The critic's.
+    """
+
+    def __init__(self, actor: Memory, critic: Memory) -> None:
+        super().__init__()
+        self.actor, self.critic = actor, critic
+
+    def initial_state(self, count: int) -> State:
+        """As `unified.Memory.initial_state`; the names are ``actor_NAME`` and ``critic_NAME``."""
+        return self._joined([memory.initial_state(count) for memory in (self.actor, self.critic)])
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Outputs ``(B, T, 2 H)`` of sequences ``(B, T, F)`` from the initial state."""
+        start = torch.zeros(features.shape[:2], dtype=torch.bool, device=features.device)
+        return self.unroll(features, self.initial_state(len(features)), start)
+
+    def step(self, features: torch.Tensor, state: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, State]:
+        """As `unified.Memory.step`."""
+        outputs, after = zip(*(memory.step(features, own) for memory, own in self._each(state)), strict=True)
+        return torch.cat(outputs, -1), self._joined(after)
+
+    def unroll(self, features: torch.Tensor, state: Mapping[str, torch.Tensor], is_first: torch.Tensor) -> torch.Tensor:
+        """As `unified.Memory.unroll`."""
+        return torch.cat([memory.unroll(features, own, is_first) for memory, own in self._each(state)], -1)
+
+    def _each(self, state: Mapping[str, torch.Tensor]) -> list[tuple[Memory, State]]:
+        named = {
+            prefix: {name.removeprefix(prefix): rows for name, rows in state.items() if name.startswith(prefix)} for prefix in PREFIXES
+        }
+        return list(zip((self.actor, self.critic), named.values(), strict=True))
+
+    def _joined(self, states: Iterable[State]) -> State:
+        return {prefix + name: rows for prefix, state in zip(PREFIXES, states, strict=True) for name, rows in state.items()}
+
+
+#: Prefixes of the names of a state in `TwoMemories`.
+PREFIXES = ("actor_", "critic_")
+
+
+class Columns(nn.Module):
+    """Some of the features: ``(…, F)`` to ``(…, stop - start)``."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features[..., self.start : self.stop]
+
+
 class OnPolicyAgent(Agent):
     """Learns from rollouts of its own policy, with advantages and returns by the critic as it is when a rollout ends.
 
     The base makes an encoder that actor and critic share (`Sight`; the identity for vectors, so that they share nothing), acts, and adds
     `advantage` and `return` to each rollout. With ``agent.memory=gru`` or ``lstm``, a recurrent network lies between the encoder and the
-    two heads, and updates run through sequences of steps that start from the stored state. A subclass defines `phases`.
+    two heads, one for each (`TwoMemories`) or one for both, and updates run through sequences of steps that start from the stored state.
+    A subclass defines `phases`.
 
     Args:
         spec: Of the task.
@@ -111,10 +169,15 @@ class OnPolicyAgent(Agent):
                 name = getattr(options.memory, "name", options.memory)
                 problem = f"agent.memory={name} has no state: its class lacks initial_state, step or unroll"
                 raise UsageError(Problem(problem, "agent.memory=gru or agent.memory=lstm"))
-            features = output_shape(self.memory, (1, features))[-1]
+            inputs, features = features, output_shape(self.memory, (1, features))[-1]
+            if not options.shared_memory:
+                self.memory = TwoMemories(self.memory, build.part(options.memory, (1, inputs)))
         sizes = (options.hidden_dim, options.depth)
-        self.actor = (CategoricalActor if discrete else GaussianActor)(features, self.actions.size, *sizes)
-        self.critic = StateCritic(features, *sizes)
+        self.actor: nn.Module = (CategoricalActor if discrete else GaussianActor)(features, self.actions.size, *sizes)
+        self.critic: nn.Module = StateCritic(features, *sizes)
+        if isinstance(self.memory, TwoMemories):
+            self.actor = nn.Sequential(Columns(0, features), self.actor)
+            self.critic = nn.Sequential(Columns(features, 2 * features), self.critic)
 
     @property
     def shared(self) -> tuple[str, ...]:

@@ -115,5 +115,7 @@ class OnPolicyOptions(LearningOptions):
     """Architecture of the encoder, shared by actor and critic; by default nature_cnn for pixels and identity for vectors."""
     memory: Part | None = None
     """Recurrent network between encoder and heads, for tasks that hide a part of their state: gru or lstm."""
+    shared_memory: bool = False
+    """One memory for actor and critic; otherwise each of them has one. Counts only with a memory."""
     sequence_length: int = Field(32, ge=1)
     """Steps that gradients flow back through; counts only with a memory."""

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 def resume(
     name: Annotated[str, typer.Argument(help="Name of a run, or enough of it (unified runs list).")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Options to change, e.g. train.frames=2000000; the run keeps them.")
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Callback, launcher or key of an option that the run goes on without; repeat it for several.", metavar="NAME"),
+    ] = None,
     root: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
 ) -> None:
     """Resume a run from its newest valid checkpoint."""
@@ -22,12 +29,14 @@ def resume(
     from unified.core.runs.run import Run
 
     run = Run.find(name, root)
-    typer.echo(announcement(run))
-    if is_finished(run):
+    config = run.configure(overrides or [], without or [])
+    changed = bool(overrides or without)
+    typer.echo(announcement(run, changed))
+    if is_finished(run) and not changed:
         return
     from unified.cli.running import until_stopped
 
-    until_stopped(lambda: start(run.config, run))
+    until_stopped(lambda: start(config, run))
 
 
 def is_finished(run: Run) -> bool:
@@ -35,13 +44,13 @@ def is_finished(run: Run) -> bool:
     return run.finished and _lost(run) <= 0
 
 
-def announcement(run: Run) -> str:
-    """The line that announces the resume, printed before anything slow starts."""
+def announcement(run: Run, changed: bool = False) -> str:
+    """The line that announces the resume, printed before anything slow starts; a finished run that is `changed` may go on."""
     newest = max(run.checkpoints.frames(), default=None)
     if newest is None:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
-    if is_finished(run):
-        on = f"unified evaluate {run.lasting_name}; to train further, repeat its train command with a larger budget (train.frames=…)"
+    if is_finished(run) and not changed:
+        on = f"unified evaluate {run.lasting_name}; to train further: unified resume {run.lasting_name} train.frames=…"
         return f"{run.path} is finished at {units.count(newest)} frames, nothing to resume: {on}"
     lost = _lost(run)
     again = f"; {units.count(lost)} frames after it are repeated" if lost > 0 else ""

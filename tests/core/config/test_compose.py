@@ -356,6 +356,11 @@ def test_options_of_something_else_are_told_from_typing_errors(words, says):
     assert problem.startswith(says)
 
 
+def test_a_component_that_has_the_group_of_an_unknown_option_is_not_said_to_lack_it():
+    (problem,) = refused("agent=sac", "suite=gym:CartPole-v1", "critic.hiden=3", registry=Registry())
+    assert problem == "agent.critic.hiden does not exist    did you mean  agent.critic.hidden_dim ?    (from the command line)"
+
+
 def test_python_values_are_checked_as_strictly():
     problems = refused(values={"seed": True, "agent": {"lr": "fast"}, "suite": {"name": 5}, "train": {"frames": 1.5}})
     assert len(problems) == 4

@@ -25,7 +25,7 @@ def make_config(root: Path, **values: Any) -> Any:
         "seed": 1,
         "root": str(root),
         "callbacks": ["console"],
-        "agent": {"name": "drqv2", "lr": 1e-4, "stddev": "linear(1.0,0.1,100000)"},
+        "agent": {"name": "acme/drqv2", "lr": 1e-4, "stddev": "linear(1.0,0.1,100000)"},
         "suite": {"name": "dmc", "task": "cartpole_balance", "size": 84},
         "train": {"frames": 1000, "shape": (1, 2)},
         "checkpoint": {"keep": 2},
@@ -37,7 +37,9 @@ def make_config(root: Path, **values: Any) -> Any:
             place = place[group]
         place[leaf] = value
     config = SimpleNamespace(
-        tree=copy.deepcopy(tree),
+        tree=(whole := copy.deepcopy(tree)),
+        stored=whole,
+        components=lambda: [],
         experiment=tree["experiment"],
         seed=tree["seed"],
         root=tree["root"],

@@ -111,7 +111,7 @@ def test_identity_and_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("names", "path"),
     [
         (("default", "drqv2", "dmc", "walker_walk", 1), "default/drqv2/dmc/walker_walk/seed-1"),
-        (("a/b", "acme/xyz", "gym", "ALE/Pong-v5", 2), "a-b/acme-xyz/gym/ALE-Pong-v5/seed-2"),
+        (("a/b", "acme/xyz", "gym", "ALE/Pong-v5", 2), "a-b/xyz/gym/ALE-Pong-v5/seed-2"),
         (("..", "./file.py:Attr", "digits", None, 0), "default/Attr/digits/default/seed-0"),
     ],
 )

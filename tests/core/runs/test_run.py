@@ -25,7 +25,7 @@ def test_a_new_run_is_where_its_identity_says(config: Callable[..., Any], tmp_pa
     run = Run.create_or_open(wanted)
     assert run.path == tmp_path / "runs/default/drqv2/dmc/cartpole_balance/seed-1"
     assert os.listdir(run.path) == ["config.json"]
-    assert run.tree == json.loads(json.dumps(wanted.tree))
+    assert run.tree == {**json.loads(json.dumps(wanted.tree)), "packages": {}}
     assert run.config is wanted
     assert run.root == tmp_path / "runs"
     assert run.status == "new"

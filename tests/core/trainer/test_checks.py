@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import unified
 from unified.core.base.errors import UsageError
+from unified.core.components.descriptors import AgentComponent
+from unified.core.trainer.checks import check_task_type
 
 SHORT: dict[str, Any] = {"callbacks": [], "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0}
 OFFLINE = {"train.offline": True, "replay.load": "poles", "train.updates": 3}
@@ -53,6 +56,18 @@ def test_it_is_refused(root: Path, agent: str, suite: str | list[str], values: d
     with pytest.raises(UsageError, match=says):
         unified.train(agent=agent, suite=suite, config={**SHORT, **values, "experiment": "refused", "root": str(root)})
     assert not (root / "refused").exists()
+
+
+def test_the_type_of_a_task_that_a_suite_chooses_itself() -> None:
+    config: Any = SimpleNamespace(
+        agent=SimpleNamespace(label="mine", component=AgentComponent("mine", "m:A", task_types=("control",))),
+        suite=SimpleNamespace(text="digits"),
+    )
+    spec: Any = SimpleNamespace(task_type="classify")
+    with pytest.raises(UsageError, match="agent mine can control, and digits is a task of type classify"):
+        check_task_type(config, spec)
+    spec.task_type = "control"
+    check_task_type(config, spec)
 
 
 def test_of_the_same_task_it_is_learned_from(root: Path) -> None:

@@ -219,7 +219,7 @@ def test_the_length_of_sequences_changes_no_feature() -> None:
 def test_environments_share_no_state() -> None:
     """An environment acts alike alone and among others."""
     agent = make_agent(Spec(Space((4,), "float32"), Space((), "int64", 0, 2, 3)), "lstm")
-    obs, state = torch.randn(3, 4), {name: torch.randn(3, 64) for name in ("h", "c")}
+    obs, state = torch.randn(3, 4), {name: torch.randn_like(rows) for name, rows in agent.initial_state(3).items()}
 
     def act(rows: slice) -> Any:
         columns = {f"state.{name}": values[rows] for name, values in state.items()}
@@ -264,6 +264,31 @@ def test_numbers_and_pictures_have_a_memory_too() -> None:
         action = agent.act(Batch({"obs": obs, "is_first": torch.ones(2, dtype=torch.bool), **state}), explore=True)
         assert action.env_action.shape == (2, 2)
         assert action.extra.keys() == agent.extra_columns.keys()
+
+
+def test_a_loss_of_the_critic_moves_the_actors_memory_only_where_they_share_one() -> None:
+    for shared in (False, True):
+        agent, replay, _ = lived("lstm", batch_size=64, vf_coef=1.0, shared_memory=shared)
+        (batch,) = replay.batches(0, agent.process_rollout)
+        actor = agent.memory if shared else agent.memory.actor
+        before = [parameter.detach().clone() for parameter in actor.parameters()]
+        agent.learn(batch.with_columns(advantage=torch.zeros_like(batch.advantage)))  # no gradient of the policy
+        assert all(map(torch.equal, before, actor.parameters())) is not shared
+
+
+def test_two_memories_are_two_networks_side_by_side() -> None:
+    agent = make_agent(Spec(Space((4,), "float32"), Space((), "int64", 0, 2, 3)), "lstm")
+    features, state = torch.randn(3, 4), {name: torch.randn_like(rows) for name, rows in agent.initial_state(3).items()}
+    assert sorted(state) == ["actor_c", "actor_h", "critic_c", "critic_h"]
+    outputs, after = agent.memory.step(features, state)
+    for half, (name, memory) in zip(outputs.chunk(2, -1), (("actor", agent.memory.actor), ("critic", agent.memory.critic)), strict=True):
+        wanted, states = memory.step(features, {key: state[f"{name}_{key}"] for key in ("h", "c")})
+        assert torch.equal(half, wanted)
+        assert all(torch.equal(after[f"{name}_{key}"], rows) for key, rows in states.items())
+    torch.testing.assert_close(
+        agent.policy(outputs).log_prob(torch.tensor([0, 1, 1])), agent.actor[1](outputs[:, :64]).log_prob(torch.tensor([0, 1, 1]))
+    )
+    assert torch.equal(agent.critic(outputs).mean, agent.critic[1](outputs[:, 64:]).mean)
 
 
 def test_without_a_memory_nothing_changes() -> None:

@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unified.array_vector_env import ArrayVectorEnv
 from unified.core.base.rng import Streams, derive
-from unified.core.envs.array_vector_env import ArrayVectorEnv
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_agreement import agree

@@ -150,7 +150,9 @@ def test_what_is_no_folder_of_classes(tmp_path: Path) -> None:
     assert "PATH/CLASS/*.png" in refused("folder", path=str(tmp_path / "nowhere"))
     pictures.write_folder(tmp_path / "own", {"cat": 2})
     pictures.write_folder(tmp_path / "own", {"dog": 2}, (9, 9))
-    assert "several sizes: 12x16 and 9x9    resize them: suite.size=64" in refused("folder", path=str(tmp_path / "own"))
+    said = refused("folder", path=str(tmp_path / "own"))
+    assert "several sizes: 12x16 and 9x9" in said
+    assert "dog/001.png)    resize them: suite.size=64" in said
     assert suite("folder", path=str(tmp_path / "own"), size=8).spec().observation.shape == (3, 8, 8)
 
 

@@ -6,6 +6,10 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
+
+#: Folders of libraries in which an error of a plugin's code is often raised.
+_LIBRARIES = frozenset({"torch", "numpy", "pydantic"})
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,9 @@ def plugin_errors(name: str, doing: str) -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """Type, message and place of an exception: ``ValueError: no more (mine.py:3)``."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
+    """Type, message and place of an exception: ``ValueError: no more (mine.py:3)``; not the place in a library that was called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = next((frame for frame in reversed(frames) if _LIBRARIES.isdisjoint(PurePath(frame.filename).parts)), frames[-1])
     return f"{error_text(error)} ({where.filename}:{where.lineno})"
 
 

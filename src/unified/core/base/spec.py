@@ -84,6 +84,8 @@ class Spec:
         target_range: Least and greatest target in its own units, for each number ``(D,)``, if -1 and 1 of an action stand for them.
         columns: Further values of each step by name (`Step.extra`): the replay stores them and batches have them. The mean of
             ``success`` at the last step of each episode is part of an evaluation.
+        interface: The environment's own spaces as JSON data, if they differ from `observation` and `action`; the `converters` of the
+            suite's descriptor read it, so that `unified.load` takes and gives what the environment does.
     """
 
     observation: Space | Mapping[str, Space]
@@ -98,6 +100,7 @@ class Spec:
     classes: tuple[str, ...] = ()
     target_range: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     columns: Mapping[str, Space] = field(default_factory=dict)
+    interface: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def spaces(self) -> dict[str, Space]:

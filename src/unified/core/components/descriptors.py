@@ -17,6 +17,7 @@ from unified.core.components.importing import import_object, stdout_to_stderr
 from unified.core.components.packages import advice
 
 if TYPE_CHECKING:
+    from unified.core.base.spec import Spec
     from unified.core.components.options import Options
 
 
@@ -191,6 +192,8 @@ class SuiteComponent(_WithPresets):
         check: Import string of a function (task, options) that raises a `UsageError` if a task cannot start on this machine: an unknown id,
             a missing file or package. It is called before a run starts and by ``--dry-run``, without torch.
         adapter: Import string of a `unified.SuiteAdapter`, which is called with the object, the task and the options of this suite.
+        converters: Import string of a function of ``Spec.interface`` that returns two functions: from an observation of the environment to
+            one of the spec, and from an action of the spec to one of the environment.
     """
 
     kind: ClassVar[str] = "suites"
@@ -204,6 +207,7 @@ class SuiteComponent(_WithPresets):
     data: bool = field(default=False, kw_only=True)
     ids: str = field(default="", kw_only=True)
     check: str = field(default="", kw_only=True)
+    converters: str = field(default="", kw_only=True)
 
     def refuse_missing(self, task: str | None, options: Any) -> None:
         """Call the `check` of a suite that has one.
@@ -213,6 +217,13 @@ class SuiteComponent(_WithPresets):
         """
         if self.check:
             self._import(self.check)(task, options)
+
+    def load_converters(self, spec: Spec) -> tuple[Callable[[Any], Any], Callable[[Any], Any]] | None:
+        """The two functions for a spec; ``None`` if the environment takes and gives what the spec says."""
+        if not self.converters or not spec.interface:
+            return None
+        made: tuple[Callable[[Any], Any], Callable[[Any], Any]] = self._import(self.converters)(spec.interface)
+        return made
 
     def load_tasks(self) -> tuple[str, ...] | None:
         if self.tasks is None:

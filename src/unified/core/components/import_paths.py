@@ -145,6 +145,15 @@ def label(name: str) -> str:
     return reference.attribute.rpartition(".")[2] or Path(reference.place).stem
 
 
+def bare(name: str) -> str:
+    """A short name without its provider, for directories and keys: the same, whichever packages are installed.
+
+    >>> bare("/home/me/mine.py:MyAgent"), bare("core/drqv2"), bare("drqv2")
+    ('MyAgent', 'drqv2', 'drqv2')
+    """
+    return label(name).rpartition("/")[2]
+
+
 def shown(name: str) -> str:
     """A reference relative to the working directory: ``./mine.py:MyAgent``; a name is unchanged."""
     reference = parse(name)

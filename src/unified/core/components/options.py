@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+from pydantic.fields import FieldInfo
 
 from unified.core.base.schedule import Schedule
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 #: The key of the selected component in a slot; no option has this name.
 NAME = "name"
 #: Methods of options; no option has these names.
-METHODS = ("lacking",)
+METHODS = ("lacking", "upgrade")
 
 
 class Options(BaseModel):
@@ -49,6 +51,36 @@ class Options(BaseModel):
             run: Future directory of the run, ``<root>/<experiment>/<agent>/<suite>/<task>/seed-<n>``.
         """
         return []
+
+    @classmethod
+    def upgrade(cls, values: dict[str, Any], since: str) -> dict[str, Any]:
+        """The options of a run as this version of the package has them.
+
+        Called when the configuration of a run is read that another version, older or newer, has written; ``config.json`` is not changed.
+
+        Args:
+            values: Options of the component as plain data, nested as in ``config.json``; selections are mappings with a ``name``.
+            since: Version of the package that wrote them.
+        """
+        return values
+
+
+@dataclass(frozen=True)
+class RenamedFrom:
+    """Marks an option that had another name in earlier versions: ``k: Annotated[int, RenamedFrom("n_step")] = 3``.
+
+    Recipes and the configurations of runs that have an old name are read as if they had the new one.
+    """
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+def old_names(field: FieldInfo) -> tuple[str, ...]:
+    """The earlier names of an option."""
+    return tuple(name for mark in field.metadata if isinstance(mark, RenamedFrom) for name in mark.names)
 
 
 def above(other: str) -> AfterValidator:

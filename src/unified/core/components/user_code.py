@@ -84,12 +84,10 @@ class AdoptedSuite(SuiteComponent):
 
     def options_model(self) -> type[Options]:
         model, arguments = super().options_model(), _arguments(SuiteComponent.load(self)) if self.adapter else {}
-        fields: dict[str, Any] = {
-            name: (field.annotation | None, Field(None, description=field.description))
-            if field.is_required()
-            else (field.annotation, field)
-            for name, field in arguments.items()
-        }
+        fields: dict[str, Any] = {}
+        for name, field in arguments.items():
+            open_ = (field.annotation | None, Field(None, description=field.description)) if field.annotation else None
+            fields[name] = open_ if field.is_required() else (field.annotation, field)
         return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields) if fields else model
 
     def refuse_missing(self, task: str | None, options: Any) -> None:
@@ -108,7 +106,7 @@ class AdoptedSuite(SuiteComponent):
         return tuple(tasks) if isinstance(tasks, list | tuple) else super().load_tasks()
 
 
-def adapted(obj: Any, adapter: str, model: type[Options], task: str, options: Any) -> Any:
+def adapted(obj: Any, adapter: str, model: Callable[..., Any], task: str, options: Any) -> Any:
     """The suite that an adapter makes of a class, a function or an object.
 
     Args:
@@ -287,7 +285,7 @@ def _suite(obj: Any, fields: dict[str, Any], typed: str, known: Iterable[Compone
     if adapting is None:
         problem = f"{typed} returns {made.__name__}, which is neither an environment nor a data set"
         raise UsageError(Problem(problem, f"wanted: {WANTED['suites']}"))
-    shared_fields = {name: getattr(adapting, name) for name in ("adapter", "agent", "data")}
+    shared_fields = {name: getattr(adapting, name) for name in ("adapter", "agent", "data", "converters")}
     return AdoptedSuite(**fields | {"config": adapting.config}, **shared_fields)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.errors import Problem, UnifiedError, UsageError, error_text
 from unified.core.base.suggest import did_you_mean
 from unified.core.components.descriptors import Component, SuiteComponent
-from unified.core.components.import_paths import label, shown, split_task
-from unified.core.components.options import NAME, Options
+from unified.core.components.import_paths import bare, label, shown, split_task
+from unified.core.components.options import NAME, Options, old_names
 from unified.core.config import suggestions, values
-from unified.core.config.layers import Layer, Tree, Value
+from unified.core.config.layers import Layer, Tree, Value, from_tree
 from unified.core.config.names import ComponentNames
 from unified.core.config.schema import LISTS, TASK, Path, RunOptions, Selection, dotted, group_of, groups_of, parts, slot_of, takes_none
 from unified.core.registry import Registry
@@ -39,11 +39,19 @@ class Chooser:
     Args:
         registry: Where names are looked up.
         layers: Lowest first; they merge into `tree`.
+        of_run: Whether to leave out keys of the ``config.json`` of a run that no longer exist.
+
+    Attributes:
+        gone: The keys that were left out.
     """
 
-    def __init__(self, registry: Registry, layers: Sequence[Layer]) -> None:
+    def __init__(self, registry: Registry, layers: Sequence[Layer], of_run: bool = False) -> None:
         self.registry, self.names, self.tree = registry, ComponentNames(registry), Tree()
         self.tree.merge(layers)
+        #: Version of each package that wrote the layers of this rank.
+        self._packages = {rank: layer.packages for rank, layer in enumerate(layers) if layer.packages is not None}
+        self._of_run = of_run
+        self.gone: list[str] = []
         self.problems: list[Problem] = []
         #: Names of the suites if several are selected.
         self.suites: list[str] = []
@@ -200,12 +208,12 @@ class Chooser:
         """The selections of a list: ``callbacks=[+tensorboard] callbacks.tensorboard.every=5``. Options stand below the short name."""
         kind, node = LISTS[key].kind, self.tree.at((key,))
         names, value = self.listed(key)
-        shorts = [label(name.removeprefix("+")) for name in names]
+        shorts = [bare(name.removeprefix("+")) for name in names]
         self._known.append(key)
         node.drop(value.rank, [name for name in node.children if name not in shorts])
         for name, short in zip(names, shorts, strict=True):
             if shorts.count(short) > 1:
-                self.problems.append(Problem(f"two {kind} are called {short}: {name}", "rename one of them", value.place))
+                self.problems.append(Problem(f"two {kind} are called {short}: {name}", "a run takes one of them", value.place))
         for path, each in node.leaves((key,)):
             if path[1] in shorts or path == (key, NAME):
                 continue
@@ -225,7 +233,25 @@ class Chooser:
             self.problems += error.problems
             self._leave_unchecked(path, f"the options of {component} cannot be loaded")
             return None
-        return self.validated(model, path, (NAME, TASK) if component.kind == "suites" else (NAME,))
+        own = (NAME, TASK) if component.kind == "suites" else (NAME,)
+        return self.validated(model, path, own) if self._upgraded(component, model, path, own) else None
+
+    def _upgraded(self, component: Component, model: type[Options], path: Path, own: Sequence[str]) -> bool:
+        """Upgrade the options that another version of the component's package wrote; ``False`` if that fails."""
+        node = self.tree.at(path)
+        for rank, packages in self._packages.items():
+            since = packages.get(component.origin.distribution, component.origin.version)
+            if since == component.origin.version or not (values := node.take(rank, [key for key in node.children if key not in own])):
+                continue
+            try:
+                upgraded = from_tree(model.upgrade(values, since), "")
+            except Exception as error:  # of the author's code
+                message = f"{component} cannot upgrade its options from version {since}: {error_text(error)}"
+                self.problems.append(Problem(message, f"pip install '{component.origin.distribution}=={since}'"))
+                return False
+            for key, value in upgraded.values.items():
+                node.add(key, Value(value, f"config.json of version {since}", rank))
+        return True
 
     def validated(self, model: type[Options], path: Path, own: Sequence[str] = ()) -> Options | None:
         """The options below `path`, validated at once with their groups; ``None`` if something is wrong.
@@ -252,6 +278,9 @@ class Chooser:
         node = self.tree.at(path)
         given: dict[str, Any] = {}
         for name, field in model.model_fields.items():
+            for old in old_names(field):
+                if old in node.children and old not in model.model_fields:
+                    self.tree.graft((*path, name), node.children.pop(old))
             at, below = (*path, name), node.at((name,))
             if slot_of(field):
                 given |= self._select(at, field)
@@ -333,6 +362,9 @@ class Chooser:
         first = {name.partition(".")[0] for name in self._known}
         for key, value in self._unknown:
             text = dotted(key)
+            if self._of_run and value.rank in self._packages:
+                self.gone.append(text)
+                continue
             of_a_part = selected.get(("agent",)) is None and key[0] not in first
             if len(key) > 1 and key[-1] == NAME and text in self._known:
                 self.problems.append(Problem(f"{'.'.join(key)} does not exist: {text} is a value", f"{text}=…", value.place))

@@ -5,7 +5,7 @@ Layers, lowest to highest: defaults < the agent of the suite < presets < recipes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -84,7 +84,26 @@ def compose(
     return from_layers([*(replace(layer, implicit=implicit) for layer in loaded), *given], registry, names, problems)
 
 
-def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[str], problems: Sequence[Problem] = ()) -> Config:
+def of_run(path: str, words: Sequence[str] = (), without: Collection[Path] = ()) -> Config:
+    """The configuration of a run, from its ``config.json``. New options have their defaults; keys that no longer exist are `Config.gone`.
+
+    Args:
+        path: The file.
+        words: ``key=value`` words above it.
+        without: Keys to leave out, with everything below them; ``("callbacks", "video")`` is a callback.
+
+    Raises:
+        UsageError: With all problems, for example of components that are not installed.
+    """
+    registry = process_registry()
+    problems: list[Problem] = []
+    layers = [layer.without(without) for layer in recipe_files.load(path, registry)]
+    return from_layers([*layers, from_words(words, problems, registry)], registry, [path], problems, of_run=True)
+
+
+def from_layers(
+    layers: Sequence[Layer], registry: Registry, recipes: Sequence[str], problems: Sequence[Problem] = (), *, of_run: bool = False
+) -> Config:
     """The configuration of layers, lowest first.
 
     Args:
@@ -92,13 +111,14 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
         registry: Where names are looked up.
         recipes: Names of the recipes among the layers.
         problems: What was wrong when the layers were read.
+        of_run: Whether to leave out keys of the ``config.json`` of a run that no longer exist.
 
     Raises:
         UsageError: With these and all other problems.
     """
     implicit = [layer for layer in layers if layer.implicit]
     explicit = [layer for layer in layers if not layer.implicit]
-    chooser = Chooser(registry, [*_yielding(implicit, explicit), *explicit])
+    chooser = Chooser(registry, [*_yielding(implicit, explicit), *explicit], of_run)
     chooser.problems += problems
     agent, suite = chooser.agent_and_suite()
     if chooser.suites:
@@ -125,11 +145,13 @@ def from_layers(layers: Sequence[Layer], registry: Registry, recipes: Sequence[s
         tree=record.tree,
         sources=record.sources,
         defaults=record.defaults,
+        names=record.names,
+        gone=tuple(chooser.gone),
         recipes=tuple(recipes),
         embedded=bool(implicit),
         layers=tuple(layers),
         registry=registry,
-        recompose=partial(from_layers, registry=registry, recipes=recipes),
+        recompose=partial(from_layers, registry=registry, recipes=recipes, of_run=of_run),
     )
 
 
@@ -184,29 +206,29 @@ def _check_task_type(chooser: Chooser, agent: Choice, suite: Choice) -> None:
     if not isinstance(suite.component, SuiteComponent):
         return
     view = chooser.tree.at(("suite", "task_type")).value if suite.component.data else Value("control")
-    known = view is not None and view.value in TASK_TYPES
+    task = view.value if view is not None and view.value in TASK_TYPES else None
     own = f"--agent {suite.component.agent}" if suite.component.agent else "all: unified plugins list agents"
     modules: tuple[str, ...] = ()
     if isinstance(agent.component, AgentComponent):
-        modules = agent.component.modules
-        if known and agent.component.task_types and view.value not in agent.component.task_types:
-            why = ": there is no reward in a generation task" if view.value == "generate" else ""
-            message = f"agent {label(agent.name)} can {', '.join(agent.component.task_types)}, and not {view.value}{why}"
-            chooser.problems.append(Problem(message, own, view.place or suite.place))
-    names, value = chooser.listed(OBJECTIVE)
+        modules, takes = agent.component.modules, agent.component.task_types
+        if task and takes and task not in takes:
+            why = ": there is no reward in a generation task" if task == "generate" else ""
+            message = f"agent {label(agent.name)} can {', '.join(takes)}, and not {task}{why}"
+            chooser.problems.append(Problem(message, own, view.place if view and view.place else suite.place))
+    names, listed = chooser.listed(OBJECTIVE)
     for name in names:
         with suppress(UnifiedError):  # reported when it is selected
             objective = chooser.registry.get("objectives", name.removeprefix("+"))
             assert isinstance(objective, ObjectiveComponent)
-            if known and objective.task_types and view.value not in objective.task_types:
-                message = f"objective {label(objective.name)} can {', '.join(objective.task_types)}, and not {view.value}"
+            missing = [part for part in objective.parts if part not in modules] if modules else []
+            if task and objective.task_types and task not in objective.task_types:
+                message = f"objective {label(objective.name)} can {', '.join(objective.task_types)}, and not {task}"
                 hint = "suite.task_type=generate" if suite.component.data else "a data set: --suite digits"
-                chooser.problems.append(Problem(message, hint, value.place))
-            elif modules and (missing := [part for part in objective.parts if part not in modules]):
+                chooser.problems.append(Problem(message, hint, listed.place))
+            elif missing:
                 has = f"agent {label(agent.name)} has {', '.join(modules)}"
-                chooser.problems.append(
-                    Problem(f"objective {label(objective.name)} needs {', '.join(missing)}, and {has}", own, value.place)
-                )
+                message = f"objective {label(objective.name)} needs {', '.join(missing)}, and {has}"
+                chooser.problems.append(Problem(message, own, listed.place))
 
 
 def _check_shares(chooser: Chooser, agent: Choice, count: int) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unified.core.components.descriptors import Component
-from unified.core.components.options import Options
+from unified.core.components.options import NAME, Options
 from unified.core.config.layers import PYTHON, Layer, from_tree
 from unified.core.config.schema import (
     OBJECTIVE,
@@ -41,6 +42,8 @@ class Config:
         tree: All values as plain data; itself a recipe. A slot is a mapping whose ``name`` (and ``task``) is the selection.
         sources: Source of each leaf of `tree`, by dotted key.
         defaults: Default of each leaf, by dotted key.
+        names: The qualified name, or names, of each slot and list, by path.
+        gone: Keys of the ``config.json`` of a run that no longer exist and are left out.
         recipes: Names or paths of the recipes.
         embedded: Whether the default recipe applies because no agent, suite or recipe was named.
         layers: The layers that it was composed of, without defaults and presets.
@@ -65,6 +68,8 @@ class Config:
     tree: dict[str, Any] = field(repr=False)
     sources: dict[str, str] = field(repr=False)
     defaults: dict[str, Any] = field(repr=False)
+    names: dict[tuple[str, ...], Any] = field(repr=False)
+    gone: tuple[str, ...]
     recipes: tuple[str, ...]
     embedded: bool
     layers: tuple[Layer, ...] = field(repr=False, compare=False)
@@ -86,6 +91,17 @@ class Config:
     def several_suites(self) -> bool:
         """Whether the run has more than one suite."""
         return isinstance(self.suite, Suites)
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """The tree with qualified names, as ``config.json`` has it: packages that are installed later do not change its meaning."""
+        tree = deepcopy(self.tree)
+        for path, name in self.names.items():
+            group = tree
+            for key in path:
+                group = group[key]
+            group[NAME] = name
+        return tree
 
     def replace(self, values: Mapping[str, Any] | None = None, **more: Any) -> Config:
         """Another configuration: the same layers below new values from Python. Presets are chosen again.
@@ -124,7 +140,7 @@ class Config:
 
     def digest(self) -> str:
         """sha256 of all values that define the result: without `IDENTITY_EXEMPT`."""
-        material = {".".join(path): value for path, value in leaves(self.tree) if not is_identity_exempt(".".join(path))}
+        material = {".".join(path): value for path, value in leaves(self.stored) if not is_identity_exempt(".".join(path))}
         return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from bisect import insort_left, insort_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unified.core.base import suggest
 from unified.core.base.errors import Problem
+from unified.core.components.import_paths import bare
 from unified.core.components.options import NAME
 from unified.core.config.schema import LISTS, Path, RunOptions, dotted
 from unified.core.config.suggestions import selecting
@@ -30,17 +31,24 @@ class Layer:
         values: Values by path.
         lines: Line of each key, if the source is a YAML file.
         implicit: Whether the layer applies although the user did not name it, as the default recipe does.
+        packages: Version of each package that wrote it, if it is the ``config.json`` of a run.
     """
 
     source: str
     values: Mapping[Path, Any]
     lines: Mapping[Path, int] = field(default_factory=dict)
     implicit: bool = False
+    packages: Mapping[str, str] | None = None
 
-    def without(self, paths: Sequence[Path]) -> Layer:
-        """The layer without the values of some keys."""
-        kept = {path: value for path, value in self.values.items() if path not in paths}
-        return Layer(self.source, kept, self.lines, self.implicit)
+    def without(self, paths: Iterable[Path]) -> Layer:
+        """The layer without some keys and everything below them; ``callbacks.video`` also leaves the list."""
+        kept = dict(self.values)
+        for out in paths:
+            kept = {path: value for path, value in kept.items() if path[: len(out)] != out}
+            names = (*out[:-1], NAME)
+            if out[0] in LISTS and isinstance(listed := kept.get(names), list):
+                kept[names] = [name for name in listed if bare(str(name).removeprefix("+")) != out[-1]]
+        return replace(self, values=kept)
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,19 @@ class Tree:
             self.add(path, value)
         for key, child in other.children.items():
             self.graft((*path, key), child)
+
+    def take(self, rank: int, keys: Iterable[str]) -> dict[str, Any]:
+        """Remove what one layer sets for some keys below this one, and return it nested."""
+        taken: dict[str, Any] = {}
+        for key in keys:
+            child = self.children[key]
+            own = [value for value in child.values if value.rank == rank]
+            child.values = [value for value in child.values if value.rank != rank]
+            if own:
+                taken[key] = own[-1].value
+            elif below := child.take(rank, list(child.children)):
+                taken[key] = below
+        return taken
 
     def drop(self, rank: int, keys: Iterable[str] | None = None) -> None:
         """Remove the values that layers below `rank` set below this key: all of them, or those of some `keys` only."""

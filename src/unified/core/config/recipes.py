@@ -17,6 +17,8 @@ from unified.core.config.layers import Layer, from_tree, path_of
 from unified.core.registry import Registry
 
 IMPORTS = "imports"
+#: The key in the ``config.json`` of a run whose value is the version of each package that wrote it.
+PACKAGES = "packages"
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -44,6 +46,7 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
         chain = " -> ".join(recipe.name for recipe in [*above[above.index(path) :], path])
         raise UsageError(Problem(f"recipes import each other: {chain}", f"remove one of the {IMPORTS}"))
     tree, lines = read(name, path)
+    packages = tree.pop(PACKAGES, None)
     imports, line = tree.pop(IMPORTS, None) or [], lines.get((IMPORTS,))
     place = f"recipe {name}" if line is None else f"recipe {name}, line {line}"
     if isinstance(imports, str):
@@ -57,7 +60,8 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
         except UsageError as error:
             raise UsageError(*(replace(problem, source=problem.source or place) for problem in error.problems)) from None
     own = from_tree(tree, f"recipe {name}", lines)
-    return [*layers, replace(own, values={key: beside(value, path.parent) for key, value in own.values.items()})]
+    packages = {str(key): str(version) for key, version in packages.items()} if isinstance(packages, Mapping) else None
+    return [*layers, replace(own, values={key: beside(value, path.parent) for key, value in own.values.items()}, packages=packages)]
 
 
 # Paths -------------------------------------------------------------------------------------------------------------------------------

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from unified.core.components.import_paths import label, split_task
+from unified.core.components.import_paths import bare, split_task
 from unified.core.components.options import NAME, Options
 from unified.core.config.choose import Chooser
 from unified.core.config.config import leaves
@@ -22,12 +22,14 @@ class Record:
         tree: All values; itself a recipe. The lists stand behind the suite.
         sources: Source of each leaf, by dotted key.
         defaults: Default of each leaf, by dotted key.
+        names: The qualified name, or names, of each slot and list, by path.
     """
 
     def __init__(self, chooser: Chooser, options: RunOptions, lists: Mapping[str, list[Selection]]) -> None:
         self._chooser = chooser
         self.sources: dict[str, str] = {}
         self.defaults: dict[str, Any] = {}
+        self.names: dict[Path, Any] = {}
         self.tree: dict[str, Any] = {}
         for key, value in self._options(options, ()).items():
             self.tree[key] = value
@@ -52,16 +54,18 @@ class Record:
 
     def _slot(self, path: Path, value: Selection | tuple[Selection, ...] | None, default: Any) -> Any:
         if value is None:
-            return self._selected(path, None, default, {})
+            self._note(path, path, default)
+            return None
         if isinstance(value, tuple):
-            tree = self._selected(path, [each.name for each in value], default, {str(i): each for i, each in enumerate(value)})
+            tree = self._several(path, value, default, {str(i): each for i, each in enumerate(value)})
             for index, each in enumerate(value):
                 if each.task:
                     tree[str(index)] = {TASK: each.task, **tree.get(str(index), {})}
                     self._leaf((*path, str(index), TASK), each.task, None)
             return tree
         name, task = split_task(default) if value.kind == "suites" else (default, "")
-        tree = self._selected(path, value.name, name, {})
+        self._note(path, (*path, NAME), name)
+        self.names[path], tree = value.qualified, {NAME: value.name}
         if value.task:
             tree[TASK] = value.task
             below = self._chooser.tree.at((*path, TASK)).value
@@ -69,18 +73,22 @@ class Record:
             self.defaults[".".join((*path, TASK))] = task
         return tree | self._options(value.options, path)
 
-    def _list(self, key: str, selections: list[Selection]) -> Any:
-        below = {label(each.name.removeprefix("+")): each for each in selections}
-        return self._selected((key,), [each.name for each in selections], list(LISTS[key].default), below)
+    def _list(self, key: str, selections: list[Selection]) -> dict[str, Any]:
+        below = {bare(each.name.removeprefix("+")): each for each in selections}
+        return self._several((key,), selections, list(LISTS[key].default), below)
 
-    def _selected(self, path: Path, name: Any, default: Any, below: Mapping[str, Selection]) -> Any:
-        """The tree of a slot or a list: its name or names, and the options of the members of a list below their keys."""
-        selections = self._chooser.tree.at(path).selections
-        keys = [".".join(path), ".".join((*path, NAME))]
-        self.sources[keys[name is not None]] = selections[-1].source if selections else DEFAULT
-        self.defaults |= dict.fromkeys(keys, default)
+    def _several(self, path: Path, selections: Sequence[Selection], default: Any, below: Mapping[str, Selection]) -> dict[str, Any]:
+        """The tree of several components: their names, and the options of each below its key."""
+        self._note(path, (*path, NAME), default)
+        self.names[path] = [each.qualified for each in selections]
         trees = {key: self._options(each.options, (*path, key)) for key, each in below.items()}
-        return None if name is None else {NAME: name} | {key: tree for key, tree in trees.items() if tree}
+        return {NAME: [each.name for each in selections]} | {key: tree for key, tree in trees.items() if tree}
+
+    def _note(self, path: Path, leaf: Path, default: Any) -> None:
+        """Note the source and the default of a selection, whose value stands at `leaf`."""
+        selections = self._chooser.tree.at(path).selections
+        self.sources[".".join(leaf)] = selections[-1].source if selections else DEFAULT
+        self.defaults |= dict.fromkeys([".".join(path), ".".join((*path, NAME))], default)
 
     def _leaf(self, path: Path, value: Any, default: Any) -> None:
         node = self._chooser.tree.at(path)

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from unified.core.components.descriptors import Component
-from unified.core.components.import_paths import label
+from unified.core.components.import_paths import bare
 from unified.core.components.options import NAME, Options
 
 #: A dotted key, split at its dots.
@@ -51,8 +51,14 @@ class Selection:
 
     @property
     def label(self) -> str:
-        """A short name for display: ``MyAgent`` of ``/home/me/mine.py:MyAgent``."""
-        return label(self.name)
+        """A short name for display: ``MyAgent`` of ``/home/me/mine.py:MyAgent``, ``td3`` of ``other/td3``."""
+        return bare(self.name)
+
+    @property
+    def qualified(self) -> str:
+        """The name with its provider, which no other package can take: ``core/dqn``, ``+core/spr``; a reference as it is."""
+        plus = "+" if self.name.startswith("+") else ""
+        return plus + (self.component.qualified if self.component.origin.provider else self.name.removeprefix("+"))
 
     @property
     def text(self) -> str:

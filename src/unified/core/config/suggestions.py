@@ -136,7 +136,7 @@ def with_option(registry: Registry, kind: str, option: str) -> list[str]:
 
 def _owners(registry: Registry, component: Component, below: Path) -> list[str]:
     owners, name = with_option(registry, component.kind, below[0]), registry.name_of(component)
-    if not owners or name in owners:
+    if not owners or below[0] in _fields(component):
         return []
     return [f"{', '.join(owners)} {'has' if len(owners) == 1 else 'have'} it, {shown(name)} does not"]
 

@@ -394,6 +394,17 @@ class Agent(nn.Module, ABC):
             "optimizers": {part: optimizer.state_dict() for part, optimizer in self.updater.optimizers.items()},
         }
 
+    def upgrade_state(self, state: dict[str, Any], since: str) -> dict[str, Any]:
+        """A state that another version of this package saved, as this version has it.
+
+        Called before a checkpoint of another version is loaded.
+
+        Args:
+            state: What `training_state` returned; to act, its ``parameters`` (name to tensor) alone.
+            since: Version of the package that saved it.
+        """
+        return state
+
     def load_training_state(self, state: dict[str, Any]) -> None:
         self.updates = state["updates"]
         self.load_state_dict(state["parameters"])

@@ -109,6 +109,18 @@ class MultiTaskAgent(nn.Module):
         states = [self.of(number).training_state() for number in range(len(self.names))]
         return {"updates": self.updates, "parameters": self.state_dict(), "tasks": [_without(state, "parameters") for state in states]}
 
+    def upgrade_state(self, state: dict[str, Any], since: str) -> dict[str, Any]:
+        """See `Agent.upgrade_state`."""
+        parameters: dict[str, Any] = {}
+        tasks: list[dict[str, Any]] = []
+        for number, task in enumerate(state.get("tasks") or [{} for _ in self.names]):
+            prefix = f"agents.{number}."
+            own = {name.removeprefix(prefix): each for name, each in state["parameters"].items() if name.startswith(prefix)}
+            upgraded = self.of(number).upgrade_state({**task, "parameters": own}, since)
+            parameters |= {prefix + name: each for name, each in upgraded["parameters"].items()}
+            tasks.append(_without(upgraded, "parameters"))
+        return {**state, "parameters": parameters, **({"tasks": tasks} if "tasks" in state else {})}
+
     def load_training_state(self, state: dict[str, Any]) -> None:
         """See `Agent.load_training_state`."""
         self.updates = state["updates"]

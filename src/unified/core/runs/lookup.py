@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from unified.core.base.errors import Problem, UsageError
-from unified.core.components.import_paths import label
+from unified.core.components.import_paths import bare, label
 from unified.core.replay.saved_index import INDEX, saved_names
 
 CONFIG = "config.json"
@@ -19,8 +19,11 @@ DEFAULT_ROOT, DEFAULT_EXPERIMENT = "runs", "default"
 
 
 def identity_path(experiment: str, agent: str, suite: str, task: str | None, seed: int) -> Path:
-    """Path of a run below the root. Special characters become ``-``: ``ALE/Pong-v5`` → ``ALE-Pong-v5``."""
-    return Path(_directory(experiment), _directory(agent), _directory(suite), _directory(task or "default"), f"seed-{seed}")
+    """Path of a run below the root. Special characters become ``-``: ``ALE/Pong-v5`` → ``ALE-Pong-v5``.
+
+    Names are without provider, so that the path does not depend on the installed packages.
+    """
+    return Path(_directory(experiment), _directory(bare(agent)), _directory(bare(suite)), _directory(task or "default"), f"seed-{seed}")
 
 
 def paths(root: Path) -> list[Path]:

@@ -17,9 +17,11 @@ from unified.core.runs import lookup
 from unified.core.runs.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from unified.core.config.config import Config
+
+_UNSET = "(not set)"
 
 
 def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
@@ -42,12 +44,12 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
         with plugin_errors(key, "to check what it refers to"):
             problems += [_of(key, problem) for problem in options.lacking(run)]
     for suite in getattr(config.suite, "members", (config.suite,)):
-        assert isinstance(suite.component, SuiteComponent)
-        with plugin_errors(f"suite {suite.label}", "to check its task"):
-            found = _problems_of(partial(suite.component.refuse_missing, suite.task, suite.options))
-        if found and (meant := elsewhere(config.registry, suite.task or "", but=suite.component)):
-            found = [replace(found[0], hint=ask(meant)), *found[1:]]
-        problems += found
+        if isinstance(component := getattr(suite, "component", None), SuiteComponent):
+            with plugin_errors(f"suite {suite.label}", "to check its task"):
+                found = _problems_of(partial(component.refuse_missing, suite.task, suite.options))
+            if found and (meant := elsewhere(config.registry, suite.task or "", but=component)):
+                found = [replace(found[0], hint=ask(meant)), *found[1:]]
+            problems += found
     return problems
 
 
@@ -87,23 +89,36 @@ def _of(key: str, problem: Problem) -> Problem:
     return problem if problem.message.startswith(" ") else replace(problem, message=f"{key}: {problem.message}")
 
 
-def differences(stored: Mapping[str, Any], config: Config) -> list[Problem]:
-    """One line for each value that would change the result of a run if it continued with another configuration.
+def differences(stored: Mapping[str, Any], config: Config) -> dict[str, str]:
+    """The values that differ between two configurations, ``before -> now`` by dotted key; of two components, only their names.
 
     Args:
-        stored: The tree of ``config.json`` of the run.
+        stored: The tree of ``config.json`` of a run.
         config: The other configuration.
     """
-    from unified.core.config.config import is_identity_exempt, leaves
+    from unified.core.config.config import leaves
+    from unified.core.config.recipes import PACKAGES
 
-    before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (dict(stored), jsonable(config.tree)))
+    stored = {key: value for key, value in stored.items() if key != PACKAGES}
+    before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (stored, jsonable(config.stored)))
     # An option that was added after the run started has its default value.
     before = {**{key: value for key, value in config.defaults.items() if key in now}, **before}
-    return [
-        Problem(f"  {key}: {_shown(before, key)} -> {_shown(now, key)}")
-        for key in sorted({*before, *now})
-        if not is_identity_exempt(key) and (key not in before or key not in now or before[key] != now[key])
-    ]
+    found = [key for key in sorted({*before, *now}) if key not in before or key not in now or before[key] != now[key]]
+    others = tuple(key.removesuffix("name") for key in found if key.endswith(".name"))
+    return {key: f"{_shown(before, key)} -> {_shown(now, key)}" for key in found if key.endswith(".name") or not key.startswith(others)}
+
+
+def refusals(changed: Mapping[str, str], without: Collection[tuple[str, ...]] = ()) -> list[Problem]:
+    """One line for each of `differences` that would change the result of a run; an option that no longer exists may be left out.
+
+    Args:
+        changed: The differences.
+        without: Keys that the user left out.
+    """
+    from unified.core.config.config import is_identity_exempt
+
+    gone = [".".join(path) for path in without if changed.get(".".join(path), "").endswith(_UNSET)]
+    return [Problem(f"  {key}: {values}") for key, values in changed.items() if not is_identity_exempt(key) and key not in gone]
 
 
 def jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,4 +127,4 @@ def jsonable(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(leaves: Mapping[str, Any], key: str) -> str:
-    return json.dumps(leaves[key]) if key in leaves else "(not set)"
+    return json.dumps(leaves[key]) if key in leaves else _UNSET

@@ -34,16 +34,17 @@ def record(components: Iterable[Component]) -> list[dict[str, str]]:
     ]
 
 
-def missing(records: Sequence[Record], registry: Registry) -> list[Problem]:
-    """Components of a run that are not installed now, with the command that installs them."""
-    return [
-        Problem(
-            f"{_what(entry)} came from {_from(entry)}, which {_state(entry, registry)}",
-            f"pip install '{entry['distribution']}=={entry['version']}'",
-        )
-        for entry in records
-        if entry["distribution"] and _version(entry, registry) is None
-    ]
+def missing(records: Sequence[Record], registry: Registry, resume: str = "unified resume RUN") -> list[Problem]:
+    """Components of a run that are not installed now, with the command that installs them, or `resume` without them."""
+    problems = []
+    for entry in records:
+        if not entry["distribution"] or _version(entry, registry) is not None:
+            continue
+        state, hint = _state(entry, registry)
+        if entry["kind"] in ("callbacks", "launchers"):
+            hint = f"{resume} --without {entry['name']}   or {hint}"
+        problems.append(Problem(f"{_what(entry)} came from {_from(entry)}, which {state}", hint))
+    return problems
 
 
 def changed(records: Sequence[Record], registry: Registry) -> list[str]:
@@ -68,18 +69,26 @@ def _version(entry: Record, registry: Registry) -> str | None:
     if not entry["provider"]:  # by reference, from an installed module
         return version_of(entry["distribution"]) if entry["distribution"] else None
     try:
-        return registry.get(entry["kind"], f"{entry['provider']}/{entry['name']}").origin.version
+        origin = registry.get(entry["kind"], f"{entry['provider']}/{entry['name']}").origin
     except UsageError:
         return None
+    return origin.version if origin.distribution == entry["distribution"] else None
 
 
-def _state(entry: Record, registry: Registry) -> str:
+def _state(entry: Record, registry: Registry) -> tuple[str, str]:
+    """Why a component is missing, and the command that helps."""
+    install = f"pip install '{entry['distribution']}=={entry['version']}'"
     plugin = next((plugin for plugin in registry.plugins if plugin.provider == entry["provider"]), None)
     if plugin is None:
-        return "is not installed"
+        return "is not installed", install
+    if plugin.distribution != entry["distribution"]:
+        return f"is not installed ({plugin} has its name)", f"pip uninstall {plugin.distribution}; {install}"
     if plugin.state == "active":
-        return f"does not have it in version {plugin.version}"
-    return f"is {plugin.state}: {plugin.error}"
+        return f"does not have it in version {plugin.version}", install
+    if plugin.state == "disabled":
+        return f"is {plugin.state}: {plugin.error}", "switch it on again"
+    same = plugin.version == entry["version"]  # another installation would not help
+    return f"is {plugin.state}: {plugin.error}", f"unified plugins show {plugin.provider}" if same else install
 
 
 def _what(entry: Record) -> str:

@@ -16,7 +16,7 @@ import contextlib
 import json
 import os
 import traceback
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 from unified.core.base import files as atomic
 from unified.core.base.errors import FilesMissing, Problem, UnifiedError, UsageError
 from unified.core.base.jsonl import JsonLines
-from unified.core.runs import lookup
+from unified.core.runs import lookup, provenance, stored
 from unified.core.runs.checkpoint import Checkpoint, Checkpoints, peek
 from unified.core.runs.lock import RunLock
-from unified.core.runs.preflight import differences, jsonable, lacking
+from unified.core.runs.preflight import differences, jsonable, lacking, refusals
 
 if TYPE_CHECKING:
     from unified.core.config.config import Config
@@ -50,6 +50,8 @@ class Run:
         if len(self.path.parts) < lookup.DEPTH:  # "." for example: the names of the directories are the identity of a run
             self.path = self.path.absolute()
         self._config = config
+        self._policy_config: Config | None = None
+        self._without: list[tuple[str, ...]] = []  # what `configure` left out
         self._metrics = JsonLines(self.path / "metrics.jsonl")
         self._events = JsonLines(self.path / "events.jsonl")
         self._lock = RunLock(self.path / "run.lock")
@@ -170,23 +172,68 @@ class Run:
 
     @property
     def config(self) -> Config:
-        """The composed configuration.
+        """The composed configuration, to train with.
 
         Raises:
-            UsageError: If it refers to a component that is not installed.
+            UsageError: If it refers to a component or an option that does not exist now.
         """
-        if self._config is None:
-            from unified.core.config.compose import compose
-            from unified.core.registry import registry
-            from unified.core.runs import provenance
+        return self._config or self.configure()
 
-            if not self.config_path.exists():
-                raise UsageError(Problem(f"{self.path} is not a run: it has no {lookup.CONFIG}", "all: unified runs list"))
-            try:
-                self._config = compose([], [str(self.config_path)])
-            except UsageError as error:
-                raise UsageError(*provenance.missing(self.components, registry()), *error.problems) from error
-        return self._config
+    @property
+    def policy_config(self) -> Config:
+        """The configuration to load and evaluate the agent with: callbacks, launcher, sampler and optimiser need not be installed.
+
+        Raises:
+            UsageError: If it refers to another component that is not installed.
+        """
+        if self._config is not None:
+            return self._config
+        if self._policy_config is None:
+            self._policy_config = self._read(without=stored.beside_policy(self.tree))
+        return self._policy_config
+
+    def configure(self, words: Sequence[str] = (), without: Sequence[str] = ()) -> Config:
+        """Read the configuration to train with; `lock` writes the changes.
+
+        Args:
+            words: ``key=value`` words that change it.
+            without: Callbacks, a launcher or options to leave out.
+
+        Raises:
+            UsageError: If it refers to a component or an option that does not exist now.
+        """
+        self._without = [stored.path_of(name, self.tree) for name in without]
+        config = self._read(words, self._without)
+        if config.gone:
+            again = " ".join(f"--without {key}" for key in config.gone)
+            gone = Problem(f"{', '.join(config.gone)} no longer exists", f"without it: unified resume {self.name} {again}")
+            raise UsageError(gone, *map(Problem, self._versions()))
+        self._config = config
+        return config
+
+    def _read(self, words: Sequence[str] = (), without: Collection[tuple[str, ...]] = ()) -> Config:
+        from unified.core.config.compose import of_run
+        from unified.core.registry import registry
+
+        if not self.config_path.exists():
+            raise UsageError(Problem(f"{self.path} is not a run: it has no {lookup.CONFIG}", "all: unified runs list"))
+        needed = [record for record in self.components if not stored.is_left_out(record, without)]
+        try:
+            config = of_run(str(self.config_path), words, without)
+        except UsageError as error:
+            missing = provenance.missing(needed, registry(), f"unified resume {self.name}")
+            raise UsageError(*(missing or [*error.problems, *map(Problem, self._versions())])) from error
+        names = {(component.kind, component.qualified) for component in config.components()}
+        selected = [record for record in needed if (record["kind"], f"{record['provider']}/{record['name']}") in names]
+        if stolen := provenance.missing(selected, registry()):  # another distribution has the provider's name
+            raise UsageError(*stolen)
+        return config
+
+    def _versions(self) -> list[str]:
+        """One line for each package that is installed in another version than at the last training."""
+        from unified.core.registry import registry
+
+        return provenance.changed(self.components, registry())
 
     @property
     def components(self) -> list[dict[str, str]]:
@@ -206,8 +253,10 @@ class Run:
         """
         with self._lock:
             if self._config is not None:
-                self._refuse_another_config()
-                if self.tree != jsonable(self._config.tree):
+                changed = self._refuse_another_config()
+                if changed:
+                    self.event("config", changed=changed)
+                if changed or (self.untouched and self.tree != self._written()):
                     self._write_config()
             if not self._lock.supported:
                 self.event(
@@ -365,18 +414,29 @@ class Run:
 
     # Inside ---------------------------------------------------------------------------------------------------------------------
 
-    def _refuse_another_config(self) -> None:
+    def _refuse_another_config(self) -> dict[str, str]:
+        """What the configuration changes in that of the directory."""
         assert self._config is not None
         self.__dict__.pop("tree", None)
         if not self.config_path.exists() or self.untouched:
-            return
-        problems = differences(self.tree, self._config)
-        if problems:
+            return {}
+        changed = differences(self.tree, self._config)
+        if changed:  # also names and options that a newer package has renamed
+            changed = differences(self._tree_now(), self._config)
+        if problems := refusals(changed, self._without):
             raise UsageError(
                 Problem(f"{self.path} holds a run of another configuration, which would change:"),
                 *problems,
                 Problem("keep both: add experiment=NAME", f"continue the existing run: unified resume {self.lasting_name}"),
             )
+        return changed
+
+    def _tree_now(self) -> dict[str, Any]:
+        """The tree of ``config.json`` as the installed packages read it, with the options that no longer exist."""
+        for without in ((), stored.BESIDE_TRAINING):
+            with contextlib.suppress(UsageError):
+                return stored.merged(self.tree, self._read(without=without), without)
+        return self.tree
 
     def _refuse_unwritable(self) -> None:
         probe = self.path / f".writable.{os.getpid()}"
@@ -392,7 +452,11 @@ class Run:
                 )
             ) from error
 
-    def _write_config(self) -> None:
+    def _written(self) -> dict[str, Any]:
+        """The content of ``config.json`` for this configuration."""
         assert self._config is not None
-        atomic.replace(self.config_path, (json.dumps(jsonable(self._config.tree), indent=1) + "\n").encode())
+        return jsonable(stored.with_packages(self._config))
+
+    def _write_config(self) -> None:
+        atomic.replace(self.config_path, (json.dumps(self._written(), indent=1) + "\n").encode())
         self.__dict__.pop("tree", None)

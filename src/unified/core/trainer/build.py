@@ -31,8 +31,9 @@ from unified.core.replay.saved_index import check_free, rows_of, spec_of
 from unified.core.replay.segments import DamagedSegment
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
+from unified.core.trainer.agent_state import load_parameters
 from unified.core.trainer.callbacks import Participant
-from unified.core.trainer.checks import check_epochs, check_no_rollouts, check_options_used, check_same_task
+from unified.core.trainer.checks import check_epochs, check_no_rollouts, check_options_used, check_same_task, check_task_type
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
@@ -396,6 +397,7 @@ def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str
         streams: Random streams.
         shared: Modules of another agent that take the place of its parts, by name (`Agent.share`).
     """
+    check_task_type(config, spec)
     device = resolve_device(config.device)
     with _made(config.agent):
         if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
@@ -456,11 +458,9 @@ def refuse_one_of_several(run: Run) -> None:
     Raises:
         UsageError: If the run has several suites.
     """
-    if run.config.several_suites:
-        tasks = " and ".join(run.config.tasks)
-        raise UsageError(
-            Problem(f"run {run.name} learns several tasks ({tasks}), and this needs one", f"unified evaluate {run.lasting_name}")
-        )
+    if run.policy_config.several_suites:
+        what = f"run {run.name} learns several tasks ({' and '.join(run.policy_config.tasks)}), and this needs one"
+        raise UsageError(Problem(what, f"unified evaluate {run.lasting_name}"))
 
 
 def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
@@ -472,15 +472,23 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
     """
     refuse_one_of_several(run)
     found = pick_checkpoint(run, checkpoint)
-    for line in provenance.changed(found.manifest.get("components", ()), run.config.registry):
-        warnings.warn(line, Notice, stacklevel=2)
+    _notice(run, found)
     spec = Spec.from_json(found.manifest["spec"])
-    agent = make_agent(run.config, spec, Streams(run.config.seed))
-    with found.reading("parameters") as parameters:
-        agent.load_state_dict(parameters)
+    agent = make_agent(run.policy_config, spec, Streams(run.policy_config.seed))
+    load_parameters(agent, run.policy_config.agent.component, found)
     agent.steps = found.manifest["steps"]
     agent.train(False)
-    return InferencePolicy(agent, spec, found.frames)
+    component = run.config.suite.component
+    converters = component.load_converters(spec) if isinstance(component, SuiteComponent) else None
+    return InferencePolicy(agent, spec, found.frames, converters)
+
+
+def _notice(run: Run, found: Checkpoint) -> None:
+    """Warn of packages in other versions, and of options that no longer exist."""
+    config = run.policy_config
+    lines = [f"{key} no longer exists and is ignored" for key in config.gone]
+    for line in [*lines, *provenance.changed(found.manifest.get("components", ()), config.registry)]:
+        warnings.warn(line, Notice, stacklevel=3)
 
 
 def evaluate(
@@ -504,14 +512,14 @@ def evaluate(
     agent: Any
     if record is not None:
         refuse_one_of_several(run)
-    if run.config.several_suites:
+    if run.policy_config.several_suites:
         agent, frames = _load_tasks(run, checkpoint)
-        tasks = run.config.tasks.items()
+        tasks = run.policy_config.tasks.items()
         evaluator = MultiTaskEvaluator({name: make_evaluator(task, built_suite(task), run.root, **overrides) for name, task in tasks})
     else:
         player = load_agent(run, checkpoint)
         agent, frames = player.agent, player.frames
-        evaluator = make_evaluator(run.config, built_suite(run.config), run.root, **overrides)
+        evaluator = make_evaluator(run.policy_config, built_suite(run.policy_config), run.root, **overrides)
     evaluator.record = record
     try:
         result = evaluator.judge(agent, f"of checkpoint {checkpoint}")
@@ -523,14 +531,14 @@ def evaluate(
 
 def _load_tasks(run: Run, which: str | int) -> tuple[MultiTaskAgent, int]:
     """The trained agent of a run of several suites, and the frames of its checkpoint."""
-    found, config = pick_checkpoint(run, which), run.config
+    found, config = pick_checkpoint(run, which), run.policy_config
+    _notice(run, found)
     streams, specs = Streams(config.seed), MultiTaskSpec.from_json(found.manifest["spec"]).tasks
     agents: dict[str, Agent] = {}
     for name, task in config.tasks.items():
         agents[name] = _task_agent(task, specs[name], streams, agents)
     agent = MultiTaskAgent(agents, tuple(config.agent.options.shared))
-    with found.reading("parameters") as parameters:
-        agent.load_state_dict(parameters)
+    load_parameters(agent, config.agent.component, found)
     agent.steps = found.manifest["steps"]
     agent.train(False)
     return agent, found.frames

@@ -37,6 +37,18 @@ def check_options_used(config: Config, view: View) -> None:
         raise UsageError(Problem(what, "leave it out"))
 
 
+def check_task_type(config: Config, spec: Spec) -> None:
+    """Check that the agent can learn the type of the task, which a suite may choose itself.
+
+    Raises:
+        UsageError: If its descriptor has other types only.
+    """
+    takes = getattr(config.agent.component, "task_types", ())
+    if takes and spec.task_type not in takes:
+        what = f"agent {config.agent.label} can {', '.join(takes)}, and {config.suite.text} is a task of type {spec.task_type}"
+        raise UsageError(Problem(what, "all agents: unified plugins list agents"))
+
+
 def check_no_rollouts(config: Config, view: View) -> None:
     """Check that the agent of several suites does not learn from whole rollouts, since updates take turns.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from unified.core.learn.agent import Agent
 
 
+Convert: TypeAlias = Callable[[Any], Any]
+
+
 class InferencePolicy:
     """Acts on one environment at a time; keeps the last frames of the episode and the state of the policy.
 
@@ -24,10 +27,12 @@ class InferencePolicy:
         agent: The trained agent.
         spec: Of the task it was trained on.
         frames: Of training that it has seen.
+        converters: From an observation of the environment to one of the spec, and from an action of the spec to one of the environment;
+            ``None`` if they are the same.
     """
 
-    def __init__(self, agent: Agent, spec: Spec, frames: int = 0) -> None:
-        self.agent, self.spec, self.frames = agent, spec, frames
+    def __init__(self, agent: Agent, spec: Spec, frames: int = 0, converters: tuple[Convert, Convert] | None = None) -> None:
+        self.agent, self.spec, self.frames, self._converters = agent, spec, frames, converters
         self._inputs = PolicyInput(agent, spec, 1)
         self._fresh = True
 
@@ -35,26 +40,31 @@ class InferencePolicy:
         """Begin a new episode: the next observation is its first one, and a recurrent policy starts from its initial state."""
         self._fresh = True
 
-    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
+    def act(self, observation: Any, *, explore: bool = False) -> Any:
         """The action for one observation, as the environment takes it.
 
         Args:
-            observation: One observation, unstacked, with the shape of ``spec.observation`` and a dtype that casts to its dtype; or a
+            observation: One observation, unstacked, as the environment gives it: of a Gymnasium environment an element of its
+                ``observation_space``; else an array with the shape of ``spec.observation`` and a dtype that casts to its dtype, or a
                 mapping of them if observations have names.
             explore: Whether to act as in training.
 
         Raises:
             UsageError: If the observation has other names, another shape, or a dtype that does not cast: floats given for bytes, for
                 example.
+
+        Returns:
+            Of a Gymnasium environment an element of its ``action_space``; else an array with the shape of ``spec.action``.
         """
-        observation = self._checked(observation)
+        observation = self._checked(self._converters[0](observation) if self._converters else observation)
         if self._fresh:
             self._inputs.begin(0, observation)
             self._fresh = False
         else:
             self._inputs.push(0, observation)
         action = self._inputs.act(explore=explore)
-        return action.env_action[0].cpu().numpy()
+        env_action = action.env_action[0].cpu().numpy()
+        return self._converters[1](env_action) if self._converters else env_action
 
     def _checked(self, observation: Observation) -> np.ndarray:
         if isinstance(self.spec.observation, Space):

@@ -11,6 +11,7 @@ import numpy as np
 from unified.core.base.errors import PluginFailed, UnifiedError, plugin_errors
 from unified.core.runs import provenance
 from unified.core.trainer import duties
+from unified.core.trainer.agent_state import load_training_state
 from unified.core.trainer.callbacks import CallbackList, Participant
 from unified.core.trainer.interrupts import Interrupts
 from unified.core.trainer.meter import Meter, Stopwatch
@@ -234,7 +235,7 @@ class Trainer:
     def _manifest(self, snapshot: Any) -> dict[str, Any]:
         spec = self.source.spec
         return {
-            "config": self.config.tree,
+            "config": self.config.stored,
             "components": self.components,
             "spec": spec.to_json(),
             "replay": snapshot,
@@ -282,8 +283,7 @@ class Trainer:
             self.episodes, self._failures = state["episodes"], np.array(state["failures"], np.int64)
             self.duties.load_state_dict(state)
             exact = state["exact"]
-        with checkpoint.reading("parameters") as parameters, checkpoint.reading("optimizer") as optimizer:
-            self.agent.load_training_state({**optimizer, "parameters": parameters})
+        load_training_state(self.agent, self.config.agent.component, checkpoint)
         self.agent.steps = self.clock.steps
         with checkpoint.reading("collector") as state:
             self.source.load_state_dict(state)

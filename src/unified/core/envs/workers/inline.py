@@ -15,6 +15,9 @@ from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, EpisodeFailed, Observation, Suite
 from unified.core.envs.workers.protocol import Message, describe, raise_described
 
+#: Greatest reward that the replay can hold.
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 
 class WorkerLost(Exception):
     """The process of an environment is dead or silent."""
@@ -100,7 +103,7 @@ class EnvServer:
             step = self.environment.step(action)
             reward = float(step.reward)
             raw_reward = reward if step.raw_reward is None else float(step.raw_reward)
-            if not (math.isfinite(reward) and math.isfinite(raw_reward)):
+            if not (abs(reward) <= FLOAT32_MAX and math.isfinite(raw_reward)):
                 raise EpisodeFailed(f"the reward was {reward}" if math.isfinite(raw_reward) else f"the raw reward was {raw_reward}")
             head = {"reward": reward, "terminated": bool(step.terminated), "truncated": bool(step.truncated)}
             head |= {"raw_reward": raw_reward, "life_lost": bool(step.life_lost)}

@@ -14,5 +14,6 @@ component = SuiteComponent(
     adapter="unified.plugins.suites.gym.adapted:GymObject",
     check="unified.plugins.suites.gym.environment:check",
     ids=r"((?:[\w.]+:)?[\w./-]+-v\d+)",
+    converters="unified.plugins.suites.gym.spaces:converters",
     summary="any registered Gymnasium id with numeric or discrete spaces",
 )

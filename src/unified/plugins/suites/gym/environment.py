@@ -20,7 +20,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from unified.core.base.errors import Problem, UsageError, error_text
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, EnvironmentState, Observation, Step, UnsupportedRender
-from unified.plugins.suites.gym.spaces import Convert, action_of, observation_of
+from unified.plugins.suites.gym.spaces import Convert, action_of, describe, observation_of
 from unified.plugins.suites.pictures import resize
 
 
@@ -55,11 +55,15 @@ class GymEnvironment(Environment):
             episode_frames=None if spec is None else spec.max_episode_steps,
             deterministic=spec is None or not spec.nondeterministic,
             columns={"success": Space((), "bool")} if self._has_goals else {},
+            interface={
+                "action": describe(self._env.action_space, exact=True),
+                "observation": None if self._pixels else describe(self._env.observation_space, exact=False),
+                "observe": list(getattr(options, "observe", ())),
+            },
         )
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> Observation:
-        observation, _ = self._env.reset(seed=seed, options=options)
-        return self._observe(observation)
+        return self._observe(self._begin(seed, options))
 
     def step(self, action: np.ndarray) -> Step:
         observation, reward, terminated, truncated, info = self._act(action)
@@ -68,7 +72,7 @@ class GymEnvironment(Environment):
 
     def fast_forward(self, seed: int, actions: np.ndarray, options: Mapping[str, Any] | None = None) -> Observation:
         """Step without rendering, and render the last observation."""
-        observation, _ = self._env.reset(seed=seed, options=options)
+        observation = self._begin(seed, options)
         for action in actions:
             observation = self._act(action)[0]
         return self._observe(observation)
@@ -125,14 +129,46 @@ class GymEnvironment(Environment):
         found = False if compute is None else compute(achieved, desired, {})
         return np.broadcast_to(np.asarray(found, bool), len(achieved))
 
-    def _act(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def _begin(self, seed: int, options: Mapping[str, Any] | None) -> Any:
+        """The first observation of an episode."""
+        try:
+            answer = self._env.reset(seed=seed, options=options)
+        except TypeError as error:
+            if "unexpected keyword argument" not in str(error):
+                raise
+            hint = "declare it as  def reset(self, *, seed=None, options=None)"
+            raise UsageError(Problem(f"{self._task}: reset must take seed and options: {error}", hint)) from error
+        if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[1], Mapping):
+            raise UsageError(Problem(f"{self._task}: reset must return (observation, info), not {_outline(answer)}"))
+        return answer[0]
+
+    def _act(self, action: np.ndarray) -> tuple[Any, float, bool, bool, Mapping[str, Any]]:
         reward, env_action = 0.0, self._enact(action)
         for _ in range(self._repeat):
-            observation, earned, terminated, truncated, info = self._env.step(env_action)
-            reward += float(earned)
-            if terminated or truncated:
+            answer = self._env.step(env_action)
+            if not isinstance(answer, tuple) or len(answer) != 5:
+                wanted = "(observation, reward, terminated, truncated, info)"
+                raise UsageError(Problem(f"{self._task}: step must return {wanted}, not {_outline(answer)}"))
+            observation, earned, terminated, truncated, info = answer
+            reward += self._number(earned)
+            ended = self._flag("terminated", terminated), self._flag("truncated", truncated)
+            if any(ended):
                 break
-        return observation, reward, bool(terminated), bool(truncated), info
+        return observation, reward, *ended, info
+
+    def _number(self, reward: Any) -> float:
+        """A reward: a number, or an array of one number."""
+        if isinstance(reward, float | int | np.number | np.bool_):
+            return float(reward)
+        if getattr(reward, "size", 0) == 1 and np.asarray(reward).dtype.kind in "biuf":
+            return float(np.asarray(reward).item())
+        raise UsageError(Problem(f"{self._task}: the reward of step must be a number, not {_outline(reward)}"))
+
+    def _flag(self, name: str, flag: Any) -> bool:
+        """`terminated` or `truncated`: a bool, or an array of one bool."""
+        if isinstance(flag, bool | np.bool_) or (np.ndim(flag) < 2 and np.size(flag) == 1 and np.asarray(flag).dtype.kind in "biu"):
+            return bool(flag)
+        raise UsageError(Problem(f"{self._task}: {name} of step must be True or False, not {_outline(flag)}"))
 
     def _observe(self, observation: Any) -> Observation:
         if self._pixels:
@@ -217,6 +253,15 @@ def make(what: Any) -> Any:
             return gymnasium.make(what, render_mode="rgb_array", disable_env_checker=True)
         except (TypeError, ValueError, AttributeError):  # the task cannot be rendered
             return gymnasium.make(what, disable_env_checker=True)
+
+
+def _outline(value: Any) -> str:
+    """A value in a few words, for messages."""
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and type {value.dtype}"
+    return f"{value!r:.60}" if value is None or isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def _same(observation: Any) -> Any:

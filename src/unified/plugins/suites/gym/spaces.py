@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +30,8 @@ def action_of(task: str, space: Any) -> tuple[Space, Convert]:
     |---|---|
     | `Discrete` | an index |
     | `MultiDiscrete`, `MultiBinary` | an index over all combinations; the last element changes fastest |
-    | `Box` of any shape | a vector in [-1, 1], rescaled to the bounds and rounded for integers |
+    | `Box` of any shape | a vector in [-1, 1], rescaled to the bounds and rounded for integers; an element with one bound is rescaled
+      to the 2 units next to it, an element without bounds is not rescaled |
 
     Raises:
         UsageError: If the space is of another type, or has too many combinations.
@@ -68,17 +69,24 @@ def _combinations(task: str, space: Any) -> tuple[Space, Convert]:
 
 def _continuous(space: Any) -> tuple[Space, Convert]:
     """A Box of any shape as a vector."""
-    low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
-    bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
-    low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    low, high = _range(space)
     whole = space.dtype.kind in "iu"
 
     def to_env(action: np.ndarray) -> np.ndarray:
         scaled = low + (np.clip(action, -1.0, 1.0).astype(np.float64) + 1.0) * (high - low) / 2.0
+        scaled = np.clip(scaled, low, high)  # the sum may round to the next number beyond a bound
         env_action: np.ndarray = (np.rint(scaled) if whole else scaled).astype(space.dtype).reshape(space.shape)
         return env_action
 
     return Space((math.prod(space.shape),), "float32", -1.0, 1.0), to_env
+
+
+def _range(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers that -1 and 1 stand for, for each element of a Box."""
+    low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
+    has_low, has_high = np.abs(low) < UNBOUNDED, np.abs(high) < UNBOUNDED
+    low = np.where(has_low, low, np.where(has_high, high - 2.0, -1.0))
+    return low, np.where(has_high, high, low + 2.0)
 
 
 # Observations
@@ -124,7 +132,7 @@ def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[
             names = ",".join(other.name for other in [other for other in rest if _is_picture(other.space)][:1] or rest)
             hint = f"leave it out: suite.observe=[{names}]" if names else "wrap it in an environment with a Box"
             raise UsageError(Problem(f"{task} shows {_named(leaf)}{reason}", hint))
-    found = {leaf.name: _picture(leaf) if _is_picture(leaf.space) else _vector(leaf) for leaf in leaves}
+    found = {leaf.name: _picture(task, leaf) if _is_picture(leaf.space) else _vector(task, leaf) for leaf in leaves}
     if len(found) == 1:
         return next(iter(found.values()))
     convert = {name: see for name, (_, see) in found.items()}
@@ -176,8 +184,8 @@ def _is_picture(space: Any) -> bool:
     return len(space.shape) == 3 or (len(space.shape) == 2 and space.dtype == np.uint8 and int(space.high.max()) == 255)
 
 
-def _picture(leaf: Leaf) -> tuple[Space, Convert]:
-    space, see = leaf.space, _follow(leaf.path)
+def _picture(task: str, leaf: Leaf) -> tuple[Space, Convert]:
+    space, see = leaf.space, _reader(task, leaf)
     dtype, bounds = ("uint8", (0, 255)) if space.dtype == np.uint8 else ("float32", (-math.inf, math.inf))
     if len(space.shape) == 2:
         return Space((1, *space.shape), dtype, *bounds), lambda shown: np.array(see(shown), dtype)[None]
@@ -187,9 +195,9 @@ def _picture(leaf: Leaf) -> tuple[Space, Convert]:
     return Space((channels, height, width), dtype, *bounds), lambda shown: np.ascontiguousarray(see(shown).transpose(2, 0, 1), dtype)
 
 
-def _vector(leaf: Leaf) -> tuple[Space, Convert]:
+def _vector(task: str, leaf: Leaf) -> tuple[Space, Convert]:
     """A leaf as a vector."""
-    see, (number, low, high) = _follow(leaf.path), _numbers(leaf.space)
+    see, (number, low, high) = _reader(task, leaf), _numbers(leaf.space)
     bounds = (tuple(np.asarray(bound).astype(float).tolist()) for bound in (low, high))
     return Space((len(low),), "float32", *bounds), lambda shown: number(see(shown))
 
@@ -197,13 +205,13 @@ def _vector(leaf: Leaf) -> tuple[Space, Convert]:
 def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:
     """A leaf as a vector ``(D,)`` float32, and its bounds."""
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
-        counts = np.ravel(space.nvec) if isinstance(space, spaces.MultiDiscrete) else np.array([space.n])
-        first = np.cumsum(counts) - counts - np.ravel(space.start)
+        counts, start = _choices(space)
+        first = np.cumsum(counts) - counts - start.ravel()
         size = int(counts.sum())
 
-        def one_hot(choices: Any) -> np.ndarray:
+        def one_hot(choices: np.ndarray) -> np.ndarray:
             vector = np.zeros(size, np.float32)
-            vector[first + np.ravel(choices)] = 1.0
+            vector[first + choices.ravel().astype(np.int64)] = 1.0
             return vector
 
         return one_hot, np.zeros(size), np.ones(size)
@@ -212,12 +220,109 @@ def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:
     return lambda numbers: np.array(numbers, np.float32).reshape(-1), low, high
 
 
-def _follow(path: tuple[Any, ...]) -> Convert:
-    """The value at a path."""
+def _choices(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of choices, flat, and the first choice of each."""
+    counts = np.ravel(space.nvec) if isinstance(space, spaces.MultiDiscrete) else np.array([space.n])
+    return counts, np.asarray(space.start)
 
-    def follow(shown: Any) -> Any:
-        for key in path:
-            shown = shown[key]
-        return shown
 
-    return follow
+def _reader(task: str, leaf: Leaf) -> Convert:
+    """Reads the value of a leaf from an observation, as an array of the leaf's shape.
+
+    Floats may lie outside of the bounds of a Box. Everything that would be cast to another value is refused.
+    """
+    space, shape, is_float = leaf.space, leaf.space.shape, leaf.space.dtype.kind == "f"
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        counts, low = _choices(space)
+        high = low + counts.reshape(low.shape) - 1
+    elif isinstance(space, spaces.MultiBinary):
+        low, high = np.array(0), np.array(1)
+    else:
+        limits = np.iinfo(space.dtype) if space.dtype.kind in "iu" else None
+        low, high = (np.array(0), np.array(1)) if limits is None else (np.array(limits.min), np.array(limits.max))
+    always_fits = isinstance(space, spaces.Box)
+
+    def read(shown: Any) -> np.ndarray:
+        try:
+            for key in leaf.path:
+                shown = shown[key]
+        except (KeyError, IndexError, TypeError) as error:
+            raise _outside(task, leaf, f"it has no {'.'.join(map(str, leaf.path))!r}") from error
+        try:
+            array = np.asarray(shown)
+        except ValueError as error:  # lists of several lengths
+            raise _outside(task, leaf, str(error)) from error
+        if array.shape != shape or array.dtype.kind not in "biuf":
+            raise _outside(task, leaf, f"its shape is {array.shape}, its type {array.dtype}")
+        if is_float or (always_fits and array.dtype == space.dtype):
+            return array
+        whole = array.dtype.kind != "f" or bool((array == np.rint(array)).all())
+        if not whole or (array < low).any() or (array > high).any():
+            raise _outside(task, leaf, f"it has numbers from {array.min()} to {array.max()}")
+        return array
+
+    return read
+
+
+def _outside(task: str, leaf: Leaf, why: str) -> UsageError:
+    space = f"{leaf.space}"
+    where = f"an observation of {task} is not in its observation_space {_named(leaf)}{space[:200]}"
+    return UsageError(Problem(f"{where}: {why}", "correct the observation, or the observation_space"))
+
+
+# Spaces as data, for a policy that acts without an environment
+
+
+def describe(space: Any, *, exact: bool) -> dict[str, Any]:
+    """A space as JSON data, from which `converters` makes the conversions of `action_of` and `observation_of` again.
+
+    Args:
+        space: The space.
+        exact: Whether each element of a Box keeps its own bounds; observations are not rescaled and do not need them.
+    """
+    kind: dict[str, Any] = {"type": type(space).__name__}
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        named = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+        return {"type": "Dict", "spaces": [[key, describe(inner, exact=exact)] for key, inner in named]}
+    if isinstance(space, spaces.Discrete):
+        return kind | {"n": int(space.n), "start": int(space.start)}
+    if isinstance(space, spaces.MultiDiscrete):
+        return kind | {"nvec": space.nvec.tolist(), "start": np.asarray(space.start).tolist(), "dtype": space.dtype.str}
+    if isinstance(space, spaces.MultiBinary):
+        return kind | {"shape": list(space.shape)}
+    if isinstance(space, spaces.Box):
+        low, high = (space.low.tolist(), space.high.tolist()) if exact else (space.low.min().item(), space.high.max().item())
+        return kind | {"low": low, "high": high, "shape": list(space.shape), "dtype": space.dtype.str}
+    return {"type": "Other"}
+
+
+def _described(data: Mapping[str, Any]) -> Any:
+    """The space of `describe`; the items of a Tuple are found by the same keys as those of a Dict."""
+    match data["type"]:
+        case "Dict":
+            return spaces.Dict({key: _described(inner) for key, inner in data["spaces"]})
+        case "Discrete":
+            return spaces.Discrete(data["n"], start=data["start"])
+        case "MultiDiscrete":
+            return spaces.MultiDiscrete(np.array(data["nvec"]), dtype=np.dtype(data["dtype"]), start=np.array(data["start"]))
+        case "MultiBinary":
+            return spaces.MultiBinary(tuple(data["shape"]))
+        case "Box":
+            dtype, shape = np.dtype(data["dtype"]), tuple(data["shape"])
+            low, high = (np.broadcast_to(np.array(data[bound], dtype), shape) for bound in ("low", "high"))
+            return spaces.Box(low, high, shape, dtype.type)
+        case _:
+            return spaces.Text(1)  # not observed
+
+
+def converters(interface: Mapping[str, Any]) -> tuple[Convert, Convert]:
+    """How an observation of the environment becomes one of the agent, and an action of the policy one of the environment.
+
+    Args:
+        interface: ``Spec.interface`` of a `GymEnvironment`.
+    """
+    _, enact = action_of("the environment", _described(interface["action"]))
+    if interface["observation"] is None:  # rendered images
+        return lambda observation: observation, enact
+    _, see = observation_of("the environment", _described(interface["observation"]), interface["observe"])
+    return see, enact

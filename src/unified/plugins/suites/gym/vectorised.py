@@ -12,8 +12,8 @@ import numpy as np
 from gymnasium.envs.classic_control import CartPoleEnv, MountainCarEnv, PendulumEnv
 from gymnasium.envs.registration import load_env_creator
 
+from unified.array_vector_env import ArrayVectorEnv
 from unified.core.base.spec import Spec
-from unified.core.envs.array_vector_env import ArrayVectorEnv
 from unified.core.envs.suite import Suite
 from unified.core.envs.vector_agreement import agree
 from unified.core.envs.vector_env import WorkerVectorEnv

@@ -64,7 +64,7 @@ def find(directory: Path) -> Kept | None:
             if stat.st_size != entry["size"] or _sha256(directory / name, stat.st_mtime_ns) != entry["sha256"]:
                 return None
         return Kept({side: Rows(_mapped(directory / f"{side}.npy"), _mapped(directory / f"{side}_targets.npy")) for side in _SIDES}, meta)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -125,7 +125,8 @@ def _fill(path: Path, pictures: Pictures, size: int | None, grey: bool) -> np.nd
         picture = add_modules(pictures.at(number), size, grey)
         if picture.shape != first.shape:
             sizes = " and ".join("x".join(map(str, each.shape[1:])) for each in (first, picture))
-            raise UsageError(Problem(f"the images have several sizes: {sizes}", "resize them: suite.size=64"))
+            files = f"{pictures.name(0)}, {pictures.name(number)}"
+            raise UsageError(Problem(f"the images have several sizes: {sizes} ({files})", "resize them: suite.size=64"))
         array[number] = picture
     array.flush()
     return array

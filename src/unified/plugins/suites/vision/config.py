@@ -24,7 +24,7 @@ class VisionOptions(ViewOptions):
     root: Folder | None = None
     """Directory of the files in torchvision's layout; by default $UNIFIED_DATA, else ~/.cache/unified/data."""
     path: Folder | None = None
-    """Folder of vision:folder: PATH/CLASS/*.png, or PATH/train/CLASS/*.png and PATH/test/CLASS/*.png."""
+    """Folder of vision:folder: PATH/CLASS/*.png, or PATH/train/CLASS/*.png and PATH/test/CLASS/*.png (or val)."""
     cache: Folder | None = None
     """Directory of the cached arrays; by default `arrays` in $UNIFIED_DATA, else in ~/.cache/unified/data."""
     download: bool = True

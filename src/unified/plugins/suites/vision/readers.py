@@ -1,10 +1,10 @@
-"""Read images and classes with torchvision's classes, except for the formats that these would unpickle."""
+"""Read images and classes of the published data sets and of folders. Nothing in a file is executed, and errors name the file."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from unified.core.base.errors import Problem, UsageError, error_text
 from unified.core.base.suggest import did_you_mean
 from unified.core.envs.dataset import Split
 from unified.core.envs.dataset import split as split_rows
+from unified.plugins.suites.vision.files import ENDINGS, class_folders, decode, images, read_bytes, unreadable
 from unified.plugins.suites.vision.records import Unreadable, read_record
 
 
@@ -25,15 +26,19 @@ class Pictures:
         at: Returns the image of an index, ``(H, W)`` or ``(H, W, 3)`` uint8.
         labels: ``(N,)`` int64, indices of `classes`.
         classes: Their names.
+        name: Returns the name of an image for messages.
     """
 
     at: Callable[[int], np.ndarray]
     labels: np.ndarray
     classes: tuple[str, ...]
+    name: Callable[[int], str] = "image {}".format
 
     def only(self, index: np.ndarray) -> Pictures:
         """The rows of these indices, in this order."""
-        return Pictures(lambda number: self.at(index[number]), self.labels[index], self.classes)
+        return Pictures(
+            lambda number: self.at(index[number]), self.labels[index], self.classes, lambda number: self.name(int(index[number]))
+        )
 
 
 def read(name: str, root: Path, options: Any) -> Mapping[Split, Pictures]:
@@ -44,7 +49,9 @@ def read(name: str, root: Path, options: Any) -> Mapping[Split, Pictures]:
     """
     try:
         return _READERS[name](root, options)
-    except (OSError, ValueError, KeyError, AssertionError, RuntimeError, Unreadable) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # whatever a damaged file leads to
         raise UsageError(
             Problem(f"vision:{name} cannot be read from {root}: {error_text(error)}", "remove the damaged file and start again")
         ) from error
@@ -52,31 +59,41 @@ def read(name: str, root: Path, options: Any) -> Mapping[Split, Pictures]:
 
 # MNIST and Fashion-MNIST: IDX files (LeCun, Cortes and Burges 1998) ---------------------------------------------------------------
 
+_FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
-def _idx(name: str) -> Callable[[Path, Any], Mapping[Split, Pictures]]:
+
+def _idx(folder: str, classes: tuple[str, ...]) -> Callable[[Path, Any], Mapping[Split, Pictures]]:
     def reader(root: Path, options: Any) -> Mapping[Split, Pictures]:
-        from torchvision import datasets
-
-        maker = getattr(datasets, name)
-        # A class of the same name, since torchvision finds its folder by the name; pickled files of old versions are ignored.
-        current = type(name, (maker,), {"_check_legacy_exist": lambda self: False})
-        classes = tuple(map(str, range(10))) if name == "MNIST" else tuple(maker.classes)
-        train, test = (current(str(root), train=train) for train in (True, False))
-        return {
-            "train": _arrays(train.data.numpy(), train.targets.numpy(), classes),
-            "test": _arrays(test.data.numpy(), test.targets.numpy(), classes),
-        }
+        sides: dict[Split, Pictures] = {}
+        words: dict[Split, str] = {"train": "train", "test": "t10k"}
+        for side, word in words.items():
+            labels = root / folder / "raw" / f"{word}-labels-idx1-ubyte"
+            found = _bytes_of(root / folder / "raw" / f"{word}-images-idx3-ubyte", 3)
+            sides[side] = _arrays(found, _bytes_of(labels, 1), classes, labels)
+        return sides
 
     return reader
 
 
-def _arrays(pictures: np.ndarray, labels: Any, classes: tuple[str, ...]) -> Pictures:
-    labels = np.asarray(labels, np.int64)
-    if len(labels) != len(pictures):
-        raise ValueError(f"{len(pictures)} pictures and {len(labels)} labels")
+def _bytes_of(path: Path, axes: int) -> np.ndarray:
+    """The array of an IDX file of bytes: two zeros, the type, the number of axes, their big-endian sizes, the numbers."""
+    data, start = read_bytes(path), 4 + 4 * axes
+    if len(data) < start or tuple(data[:4]) != (0, 0, 8, axes):
+        raise unreadable(path, ValueError(f"it is not an IDX file of bytes with {axes} axes"))
+    shape = tuple(int(size) for size in np.frombuffer(data, ">u4", axes, 4))
+    if math.prod(shape) != len(data) - start:
+        raise unreadable(path, ValueError(f"its header says {' x '.join(map(str, shape))} bytes, and it has {len(data) - start:,}"))
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+def _arrays(pictures: np.ndarray, labels: Any, classes: tuple[str, ...], path: Path) -> Pictures:
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(pictures):
+        seen = len(labels) if labels.ndim == 1 else f"{labels.dtype} {labels.shape}"
+        raise unreadable(path, ValueError(f"{len(pictures)} pictures and {seen} labels"))
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
-        raise ValueError(f"labels from {labels.min()} to {labels.max()} of {len(classes)} classes")
-    return Pictures(pictures.__getitem__, labels, classes)
+        raise unreadable(path, ValueError(f"labels from {labels.min()} to {labels.max()} of {len(classes)} classes"))
+    return Pictures(pictures.__getitem__, labels.astype(np.int64), classes)
 
 
 # CIFAR: records (Krizhevsky 2009) -----------------------------------------------------------------------------------------------
@@ -84,25 +101,35 @@ def _arrays(pictures: np.ndarray, labels: Any, classes: tuple[str, ...]) -> Pict
 
 def _cifar(folder: str, files: Mapping[Split, tuple[str, ...]], labels: str, meta: str, names: str) -> Any:
     def reader(root: Path, options: Any) -> Mapping[Split, Pictures]:
-        classes = tuple(_record(root / folder / meta)[names])
-        return {side: _batches([root / folder / file for file in files[side]], labels, classes) for side in files}
+        classes = _record(root / folder / meta).get(names)
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise unreadable(root / folder / meta, ValueError(f"it has no list {names!r}"))
+        return {side: _batches([root / folder / file for file in files[side]], labels, tuple(classes)) for side in files}
 
     return reader
 
 
 def _batches(paths: list[Path], labels: str, classes: tuple[str, ...]) -> Pictures:
-    records = [_record(path) for path in paths]
-    if any(record["data"].dtype != np.uint8 for record in records):
-        raise ValueError("its pictures are not bytes")
-    pictures = np.concatenate([record["data"].reshape(-1, 3, 32, 32) for record in records])
-    return _arrays(pictures.transpose(0, 2, 3, 1), list(chain.from_iterable(record[labels] for record in records)), classes)
+    batches = [_batch(path, labels, classes) for path in paths]
+    pictures = np.concatenate([found for found, _ in batches])
+    return Pictures(pictures.__getitem__, np.concatenate([found.labels for _, found in batches]), classes)
+
+
+def _batch(path: Path, labels: str, classes: tuple[str, ...]) -> tuple[np.ndarray, Pictures]:
+    """The images ``(N, 32, 32, 3)`` and labels of a file."""
+    record = _record(path)
+    data = record.get("data")
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
+        raise unreadable(path, ValueError("its pictures are not rows of 3,072 bytes"))
+    pictures = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return pictures, _arrays(pictures, record.get(labels, ()), classes, path)
 
 
 def _record(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = read_record(path.read_bytes())
+        found: dict[str, Any] = read_record(read_bytes(path))
     except Unreadable as error:
-        raise Unreadable(f"{path.name}: {error}") from error
+        raise unreadable(path, ValueError(str(error))) from error
     return found
 
 
@@ -110,44 +137,66 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def _celeba(root: Path, options: Any) -> Mapping[Split, Pictures]:
-    from torchvision import datasets
-
-    # torchvision refuses files with other checksums; here they are reported in the metadata.
-    files = [(place, None, name) for place, _, name in datasets.CelebA.file_list]
-    current = type("CelebA", (datasets.CelebA,), {"file_list": files})
-    sides: dict[Split, Pictures] = {}
+    folder = root / "celeba"
+    attributes, names = _celeba_rows(folder / "list_attr_celeba.txt", header=True)
+    parts, _ = _celeba_rows(folder / "list_eval_partition.txt", header=False)
+    if options.attribute not in names:
+        hint = did_you_mean(options.attribute, names) or f"one of {', '.join(names)}"
+        raise UsageError(Problem(f"suite.attribute={options.attribute}: CelebA has no such attribute", hint))
+    column, sides = names.index(options.attribute), {}
     side: Split
-    for side in ("train", "test"):
-        found = current(str(root), split=side)
-        names = [name for name in found.attr_names if name]
-        if options.attribute not in names:
-            hint = did_you_mean(options.attribute, names) or f"one of {', '.join(names)}"
-            raise UsageError(Problem(f"suite.attribute={options.attribute}: CelebA has no such attribute", hint))
-        labels = found.attr[:, names.index(options.attribute)].numpy().astype(np.int64)
-        folder = Path(found.root, found.base_folder, "img_align_celeba")
-        sides[side] = _files([folder / name for name in found.filename], labels, (f"not {options.attribute}", options.attribute))
+    for side, part in (("train", 0), ("test", 2)):
+        files = [name for name, (number, *_) in parts.items() if number == part]
+        if missing := [name for name in files if name not in attributes]:
+            raise unreadable(folder / "list_attr_celeba.txt", ValueError(f"it has no row of {missing[0]}"))
+        labels = np.array([attributes[name][column] > 0 for name in files], np.int64)
+        sides[side] = _files(
+            [folder / "img_align_celeba" / name for name in files], labels, (f"not {options.attribute}", options.attribute)
+        )
     return sides
+
+
+def _celeba_rows(path: Path, header: bool) -> tuple[dict[str, list[int]], list[str]]:
+    """The numbers of each image by the name of its file, and the names of the columns: the second line, if there is a header."""
+    lines = read_bytes(path).decode("utf-8", "replace").splitlines()
+    names = lines[1].split() if header and len(lines) > 1 else []
+    rows: dict[str, list[int]] = {}
+    for number, line in enumerate(lines[2 * header :], 2 * header + 1):
+        name, *numbers = line.split() or [""]
+        try:
+            rows[name] = [int(text) for text in numbers]
+        except ValueError as error:
+            raise unreadable(path, ValueError(f"line {number} is not a file name and integers: {line[:60]!r}")) from error
+        if not name or Path(name).name != name or len(numbers) != (len(names) or 1):
+            raise unreadable(path, ValueError(f"line {number} is not a file name and {len(names) or 1} integers: {line[:60]!r}"))
+    return rows, names
 
 
 # Folders with a folder for each class ------------------------------------------------------------------------------------------
 
+#: Names of the folders of the training and of the test images, in any case; earlier ones are preferred.
+TRAIN, TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation")
+
 
 def folder_sides(path: Path) -> dict[Split, Path]:
-    """The folders of both sides; the same folder if there is no test folder."""
-    if (path / "train").is_dir() and (path / "test").is_dir():
-        return {"train": path / "train", "test": path / "test"}
-    return {"train": path, "test": path}
+    """The folders of both sides; the same folder if there is no test folder with classes."""
+    by_name = {name.lower(): path / name for name in reversed(class_folders(path))}
+    train = next((by_name[name] for name in TRAIN if name in by_name), None)
+    test = next((by_name[name] for name in TEST if name in by_name and class_folders(by_name[name])), None)
+    if train is None or (test is None and len(by_name) > 1):
+        return {"train": path, "test": path}
+    return {"train": train, "test": test or train}
 
 
 def _folder(root: Path, options: Any) -> Mapping[Split, Pictures]:
-    from torchvision.datasets import ImageFolder
-
     sides = folder_sides(root)
-    found = {place: ImageFolder(str(place)) for place in set(sides.values())}
-    classes = tuple(found[sides["train"]].classes)
-    if other := sorted(set(found[sides["test"]].classes) - set(classes)):
+    classes = tuple(class_folders(sides["train"]))
+    if other := sorted(set(class_folders(sides["test"])) - set(classes)):
         raise UsageError(Problem(f"{sides['test']} has classes that {sides['train']} has not: {', '.join(other)}"))
-    read_sides = {side: _listed(found[place], classes) for side, place in sides.items()}
+    read_sides = {side: _listed(place, classes) for side, place in sides.items()}
+    if empty := sorted(set(range(len(classes))) - set(read_sides["train"].labels.tolist())):
+        wanted = f"remove the folder, or add images: {', '.join(ENDINGS)}"
+        raise UsageError(Problem(f"{sides['train'] / classes[empty[0]]} holds no image", wanted))
     if sides["train"] == sides["test"]:
         everything = read_sides["train"]
         train, test = split_rows(len(everything.labels), everything.labels, options.test, options.split_seed)
@@ -155,25 +204,18 @@ def _folder(root: Path, options: Any) -> Mapping[Split, Pictures]:
     return read_sides
 
 
-def _listed(found: Any, classes: tuple[str, ...]) -> Pictures:
-    labels = np.array([classes.index(found.classes[number]) for _, number in found.samples], np.int64)
-    return _files([Path(path) for path, _ in found.samples], labels, classes)
+def _listed(folder: Path, classes: tuple[str, ...]) -> Pictures:
+    found = [(path, number) for number, name in enumerate(classes) if (folder / name).is_dir() for path in images(folder / name)]
+    return _files([path for path, _ in found], np.array([number for _, number in found], np.int64), classes)
 
 
 def _files(paths: list[Path], labels: np.ndarray, classes: tuple[str, ...]) -> Pictures:
-    return Pictures(lambda number: _decoded(paths[number]), labels, classes)
-
-
-def _decoded(path: Path) -> np.ndarray:
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
+    return Pictures(lambda number: decode(paths[number]), labels, classes, lambda number: str(paths[number]))
 
 
 _READERS: Mapping[str, Callable[[Path, Any], Mapping[Split, Pictures]]] = {
-    "mnist": _idx("MNIST"),
-    "fashion_mnist": _idx("FashionMNIST"),
+    "mnist": _idx("MNIST", tuple(map(str, range(10)))),
+    "fashion_mnist": _idx("FashionMNIST", _FASHION),
     "cifar10": _cifar(
         "cifar-10-batches-py",
         {"train": tuple(f"data_batch_{n}" for n in range(1, 6)), "test": ("test_batch",)},

@@ -17,6 +17,8 @@ from unified.core.base.errors import FilesMissing, Problem, UsageError, error_te
 
 #: Timeout of a silent server in seconds.
 PATIENCE = 10.0
+#: An archive may unpack to this many times its published size.
+BOMB = 20
 
 
 @dataclass(frozen=True)
@@ -117,35 +119,54 @@ def _all_there(here: Path, file: File) -> bool:
 
 def _unpack(name: str, here: Path, file: File) -> None:
     """Unpack a file atomically into its directory."""
-    path = here / file.name
+    path, most = here / file.name, BOMB * file.size
+    partial: Path | None = None
     try:
+        if not path.is_file():
+            raise ValueError("it is not a regular file")
         if path.suffix == ".gz" and not path.name.endswith(".tar.gz"):
             (target,) = file.gives
             partial = here / f".{target}.unpacking"
             with gzip.open(path) as packed, partial.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
+                while chunk := packed.read(2**20):
+                    unpacked.write(chunk)
+                    _refuse_bomb(unpacked.tell(), most)
             partial.replace(here / target)
             return
         partial = here / f".{file.name}.unpacking"
         shutil.rmtree(partial, ignore_errors=True)
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as packed_zip:
-                packed_zip.extractall(partial)
+                _refuse_bomb(sum(info.file_size for info in packed_zip.infolist()), most)
+                packed_zip.extractall(partial)  # links become files, and no path leads outside
         else:
             with tarfile.open(path) as packed_tar:
-                packed_tar.extractall(partial, filter="data")  # no paths outside the folder, no devices
-        for top in partial.iterdir():
-            if not (here / top.name).exists():
-                top.replace(here / top.name)
-        shutil.rmtree(partial, ignore_errors=True)
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+                size = 0
+                for member in packed_tar:
+                    if not (member.isreg() or member.isdir()):
+                        raise ValueError(f"{member.name!r} is neither a file nor a folder")  # a link could lead outside
+                    _refuse_bomb(size := size + member.size, most)
+                    packed_tar.extract(member, partial, filter="data")  # no paths outside the folder
+        for top in sorted({Path(given).parts[0] for given in file.gives}):
+            if (partial / top).exists() and not (here / top).exists():
+                (partial / top).replace(here / top)
+    except Exception as error:  # archives are damaged in many ways
         raise UsageError(_damaged(name, path, file, error)) from error
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
     if not _all_there(here, file):
         raise UsageError(_damaged(name, path, file, ValueError(f"it does not contain {file.gives[0]}")))
 
 
+def _refuse_bomb(size: int, most: int) -> None:
+    if size > most:
+        raise ValueError(f"it unpacks to more than {most:,} bytes")
+
+
 def _damaged(name: str, path: Path, file: File, error: Exception) -> Problem:
-    seen = f"{path.stat().st_size:,} bytes, md5 {_md5(path)}; published: {file.size:,} bytes, md5 {file.md5}"
+    found = f"{path.stat().st_size:,} bytes, md5 {_md5(path)}" if path.is_file() else "no file"
+    seen = f"{found}; published: {file.size:,} bytes, md5 {file.md5}"
     return Problem(f"vision:{name}: {path} cannot be unpacked: {error_text(error)} ({seen})", "remove it, and start again")
 
 

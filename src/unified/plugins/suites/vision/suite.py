@@ -16,6 +16,7 @@ from unified.core.base.suggest import did_you_mean
 from unified.core.envs.dataset import DataSuite, Rows, Split
 from unified.plugins.suites.vision import cache
 from unified.plugins.suites.vision.config import VisionOptions
+from unified.plugins.suites.vision.files import class_folders, images
 from unified.plugins.suites.vision.readers import Pictures, folder_sides, read
 from unified.plugins.suites.vision.sources import SOURCES
 
@@ -85,7 +86,7 @@ class Vision(DataSuite):
         if self.options.path is None:
             raise UsageError(Problem("vision:folder needs a folder with a folder of images for each class", "set suite.path=DIR"))
         path = Path(self.options.path)
-        if not any(each.is_dir() for place in folder_sides(path).values() if place.is_dir() for each in place.iterdir()):
+        if not path.is_dir() or not all(class_folders(place) for place in folder_sides(path).values()):
             wanted = "it should be PATH/CLASS/*.png, or PATH/train/CLASS/*.png and PATH/test/CLASS/*.png"
             raise UsageError(Problem(f"suite.path={path} is not a folder with a folder for each class", wanted))
         return path
@@ -95,9 +96,8 @@ class Vision(DataSuite):
         if self.task != "folder":
             yield from ((str(path.relative_to(root)), path) for path in SOURCES[self.task].ready(root))
             return
-        for place, folders, files in os.walk(root, followlinks=True):
-            folders.sort()
-            yield from ((str(Path(place, name).relative_to(root)), Path(place, name)) for name in sorted(files))
+        for place in sorted(set(folder_sides(root).values())):
+            yield from ((str(path.relative_to(root)), path) for name in class_folders(place) for path in images(place / name))
 
     def _chosen(self, pictures: Pictures) -> Pictures:
         """The rows of the requested classes, renumbered."""
