@@ -136,7 +136,7 @@ class OffPolicyAgent(Agent):
         """
         batch, obs = self.with_mixture(batch), self.augmented(batch.obs)
         if "label" in batch:
-            return batch.with_columns(features=self.encode(obs))
+            return batch.with_columns(features=self.encode(obs), action=self.encode_label(batch.label))
         next_obs = self.augmented(batch.next_obs)
         with torch.no_grad():
             next_features = self.encode(next_obs, full=False)

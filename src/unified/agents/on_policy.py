@@ -248,8 +248,11 @@ class OnPolicyAgent(Agent):
 
     def encode_batch(self, batch: Batch) -> Batch:
         """Add `features`. With a memory, these are its outputs along each sequence, and the valid steps become rows, without padding."""
-        if self.memory is None or "label" in batch:
-            return batch.with_columns(features=self._features(batch.obs, self.initial_state(batch.size))[0])
+        if "label" in batch:
+            features, _ = self._features(batch.obs, self.initial_state(batch.size))
+            return batch.with_columns(features=features, action=self.encode_label(batch.label))
+        if self.memory is None:
+            return batch.with_columns(features=self.encode(batch.obs).flatten(1))
         rows, mask = batch.steps(), batch.mask
         encoded = self.encode(rows.obs).flatten(1)
         features = encoded.new_zeros(*mask.shape, encoded.shape[1])

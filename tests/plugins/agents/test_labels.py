@@ -30,8 +30,8 @@ def test_every_policy_learns_from_labels(agent: str, suite: str) -> None:
     assert isinstance(made.view, Labelled)
     label = torch.tensor([1, 0]) if suite == "digits" else torch.tensor([[0.5], [-0.5]])
     shape = made.spec.observation.shape
-    batch = made.receive(Batch({"obs": torch.zeros(2, *shape), "label": label, "weight": torch.ones(2), "index": torch.arange(2)}))
-    assert torch.equal(batch.action, made.actions.encode_target(label))
+    batch = Batch({"obs": torch.zeros(2, *shape), "label": label, "weight": torch.ones(2), "index": torch.arange(2)})
+    assert torch.equal(made.encode_batch(batch).action, made.actions.encode_target(label))
     assert made.learn(batch).metrics["nll"].isfinite()
 
 
@@ -53,7 +53,7 @@ def test_accuracy_of_labels(agent: str, tmp_path: Path) -> None:
         "root": str(tmp_path),
         **batch,
     }
-    run = unified.train(config=values)
+    run = unified.train(config={**values, "root": str(tmp_path)})
     assert run.metrics()[-1]["accuracy"] > 0.9
 
 

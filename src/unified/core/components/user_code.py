@@ -27,7 +27,6 @@ from unified.core.components.descriptors import (
     SuiteComponent,
 )
 from unified.core.components.hookspecs import LIFECYCLE, PROJECT
-from unified.core.components.import_paths import label
 from unified.core.components.importing import OBJECT, import_object
 from unified.core.components.options import Options
 
@@ -94,7 +93,7 @@ class AdoptedSuite(SuiteComponent):
         arguments = _arguments(SuiteComponent.load(self)) if self.adapter else {}
         needed = [name for name, field in arguments.items() if field.is_required()][1 if task else 0 :]
         if missing := [name for name in needed if getattr(options, name) is None]:
-            what = f"{label(self.name)} needs {', '.join(missing)}"
+            what = f"{self.name.rpartition(':')[2]} needs {', '.join(missing)}"
             raise UsageError(Problem(what, " ".join(f"suite.{name}=…" for name in missing)))
 
     def load_tasks(self) -> tuple[str, ...] | None:
@@ -119,7 +118,8 @@ def adapted(obj: Any, adapter: str, model: Callable[..., Any], task: str, option
     values = dict(options)
     arguments = _arguments(obj)
     given = {name: values.pop(name) for name in arguments if name in values}
-    given = {name: value for name, value in given.items() if value is not None or not arguments[name].is_required()}
+    first = next(iter(arguments), "") if task else ""  # the task is its value
+    given = {name: value for name, value in given.items() if name != first and (value is not None or not arguments[name].is_required())}
     return import_object(adapter)(partial(obj, **given) if given else obj, task, model(**values))
 
 

@@ -316,12 +316,12 @@ class Agent(nn.Module, ABC):
     def receive(self, batch: Batch) -> Batch:
         """A batch of the replay or of environments as the agent reads it: on its device, named vectors joined if it takes one."""
         batch = batch.to(self.device)
-        if "label" in batch:
-            batch = batch.with_columns(action=self.encode_label(batch.label))
         return batch if self.named_observations or "obs" in batch else batch.joined(self.view.stack)
 
     def encode_label(self, label: torch.Tensor) -> torch.Tensor:
         """Labels or targets of rows ``(B, *action)`` as actions ``(B, …)`` of the policy; by default by its `actions`, where it has them.
+
+        `encode_batch` adds them as the column `action` where a batch has labels.
 
         Raises:
             UsageError: If it has none.
