@@ -20,6 +20,7 @@ def train(
     recipes: str | Iterable[str] = (),
     config: Mapping[str, Any] | None = None,
     callbacks: Iterable[Any] = (),
+    trust: bool = False,
     **values: Any,
 ) -> Run:
     """Train to the end of the budget and return the run, with its metrics.
@@ -36,17 +37,19 @@ def train(
         recipes: Names or paths of recipes, later ones win.
         config: Values by dotted key, ``{"agent.lr": 1e-4, "train.frames": 20_000}``.
         callbacks: Callbacks in addition to the defaults (console, curve, video); ``{"callbacks": […]}`` in `config` replaces these.
+        trust: Whether code that the recipes name may run; what the arguments name always runs.
         **values: Nested values, ``train={"frames": 20_000}, seed=2``, and parts of the agent, ``encoder="mlp"`` or
             ``encoder=nn.Sequential(…)`` (which is copied). They override `config`.
 
     Raises:
-        UsageError: If the configuration is invalid; all problems are reported together.
+        UsageError: If the configuration is invalid, or names code that is not trusted; all problems are reported together.
         UnifiedError: If the run fails.
 
     >>> run = train(agent="random", suite="dmc:cartpole_balance", train={"frames": 2000})   # doctest: +SKIP
     >>> run.metrics()[-1]["return"]                                                         # doctest: +SKIP
     """
     from unified.core.base.errors import Notice
+    from unified.core.components.trust import granted
     from unified.core.config.compose import compose
     from unified.core.config.layers import is_key
     from unified.core.runs.launching import start
@@ -58,11 +61,13 @@ def train(
         warnings.warn(f"{what}; to read it:  unified.launch(unified.compose(sys.argv[1:]))", Notice, stacklevel=2)
     watching = [callbacks] if isinstance(callbacks, str) else callbacks
     recipes = [recipes] if isinstance(recipes, str) else list(recipes)
-    composed = compose([], recipes, tree, default_recipe=True, callbacks=watching)
-    return start(composed)
+    with granted(trust):
+        return start(compose([], recipes, tree, default_recipe=True, callbacks=watching))
 
 
-def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root: str | os.PathLike[str] = "runs") -> InferencePolicy:
+def load(
+    run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root: str | os.PathLike[str] = "runs", trust: bool = False
+) -> InferencePolicy:
     """The trained agent of a run, ready to act on one environment at a time.
 
     Call ``reset()`` at the start of an episode and ``act(observation, explore=False)`` with each observation as the
@@ -72,13 +77,16 @@ def load(run: Run | str | os.PathLike[str], checkpoint: str | int = "best", root
         run: A run, its directory, or its name in ``unified runs list``.
         checkpoint: ``"best"``, ``"newest"`` or a number of frames.
         root: Directory of all runs.
+        trust: Whether code that the run names may run, although this user did not start the run.
 
     Raises:
-        UsageError: If there is no such run or checkpoint.
+        UsageError: If there is no such run or checkpoint, or if it names code that is not trusted.
     """
+    from unified.core.components.trust import granted
     from unified.core.runs.run import Run
     from unified.core.trainer.build import load_agent
 
     if not isinstance(run, Run):
         run = Run.find(os.fspath(run), Path(root))
-    return load_agent(run, str(checkpoint))
+    with granted(trust):
+        return load_agent(run, str(checkpoint))

@@ -16,6 +16,7 @@ from unified.core.base.spec import Spec
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, EnvironmentState, Suite
 from unified.core.envs.vector_protocol import Steppable
+from unified.core.envs.workers.inline import FLOAT32_MAX
 
 #: Initial states that are computed at once, for all environments together: the random generators of many seeds cost little more than one.
 _AHEAD = 2048
@@ -102,6 +103,11 @@ class ArrayVectorEnv(Steppable):
         """Refused: array environments reset without options."""
         raise UsageError(Problem(f"{type(self).__name__} has no reset options", "train.env_backend=inline"))
 
+    def limit_episodes(self, steps: int) -> None:
+        """Truncate episodes after this many steps, if their time limit is not less."""
+        self._limit = min(self._limit, steps)
+        self._next_limit = self._began.min() + self._limit
+
     def step_async(self, actions: np.ndarray) -> None:
         """Set the actions ``(n, *action)`` of the next step; `step_wait` computes it."""
         self._idle("step_async")
@@ -128,8 +134,8 @@ class ArrayVectorEnv(Steppable):
         if self._step >= self._next_limit:
             truncated = self._step - self._began >= self._limit
             over, self._next_limit = True, self._began.min() + self._limit
-        if not math.isfinite(reward.dot(self._ones)):
-            failed = ~np.isfinite(reward)
+        if not reward.dot(reward) <= FLOAT32_MAX**2:  # float32 cannot hold one of them
+            failed = ~(np.abs(reward) <= FLOAT32_MAX)
             terminated, truncated, over = terminated & ~failed, truncated & ~failed, True
             reward = np.where(failed, 0.0, reward)
         steps = StepBatch(

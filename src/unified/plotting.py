@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from unified.terminal import plain
+
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
@@ -243,7 +245,13 @@ def compare_figure(panels: Sequence[Panel], x_label: str = "frames", spread: Spr
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write the figure atomically. The suffix is the format (png, pdf, svg)."""
+    """Write the figure atomically; its texts are no formulas. The suffix is the format (png, pdf, svg)."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)
+        text.set_text(plain(text.get_text()))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
 import shutil
 import sys
 import warnings
@@ -12,14 +14,20 @@ from typing import Any
 
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
 import unified
 from runs.installed import install, uninstall
+from unified.cli.resume import resume
 from unified.core import registry
 from unified.core.base.errors import Notice, UsageError
 from unified.core.runs.launching import start
 from unified.core.runs.run import Run
 from unified.core.trainer.build import evaluate
+
+resume_command = typer.Typer()
+resume_command.command()(resume)
 
 #: A package `{name}` with the agent "swift"; `{options}` are the lines of its options, `{body}` those of the agent.
 AGENT = {
@@ -311,13 +319,36 @@ def test_a_run_goes_on_without_a_callback_and_a_launcher(site: Site) -> None:
     run = train("dqn", **{"callbacks": ["watch"], "launcher": "rocket"})
     site.remove("watch")
     resumed(run, "train.frames=60", without=("watch", "rocket"))
-    assert (run := Run(run.path)).config.callbacks == []
+    run = Run(run.path)
+    assert run.config.callbacks == []
     assert run.config.launcher.name == "local"
     (change,) = [event["changed"] for event in run.events() if event["event"] == "config"]
     assert change["launcher.name"] == '"watch/rocket" -> "core/local"'
     assert max(row["frames"] for row in run.metrics()) == 60
     with pytest.raises(UsageError, match="no callback, launcher or option of this name"):
         resumed(run, without=("wotch",))
+
+
+def test_the_command_says_what_to_type_and_takes_it(site: Site) -> None:
+    site.install("watch", "1.0", CALLBACK)
+    run = train("dqn", callbacks=["watch"])
+    site.remove("watch")
+    refusal = CliRunner().invoke(resume_command, [run.name])
+    assert isinstance(refusal.exception, UsageError)
+    _, _, typed = str(refusal.exception).partition(f"unified resume {run.name} ")
+    without = typed.partition("   or ")[0].split()
+    resumption = CliRunner().invoke(resume_command, [run.name, *without, "train.frames=60"])
+    assert resumption.exception is None
+    assert max(row["frames"] for row in Run(run.path).metrics()) == 60
+
+
+@pytest.mark.parametrize("edit", [{"callbacks": ["console"]}, {"launcher": 3}, {"packages": []}, {"packages": None}, {"callbacks": None}])
+def test_a_configuration_that_was_edited_is_refused_in_words_or_read(site: Site, edit: dict[str, Any]) -> None:
+    run = train("dqn")
+    run.config_path.write_text(json.dumps({**run.tree, **edit}))
+    for go_on in (lambda: resumed(run), lambda: resumed(run, without=("console",)), lambda: train("dqn", 60), lambda: judged(run)):
+        with contextlib.suppress(UsageError):
+            go_on()
 
 
 # States ------------------------------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_updates_that_are_not_finite_are_skipped_counted_and_end_the_run(tmp_pat
 
 @pytest.mark.slow
 def test_a_full_disk_leaves_the_checkpoint_before(straight: Path, tmp_path: Path) -> None:
-    output = unified(*STATE, cwd=tmp_path, fault="fsync:*/checkpoints/.saving-*/*@20:full", expect=1)
+    output = unified(*STATE, cwd=tmp_path, fault="fsync:*/checkpoints/.saving-*/*@20:full", expect=2)
     assert "could not be written" in output
     assert "free some space" in output
     directory = run_directory(tmp_path)
@@ -89,7 +89,7 @@ def test_without_a_valid_checkpoint_it_stops_and_never_starts_again_from_zero(tm
     before = (directory / "metrics.jsonl").read_bytes()
     for checkpoint in (directory / "checkpoints").iterdir():
         flip(checkpoint / "parameters.safetensors")
-    output = unified(*STATE, cwd=tmp_path, expect=1)
+    output = unified(*STATE, cwd=tmp_path, expect=2)
     assert "no checkpoint" in output
     assert "can be used" in output
     assert (directory / "metrics.jsonl").read_bytes() == before
@@ -203,5 +203,5 @@ def test_an_agent_acts_without_the_state_of_its_optimiser(straight: Path, tmp_pa
     for checkpoint in (directory / "checkpoints").iterdir():
         (checkpoint / "optimizer.safetensors").unlink()
     unified("evaluate", str(directory), "--episodes", "1", cwd=tmp_path)
-    said = unified("resume", str(directory), cwd=tmp_path, expect=1)
+    said = unified("resume", str(directory), cwd=tmp_path, expect=2)
     assert "optimizer.safetensors" in said

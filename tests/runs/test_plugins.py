@@ -254,20 +254,21 @@ def rough(site: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("placement", ["inline", "process"])
-def test_a_suite_that_raises_ends_the_run_with_its_name_and_the_mended_one_goes_on(site: Path, work: Path, placement: str) -> None:
-    words = [*rough(site), f"train.env_backend={placement}"]
+def test_a_suite_that_always_raises_ends_the_run_with_its_name_and_the_mended_one_goes_on(site: Path, work: Path, placement: str) -> None:
+    words = [*rough(site), f"train.env_backend={placement}", "train.max_failures=2"]
     (work / "break").touch()
-    said = unified(*words, cwd=work, expect=1)
+    said = unified(*words, cwd=work, expect=2)
     directory = run_directory(work)
-    assert "environment 0 of suite rough:road raised RuntimeError: a stone" in said
+    assert "3 episodes of environment 0 of suite rough:road failed in a row" in said
+    assert "it raised RuntimeError: a stone" in said
     assert "unified_plugin_rough/suite.py:9" in said
     assert "unified resume road" in said
-    assert 'raise RuntimeError("a stone")' in (directory / "error.txt").read_text()
+    assert 'raise RuntimeError("a stone")' in (directory / "environments.log").read_text()
     (stop,) = events(directory, "stop")
-    assert json.loads((newest(directory) / "manifest.json").read_text())["frames"] == stop["frames"] == 30
+    assert json.loads((newest(directory) / "manifest.json").read_text())["frames"] == stop["frames"] == 93
     (work / "break").unlink()
     unified("resume", "road", cwd=work)
-    assert events(directory, "restored")[-1]["exact"]  # the episode was rebuilt up to the step that never happened
+    assert events(directory, "restored")[-1]["exact"]
     assert events(directory, "finish")[-1]["frames"] == 200
 
 

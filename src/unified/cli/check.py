@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unified.terminal import echo
+
 if TYPE_CHECKING:
     from unified.core.components.descriptors import Component
     from unified.core.registry import Plugin
@@ -39,17 +41,17 @@ def check(
         components = configure(components, options or [], task)
     if not as_json:
         for plugin in broken:
-            typer.echo(f"{_WORDS['failed']:<8}  plugin {plugin.provider}, {plugin.state}: {plugin.error}")
+            echo(f"{_WORDS['failed']:<8}  plugin {plugin.provider}, {plugin.state}: {plugin.error}")
     outcomes: list[Outcome] = []
     for case in cases(components, "strict" if strict else "contract"):
         outcomes.append(carry_out(case))
         if not as_json:
             for line in _lines(outcomes[-1]):
-                typer.echo(line)
+                echo(line)
     if as_json:
-        typer.echo(json.dumps(_as_json(outcomes, broken), indent=2))
+        echo(json.dumps(_as_json(outcomes, broken), indent=2))
     else:
-        typer.echo(_count(outcomes, broken, components))
+        echo(_count(outcomes, broken, components))
     if broken or _nothing(outcomes) or any(outcome.state == "failed" for outcome in outcomes):
         raise typer.Exit(1)
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from unified import units
+from unified.terminal import echo, screen
 
 PACKAGES = (
     "unified-ml",
@@ -241,7 +242,7 @@ def doctor(
     """
     if as_json:
         findings = list(examine(root, quick=quick))
-        typer.echo(json.dumps({"ok": all(f.ok for f in findings), "findings": [asdict(f) for f in findings]}, indent=2))
+        echo(json.dumps({"ok": all(f.ok for f in findings), "findings": [asdict(f) for f in findings]}, indent=2))
     else:
         findings = _show(examine(root, quick=quick))
     if not all(finding.ok for finding in findings):
@@ -250,18 +251,17 @@ def doctor(
 
 def _show(report: Iterator[Finding]) -> list[Finding]:
     """Print each finding at once, since measurements take a few seconds."""
-    from rich.console import Console
     from rich.text import Text
 
-    screen, findings, section = Console(highlight=False), [], ""
+    printed, findings, section = screen(), [], ""
     for finding in report:
         if finding.section != section:
             section = finding.section
-            screen.print(Text(section, "bold"))
+            printed.print(Text(section, "bold"))
         mark = ("  ✗ ", "bold red") if not finding.ok else ("  ! ", "yellow") if finding.hint else ("  ✓ ", "green")
         line = Text.assemble(mark, (f"{finding.name:<22} ", "dim"), finding.value)
         if finding.hint:
             line.append(f"    {finding.hint}", "yellow")
-        screen.print(line, soft_wrap=True)
+        printed.print(line, soft_wrap=True)
         findings.append(finding)
     return findings

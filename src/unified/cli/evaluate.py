@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from unified import units
+from unified.terminal import echo
 
 
 def evaluate(
@@ -35,15 +36,15 @@ def evaluate(
     row, played = {"kind": "evaluate", "frames": frames, **judged.row}, judged.episodes or []
     if as_json:
         returns = {"returns": [episode.return_ for episode in played]} if played else {}
-        typer.echo(json.dumps({"run": str(run.path), **row, **returns}, indent=2))
+        echo(json.dumps({"run": str(run.path), **row, **returns}, indent=2))
         return
-    typer.echo(f"{run.path} at {units.count(frames)} frames ({checkpoint})")
+    echo(f"{run.path} at {units.count(frames)} frames ({checkpoint})")
     if played:
         low, high = units.value(row["return_min"]), units.value(row["return_max"])
         count = f"{len(played)} episode{'s' * (len(played) != 1)}"
-        typer.echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({count}, {low} to {high})")
-        typer.echo(f"  length  {units.value(row['length'])} steps")
+        echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({count}, {low} to {high})")
+        echo(f"  length  {units.value(row['length'])} steps")
     for line in judged.report:
-        typer.echo(f"  {line}")
+        echo(f"  {line}")
     if played or judged.pictures is not None:
-        typer.echo(f"  watch it: unified play {run.lasting_name}")
+        echo(f"  watch it: unified play {run.lasting_name}")

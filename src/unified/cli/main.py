@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from typer.core import TyperGroup
 
 from unified.cli import completion
 from unified.cli.mistakes import in_our_words, report
-from unified.core.base.errors import Notice, Problem, UnifiedError, UsageError
+from unified.core.base.errors import Notice, Problem, StorageError, UnifiedError, UsageError
+from unified.core.base.files import reason
 from unified.core.components.filters import take_switches
+from unified.terminal import echo, plain, tolerate_encodings
 
 if TYPE_CHECKING:
     from unified.core.components.descriptors import Component
@@ -136,7 +139,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from unified.version import __version__
 
-        typer.echo(f"unified {__version__}")
+        echo(f"unified {__version__}")
         raise typer.Exit
 
 
@@ -148,10 +151,11 @@ def _refuse(asked: list[str] | None) -> None:
 @app.callback()
 def unified(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
-    # These three are taken from anywhere on the line before it is parsed (`take_switches`); here they only have their help.
+    # These four are taken from anywhere on the line before it is parsed (`take_switches`); here they only have their help.
     plugins: Annotated[list[str] | None, typer.Option("-p", metavar="no:NAME", help="Disable a plugin.", callback=_refuse)] = None,
     no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Disable all plugins except the built-ins.")] = False,
     trace_hooks: Annotated[bool, typer.Option("--trace-hooks", help="Print every call of a hook with its duration in ms.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Run code that a run or a recipe names, although you did not name it.")] = False,
 ) -> None:
     """Reinforcement, supervised and generative learning in one training loop.
 
@@ -163,7 +167,9 @@ def unified(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 for success, 1 for a failure, 2 for a wrong command."""
+    tolerate_encodings()
     _print_notices_plainly()
+    sys.excepthook = lambda kind, error, trace: echo("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if completion.wanted(given, os.environ):
@@ -180,16 +186,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the pipe was closed, as in `unified plugins list | head`
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        report(StorageError(reason(error)))
+        sys.exit(StorageError.exit_code)
     sys.exit(0)
 
 
 def _print_notices_plainly() -> None:
     usual = warnings.formatwarning
 
-    def plain(message: Any, category: Any, *where: Any, **more: Any) -> str:
-        return f"warning: {message}\n" if issubclass(category, Notice) else usual(message, category, *where, **more)
+    def formatted(message: Any, category: Any, *where: Any, **more: Any) -> str:
+        return plain(f"warning: {message}\n" if issubclass(category, Notice) else usual(message, category, *where, **more))
 
-    warnings.formatwarning = plain
+    warnings.formatwarning = formatted
 
 
 def _check_switch(name: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from unified.core.base.errors import UnifiedError, UsageError
+from unified.terminal import plain
 
 #: The parser's error for a wrong option or argument.
 Misuse: type[Any] = typer.BadParameter.__bases__[0]
@@ -24,7 +25,8 @@ def report(error: UnifiedError) -> None:
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
     rows, place = [], ""
     for problem in error.problems:
-        rows.append((problem.message, problem.hint, f"(from {problem.source})" if problem.source and problem.source != place else ""))
+        source = f"(from {problem.source})" if problem.source and problem.source != place else ""
+        rows.append((plain(problem.message), plain(problem.hint), plain(source)))
         place = problem.source
     first, second = (max((len(row[column]) for row in rows if len(row[column]) <= WIDEST), default=0) for column in (0, 1))
     for message, hint, source in rows:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unified import units
+from unified.terminal import echo
 
 if TYPE_CHECKING:
     from unified.core.trainer.eval_result import EvalResult
@@ -45,7 +46,7 @@ def play(
     if judged.pictures is not None and len(judged.pictures):
         _check_suffix(output, PICTURES)
         path = _write_pictures(output or Path(run.path) / "images" / f"play-{frames:09d}.png", judged)
-        typer.echo(f"{path}   {units.result(judged.row)} at {units.count(frames)} frames, {len(judged.pictures)} pictures")
+        echo(f"{path}   {units.result(judged.row)} at {units.count(frames)} frames, {len(judged.pictures)} pictures")
         return
     episodes = judged.episodes
     if not episodes or not episodes[0].pictures:
@@ -53,7 +54,7 @@ def play(
     _check_suffix(output, VIDEOS)
     path = write_mp4(output or Path(run.path) / "videos" / f"play-{frames:09d}.mp4", episodes[0].pictures, fps)
     length = units.duration(len(episodes[0].pictures) / fps)
-    typer.echo(f"{path}   return {units.value(judged.score)} at {units.count(frames)} frames, {length} at {fps:g} pictures/s")
+    echo(f"{path}   return {units.value(judged.score)} at {units.count(frames)} frames, {length} at {fps:g} pictures/s")
 
 
 def _check_suffix(output: Path | None, allowed: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from unified import units
 from unified.cli.records import Record, records
+from unified.terminal import echo, screen
 
 if TYPE_CHECKING:
     from unified.plotting import Curve, Panel
@@ -70,8 +71,10 @@ def plot(
     show(panels, x.value)
     for record in chosen:
         if not record.evaluations:
-            typer.echo(f"skipped, no evaluation: {record.path}")
-    typer.echo(f"\n{path}")
+            echo(f"skipped, no evaluation: {record.path}")
+        if record.damage:
+            echo(record.damage)
+    echo(f"\n{path}")
 
 
 def free(name: str) -> Path:
@@ -112,7 +115,11 @@ def _fits(record: Record, name: str, begins: bool = False) -> bool:
 
 def points(record: Record, x: str) -> tuple[list[float], list[float]]:
     """The axis and the evaluations of one run."""
-    rows = record.evaluations
+    from unified.core.base.errors import Problem, UsageError
+
+    rows = [row for row in record.evaluations if x == "hours" or row.get(x) is not None]
+    if not rows:
+        raise UsageError(Problem(f"{record.path} has no {x} in its evaluations", "leave out --x"))
     returns = [float(units.scored(row)[1]) for row in rows]
     if x != "hours":
         return [float(row[x]) for row in rows], returns
@@ -120,8 +127,6 @@ def points(record: Record, x: str) -> tuple[list[float], list[float]]:
 
     known = record.hours()
     if not known:
-        from unified.core.base.errors import Problem, UsageError
-
         raise UsageError(Problem(f"{record.path} has no times (events.jsonl)", "leave out --x hours"))
     frames, hours = zip(*known, strict=True)
     return [float(hour) for hour in np.interp([row["frames"] for row in rows], frames, hours)], returns
@@ -181,7 +186,6 @@ def show(panels: list[Panel], x: str) -> None:
 
     With at least `SEEDS` seeds also the interquartile mean of the last ones, with its 95% confidence interval (Agarwal et al. 2021).
     """
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
@@ -199,8 +203,7 @@ def show(panels: list[Panel], x: str) -> None:
             middle = [_middle(curve.final) if len(curve.final) >= SEEDS else ""] if several else []
             task = panel.title if judged else f"{panel.title} ({panel.metric})"
             table.add_row(task, curve.label, str(curve.seeds), end, last, best, *middle)
-    screen = Console(highlight=False)
-    (screen if screen.is_terminal else Console(highlight=False, width=200)).print(table)
+    screen(wide=True).print(table)
 
 
 def _over(values: tuple[float, ...]) -> str:

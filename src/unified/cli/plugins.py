@@ -18,6 +18,7 @@ from unified.core.base import suggest
 from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.components.descriptors import KINDS, Component, SuiteComponent
 from unified.core.registry import Plugin, Registry, registry
+from unified.terminal import echo
 
 app = typer.Typer(help="List, show, create and check plugins.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -31,7 +32,7 @@ def list_plugins(
     kinds = KINDS if kind is None else (_kind(kind),)
     names = registry()
     if as_json:
-        typer.echo(json.dumps(_as_json(names, kinds), indent=2))
+        echo(json.dumps(_as_json(names, kinds), indent=2))
         return
     if not names.plugins:
         raise UnifiedError(
@@ -39,9 +40,9 @@ def list_plugins(
         )
     rows = [row for each in kinds for row in _rows(names, each)]
     for line in _table(rows, min(shutil.get_terminal_size().columns, 140)):
-        typer.echo(line)
+        echo(line)
     for line in _remarks(names.plugins):
-        typer.echo(line)
+        echo(line)
 
 
 def _remarks(plugins: Iterable[Plugin]) -> Iterator[str]:
@@ -126,7 +127,7 @@ def show(name: Annotated[str, typer.Argument(help="Component (drqv2, dmc) or plu
     """Show options with types and defaults, tasks, presets, and an example."""
     from unified.cli.show import describe
 
-    typer.echo("\n".join(describe(registry(), name)))
+    echo("\n".join(describe(registry(), name)))
 
 
 @app.command("hooks")
@@ -134,7 +135,7 @@ def hooks(name: Annotated[str | None, typer.Argument(help="Hook; by default all.
     """Show the hooks of plugins with signature and documentation."""
     from unified.cli.hooks import describe
 
-    typer.echo("\n".join(describe(name)))
+    echo("\n".join(describe(name)))
 
 
 app.command("new")(new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from unified import units
-from unified.core.base.errors import UnifiedError
+from unified.core.base.errors import StorageError, UnifiedError
+from unified.core.base.files import has_shape
 from unified.core.runs.run import Run
 from unified.plotting import rows_of
 
@@ -41,12 +43,35 @@ class Record:
         return self.run.identity[0], self.run.identity[1], self.task
 
     @cached_property
+    def damage(self) -> str:
+        """One line about files that cannot be read, or about damaged rows of metrics, which are left out; else empty."""
+        try:
+            self.run.tree, self.run.events(), self.run.metrics()
+        except StorageError as error:
+            return str(error)
+        count = self.run.damaged_rows
+        return f"{self.path / 'metrics.jsonl'}: {count} damaged row{'s are' if count > 1 else ' is'} left out" if count else ""
+
+    @property
+    def status(self) -> str:
+        """The status of the run, or ``damaged`` if a file cannot be read."""
+        try:
+            self.run.tree  # noqa: B018
+            return self.run.status
+        except StorageError:
+            return "damaged"
+
+    @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        return self.run.metrics()
+        with contextlib.suppress(StorageError):
+            return self.run.metrics()
+        return []
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        return self.run.events()
+        with contextlib.suppress(StorageError):
+            return self.run.events()
+        return []
 
     @cached_property
     def evaluations(self) -> list[dict[str, Any]]:
@@ -55,7 +80,7 @@ class Record:
 
     @property
     def frames(self) -> int:
-        return max((row.get("frames", 0) for row in self.metrics), default=0)
+        return max((row["frames"] for row in self.metrics), default=0)
 
     @property
     def budget_frames(self) -> int | None:
@@ -65,7 +90,8 @@ class Record:
         except UnifiedError:  # list the other runs even if one config.json is unreadable
             return None
         # A run with a budget in epochs is not limited by its frames.
-        return train.get("frames") if isinstance(train, dict) and train.get("epochs") is None else None
+        frames = train.get("frames") if isinstance(train, dict) and train.get("epochs") is None else None
+        return frames if isinstance(frames, int) else None
 
     @property
     def best(self) -> float | None:
@@ -80,14 +106,14 @@ class Record:
     def changed(self) -> float:
         """Time of the last write, in seconds since 1970."""
         files = [self.path / name for name in FILES]
-        return max((file.stat().st_mtime for file in files if file.exists()), default=time.time())
+        return max((file.lstat().st_mtime for file in files if file.exists()), default=time.time())
 
     def hours(self) -> list[tuple[float, float]]:
         """Frames and hours of training of each event that has both."""
         return sorted(
             (event["frames"], event["elapsed_s"] / 3600)
             for event in self.events
-            if event.get("event") in ("evaluate", "speed") and "frames" in event and "elapsed_s" in event
+            if event["event"] in ("evaluate", "speed") and has_shape(event, {"frames": int, "elapsed_s": float})
         )
 
 

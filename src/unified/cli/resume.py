@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unified import units
+from unified.terminal import echo
 
 if TYPE_CHECKING:
     from unified.core.runs.run import Run
@@ -23,6 +24,7 @@ def resume(
         typer.Option(help="Callback, launcher or key of an option that the run goes on without; repeat it for several.", metavar="NAME"),
     ] = None,
     root: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
+    accept_config: Annotated[bool, typer.Option("--accept-config", help="Use a config.json that was changed by hand.")] = False,
 ) -> None:
     """Resume a run from its newest valid checkpoint."""
     from unified.core.runs.launching import start
@@ -31,7 +33,9 @@ def resume(
     run = Run.find(name, root)
     config = run.configure(overrides or [], without or [])
     changed = bool(overrides or without)
-    typer.echo(announcement(run, changed))
+    echo(announcement(run, changed))
+    if accept_config:
+        run.accept_config()
     if is_finished(run) and not changed:
         return
     from unified.cli.running import until_stopped

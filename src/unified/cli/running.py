@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from unified.core.base.errors import Problem, UsageError
+from unified.terminal import echo
 
 if TYPE_CHECKING:
     from unified.core.runs.run import Run
@@ -20,10 +21,10 @@ def until_stopped(work: Callable[[], Any]) -> None:
     try:
         work()
     except Stopped as stopped:
-        typer.echo(str(stopped), err=True)
+        echo(str(stopped), err=True)
         raise typer.Exit(stopped.exit_code) from None
     except KeyboardInterrupt:  # before the first checkpoint, or by a second signal
-        typer.echo("stopped at once; the same command continues from the newest checkpoint, if there is one", err=True)
+        echo("stopped at once; the same command continues from the newest checkpoint, if there is one", err=True)
         raise typer.Exit(130) from None
 
 

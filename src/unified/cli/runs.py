@@ -13,12 +13,14 @@ import typer
 from unified import units
 from unified.cli.records import Record, records
 from unified.core.base.errors import UnifiedError
+from unified.core.components.import_paths import shown
 from unified.core.runs.lookup import DEFAULT_ROOT
 from unified.core.runs.run import Run
+from unified.terminal import echo, screen
 
 app = typer.Typer(help="List runs, or show one.", no_args_is_help=True)
 
-STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red", "new": "dim"}
+STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "interrupted": "red", "new": "dim", "damaged": "red"}
 Root = Annotated[Path, typer.Option(help="Directory of all runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -40,7 +42,7 @@ def summary(record: Record, name: str | None = None) -> dict[str, Any]:
         "return": units.scored(last)[1] if last else None,
         "return_sd": units.scored(last)[2] if last else None,
         "best": record.best,
-        "state": record.run.status,
+        "state": record.status,
         "changed": datetime.fromtimestamp(record.changed, UTC).isoformat(timespec="seconds"),
     }
 
@@ -58,10 +60,10 @@ def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
     found = records(root)
     rows = [summary(record, name) for record, name in zip(found, names(found, root), strict=True)]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     if not found:
-        typer.echo(f"no runs in {root}    start one: unified train")
+        echo(f"no runs in {root}    start one: unified train")
         return
     from rich.table import Table
     from rich.text import Text
@@ -84,21 +86,16 @@ def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
             Text(row["state"], STYLES[row["state"]]),
             units.ago(time.time() - record.changed),
         )
-    _screen().print(table)
-    typer.echo("\nmore: unified runs show NAME · unified plot NAME … · unified resume NAME")
+    screen(wide=True).print(table)
+    for record in found:
+        if record.damage:
+            echo(record.damage)
+    echo("\nmore: unified runs show NAME · unified plot NAME … · unified resume NAME")
 
 
 def _result(row: dict[str, Any]) -> str:
     result = units.spread(row["return"], row["return_sd"])
     return result if row["metric"] == "return" else f"{row['metric']} {result}"
-
-
-def _screen() -> Any:
-    """A console that does not wrap tables at 80 columns if stdout is not a terminal."""
-    from rich.console import Console
-
-    screen = Console(highlight=False)
-    return screen if screen.is_terminal else Console(highlight=False, width=200)
 
 
 @app.command("show")
@@ -109,14 +106,14 @@ def show_run(
     record = Record(Run.find(name, root))
     row = {**summary(record), **details(record)}
     if as_json:
-        typer.echo(json.dumps(row, indent=2))
+        echo(json.dumps(row, indent=2))
         return
     from rich.text import Text
 
-    screen = _screen()
+    printed = screen(wide=True)
 
     def say(label: str, text: str, style: str = "") -> None:
-        screen.print(Text.assemble((f"{label:<12}", "dim"), (text, style)), soft_wrap=True)
+        printed.print(Text.assemble((f"{label:<12}", "dim"), (text, style)), soft_wrap=True)
 
     say("run", row["path"], "bold")
     say("", f"agent {row['agent']} · suite {row['suite']} · seed {row['seed']} · experiment {row['experiment']}")
@@ -128,6 +125,9 @@ def show_run(
     )
     for index, (key, value, source) in enumerate(row["changed_from_defaults"]):
         say("changed" if not index else "", f"{key}={value}  ({source})")
+    for index, code in enumerate(row["code"]):
+        what = shown(code["reference"]) + ("" if code["own"] else "   (not named by you: resume, evaluate and play ask for --trust)")
+        say("code" if not index else "", what, "" if code["own"] else "yellow")
     for index, evaluation in enumerate(record.evaluations[-5:]):
         say("evaluations" if not index else "", f"{units.count(evaluation['frames']):>12} frames   {units.result(evaluation)}")
     if row["best"] is not None:
@@ -139,7 +139,7 @@ def show_run(
         say("checkpoints" if not index else "", f"{checkpoint['name']}   {units.size(checkpoint['bytes'])}")
     for index, file in enumerate(row["files"]):
         say("files" if not index else "", f"{file['name']}   {units.size(file['bytes'])}")
-    for index, text in enumerate(row["warnings"][-5:]):
+    for index, text in enumerate([*filter(None, [record.damage]), *row["warnings"][-5:]]):
         say("warnings" if not index else "", text, "yellow")
     say("next", f"unified resume {row['name']} · unified play {row['name']} · unified plot {row['name']}")
 
@@ -149,6 +149,7 @@ def details(record: Record) -> dict[str, Any]:
     train = [row for row in record.metrics if row.get("kind") == "train"]
     return {
         "changed_from_defaults": _changed(record),
+        "code": _code(record),
         "last": {key: value for key, value in train[-1].items() if key != "kind"} if train else None,
         "checkpoints": [_entry(path, record.path) for path in sorted(record.path.glob("checkpoints/[0-9]*"))],
         "files": [_entry(path, record.path) for path in sorted(record.path.iterdir()) if not path.name.startswith((".", "checkpoints"))],
@@ -157,14 +158,42 @@ def details(record: Record) -> dict[str, Any]:
 
 
 def _changed(record: Record) -> list[tuple[str, Any, str]]:
-    """The values that differ from the defaults; empty if a plugin of the run is not installed."""
+    """The values that differ from the defaults, without running code of the run; of an agent that is not installed, its name alone."""
+    from unified.core.components.options import NAME
+    from unified.core.config.compose import compose
+    from unified.core.config.config import leaves
+    from unified.core.config.schema import TASK, RunOptions, dotted
+    from unified.core.registry import registry
+
     try:
-        sources = next((event["sources"] for event in record.events if "sources" in event), {})
-        return [(key, value, sources.get(key, source)) for key, value, source in record.run.config.changed()]
+        path = str(record.run.config_path)
+        sources = next((event["sources"] for event in record.events if isinstance(event.get("sources"), dict)), {})
+        composed = compose([], [path], registry=registry().without_references())
+        return [(key, value, str(sources.get(key, source))) for key, value, source in composed.changed()]
+    except UnifiedError:
+        pass
+    try:
+        defaults, recorded = dict(leaves(RunOptions().model_dump(mode="json"))), leaves(record.run.tree)
     except UnifiedError:
         return []
+    named = [(path, value) for path, value in recorded if path in defaults or (len(path) == 2 and path[1] in (NAME, TASK))]
+    return [(dotted(path), value, "config.json") for path, value in named if value != defaults.get(path, defaults.get(path[:1]))]
+
+
+def _code(record: Record) -> list[dict[str, Any]]:
+    """The references of the configuration to code that no plugin registers, and whether this user has named them."""
+    from unified.core.components.trust import names_an_object, references, signed
+
+    try:
+        named = sorted(filter(names_an_object, references(record.run.tree)))
+    except UnifiedError:
+        return []
+    own = signed(record.path)
+    return [{"reference": name, "own": name in own} for name in named]
 
 
 def _entry(path: Path, base: Path) -> dict[str, Any]:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return {"name": str(path.relative_to(base)) + ("/" if path.is_dir() else ""), "bytes": sum(file.stat().st_size for file in files)}
+    """The name and the size of a file, or of a directory with all files in it. Links are not followed."""
+    directory = path.is_dir() and not path.is_symlink()
+    files = list(path.rglob("*")) if directory else [path]
+    return {"name": f"{path.relative_to(base)}{'/' * directory}", "bytes": sum(file.lstat().st_size for file in files if not file.is_dir())}

@@ -19,6 +19,7 @@ from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.components.filters import same
 from unified.core.components.hookspecs import API_VERSION
 from unified.core.registry import registry
+from unified.terminal import echo
 from unified.version import __version__
 
 #: One folder for each kind, and one for the files of every package. In a path, ``package`` stands for ``src/<package>`` and ``dot_`` for a
@@ -80,12 +81,12 @@ def new(
     folder = path / distribution_of(name)
     files = render(name, kinds, class_)
     write(folder, files)
-    typer.echo(f"wrote {folder}/")
+    echo(f"wrote {folder}/")
     for file in sorted(files):
-        typer.echo(f"  {file}")
-    typer.echo(f"\nstart with {_listed(f'{src(name)}/{KINDS[each].module}' for each in kinds)}; next commands:")
+        echo(f"  {file}")
+    echo(f"\nstart with {_listed(f'{src(name)}/{KINDS[each].module}' for each in kinds)}; next commands:")
     for command in next_commands(name, kinds, folder):
-        typer.echo(f"  {command}")
+        echo(f"  {command}")
 
 
 def next_commands(name: str, kinds: Sequence[str], folder: Path) -> list[str]:

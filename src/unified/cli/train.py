@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unified.terminal import line, plain
+
 if TYPE_CHECKING:
     from unified.core.config.config import Config
 
@@ -68,7 +70,7 @@ def train(
     given = words(suite or [], objective or [], **named) + list(overrides or [])
     config = compose(given, list(recipe or []), default_recipe=True)
     if dry_run:
-        typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)
+        typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)  # styled
         if problems := Run.planned(config).lacking():
             raise FilesMissing(*problems)
         if config.device not in ("auto", "cpu"):
@@ -106,10 +108,10 @@ def _lines(tree: dict[str, Any], sources: dict[str, str], prefix: str = "", inde
     for key, value in tree.items():
         dotted = f"{prefix}{key}"
         if isinstance(value, dict) and value:
-            found.append((f"{indent}{_key(key)}:", sources.get(dotted, "")))
+            found.append((f"{indent}{_key(key)}:", line(sources.get(dotted, ""))))
             found += _lines(value, sources, f"{dotted}.", f"{indent}  ")
         else:
-            found.append((f"{indent}{_key(key)}: {_flow(value)}", sources.get(dotted, "")))
+            found.append((f"{indent}{_key(key)}: {_flow(value)}", line(sources.get(dotted, ""))))
     return found
 
 
@@ -121,6 +123,8 @@ def _flow(value: Any) -> str:
     import yaml
 
     text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    if plain(text) != text:
+        text = yaml.safe_dump(value, default_flow_style=True, width=10**6)
     return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
 
 

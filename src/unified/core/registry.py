@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -104,7 +104,7 @@ class Registry:
         self._manager.add_hookspecs(Registration)
         self._components: dict[str, dict[str, list[Component]]] = {kind: {} for kind in KINDS}
         self._plugins: list[Plugin] = []
-        self._imports_references = True
+        self._gates: tuple[Callable[[str], None], ...] = ()
         # The built-ins come first, so that no plugin takes their names.
         for entry_point in sorted(found, key=lambda entry: (not _is_core(entry), entry.name)):
             self._add(entry_point)
@@ -134,8 +134,7 @@ class Registry:
             UsageError: If there is none, or the name is ambiguous.
         """
         if import_paths.is_reference(name):
-            if not self._imports_references:
-                raise UsageError(Problem(f"{import_paths.shown(name)} is not imported"))
+            self.admit(name)
             return import_paths.component(kind, name, self.all(kind))
         provider, _, bare = name.rpartition("/")
         several = self._components[kind].get(bare, [])
@@ -154,9 +153,18 @@ class Registry:
 
     def without_references(self) -> Registry:
         """A registry that imports no references, so that completion runs no user code."""
+        return self.gated(_refuse)
+
+    def gated(self, gate: Callable[[str], None]) -> Registry:
+        """A registry that imports the references only which `gate` admits; it raises an error for any other."""
         other = copy(self)
-        other._imports_references = False
+        other._gates = (*self._gates, gate)
         return other
+
+    def admit(self, reference: str) -> None:
+        """Raise an error if this reference may not be imported."""
+        for gate in self._gates:
+            gate(reference)
 
     def _hint(self, kind: str, name: str) -> str:
         if not self._plugins:
@@ -293,6 +301,10 @@ def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
         return str(entry_point.dist.name), str(entry_point.dist.version)
     except Exception:
         return "", ""
+
+
+def _refuse(reference: str) -> None:
+    raise UsageError(Problem(f"{import_paths.shown(reference)} is not imported"))
 
 
 def _check_version(plugin: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -14,9 +15,6 @@ class Net(nn.Module):
 
 
 def test_an_error_that_a_library_raises_is_told_at_the_line_that_called_it() -> None:
-    try:
+    with pytest.raises(AttributeError) as raised:
         Net()(torch.zeros(1))
-    except AttributeError as error:
-        assert f"({__file__}:" in one_line(error)
-    else:
-        raise AssertionError
+    assert f"({__file__}:" in one_line(raised.value)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from unified.core.base import jsonl
 from unified.core.base.jsonl import JsonLines
 
 
@@ -72,3 +74,42 @@ def test_a_failed_write_leaves_no_half_row(tmp_path: Path, monkeypatch: pytest.M
         lines.append({"n": 2})
     monkeypatch.undo()
     assert lines.path.read_bytes() == b'{"n": 1}\n'
+
+
+def test_checksum_of_the_first_bytes(tmp_path: Path) -> None:
+    lines = JsonLines(tmp_path / "metrics.jsonl")
+
+    def check(size: int) -> None:
+        assert lines.sha256(size) == hashlib.sha256(lines.path.read_bytes()[:size]).hexdigest()
+
+    for number in range(5):
+        lines.append({"n": number})
+        check(lines.size)
+    check(10)  # less than was hashed
+    lines.truncate(18)
+    lines.append({"other": 1})
+    check(18)
+    check(lines.size)
+    lines.close()
+    with lines.path.open("ab") as file:
+        file.write(b"by somebody else")
+    lines.append({"n": 9})
+    check(lines.size)
+    assert JsonLines(lines.path).sha256(lines.size) == lines.sha256(lines.size)
+
+
+def test_the_checksum_of_appended_rows_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = JsonLines(tmp_path / "metrics.jsonl")
+    lines.append({"n": 1})
+    lines.sha256(lines.size)
+    monkeypatch.setattr(jsonl, "open_file", None)
+    lines.append({"n": 2})
+    assert lines.sha256(lines.size) == hashlib.sha256(lines.path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("line", [b"[" * 100_000, b"[1]", b"null", b"5", b'{"a":', bytes(range(128, 138)), b"\0" * 20])
+def test_damaged_lines_are_counted(tmp_path: Path, line: bytes) -> None:
+    lines = JsonLines(tmp_path / "metrics.jsonl")
+    lines.path.write_bytes(b'{"n": 1}\n' + line + b'\n{"n": 2}\n{"torn')
+    assert lines.read() == [{"n": 1}, {"n": 2}]
+    assert lines.damaged == 1

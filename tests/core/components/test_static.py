@@ -14,6 +14,7 @@ from annotated_types import Ge
 
 from unified.core.components import static
 from unified.core.components.descriptors import ArchitectureComponent, ObjectiveComponent
+from unified.core.components.options import RenamedFrom
 from unified.core.components.signature import options_of
 from unified.core.components.static import is_filled_in
 from unified.core.registry import registry
@@ -118,12 +119,14 @@ def test_no_expression_runs_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("math.inf", float("inf")),
         ("int | None", int | None),
         ("Annotated[int, Ge(ge=1)]", Annotated[int, Ge(ge=1)]),
+        ("Annotated[int, RenamedFrom('old')]", Annotated[int, RenamedFrom("old")]),
     ],
 )
 def test_expressions_of_names_subscripts_and_constructors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expression: str, value: Any
 ) -> None:
-    names = "import math\nfrom typing import Annotated\nfrom annotated_types import Ge\nWIDTH = 16\nTABLE = {'b': 2}\n"
+    names = "import math\nfrom typing import Annotated\nfrom annotated_types import Ge\nfrom unified import RenamedFrom\n"
+    names += "WIDTH = 16\nTABLE = {'b': 2}\n"
     (tmp_path / "expression_of_a_test.py").write_text(f"{names}def f(x={expression}): ...\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     static._source.cache_clear()

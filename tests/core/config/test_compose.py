@@ -20,6 +20,7 @@ from unified.core.components.options import Options
 from unified.core.config.compose import compose
 from unified.core.config.schema import Part, Selection
 from unified.core.registry import Registry
+from unified.core.runs.lookup import identity_path
 from unified.testing.plugins import entry_points
 
 CARTPOLE = ["agent=drqv2", "suite=dmc:cartpole_balance"]
@@ -57,6 +58,11 @@ def test_defaults_are_typed_and_have_sources():
     assert config.sources["train.frames"] == "default"
     assert config.sources["agent.name"] == "the command line"
     assert (config.suite.name, config.suite.task, config.launcher.name) == ("gym", "CartPole-v1", "local")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e300"])
+def test_a_time_limit_of_environments_is_a_time(value):
+    assert refused(f"train.env_timeout={value}")
 
 
 def test_precedence_and_sources(tmp_path):
@@ -555,3 +561,21 @@ def test_the_registry_that_is_given_is_used_throughout():
     assert config.agent.options.encoder.name == "mine"
     assert config.registry is config.replace(seed=2).registry is given
     assert refused(*CARTPOLE, "encoder=mien", registry=given)[0].startswith("architecture 'mien' does not exist    did you mean  mine ?")
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "..", ".", " ", "-x", ".x", "\N{PILE OF POO}", "a\0b", "x" * 101, "a:b", "a\nb"])
+def test_names_of_experiments_that_are_no_folder_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="must begin with a letter or digit"):
+        compose(CARTPOLE, [], {"experiment": name})
+
+
+@pytest.mark.parametrize("name", ["a-b", "a_b", "2026-11-21", "1e5", "é", "x" * 100, "_x", "v1.2+seed"])
+def test_names_of_experiments_are_folders_as_they_are(name: str) -> None:
+    config = compose(CARTPOLE, [], {"experiment": name})
+    assert identity_path(config.experiment, "random", "gym", "x", 1).parts[0] == name
+
+
+@pytest.mark.parametrize("root", ["x" * 256, "a/" * 2000, "a\0b", "\N{PILE OF POO}" * 64])
+def test_roots_that_no_file_system_takes_are_refused(root: str) -> None:
+    with pytest.raises(UsageError, match="must be a path whose names have 255 bytes at most"):
+        compose(CARTPOLE, [], {"root": root})

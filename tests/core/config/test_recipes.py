@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from unified.core.base.errors import UsageError
@@ -77,7 +79,7 @@ def test_a_directory_is_no_recipe_but_its_files_are_named(tmp_path, monkeypatch)
         ("seed: 1\nagent: drqv2\nseed: 2\n", "sets seed twice, on lines 1 and 3"),
         ("agent: {lr: 1}\nagent.lr: 1\n", "sets agent.lr twice, on lines 1 and 2"),
         ("a: &x {b: *x}\n", "line 1: a.b contains itself"),
-        (f"a: {'[' * 3000}", "nested too deeply"),
+        (f"a: {'[' * 3000}", "nested more than 64 levels deep"),
         ("seed: 2026-99-99\n", "month must be"),
         ("- a\n- b\n", "not a tree"),
         ("just words", "not a tree"),
@@ -135,3 +137,71 @@ def test_problems_of_all_recipes_and_words_together(tmp_path):
     with pytest.raises(UsageError) as error:
         compose(["seed=x"], ["nope", "lapto"])
     assert len(error.value.problems) == 3
+
+
+# Limits -------------------------------------------------------------------------------------------------------------------------
+
+
+def nested(levels: int, item: str, around: str) -> str:
+    """Aliases, each of which repeats the one above nine times."""
+    lines = [f"a0: &a0 {item}"]
+    lines += [f"a{level}: &a{level} {around.format(*[f'*a{level - 1}'] * 9)}" for level in range(1, levels)]
+    return "\n".join(lines)
+
+
+MAPPING = "{{" + ", ".join(f"k{number}: {{}}" for number in range(9)) + "}}"
+#: Recipes that would cost minutes or gigabytes, or that no file name can hold.
+BOMBS = {
+    "aliases of lists.yaml": (nested(10, "[x]", "[{}, {}, {}, {}, {}, {}, {}, {}, {}]"), "more than 20,000 values"),
+    "aliases of mappings.yaml": (nested(10, "{x: 1}", MAPPING), "more than 20,000 values"),
+    "merges.yaml": (nested(10, "{x: 1}", "{{<<: [{}, {}, {}, {}, {}, {}, {}, {}, {}]}}"), "more than 20,000 values"),
+    "keys.yaml": (f"? [{'[' * 9}{nested(1, '[]', '')}", "cannot be read"),
+    "a chain.yaml": ("a0: &a0 []\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 100)), "nested more than 64 levels deep"),
+    "deep.yaml": ("a: " + "[" * 1000, "nested more than 64 levels deep"),
+    "deep mappings.yaml": ("a: " + "{b: " * 70 + "1" + "}" * 70, "nested more than 64 levels deep"),
+    "dots.yaml": ("a" + ".b" * 400 + ": 1", "nested more than 64 levels deep"),
+    "deep.json": ("[" * 500_000, "nested more than 64 levels deep"),
+    "large.yaml": ("# x\n" * 10_000, "larger than 32,768 bytes"),
+    "large.json": (" " * (1 << 20) + "{}", "larger than 1,048,576 bytes"),
+    "wide.json": (f"[{','.join(['1'] * 30_000)}]", "more than 20,000 values"),
+    "twice.json": ("{" + ",".join(f'"k{number}": 1' for number in range(19_000)) + ',"k7": 2}', "it sets k7 twice"),
+    "a NUL in a value.yaml": ('root: "a\\0b"', "has the character NUL"),
+    "a NUL in a key.json": ('{"a\\u0000": 1}', "has the character NUL"),
+    "a NUL in a reference.json": ('{"agent": "./a\\u0000.py:A"}', "has the character NUL"),
+    "a NUL in an import.json": ('{"imports": ["./a\\u0000.yaml"]}', "has the character NUL"),
+    "a NUL.yaml": ("a: \0", "special characters are not allowed"),
+    "digits.json": (f'{{"seed": {"9" * 10_000}}}', "cannot be read"),
+    "latin.yaml": (b"experiment: \xe4", "it is not text in UTF-8"),
+    "utf-16.json": ("{}".encode("utf-16"), "it is not text in UTF-8"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_in_one_line(tmp_path, name):
+    text, says = BOMBS[name]
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    problem = refused(str(tmp_path / name))
+    assert says in problem
+    assert len(problem.splitlines()) == 1
+
+
+def test_imports_that_multiply_are_refused(tmp_path):
+    for level in range(10):
+        (tmp_path / f"{level}.yaml").write_text(f"imports: [{', '.join([f'./{level + 1}.yaml'] * 9)}]\n")
+    (tmp_path / "10.yaml").write_text("seed: 1\n")
+    assert "imports more than 100 recipes" in refused(str(tmp_path / "0.yaml"))
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    for name in ("pipe.yaml", "zero.yaml"):
+        assert "is a pipe or a device" in refused(str(tmp_path / name))
+    (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")
+    assert "does not exist" in refused(str(tmp_path / "loop.yaml"))
+    assert "cannot be read: File name too long" in refused(f"./{'x' * 5000}.yaml")
+
+
+def test_a_key_of_many_levels_is_refused_on_the_command_line_too():
+    with pytest.raises(UsageError, match="the key of 501 levels does not exist"):
+        compose([f"a{'.b' * 500}=1"])

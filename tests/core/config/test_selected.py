@@ -40,7 +40,7 @@ def again(config: Config, directory: Path) -> Config:
     """The configuration that its saved tree is a recipe of."""
     path = directory / "saved.json"
     path.write_text(json.dumps(config.tree))
-    return compose([], [str(path)])
+    return compose([], [str(path)], trust=True)
 
 
 # References ---------------------------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_selecting_the_same_again_in_another_way_keeps_its_options(here: Path) -
 def test_a_path_in_a_recipe_is_relative_to_the_recipe(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "recipe.yaml").write_text("agent.encoder: [./nets.py:Tiny, {name: ./nets.py:Tiny, width: 3}]\ncallbacks: [+./mine.py:Bare]\n")
     monkeypatch.chdir("/")
-    config = compose(CARTPOLE, [str(here / "recipe.yaml")])
+    config = compose(CARTPOLE, [str(here / "recipe.yaml")], trust=True)
     assert config.tree["agent"]["encoder"] == {"name": [f"{here}/nets.py:Tiny"] * 2, "0": {"width": 16}, "1": {"width": 3}}
     assert config.callbacks[-1].name == f"{here}/mine.py:Bare"
 
@@ -106,7 +106,7 @@ def test_a_file_of_the_working_directory_is_not_the_recipes(here: Path) -> None:
         f"there is no file ./folder/mine.py    there is {here}/mine.py; in a recipe, a path is relative to the recipe    (from recipe"
     )
     recipe.write_text("agent: ../mine.py:Mine\nroot: ./runs\n")
-    config = compose([], [str(recipe)])
+    config = compose([], [str(recipe)], trust=True)
     assert (config.agent.name, config.root) == (f"{here}/mine.py:Mine", "./runs")
 
 

@@ -163,3 +163,18 @@ def test_the_key_name_is_the_slots_own():
         class Named(Options):
             name: str = "x"
             """Taken."""
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[1", "expected ',' or ']'"),
+        ("[" * 3000, "nested more than 64 levels deep"),
+        ("x" * 40_000 + ": 1", "larger than 32,768 bytes"),
+        ("\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}' if i else 'x'] * 9)}]" for i in range(9)), "more than 20,000 values"),
+    ],
+)
+def test_a_text_that_is_no_value_is_refused_at_once(text, says):
+    with pytest.raises(ValueError, match="cannot be read: ") as error:
+        values.plain(text, Any)
+    assert says in str(error.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from unified.core.envs.placement import step_seconds
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, Step, Suite, UnsupportedRender
 from unified.core.envs.suite_ref import SuiteReference
-from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.envs.vector_env import STARTS, WorkerVectorEnv
 from unified.testing.environments import Counter
 
 PLACES = ("inline", "process")
@@ -205,25 +206,45 @@ def test_an_episode_that_cannot_start_is_skipped(place: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_episodes_that_never_start_are_an_error(place: str) -> None:
-    with (
-        WorkerVectorEnv(counter(misbehave="fail", at=0), 1, seed=4, placement=place) as vector,
-        pytest.raises(UnifiedError, match="100 episodes in a row"),
-    ):
+@pytest.mark.parametrize("what", ["fail", "raise"])
+def test_episodes_that_never_start_are_failed_rows(place: str, what: str) -> None:
+    with WorkerVectorEnv(counter(misbehave=what, at=0), 1, seed=4, placement=place) as vector:
         vector.reset()
+        rows = play(vector, 3)
+        assert [row.failed.tolist() for row in rows] == [[True]] * 3
+        assert vector.failed_episodes == 4 * STARTS
+        assert "could not start: " in vector.env_failures[-1]
+        assert "as requested" in vector.env_failures[-1]
+        state = vector.state_dict()
+    with WorkerVectorEnv(counter(), 1, seed=4, placement=place) as vector:
+        vector.load_state_dict(state)
+        assert "it had not started" in vector.env_failures[-1]
+        assert not play(vector, 1)[0].failed
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_episode_starts_after_rows_that_failed(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unified.core.envs.vector_env.STARTS", 1)
+    options = {"misbehave": "raise", "at": 0, "once": str(tmp_path / place)}
+    with WorkerVectorEnv(counter(**options), 1, seed=4, placement=place) as vector:
+        assert not vector.reset().any()
+        rows = play(vector, 2)
+        assert [row.failed.tolist() for row in rows] == [[True], [False]]
+        assert rows[0].reset_observation[0, 0] == derive(4, "environment", 0, 1, bits=31) % 1000
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("what", "says"), [("raise", "ValueError: as requested"), ("shape", r"float32 \(2,\)")])
-def test_a_bug_of_the_environment_is_told_with_its_name(place: str, what: str, says: str) -> None:
-    with WorkerVectorEnv(counter(misbehave=what), 1, seed=4, placement=place) as vector:
+def test_a_bug_of_the_environment_costs_its_episode(place: str, what: str, says: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with WorkerVectorEnv(counter(misbehave=what), 1, seed=4, placement=place, output=log) as vector:
         vector.reset()
-        vector.step_async(actions(vector, 0))
-        with pytest.raises(UnifiedError, match=says) as caught:
-            vector.step_wait()
+        assert play(vector, 1)[0].failed
+        assert re.search(rf"environment 0, episode 0 was discarded: .*{says}", vector.env_failures[0])
+        play(vector, 1)
     if what == "raise":
-        assert "environment 0 of counter" in str(caught.value)
-        assert "environments.py" in caught.value.__notes__[0]
+        assert "environments.py:" in vector.env_failures[0]
+        assert "in _misbehave" in log.read_text()
 
 
 # Building
@@ -465,7 +486,7 @@ def test_workers_end_with_their_parent_and_import_no_torch() -> None:
     program = (
         "import os, signal, sys, torch\n"
         "from unified.core.envs.suite_ref import SuiteReference\n"
-        "from unified.core.envs.vector_env import WorkerVectorEnv\n"
+        "from unified.core.envs.vector_env import STARTS, WorkerVectorEnv\n"
         "vector = WorkerVectorEnv(SuiteReference('unified.testing.environments:Counter', 'counter'), 1, 1, placement='process')\n"
         "vector.reset()\n"
         "pid = vector._ports[0].pid\n"

@@ -16,7 +16,7 @@ from unified.core.components.fingerprint import Names
 from unified.core.config.compose import compose
 from unified.core.config.schema import Selection
 from unified.core.learn.builder import Builder
-from unified.core.learn.networks import PixelsToFloat, construct, needs_float_input, output_shape
+from unified.core.learn.networks import NormalizeInput, PixelsToFloat, construct, needs_float_input, output_shape
 from unified.core.learn.objective import FunctionObjective, Loss, Objective, Phase
 from unified.core.registry import registry
 
@@ -231,3 +231,9 @@ def test_a_function_is_an_objective() -> None:
     assert float(scalar(None, None).value) == 1
     loss = Loss(torch.ones(()), {"x": torch.ones(())})
     assert FunctionObjective(lambda agent, batch: loss)(None, None) is loss
+
+
+@pytest.mark.parametrize("head", ["scalar", "tanh_gaussian"])
+def test_heads_read_no_observations(head: str) -> None:
+    seen = Spec(Space((1,), "float32"), Space((1,), "float32", -1.0, 1.0), mean=(3.0,), std=(2.0,))
+    assert not isinstance(build(seen).head(head), NormalizeInput)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified.core.base.errors import UnifiedError, UsageError
+from unified.core.base.errors import Damaged, UnifiedError, UsageError
 from unified.core.base.rng import Streams
 from unified.core.replay import segments
 from unified.core.replay.buffer import Replay
-from unified.core.replay.segments import DamagedSegment, verify
+from unified.core.replay.segments import verify
 from unified.core.replay.views import Transitions
 from unified.core.runs.lookup import find_replay
 
@@ -144,25 +144,26 @@ def test_a_damaged_file_is_found(helpers: Any, tmp_path: Path, harm: str) -> Non
     else:
         path.unlink()
     other = Replay(helpers.FRAMES, VIEW, 40, 2, Streams(7))
-    with pytest.raises(DamagedSegment, match=path.name) as caught:
+    with pytest.raises(Damaged, match=path.name) as caught:
         other.restore(tmp_path, snapshot)
     assert "resume" in str(caught.value)
     assert other.steps == 0
-    with pytest.raises(DamagedSegment, match=path.name):
+    with pytest.raises(Damaged, match=path.name):
         verify(tmp_path, snapshot)
 
 
 def test_a_full_disk_leaves_nothing_behind(helpers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = helpers.play(make(helpers, 400), "-----t" * 16)
-    real, calls = segments.save_file, []
+    real, calls = segments.write_bytes, []
 
-    def full(*arguments: Any) -> None:
+    def full(*arguments: Any) -> Any:
         calls.append(1)
-        real(*arguments)
+        written = real(*arguments)
         if len(calls) == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
+        return written
 
-    monkeypatch.setattr(segments, "save_file", full)
+    monkeypatch.setattr(segments, "write_bytes", full)
     store = both.replay.store
     with pytest.raises(UnifiedError, match="No space left"):
         segments.flush(store, tmp_path, [], segment_bytes=30 * store.slot_bytes)
@@ -191,7 +192,7 @@ def test_prune_deletes_only_what_no_cut_needs(helpers: Any, tmp_path: Path) -> N
     for snapshot in snapshots[-2:]:
         other = Replay(helpers.FRAMES, VIEW, 20, 2, Streams(7))
         other.restore(tmp_path, snapshot)
-    with pytest.raises(DamagedSegment, match="missing"):
+    with pytest.raises(Damaged, match="missing"):
         other.restore(tmp_path, snapshots[0])
 
 

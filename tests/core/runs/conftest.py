@@ -50,6 +50,7 @@ def make_config(root: Path, **values: Any) -> Any:
         evaluate=SimpleNamespace(features=None),
         options=lambda: iter(()),
         defaults={},
+        code=(),
         digest=lambda: hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest(),
     )
     return config

@@ -196,7 +196,7 @@ def test_an_older_checkpoint_that_lacks_a_key_is_an_error_of_use(checkpoints: Ch
     checkpoints.save(7, {"trainer": {}}, {"spec": [1]})
     monkeypatch.setattr(migrations, "SCHEMA", written + 1)
     monkeypatch.setitem(migrations.MIGRATIONS, written, rename_trainer)
-    with pytest.raises(UsageError, match=rf"of format {written} has no 'frames'"):
+    with pytest.raises(UsageError, match=rf"the part 'format {written}' of checkpoint .* has no 'frames'"):
         checkpoints.newest()
 
 
@@ -210,12 +210,15 @@ def test_a_key_that_is_missing_is_named(checkpoints: Checkpoints) -> None:
     ):
         found["stale"]
     with (
-        pytest.raises(UsageError, match=r"the part 'agent' of checkpoint .* does not fit the agent: .*weight"),
+        pytest.raises(UsageError, match=r"the part 'agent' of checkpoint .* does not fit: .*weight"),
         newest.reading("agent"),
     ):
         torch.nn.Linear(2, 2).load_state_dict({})
-    with pytest.raises(RuntimeError, match="something else"), newest.reading("agent"):
-        raise RuntimeError("something else")
+    for error in (TypeError("x"), ValueError("x"), IndexError("x"), AttributeError("x"), OverflowError("x"), RecursionError("x")):
+        with pytest.raises(Damaged, match=r"the part 'agent' of checkpoint .* does not fit: .*x \(.*:\d+\)"), newest.reading("agent"):
+            raise error
+    with pytest.raises(torch.OutOfMemoryError), newest.reading("agent"):
+        raise torch.OutOfMemoryError("the device failed")
 
 
 def test_version_1_becomes_version_2() -> None:
@@ -240,13 +243,14 @@ def test_version_1_becomes_version_2() -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are read."""
     found: list[str] = []
-    real = Path.read_bytes
+    real = os.open
 
-    def read_bytes(path: Path) -> bytes:
-        found.append(path.name)
-        return real(path)
+    def opened(path: Any, flags: int, *more: Any) -> int:
+        if not flags & (os.O_WRONLY | os.O_RDWR | os.O_DIRECTORY):
+            found.append(Path(path).name)
+        return real(path, flags, *more)
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(os, "open", opened)
     return found
 
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,38 @@ def test_children_do_not_keep_the_lock(tmp_path: Path) -> None:
             assert lock.held
     finally:
         child.communicate()
+
+
+def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    lock = RunLock(path)
+    lock.acquire()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, b"1" if not lock.held else b"0")
+        time.sleep(60)
+        os._exit(0)
+    try:
+        assert os.read(reader, 1) == b"1"
+        assert lock.held
+        lock.forget()  # as the end of this process does
+        with RunLock(path) as other:
+            assert other.held
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_the_lock_of_a_removed_file_locks_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "run.lock"
+    one, other = RunLock(path), RunLock(path)
+    one.acquire()
+    (tmp_path / "run").rename(tmp_path / "moved")
+    assert not one.held
+    assert one.place == tmp_path / "moved"
+    other.acquire()
+    assert other.held
+    assert not one.held
+    one.release()
+    assert other.held

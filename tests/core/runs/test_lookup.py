@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,3 +120,41 @@ def test_identity_and_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_identity_path_is_always_below_the_root(names: tuple[str, str, str, str | None, int], path: str) -> None:
     assert str(lookup.identity_path(*names)) == path
+
+
+CONFIG = {"experiment": "paper", "seed": 3, "agent": {"name": "drqv2"}, "suite": {"name": "gym", "task": "ALE/Pong-v5"}}
+
+
+@pytest.mark.parametrize("place", ["run", "a/run", "seed-3", "a/b/c/d/e/f/run"])
+def test_a_run_that_was_moved_keeps_its_identity(place: str, tmp_path: Path) -> None:
+    path = tmp_path / place
+    path.mkdir(parents=True)
+    (path / "config.json").write_text(json.dumps(CONFIG))
+    if place != "seed-3":
+        assert Run(path).identity == ("paper", "drqv2", "gym", "ALE-Pong-v5", "seed-3")
+
+
+@pytest.mark.parametrize("path", ["/run", "/sh/run", "/seed-1", "/a/b/seed-1"])
+@pytest.mark.parametrize("tree", [{}, {"agent": "x", "suite": [1], "seed": "y", "experiment": None}, CONFIG])
+def test_a_shallow_run_has_an_identity(path: str, tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(Path(path))
+    monkeypatch.setitem(vars(run), "tree", tree)
+    assert run.identity == (("paper", "drqv2", "gym", "ALE-Pong-v5", "seed-3") if tree is CONFIG else ("default",) * 4 + ("seed-0",))
+    assert run.name == run.lasting_name == path
+    assert run.root.is_absolute()
+
+
+def test_folders_that_cannot_be_read_hold_no_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a/b/c/d/seed-1"
+    path.mkdir(parents=True)
+    (path / "config.json").write_text("{}")
+    (tmp_path / "gone").mkdir()
+    usual = os.scandir
+
+    def scandir(place: Any) -> Any:
+        if Path(place).name == "gone":
+            raise FileNotFoundError(place)  # a process that ended, below /proc
+        return usual(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert [run.path for run in Run.all(tmp_path)] == [path]

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +14,9 @@ from typing import Any
 import pytest
 import torch
 
-from unified.core.base.errors import UnifiedError, UsageError
+from unified.core.base import files
+from unified.core.base.errors import StorageError, UnifiedError, UsageError
+from unified.core.runs import lock
 from unified.core.runs.run import Run
 
 
@@ -73,7 +78,7 @@ def test_an_unreadable_configuration_is_named(config: Callable[..., Any]) -> Non
     run.log({"kind": "train", "frames": 1})
     for content in (b"{", b"[]", b"\xff"):
         run.config_path.write_bytes(content)
-        with pytest.raises(UnifiedError, match=r"config\.json .*move the run's directory away"):
+        with pytest.raises(UnifiedError, match=r"config\.json is not a configuration.*or move .*seed-1 away"):
             Run.create_or_open(config())
 
 
@@ -84,10 +89,10 @@ def test_a_directory_that_cannot_be_written_fails_before_anything(
     with pytest.raises(UsageError, match=r"cannot be stored in .*file/default.*root=DIRECTORY"):
         Run.create_or_open(config(root=str(tmp_path / "file")))
 
-    def denied(path: Path, data: bytes) -> int:
+    def denied(path: Path, *more: Any) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "write_bytes", denied)
+    monkeypatch.setattr(files, "write_bytes", denied)
     with pytest.raises(UsageError, match="Permission denied"):
         Run.create_or_open(config())
 
@@ -147,7 +152,7 @@ def test_a_full_disk_ends_a_row_but_not_an_event(config: Callable[..., Any], mon
 
     monkeypatch.setattr(os, "write", full)
     run.event("speed")
-    with pytest.raises(UnifiedError, match=r"metrics\.jsonl cannot be written: No space left on device .*unified resume"):
+    with pytest.raises(UnifiedError, match=r"metrics\.jsonl: No space left on device .*unified resume"):
         run.log({"kind": "train"})
 
 
@@ -166,7 +171,8 @@ def test_resuming_replays_the_rows_after_the_checkpoint(config: Callable[..., An
         checkpoint = again.newest_checkpoint()
         assert checkpoint is not None
         assert checkpoint.manifest["spec"] == {"a": [1]}
-        assert checkpoint.manifest["config_digest"] == config().digest()
+        assert checkpoint.manifest["config"] == run.tree
+        assert checkpoint.manifest["metrics_sha256"] == hashlib.sha256(whole[: checkpoint.manifest["metrics_offset"]]).hexdigest()
         again.truncate_metrics(checkpoint.manifest["metrics_offset"])
         assert [row["frames"] for row in again.metrics()] == [10, 20]
         again.log({"kind": "train", "frames": 30})
@@ -237,3 +243,204 @@ def test_a_start_that_was_refused_binds_nobody(config: Callable[..., Any]) -> No
     other = Run.create_or_open(config(agent__lr=1.0))
     with other.lock():
         assert other.tree["agent"]["lr"] == 1.0
+
+
+# Moved, replaced, removed ---------------------------------------------------------------------------------------------------------
+
+
+def moved(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+
+
+def replaced(path: Path) -> None:
+    moved(path)
+    shutil.copytree(path.with_name("elsewhere"), path)
+
+
+def deleted(path: Path) -> None:
+    shutil.rmtree(path)
+
+
+def root_moved(path: Path) -> None:
+    root = path.parents[4]
+    root.rename(root.with_name("other"))
+
+
+def forked(path: Path) -> None:
+    lock._forget_in_child()  # as in a forked child
+
+
+@pytest.mark.parametrize("what", [moved, replaced, deleted, root_moved, forked])
+@pytest.mark.parametrize("write", ["log", "save"])
+def test_a_directory_that_went_away_is_noticed_at_the_next_write(
+    config: Callable[..., Any], tmp_path: Path, what: Callable[[Path], None], write: str
+) -> None:
+    run = Run.create_or_open(config())
+    with run.lock():
+        run.log({"kind": "train", "frames": 1})
+        run.save_checkpoint(1, {"trainer": {}})
+        what(run.path)
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(StorageError, match=r"was moved, replaced or deleted|is a copy of") as caught:
+            run.log({"kind": "train", "frames": 2}) if write == "log" else run.save_checkpoint(2, {"trainer": {}})
+    assert caught.value.exit_code == 2
+    assert sorted(tmp_path.rglob("*")) == before
+    run.forget_draft()
+    assert sorted(tmp_path.rglob("*")) == before
+    if what in (moved, root_moved):
+        (place,) = tmp_path.rglob("run.lock")
+        assert f"unified resume {place.parent}" in str(caught.value)
+        assert [row["frames"] for row in Run(place.parent).metrics()] == [1]
+
+
+def test_a_refused_start_leaves_a_run_beside_it_alone(config: Callable[..., Any]) -> None:
+    refused = Run.create_or_open(config())
+    trained = Run.create_or_open(config())
+    with trained.lock():
+        refused.forget_draft()
+        assert trained.config_path.exists()
+        trained.log({"kind": "train", "frames": 1})
+    refused.forget_draft()
+    assert len(trained.metrics()) == 1
+
+
+def test_a_run_whose_draft_was_removed_before_its_lock_is_made_again(config: Callable[..., Any]) -> None:
+    refused = Run.create_or_open(config())
+    trained = Run.create_or_open(config())
+    refused.forget_draft()
+    assert not trained.root.exists()
+    with trained.lock():
+        trained.log({"kind": "train", "frames": 1})
+    assert trained.tree["seed"] == 1
+    assert len(trained.metrics()) == 1
+
+
+@pytest.mark.parametrize(
+    "values", [{"root": "r" * 4000}, {"root": "/".join(["r" * 99] * 40)}, {"experiment": "e" * 300}], ids=["name", "path", "part"]
+)
+def test_a_path_that_is_too_long_is_refused_with_the_limit(config: Callable[..., Any], values: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=r"bytes, more than (255|3,975).*root=DIRECTORY"):
+        Run.create_or_open(config(**values))
+
+
+# Files that are none --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((name, "directory") for name in ("run.lock", "metrics.jsonl", "events.jsonl")),
+        *((name, kind) for name in ("run.lock", "metrics.jsonl", "events.jsonl", "checkpoints", "replay") for kind in ("link", "pipe")),
+    ],
+)
+def test_links_and_pipes_in_a_run_are_refused_and_never_written_through(
+    config: Callable[..., Any], tmp_path: Path, name: str, kind: str
+) -> None:
+    run = Run.create_or_open(config())
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    if kind == "link":
+        (run.path / name).symlink_to(outside)
+    elif kind == "pipe":
+        os.mkfifo(run.path / name)
+    else:
+        (run.path / name).mkdir()
+    with pytest.raises(StorageError, match=name), run.lock():
+        pytest.fail("locked")
+    assert outside.read_bytes() == b"precious"
+
+
+def test_a_root_that_is_a_link_is_an_ordinary_one(config: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "runs").symlink_to("disk")
+    run = Run.create_or_open(config())
+    with run.lock():
+        run.log({"kind": "train", "frames": 1})
+        run.save_checkpoint(1, {"trainer": {}})
+    assert sorted(path.name for path in (tmp_path / "disk").rglob("seed-1/*")) == [
+        "checkpoints",
+        "config.json",
+        "metrics.jsonl",
+        "run.lock",
+    ]
+
+
+# Checked contents -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(config: Callable[..., Any]) -> Run:
+    """A run with a checkpoint."""
+    run = Run.create_or_open(config())
+    with run.lock():
+        for frames in (1, 2, 3):
+            run.log({"kind": "train", "frames": frames, "return": frames / 3})
+        run.save_checkpoint(3, {"trainer": {}})
+    return run
+
+
+@pytest.mark.parametrize("key", ["agent.lr", "train.frames"])
+def test_a_configuration_that_was_changed_is_refused_with_the_key(saved: Run, config: Callable[..., Any], key: str) -> None:
+    first, last = key.split(".")
+    tree = json.loads(saved.config_path.read_text())
+    tree[first][last] = 5
+    saved.config_path.write_text(json.dumps(tree))
+    changed = Run(saved.path, config(**{f"{first}__{last}": 5}))
+    with pytest.raises(StorageError, match=rf"  {key}: .* -> 5") as caught, changed.lock():
+        pytest.fail("locked")
+    assert "--accept-config" in str(caught.value)
+    changed.accept_config()
+    with changed.lock():
+        changed.save_checkpoint(4, {"trainer": {}})
+    assert saved.checkpoints.newest_manifest()["config"]["agent"] == tree["agent"]
+
+
+def test_a_budget_that_the_command_line_changed_is_no_damage(saved: Run, config: Callable[..., Any]) -> None:
+    with Run.create_or_open(config(train__frames=5000)).lock():
+        pass  # killed before the next checkpoint
+    with Run(saved.path, config(train__frames=5000)).lock():
+        pass
+    with Run.create_or_open(config(train__frames=6000)).lock() as run:
+        assert run.tree["train"]["frames"] == 6000
+
+
+def test_metrics_that_were_changed_are_kept_with_a_warning(saved: Run) -> None:
+    path = saved.path / "metrics.jsonl"
+    whole = path.read_bytes()
+    manifest = saved.checkpoints.newest_manifest()
+    again = Run(saved.path)
+    again.truncate_metrics(manifest["metrics_offset"], manifest["metrics_sha256"])
+    assert again.events() == []
+    path.write_bytes(whole.replace(b"0.6666", b"0.7666"))
+    again = Run(saved.path)
+    again.truncate_metrics(manifest["metrics_offset"], manifest["metrics_sha256"])
+    assert path.read_bytes() == whole.replace(b"0.6666", b"0.7666")
+    (warning,) = again.events()
+    assert "metrics.jsonl was changed or damaged" in warning["message"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *({"frames": value} for value in ("x", None, [1], math.inf, 10**400, -1, True, 1.5)),
+        *({"metric": value} for value in ([], {}, 5, None)),
+        *({"kind": value} for value in ([], None, 5)),
+        *({key: value} for key in ("steps", "return_sd", "accuracy_min", "episodes") for value in ("x", [1], {"a": 1}, 10**400)),
+        {"return": 10**400},
+    ],
+    ids=str,
+)
+def test_damaged_rows_are_left_out_and_counted(saved: Run, values: dict[str, Any]) -> None:
+    whole = {"kind": "evaluate", "frames": 4, "return": 1.0}
+    path = saved.path / "metrics.jsonl"
+    path.write_text(path.read_text() + json.dumps({**whole, **values}) + "\n" + json.dumps(whole | {"note": ["text"]}) + "\n")
+    assert [row["frames"] for row in saved.metrics()] == [1, 2, 3, 4]
+    assert saved.damaged_rows == 1
+
+
+@pytest.mark.parametrize("event", [[], {}, None, 5])
+def test_damaged_events_are_left_out(saved: Run, event: Any) -> None:
+    (saved.path / "events.jsonl").write_text(json.dumps({"event": event}) + "\n" + json.dumps({"event": "components", "components": 5}))
+    assert [entry["event"] for entry in saved.events()] == ["components"]
+    assert saved.components == []
+    assert saved.status == "interrupted"

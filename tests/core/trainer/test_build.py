@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,17 @@ def test_of_a_replay_alone_they_are_updates(root: Path) -> None:
     run = unified.train(config={**QUIET, **DQN, **offline, "experiment": "offline"})
     assert [row["updates"] for row in run.metrics() if row["kind"] == "train"] == [50, 100, 120]
     assert [row["updates"] for row in run.metrics() if row["kind"] == "evaluate"] == [120]
+
+
+def test_an_offline_run_resumes_without_its_source(root: Path) -> None:
+    shutil.copytree(root / "replays/probe", root / "replays/passing")
+    offline = {"train.offline": True, "replay.load": "passing", "root": str(root), "evaluate.episodes": 1, "experiment": "alone"}
+    run = unified.train(config={**QUIET, **DQN, **offline, "train.updates": 20})
+    before = run.checkpoints.newest_manifest()["replay"]["head"]
+    shutil.rmtree(root / "replays/passing")
+    again = unified.train(config={**QUIET, **DQN, **offline, "train.updates": 40})
+    assert [row["updates"] for row in again.metrics() if row["kind"] == "train"][-1] == 40
+    assert again.checkpoints.newest_manifest()["replay"]["head"] == before
 
 
 def test_a_data_set_that_is_learned_by_reward_alone_is_an_environment(tmp_path: Path) -> None:

@@ -126,3 +126,28 @@ def test_epochs_are_frames_of_a_data_set(epochs: float) -> None:
     while not clock.done:
         clock.advance(1, learning=True)
     assert 10 * epochs <= clock.frames < 10 * epochs + 7
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wanted"), [(50, 500, [1500, 2000]), (500, 50, [1050, 1100, 1150]), (0, 500, [1000, 1500]), (300, 0, [])]
+)
+def test_a_period_that_is_changed_holds_from_there_on(before: int, after: int, wanted: list[int]) -> None:
+    def happened(clock: Clock, frames: int) -> list[int]:
+        found = []
+        while clock.frames < frames:
+            clock.advance(1, learning=False)
+            if clock.due("checkpoint"):
+                clock.mark_done("checkpoint")
+                found.append(clock.frames)
+        return found
+
+    clock, resumed = Clock(every={"checkpoint": before}), Clock(every={"checkpoint": after})
+    happened(clock, 999)
+    clock.advance(1, learning=False)
+    if before:
+        clock.mark_done("checkpoint")  # at the end of a run
+    resumed.load_state_dict(clock.state_dict())
+    if not before:
+        assert resumed.due("checkpoint")  # the last one was at 0
+        return
+    assert happened(resumed, 2000)[: len(wanted)] == wanted

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from core.trainer.course import Course, CourseOptions, Linear, Played, episode, evaluation, stacking
-from unified.core.base.errors import UnifiedError
+from unified.core.base.errors import EnvironmentFailed, PluginFailed, UnifiedError
 from unified.core.base.rng import derive
 from unified.core.base.spec import Space, Spec
+from unified.core.envs.adapters import EnvironmentAdapter
 from unified.core.envs.step_batch import StepBatch
-from unified.core.envs.suite import UnsupportedRender
+from unified.core.envs.suite import Environment, Step, UnsupportedRender
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.replay.batch import Batch
 from unified.core.trainer.evaluation import Episode, EpisodeEvaluator, evaluation_mode, summarise
@@ -117,6 +118,36 @@ def test_more_failed_episodes_than_were_asked_for_end_the_evaluation() -> None:
     assert evaluator.take_env_failures() == []
 
 
+class Endless(Environment):
+    spec = Spec(Space((1,), "float32"), Space((1,), "float32", -1.0, 1.0))
+
+    def reset(self, seed: int) -> np.ndarray:
+        return np.zeros(1, np.float32)
+
+    def step(self, action: np.ndarray) -> Step:
+        return Step(np.zeros(1, np.float32), 1.0, False, False)
+
+
+@pytest.mark.parametrize(("limit", "length"), [(7, 7), (None, 10)])
+def test_an_endless_episode_is_truncated(limit: int | None, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unified.core.trainer.evaluation.ENDLESS", 10)
+    suite = EnvironmentAdapter(Endless, "", None)
+    evaluator = EpisodeEvaluator(suite, lambda: WorkerVectorEnv(suite, 1, 1, "evaluation", "inline"), 3, limit)
+    judged = evaluator.judge(Linear(Endless.spec, 1), 0)  # type: ignore[arg-type]
+    assert judged is not None
+    assert (judged.row["length"], judged.row["return"], judged.row["truncated"]) == (length, length, 3)
+    assert f"3 episodes were truncated after {length} steps (evaluate.max_steps)" in evaluator.take_env_failures()[-1]
+    evaluator.close()
+
+
+def test_environments_that_cannot_be_started_are_no_evaluation() -> None:
+    def fail() -> Any:
+        raise PluginFailed("no licence")
+
+    with pytest.raises(EnvironmentFailed, match="no licence"):
+        EpisodeEvaluator(course(), fail, 1).evaluate(Linear(Endless.spec, 1), 0)  # type: ignore[arg-type]
+
+
 class Scripted:
     """Environments whose answers are written down: for each step and environment ``"."``, ``"T"`` (terminated) or ``"F"`` (failed)."""
 
@@ -125,6 +156,8 @@ class Scripted:
         self.spec = Spec(Space((1,), "float32"), Space((1,), "float32", -1.0, 1.0))
         self.env_failures: deque[str] = deque()
         self.failed_episodes = 0
+
+    def limit_episodes(self, steps: int) -> None: ...
 
     def reset(self, stream: str) -> np.ndarray:
         return np.zeros((self.num_envs, 1), np.float32)

@@ -13,12 +13,14 @@ import torch
 
 import unified
 from unified import hookimpl
-from unified.core.base.errors import PluginFailed, Problem, UnifiedError
+from unified.core.base.errors import EnvironmentFailed, PluginFailed, Problem, UnifiedError
 from unified.core.base.rng import Streams
 from unified.core.envs.step_batch import StepBatch
 from unified.core.learn.agent import UpdateResult
 from unified.core.runs.run import Run
 from unified.core.trainer.clock import Clock
+from unified.core.trainer.duties import worth_a_line
+from unified.core.trainer.evaluation import EpisodeEvaluator
 from unified.core.trainer.interrupts import Stopped
 from unified.core.trainer.trainer import Trainer
 from unified.plugins.agents.ppo.agent import PPO
@@ -194,6 +196,7 @@ class Log:
 def make_trainer(agent: Any = None, replay: Any = None, source: Any = None, clock: Clock | None = None, max_failures: int = 2) -> Trainer:
     config: Any = SimpleNamespace(
         agent=SimpleNamespace(label="toy"),
+        suite=SimpleNamespace(title="suite toy:task"),
         components=lambda: [],
         evaluate=SimpleNamespace(at_start=False),
         train=SimpleNamespace(max_failures=max_failures, patience=None),
@@ -219,9 +222,30 @@ def test_one_environment_that_always_fails_ends_the_run_though_others_go_well(mo
     for _ in range(3):
         trainer._check_environments()
         trainer._count(steps(failed=[False, True, False], ended=[True, False, True]))
-    with pytest.raises(UnifiedError, match=r"3 episodes of environment 1 failed in a row, more than train.max_failures=2"):
+    message = r"3 episodes of environment 1 of suite toy:task failed in a row, more than train.max_failures=2"
+    with pytest.raises(UnifiedError, match=message) as raised:
         trainer._check_environments()
+    assert raised.value.exit_code == 2
+    assert "unified resume" in str(raised.value)
+    trainer._check_environments()  # a run that is resumed begins to count again
     assert trainer.episodes == 6
+
+
+def test_an_evaluation_that_fails_does_not_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise EnvironmentFailed("the screen went dark")
+
+    monkeypatch.setattr(EpisodeEvaluator, "evaluate", fail)
+    run = train(tmp_path, train__frames=120)
+    warnings = [event["message"] for event in run.events() if event["event"] == "warning"]
+    assert run.events()[-1]["event"] == "finish"
+    assert warnings == [f"evaluation: there is none at {frames} frames: the screen went dark" for frames in (50, 100, 120)]
+    assert not [row for row in run.metrics() if row["kind"] == "evaluate"]
+
+
+@pytest.mark.parametrize(("failures", "lines"), [(10, 10), (100, 19), (1000, 28), (1050, 28)])
+def test_many_failures_are_few_lines(failures: int, lines: int) -> None:
+    assert sum(worth_a_line(number) for number in range(1, failures + 1)) == lines
 
 
 def test_failures_of_different_environments_and_at_different_times_are_not_in_a_row() -> None:

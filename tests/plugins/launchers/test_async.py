@@ -17,7 +17,7 @@ import torch
 import unified
 from runs.commands import events, newest, rows, run_directory, saved
 from runs.commands import unified as command
-from unified.core.base.errors import UnifiedError, UsageError
+from unified.core.base.errors import EnvironmentFailed, UnifiedError, UsageError
 from unified.core.base.rng import Streams, derive
 from unified.core.base.spec import Space, Spec
 from unified.core.config.compose import compose
@@ -27,6 +27,7 @@ from unified.core.replay.views import Transitions
 from unified.core.runs.run import Run
 from unified.core.trainer import build
 from unified.core.trainer.build import assemble, make_agent, make_environments
+from unified.core.trainer.sources import EnvCollector
 from unified.plugins.launchers.asynchronous.config import AsyncOptions
 from unified.plugins.launchers.asynchronous.launcher import Async
 
@@ -133,13 +134,31 @@ def test_the_run_says_that_it_is_not_exact(tmp_path: Path) -> None:
     assert "2 threads act with weights up to 4 updates old" in event["reason"]
 
 
-def test_an_error_in_a_thread_ends_the_run_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def broken(tmp_path: Path) -> dict[str, str]:
+    words = dict(word.split("=", 1) for word in suite(tmp_path, "Broken") if "=" in word)
+    return words | {"agent": "dqn", "launcher": "async", "train.env_backend": "inline", "train.max_failures": "3"}
+
+
+def test_an_environment_that_fails_in_a_thread_ends_the_run_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    with pytest.raises(EnvironmentFailed, match=r"of suite Broken failed in a row.*the cable fell out"):
+        unified.train(config=broken(tmp_path))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("collector")]
+
+
+@pytest.mark.parametrize("error", [ValueError("the cable fell out"), SystemExit("the cable fell out")], ids=["Exception", "SystemExit"])
+@pytest.mark.parametrize("method", ["step_async", "step_wait"])
+def test_an_error_in_a_thread_ends_the_run_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, method: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def fall(collector: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(EnvCollector, method, fall)
     with pytest.raises(UnifiedError, match="the cable fell out") as raised:
-        unified.train(
-            config=dict(word.split("=", 1) for word in suite(tmp_path, "Broken") if "=" in word)
-            | {"agent": "dqn", "launcher": "async", "train.env_backend": "inline"}
-        )
+        unified.train(config=broken(tmp_path))
     assert any("in the thread of collector" in problem.message for problem in raised.value.problems)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("collector")]
 
@@ -218,10 +237,10 @@ def test_environments_are_closed_if_those_of_another_collector_cannot_be_opened(
     opened: list[Any] = []
     closed: list[str] = []
 
-    def make(config: Any, stream: str, count: int) -> Any:
+    def make(config: Any, stream: str, count: int, run: Any) -> Any:
         if stream == "environment 1":
             raise RuntimeError("no more environments")
-        environments = make_environments(config, stream, count)
+        environments = make_environments(config, stream, count, run)
         close = environments.close
         monkeypatch.setattr(environments, "close", lambda: (closed.append(stream), close()))
         opened.append(environments)

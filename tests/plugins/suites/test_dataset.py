@@ -180,7 +180,7 @@ class Broken(Listed):
     [
         (Endless(), "Endless has no length"),
         (Listed([]), "Listed is empty"),
-        (Listed([(VECTORS[0], 0)]), "Listed has 1 items: too few"),
+        (Listed([(VECTORS[0], 0)]), "1 rows with suite.test=0.2 leave no test rows"),
         (Broken([0] * 5), "item 3 of Broken cannot be read: ZeroDivisionError"),
         (Listed([(VECTORS[0], 0), (VECTORS[0, :2], 0)]), "item 1 of Listed is float32 (2,), item 0 is float32 (4,)"),
         (Listed([{"image": 0, "label": 1}]), "item 0 of Listed is a dict of 2    expected input, or (input, target)"),
@@ -204,7 +204,7 @@ def test_random_items_are_told() -> None:
             return torch.rand(3), number % 2
 
     assert "is read again: rows are read once" in suite(Random([0] * 10)).notes()[0]
-    assert suite(Listed([(row, 0) for row in VECTORS])).notes() == []
+    assert suite(Listed([(row, n % 2) for n, row in enumerate(VECTORS)])).notes() == []
 
 
 # As suites ----------------------------------------------------------------------------------------------------------------------

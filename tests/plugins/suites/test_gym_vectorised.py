@@ -161,6 +161,28 @@ def test_a_number_that_is_not_finite_fails_the_episode_as_in_workers() -> None:
         assert "environment 1, episode 0 was discarded" in one.env_failures[0]
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1e39])
+def test_rewards_that_float32_cannot_hold_fail_though_their_sum_is_finite(wrong: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    with vector("CartPole-v1") as env:
+        env.reset()
+        advance = type(env).advance
+        monkeypatch.setattr(env, "advance", lambda actions: (np.array([wrong, -wrong, 1.0]), advance(env, actions)[1]))
+        env.step_async(np.zeros(3, np.int64))
+        steps = env.step_wait()
+    assert steps.failed.tolist() == [True, True, False]
+    assert steps.reward.tolist() == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("make", [vector, workers])
+def test_episodes_can_be_limited(make: Any) -> None:
+    with make("Pendulum-v1") as env:
+        env.limit_episodes(7)
+        env.reset()
+        rows = play(env, range(21))
+    assert [number for number, row in enumerate(rows, 1) if row.truncated.all()] == [7, 14, 21]
+    assert all((row.lengths == 7).all() for row in rows if row.truncated.any())
+
+
 # What lasts
 
 

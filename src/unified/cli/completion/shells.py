@@ -17,6 +17,7 @@ from unified.cli.completion.candidates import Candidate
 from unified.cli.completion.line import complete
 from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.base.suggest import did_you_mean
+from unified.terminal import line
 
 #: bash splits words at = and : and completes only the text after the last of them, so it passes the line and gets that text back.
 #: (No mapfile and no required compopt, since macOS has bash 3.2.)
@@ -86,22 +87,23 @@ def answer(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
         found = complete(words, len(words) - 1)
     except Exception:  # errors of plugins must not disturb typing
         return ""
-    return "".join(f"{_shown(candidate, kept, shell)}\n" for candidate in found)
+    printable = (candidate for candidate in found if line(candidate.value) == candidate.value)
+    return "".join(f"{_shown(candidate, kept, shell)}\n" for candidate in printable)
 
 
 def _shown(candidate: Candidate, kept: int, shell: str) -> str:
     if shell == "bash" or not candidate.help:
         return candidate.value[kept:]
-    return f"{candidate.value}\t{' '.join(candidate.help.split())}"
+    return f"{candidate.value}\t{line(' '.join(candidate.help.split()))}"
 
 
-def from_bash(line: str, breaks: str) -> tuple[list[str], int]:
+def from_bash(text: str, breaks: str) -> tuple[list[str], int]:
     """The words of a line up to the cursor, and the length of the part of the last word that bash keeps.
 
     >>> from_bash("unified train --suite dmc:hum", " =:"), from_bash("FLAG=1 unified train ", " =:")
     ((['unified', 'train', '--suite', 'dmc:hum'], 4), (['unified', 'train', ''], 0))
     """
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
     lexer.whitespace_split, lexer.commenters = True, ""
     words: list[str] = []
     try:
@@ -110,7 +112,7 @@ def from_bash(line: str, breaks: str) -> tuple[list[str], int]:
     except ValueError:  # an open quote: the rest is one word
         words.append(lexer.token)
         open_quote = True
-    if line[-1:].isspace() and not open_quote:
+    if text[-1:].isspace() and not open_quote:
         words.append("")
     while len(words) > 1 and "=" in words[0]:
         del words[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ from pathlib import PurePath
 
 #: Folders of libraries in which an error of a plugin's code is often raised.
 _LIBRARIES = frozenset({"torch", "numpy", "pydantic"})
+
+#: Characters of an exception's message, or of an environment's last output, that are shown and stored.
+LONGEST = 2000
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,17 @@ class PluginFailed(UnifiedError):
     """A critical component raised an exception, which ends the run; `__cause__` is the exception."""
 
     @classmethod
-    def by(cls, name: str, doing: str, error: Exception) -> PluginFailed:
+    def by(cls, name: str, doing: str, error: BaseException) -> PluginFailed:
         """``agent xyz failed while learning: ValueError: … (file:line)``."""
         failed = cls(Problem(f"{name} failed {doing}: {one_line(error)}"))
         failed.__cause__ = error
         return failed
+
+
+class EnvironmentFailed(UnifiedError):
+    """An environment failed so often that the run, or an evaluation, cannot continue with it. What was learned is saved."""
+
+    exit_code = 2
 
 
 class Notice(UserWarning):
@@ -66,8 +77,20 @@ class UsageError(UnifiedError):
     exit_code = 2
 
 
+class NotTrusted(UsageError):
+    """A run or a recipe names code that the user has not named (`unified.core.components.trust`)."""
+
+
 class FilesMissing(UsageError):
     """A run refers to something that does not exist: files of a data set, another run, a saved replay."""
+
+
+class StorageError(UsageError):
+    """A file or directory cannot be read or written, at any time of a run: a full disk, a link in place of a file, a moved directory."""
+
+
+class Damaged(StorageError):
+    """A stored state is incomplete, was changed, or does not fit. An older one may be used instead."""
 
 
 @contextmanager
@@ -81,7 +104,9 @@ def plugin_errors(name: str, doing: str) -> Iterator[None]:
         yield
     except UnifiedError:
         raise
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also `sys.exit()`: the run did not finish
         raise PluginFailed.by(name, doing, error) from error
 
 
@@ -98,5 +123,20 @@ def error_text(error: BaseException) -> str:
     >>> error_text(ValueError("no\\nmore")), error_text(KeyboardInterrupt())
     ('ValueError: no more', 'KeyboardInterrupt')
     """
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(shortened(str(error)).split())
+    except Exception:
+        text = "its message cannot be read"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def shortened(text: str) -> str:
+    """The first `LONGEST` characters of a text that may be of any length, with an escape for each one that controls a terminal or that
+    cannot be encoded.
+
+    >>> shortened("half a character: " + chr(0xD83D)), len(shortened("very long" * 1_000_000)) < 2100
+    ('half a character: \\\\ud83d', True)
+    """
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]} … ({len(text):,} characters)"
+    return _UNSHOWN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)

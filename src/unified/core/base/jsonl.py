@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+from unified.core.base.files import LIMIT, naming, open_file, parse_json, read_file
+
 
 class JsonLines:
-    """A file with one JSON object per line. Each row is one write, so that other processes do not read half a row."""
+    """A file with one JSON object per line. Each row is one write, so that other processes do not read half a row.
+
+    Attributes:
+        damaged: Number of lines that the last `read` left out, torn lines at the end not counted.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.damaged = 0
         self._file: int | None = None
+        self._sha256, self._hashed = hashlib.sha256(), 0  # checksum of the first bytes, and their number
 
     @property
     def size(self) -> int:
         """Size in bytes."""
         try:
-            return self.path.stat().st_size
+            return self.path.lstat().st_size
         except (FileNotFoundError, NotADirectoryError):
             return 0
 
@@ -30,22 +40,41 @@ class JsonLines:
             OSError: If the row cannot be written, on a full disk for example. No part of it remains in the file.
         """
         data = (json.dumps(row, default=plain) + "\n").encode()
-        if self._file is None:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            if not self._ends_whole():
-                data = b"\n" + data
-        before = os.fstat(self._file).st_size
-        try:
-            while data:
-                data = data[os.write(self._file, data) :]
-        except OSError:
-            os.ftruncate(self._file, before)
-            raise
+        with naming(self.path):
+            if self._file is None:
+                self._file = open_file(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+                if not self._ends_whole():
+                    data = b"\n" + data
+            before = os.fstat(self._file).st_size
+            try:
+                written, rest = data, data
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
+            except OSError:
+                with contextlib.suppress(OSError):  # the next reader leaves out the torn line
+                    os.ftruncate(self._file, before)
+                raise
+            if self._hashed == before:
+                self._sha256.update(written)
+                self._hashed += len(written)
 
     def sync(self) -> None:
         """Wait until the disk has every row."""
         if self._file is not None:
-            os.fsync(self._file)
+            with naming(self.path):
+                os.fsync(self._file)
+
+    def sha256(self, size: int) -> str:
+        """Checksum of the first `size` bytes, in hexadecimal; only bytes that are new since the last call are read."""
+        if self._hashed > size:
+            self._sha256, self._hashed = hashlib.sha256(), 0
+        if self._hashed < size:
+            with naming(self.path), open(open_file(self.path), "rb") as file:
+                file.seek(self._hashed)
+                while self._hashed < size and (data := file.read(min(1 << 20, size - self._hashed))):
+                    self._sha256.update(data)
+                    self._hashed += len(data)
+        return self._sha256.hexdigest()
 
     def truncate(self, size: int) -> int:
         """Cut the file to `size` bytes.
@@ -55,23 +84,37 @@ class JsonLines:
         """
         cut = self.size - size
         if cut > 0:
-            os.truncate(self.path, size)
+            if self._hashed > size:
+                self._sha256, self._hashed = hashlib.sha256(), 0
+            descriptor = open_file(self.path, os.O_WRONLY)
+            try:
+                with naming(self.path):
+                    os.ftruncate(descriptor, size)
+            finally:
+                os.close(descriptor)
         return cut
 
     def read(self) -> list[dict[str, Any]]:
-        """All rows, without torn lines."""
-        rows = []
+        """All rows, without torn or damaged lines.
+
+        Raises:
+            OSError: If something else than a file has its name, or if it cannot be read.
+        """
+        rows, self.damaged = [], 0
         try:
-            text = self.path.read_bytes()
-        except FileNotFoundError:
+            text = read_file(self.path, LIMIT)
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        for line in text.splitlines():
+        lines = text.split(b"\n")
+        for number, line in enumerate(lines, 1):
             try:
-                row = json.loads(line)
+                row = parse_json(line) if line else None
             except ValueError:
-                continue
+                row = None
             if isinstance(row, dict):
                 rows.append(row)
+            elif line and number < len(lines):
+                self.damaged += 1
         return rows
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""Disable plugins through environment variables, which child processes inherit. Imports no torch.
+"""Switches of the command line that become environment variables, which child processes inherit. Imports no torch.
 
 ``UNIFIED_DISABLE_PLUGINS=a,b`` disables some plugins, ``UNIFIED_PLUGINS=a,b`` disables all others (empty: all). A plugin is named by its
 entry point or its package; built-ins cannot be disabled. On the command line, ``-p no:NAME`` and ``--no-plugins`` do the same for every
-command.
+command. ``--trust`` lets a command import the code that runs and recipes name (`unified.core.components.trust`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ ONLY_VARIABLE = "UNIFIED_PLUGINS"
 STRICT_VARIABLE = "UNIFIED_STRICT_PLUGINS"
 #: If set, each call of a hook is printed to stderr.
 TRACE_VARIABLE = "UNIFIED_TRACE_HOOKS"
+#: If set, the code that runs and recipes name is imported, although the user has not named it.
+TRUST_VARIABLE = "UNIFIED_TRUST"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Switches:
 
 
 def take_switches(words: Sequence[str], environment: MutableMapping[str, str]) -> tuple[list[str], list[str]]:
-    """Move ``-p no:NAME``, ``--no-plugins`` and ``--trace-hooks`` from a command line to environment variables.
+    """Move ``-p no:NAME``, ``--no-plugins``, ``--trace-hooks`` and ``--trust`` from a command line to environment variables.
 
     Returns:
         The remaining words, and the names after ``-p no:``.
@@ -68,6 +70,8 @@ def take_switches(words: Sequence[str], environment: MutableMapping[str, str]) -
             environment[ONLY_VARIABLE] = ""
         elif word == "--trace-hooks":
             environment[TRACE_VARIABLE] = "1"
+        elif word == "--trust":
+            environment[TRUST_VARIABLE] = "1"
         else:
             left.append(word)
     if names:

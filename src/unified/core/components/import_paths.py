@@ -254,7 +254,7 @@ def _load_module(reference: Reference) -> Any:
     if file is None:
         file = importing.file_of_module(reference.place)
     elif not file.is_file():
-        raise UsageError(Problem(f"there is no file {shown(reference.place)}", _near_files(file)))
+        raise UsageError(no_file(reference.place, file))
     try:
         if file is not None:
             return importing.import_file(file)
@@ -264,6 +264,11 @@ def _load_module(reference: Reference) -> Any:
         raise
     except BaseException as error:  # importing a file may raise anything, SystemExit included
         raise UsageError(_import_problem(reference, file, error)) from error
+
+
+def no_file(place: str, file: Path) -> Problem:
+    """The problem of a reference to a file that does not exist."""
+    return Problem(f"there is no file {shown(place)}", _near_files(file))
 
 
 def _import_problem(reference: Reference, file: Path | None, error: BaseException) -> Problem:

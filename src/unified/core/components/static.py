@@ -26,10 +26,14 @@ INFERRED = tuple(f"{prefix}_{suffix}" for prefix in ("in", "out") for suffix in 
 _FILLED_IN = (*INFERRED, "condition_dim", "options", "self")
 #: Modules that annotations and defaults may refer to; importing them is cheap.
 _LIGHT = ("typing", "annotated_types", "pydantic", "collections", "pathlib", "math", "fractions", "decimal", "enum")
-#: What annotations and defaults may call: these classes, all classes of these modules, and these functions.
+#: What annotations and defaults may call: these classes, all classes of these modules, and these classes and functions.
 _CONSTRUCTORS = (bool, int, float, str, bytes, tuple, list, dict, set, frozenset)
 _CONSTRUCTOR_MODULES = ("annotated_types", "pathlib", "fractions", "decimal")
-_CONSTRUCTOR_FUNCTIONS = ("pydantic.fields:Field", "unified.core.components.options:above")
+_OTHER_CONSTRUCTORS = (
+    "pydantic.fields:Field",
+    "unified.core.components.options:above",
+    "unified.core.components.options:RenamedFrom",
+)
 #: Base classes without declarations.
 _ROOTS = ("object", "torch.nn:Module", "abc:ABC", "typing:Protocol", "typing:Generic")
 _MISSING = object()
@@ -326,6 +330,6 @@ def _refuse_decorated(node: ast.ClassDef | ast.FunctionDef) -> None:
 
 
 def _is_constructor(value: Any) -> bool:
-    if isinstance(value, type):
-        return value in _CONSTRUCTORS or value.__module__.partition(".")[0] in _CONSTRUCTOR_MODULES
-    return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', '')}" in _CONSTRUCTOR_FUNCTIONS
+    if f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', '')}" in _OTHER_CONSTRUCTORS:
+        return True
+    return isinstance(value, type) and (value in _CONSTRUCTORS or value.__module__.partition(".")[0] in _CONSTRUCTOR_MODULES)

@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from unified.core.base.errors import Problem, UnifiedError, UsageError, error_text
+from unified.core.base.errors import NotTrusted, Problem, UnifiedError, UsageError, error_text
 from unified.core.base.suggest import did_you_mean
 from unified.core.components.descriptors import Component, SuiteComponent
-from unified.core.components.import_paths import bare, label, shown, split_task
+from unified.core.components.import_paths import bare, is_reference, label, shown, split_task
 from unified.core.components.options import NAME, Options, old_names
+from unified.core.components.trust import in_task
 from unified.core.config import suggestions, values
 from unified.core.config.layers import Layer, Tree, Value, from_tree
 from unified.core.config.names import ComponentNames
@@ -53,6 +54,8 @@ class Chooser:
         self._of_run = of_run
         self.gone: list[str] = []
         self.problems: list[Problem] = []
+        #: Problems with code that may not be imported.
+        self.untrusted: list[Problem] = []
         #: Names of the suites if several are selected.
         self.suites: list[str] = []
         self._choices: dict[Path, Choice] = {}
@@ -110,6 +113,11 @@ class Chooser:
             if kind == "architectures" and name.startswith("["):
                 values.split(name)
             found = self.registry.get(kind, name)
+            for reference in in_task(task or "") if isinstance(found, SuiteComponent) and found.tasks is None else ():
+                self.registry.admit(reference)
+        except NotTrusted as error:
+            self.untrusted += [replace(problem, source=place) for problem in error.problems]
+            return nothing
         except UsageError as error:
             problem, hint = error.problems[0], suggestions.meant(name, self.registry, kind)
             if kind == "suites":
@@ -308,11 +316,22 @@ class Chooser:
             named = [replace(value, value=self.names.of_class(value.value)) for value in node.selections]
             if named:  # the value of the group is short for its `name`, as for a slot
                 node.values, node.children.setdefault(NAME, Tree()).values = [], named
+                self._admit(path, named[-1])
             _drop_reselected(node, named, model.model_fields[NAME].default, model.selects)
         if value := node.value:
             hint = f"it has {', '.join('.'.join((*path, name)) for name in model.model_fields)}"
             self._complain(path, value.value, value.place, f"{'.'.join(path)} is a group of options", hint)
         return self._given(model, path)
+
+    def _admit(self, path: Path, value: Value) -> None:
+        """Complain about a reference that may not be imported: the agent does it, when the run starts."""
+        try:
+            if is_reference(str(value.value)):
+                self.registry.admit(str(value.value))
+        except UsageError as error:
+            found = [replace(problem, source=value.place) for problem in error.problems]
+            (self.untrusted if isinstance(error, NotTrusted) else self.problems).extend(found)
+            self._failed.append(path)
 
     def _read(self, path: Path, field: FieldInfo, node: Tree) -> dict[str, Any]:
         """The field with its value; empty if no layer sets it, or if it cannot be read."""

@@ -11,11 +11,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.errors import NotTrusted, Problem, UnifiedError, UsageError
 from unified.core.base.spec import TASK_TYPES
 from unified.core.components.descriptors import AgentComponent, Component, ObjectiveComponent, SuiteComponent
 from unified.core.components.import_paths import label, of_another_process
 from unified.core.components.options import NAME
+from unified.core.components.trust import Gate, granted, names_an_object, problem, references
 from unified.core.config import recipes as recipe_files
 from unified.core.config.choose import Choice, Chooser
 from unified.core.config.config import Config
@@ -44,6 +45,7 @@ def compose(
     default_recipe: bool = False,
     registry: Registry | None = None,
     callbacks: Iterable[Any] = (),
+    trust: bool = False,
 ) -> Config:
     """Merge all layers into one validated configuration.
 
@@ -59,8 +61,10 @@ def compose(
         default_recipe: Whether the recipe ``laptop`` applies if no agent, suite or recipe is named.
         registry: Where names are looked up, also by the run; the registry of the process by default.
         callbacks: Names and objects to add to the callbacks.
+        trust: Whether code that the recipes name may be imported.
 
     Raises:
+        NotTrusted: If a recipe names code that the user has not named.
         UsageError: With all problems, each with its source.
 
     >>> config = compose(["agent=random", "suite=dmc:cartpole_balance", "seed=3"])
@@ -81,7 +85,8 @@ def compose(
             loaded += recipe_files.load(name, registry)
         except UsageError as error:
             problems += [replace(problem, source=problem.source or COMMAND_LINE) for problem in error.problems]
-    return from_layers([*(replace(layer, implicit=implicit) for layer in loaded), *given], registry, names, problems)
+    with granted(trust):
+        return from_layers([*(replace(layer, implicit=implicit) for layer in loaded), *given], registry, names, problems)
 
 
 def of_run(path: str, words: Sequence[str] = (), without: Collection[Path] = ()) -> Config:
@@ -114,11 +119,13 @@ def from_layers(
         of_run: Whether to leave out keys of the ``config.json`` of a run that no longer exist.
 
     Raises:
+        NotTrusted: If a recipe names code that the user has not named.
         UsageError: With these and all other problems.
     """
+    gate = Gate({name for layer in layers for name in (references(list(layer.values.values())) if layer.own else layer.signed)})
     implicit = [layer for layer in layers if layer.implicit]
     explicit = [layer for layer in layers if not layer.implicit]
-    chooser = Chooser(registry, [*_yielding(implicit, explicit), *explicit], of_run)
+    chooser = Chooser(registry.gated(gate.admit), [*_yielding(implicit, explicit), *explicit], of_run)
     chooser.problems += problems
     agent, suite = chooser.agent_and_suite()
     if chooser.suites:
@@ -130,6 +137,8 @@ def from_layers(
         _check_rows(chooser, suite)
     options = chooser.validated(RunOptions, (), tuple(LISTS))
     lists = {key: chooser.select_listed(key) for key in LISTS}
+    if chooser.untrusted:  # without this code, the other problems mean nothing
+        raise NotTrusted(*_untrusted(gate, layers, chooser.untrusted))
     if found := chooser.report():
         gone = of_another_process(found)  # without these objects, the other problems mean nothing
         raise UsageError(*([gone] if gone else found))
@@ -148,11 +157,19 @@ def from_layers(
         names=record.names,
         gone=tuple(chooser.gone),
         recipes=tuple(recipes),
+        code=tuple(sorted(gate.used)),
         embedded=bool(implicit),
         layers=tuple(layers),
         registry=registry,
         recompose=partial(from_layers, registry=registry, recipes=recipes, of_run=of_run),
     )
+
+
+def _untrusted(gate: Gate, layers: Sequence[Layer], refused: Sequence[Problem]) -> list[Problem]:
+    """What was refused, and the other references that ``--trust`` would admit: they stand in options that were not reached."""
+    others = [(name, layer) for layer in layers if not layer.own for name in sorted(references(list(layer.values.values())))]
+    found = [problem(name, layer.source) for name, layer in others if names_an_object(name) and not gate.allows(name)]
+    return list({each.message: each for each in (*found, *refused)}.values())
 
 
 def _yielding(low: Sequence[Layer], high: Sequence[Layer]) -> list[Layer]:

@@ -45,6 +45,7 @@ class Config:
         names: The qualified name, or names, of each slot and list, by path.
         gone: Keys of the ``config.json`` of a run that no longer exist and are left out.
         recipes: Names or paths of the recipes.
+        code: References to code that no plugin registers (`unified.core.components.trust`).
         embedded: Whether the default recipe applies because no agent, suite or recipe was named.
         layers: The layers that it was composed of, without defaults and presets.
         registry: Where its components were looked up.
@@ -71,6 +72,7 @@ class Config:
     names: dict[tuple[str, ...], Any] = field(repr=False)
     gone: tuple[str, ...]
     recipes: tuple[str, ...]
+    code: tuple[str, ...]
     embedded: bool
     layers: tuple[Layer, ...] = field(repr=False, compare=False)
     registry: Registry = field(repr=False, compare=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import insort_left, insort_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from unified.core.base import suggest
 from unified.core.base.errors import Problem
 from unified.core.components.import_paths import bare
 from unified.core.components.options import NAME
+from unified.core.config.limits import DEEPEST
 from unified.core.config.schema import LISTS, Path, RunOptions, dotted
 from unified.core.config.suggestions import selecting
 from unified.core.registry import Registry
@@ -31,6 +32,8 @@ class Layer:
         values: Values by path.
         lines: Line of each key, if the source is a YAML file.
         implicit: Whether the layer applies although the user did not name it, as the default recipe does.
+        own: Whether the user, or an installed package, wrote it: the code that it names may be imported.
+        signed: References that may be imported from any other layer.
         packages: Version of each package that wrote it, if it is the ``config.json`` of a run.
     """
 
@@ -38,6 +41,8 @@ class Layer:
     values: Mapping[Path, Any]
     lines: Mapping[Path, int] = field(default_factory=dict)
     implicit: bool = False
+    own: bool = True
+    signed: Collection[str] = ()
     packages: Mapping[str, str] | None = None
 
     def without(self, paths: Iterable[Path]) -> Layer:
@@ -195,7 +200,11 @@ def from_words(words: Sequence[str], problems: list[Problem], registry: Registry
             value_missing = f"give it a value:  {word}=…" if is_key(word) else "for example  agent.lr=1e-4"
             hint = suggest.ask([meant]) if meant else selecting(word, registry) or value_missing
             problems.append(Problem(f"{word!r} is not KEY=VALUE", hint, COMMAND_LINE))
-        if equals and all(path):
+        if len(path) > DEEPEST:
+            problems.append(
+                Problem(f"the key of {len(path)} levels does not exist: {word[:40]}…", "for example  agent.lr=1e-4", COMMAND_LINE)
+            )
+        elif equals and all(path):
             if (before := keys.setdefault(dotted(path), value)) != value:
                 problems.append(Problem(f"{dotted(path)} is set to {before} and to {value}", "leave one of them out", COMMAND_LINE))
             values[path] = value

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unified.core.base import suggest
+from unified.core.base import files, suggest
 from unified.core.base.errors import Problem, UsageError
+from unified.core.components import trust
 from unified.core.components.descriptors import RecipeComponent
 from unified.core.components.import_paths import beside
-from unified.core.config import schema
+from unified.core.config import limits, schema
 from unified.core.config.layers import Layer, from_tree, path_of
 from unified.core.registry import Registry
 
@@ -20,6 +22,8 @@ IMPORTS = "imports"
 #: The key in the ``config.json`` of a run whose value is the version of each package that wrote it.
 PACKAGES = "packages"
 SUFFIXES = (".yaml", ".yml", ".json")
+#: Number of files that one recipe may read.
+MOST_FILES = 100
 
 
 def load(name: str, registry: Registry) -> list[Layer]:
@@ -32,7 +36,10 @@ def load(name: str, registry: Registry) -> list[Layer]:
     Raises:
         UsageError: If the recipe or one that it imports does not exist, cannot be read, or imports itself.
     """
-    return _load(name, registry, None, [])
+    try:
+        return _load(name, registry, None, [], [])
+    except OSError as error:  # a name that is too long, for example
+        raise UsageError(Problem(f"recipe {name} cannot be read: {error.strerror or error}")) from error
 
 
 def is_path(name: str) -> bool:
@@ -40,8 +47,22 @@ def is_path(name: str) -> bool:
     return name.endswith(SUFFIXES) or name.startswith((".", "/", "~")) or Path(name, "config.json").is_file()
 
 
-def _load(name: str, registry: Registry, importer: Path | None, above: list[Path]) -> list[Layer]:
+def _load(name: str, registry: Registry, importer: Path | None, above: list[Path], opened: list[Path], own: bool = False) -> list[Layer]:
+    """The layers of a recipe.
+
+    Args:
+        name: As in `load`.
+        registry: Where names are looked up.
+        importer: The recipe that imports it.
+        above: The recipes that import it, directly or indirectly.
+        opened: All recipes that were read before it.
+        own: Whether its importer belongs to an installed package. What a package says is as trusted as its code.
+    """
     path = _find(name, registry, importer)
+    own = own or not is_path(name)
+    opened.append(path)
+    if len(opened) > MOST_FILES:
+        raise UsageError(Problem(f"recipe {above[0].name} imports more than {MOST_FILES} recipes", f"remove some of the {IMPORTS}"))
     if path in above:
         chain = " -> ".join(recipe.name for recipe in [*above[above.index(path) :], path])
         raise UsageError(Problem(f"recipes import each other: {chain}", f"remove one of the {IMPORTS}"))
@@ -56,12 +77,15 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
     layers: list[Layer] = []
     for item in imports:
         try:
-            layers += _load(item, registry, path, [*above, path])
+            layers += _load(item, registry, path, [*above, path], opened, own)
         except UsageError as error:
             raise UsageError(*(replace(problem, source=problem.source or place) for problem in error.problems)) from None
-    own = from_tree(tree, f"recipe {name}", lines)
     packages = {str(key): str(version) for key, version in packages.items()} if isinstance(packages, Mapping) else None
-    return [*layers, replace(own, values={key: beside(value, path.parent) for key, value in own.values.items()}, packages=packages)]
+    layer = from_tree(tree, f"recipe {name}", lines)
+    values = {key: beside(value, path.parent) for key, value in layer.values.items()}
+    # A recipe that was not named by the user may not lend itself the signatures of a run that it imports.
+    signed = trust.signed(path.parent) if importer is None else ()
+    return [*layers, replace(layer, values=values, packages=packages, own=own, signed=signed)]
 
 
 # Paths -------------------------------------------------------------------------------------------------------------------------------
@@ -87,6 +111,8 @@ def _find(name: str, registry: Registry, importer: Path | None) -> Path:
     if path.is_dir():
         within = _files(path, f"{name.rstrip('/')}/")
         raise UsageError(Problem(f"recipe {name} is a directory", f"a file of it:  {within}" if within else "name a file"))
+    if path.exists() and not path.is_file():
+        raise UsageError(Problem(f"recipe {name} is a pipe or a device", "name a file"))
     if not path.is_file():
         raise UsageError(Problem(f"recipe {name} does not exist", _near(name, path, registry)))
     return path.resolve()
@@ -117,14 +143,15 @@ def read(name: str, path: Path) -> tuple[dict[str, Any], dict[schema.Path, int]]
         UsageError: If the file cannot be read or is not a tree, with the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read_limited(path, limits.BYTES if path.suffix == ".json" else limits.BYTES_YAML).decode()
         tree, lines = (_json(text), {}) if path.suffix == ".json" else _yaml(text)
+        limits.check(tree)
     except OSError as error:
         raise UsageError(Problem(f"recipe {name} cannot be read: {error.strerror or error}")) from error
     except UnicodeDecodeError as error:
         raise UsageError(Problem(f"recipe {name} cannot be read: it is not text in UTF-8")) from error
     except RecursionError:
-        raise UsageError(Problem(f"recipe {name} cannot be read: it is nested too deeply")) from None
+        raise UsageError(Problem(f"recipe {name} cannot be read: {limits.TOO_DEEP}")) from None
     except ValueError as error:
         raise UsageError(Problem(f"recipe {name} cannot be read: {error}")) from error
     if not isinstance(tree, Mapping | None):
@@ -140,31 +167,15 @@ def _json(text: str) -> Any:
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [key for key, _ in pairs]
-    if twice := next((key for key in names if names.count(key) > 1), None):
-        raise ValueError(f"it sets {twice} twice")
-    return dict(pairs)
+    tree = dict(pairs)
+    if len(tree) < len(pairs):
+        raise ValueError(f"it sets {Counter(key for key, _ in pairs).most_common(1)[0][0]} twice")
+    return tree
 
 
 def _yaml(text: str) -> tuple[Any, dict[schema.Path, int]]:
-    import yaml
-
-    try:
-        loader = yaml.SafeLoader(text)
-        try:
-            node = loader.get_single_node()
-            lines: dict[schema.Path, int] = {}
-            _note_lines(node, (), (), lines)
-            return (None if node is None else loader.construct_document(node)), lines
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        at_end = "<stream end>" in (error.problem or "")
-        mark = error.context_mark if at_end and error.context_mark else error.problem_mark
-        message = (error.problem or "").replace("'<stream end>'", "the end of the file")
-        raise ValueError((f"line {mark.line + 1}, column {mark.column + 1}: " if mark else "") + message) from None
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
+    lines: dict[schema.Path, int] = {}
+    return limits.read_yaml(text, lambda node: _note_lines(node, (), (), lines)), lines
 
 
 def _note_lines(node: Any, prefix: schema.Path, above: tuple[int, ...], lines: dict[schema.Path, int]) -> None:

@@ -65,6 +65,11 @@ class Selection:
         """Name and task as they are typed: ``dmc:humanoid_run``."""
         return f"{self.name}:{self.task}" if self.task else self.name
 
+    @property
+    def title(self) -> str:
+        """Kind, label and task, for messages: ``suite dmc:humanoid_run``."""
+        return f"{self.kind.removesuffix('s')} {self.label}" + (f":{self.task}" if self.task else "")
+
 
 @dataclass(frozen=True)
 class Suites(Selection):
@@ -154,8 +159,8 @@ class Train(Options):
     env_backend: Literal["auto", "inline", "process"] = "auto"
     """Run environments in this process (inline), in one process each, or choose: several use the suite's vectorised implementation if there
     is one, and otherwise the measured step time decides."""
-    env_timeout: float = Field(default=60.0, gt=0)
-    """Seconds without an answer after which the process of an environment is replaced."""
+    env_timeout: float = Field(default=60.0, gt=0, le=1e6)
+    """Seconds without an answer after which the process of an environment is replaced; three times as many, at least 20, for its start."""
     offline: bool = False
     """Learn from the replay named by replay.load, without an environment; a step is then a batch, and a frame is one of its rows."""
     learn: bool = True
@@ -200,6 +205,8 @@ class Evaluate(Options):
     """Number of episodes of each evaluation."""
     num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together in an evaluation."""
+    max_steps: int | None = Field(default=None, gt=0)
+    """Agent steps after which an episode of an evaluation is truncated; null: 10,000 if the task has no time limit of its own."""
     features: str | None = None
     """Run of a classifier whose features compare generated data with real data; null compares the data itself, bytes scaled to [0, 1]."""
 
@@ -248,6 +255,23 @@ class RunOptions(Options):
         if self.train.offline and not self.replay.load:
             raise ValueError("train.offline=true needs a saved replay: replay.load=RUN")
         return self
+
+    @field_validator("experiment")
+    @classmethod
+    def _is_a_folder(cls, text: str) -> str:
+        """Names are folders: two names must not become one, so nothing is replaced."""
+        if not re.fullmatch(r"\w[\w.+-]{0,99}", text):
+            near = re.sub(r"[^\w.+-]+", "-", text).strip("-.+")[:100]
+            wanted = "must begin with a letter or digit and have letters, digits, '.', '_', '+' and '-' only, 100 at most"
+            raise ValueError(f"{wanted}{f': {near}' if near else ''}")
+        return text
+
+    @field_validator("root")
+    @classmethod
+    def _is_a_path(cls, text: str) -> str:
+        if "\0" in text or len(text) > 3000 or any(len(part.encode()) > 255 for part in text.split("/")):
+            raise ValueError("must be a path whose names have 255 bytes at most")
+        return text
 
     @field_validator("device")
     @classmethod

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from unified.core.base import suggest
+from unified.core.config.limits import check, read_yaml
 
 _NULLS = ("null", "none", "~")
 _LISTS = (list, tuple, set, frozenset)
@@ -71,12 +72,12 @@ def _parsed(text: str, annotation: Any, kinds: Sequence[Any], choices: Sequence[
         raise ValueError(f"must be {describe(annotation)}", _guess(word, kinds))
     if numeric or choices or str in kinds:
         return text
-    import yaml
-
     try:
-        return yaml.safe_load(word)
-    except yaml.YAMLError as error:
-        raise ValueError(f"cannot be read: {str(error).splitlines()[0]}") from None
+        value = read_yaml(word)
+        check(value)
+        return value
+    except ValueError as error:
+        raise ValueError(f"cannot be read: {error}") from None
 
 
 def split(text: str) -> list[str]:

@@ -194,6 +194,9 @@ def split(count: int, classes: np.ndarray | None, share: float, seed: int, fold:
         fold: Fold of the test rows; the other folds are trained on.
         folds: How many there are; each row is in exactly one.
 
+    Raises:
+        UsageError: If one side has no rows.
+
     >>> train, test = split(10, np.repeat([0, 1], 5), 0.2, seed=0)
     >>> len(train), len(test), sorted(np.repeat([0, 1], 5)[test].tolist())
     (8, 2, [0, 1])
@@ -204,6 +207,10 @@ def split(count: int, classes: np.ndarray | None, share: float, seed: int, fold:
     dealt = np.arange(count)
     shared = np.floor((dealt + 1) * share + 0.5) > np.floor(dealt * share + 0.5)
     tested = shared if fold is None else dealt % folds == fold
+    if not tested.any() or tested.all():
+        how = f"suite.test={share:g}" if fold is None else f"suite.folds={folds}"
+        side = "training" if tested.any() else "test"
+        raise UsageError(Problem(f"{count} rows with {how} leave no {side} rows", "suite.test=0.2, or more rows"))
     return np.sort(order[~tested]), np.sort(order[tested])
 
 

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 
 from unified.core.base.errors import UsageError
-from unified.core.envs.suite import EpisodeFailed, Suite
+from unified.core.envs.suite import Suite
 from unified.core.envs.suite_ref import SuiteReference
+from unified.core.envs.workers.inline import failure_of
 
 Placement = Literal["auto", "process", "inline"]
 
@@ -46,11 +47,18 @@ def step_seconds(suite: Suite, steps: int = 30) -> float:
             try:
                 step = environment.step(np.asarray(action, space.dtype))
                 ended = step.terminated or step.truncated
-            except EpisodeFailed:
+            except BaseException as error:
+                failure_of(error)
                 ended = True
             seconds += time.perf_counter() - start
             if ended:
                 environment.reset(episode)
         return seconds / steps
+    except BaseException as error:
+        failure_of(error)
+        return 0.0  # it cannot be measured: what it does is reported when the run has begun
     finally:
-        environment.close()
+        try:
+            environment.close()
+        except BaseException as error:
+            failure_of(error)

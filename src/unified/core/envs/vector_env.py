@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,16 @@ from unified.core.base.errors import UnifiedError
 from unified.core.base.rng import derive
 from unified.core.envs.placement import Placement, place
 from unified.core.envs.step_batch import StepBatch
-from unified.core.envs.suite import EnvironmentState, Suite
+from unified.core.envs.suite import EnvironmentState, Suite, UnsupportedRender
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_protocol import Steppable, VectorEnv
-from unified.core.envs.workers.inline import EnvWorker, SyncWorker, WorkerLost
+from unified.core.envs.workers.inline import EnvWorker, Guard, SyncWorker, WorkerLost
+from unified.core.envs.workers.output import OutputLog
 from unified.core.envs.workers.process import ProcessWorker
 from unified.core.envs.workers.protocol import Message
 
-#: Episodes in a row that may fail at their first observation before the suite is called broken.
-STARTS = 100
+#: Episodes in a row of one environment that are skipped within a step because they fail at their first observation.
+STARTS = 10
 #: Longest part of an episode, in agent steps, that is repeated in order to rebuild it. An environment without a state of its own cannot be
 #: rebuilt beyond it: its actions are no longer kept, and a resumed run truncates the episode.
 REBUILD_STEPS = 100_000
@@ -42,6 +45,11 @@ class _EnvState:
     actions: list[np.ndarray] = field(default_factory=list)
     rebuildable: bool = True
 
+    @property
+    def started(self) -> bool:
+        """Whether the episode has a first observation; one without cannot be rebuilt."""
+        return self.rebuildable or self.length > 0
+
 
 def make_vector_env(
     suite: SuiteReference | Suite,
@@ -51,6 +59,7 @@ def make_vector_env(
     env_backend: Placement = "auto",
     timeout: float = 60.0,
     name: str = "",
+    output: Path | None = None,
 ) -> VectorEnv:
     """Environments of a suite: several with ``env_backend="auto"`` are its own implementation if it has one (`Suite.vector`), else workers.
 
@@ -63,7 +72,7 @@ def make_vector_env(
         built = suite.build() if isinstance(suite, SuiteReference) else suite
         if (vector := built.vector(num_envs, seed, stream)) is not None:
             return vector
-    return WorkerVectorEnv(suite, num_envs, seed, stream, env_backend, timeout, name)
+    return WorkerVectorEnv(suite, num_envs, seed, stream, env_backend, timeout, name, output)
 
 
 class WorkerVectorEnv(Steppable):
@@ -80,6 +89,8 @@ class WorkerVectorEnv(Steppable):
         placement: ``"process"`` (one for each environment), ``"inline"`` (this process), or ``"auto"``: what the suite says, else what
             the measured time of a step says.
         timeout: Seconds after which a silent environment counts as hanging; only processes can be timed out.
+        name: Name of the task in messages.
+        output: File for the output of the environments (`OutputLog`); ``None`` prints that of inline ones, and drops that of processes.
 
     Attributes:
         spec: The environments'.
@@ -105,15 +116,19 @@ class WorkerVectorEnv(Steppable):
         placement: Placement = "auto",
         timeout: float = 60.0,
         name: str = "",
+        output: Path | None = None,
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"a vector has at least 1 environment, not {num_envs}")
         reference = suite if isinstance(suite, SuiteReference) else SuiteReference.of(suite)
         built = suite.build() if isinstance(suite, SuiteReference) else suite
         self.num_envs, self.seed, self.stream, self.timeout = num_envs, seed, stream, timeout
-        self.placement = place(built, reference, placement)
         self.restarts = self.failed_episodes = 0
         self.env_failures: deque[str] = deque(maxlen=100)
+        self._log = OutputLog(output)
+        self._guard = Guard(self._log, self.env_failures)
+        with self._guard:  # steps of an environment in this process may be measured
+            self.placement = place(built, reference, placement)
         self.exact, self.rebuilt = True, np.ones(num_envs, bool)
         self._pending = False
         self._stateful = True  # until an environment has no state
@@ -125,6 +140,7 @@ class WorkerVectorEnv(Steppable):
             self.close()
             raise
         self.spec = self._ports[0].spec
+        self._max_steps = math.inf
         self.observations = self._zeros()
         self._actions = np.zeros((num_envs, *self.spec.action.shape), self.spec.action.dtype)  # of the step under way
         self._lanes = [_EnvState(observation) for observation in self.observations.copy()]
@@ -134,10 +150,10 @@ class WorkerVectorEnv(Steppable):
         names = [f"environment {i} of {self._task}" for i in range(self.num_envs)]
         if self.placement == "inline":
             build = reference.build if reference is not None else partial(_same, suite)
-            self._ports.extend(SyncWorker(build, name) for name in names)
+            self._ports.extend(SyncWorker(build, name, self._guard) for name in names)
             return
         assert reference is not None
-        remotes = [ProcessWorker(reference, name) for name in names]
+        remotes = [ProcessWorker(reference, name, self._log, self.timeout) for name in names]
         self._ports.extend(remotes)
         for remote in remotes:
             remote.ready()
@@ -158,8 +174,9 @@ class WorkerVectorEnv(Steppable):
         self.observations = self._zeros()
         for i in range(self.num_envs):
             self._ports[i].send(self._reset_request(i))
-        for i in range(self.num_envs):
-            self._start(i, self._first(i))
+        with self._guard:
+            for i in range(self.num_envs):
+                self._start(i, self._first(i))
         return self.observations
 
     def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
@@ -177,6 +194,10 @@ class WorkerVectorEnv(Steppable):
         self._idle("set_reset_options")
         self._next_options[env_id] = None if options is None else json.loads(json.dumps(options, default=_plain))
 
+    def limit_episodes(self, steps: int) -> None:
+        """Truncate episodes after this many steps, also those whose task has another time limit or none."""
+        self._max_steps = steps
+
     def step_async(self, actions: np.ndarray) -> None:
         """Send one action to each environment, ``(n, *action)``; processes are at work until `finish`."""
         self._idle("begin")
@@ -188,11 +209,15 @@ class WorkerVectorEnv(Steppable):
             raise RuntimeError("reset the environments before the first step")
         self._actions = actions
         for i in range(self.num_envs):
-            self._ports[i].send(self._step_request(i))
+            self._ports[i].send(self._step_request(i) if self._lanes[i].started else self._reset_request(i))
         self._pending = True
 
     def step_wait(self) -> StepBatch:
-        """Wait for what `begin` sent. Where an environment raises, the step did not happen, and only the state can be had after it."""
+        """Wait for what `begin` sent.
+
+        The row of an environment that fails is `failed`: its episode is discarded and the next one begins. If that one cannot start, its
+        `reset_observation` is an old one, and each further step requests the start of an episode and fails, until one has started.
+        """
         if not self._pending:
             raise RuntimeError("step_wait() without step_async()")
         n = self.num_envs
@@ -211,7 +236,8 @@ class WorkerVectorEnv(Steppable):
         )
         self.observations = self._zeros()
         try:
-            answers = [self._answer(i) for i in range(n)]
+            with self._guard:
+                answers = [self._answer(i) for i in range(n)]
         finally:
             self._pending = False
         for i, answer in enumerate(answers):
@@ -221,14 +247,14 @@ class WorkerVectorEnv(Steppable):
     def _settle(self, i: int, answer: Message, steps: StepBatch) -> None:
         """Write the answer of environment i into row i."""
         lane, head = self._lanes[i], answer.head
-        if "failed" in head or "interrupted" in head:
-            if "failed" in head:
-                self._discard(i, head["failed"])
-            else:
+        if not lane.started or "failed" in head or "interrupted" in head:
+            if "interrupted" in head:
                 self._interrupt(i, head["interrupted"])
+            elif lane.started:
+                self._discard(i, head["failed"])
             steps.failed[i], steps.interrupted[i] = True, "interrupted" in head
             steps.observation[i] = lane.observation  # finite, and never stored
-            steps.reset_observation[i] = self._start(i, answer.arrays[0] if answer.arrays else None)
+            steps.reset_observation[i] = self._start(i, answer)
             return
         steps.observation[i] = self.observations[i] = lane.observation = answer.arrays[0].copy()
         columns = len(steps.extra)
@@ -240,39 +266,43 @@ class WorkerVectorEnv(Steppable):
         steps.terminated[i], steps.truncated[i], steps.life_lost[i] = head["terminated"], head["truncated"], head["life_lost"]
         if head["terminated"] or head["truncated"]:
             steps.returns[i], steps.lengths[i] = lane.episode_return, lane.length
-            steps.reset_observation[i] = self._start(i, answer.arrays[1 + columns] if len(answer.arrays) > 1 + columns else None)
+            steps.reset_observation[i] = self._start(i, Message(head, answer.arrays[1 + columns :]))
             return
         if lane.rebuildable:
             lane.actions.append(self._actions[i])
             if len(lane.actions) >= REBUILD_STEPS and not self._save(i):
                 lane.rebuildable, lane.actions = False, []
 
-    def _start(self, i: int, first: np.ndarray | None) -> np.ndarray:
-        """Book the beginning of environment i's next episode; where it has no first observation, that of the one after it."""
-        for _ in range(STARTS):
-            lane = self._lanes[i] = _EnvState(self._lanes[i].observation, self._lanes[i].episode + 1, self._next_options[i])
-            if first is not None:
+    def _start(self, i: int, answer: Message) -> np.ndarray:
+        """Book the beginning of environment i's next episode. One that fails at its first observation is skipped; after `STARTS` of them,
+        or a lost worker, none has started, and the observation is the old one."""
+        for attempt in range(1, STARTS + 1):
+            before, started = self._lanes[i], bool(answer.arrays)
+            lane = _EnvState(before.observation, before.episode + 1, self._next_options[i], rebuildable=started)
+            self._lanes[i] = lane
+            if started:
                 self._next_options[i] = None
-                self.observations[i] = lane.observation = first.copy()
-                return lane.observation
-            self._discard(i, "it could not start")
+                lane.observation = answer.arrays[0].copy()
+                break
+            self._discard(i, f"it could not start: {answer.head.get('start') or answer.head.get('failed')}")
+            if answer.head.get("lost") or attempt == STARTS:
+                break
             self._ports[i].send(self._reset_request(i))
-            first = self._first(i)
-        raise UnifiedError(f"{self._task}: {STARTS} episodes in a row failed at their first observation")
+            answer = self._first(i)
+        self.observations[i] = lane.observation
+        return lane.observation
 
-    def _first(self, i: int) -> np.ndarray | None:
-        """The answer to a reset request."""
+    def _first(self, i: int) -> Message:
+        """The answer to a reset request. A lost worker is replaced once."""
         try:
-            answer = self._ports[i].recv(self.timeout)
+            return self._ports[i].recv(self.timeout)
         except WorkerLost as lost:
             self._replace(i, lost)
-            self._ports[i].send(self._reset_request(i))
-            try:
-                answer = self._ports[i].recv(self.timeout)
-            except WorkerLost as again:
-                self._replace(i, again)
-                return None
-        return answer.arrays[0] if answer.arrays else None
+        self._ports[i].send(self._reset_request(i))
+        try:
+            return self._ports[i].recv(self.timeout)
+        except WorkerLost as again:
+            return Message({"start": str(again), "lost": True})
 
     # Requests
 
@@ -283,7 +313,10 @@ class WorkerVectorEnv(Steppable):
         return Message({"op": "reset", "seed": self._seed(i, self._lanes[i].episode + 1), "options": self._next_options[i]})
 
     def _step_request(self, i: int) -> Message:
-        head = {"op": "step", "next": self._seed(i, self._lanes[i].episode + 1), "options": self._next_options[i]}
+        lane = self._lanes[i]
+        head = {"op": "step", "next": self._seed(i, lane.episode + 1), "options": self._next_options[i]}
+        if lane.length + 1 >= self._max_steps:
+            head["last"] = True
         return Message(head, (self._actions[i],))
 
     def _rebuild_request(self, i: int) -> Message:
@@ -299,8 +332,10 @@ class WorkerVectorEnv(Steppable):
     # Bad days
 
     def _answer(self, i: int) -> Message:
-        """The answer of environment i to its step. A lost worker is replaced and its episode rebuilt, once for each step; an episode that
-        cannot be rebuilt is interrupted: the steps before this one are kept."""
+        """The answer of environment i to its step, or to its reset if no episode has started. A lost worker is replaced and its episode
+        rebuilt, once for each step; an episode that cannot be rebuilt is interrupted: the steps before this one are kept."""
+        if not self._lanes[i].started:
+            return self._first(i)
         try:
             return self._ports[i].recv(self.timeout)
         except WorkerLost as lost:
@@ -311,17 +346,21 @@ class WorkerVectorEnv(Steppable):
                 return self._ports[i].recv(self.timeout)
             reason, what = "it could not be rebuilt", "interrupted"
         except WorkerLost as lost:
-            self._replace(i, lost)
-            reason, what = "its process was lost twice at one step", "failed"
+            reason, what = f"its process was lost twice at one step: {lost}", "failed"
         self._ports[i].send(self._reset_request(i))
         first = self._first(i)
-        return Message({what: reason}, () if first is None else (first,))
+        return Message({"start": first.head.get("failed"), **first.head, what: reason}, first.arrays)
 
     def _replace(self, i: int, lost: WorkerLost) -> None:
+        """Start the worker again. If that fails, the next request to it fails too."""
         self.restarts += 1
         lane = self._lanes[i]
-        self.env_failures.append(f"environment {i}, episode {lane.episode}, step {lane.length}: {lost}; it was restarted")
-        self._ports[i].restart()
+        try:
+            self._ports[i].restart()
+            what = "it was restarted"
+        except WorkerLost as again:
+            what = str(again)
+        self.env_failures.append(f"environment {i}, episode {lane.episode}, step {lane.length}: {lost}; {what}")
 
     def _rebuild(self, i: int) -> bool:
         """Whether environment i is again where its episode was, bit for bit."""
@@ -333,6 +372,8 @@ class WorkerVectorEnv(Steppable):
     def _why_not(self, i: int) -> str | None:
         """The reason why the episode of environment i cannot be rebuilt, if there is one."""
         lane = self._lanes[i]
+        if not lane.started:
+            return "it had not started"
         if not lane.rebuildable:
             return f"it is longer than {REBUILD_STEPS:,} steps and the environment has no state_dict"
         if lane.state is None and not self.spec.deterministic:
@@ -358,7 +399,9 @@ class WorkerVectorEnv(Steppable):
             if not self._rebuild(i):
                 raise UnifiedError(f"environment {i} was lost while its state was saved and could not be rebuilt") from None
             return lane.state is not None  # as it was before: the next time a newer one is taken
-        if answer.head["state"] is None:
+        if answer.head.get("state") is None:  # it has none, or cannot say it
+            if "failed" in answer.head:
+                self.env_failures.append(f"environment {i} has no state from now on: {answer.head['failed']}")
             self._stateful = False
             return False
         lane.state = {name: array.copy() for name, array in zip(answer.head["state"], answer.arrays, strict=True)}
@@ -384,8 +427,10 @@ class WorkerVectorEnv(Steppable):
         self._idle("state_dict")
         if self._lanes[0].episode < 0:
             raise RuntimeError("reset the environments before their state is taken")
-        for i in range(self.num_envs):
-            self._save(i)
+        with self._guard:
+            for i in range(self.num_envs):
+                if self._lanes[i].started:
+                    self._save(i)
         states = [
             {
                 "episode": lane.episode,
@@ -427,6 +472,11 @@ class WorkerVectorEnv(Steppable):
         ]
         self._next_options = list(state["next_options"])
         self.observations = np.stack([lane.observation for lane in self._lanes])
+        with self._guard:
+            self._rebuild_all()
+        self.exact = bool(self.rebuilt.all())
+
+    def _rebuild_all(self) -> None:
         reasons = [self._why_not(i) for i in range(self.num_envs)]
         for i, reason in enumerate(reasons):
             self._ports[i].send(self._rebuild_request(i) if reason is None else self._reset_request(i))
@@ -441,7 +491,6 @@ class WorkerVectorEnv(Steppable):
                 what = f"environment {i}, episode {lane.episode} was truncated after {lane.length:,} steps"
                 self.env_failures.append(f"{what}, so this resume is not exact: {reason}")
                 self._start(i, self._first(i))
-        self.exact = bool(self.rebuilt.all())
 
     def _different(self, i: int) -> str | None:
         """The reason why a rebuilt episode is not the one that was saved, if it is another one."""
@@ -470,6 +519,8 @@ class WorkerVectorEnv(Steppable):
                 raise UnifiedError(f"environment {i} was lost while rendering and could not be rebuilt") from None
             self._ports[i].send(request)
             picture = self._ports[i].recv(self.timeout)
+        if "failed" in picture.head:
+            raise UnsupportedRender(f"environment {i} could not be drawn: {picture.head['failed']}")
         return picture.arrays[0]
 
     def close(self) -> None:

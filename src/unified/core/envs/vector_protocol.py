@@ -55,6 +55,9 @@ class VectorEnv(Protocol):
             UsageError: If the implementation has no reset options.
         """
 
+    def limit_episodes(self, steps: int) -> None:
+        """Truncate the episodes of an evaluation after this many steps; a task may have no time limit of its own."""
+
     def step_async(self, actions: np.ndarray) -> None:
         """Send one action to each environment, ``(n, *action)``."""
 

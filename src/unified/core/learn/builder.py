@@ -77,6 +77,15 @@ class Builder:
         target, options = self._target(selection)
         return self._one((target, {**options, **arguments}), in_shape, out_shape)
 
+    def head(self, selection: Any) -> nn.Module:
+        """The selected head: it reads the output of a network, so its input is never standardised as an observation.
+
+        Args:
+            selection: A `Selection`, a name, a class or function, or a finished module.
+        """
+        target, options = self._target(selection)
+        return construct(target, (1,), None, options).to(self.device)
+
     def _one(
         self, target: _Target, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, first: bool = True, flat: bool = True
     ) -> nn.Module:

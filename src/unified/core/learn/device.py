@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from unified.core.base.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from unified.core.base.spec import Space, Spec
 
 
 def resolve_device(name: str) -> torch.device:
@@ -28,6 +34,18 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError(Problem("device=mps: there is none here", "device=auto or device=cpu"))
     return device
+
+
+@contextmanager
+def torch_defaults() -> Iterator[None]:
+    """Within it torch creates float32 tensors on the CPU by default and computes gradients, whatever the process has set."""
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu") if device.type != "cpu" else nullcontext():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 @cache
@@ -53,9 +71,25 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(m_mmap_threshold, 1 << 30) and mallopt(m_trim_threshold, (1 << 31) - 1))
 
 
-def resolve_precision(name: str, device: torch.device) -> str:
-    """``"auto"`` is ``"bf16"`` (for encoders) where the hardware has it, else ``"fp32"``."""
+def resolve_precision(name: str, device: torch.device, spec: Spec | None = None) -> str:
+    """``"auto"`` is ``"bf16"`` (for encoders) where the hardware has it and it helps, else ``"fp32"``.
+
+    Args:
+        name: ``"auto"``, ``"fp32"`` or ``"bf16"``.
+        device: Device of the agent.
+        spec: Of the task, if it is known.
+    """
     if name != "auto":
         return name
-    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
-    return "bf16" if has_bf16 else "fp32"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if cpu_has_bf16() and (spec is None or any(_gains_on_cpu(space) for space in spec.spaces.values())) else "fp32"
+
+
+def _gains_on_cpu(space: Space) -> bool:
+    """Whether an encoder of such observations is faster in bfloat16 on a CPU, and right.
+
+    Networks of vectors are too small. Convolutions with a stride have wrong gradients on maps that are at most 2 wide and higher than that
+    (oneDNN in torch 2.14); these arise from pictures that are higher than wide.
+    """
+    return space.is_picture and (space.shape[1] <= space.shape[2] or space.shape[2] >= 64)

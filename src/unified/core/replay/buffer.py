@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.errors import Damaged, Problem, StorageError, UnifiedError, UsageError
+from unified.core.base.files import reason
 from unified.core.replay import saved as named
 from unified.core.replay import segments
 from unified.core.replay.backing import make_backing
@@ -224,14 +225,14 @@ class Replay:
         try:
             named.write_index(directory, snapshot, self._about())
         except OSError as error:
-            raise UnifiedError(Problem(f"the replay could not be saved in {directory}: {error}", "free some space")) from error
+            raise StorageError(Problem(f"the replay could not be saved in {directory}: {reason(error)}", "free some space")) from error
         return snapshot
 
     def restore(self, directory: str | Path, snapshot: Mapping[str, Any]) -> None:
         """Hold exactly what was held at the cut. Rows sealed after it are not looked at; whatever is held now is forgotten.
 
         Raises:
-            DamagedSegment: If a file is missing or not what was written; then the replay is empty.
+            Damaged: If a file is missing or not what was written; then the replay is empty.
             UsageError: If the cut is of another task or another number of environments.
         """
         self._flushed_to, self._segments = None, []
@@ -259,7 +260,7 @@ class Replay:
 
         Raises:
             UsageError: If its rows do not fit this task and agent.
-            DamagedSegment: If a file is missing or not what was written.
+            Damaged: If a file is missing or not what was written.
         """
         named.load_saved(self.store, directory, self.view.stack)
         self._tell_sampler()
@@ -282,9 +283,9 @@ class Replay:
         """After `restore`.
 
         Raises:
-            UnifiedError: If the state belongs to another cut.
+            Damaged: If the state belongs to another cut.
         """
         if list(state["head"]) != self.store.head.tolist():
-            raise UnifiedError(Problem("the replay's state does not belong to the rows restored", "resume another checkpoint"))
+            raise Damaged(Problem("the replay's state does not belong to the rows restored", "resume another checkpoint"))
         self.consumed = np.array(state["consumed"], np.int64)
         self.sampler.load_state_dict(state["sampler"], self.store)

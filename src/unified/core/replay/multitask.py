@@ -78,7 +78,7 @@ class MultiTaskReplay:
         """Hold what was held at the snapshot.
 
         Raises:
-            DamagedSegment: If a file is missing or was changed.
+            Damaged: If a file is missing or was changed.
         """
         for number, (replay, each) in enumerate(zip(self.replays, snapshot["tasks"], strict=True)):
             replay.restore(Path(directory) / str(number), each)

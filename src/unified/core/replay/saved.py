@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unified.core.base.errors import Problem, UsageError
-from unified.core.base.files import digest, rename, replace
+from unified.core.base.files import digest, make_directory, rename, replace
 from unified.core.replay.saved_index import INDEX, check_free, read_index
-from unified.core.replay.segments import Snapshot, check_columns, load_rows, verify
+from unified.core.replay.segments import Snapshot, check_columns, check_snapshot, load_rows, verify
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array, Store
@@ -41,7 +41,7 @@ def save(source: Path, snapshot: Snapshot, about: Mapping[str, Any], root: str |
         raise UsageError(Problem(f"replay.save={name} exists in {target}", "another name; a saved replay is never written over"))
     temporary = target.with_name(f".{name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    make_directory(temporary)
     try:
         for entry in snapshot["segments"]:
             try:
@@ -66,9 +66,10 @@ def load_saved(store: Store, directory: Path, stack: int) -> None:
 
     Raises:
         UsageError: If the rows do not fit the store's columns.
-        DamagedSegment: If a file is missing or not what it was.
+        StorageError: If a file is missing, malformed or not what it was.
     """
     snapshot = read_index(directory)["cut"]
+    check_snapshot(snapshot, str(directory / INDEX))
     check_columns(store, snapshot, str(directory))
     tail, head, ours_head = np.array(snapshot["tail"], np.int64), np.array(snapshot["head"], np.int64), store.head.copy()
     place = [env_id % store.num_envs for env_id in range(len(head))]  # our lane of each of theirs

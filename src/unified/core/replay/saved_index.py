@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unified.core.base.errors import Problem, UsageError
+from unified.core.base.errors import Problem, StorageError, UsageError, error_text
+from unified.core.base.files import conform, read_json
+from unified.core.base.spec import Spec
 
 #: Says what a directory of segments holds.
 INDEX = "index.json"
+_SHAPE = {"spec": {}, "cut": {"head": [int], "tail": [int], "segments": [{"file": str}]}}
 
 
 def read_index(directory: Path) -> dict[str, Any]:
-    """What ``index.json`` says."""
+    """The content of ``index.json``; its snapshot is checked as far as its rows are counted.
+
+    Raises:
+        StorageError: If it cannot be read or is malformed.
+    """
     try:
-        index: dict[str, Any] = json.loads((directory / INDEX).read_text())
-        if not isinstance(index["cut"]["segments"], list):
-            raise ValueError("no segments")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(Problem(f"{directory / INDEX} cannot be read: {error}", "put back a copy of it")) from error
+        index: dict[str, Any] = read_json(directory / INDEX, _SHAPE, limit=1 << 28)
+    except (OSError, ValueError) as error:
+        raise StorageError(Problem(f"{directory / INDEX} cannot be read: {error}", "put back a copy of it")) from error
     return index
 
 
@@ -41,13 +46,18 @@ def check_free(root: str | Path, name: str, source: str | Path) -> None:
         raise UsageError(Problem(f"replay.save={name} exists in {target}", "another name; a saved replay is never written over"))
 
 
-def spec_of(directory: Path) -> dict[str, Any]:
-    """The spec of the task of a saved replay, as `Spec.to_json` writes it."""
-    spec: dict[str, Any] = read_index(directory)["spec"]
-    return spec
+def spec_and_rows(index: Mapping[str, Any], where: object) -> tuple[Spec, int]:
+    """The spec of the task of stored rows, and the number of their slots.
 
+    Args:
+        index: Their ``spec`` and their snapshot ``cut``.
+        where: Its origin, for the error.
 
-def rows_of(directory: Path) -> int:
-    """Number of slots of a saved replay."""
-    snapshot = read_index(directory)["cut"]
-    return sum(int(head) - int(tail) for head, tail in zip(snapshot["head"], snapshot["tail"], strict=True))
+    Raises:
+        StorageError: If it is malformed.
+    """
+    try:
+        snapshot = conform(index, _SHAPE)["cut"]
+        return Spec.from_json(index["spec"]), sum(head - tail for head, tail in zip(snapshot["head"], snapshot["tail"], strict=True))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StorageError(Problem(f"{where} describes no stored rows: {error_text(error)}", "put back a copy of it")) from error

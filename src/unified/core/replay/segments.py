@@ -9,17 +9,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load, save_file
+from safetensors.numpy import load, save
 
-from unified.core.base.errors import Problem, UnifiedError, UsageError
-from unified.core.base.files import digest, sync_directory
-from unified.core.replay.saved_index import INDEX
+from unified.core.base.errors import Damaged, Problem, StorageError, UsageError
+from unified.core.base.files import conform, digest, make_directory, read_file, reason, rename, write_bytes
+from unified.core.replay.saved_index import read_index
 
 if TYPE_CHECKING:
     from unified.core.replay.store import Array, Store
@@ -31,8 +32,9 @@ COUNTERS = ("head", "tail", "start", "open")
 SCHEMA = 1
 
 
-class DamagedSegment(UnifiedError):
-    """A file of the replay is missing, cut short or changed."""
+_NAME = re.compile(r"segment-\d+\.safetensors")
+_SEGMENT = {"file": str, "sha256": str, "bytes": int, "rows": [(int, int, int)]}
+_SHAPE = {"schema": int, "columns": {str: ([int], str)}, "head": [int], "tail": [int], "start": [int], "open": [bool]}
 
 
 def flush(store: Store, directory: str | Path, known: Sequence[Mapping[str, Any]], segment_bytes: int = SEGMENT_BYTES) -> Snapshot:
@@ -45,21 +47,21 @@ def flush(store: Store, directory: str | Path, known: Sequence[Mapping[str, Any]
         segment_bytes: Most bytes of a file, about.
 
     Raises:
-        UnifiedError: If the files cannot be written; then none is left behind, and the store is as it was.
+        StorageError: If the files cannot be written; then none is left behind, and the store is as it was.
     """
     directory = Path(directory)
     entries: list[dict[str, Any]] = []
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         number = 1 + max((int(path.stem.rpartition("-")[2]) for path in directory.glob("segment-*.safetensors")), default=0)
         for ranges in _chunks(store, max(segment_bytes // store.slot_bytes, 1)):
             entries.append(_write(store, directory / f"segment-{number + len(entries):06d}.safetensors", ranges))
-        sync_directory(directory)
-    except (OSError, SafetensorError) as error:
-        for entry in entries:
-            (directory / entry["file"]).unlink(missing_ok=True)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            for entry in entries:
+                (directory / entry["file"]).unlink(missing_ok=True)
         hint = "free some space; what was saved before is intact"
-        raise UnifiedError(Problem(f"the replay could not be saved in {directory}: {error}", hint)) from error
+        raise StorageError(Problem(f"the replay could not be saved in {directory}: {reason(error)}", hint)) from error
     store.flushed = store.head.copy()
     needed = [dict(entry) for entry in (*known, *entries) if any(stop > store.tail[env_id] for env_id, _, stop in entry["rows"])]
     return {
@@ -95,11 +97,12 @@ def _write(store: Store, path: Path, ranges: list[tuple[int, int, int]]) -> dict
             pieces[name] += found
     temporary = path.with_suffix(".tmp")
     try:
-        save_file({name: np.concatenate(found) for name, found in pieces.items()}, temporary, {"rows": json.dumps(ranges)})
-        written = digest(temporary, sync=True)
-        temporary.rename(path)
+        columns = {name: np.concatenate(found) for name, found in pieces.items()}
+        written = write_bytes(temporary, save(columns, {"rows": json.dumps(ranges)}))
+        rename(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     return {"file": path.name, "sha256": written.sha256, "bytes": written.size, "rows": [list(piece) for piece in ranges]}
 
@@ -108,9 +111,10 @@ def restore(store: Store, directory: str | Path, snapshot: Mapping[str, Any]) ->
     """Bring the store to what it was at the cut; rows and files beyond it are not looked at.
 
     Raises:
-        DamagedSegment: If a file is missing or not what it was; the store is then empty.
+        Damaged: If the snapshot is malformed, or a file is missing or was changed; the store is then empty.
         UsageError: If the store has other columns or lanes than the cut.
     """
+    check_snapshot(snapshot, f"the replay's snapshot in {directory}")
     check_columns(store, snapshot, str(directory))
     if len(snapshot["head"]) != store.num_envs:
         raise UsageError(
@@ -138,7 +142,7 @@ def load_rows(
 ) -> None:
     """Call ``write(lane, start, columns)`` for each run of slots of the cut that lies within `tail` and the cut's heads, in order."""
     for entry in snapshot["segments"]:
-        columns = read_segment(directory, entry)
+        columns = read_segment(directory, entry, snapshot["columns"])
         offset = 0
         for env_id, start, stop in entry["rows"]:
             low, high = max(start, int(tail[env_id])), min(stop, snapshot["head"][env_id])
@@ -148,22 +152,29 @@ def load_rows(
             offset += stop - start
 
 
-def read_segment(directory: str | Path, entry: Mapping[str, Any]) -> dict[str, Array]:
+def read_segment(directory: str | Path, entry: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, Array]:
     """The columns of one file, after its checksum was found right.
 
     Raises:
-        DamagedSegment: If it is missing or not what was written.
+        Damaged: If it is missing or not what was written.
     """
     path = Path(directory) / entry["file"]
     try:
-        data = path.read_bytes()
+        data = read_file(path, limit=entry["bytes"])
     except FileNotFoundError:
         raise _damaged(path, "is missing") from None
     except OSError as error:
-        raise _damaged(path, f"cannot be read ({error.strerror})") from error
+        raise _damaged(path, error.strerror or "cannot be read") from error
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
         raise _damaged(path, f"is cut short ({len(data):,} of {entry['bytes']:,} bytes)" if len(data) < entry["bytes"] else "was changed")
-    columns: dict[str, Array] = load(data)
+    try:
+        columns: dict[str, Array] = load(data)
+    except (SafetensorError, ValueError) as error:
+        raise _damaged(path, f"is malformed: {error}") from error
+    rows = sum(stop - start for _, start, stop in entry["rows"])
+    found = {name: [list(values.shape), values.dtype.name] for name, values in columns.items()}
+    if found != {name: [[rows, *shape], dtype] for name, (shape, dtype) in expected.items()}:
+        raise _damaged(path, "has other columns or rows than the snapshot says")
     return columns
 
 
@@ -171,11 +182,11 @@ def verify(directory: str | Path, snapshot: Mapping[str, Any], contents: bool = 
     """Look at the files of a cut without loading them: their sizes and, with `contents`, their checksums.
 
     Raises:
-        DamagedSegment: If one is missing or not what was written.
+        Damaged: If one is missing or not what was written.
     """
     for entry in snapshot["segments"]:
         path = Path(directory) / entry["file"]
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file():
             raise _damaged(path, "is missing")
         size = path.stat().st_size
         if size != entry["bytes"]:
@@ -184,11 +195,37 @@ def verify(directory: str | Path, snapshot: Mapping[str, Any], contents: bool = 
             raise _damaged(path, "was changed")
 
 
-def _damaged(path: Path, what: str) -> DamagedSegment:
-    return DamagedSegment(
+def check_snapshot(snapshot: Any, where: str) -> None:
+    """Check the form of a snapshot, which is read from a file: types, lanes, counters and the names of files.
+
+    Raises:
+        Damaged: If it cannot be one.
+    """
+    try:
+        conform(snapshot, {**_SHAPE, "segments": [_SEGMENT]})
+        counters = [snapshot[name] for name in COUNTERS]
+        lanes = len(snapshot["head"])
+        if any(len(counter) != lanes for counter in counters):
+            raise ValueError("its counters are of different numbers of environments")
+        if not all(0 <= tail <= head and 0 <= start <= head for head, tail, start, _ in zip(*counters, strict=True)):
+            raise ValueError("its counters do not agree")
+        for entry in snapshot["segments"]:
+            if not _NAME.fullmatch(entry["file"]):
+                raise ValueError(f"{entry['file']!r:.100} is no name of a segment")
+            if not all(0 <= env_id < lanes and 0 <= start <= stop for env_id, start, stop in entry["rows"]):
+                raise ValueError(f"the rows of {entry['file']} are of no environment")
+    except ValueError as error:
+        raise Damaged(Problem(f"{where} is malformed: {error}", _HINT)) from error
+
+
+_HINT = "put back a copy of it, resume a checkpoint older than it, or start anew with experiment=NAME"
+
+
+def _damaged(path: Path, what: str) -> Damaged:
+    return Damaged(
         Problem(
             f"the replay's file {path} {what}",
-            "put back a copy of it, resume a checkpoint older than it, or start anew with experiment=NAME",
+            _HINT,
         )
     )
 
@@ -200,8 +237,8 @@ def prune(directory: str | Path, snapshots: Sequence[Mapping[str, Any]]) -> list
     """
     directory = Path(directory)
     keep = {entry["file"] for snapshot in snapshots for entry in snapshot["segments"]}
-    with contextlib.suppress(OSError, ValueError, KeyError):  # the index names the newest cut, whoever asks
-        keep |= {entry["file"] for entry in json.loads((directory / INDEX).read_text())["cut"]["segments"]}
+    with contextlib.suppress(StorageError):  # the index names the newest cut, whoever asks
+        keep |= {entry["file"] for entry in read_index(directory)["cut"]["segments"]}
     doomed = [path for path in sorted(directory.glob("segment-*")) if path.name not in keep]
     for path in doomed:
         path.unlink()

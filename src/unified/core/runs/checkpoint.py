@@ -23,8 +23,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from unified.core.base.errors import Problem, UnifiedError, UsageError, one_line
-from unified.core.base.files import discard, rename, sync_directory, write_bytes
+from unified.core.base.errors import Damaged, Problem, StorageError, one_line
+from unified.core.base.files import (
+    conform,
+    discard,
+    make_directory,
+    parse_json,
+    read_file,
+    read_json,
+    reason,
+    rename,
+    sync_directory,
+    write_bytes,
+)
 from unified.core.base.jsonl import plain
 from unified.core.runs import migrations
 from unified.core.runs.serialization import pack, safetensors_buffers, unpack
@@ -33,11 +44,12 @@ MANIFEST = "manifest.json"
 _NAME = re.compile(r"(\d{9,})(?:\.(\d+))?")
 _TEMPORARY = re.compile(r"\.(?:saving|removing)-[\d.]+-(\d+)")
 _GROUP = re.compile(r"[a-z][a-z0-9_]*")
+_FILE = re.compile(rf"{_GROUP.pattern}\.(json|safetensors)")
 _UNREADABLE = "the version of unified or of the plugin that wrote it, another checkpoint, or a new run: experiment=NAME"
 
 
-class Damaged(Exception):
-    """A checkpoint that cannot be used."""
+#: What every manifest holds; the entries of a run are checked where they are used.
+_SHAPE = {"schema": int, "frames": int, "best": bool, "created": str, "versions": {str: str}, "files": {str: {"size": int, "sha256": str}}}
 
 
 @dataclass(frozen=True)
@@ -73,43 +85,54 @@ class Checkpoint:
         """The state of a group, tensors on the CPU.
 
         Raises:
-            UsageError: If there is no such group.
-            UnifiedError: If its files have changed since they were verified.
+            Damaged: If there is no such group, or its files have changed since they were verified.
         """
         if group not in self.groups:
-            raise UsageError(Problem(f"checkpoint {self.path} has no part '{group}'; it has {', '.join(self.groups)}", _UNREADABLE))
+            raise Damaged(Problem(f"checkpoint {self.path} has no part '{group}'; it has {', '.join(self.groups)}", _UNREADABLE))
         if self._migrated is not None:
             return self._migrated[group]
-        try:
+        with self.fitting(group):
             return self._unpack(group)
-        except Damaged as error:
-            raise UnifiedError(f"checkpoint {self.path}: {error}") from error
+
+    @contextlib.contextmanager
+    def fitting(self, part: str) -> Iterator[None]:
+        """Report errors within the context as damage of this part of the checkpoint: its values do not fit what they are loaded into.
+
+        Raises:
+            Damaged: Instead of a missing key, a wrong type or value, or parameters that do not fit a module.
+        """
+        where = f"the part '{part}' of checkpoint {self.path}"
+        try:
+            yield
+        except KeyError as error:
+            raise Damaged(Problem(f"{where} has no {error}", _UNREADABLE)) from error
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
+            if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError"):  # the device failed
+                raise
+            raise Damaged(Problem(f"{where} does not fit: {one_line(error)}", _UNREADABLE)) from error
 
     @contextlib.contextmanager
     def reading(self, group: str) -> Iterator[Any]:
-        """The state of a group, in a context that turns a missing key into a UsageError.
+        """The state of a group, or the ``manifest``, in the context `fitting`.
 
         Raises:
-            UsageError: If the state lacks a key that is looked up in the context, or a module's parameters do not fit.
+            Damaged: If the state lacks a key that is looked up in the context, or does not fit in another way.
         """
-        state = self.load(group)
-        try:
+        state = self.manifest if group == "manifest" else self.load(group)
+        with self.fitting(group):
             yield state
-        except KeyError as error:
-            raise UsageError(Problem(f"the part '{group}' of checkpoint {self.path} has no {error.args[0]!r}", _UNREADABLE)) from error
-        except RuntimeError as error:
-            if not str(error).startswith("Error(s) in loading state_dict"):  # torch has no class for this error
-                raise
-            problem = f"the part '{group}' of checkpoint {self.path} does not fit the agent: {one_line(error)}"
-            raise UsageError(Problem(problem, _UNREADABLE)) from error
 
     def _unpack(self, group: str) -> Any:
         tensors = {}
-        tree = json.loads(self._read(f"{group}.json"))
+        tree = parse_json(self._read(f"{group}.json"))
         if f"{group}.safetensors" in self.manifest["files"]:
+            from safetensors import SafetensorError
             from safetensors.torch import load
 
-            tensors = load(self._read(f"{group}.safetensors"))
+            try:
+                tensors = load(self._read(f"{group}.safetensors"))
+            except SafetensorError as error:
+                raise ValueError(f"{group}.safetensors: {error}") from error
         return unpack(tree, tensors)
 
     def _read(self, name: str) -> bytes:
@@ -125,12 +148,9 @@ class Checkpoint:
                 self._verified[name] = _verified_file(self.path, name, facts)
         if version == migrations.SCHEMA:
             return self
-        state = {group: self._unpack(group) for group in self.groups}
-        try:
+        with self.fitting(f"format {version}"):
+            state = {group: self._unpack(group) for group in self.groups}
             state = migrations.migrate({**state, "manifest": self.manifest}, version)
-        except KeyError as error:
-            problem = f"checkpoint {self.path} of format {version} has no {error.args[0]!r}"
-            raise UsageError(Problem(problem, _UNREADABLE)) from error
         return Checkpoint(self.path, state.pop("manifest"), self.warnings, _migrated=state)
 
 
@@ -155,14 +175,14 @@ class Checkpoints:
             best: Whether its score is the best.
 
         Raises:
-            UnifiedError: If it cannot be written, on a full disk for example.
+            StorageError: If it cannot be written, on a full disk for example.
         """
         needed = 0
         temporary = self.directory / f".saving-{frames:09d}-{os.getpid()}"
         try:
             packed = {group: pack(tree) for group, tree in state.items()}
             needed = sum(tensor.numel() * tensor.element_size() for _, tensors in packed.values() for tensor in tensors.values())
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory)
             self._sweep()
             temporary.mkdir()
             best = best or any(peek(path).get("best") is True for path in self.paths() if _order(path)[0] == frames)  # it replaces them
@@ -185,9 +205,16 @@ class Checkpoints:
             groups: Groups to load; the files of other groups are not read. All by default.
 
         Raises:
-            UnifiedError: If all checkpoints are damaged, so that a run does not silently restart from zero.
+            StorageError: If all checkpoints are damaged, so that a run does not silently restart from zero.
         """
         return self._first_valid(self.paths(), groups)
+
+    def newest_manifest(self) -> dict[str, Any]:
+        """The newest valid manifest; empty if there is none. The other files are not read."""
+        for path in self.paths():
+            with contextlib.suppress(Damaged):
+                return _manifest(path)
+        return {}
 
     def older(self, than: Checkpoint) -> Checkpoint | None:
         """The newest valid checkpoint that is older than this one."""
@@ -204,14 +231,14 @@ class Checkpoints:
         """The checkpoint at these frames, ``None`` if there is none.
 
         Raises:
-            UnifiedError: If it is damaged.
+            StorageError: If it is damaged.
         """
         return self._first_valid([path for path in self.paths() if _order(path)[0] == frames], groups)
 
     def paths(self) -> list[Path]:
-        """All directories with the name of a checkpoint, newest first; not verified."""
+        """All directories with the name of a checkpoint, newest first; not verified. Links are none."""
         try:
-            found = [path for path in self.directory.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
+            found = [path for path in self.directory.iterdir() if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()]
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(found, key=_order, reverse=True)
@@ -282,12 +309,12 @@ class Checkpoints:
             if match and (int(match[1]) == os.getpid() or not _alive(int(match[1]))):
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _unwritten(self, frames: int, needed: int, error: OSError) -> UnifiedError:
+    def _unwritten(self, frames: int, needed: int, error: OSError) -> StorageError:
         free = "unknown"
         with contextlib.suppress(OSError):
             free = _megabytes(shutil.disk_usage(self.directory).free)
         last = next((f"the checkpoint at {_order(path)[0]:,} frames is intact" for path in self.paths()), "there is no older one")
-        return UnifiedError(
+        return StorageError(
             Problem(
                 f"the checkpoint at {frames:,} frames could not be written to {self.directory}: {error.strerror or error} "
                 f"(needs about {_megabytes(needed)}, free {free}); {last}",
@@ -303,10 +330,10 @@ class Checkpoints:
             try:
                 return Checkpoint(path, _manifest(path), tuple(warnings))._verify(groups)
             except Damaged as error:
-                warnings.append(f"checkpoint {path.name} is damaged and skipped: {error}")
+                warnings.append(f"checkpoint {path.name} is damaged and skipped: {error.problems[0].message}")
         if not warnings:
             return None
-        raise UnifiedError(
+        raise StorageError(
             Problem(f"no checkpoint in {self.directory} can be used", "to start again from zero, move the run's directory away"),
             *warnings,
         )
@@ -315,33 +342,36 @@ class Checkpoints:
 def _manifest(path: Path) -> dict[str, Any]:
     """The verified manifest of a checkpoint."""
     try:
-        manifest = json.loads(_read(path / MANIFEST))
+        manifest: dict[str, Any] = read_json(path / MANIFEST, {"sha256": str})
         signature = manifest.pop("sha256")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Damaged(f"{MANIFEST} cannot be read") from error
-    if _signature(manifest) != signature:
-        raise Damaged(f"{MANIFEST} does not match its checksum")
-    schema, last = manifest["schema"], migrations.SCHEMA
-    if schema != last and schema not in migrations.MIGRATIONS:
-        raise Damaged(f"it was written in format {schema} by unified {manifest['versions']['unified']}; this one reads format {last}")
-    return dict(manifest)
+        if _signature(manifest) != signature:
+            raise Damaged(f"{MANIFEST} does not match its checksum")
+        schema, last = manifest.get("schema"), migrations.SCHEMA
+        if schema != last and schema not in migrations.MIGRATIONS:
+            by = conform(manifest, {"versions": {str: str}})["versions"].get("unified", "?")
+            raise Damaged(f"it was written in format {schema} by unified {by}; this one reads format {last}")
+        conform(manifest, _SHAPE)
+        conform(manifest.get("config", {}), {})
+    except OSError as error:
+        raise Damaged(reason(error)) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Damaged(f"{MANIFEST} cannot be read: {error}") from error
+    if odd := [name for name in manifest["files"] if not _FILE.fullmatch(name)]:
+        raise Damaged(f"{MANIFEST} names the file {odd[0]!r}, which is none of a checkpoint")
+    return manifest
 
 
 def _verified_file(path: Path, name: str, facts: Mapping[str, Any]) -> bytes:
     """The verified content of a file."""
-    data = _read(path / name)
+    try:
+        data = read_file(path / name, limit=max(facts["size"], 0))
+    except OSError as error:
+        raise Damaged(reason(error)) from error
     if len(data) != facts["size"]:
         raise Damaged(f"{name} has {len(data):,} bytes instead of {facts['size']:,}")
     if hashlib.sha256(data).hexdigest() != facts["sha256"]:
         raise Damaged(f"{name} does not match its checksum")
     return data
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Damaged(f"{path.name}: {error.strerror or error}") from error
 
 
 def _signature(manifest: Mapping[str, Any]) -> str:
@@ -351,10 +381,10 @@ def _signature(manifest: Mapping[str, Any]) -> str:
 def peek(path: Path) -> dict[str, Any]:
     """The manifest without verification; empty if it cannot be read."""
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
+        manifest: dict[str, Any] = read_json(path / MANIFEST, {})
     except (OSError, ValueError):
         return {}
-    return manifest if isinstance(manifest, dict) else {}
+    return manifest
 
 
 def _order(path: Path) -> tuple[int, int]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.components.import_paths import bare, label
@@ -26,10 +28,30 @@ def identity_path(experiment: str, agent: str, suite: str, task: str | None, see
     return Path(_directory(experiment), _directory(bare(agent)), _directory(bare(suite)), _directory(task or "default"), f"seed-{seed}")
 
 
+def recorded_identity(tree: Mapping[str, Any]) -> Path:
+    """The same path from the content of a ``config.json``."""
+    agent, suite = (value if isinstance(value := tree.get(key), dict) else {} for key in ("agent", "suite"))
+    names = (tree.get("experiment"), agent.get("name"), suite.get("name"), suite.get("task"))
+    experiment, of_agent, of_suite, task = (name if isinstance(name, str) else "default" for name in names)
+    seed = tree.get("seed")
+    return identity_path(experiment, of_agent, of_suite, task, seed if isinstance(seed, int) else 0)
+
+
 def paths(root: Path) -> list[Path]:
     """All runs below `root`, in natural order (seed-2 before seed-10)."""
-    found = [config.parent for config in root.glob(f"{'*/' * (DEPTH - 1)}seed-*/{CONFIG}")]
+    folders = [root]
+    for _ in range(DEPTH):
+        folders = [inner for folder in folders for inner in _folders(folder)]
+    found = [path for path in folders if path.name.startswith("seed-") and is_file(path / CONFIG)]
     return sorted(found, key=lambda path: [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", str(path))])
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder; none if it cannot be read or is gone."""
+    try:
+        return [folder / entry.name for entry in os.scandir(folder) if entry.is_dir()]
+    except OSError:
+        return []
 
 
 def relative(path: Path) -> str:

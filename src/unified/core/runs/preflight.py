@@ -103,9 +103,18 @@ def differences(stored: Mapping[str, Any], config: Config) -> dict[str, str]:
     before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (stored, jsonable(config.stored)))
     # An option that was added after the run started has its default value.
     before = {**{key: value for key, value in config.defaults.items() if key in now}, **before}
-    found = [key for key in sorted({*before, *now}) if key not in before or key not in now or before[key] != now[key]]
+    found = changed_values(before, now)
     others = tuple(key.removesuffix("name") for key in found if key.endswith(".name"))
-    return {key: f"{_shown(before, key)} -> {_shown(now, key)}" for key in found if key.endswith(".name") or not key.startswith(others)}
+    return {key: values for key, values in found.items() if key.endswith(".name") or not key.startswith(others)}
+
+
+def changed_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """The values that differ between two trees, ``before -> now`` by dotted key."""
+    from unified.core.config.config import leaves
+
+    was, has = ({".".join(path): value for path, value in leaves(dict(tree))} for tree in (before, now))
+    found = [key for key in sorted({*was, *has}) if key not in was or key not in has or was[key] != has[key]]
+    return {key: f"{_shown(was, key)} -> {_shown(has, key)}" for key in found}
 
 
 def refusals(changed: Mapping[str, str], without: Collection[tuple[str, ...]] = ()) -> list[Problem]:

@@ -52,7 +52,7 @@ def changed(records: Sequence[Record], registry: Registry) -> list[str]:
     lines: dict[str, str] = {}
     for entry in records:
         if "sha256" in entry:
-            if Path(entry["file"]).exists() and importing.digest(Path(entry["file"])) != entry["sha256"]:
+            if Path(entry["file"]).is_file() and importing.digest(Path(entry["file"])) != entry["sha256"]:
                 lines[entry["file"]] = f"{entry['file']} has been edited: {_what(entry)} may differ"
             continue
         version = _version(entry, registry)
@@ -69,7 +69,8 @@ def _version(entry: Record, registry: Registry) -> str | None:
     if not entry["provider"]:  # by reference, from an installed module
         return version_of(entry["distribution"]) if entry["distribution"] else None
     try:
-        origin = registry.get(entry["kind"], f"{entry['provider']}/{entry['name']}").origin
+        # A record is data: a provider that is a path imports nothing.
+        origin = registry.without_references().get(entry["kind"], f"{entry['provider']}/{entry['name']}").origin
     except UsageError:
         return None
     return origin.version if origin.distribution == entry["distribution"] else None

@@ -3,6 +3,7 @@
 ```text
 <root>/<experiment>/<agent>/<suite>/<task>/seed-<n>/
   config.json      the configuration; itself a recipe
+  trust.json       signatures of the code that it names, if any
   run.lock         process that trains it
   metrics.jsonl    metrics, a function of configuration and seed: no times
   events.jsonl     events with times: start, resume, evaluate, checkpoint, speed, warning, stop, finish
@@ -13,6 +14,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import json
 import os
 import traceback
@@ -24,17 +27,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified.core.base import files as atomic
-from unified.core.base.errors import FilesMissing, Problem, UnifiedError, UsageError
+from unified.core.base.errors import FilesMissing, NotTrusted, Problem, StorageError, UnifiedError, UsageError
+from unified.core.base.files import conform, has_shape
 from unified.core.base.jsonl import JsonLines
+from unified.core.components import trust
 from unified.core.runs import lookup, provenance, stored
 from unified.core.runs.checkpoint import Checkpoint, Checkpoints, peek
 from unified.core.runs.lock import RunLock
-from unified.core.runs.preflight import differences, jsonable, lacking, refusals
+from unified.core.runs.preflight import changed_values, differences, jsonable, lacking, refusals
 
 if TYPE_CHECKING:
     from unified.core.config.config import Config
 
 _PHASES = {"start": "interrupted", "resume": "interrupted", "finish": "finished", "stop": "stopped"}
+#: Keys of rows of metrics whose values are numbers, and ends of such keys.
+_NUMBERS, _STATISTICS = ("steps", "updates", "episodes"), ("_sd", "_min", "_max")
+#: Most bytes of a name and of a path, and what the names of files within a run add to its path.
+_NAME_MAX, _PATH_MAX, _LONGEST = 255, 4095, 120
 
 
 class Run:
@@ -56,6 +65,9 @@ class Run:
         self._events = JsonLines(self.path / "events.jsonl")
         self._lock = RunLock(self.path / "run.lock")
         self._draft = False  # whether this object created the directory
+        self._owned = False  # whether it is within `lock`
+        #: Number of damaged rows that the last call of `metrics` left out.
+        self.damaged_rows = 0
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -87,13 +99,15 @@ class Run:
                 refers to is missing.
         """
         run = cls.planned(config, root)
-        run._draft = not run.path.exists()
+        run._refuse_long_path()
         if problems := run.lacking():
             raise FilesMissing(*problems)
         run._refuse_unwritable()
         run._refuse_another_config()
-        if not run.config_path.exists():
-            run._write_config()
+        with atomic.storage_errors("another directory: root=DIRECTORY"):
+            if not run.config_path.exists():
+                run._write_config()
+            trust.sign(run.path, config.code)
         return run
 
     def lacking(self) -> list[Problem]:
@@ -102,13 +116,15 @@ class Run:
 
     def forget_draft(self) -> None:
         """Remove a directory that `create_or_open` has created, if the start was refused and nothing was trained."""
-        if not self._draft or not self.untouched:
+        if not self._draft or not self.path.exists():
             return
-        for name in (lookup.CONFIG, "run.lock", "events.jsonl", "metrics.jsonl"):
-            (self.path / name).unlink(missing_ok=True)
-        place = self.path
-        with contextlib.suppress(OSError):  # it contains other files
-            while place != self.root.parent:
+        with contextlib.suppress(OSError, UnifiedError), self._lock:  # another process may train this run since
+            if not self.untouched:
+                return
+            for name in (lookup.CONFIG, trust.RECORD, "events.jsonl", "metrics.jsonl", "run.lock"):
+                (self.path / name).unlink(missing_ok=True)
+            place = self.path
+            while place != self.root.parent:  # until one contains other files
                 place.rmdir()
                 place = place.parent
 
@@ -133,8 +149,11 @@ class Run:
 
     @property
     def identity(self) -> tuple[str, str, str, str, str]:
-        """Experiment, agent, suite, task and ``seed-<n>``, from the names of its directories."""
-        experiment, agent, suite, task, seed = self.path.parts[-lookup.DEPTH :]
+        """Experiment, agent, suite, task and ``seed-<n>``: its directories, or of a run that was moved its configuration."""
+        parts = self.path.absolute().parts
+        if len(parts) <= lookup.DEPTH or not parts[-1].startswith("seed-"):
+            parts = lookup.recorded_identity(self.tree).parts
+        experiment, agent, suite, task, seed = parts[-lookup.DEPTH :]
         return experiment, agent, suite, task, seed
 
     @cached_property
@@ -158,16 +177,15 @@ class Run:
         """The content of ``config.json``, not validated.
 
         Raises:
-            UnifiedError: If it cannot be read.
+            StorageError: If it cannot be read.
         """
+        hint = f"put back a copy (each checkpoint's manifest.json holds one as 'config'), or move {self.path} away"
+        with atomic.storage_errors(hint):
+            data = atomic.read_file(self.config_path, limit=1 << 20)
         try:
-            tree = json.loads(self.config_path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise UnifiedError(
-                Problem(f"{self.config_path} cannot be read: {error}", "restore it, or move the run's directory away")
-            ) from error
-        if not isinstance(tree, dict):
-            raise UnifiedError(Problem(f"{self.config_path} is not a configuration", "restore it, or move the run's directory away"))
+            tree: dict[str, Any] = conform(atomic.parse_json(data, depth=50), {})
+        except ValueError as error:
+            raise StorageError(Problem(f"{self.config_path} is not a configuration: {error}", hint)) from error
         return tree
 
     @property
@@ -175,6 +193,7 @@ class Run:
         """The composed configuration, to train with.
 
         Raises:
+            NotTrusted: If it names code that this user has not named.
             UsageError: If it refers to a component or an option that does not exist now.
         """
         return self._config or self.configure()
@@ -217,9 +236,12 @@ class Run:
 
         if not self.config_path.exists():
             raise UsageError(Problem(f"{self.path} is not a run: it has no {lookup.CONFIG}", "all: unified runs list"))
+        self.tree  # noqa: B018  (refuses what is no ordinary file)
         needed = [record for record in self.components if not stored.is_left_out(record, without)]
         try:
             config = of_run(str(self.config_path), words, without)
+        except NotTrusted:
+            raise
         except UsageError as error:
             missing = provenance.missing(needed, registry(), f"unified resume {self.name}")
             raise UsageError(*(missing or [*error.problems, *map(Problem, self._versions())])) from error
@@ -227,6 +249,7 @@ class Run:
         selected = [record for record in needed if (record["kind"], f"{record['provider']}/{record['name']}") in names]
         if stolen := provenance.missing(selected, registry()):  # another distribution has the provider's name
             raise UsageError(*stolen)
+        trust.sign(self.path, config.code)
         return config
 
     def _versions(self) -> list[str]:
@@ -238,7 +261,8 @@ class Run:
     @property
     def components(self) -> list[dict[str, str]]:
         """Components of its last training: kind, name, target, provider, distribution and version of each."""
-        recorded = [event["components"] for event in self.events() if event.get("event") == "components"]
+        shape = {"event": str, "components": [dict.fromkeys(("kind", "name", "provider", "distribution", "version"), str)]}
+        recorded = [event["components"] for event in self.events() if event["event"] == "components" and has_shape(event, shape)]
         return list(recorded[-1]) if recorded else []
 
     # Ownership ------------------------------------------------------------------------------------------------------------------
@@ -250,23 +274,47 @@ class Run:
         Raises:
             UnifiedError: If another process holds the lock.
             UsageError: If the directory meanwhile holds a run of another configuration.
+            StorageError: If a file cannot be read or written, within the context too.
         """
-        with self._lock:
+        resume = f"what was saved before is intact; when the cause is removed: unified resume {self.lasting_name}"
+        with atomic.storage_errors(resume), self._lock:
+            self._refuse_odd_files()
             if self._config is not None:
+                if not self.config_path.exists():  # a refused start beside this one has removed it
+                    self._write_config()
                 changed = self._refuse_another_config()
+                self._refuse_damaged_config()
                 if changed:
-                    self.event("config", changed=changed)
+                    self._record_config(self._written(), changed)
                 if changed or (self.untouched and self.tree != self._written()):
                     self._write_config()
             if not self._lock.supported:
                 self.event(
                     "warning", message=f"the file system of {self.path} has no locks: do not train this run in two processes at once"
                 )
+            self._owned = True
             try:
                 yield self
             finally:
+                self._owned = False
                 self._metrics.close()
                 self._events.close()
+
+    def check_place(self) -> None:
+        """Check that this process still owns the directory at its path, before more is written there.
+
+        Raises:
+            StorageError: If the directory was moved, replaced or deleted, or if this process is a forked copy of the owner.
+        """
+        self._draft = False
+        if not self._owned or self._lock.held:
+            return
+        place = self._lock.place
+        if place is None:
+            raise StorageError(Problem(f"this process is a copy of the one that trains {self.path}, and must not write to it"))
+        gone = f"{self.path} was moved, replaced or deleted while it was trained, or its run.lock was; nothing was saved there since"
+        moved = f"it is now {place}; to continue: unified resume {place}, or move it back" if place.exists() else "start it again"
+        raise StorageError(Problem(gone, moved))
 
     @property
     def owner(self) -> dict[str, Any] | None:
@@ -280,7 +328,7 @@ class Run:
             return "running"
         if self.untouched:
             return "new"
-        phases = [event["event"] for event in self.events() if event.get("event") in _PHASES]
+        phases = [event["event"] for event in self.events() if event["event"] in _PHASES]
         return _PHASES[phases[-1]] if phases else "interrupted"
 
     @property
@@ -291,7 +339,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether it was trained to the end of its budget."""
-        phases = [event["event"] for event in self.events() if event.get("event") in _PHASES]
+        phases = [event["event"] for event in self.events() if event["event"] in _PHASES]
         return phases[-1:] == ["finish"]
 
     # Metrics and events --------------------------------------------------------------------------------------------------------------
@@ -300,25 +348,16 @@ class Run:
         """Append a row of metrics. Rows are deterministic and contain no times.
 
         Raises:
-            UnifiedError: If it cannot be written, on a full disk for example.
+            StorageError: If it cannot be written, on a full disk for example.
         """
-        try:
+        self.check_place()
+        with atomic.storage_errors(f"free some space, then: unified resume {self.lasting_name}"):
             self._metrics.append(dict(row))
-        except OSError as error:
-            raise UnifiedError(
-                Problem(
-                    f"{self._metrics.path} cannot be written: {error.strerror or error}",
-                    f"free some space, then: unified resume {self.lasting_name}",
-                )
-            ) from error
 
     def event(self, name: str, /, **fields: Any) -> None:
         """Append an event with the time. Errors of the disk are ignored, because an event must not end a run."""
-        now = datetime.now().astimezone().isoformat(timespec="milliseconds")
-        try:
-            self._events.append({"time": now, "event": name, **fields})
-        except OSError:
-            return
+        with contextlib.suppress(OSError):
+            self._events.append({"time": _now(), "event": name, **fields})
 
     def keep_traceback(self, error: BaseException) -> Path:
         """Write the traceback of an error to ``error.txt``."""
@@ -329,24 +368,45 @@ class Run:
         return path
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The rows of metrics, oldest first, without a line that a crash has torn."""
-        return self._metrics.read()
+        """The rows of metrics, oldest first, without damaged ones and a line that a crash has torn.
+
+        Raises:
+            StorageError: If the file cannot be read.
+        """
+        with atomic.storage_errors(f"the checkpoints of {self.path} do not depend on it"):
+            rows = self._metrics.read()
+        fit = [row for row in rows if _is_row(row)]
+        self.damaged_rows = self._metrics.damaged + len(rows) - len(fit)
+        return fit
 
     def events(self) -> list[dict[str, Any]]:
-        """The events, oldest first."""
-        return self._events.read()
+        """The events, oldest first, without damaged ones.
+
+        Raises:
+            StorageError: If the file cannot be read.
+        """
+        with atomic.storage_errors(f"the checkpoints of {self.path} do not depend on it"):
+            return [event for event in self._events.read() if isinstance(event.get("event"), str)]
 
     @property
     def metrics_offset(self) -> int:
         """Size of the metrics in bytes, as stored in checkpoints: a resumed run repeats the rows after it."""
         return self._metrics.size
 
-    def truncate_metrics(self, offset: int) -> int:
-        """Truncate the metrics to the offset of a checkpoint; a resumed run repeats the rest. Returns the bytes removed."""
-        snapshot = self._metrics.truncate(offset)
-        if snapshot < 0:
-            self.event("warning", message=f"metrics.jsonl is {-snapshot} bytes shorter than at the checkpoint; some rows are lost")
-        return max(snapshot, 0)
+    def truncate_metrics(self, offset: int, sha256: str | None = None) -> int:
+        """Truncate the metrics to the offset of a checkpoint; a resumed run repeats the rest. Returns the bytes removed.
+
+        Args:
+            offset: Size in bytes.
+            sha256: Checksum of so many bytes; rows that differ from it stay, with a warning.
+        """
+        removed = self._metrics.truncate(offset)
+        if removed < 0:
+            self.event("warning", message=f"metrics.jsonl is {-removed} bytes shorter than at the checkpoint; some rows are lost")
+        elif sha256 is not None and self._metrics.sha256(offset) != sha256:
+            message = "metrics.jsonl was changed or damaged since it was written: do not trust its rows up to here (they are kept, and "
+            self.event("warning", message=f"{message}evaluations are in events.jsonl too); the state of the run is not affected")
+        return max(removed, 0)
 
     # Checkpoints ----------------------------------------------------------------------------------------------------------------
 
@@ -357,22 +417,24 @@ class Run:
         return Checkpoints(self.path / "checkpoints", keep)
 
     def save_checkpoint(self, frames: int, state: Mapping[str, Any], manifest: Mapping[str, Any] | None = None, best: bool = False) -> Path:
-        """Save a checkpoint; the digest of the configuration and the offset of the metrics are added to the manifest.
+        """Save a checkpoint; its manifest covers the configuration and the metrics as they are now.
 
         Raises:
-            UnifiedError: If it cannot be written; older checkpoints stay intact.
+            StorageError: If it cannot be written; older checkpoints stay intact.
         """
+        self.check_place()
         self._metrics.sync()
-        own: dict[str, Any] = {"metrics_offset": self.metrics_offset}
-        if self._config is not None:
-            own["config_digest"] = self._config.digest()
+        offset = self.metrics_offset
+        own: dict[str, Any] = {"metrics_offset": offset, "metrics_sha256": self._metrics.sha256(offset)}
+        if self.config_path.exists():
+            own["config"] = self.tree
         return self.checkpoints.save(frames, state, {**(manifest or {}), **own}, best=best)
 
     def newest_checkpoint(self) -> Checkpoint | None:
         """The newest valid checkpoint, with a warning event for each skipped damaged one; ``None`` without checkpoints.
 
         Raises:
-            UnifiedError: If all checkpoints are damaged.
+            StorageError: If all checkpoints are damaged.
         """
         checkpoint = self.checkpoints.newest()
         for message in checkpoint.warnings if checkpoint is not None else ():
@@ -410,7 +472,7 @@ class Run:
         """Rename damaged checkpoints to ``damaged-…``, so that they do not count as the newest ones."""
         paths = self.checkpoints.paths()
         for path in paths[: paths.index(newer_than.path)]:
-            path.rename(path.with_name(f"damaged-{path.name}"))
+            path.rename(next(free for free in _names(path) if not free.exists()))
 
     # Inside ---------------------------------------------------------------------------------------------------------------------
 
@@ -438,11 +500,61 @@ class Run:
                 return stored.merged(self.tree, self._read(without=without), without)
         return self.tree
 
+    def _refuse_odd_files(self) -> None:
+        """Refuse links, pipes and devices in the directory: what is written to them goes elsewhere."""
+        for entry in os.scandir(self.path):
+            directory = entry.is_dir(follow_symlinks=False)
+            if not directory and not entry.is_file(follow_symlinks=False):
+                what = f"{entry.path} is {'a link' if entry.is_symlink() else 'no ordinary file'}"
+            elif directory and entry.name.endswith((".json", ".jsonl")):
+                what = f"{entry.path} is a directory"
+            else:
+                continue
+            hint = "move it away, or put the original there"
+            raise StorageError(Problem(f"{what}; a run consists of ordinary files and directories", hint))
+
+    def accept_config(self) -> None:
+        """Accept a ``config.json`` that was changed by hand since the newest checkpoint."""
+        self._record_config(self.tree, changed_values(self.checkpoints.newest_manifest().get("config", self.tree), self.tree))
+
+    def _record_config(self, tree: Mapping[str, Any], changed: Mapping[str, str]) -> None:
+        """Record a change of ``config.json`` before it is written, so that it is not taken for damage."""
+        self._events.append({"time": _now(), "event": "config", "changed": dict(changed), "sha256": _sha256(tree)})
+        self._events.sync()
+
+    def _refuse_damaged_config(self) -> None:
+        """Refuse a ``config.json`` that is neither that of the newest checkpoint nor a recorded change, unless it is put right now."""
+        before = self.checkpoints.newest_manifest().get("config", self.tree)
+        known = {_sha256(before), *(str(event.get("sha256")) for event in self.events() if event["event"] == "config")}
+        if {_sha256(self.tree), _sha256(self._written())} & known:
+            return
+        raise StorageError(
+            Problem(f"{self.config_path} was changed or damaged since the newest checkpoint:"),
+            *(Problem(f"  {key}: {values}") for key, values in changed_values(before, self.tree).items()),
+            Problem("put the values back", f"to continue with them on purpose: unified resume {self.lasting_name} --accept-config"),
+        )
+
+    def _refuse_long_path(self) -> None:
+        names = max(len(os.fsencode(part)) for part in self.path.parts)
+        if names > _NAME_MAX or (size := len(os.fsencode(self.path))) + _LONGEST > _PATH_MAX:
+            limit = (
+                f"a name of {names} bytes, more than {_NAME_MAX}"
+                if names > _NAME_MAX
+                else f"{size:,} bytes, more than {_PATH_MAX - _LONGEST:,}"
+            )
+            raise UsageError(
+                Problem(f"the path of the run has {limit}: {str(self.path)[:60]}…", "a shorter one: root=DIRECTORY, experiment=NAME")
+            )
+
     def _refuse_unwritable(self) -> None:
         probe = self.path / f".writable.{os.getpid()}"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"\0")
+            atomic.make_directory(self.path.parent)
+            with contextlib.suppress(FileExistsError):
+                self.path.mkdir()
+                self._draft = True
+            atomic.sync_directory(self.path.parent)
+            atomic.write_bytes(probe, b"\0")
             probe.unlink()
         except OSError as error:
             where = error.filename if error.filename and str(error.filename) != str(probe) else self.path
@@ -460,3 +572,24 @@ class Run:
     def _write_config(self) -> None:
         atomic.replace(self.config_path, (json.dumps(self._written(), indent=1) + "\n").encode())
         self.__dict__.pop("tree", None)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+def _sha256(tree: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def _names(path: Path) -> Iterator[Path]:
+    """Names for a damaged checkpoint."""
+    yield path.with_name(f"damaged-{path.name}")
+    yield from (path.with_name(f"damaged-{path.name}-{number}") for number in itertools.count(2))
+
+
+def _is_row(row: dict[str, Any]) -> bool:
+    """Whether it is a row of metrics: counters and statistics are numbers of at most 64 bits."""
+    numbers = {key: value for key, value in row.items() if isinstance(value, int) or key in _NUMBERS or key.endswith(_STATISTICS)}
+    fits = has_shape(row, {"kind": str, "frames": int}) and row["frames"] >= 0 and isinstance(row.get("metric", ""), str)
+    return fits and all(value is None or isinstance(value, float | bool) or has_shape(value, int) for value in numbers.values())

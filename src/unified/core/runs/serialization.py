@@ -188,7 +188,7 @@ def _unpack_tagged(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> An
         return (tensor.view(dtype) if tensor.numel() else torch.empty(0, dtype=dtype)).reshape(tree["shape"])
     if tag in ("array", "scalar"):
         flat, dtype = tensors[tree["key"]].numpy(), np.dtype(tree["dtype"])
-        array = (flat if flat.dtype == dtype else flat.view(dtype) if flat.size else np.zeros(tree["shape"], dtype)).reshape(tree["shape"])
+        array = (flat if flat.dtype == dtype else flat.view(dtype) if flat.size else np.zeros(0, dtype)).reshape(tree["shape"])
         return array if tag == "array" else array[()]
     if tag == "bytes":
         return tensors[tree["key"]].numpy().tobytes()

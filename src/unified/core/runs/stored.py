@@ -39,14 +39,16 @@ def path_of(name: str, tree: Mapping[str, Any]) -> Path:
     Raises:
         UsageError: If the run has none of this name.
     """
-    callbacks = [bare(each) for each in (tree.get(WITH) or {}).get(NAME, [])]
-    launcher = bare((tree.get("launcher") or {}).get(NAME, ""))
+    values = dict(leaves(dict(tree)))
+    listed = values.get((WITH, NAME))
+    callbacks = [bare(str(each)) for each in listed] if isinstance(listed, list) else []
+    launcher = bare(str(values.get(("launcher", NAME), "")))
     path = tuple(name.split("."))
     if bare(name) in callbacks:
         return WITH, bare(name)
     if bare(name) == launcher:
         return ("launcher",)
-    if any(each[: len(path)] == path for each, _ in leaves(dict(tree))):
+    if any(each[: len(path)] == path for each in values):
         return path
     has = f"callbacks {', '.join(callbacks) or 'none'}; launcher {launcher}; or the key of an option"
     raise UsageError(Problem(f"--without {name}: the run has no callback, launcher or option of this name", has))
@@ -64,6 +66,7 @@ def merged(tree: Mapping[str, Any], config: Config, without: Collection[Path]) -
     for path in [*without, *(tuple(key.split(".")) for key in config.gone)]:
         source, target = tree, found
         for key in path[:-1]:
-            source, target = source[key], target.setdefault(key, {})
-        target[path[-1]] = source[path[-1]]
+            source, target = source.get(key, {}), target.setdefault(key, {})
+        if path[-1] in source:
+            target[path[-1]] = source[path[-1]]
     return found

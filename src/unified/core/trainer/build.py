@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
-from unified.core.base.errors import Notice, PluginFailed, Problem, UsageError, plugin_errors
+from unified.core.base.errors import Damaged, Notice, PluginFailed, Problem, UsageError, plugin_errors
 from unified.core.base.rng import Streams, derive
 from unified.core.base.spec import Spec
 from unified.core.components.descriptors import SuiteComponent
@@ -21,14 +21,13 @@ from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import make_vector_env
 from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.learn.builder import Builder
-from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision
+from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision, torch_defaults
 from unified.core.learn.multitask import MultiTaskAgent
 from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
 from unified.core.replay.dataset import DatasetBuffer
 from unified.core.replay.multitask import MultiTaskReplay
-from unified.core.replay.saved_index import check_free, rows_of, spec_of
-from unified.core.replay.segments import DamagedSegment
+from unified.core.replay.saved_index import INDEX, check_free, read_index, spec_and_rows
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.agent_state import load_parameters
@@ -58,12 +57,16 @@ if TYPE_CHECKING:
 #: Makes the source of experience of a run: configuration, run, agent, replay and environments, in the order of `Launcher.make_source`.
 MakeSource: TypeAlias = "Callable[[Config, Run, Agent, Replay, VectorEnv], ExperienceSource]"
 
+#: Name of the file of a run that holds what its environments print.
+OUTPUT = "environments.log"
+
 
 def make_collector(config: Config, run: Run, agent: Agent, replay: Replay, environments: VectorEnv) -> ExperienceSource:
     """The default source of experience: the agent acts in this process, in lock-step with learning."""
     return EnvCollector(environments, agent, replay)
 
 
+@torch_defaults()
 def launch(config: Config, run: Run | None = None, make_source: MakeSource | None = None) -> Run:
     """Train a run in this process, from the start or from its newest checkpoint, to the end of its budget.
 
@@ -109,32 +112,39 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
     try:
         if checkpoint is not None:
             checkpoint = _restore(trainer, checkpoint)
-            for line in provenance.changed(checkpoint.manifest.get("components", ()), run.config.registry):
-                run.event("warning", message=line)
             run.set_aside(newer_than=checkpoint)
             run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact)
         elif config.replay.load:
             trainer.replay.load_saved(lookup.find_replay(config.replay.load, run.root))
         # The run repeats what came after the checkpoint, and writes these rows of metrics again.
-        run.truncate_metrics(checkpoint.manifest["metrics_offset"] if checkpoint is not None else 0)
+        if checkpoint is None:
+            run.truncate_metrics(0)
         trainer.train()
     finally:
-        trainer.source.close()
-        trainer.evaluator.close()
+        with trainer.interrupts:  # Ctrl-C, and not what environments raise, ends it early
+            trainer.source.close()
+            trainer.evaluator.close()
 
 
 def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
-    """Go on from this checkpoint, or from an older one where a part of its replay is damaged."""
+    """Go on from this checkpoint, or from the newest older one that is not damaged."""
+    run = trainer.run
     while True:
         try:
             trainer.restore(checkpoint)
-            return checkpoint
-        except DamagedSegment as damaged:
-            older = trainer.run.checkpoints.older(checkpoint)
+            with checkpoint.reading("manifest") as manifest:
+                warnings = provenance.changed(manifest.get("components", ()), run.config.registry)
+                run.truncate_metrics(max(0, manifest["metrics_offset"]), manifest.get("metrics_sha256"))
+        except Damaged as damaged:
+            older = run.checkpoints.older(checkpoint)
             if older is None:
                 raise
-            trainer.run.event("warning", message=f"checkpoint {checkpoint.path.name} is damaged and skipped: {damaged}")
+            run.event("warning", message=f"checkpoint {checkpoint.path.name} is damaged and skipped: {damaged.problems[0].message}")
             checkpoint = older
+            continue
+        for line in warnings:
+            run.event("warning", message=line)
+        return checkpoint
 
 
 def assemble(run: Run, config: Config, make_source: MakeSource | None = None) -> Trainer:
@@ -163,11 +173,11 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
         with _made(config.suite):
             spec = suite.spec()
     elif not config.online:
-        spec = Spec.from_json(spec_of(lookup.find_replay(config.replay.load or "", run.root)))
+        spec, _ = _offline_rows(config, run)
         with _made(config.suite):
             check_same_task(config, spec, suite)
     else:
-        environments = _open_environments(config, "environment", opened)
+        environments = _open_environments(config, run, "environment", opened)
         spec = environments.spec
     streams = Streams(config.seed)
     agent = make_agent(config, spec, streams)
@@ -190,7 +200,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
             what = f"agent {config.agent.label} needs rewards; {config.suite.text} is a generation task and has none"
             raise UsageError(Problem(what, "leave --agent out: the default agent generates"))
         if environments is None:  # a data set, learned by its rewards
-            environments = _open_environments(config, "environment", opened)
+            environments = _open_environments(config, run, "environment", opened)
         learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
@@ -198,7 +208,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
         with _made(config.launcher):
             source = make_source(config, run, agent, replay, environments)
         opened.callback(source.close)
-    evaluator = make_evaluator(config, suite, run.root)
+    evaluator = make_evaluator(config, suite, run)
     objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
     participants = [
         Participant(f"agent {config.agent.label}", agent, critical=True),
@@ -225,13 +235,13 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: E
             with _made(task.suite):
                 specs[name] = suite.spec()
         else:
-            environments[name] = _open_environments(task, f"environment {number}", opened)
+            environments[name] = _open_environments(task, run, f"environment {number}", opened)
             specs[name] = environments[name].spec
         agent = agents[name] = _task_agent(task, specs[name], streams, agents)
         check_no_rollouts(task, agent.view)
         check_options_used(task, agent.view)
         if not agent.view.from_dataset and name not in environments:
-            environments[name] = _open_environments(task, f"environment {number}", opened)
+            environments[name] = _open_environments(task, run, f"environment {number}", opened)
     stepped = [name for name in specs if not agents[name].view.from_dataset]
     clock = _task_clock(config, agents, specs, stepped)
     updates = clock.planned_updates  # of all tasks, which take turns
@@ -251,7 +261,7 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: E
         opened.callback(sources[name].close)
     whole = MultiTaskAgent(agents, tuple(config.agent.options.shared))
     source = MultiTaskSource(MultiTaskSpec(specs), sources)
-    evaluator = MultiTaskEvaluator({name: make_evaluator(task, suites[name], run.root) for name, task in config.tasks.items()})
+    evaluator = MultiTaskEvaluator({name: make_evaluator(task, suites[name], run) for name, task in config.tasks.items()})
     participants = [
         *(Participant(f"agent {config.agent.label}", agent, critical=True) for agent in agents.values()),
         *(Participant(f"objective {each.label}", each, critical=True) for phase in whole.phase_list for each in phase.objectives),
@@ -263,9 +273,9 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: E
     return Trainer(run, config, whole, MultiTaskReplay(replays), source, evaluator, clock, streams, participants, notes)
 
 
-def _open_environments(config: Config, stream: str, opened: ExitStack) -> VectorEnv:
+def _open_environments(config: Config, run: Run, stream: str, opened: ExitStack) -> VectorEnv:
     """The environments that a run, or one of its tasks, is trained in; an error during assembly closes them."""
-    environments = make_environments(config, stream, config.train.num_envs)
+    environments = make_environments(config, stream, config.train.num_envs, run)
     opened.callback(environments.close)
     return environments
 
@@ -315,13 +325,13 @@ def built_suite(config: Config) -> Suite:
         return suite.build() if isinstance(suite, SuiteReference) else suite
 
 
-def make_evaluator(config: Config, suite: Suite, root: Path, **overrides: Any) -> Evaluator:
+def make_evaluator(config: Config, suite: Suite, run: Run, **overrides: Any) -> Evaluator:
     """The evaluator of a run: by the test rows of a data set, or by episodes.
 
     Args:
         config: Configuration of the run.
         suite: The suite of the run.
-        root: Directory of runs, in which the classifier for features is found.
+        run: The run; the classifier for features is found beside it.
         **overrides: Options of ``evaluate`` that replace those of the run.
 
     Raises:
@@ -334,12 +344,12 @@ def make_evaluator(config: Config, suite: Suite, root: Path, **overrides: Any) -
         if spec is None or spec.task_type != "generate":
             what = f"evaluate.features={wanted.features}: features compare generated data, and {config.suite.text} is no generation task"
             raise UsageError(Problem(what, "leave it out, or generate: --suite digits -o flow"))
-        classifier = Run.find(wanted.features, root)
+        classifier = Run.find(wanted.features, run.root)
         features = ClassifierFeatures(load_agent(classifier), "/".join(classifier.identity), spec)
     if isinstance(suite, DataSuite):
         return DatasetEvaluator(suite, features)
     count = min(wanted.num_envs, wanted.episodes)
-    return EpisodeEvaluator(suite, lambda: make_environments(config, "evaluation", count), wanted.episodes)
+    return EpisodeEvaluator(suite, lambda: make_environments(config, "evaluation", count, run), wanted.episodes, wanted.max_steps)
 
 
 def make_fixed_replay(config: Config, suite: Suite, agent: Agent, streams: Streams) -> DatasetBuffer:
@@ -370,11 +380,15 @@ def _made(selection: Selection) -> AbstractContextManager[None]:
     return plugin_errors(f"{selection.kind.removesuffix('s')} {selection.label}", "to be made")
 
 
-def make_environments(config: Config, stream: str, count: int) -> VectorEnv:
-    """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream."""
-    name = f"suite {config.suite.label}:{config.suite.task}" if config.suite.task else f"suite {config.suite.label}"
+def make_environments(config: Config, stream: str, count: int, run: Run | None = None) -> VectorEnv:
+    """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream.
+
+    What they print goes to a file of `run`.
+    """
+    output, train = None if run is None else run.path / OUTPUT, config.train
     with _made(config.suite):
-        return make_vector_env(suite_of(config), count, config.seed, stream, config.train.env_backend, config.train.env_timeout, name)
+        suite = suite_of(config)
+        return make_vector_env(suite, count, config.seed, stream, train.env_backend, train.env_timeout, config.suite.title, output)
 
 
 def suite_of(config: Config) -> SuiteReference | Suite:
@@ -402,7 +416,7 @@ def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str
     with _made(config.agent):
         if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
             spec = spec.joined()
-    build = Builder(device, resolve_precision(config.precision, device), streams, config.registry, config.objectives, spec)
+    build = Builder(device, resolve_precision(config.precision, device, spec), streams, config.registry, config.objectives, spec)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive(config.seed, "parameters"))
@@ -437,7 +451,7 @@ def make_replay(
     if agent.view.max_slots is not None:
         capacity = min(capacity, agent.view.max_slots * num_envs)
     if not config.online:
-        capacity = rows_of(lookup.find_replay(settings.load or "", run.root))
+        _, capacity = _offline_rows(config, run)
     elif config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
         capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + num_envs * (agent.view.window + 1))
@@ -452,6 +466,15 @@ def make_replay(
         return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, **arguments)
 
 
+def _offline_rows(config: Config, run: Run) -> tuple[Spec, int]:
+    """The spec and the number of rows of an offline run: of its newest checkpoint, or of the replay that it loads before there is one."""
+    manifest = run.checkpoints.newest_manifest()
+    if manifest:
+        return spec_and_rows({"spec": manifest.get("spec"), "cut": manifest.get("replay")}, f"the newest checkpoint of {run.path}")
+    source = lookup.find_replay(config.replay.load or "", run.root)
+    return spec_and_rows(read_index(source), source / INDEX)
+
+
 def refuse_one_of_several(run: Run) -> None:
     """Refuse to act in, or to show, one task of a run that learns several.
 
@@ -463,6 +486,7 @@ def refuse_one_of_several(run: Run) -> None:
         raise UsageError(Problem(what, f"unified evaluate {run.lasting_name}"))
 
 
+@torch_defaults()
 def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
     """The trained agent of a run, ready to act; no environment is started.
 
@@ -473,12 +497,13 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
     refuse_one_of_several(run)
     found = pick_checkpoint(run, checkpoint)
     _notice(run, found)
-    spec = Spec.from_json(found.manifest["spec"])
+    with found.reading("manifest") as manifest:
+        spec, steps = Spec.from_json(manifest["spec"]), int(manifest["steps"])
     agent = make_agent(run.policy_config, spec, Streams(run.policy_config.seed))
     load_parameters(agent, run.policy_config.agent.component, found)
-    agent.steps = found.manifest["steps"]
+    agent.steps = steps
     agent.train(False)
-    component = run.config.suite.component
+    component = run.policy_config.suite.component
     converters = component.load_converters(spec) if isinstance(component, SuiteComponent) else None
     return InferencePolicy(agent, spec, found.frames, converters)
 
@@ -487,10 +512,13 @@ def _notice(run: Run, found: Checkpoint) -> None:
     """Warn of packages in other versions, and of options that no longer exist."""
     config = run.policy_config
     lines = [f"{key} no longer exists and is ignored" for key in config.gone]
-    for line in [*lines, *provenance.changed(found.manifest.get("components", ()), config.registry)]:
+    with found.reading("manifest") as manifest:
+        lines += provenance.changed(manifest.get("components", ()), config.registry)
+    for line in lines:
         warnings.warn(line, Notice, stacklevel=3)
 
 
+@torch_defaults()
 def evaluate(
     run: Run, episodes: int = 10, checkpoint: str | int = "best", record: tuple[int, int] | None = None, features: str | None = None
 ) -> tuple[int, EvalResult]:
@@ -515,11 +543,11 @@ def evaluate(
     if run.policy_config.several_suites:
         agent, frames = _load_tasks(run, checkpoint)
         tasks = run.policy_config.tasks.items()
-        evaluator = MultiTaskEvaluator({name: make_evaluator(task, built_suite(task), run.root, **overrides) for name, task in tasks})
+        evaluator = MultiTaskEvaluator({name: make_evaluator(task, built_suite(task), run, **overrides) for name, task in tasks})
     else:
         player = load_agent(run, checkpoint)
         agent, frames = player.agent, player.frames
-        evaluator = make_evaluator(run.policy_config, built_suite(run.policy_config), run.root, **overrides)
+        evaluator = make_evaluator(run.policy_config, built_suite(run.policy_config), run, **overrides)
     evaluator.record = record
     try:
         result = evaluator.judge(agent, f"of checkpoint {checkpoint}")
@@ -533,13 +561,14 @@ def _load_tasks(run: Run, which: str | int) -> tuple[MultiTaskAgent, int]:
     """The trained agent of a run of several suites, and the frames of its checkpoint."""
     found, config = pick_checkpoint(run, which), run.policy_config
     _notice(run, found)
-    streams, specs = Streams(config.seed), MultiTaskSpec.from_json(found.manifest["spec"]).tasks
+    with found.reading("manifest") as manifest:
+        streams, specs, steps = Streams(config.seed), MultiTaskSpec.from_json(manifest["spec"]).tasks, int(manifest["steps"])
     agents: dict[str, Agent] = {}
     for name, task in config.tasks.items():
         agents[name] = _task_agent(task, specs[name], streams, agents)
     agent = MultiTaskAgent(agents, tuple(config.agent.options.shared))
     load_parameters(agent, config.agent.component, found)
-    agent.steps = found.manifest["steps"]
+    agent.steps = steps
     agent.train(False)
     return agent, found.frames
 

@@ -55,8 +55,8 @@ class Clock:
         self.steps = 0
         self.updates = 0
         self._collected = 0  # steps whose updates are not due yet
-        self._pending_updates = pending_updates  # updates that are due
-        self._periods: dict[str, int] = {}  # event -> period in which it last happened
+        self._pending_updates = self._first_updates = pending_updates  # updates that are due
+        self._last: dict[str, int] = {}  # event -> frames at which it last happened
         self._elapsed_before = 0.0
         self._started: float | None = None
 
@@ -122,15 +122,14 @@ class Clock:
     def due(self, event: str) -> bool:
         """Whether a new period has begun since the event last happened (`mark_done`)."""
         every = self.every.get(event, 0)
-        return every > 0 and self.frames // every > self._periods.get(event, 0)
+        return every > 0 and self.frames // every > self._last.get(event, 0) // every
 
     def mark_done(self, event: str) -> None:
-        every = self.every.get(event, 0)
-        self._periods[event] = self.frames // every if every > 0 else 0
+        self._last[event] = self.frames
 
     def expect_at_start(self, event: str) -> None:
         """Make an event due before the first step too."""
-        self._periods.setdefault(event, -1)
+        self._last.setdefault(event, -1)
 
     def counts(self) -> dict[str, int]:
         """Frames, steps and updates so far, as every row of metrics has them."""
@@ -142,12 +141,14 @@ class Clock:
             "updates": self.updates,
             "gathered": self._collected,
             "credit": self._pending_updates,
-            "periods": dict(self._periods),
+            "last": dict(self._last),
             "elapsed": self.elapsed,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps, self.updates = state["steps"], state["updates"]
         self._collected, self._pending_updates = state["gathered"], state["credit"]
-        self._periods = dict(state["periods"])
+        self._last = dict(state["last"])
+        if not 0 <= self._pending_updates <= self._first_updates + self.updates_per_step * self.steps + 1:
+            raise ValueError(f"{self._pending_updates} updates cannot be due after {self.steps:,} steps")
         self._elapsed_before = state["elapsed"]

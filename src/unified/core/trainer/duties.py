@@ -7,7 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from unified.core.base.errors import PluginFailed, Problem, UnifiedError, plugin_errors
+from unified.core.base.errors import EnvironmentFailed, PluginFailed, Problem, UnifiedError, plugin_errors
 from unified.core.trainer.interrupts import Stopped
 
 if TYPE_CHECKING:
@@ -85,11 +85,18 @@ class Duties:
         trainer = self.trainer
         trainer.hooks.call("before_evaluation", run=self.run, trainer=trainer)
         start = time.monotonic()
-        with trainer.watch.measure("evaluate"), plugin_errors(trainer.agent_name, "during evaluation"):
-            result = trainer.evaluator.judge(trainer.agent, self.clock.frames, lambda: trainer.interrupts.stopping is not None)
+        failures: list[str] = []
+        try:
+            with trainer.watch.measure("evaluate"), plugin_errors(trainer.agent_name, "during evaluation"):
+                result = trainer.evaluator.judge(trainer.agent, self.clock.frames, lambda: trainer.interrupts.stopping is not None)
+        except EnvironmentFailed as failed:  # training may survive it
+            result = None
+            failures = [f"there is none at {self.clock.frames:,} frames: {failed}"]
+            self.clock.mark_done("evaluate")
         trainer.evaluator.record = None
-        for failure in trainer.evaluator.take_env_failures():
-            self.run.event("warning", message=f"evaluation: {failure}", frames=self.clock.frames)
+        for number, failure in enumerate([*failures, *trainer.evaluator.take_env_failures()], 1):
+            if worth_a_line(number):
+                self.run.event("warning", message=f"evaluation: {failure}", frames=self.clock.frames)
         if result is None:
             return
         self.clock.mark_done("evaluate")
@@ -178,20 +185,26 @@ def stop(trainer: Trainer) -> None:
     raise Stopped(trainer.run.lasting_name, number, trainer.clock.frames)
 
 
-def give_up(trainer: Trainer, reason: str) -> None:
+def worth_a_line(number: int) -> bool:
+    """Whether failure `number` is reported: the first ten, and then each tenth, hundredth, … of them, so that no log fills up."""
+    step: int = 10 ** (len(str(number)) - 1)
+    return number % step == 0
+
+
+def give_up(trainer: Trainer, reason: str, hint: str = "", kind: type[UnifiedError] = UnifiedError) -> None:
     """Save and end a run for a reason that a resumed run would meet again.
 
     Raises:
         UnifiedError: Always.
     """
     trainer.run.event("stop", reason=reason, **trainer.clock.counts())
-    hint = f"the last finite weights are saved in {trainer.run.path}"
+    hint = hint or f"the last finite weights are saved in {trainer.run.path}"
     problem = Problem(f"stopped at {trainer.clock.frames:,} frames: {reason}", hint)
     try:
         trainer.checkpoint()
     except UnifiedError as error:
-        raise UnifiedError(problem, *error.problems) from error
-    raise UnifiedError(problem)
+        raise kind(problem, *error.problems) from error
+    raise kind(problem)
 
 
 def save_after_error(trainer: Trainer, error: UnifiedError) -> UnifiedError:

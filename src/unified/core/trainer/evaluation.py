@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unified.core.base.errors import UnifiedError, plugin_errors
+from unified.core.base.errors import EnvironmentFailed, PluginFailed, plugin_errors
 from unified.core.envs.suite import UnsupportedRender
 from unified.core.trainer.eval_result import EvalResult
 from unified.core.trainer.sources import PolicyInput
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from unified.core.envs.vector_protocol import VectorEnv
     from unified.core.learn.agent import Agent
     from unified.core.learn.multitask import MultiTaskAgent
+
+#: Steps after which an episode of an evaluation is truncated, if the task has no time limit.
+ENDLESS = 10_000
 
 
 @dataclass
@@ -79,11 +82,13 @@ class EpisodeEvaluator(Evaluator):
         suite: Of the task.
         make: Makes the environments; called once, at the first evaluation.
         episodes: Played at each evaluation.
+        max_steps: Steps after which an episode is truncated; ``None`` for the time limit of the task, or `ENDLESS` if it has none.
     """
 
-    def __init__(self, suite: Suite, make: Callable[[], VectorEnv], episodes: int) -> None:
+    def __init__(self, suite: Suite, make: Callable[[], VectorEnv], episodes: int, max_steps: int | None = None) -> None:
         super().__init__(suite)
-        self._make, self.episodes = make, episodes
+        self._make, self.episodes, self.max_steps = make, episodes, max_steps
+        self._truncated = 0  # episodes of the last evaluation that reached `max_steps`
         self._environments: VectorEnv | None = None
 
     def take_env_failures(self) -> list[str]:
@@ -92,6 +97,8 @@ class EpisodeEvaluator(Evaluator):
             return []
         env_failures = list(self._environments.env_failures)
         self._environments.env_failures.clear()
+        if self._truncated:
+            env_failures.append(f"{self._truncated} episodes were truncated after {self.max_steps:,} steps (evaluate.max_steps)")
         return env_failures
 
     def evaluate(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> list[Episode] | None:
@@ -100,17 +107,30 @@ class EpisodeEvaluator(Evaluator):
         Returns:
             The episodes in the order of their seeds, or ``None`` where `stopping` said so before the end.
 
+        A failed episode is played again, with the next seed. An episode that reaches ``evaluate.max_steps`` is truncated.
+
         Raises:
-            UnifiedError: If more episodes fail at a step than were asked for.
+            EnvironmentFailed: If more episodes fail than were asked for, or the environments cannot be started.
         """
         if self._environments is None:
-            self._environments = self._make()
+            try:
+                self._environments = self._make()
+            except PluginFailed as failed:
+                raise EnvironmentFailed(*failed.problems) from failed
+            if self.max_steps is None and self._environments.spec.episode_frames is None:
+                self.max_steps = ENDLESS
+            if self.max_steps is not None:
+                self._environments.limit_episodes(self.max_steps)
         with evaluation_mode(agent):
             return self._play(agent, self._environments, number, stopping)
 
     def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
         episodes = self.evaluate(agent, number, stopping)
-        return None if episodes is None else EvalResult(summarise(episodes), episodes=episodes)
+        if episodes is None:
+            return None
+        self._truncated = sum(episode.length == self.max_steps for episode in episodes)
+        row = summarise(episodes)
+        return EvalResult(row | ({"truncated": self._truncated} if self._truncated else {}), episodes=episodes)
 
     def _play(self, agent: Agent, environments: VectorEnv, number: int | str, stopping: Callable[[], bool]) -> list[Episode] | None:
         count = environments.num_envs
@@ -119,7 +139,8 @@ class EpisodeEvaluator(Evaluator):
         inputs = PolicyInput(agent, environments.spec, count)
         for index, observation in enumerate(environments.reset(f"evaluation {number}")):
             inputs.begin(index, observation)
-        frames = self._first_picture(environments)
+        first = self._picture(environments)
+        frames = None if first is None else [first]
         failed = 0
         while any(unfinished := [len(done) < want for done, want in zip(played, wanted, strict=True)]):
             if stopping():
@@ -128,7 +149,7 @@ class EpisodeEvaluator(Evaluator):
             steps = environments.step_wait()
             failed += int((steps.failed & unfinished).sum())  # idle environments step along, and do not count
             if failed > self.episodes:
-                raise UnifiedError(f"evaluation {number}: {failed} episodes failed: {environments.env_failures[-1]}")
+                raise EnvironmentFailed(f"evaluation {number}: {failed} episodes failed: {environments.env_failures[-1]}")
             inputs.update(steps)
             for index in map(int, np.flatnonzero(steps.ended & unfinished)):
                 pictures = frames if index == 0 and not played[0] else None
@@ -136,15 +157,18 @@ class EpisodeEvaluator(Evaluator):
                 played[index].append(Episode(float(steps.returns[index]), int(steps.lengths[index]), pictures, success))
             if steps.failed[0] and frames is not None and not played[0]:
                 frames.clear()  # the first episode is played again, with another seed
-            if frames is not None and self.record is not None and not played[0]:
-                frames.append(environments.render(0, *self.record))
+            if frames is not None and not played[0]:
+                if (picture := self._picture(environments)) is None:
+                    frames = None
+                else:
+                    frames.append(picture)
         return [played[number % count][number // count] for number in range(self.episodes)]
 
-    def _first_picture(self, environments: VectorEnv) -> list[np.ndarray] | None:
+    def _picture(self, environments: VectorEnv) -> np.ndarray | None:
         if self.record is None:
             return None
         try:
-            return [environments.render(0, *self.record)]
+            return environments.render(0, *self.record)
         except UnsupportedRender:
             return None
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from unified.core.base.errors import UsageError
 from unified.core.base.spec import Space
+from unified.core.learn.device import torch_defaults
 from unified.core.trainer.sources import PolicyInput
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class InferencePolicy:
         """Begin a new episode: the next observation is its first one, and a recurrent policy starts from its initial state."""
         self._fresh = True
 
+    @torch_defaults()
     def act(self, observation: Any, *, explore: bool = False) -> Any:
         """The action for one observation, as the environment takes it.
 

@@ -20,6 +20,10 @@ class Stopped(UnifiedError):
         self.exit_code = 128 + number
 
 
+class Aborted(KeyboardInterrupt):
+    """The second signal: the process ends at once."""
+
+
 class Interrupts:
     """In its context, `stopping` is the number of the signal that arrived, or ``None``.
 
@@ -43,5 +47,5 @@ class Interrupts:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.stopping is not None:
-            raise KeyboardInterrupt
+            raise Aborted
         self.stopping = number

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unified.core.base.errors import PluginFailed, UnifiedError, plugin_errors
+from unified.core.base.errors import EnvironmentFailed, PluginFailed, UnifiedError, plugin_errors
 from unified.core.runs import provenance
 from unified.core.trainer import duties
 from unified.core.trainer.agent_state import load_training_state
@@ -76,6 +76,7 @@ class Trainer:
         self._callback_states: dict[str, Any] = {}  # from the checkpoint, until the callbacks are set up
         self._restored, self._exact = False, True
         self._failures = np.zeros(source.num_envs, np.int64)  # failed episodes of each environment in a row
+        self._env_failures, self._last_failure = 0, ""  # since the start of this process
         self._pending = 0  # updates of this step that are not done yet
         self._in_updates = False  # whether this step still has updates to do
         self._stepping = False  # whether the environments are between step_async and step_wait
@@ -188,10 +189,16 @@ class Trainer:
     def _check_environments(self) -> None:
         """Record failures of environments; too many failed episodes in a row of one environment end the run."""
         while self.source.env_failures:
-            self.run.event("warning", message=self.source.env_failures.popleft(), frames=self.clock.frames)
+            self._env_failures += 1
+            self._last_failure = self.source.env_failures.popleft()
+            if duties.worth_a_line(self._env_failures):
+                self.run.event("warning", message=self._last_failure, frames=self.clock.frames, number=self._env_failures)
         worst, limit = int(self._failures.argmax()), self.config.train.max_failures
         if (failed := self._failures[worst]) > limit:
-            duties.give_up(self, f"{failed} episodes of environment {worst} failed in a row, more than train.max_failures={limit}")
+            self._failures[:] = 0  # a run that is resumed, after a repair, begins to count again
+            what = f"{failed} episodes of environment {worst} of {self.config.suite.title} failed in a row"
+            reason = f"{what}, more than train.max_failures={limit}; the last: {self._last_failure}"
+            duties.give_up(self, reason, f"everything is saved; when it is repaired: unified resume {self.run.name}", EnvironmentFailed)
 
     # Checkpoints ----------------------------------------------------------------------------------------------------------------
 
@@ -201,6 +208,7 @@ class Trainer:
         Args:
             best: Whether the newest evaluation has the best score.
         """
+        self.run.check_place()
         start, mark = time.monotonic(), (self.clock.steps, self.run.metrics_offset)
         if mark == self._saved:
             return
@@ -235,7 +243,6 @@ class Trainer:
     def _manifest(self, snapshot: Any) -> dict[str, Any]:
         spec = self.source.spec
         return {
-            "config": self.config.stored,
             "components": self.components,
             "spec": spec.to_json(),
             "replay": snapshot,
@@ -270,10 +277,10 @@ class Trainer:
         """Restore the state of a checkpoint; the run then continues bit for bit as if it had never stopped.
 
         Raises:
-            DamagedSegment: If a part of its replay cannot be used. Another checkpoint can then be restored.
-            UsageError: If the checkpoint lacks a value.
+            Damaged: If a part of it is damaged or does not fit. Another checkpoint can then be restored.
         """
-        self.replay.restore(self.run.path / "replay", checkpoint.manifest["replay"])
+        with checkpoint.reading("manifest") as manifest:
+            self.replay.restore(self.run.path / "replay", manifest["replay"])
         with checkpoint.reading("replay") as state:
             self.replay.load_state_dict(state)
         with checkpoint.reading("trainer") as state:
@@ -283,10 +290,13 @@ class Trainer:
             self.episodes, self._failures = state["episodes"], np.array(state["failures"], np.int64)
             self.duties.load_state_dict(state)
             exact = state["exact"]
+            if self.clock.frames != checkpoint.frames:
+                raise ValueError(f"its clock stands at {self.clock.frames:,} frames")
         load_training_state(self.agent, self.config.agent.component, checkpoint)
         self.agent.steps = self.clock.steps
         with checkpoint.reading("collector") as state:
             self.source.load_state_dict(state)
+        with checkpoint.reading("callbacks") as state:
+            self._callback_states = dict(state)
         self._exact = exact and self.source.exact
         self._restored = True
-        self._callback_states = checkpoint.load("callbacks")

@@ -73,7 +73,7 @@ def policy_head(build: Builder, selection: Any) -> PolicyHead:
     Raises:
         UsageError: If it is none.
     """
-    head: Any = build.part(selection, (1,))
+    head: Any = build.head(selection)
     if not hasattr(head, "policy"):
         name = label(selection if isinstance(selection, str) else getattr(selection, "name", type(selection).__name__))
         raise UsageError(

@@ -121,7 +121,7 @@ def value_head(build: Builder, selection: Any, low: float = -math.inf, high: flo
     Raises:
         UsageError: If it is none.
     """
-    head: Any = build.part(selection, (1,))
+    head: Any = build.head(selection)
     if not hasattr(head, "value"):
         name = label(selection if isinstance(selection, str) else getattr(selection, "name", type(selection).__name__))
         raise UsageError(Problem(f"{name} is no head of values", "scalar, categorical or quantile is one"))

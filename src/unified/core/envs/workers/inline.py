@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import inspect
-import math
+import os
+import signal
+import sys
+import threading
 import traceback
+import warnings
+from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
 
-from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.base.errors import Notice, Problem, UnifiedError, UsageError, error_text, one_line, shortened
 from unified.core.base.spec import Space, Spec
-from unified.core.envs.suite import Environment, EpisodeFailed, Observation, Suite
-from unified.core.envs.workers.protocol import Message, describe, raise_described
+from unified.core.envs.suite import Environment, EpisodeFailed, Observation, Suite, UnsupportedRender
+from unified.core.envs.workers.output import LogStream, OutputLog
+from unified.core.envs.workers.protocol import Message
 
 #: Greatest reward that the replay can hold.
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -35,11 +42,15 @@ class EnvWorker(Protocol):
 
         Raises:
             WorkerLost: If no response arrives within `timeout` seconds, or the process is dead.
-            UnifiedError: If the environment raised an exception.
+            UsageError: If the environment cannot do what was requested.
         """
 
     def restart(self) -> None:
-        """Replace a lost environment by a new one."""
+        """Replace a lost environment by a new one.
+
+        Raises:
+            WorkerLost: If it does not start. It can be called again.
+        """
 
     def shut_down(self) -> None:
         """Request the end of the environment, without waiting."""
@@ -61,7 +72,8 @@ class EnvServer:
 
     `options` is null if nobody set any. An observation with names is one record; the columns of the spec are arrays in its order. After an
     end a step answers with the first observation of the next episode too, as the last array. Where an episode fails, the answer is `failed`
-    with the reason (and, from a step, that first observation).
+    with the reason (and, from a step, that first observation), `trace` with the place in the environment. Where the next episode cannot
+    begin, `start` is the reason. Whatever the environment raises fails its episode, except `UnsupportedRender` and Ctrl-C.
     """
 
     def __init__(self, suite: Suite) -> None:
@@ -71,12 +83,15 @@ class EnvServer:
 
     def serve(self, message: Message) -> Message:
         head = message.head
+        if head.get("options") is not None and "options" not in inspect.signature(self.environment.reset).parameters:
+            hint = "declare it as reset(self, seed, options=None)"
+            raise UsageError(Problem(f"{type(self.environment).__name__}.reset takes no options, and some were set for an episode", hint))
         try:
             match head["op"]:
                 case "reset":
                     return Message({}, (self._reset(head["seed"], head.get("options")),))
                 case "step":
-                    return self._step(message.arrays[0], head["next"], head.get("options"))
+                    return self._step(message.arrays[0], head["next"], head.get("options"), head.get("last", False))
                 case "rebuild":
                     return Message({}, (self._checked(self._rebuild(head, *message.arrays)),))
                 case "save":
@@ -84,8 +99,8 @@ class EnvServer:
                     return Message({"state": None}) if state is None else Message({"state": list(state)}, tuple(state.values()))
                 case "render":
                     return Message({}, (self.environment.render(head["height"], head["width"]),))
-        except EpisodeFailed as failure:
-            return Message({"failed": str(failure) or "EpisodeFailed"})
+        except BaseException as error:
+            return Message(failure_of(error))
         raise ValueError(f"no such request: {head}")
 
     def _rebuild(self, head: dict[str, Any], actions: np.ndarray, *arrays: np.ndarray) -> Observation:
@@ -98,37 +113,36 @@ class EnvServer:
             observation = self.environment.step(action).observation
         return observation
 
-    def _step(self, action: np.ndarray, next_seed: int, options: Mapping[str, Any] | None) -> Message:
+    def _step(self, action: np.ndarray, next_seed: int, options: Mapping[str, Any] | None, last: bool) -> Message:
         try:
             step = self.environment.step(action)
             reward = float(step.reward)
             raw_reward = reward if step.raw_reward is None else float(step.raw_reward)
-            if not (abs(reward) <= FLOAT32_MAX and math.isfinite(raw_reward)):
-                raise EpisodeFailed(f"the reward was {reward}" if math.isfinite(raw_reward) else f"the raw reward was {raw_reward}")
-            head = {"reward": reward, "terminated": bool(step.terminated), "truncated": bool(step.truncated)}
+            if not abs(reward) <= FLOAT32_MAX:  # also where it is not a number
+                raise EpisodeFailed(f"the reward was {reward}")
+            if not abs(raw_reward) <= FLOAT32_MAX:
+                raise EpisodeFailed(f"the raw reward was {raw_reward}")
+            truncated = bool(step.truncated) or last
+            head = {"reward": reward, "terminated": bool(step.terminated), "truncated": truncated}
             head |= {"raw_reward": raw_reward, "life_lost": bool(step.life_lost)}
             arrays = (self._checked(step.observation), *self._columns(step.extra))
-        except EpisodeFailed as failure:
-            return Message({"failed": str(failure) or "EpisodeFailed"}, self._next(next_seed, options))
-        if not (step.terminated or step.truncated):
+        except BaseException as error:
+            return self._and_next(failure_of(error), (), next_seed, options)
+        if not (head["terminated"] or truncated):
             return Message(head, arrays)
         arrays = tuple(array.copy() for array in arrays)  # environments may write the next episode into the same memory
-        return Message(head, (*arrays, *self._next(next_seed, options)))
+        return self._and_next(head, arrays, next_seed, options)
 
-    def _next(self, seed: int, options: Mapping[str, Any] | None) -> tuple[np.ndarray, ...]:
-        """The first observation of the next episode, or nothing where it could not start."""
+    def _and_next(self, head: dict[str, Any], arrays: tuple[np.ndarray, ...], seed: int, options: Mapping[str, Any] | None) -> Message:
+        """The answer with the first observation of the next episode, or with the reason why it could not start."""
         try:
-            return (self._reset(seed, options),)
-        except EpisodeFailed:
-            return ()
+            return Message(head, (*arrays, self._reset(seed, options)))
+        except BaseException as error:
+            failure = failure_of(error)
+            return Message({"trace": failure["trace"], **head, "start": failure["failed"]}, arrays)
 
     def _reset(self, seed: int, options: Mapping[str, Any] | None) -> np.ndarray:
-        if options is None:
-            return self._checked(self.environment.reset(seed))
-        if "options" not in inspect.signature(self.environment.reset).parameters:
-            hint = "declare it as reset(self, seed, options=None)"
-            raise UsageError(Problem(f"{type(self.environment).__name__}.reset takes no options, and some were set for an episode", hint))
-        return self._checked(self.environment.reset(seed, options))
+        return self._checked(self.environment.reset(seed) if options is None else self.environment.reset(seed, options))
 
     def _columns(self, extra: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
         if extra.keys() != self.spec.columns.keys():
@@ -169,13 +183,91 @@ class EnvServer:
         self.environment.close()
 
 
+def failure_of(error: BaseException) -> dict[str, Any]:
+    """What an exception of an environment answers; one that is no failure of its episode is raised again."""
+    interrupted = isinstance(error, KeyboardInterrupt) and (
+        type(error) is not KeyboardInterrupt or signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if interrupted or isinstance(error, UnsupportedRender):
+        raise error
+    if isinstance(error, EpisodeFailed):
+        return {"failed": shortened(str(error)) or "EpisodeFailed", "trace": ""}
+    reason = shortened(str(error)) if isinstance(error, UnifiedError) else f"it raised {one_line(error)}"
+    trace = "".join(traceback.format_tb(error.__traceback__, limit=-20))
+    return {"failed": reason, "trace": f"Traceback (most recent call last):\n{trace}{error_text(error)}\n"}
+
+
+class Guard:
+    """A context around what environments of this process do. It can be entered within itself.
+
+    Their output goes to a log, a process that they fork ends where it would return, and the working directory, torch's default type and
+    its gradient mode are restored. In other threads than the main one, output is not redirected.
+
+    Args:
+        log: Receives their output; without a file it is printed.
+        failures: Receives a line for each kind of setting that had to be restored.
+    """
+
+    def __init__(self, log: OutputLog, failures: deque[str]) -> None:
+        self.log, self._failures = log, failures
+        self._stream = None if log.path is None else LogStream(log)
+        self._depth, self._process, self._main = 0, os.getpid(), threading.main_thread().ident
+        self._warned: set[str] = set()
+
+    def __enter__(self) -> None:
+        self._depth += 1
+        if self._depth > 1:
+            return
+        self._settings = _settings()
+        self._streams = None
+        if self._stream is not None and threading.get_ident() == self._main:
+            self._streams = sys.stdout, sys.stderr
+            sys.stdout = sys.stderr = self._stream
+
+    def __exit__(self, *_: object) -> None:
+        if os.getpid() != self._process:
+            os._exit(0)
+        self._depth -= 1
+        if self._depth:
+            return
+        if self._streams is not None:
+            sys.stdout, sys.stderr = self._streams
+        if _settings() != self._settings:
+            self._restore()
+
+    def _restore(self) -> None:
+        directory, kind, gradients = self._settings
+        now = _settings()
+        if now[0] != directory and directory is not None:
+            os.chdir(directory)
+        if "torch" in sys.modules and kind is not None:
+            sys.modules["torch"].set_default_dtype(kind)
+            sys.modules["torch"].set_grad_enabled(gradients)
+        names = ("the working directory", "torch's default type", "torch's gradient mode")
+        for what, before, after in zip(names, self._settings, now, strict=True):
+            if before != after and what not in self._warned and before is not None:
+                self._warned.add(what)
+                self._failures.append(f"an environment changed {what} to {after}; it is restored after each of its steps")
+
+
+def _settings() -> tuple[str | None, Any, Any]:
+    """The settings of this process that an environment may not change."""
+    torch = sys.modules.get("torch")
+    try:
+        directory = os.getcwd()
+    except OSError:
+        directory = None
+    return (directory, None, None) if torch is None else (directory, torch.get_default_dtype(), torch.is_grad_enabled())
+
+
 class SyncWorker:
     """An `EnvWorker` whose environment lives in this process. Requests are carried out by `recv`."""
 
-    def __init__(self, build: Callable[[], Suite], name: str) -> None:
-        self._build, self._name = build, name
+    def __init__(self, build: Callable[[], Suite], name: str, guard: Guard) -> None:
+        self._build, self._name, self._guard = build, name, guard
         self._request: Message | None = None
-        self._server: EnvServer | None = EnvServer(build())
+        with guard:
+            self._server: EnvServer | None = EnvServer(build())
         self.spec = self._server.spec
 
     def send(self, message: Message) -> None:
@@ -184,22 +276,28 @@ class SyncWorker:
     def recv(self, timeout: float) -> Message:
         if self._server is None or self._request is None:
             raise RuntimeError("recv without send")
-        try:
-            return self._server.serve(self._request)
-        except UnifiedError:
-            raise
-        except Exception as error:
-            raise_described(describe(error, traceback.format_exc()).head, self._name)
-            raise
+        with self._guard:
+            answer = self._server.serve(self._request)
+        if trace := answer.head.get("trace"):
+            self._guard.log.write(f"--- {self._name}\n{trace}".encode())
+        return answer
 
     def restart(self) -> None:
         self.close()
-        self._server = EnvServer(self._build())
+        with self._guard:
+            self._server = EnvServer(self._build())
 
     def shut_down(self) -> None:
         pass
 
     def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is None:
+            return
+        try:
+            with self._guard:
+                server.close()
+        except BaseException as error:
+            with suppress(UnsupportedRender):
+                reason = failure_of(error)["failed"]
+                warnings.warn(f"{self._name} could not be closed: {reason}", Notice, stacklevel=2)

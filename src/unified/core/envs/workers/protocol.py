@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
+import traceback
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from unified.core.base.errors import PluginFailed, Problem, UnifiedError, UsageError, one_line
+from unified.core.base.errors import PluginFailed, Problem, UnifiedError, UsageError, error_text, one_line, shortened
 from unified.core.envs.suite import UnsupportedRender
 
 _LENGTH = struct.Struct("<I")
@@ -52,13 +53,14 @@ def _dtype(described: Any) -> np.dtype[Any]:
     return np.dtype(described if isinstance(described, str) else [(name, text, tuple(shape)) for name, text, shape in described])
 
 
-def describe(error: Exception, trace: str) -> Message:
-    """The response for an exception; `trace` is included if the exception is no known error."""
+def describe(error: BaseException) -> Message:
+    """The response for an exception, with its traceback if it is no known error."""
     if isinstance(error, UnifiedError):
         kind = "usage" if isinstance(error, UsageError) else "known"
-        return Message({"error": kind, "problems": [asdict(problem) for problem in error.problems]})
+        return Message({"error": kind, "problems": [{name: shortened(text) for name, text in asdict(p).items()} for p in error.problems]})
     if isinstance(error, UnsupportedRender):
         return Message({"error": "render", "message": str(error)})
+    trace = "".join(traceback.format_tb(error.__traceback__, limit=-20)) + error_text(error)
     return Message({"error": "unforeseen", "message": one_line(error), "traceback": trace})
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
 import threading
 import time
-import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.workers.inline import EnvServer
@@ -22,26 +24,42 @@ def main(descriptor: int) -> None:
     """Serve the parent process at the other end of `descriptor` until it closes the connection or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
-    connection = Connection(descriptor)
+    with suppress(OSError):  # when memory runs out, the kernel ends this process and not its parent
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    faulthandler.enable()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    process, connection = os.getpid(), Connection(descriptor)
     server: EnvServer | None = None
     try:
         while True:
             message = decode(connection.recv_bytes())
             try:
+                trace = ""
                 if message.head["op"] == "build":
                     server = EnvServer(SuiteReference.from_json(message.head["suite"]).build())
                     answer = Message({"spec": server.spec.to_json()})
                 else:
                     assert server is not None
                     answer = server.serve(message)
-            except Exception as error:
-                answer = describe(error, traceback.format_exc())
+                    trace = answer.head.get("trace", "")
+            except BaseException as error:
+                answer = describe(error)
+            if os.getpid() != process:
+                os._exit(0)  # the environment forked, and this is the child
+            if trace:
+                _print(trace)
             connection.send_bytes(encode(answer))
     except (EOFError, OSError):
         pass
     finally:
-        if server is not None:
+        if server is not None and os.getpid() == process:
             server.close()  # before the interpreter ends, or the GL context complains on its way out
+
+
+def _print(trace: str) -> None:
+    """Print where an environment failed; the environment may have closed its output."""
+    with suppress(OSError):
+        os.write(2, trace.encode())
 
 
 def _watch(parent: int) -> None:

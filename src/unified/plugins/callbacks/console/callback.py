@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from unified import units
+from unified import terminal, units
 from unified.core.components.hookspecs import Callback
 from unified.plugins.callbacks.console import screens
 
@@ -34,7 +34,7 @@ class Console(Callback):
     """
 
     def __init__(self, options: Any, screen: Screen | None = None) -> None:
-        self.options, self.screen = options, screen or Screen(highlight=False)
+        self.options, self.screen = options, screen or terminal.screen(file=terminal.Output())
         self.live: Live | None = None
         self.row: Mapping[str, Any] = {}
         self.speed: Mapping[str, Any] = {}

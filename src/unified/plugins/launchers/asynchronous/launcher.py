@@ -42,7 +42,7 @@ class Async(Launcher):
                 environments.close()
                 groups.clear()
                 for number in range(count):
-                    groups.append(make_environments(config, f"environment {number}", len(range(number, total, count))))
+                    groups.append(make_environments(config, f"environment {number}", len(range(number, total, count)), run))
                     opened.callback(groups[-1].close)
             opened.pop_all()
         name = f"agent {config.agent.label}"

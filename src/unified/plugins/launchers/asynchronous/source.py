@@ -224,7 +224,7 @@ class AsyncSource(ExperienceSource):
             collector.error = type(error)(*error.problems, Problem(f"it happened in the thread of {collector.name} (launcher async)"))
             collector.error.__cause__ = error.__cause__ or error
             self._end_turn(collector)
-        except Exception as error:
+        except BaseException as error:  # also `SystemExit`, or the main thread would wait for ever
             collector.error = PluginFailed.by(f"launcher async, {collector.name},", "while collecting", error)
             self._end_turn(collector)
 

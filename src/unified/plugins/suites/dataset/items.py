@@ -19,7 +19,7 @@ class Items:
     """The arrays of a data set.
 
     Args:
-        inputs: ``(N, C, H, W)`` uint8 or ``(N, D)`` float32.
+        inputs: ``(N, C, H, W)`` uint8 or ``(N, D)`` float32, finite.
         targets: ``(N,)`` int64 classes, ``(N, D)`` float64 numbers, or ``(N, 0)`` without targets.
         classes: Names of the classes; empty for numbers.
         steady: Whether reading the first item again gave the same input.
@@ -44,7 +44,12 @@ def read(dataset: Any, name: str, as_numbers: bool) -> Items:
     """
     count = _length(dataset, name)
     first, _ = _item(dataset, 0, name)
-    inputs, targets = np.empty((count, *first.shape), first.dtype), []
+    if not first.size:
+        raise UsageError(Problem(f"item 0 of {name} has the shape {first.shape}: there is nothing to learn from"))
+    try:
+        inputs, targets = np.empty((count, *first.shape), first.dtype), []
+    except (MemoryError, ValueError, OverflowError) as error:
+        raise UsageError(Problem(f"{name} has {count:,} items of shape {first.shape}: they do not fit in memory")) from error
     for number in range(count):
         row, target = _item(dataset, number, name)
         if row.shape != first.shape or row.dtype != first.dtype:
@@ -52,6 +57,8 @@ def read(dataset: Any, name: str, as_numbers: bool) -> Items:
             raise UsageError(Problem(f"item {number} of {name} is {seen}", "use one shape, e.g. torchvision.transforms.Resize(…)"))
         inputs[number] = row
         targets.append(target)
+    if inputs.dtype == np.float32:
+        _refuse_unbounded(inputs, name, "item {row} of {name} has")
     steady = np.array_equal(_item(dataset, 0, name)[0], first)
     return Items(inputs, *_targets(targets, getattr(dataset, "classes", None), name, as_numbers), steady)
 
@@ -82,23 +89,27 @@ def _item(dataset: Any, number: int, name: str) -> tuple[np.ndarray, Any]:
         row, target = item, None
     try:
         return as_row(row), None if target is None else _plain(target)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise UsageError(Problem(f"item {number} of {name} cannot be a row: {error}", "expected images, or vectors of numbers")) from error
 
 
 def as_row(given: Any) -> np.ndarray:
     """Convert an input to an image ``(C, H, W)`` uint8 or a vector ``(D,)`` float32.
 
-    PIL images and arrays ``(H, W, C)`` are transposed; float images in [0, 1], as from `ToTensor`, become bytes.
+    PIL images and arrays ``(H, W, C)`` are transposed; float images ``(C, H, W)`` in [0, 1], as from `ToTensor`, become bytes. Other arrays
+    of one or two axes are numbers: a signal ``(C, L)`` is a vector.
 
     Raises:
         ValueError: If it is neither.
     """
     array = np.asarray(given.convert("L" if given.mode in ("1", "L") else "RGB")) if hasattr(given, "convert") else _plain(given)
+    if array.dtype == object:  # of pandas, say
+        array = np.array(array.tolist())
     if array.dtype.kind not in "biuf":
         raise ValueError(f"it is of type {array.dtype}")
-    if array.ndim <= 1:
-        return array.astype(np.float32).reshape(-1)
+    if array.ndim <= 1 or (array.ndim == 2 and array.dtype not in (np.uint8, np.bool_)):
+        with np.errstate(over="ignore"):  # infinity is refused with its place
+            return array.astype(np.float32).reshape(-1)
     if array.ndim > 3:
         raise ValueError(f"its shape is {array.shape}")
     is_tensor = hasattr(given, "detach")
@@ -134,12 +145,14 @@ def _targets(targets: Sequence[Any], names: Any, name: str, as_numbers: bool) ->
     shapes = {None if target is None else target.shape for target in targets}
     if len(shapes) > 1:
         raise UsageError(Problem(f"the targets of {name} have several shapes: {', '.join(map(str, sorted(shapes, key=str)))}"))
-    found = np.stack(targets)
+    found = np.stack([target.astype(str) if target.dtype.kind == "S" else target for target in targets])
     single = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
     if single.ndim == 1 and single.dtype.kind in "biuU" and not (as_numbers and single.dtype.kind != "U"):
         return _classes(single, names)
     if found.ndim <= 2 and found.dtype.kind in ("biuf" if as_numbers else "f"):
-        return found.reshape(len(found), -1).astype(np.float64), ()
+        numbers = found.reshape(len(found), -1).astype(np.float64)
+        _refuse_unbounded(numbers, name, "the target of item {row} of {name} has")
+        return numbers, ()
     seen = f"{found.dtype} of shape {found.shape[1:]}"
     raise UsageError(Problem(f"the targets of {name} are {seen}", "expected a class (int or text), or numbers (floats)"))
 
@@ -150,6 +163,17 @@ def _classes(labels: np.ndarray, names: Any) -> tuple[np.ndarray, tuple[str, ...
         return labels.astype(np.int64), tuple(map(str, names))
     different, numbered = np.unique(labels, return_inverse=True)
     return numbered.astype(np.int64).reshape(-1), tuple(str(each) for each in different.tolist())
+
+
+def _refuse_unbounded(rows: np.ndarray, name: str, place: str) -> None:
+    """Refuse rows ``(N, D)`` with NaN, infinity, or what float32 cannot hold; the first one is named."""
+    wrong = ~(np.abs(rows) <= np.finfo(np.float32).max)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        count = int(wrong.any(1).sum())
+        of = f", and {count - 1:,} more rows have such numbers" if count > 1 else ""
+        message = f"{place.format(row=row, name=name)} {rows[row, column]:g} in column {column}{of}"
+        raise UsageError(Problem(message, "fill in the missing numbers, or leave the rows out"))
 
 
 def _is_named(names: Any) -> bool:

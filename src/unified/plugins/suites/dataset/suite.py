@@ -44,7 +44,14 @@ class DatasetSuite(ObjectSuite, DataSuite):
 
     def notes(self) -> list[str]:
         again = f"{self.name} returns another input when an item is read again: rows are read once, so use augmentations of the agent"
-        return [] if self._items.steady else [again]
+        notes = [] if self._items.steady else [again]
+        if len(self._items.classes) == 1:
+            notes.append(f"all items of {self.name} have the class {self._items.classes[0]!r}")
+        seen = set(self._rows["train"].targets.tolist()) if self._items.classes else set()
+        if unseen := [name for number, name in enumerate(self._items.classes) if number not in seen]:
+            some = f"{', '.join(unseen[:5])}{', …' if len(unseen) > 5 else ''}"
+            notes.append(f"{len(unseen)} classes of {self.name} have no training row, since they have one item each: {some}")
+        return notes
 
     @cached_property
     def _items(self) -> Items:
@@ -63,8 +70,6 @@ class DatasetSuite(ObjectSuite, DataSuite):
             return {"train": np.arange(self._trained), "test": np.arange(self._trained, len(items.inputs))}
         classes = items.targets if items.classes else None
         train, test = split(len(items.inputs), classes, options.test, options.split_seed, options.fold, options.folds)
-        if not len(train) or not len(test):
-            raise UsageError(Problem(f"{self.name} has {len(items.inputs)} items: too few for test rows", "suite.test=0.5"))
         return {"train": train, "test": test}
 
     @cached_property
