@@ -76,7 +76,7 @@ def construct(
     except (ValueError, IndexError) as error:
         if "in_shape" in parameters and len(in_shape) != 3:  # a network of pictures, which looks for their sides
             of_pictures = "tuple[int, int, int]" in str(parameters["in_shape"].annotation)
-            why = f"{name} takes pictures (C, H, W), and not {in_shape}" if of_pictures else f"{name} cannot take {in_shape}: {error}"
+            why = f"{name} cannot take {in_shape}: {'it takes pictures (C, H, W)' if of_pictures else error}"
             raise UsageError(Problem(why, _others(in_shape))) from error
         raise
     if not isinstance(module, nn.Module):
