@@ -499,7 +499,7 @@ class Run:
             raise UsageError(
                 Problem(f"{self.path} holds a run of another configuration, which would change:"),
                 *problems,
-                Problem("keep both: add experiment=NAME", f"continue the existing run: unified resume {self.name}"),
+                Problem("keep both: add experiment=NAME", f"continue the existing run: unified resume {self.lasting_name}"),
             )
         return changed
 
