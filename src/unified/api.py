@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,12 +48,17 @@ def train(
     >>> run = train(agent="random", suite="dmc:cartpole_balance", train={"frames": 2000})   # doctest: +SKIP
     >>> run.metrics()[-1]["return"]                                                         # doctest: +SKIP
     """
+    from unified.core.base.errors import Notice
     from unified.core.components.trust import granted
     from unified.core.config.compose import compose
+    from unified.core.config.layers import is_key
     from unified.core.runs.launching import start
 
     named = {name: value for name, value in (("agent", agent), ("suite", suite)) if value is not None}
     tree: dict[str, Any] = {**(config or {}), **values, **named}
+    if ignored := [word for word in sys.argv[1:] if "=" in word and is_key(word.partition("=")[0])]:
+        what = f"{' '.join(ignored)} on the command line of {sys.argv[0]} is not read: unified.train takes Python values"
+        warnings.warn(f"{what}; to read it:  unified.launch(unified.compose(sys.argv[1:]))", Notice, stacklevel=2)
     watching = [callbacks] if isinstance(callbacks, str) else callbacks
     recipes = [recipes] if isinstance(recipes, str) else list(recipes)
     with granted(trust):

@@ -9,15 +9,20 @@ import tempfile
 import time
 from pathlib import Path
 
-#: Command -> the module with its function ``attack``.
+#: Command -> a module with a function ``attack`` (`common.Attack`), or with a ``main`` that has options of its own.
 ATTACKS = {
     "faults": "attack.faults",
     "flips": "attack.flips",
     "hostile_run": "attack.hostile_run",
+    "worlds": "attack.worlds",
 }
 
 
 def main() -> int:
+    if len(sys.argv) > 1 and sys.argv[1] in ATTACKS:
+        module = importlib.import_module(ATTACKS[sys.argv[1]])
+        if hasattr(module, "main"):
+            return int(module.main(sys.argv[2:]) or 0)
     parser = argparse.ArgumentParser(prog="python -m attack", description="Attack runs, and count the cases that hold.")
     parser.add_argument("command", choices=ATTACKS)
     parser.add_argument("--seed", type=int, default=1, help="of the choice of cases")

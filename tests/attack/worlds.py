@@ -45,6 +45,7 @@ class Found:
 
     def __init__(self, directory: Path, code: int, screen: str, seconds: float, memory: int) -> None:
         self.code, self.screen, self.seconds, self.memory = code, screen, seconds, memory
+        self.left = left_behind(directory)
         self.run = next(iter(directory.glob("runs/**/config.json")), directory / "none").parent
         self.events = [json.loads(line) for line in self._text("events.jsonl").splitlines()]
         self.rows = [json.loads(line) for line in self._text("metrics.jsonl").splitlines()]
@@ -117,7 +118,7 @@ def verdict(kind: Kind, expect: str, found: Found, usual: Found) -> list[str]:
         wrong.append(f"environments.log has {found.log:,} bytes")
     if found.memory - usual.memory > GROWTH:
         wrong.append(f"the trainer grew by {(found.memory - usual.memory) / 1e6:,.0f} MB")
-    wrong += [f"process {number} is left" for number in left_behind()]
+    wrong += [f"process {number} is left" for number in found.left]
     if expect in ("trains", "loses", "finishes"):
         if found.code != 0 or not found.finished:
             wrong.append(f"exit {found.code}, {'' if found.finished else 'not '}finished: {last}")
@@ -195,12 +196,12 @@ def loaded() -> Any:
     return import_module("unified.cli.main").main
 
 
-def left_behind() -> list[int]:
-    """Processes with the mark of a bad environment; they are ended."""
-    found = []
+def left_behind(directory: Path) -> list[int]:
+    """Processes of an environment, by the directory in its mark; they are ended."""
+    found, mark = [], f"BAD_WORLD_MARK={directory}/".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if b"BAD_WORLD_MARK=" in (entry / "environ").read_bytes() and (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+            if mark in (entry / "environ").read_bytes() and (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
                 found.append(int(entry.name))
                 os.kill(int(entry.name), signal.SIGKILL)
     return found

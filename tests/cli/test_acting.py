@@ -155,7 +155,7 @@ def test_resume_of_a_run_that_has_ended_says_so(builder, path):
     (path / "checkpoints" / "000020000").mkdir(parents=True, exist_ok=True)
     run = Run(path)
     run.event("finish", frames=20_000)
-    assert "is finished, 20,000 frames: nothing to resume" in resume.announcement(run)
+    assert "is finished at 20,000 frames, nothing to resume" in resume.announcement(run)
     assert f"unified evaluate {run.name}" in resume.announcement(run)
     run.event("resume")
     assert resume.announcement(run).startswith("resuming")

@@ -19,12 +19,12 @@ from unified.core.config.compose import compose
 
 
 def test_options_are_short_for_words():
-    assert command.words(None, [], [], None, None) == []
-    assert command.words("drqv2", ["dmc:walker_walk"], ["td", "+spr"], 3, "wide") == [
+    assert command.words([], []) == []
+    assert command.words(["dmc:walker_walk"], ["td", "+spr"], agent=["drqv2", "sac"], seed=[3]) == [
         "agent=drqv2",
-        "suite=dmc:walker_walk",
+        "agent=sac",
         "seed=3",
-        "experiment=wide",
+        "suite=dmc:walker_walk",
         "objective=[td,+spr]",
     ]
 
@@ -99,7 +99,11 @@ def test_a_format_without_a_dry_run_starts_nothing():
 
 
 def test_an_empty_objective_is_not_no_objective():
-    assert command.words(None, [], [""], None, None) == ["objective="]
+    assert command.words([], [""]) == ["objective="]
+
+
+def test_objectives_may_be_typed_as_a_list():
+    assert command.words([], ["[td,dpg]"]) == command.words([], ["td", "dpg"]) == ["objective=[td,dpg]"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -343,21 +343,18 @@ def test_code_of_all_kinds_from_the_first_command_to_trust(tmp_path: Path, monke
     """One's own run needs no flag in any command, nor in the processes that it starts; that of another user needs it once."""
     (tmp_path / "strange.py").write_text(CODE)
     in_a_process(*OWN, cwd=tmp_path)
-    config = str(run_directory(tmp_path) / "config.json")
-    commands = [("resume", "World"), ("evaluate", "World", "-n", "1"), ("train", "-r", config, "--dry-run")]
-    for words in commands:
-        in_a_process(*words, cwd=tmp_path)
+    evaluate, dry = ("evaluate", "World", "-n", "1"), ("train", "-r", str(run_directory(tmp_path)), "--dry-run")
+    in_a_process(*evaluate, cwd=tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another user"))
     (tmp_path / "executed").unlink()
-    for words in commands:
+    for words in (evaluate, dry):
         said = in_a_process(*words, cwd=tmp_path, expect=2)
         # Evaluation needs no callbacks, launcher, sampler and optimiser.
         assert said.count("is code that you did not name yourself (sha256") == (4 if words[0] == "evaluate" else 8)
     assert not (tmp_path / "executed").exists()
     in_a_process("resume", "World", "--trust", cwd=tmp_path)
     assert (tmp_path / "executed").exists()
-    for words in commands:
-        in_a_process(*words, cwd=tmp_path)
+    in_a_process(*evaluate, cwd=tmp_path)
 
 
 @pytest.mark.slow

@@ -67,4 +67,6 @@ def test_presets_name_tasks_that_exist() -> None:
     for component in (*registry().all("agents"), *registry().all("objectives"), *suites):
         for preset in component.load_presets():  # type: ignore[attr-defined]
             for pattern in preset.match.split():
-                assert pattern.startswith(("several", "unified.testing:")) or any(fnmatchcase(name, pattern) for name in known), pattern
+                assert pattern.startswith(("several", "data", "unified.testing:")) or any(fnmatchcase(name, pattern) for name in known), (
+                    pattern
+                )

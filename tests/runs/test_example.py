@@ -264,8 +264,8 @@ def test_what_cannot_be_loaded_is_named(beside: Beside, tmp_path: Path, file: st
         (
             "config.py",
             "    delay: int = Field(2, ge=1)\n",
-            "    learning: float = 0.1\n    delay: int = Field(2, ge=1)\n",
-            "each option needs a docstring: learning",
+            "    learning: float = undefined\n    delay: int = Field(2, ge=1)\n",
+            "name 'undefined' is not defined",
         ),
         ("agent.py", "class Twin(OffPolicyAgent):", "class Tween(OffPolicyAgent):", "has no attribute 'Twin'"),
     ],

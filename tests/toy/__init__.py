@@ -34,7 +34,15 @@ def _at(name: str) -> str:
 
 AGENTS = (
     AgentComponent("ac2", "toy:AC2", _at("AC2"), parts=("encoder", "actor", "critic", "generator"), presets=_at("AC2_PRESETS")),
-    AgentComponent("dqn", "toy:DQN", _at("DQN"), parts=("encoder", "critic"), presets=_at("DQN_PRESETS"), task_types=_CONTROL),
+    AgentComponent(
+        "dqn",
+        "toy:DQN",
+        _at("DQN"),
+        parts=("encoder", "critic"),
+        presets=_at("DQN_PRESETS"),
+        task_types=_CONTROL,
+        answers={"c51": "--agent dqn critic.head=categorical"},
+    ),
     AgentComponent("drqv2", "toy:DrQV2", _at("DrQV2"), parts=("encoder", "critic"), presets=_at("DRQV2_PRESETS"), task_types=_CONTROL),
     AgentComponent("ppo", "toy:PPO", _at("PPO"), parts=("encoder", "actor"), task_types=_CONTROL),
     AgentComponent("random", "toy:Random"),
@@ -42,7 +50,7 @@ AGENTS = (
 )
 SUITES = (
     SuiteComponent("dmc", "toy:DMC", _at("DMC"), tasks="toy.tasks:TASKS", example="humanoid_run", agent="drqv2"),
-    SuiteComponent("gym", "toy:Gym", _at("Gym"), tasks=None, example="Pendulum-v1"),
+    SuiteComponent("gym", "toy:Gym", _at("Gym"), tasks=None, example="Pendulum-v1", ids=r"(\w+-v\d+)"),
     SuiteComponent("digits", "toy:Digits", _at("Rows"), tasks="toy.tasks:NONE", agent="ac2", data=True),
     SuiteComponent("vision", "toy:Vision", _at("Vision"), tasks="toy.tasks:PICTURES", example="cifar10", agent="ac2", data=True),
 )

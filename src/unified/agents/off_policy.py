@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from unified.core.base.errors import Problem, UsageError
 from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
 from unified.core.learn.distributions import Policy, Value
@@ -14,9 +15,11 @@ from unified.core.learn.objective import Phase
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Transitions, View
 from unified.plugins.architectures.actors import Actor, make_actor, policy_head, uniform
+from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced
 from unified.plugins.architectures.encoders import Sight, augment
+from unified.plugins.architectures.heads.modules import DeterministicHead
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
@@ -68,7 +71,21 @@ class OffPolicyAgent(Agent):
         return self.options.feature_dim if self.sight.pixels else None
 
     def make_aug(self) -> nn.Module | None:
-        """The augmentation of observations: random shifts of pixels by ``options.pad``, nothing for vectors."""
+        """The augmentation of pictures that are learned from: ``options.aug``, where there is one, else `default_aug`.
+
+        Raises:
+            UsageError: If one is selected and there are no pictures, or it changes their shape.
+        """
+        selected = getattr(self.options, "aug", None)
+        if selected is None:
+            return self.default_aug()
+        pictures = [space for space in self.spec.spaces.values() if space.is_picture]
+        if not pictures:
+            raise UsageError(Problem("agent.aug augments pictures, and this task shows none", "leave it out"))
+        return make_augmentations(self.build, selected, (pictures[0].shape[0] * self.sight.stack, *pictures[0].shape[1:]))
+
+    def default_aug(self) -> nn.Module | None:
+        """Random shifts of pixels by ``options.pad``; nothing for vectors, and for pictures with labels."""
         return RandomShift(self.options.pad) if self.sight.pixels else None
 
     def make_actor(self, head: str, bins: int = 5) -> Actor:
@@ -77,8 +94,14 @@ class OffPolicyAgent(Agent):
         Args:
             head: Policy head where the options name none.
             bins: Choices of each number of an action, where the head is over choices and the task takes numbers.
+
+        Raises:
+            UsageError: If the selected head explores nothing and the agent adds no noise of its own.
         """
         policy = policy_head(self.build, self.options.actor.head or head)
+        if isinstance(policy, DeterministicHead) and head != "deterministic" and self.spec.task_type == "control":
+            what = f"actor.head=deterministic always acts the same, and {type(self).__name__} explores by what its policy draws"
+            raise UsageError(Problem(what, "an agent that adds noise: --agent td3   or actor.head=truncated_normal"))
         self.actions = DiscreteActions(self.spec.action, bins) if policy.discrete else ContinuousActions(self.spec.action)
         return make_actor(self.options.actor, policy, self.sight.features, trunk=self.bottleneck, **self._emitted())
 
@@ -107,16 +130,21 @@ class OffPolicyAgent(Agent):
         ]
 
     def encode_batch(self, batch: Batch) -> Batch:
-        """Add `features`, `next_features` without a graph, and `mixture` where critics are mixed (REM).
+        """Add `features`, `next_features` without a graph (rows with labels have none), and `mixture` where critics are mixed (REM).
 
         Features are as the encoder makes them, in bfloat16 where the run's precision says so: actor and critic make them float32.
         """
-        obs, next_obs = batch.obs, batch.next_obs
-        if self.aug is not None:
-            obs, next_obs = (augment(each, self.aug, lambda: self.generator("shift")) for each in (obs, next_obs))
+        batch, obs = self.with_mixture(batch), self.augmented(batch.obs)
+        if "label" in batch:
+            return batch.with_columns(features=self.encode(obs), action=self.encode_label(batch.label))
+        next_obs = self.augmented(batch.next_obs)
         with torch.no_grad():
             next_features = self.encode(next_obs, full=False)
-        return self.with_mixture(batch).with_columns(features=self.encode(obs, full=False), next_features=next_features)
+        return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
+
+    def augmented(self, observation: Any) -> Any:
+        """Observations that are learned from, with their pictures augmented."""
+        return observation if self.aug is None else augment(observation, self.aug, lambda: self.generator("shift"))
 
     def with_mixture(self, batch: Batch) -> Batch:
         """Where ``critic.reduce`` is ``"mixture"``, the batch with the column `mixture` ``(B, E)``: α of each critic.

@@ -248,6 +248,9 @@ class OnPolicyAgent(Agent):
 
     def encode_batch(self, batch: Batch) -> Batch:
         """Add `features`. With a memory, these are its outputs along each sequence, and the valid steps become rows, without padding."""
+        if "label" in batch:
+            features, _ = self._features(batch.obs, self.initial_state(batch.size))
+            return batch.with_columns(features=features, action=self.encode_label(batch.label))
         if self.memory is None:
             return batch.with_columns(features=self.encode(batch.obs).flatten(1))
         rows, mask = batch.steps(), batch.mask

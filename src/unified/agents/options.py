@@ -77,6 +77,8 @@ class OffPolicyOptions(LearningOptions):
     """Updates for each agent step."""
     encoder: Part | None = None
     """Architecture of the encoder; by default drqv2_cnn for pixels (cnn for tiny ones) and identity for vectors."""
+    aug: Part | None = None
+    """Augmentation of pictures that are learned from; by default random shifts of pixels, if the agent has agent.pad."""
 
 
 class ActorCriticOptions(OffPolicyOptions):

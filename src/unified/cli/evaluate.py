@@ -41,9 +41,10 @@ def evaluate(
     echo(f"{run.path} at {units.count(frames)} frames ({checkpoint})")
     if played:
         low, high = units.value(row["return_min"]), units.value(row["return_max"])
-        echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({len(played)} episodes, {low} to {high})")
+        count = f"{len(played)} episode{'s' * (len(played) != 1)}"
+        echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({count}, {low} to {high})")
         echo(f"  length  {units.value(row['length'])} steps")
     for line in judged.report:
         echo(f"  {line}")
     if played or judged.pictures is not None:
-        echo(f"  watch it: unified play {run.name}")
+        echo(f"  watch it: unified play {run.lasting_name}")

@@ -63,12 +63,15 @@ def _option(name: str, path: str, command: Any) -> str:
     near = options.get(closest(plain, options) or "")
     if path == "unified train" and len(plain) > 1:
         from unified.core.config.compose import compose
-        from unified.core.config.suggestions import guesses
+        from unified.core.config.suggestions import called, corresponding, guesses, is_answer
 
-        known = compose().sources
-        if "." in plain or near is None or any(key.endswith(f".{plain.replace('-', '_')}") for key in known):
-            found = [plain] if plain in known else guesses(tuple(plain.split(".")), list(known))
-            return ask([f"{key}=…" for key in found]) if found else "values are words without dashes:  KEY=VALUE, e.g. agent.lr=1e-4"
+        key, known = tuple(plain.replace("-", "_").split(".")), [key.removesuffix(".name") for key in compose().sources]
+        if "." in plain or near is None or any(each.endswith(f".{key[-1]}") for each in known):
+            if found := corresponding(key, known):
+                typed = [f"--{each}" if each in options else f"{each}=…" for each in found]
+                return called(found) if is_answer(found[0]) else f"it is called  {' or '.join(typed)}"
+            found = [plain] if plain in known else guesses(key, known)
+            return ask([f"{each}=…" for each in found]) if found else "values are words without dashes:  KEY=VALUE, e.g. agent.lr=1e-4"
     return ask([near]) if near else ""
 
 

@@ -50,7 +50,7 @@ def play(
         return
     episodes = judged.episodes
     if not episodes or not episodes[0].pictures:
-        raise UsageError(Problem(f"the task of {run.path} has no picture", f"metrics: unified evaluate {run.name}"))
+        raise UsageError(Problem(f"the task of {run.path} has no picture", f"metrics: unified evaluate {run.lasting_name}"))
     _check_suffix(output, VIDEOS)
     path = write_mp4(output or Path(run.path) / "videos" / f"play-{frames:09d}.mp4", episodes[0].pictures, fps)
     length = units.duration(len(episodes[0].pictures) / fps)

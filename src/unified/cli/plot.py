@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,7 +40,9 @@ def plot(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="Names of runs, or enough of them; by default all runs.")
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Output file: png, pdf or svg.")] = Path("plot.png"),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Output file: png, pdf or svg; by default plot.png, plot-2.png, …")
+    ] = None,
     reference: Annotated[
         Path | None, typer.Option(help="CSV with task, frame, mean_return and (seeds, min, max or sd), plotted dashed.")
     ] = None,
@@ -50,6 +53,7 @@ def plot(
     """Plot evaluation returns. Seeds of one experiment, agent and task are one curve with a band."""
     from unified.core.base.errors import Problem, UnifiedError, UsageError
 
+    output = output or free("plot.png")
     if output.suffix not in (".png", ".pdf", ".svg"):
         raise UsageError(Problem(f"{output}: a picture is a .png, .pdf or .svg", "e.g. -o plot.png"))
     chosen = choose(names or [], root)
@@ -71,6 +75,13 @@ def plot(
         if record.damage:
             echo(record.damage)
     echo(f"\n{path}")
+
+
+def free(name: str) -> Path:
+    """The first file of ``plot.png``, ``plot-2.png``, … that does not exist."""
+    path = Path(name)
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return next(each for each in chain([path], numbered) if not each.exists())
 
 
 def choose(names: list[str], root: Path) -> list[Record]:

@@ -32,12 +32,20 @@ def resume(
 
     run = Run.find(name, root)
     config = run.configure(overrides or [], without or [])
-    echo(announcement(run, changed=bool(overrides or without)))
+    changed = bool(overrides or without)
+    echo(announcement(run, changed))
     if accept_config:
         run.accept_config()
+    if is_finished(run) and not changed:
+        return
     from unified.cli.running import until_stopped
 
     until_stopped(lambda: start(config, run))
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a run ended with its budget, and everything since then is in its newest checkpoint."""
+    return run.finished and _lost(run) <= 0
 
 
 def announcement(run: Run, changed: bool = False) -> str:
@@ -45,9 +53,14 @@ def announcement(run: Run, changed: bool = False) -> str:
     newest = max(run.checkpoints.frames(), default=None)
     if newest is None:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
-    lost = max((row.get("frames", 0) for row in run.metrics()), default=0) - newest
-    if run.finished and lost <= 0 and not changed:
-        on = f"unified evaluate {run.name}; to train further: unified resume {run.name} train.frames=…"
-        return f"{run.path} is finished, {units.count(newest)} frames: nothing to resume ({on})"
+    if is_finished(run) and not changed:
+        on = f"unified evaluate {run.lasting_name}; to train further: unified resume {run.lasting_name} train.frames=…"
+        return f"{run.path} is finished at {units.count(newest)} frames, nothing to resume: {on}"
+    lost = _lost(run)
     again = f"; {units.count(lost)} frames after it are repeated" if lost > 0 else ""
     return f"resuming {run.path} at {units.count(newest)} frames (its newest checkpoint{again})"
+
+
+def _lost(run: Run) -> int:
+    """Frames after the newest checkpoint, which a resume repeats."""
+    return max((row.get("frames", 0) for row in run.metrics()), default=0) - max(run.checkpoints.frames(), default=0)

@@ -38,7 +38,7 @@ def check_checkpoint(run: Run, which: str) -> None:
 
     known = ["best", "newest", *(str(number) for number in run.checkpoints.frames())]
     if len(known) == 2:
-        raise UsageError(Problem(f"run {run.name} has no checkpoint yet", f"resume it: unified resume {run.name}"))
+        raise UsageError(Problem(f"run {run.name} has no checkpoint yet", f"resume it: unified resume {run.lasting_name}"))
     if which not in known and not (which.isdigit() and str(int(which)) in known):
         # A similar number is not a typing error.
         near = None if which.isdigit() else closest(which, known)

@@ -167,7 +167,9 @@ def _changed(record: Record) -> list[tuple[str, Any, str]]:
 
     try:
         path = str(record.run.config_path)
-        return compose([], [path], registry=registry().without_references()).changed()
+        sources = next((event["sources"] for event in record.events if isinstance(event.get("sources"), dict)), {})
+        composed = compose([], [path], registry=registry().without_references())
+        return [(key, value, str(sources.get(key, source))) for key, value, source in composed.changed()]
     except UnifiedError:
         pass
     try:

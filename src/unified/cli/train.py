@@ -15,27 +15,29 @@ if TYPE_CHECKING:
     from unified.core.config.config import Config
 
 
+#: Options that are lists only so that a second one can be refused.
+ONCE = ("agent", "seed", "experiment", "launcher")
+
+
 class Format(StrEnum):
     yaml = "yaml"
     json = "json"
 
 
-def words(
-    agent: str | None, suite: list[str], objectives: list[str], seed: int | None, experiment: str | None, launcher: str | None = None
-) -> list[str]:
-    """The options as ``key=value`` words."""
-    named = {"agent": agent, "suite": suite[0] if len(suite) == 1 else None, "seed": seed, "experiment": experiment, "launcher": launcher}
-    given = [f"{key}={value}" for key, value in named.items() if value is not None]
+def words(suite: list[str], objectives: list[str], **named: list[Any]) -> list[str]:
+    """The options as ``key=value`` words; one that is repeated is a word each time."""
+    given = [f"{key}={value}" for key, several in (*named.items(), ("suite", suite[:1] if len(suite) == 1 else ())) for value in several]
     if len(suite) > 1:
         given.append(f"suite=[{','.join(suite)}]")
     if not objectives:
         return given
-    return [*given, f"objective=[{','.join(objectives)}]" if all(objectives) else "objective="]  # an empty text is an error
+    listed = ",".join(name.removeprefix("[").removesuffix("]") for name in objectives)  # [td,dpg] too
+    return [*given, f"objective=[{listed}]" if all(objectives) else "objective="]  # an empty text is an error
 
 
 def train(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Options of the run, e.g. agent.lr=1e-4.")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", "-a", help="Agent, e.g. drqv2.")] = None,
+    agent: Annotated[list[str] | None, typer.Option("--agent", "-a", help="Agent, e.g. drqv2.")] = None,
     suite: Annotated[
         list[str] | None, typer.Option("--suite", "-s", help="Suite and task, e.g. dmc:humanoid_run; repeat it for several.")
     ] = None,
@@ -43,11 +45,13 @@ def train(
         list[str] | None, typer.Option("--objective", "-o", help="Objective instead of the agent's own; +NAME adds one.")
     ] = None,
     recipe: Annotated[list[str] | None, typer.Option("--recipe", "-r", help="Recipe by name or path, e.g. laptop.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers of the run.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Seed of all random numbers of the run.")] = None,
     experiment: Annotated[
-        str | None, typer.Option("--experiment", "-e", help="Name of the experiment, part of the run's directory.")
+        list[str] | None, typer.Option("--experiment", "-e", help="Name of the experiment, part of the run's directory.")
     ] = None,
-    launcher: Annotated[str | None, typer.Option("--launcher", "-l", help="Launcher: where and how the run executes, e.g. async.")] = None,
+    launcher: Annotated[
+        list[str] | None, typer.Option("--launcher", "-l", help="Launcher: where and how the run executes, e.g. async.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every value with its source and exit.")] = False,
     format: Annotated[Format | None, typer.Option(help="Output format of --dry-run; both are recipes.")] = None,
 ) -> None:
@@ -62,16 +66,24 @@ def train(
 
     if format is not None and not dry_run:
         raise UsageError(Problem(f"--format {format} needs --dry-run", f"unified train … --dry-run --format {format}"))
-    given = words(agent, suite or [], objective or [], seed, experiment, launcher) + list(overrides or [])
+    named = {"agent": agent or [], "seed": seed or [], "experiment": experiment or [], "launcher": launcher or []}
+    given = words(suite or [], objective or [], **named) + list(overrides or [])
     config = compose(given, list(recipe or []), default_recipe=True)
     if dry_run:
         typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)  # styled
         if problems := Run.planned(config).lacking():
             raise FilesMissing(*problems)
+        if config.device not in ("auto", "cpu"):
+            from unified.core.learn.device import resolve_device
+
+            resolve_device(config.device)
         return
     from unified.cli.running import until_stopped
 
-    until_stopped(lambda: start(config))
+    run: list[Run] = []
+    until_stopped(lambda: run.append(start(config)))
+    if not config.callbacks:  # nothing else says that it ended
+        typer.echo(f"{run[0].path} is finished: unified evaluate {run[0].lasting_name}")
 
 
 def as_json(config: Config) -> str:

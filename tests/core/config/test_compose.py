@@ -266,15 +266,15 @@ def test_everything_wrong_is_told_at_once():
         ("frames=1", "did you mean  train.frames ?"),
         ("agent.lr.x=1", "agent.lr is a value:  agent.lr=…"),
         ("agent.zzzz=1", "all: unified plugins show drqv2"),
-        ("zzzz=1", "there is experiment, seed"),
+        ("zzzz=1", "all keys, with their values:  unified train --dry-run"),
         ("train=5", "train is a group of options    it has train.frames"),
         ("agent.name.x=1", "agent.name.x does not exist"),
         ("suite.task.x=1", "suite.task.x does not exist"),
         ("callbacks.name.x=1", "callback 'name' is not selected"),
         ("size=3", "did you mean  suite.size ?"),
         ("every=3", "did you mean  evaluate.every, checkpoint.every or callbacks.video.every ?"),
-        ("env=walker_walk", "did you mean  suite ?"),
-        ("agent.learning_rate=1", "did you mean  agent.lr ?"),
+        ("env=walker_walk", "it is called  suite"),
+        ("agent.learning_rate=1", "it is called  agent.lr"),
         ("actor=mlp", "actor does not exist    ac2, sac have it, drqv2 does not"),
         ("seed=abc", "seed=abc: must be a whole number"),
         ("seed=-1", "must be at least 0"),
@@ -306,7 +306,7 @@ def test_everything_wrong_is_told_at_once():
     ],
 )
 def test_problems_say_what_to_do(word, says):
-    problems = refused(*CARTPOLE, word)
+    problems = refused(*(each for each in CARTPOLE if each.partition("=")[0] != word.partition("=")[0]), word)
     assert len(problems) == 1
     assert says in problems[0]
     assert "(from the command line)" in problems[0]
@@ -330,7 +330,7 @@ def test_problems_say_what_to_do(word, says):
         (["dmc:walker_walk"], "did you mean  suite=dmc:walker_walk ?"),
         (["walker_walk"], "did you mean  suite=dmc:walker_walk ?"),
         (["laptop"], "did you mean  -r laptop ?"),
-        (["td"], "did you mean  -o td ?"),
+        (["td"], "did you mean  -o +td ?"),
         (["video"], "did you mean  callbacks=[+video] ?"),
     ],
 )
@@ -476,9 +476,21 @@ class Mapped(Options):
     """Of its losses."""
 
 
-def test_the_later_of_two_spellings_of_a_key_wins():
-    assert compose(["agent=random", "agent.name=drqv2"]).agent.name == "drqv2"
-    assert compose(["agent.name=drqv2", "agent=random"]).agent.name == "random"
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["seed=1", "seed=2"], "seed is set to 1 and to 2"),
+        (["agent=dqn", "agent=sac"], "agent is set to dqn and to sac"),
+        (["agent=dqn", "agent.name=sac"], "agent is set to dqn and to sac"),
+        (["objective=[td]", "objective=[dpg]"], "objective is set to [td] and to [dpg]"),
+    ],
+)
+def test_a_key_that_two_words_set_is_refused(words, says):
+    assert f"{says}    leave one of them out    (from the command line)" in refused(*words)
+    assert compose(["seed=2", "seed=2"]).seed == 2
+
+
+def test_the_later_of_two_spellings_of_a_part_wins():
     assert compose([*CARTPOLE, "agent.encoder=mlp", "encoder=cnn"]).agent.options.encoder.name == "cnn"
     assert compose([*CARTPOLE, "encoder=cnn", "agent.encoder=mlp"]).agent.options.encoder.name == "mlp"
 

@@ -12,6 +12,7 @@ from unified.core.base.errors import UsageError
 from unified.core.config.compose import compose
 from unified.core.config.describe import options as described
 from unified.core.learn.options import LearningOptions, OptimizerOptions, PartOptimizerOptions, VectorOptimizerOptions
+from unified.core.registry import registry
 
 PENDULUM = ["agent=sac", "suite=gym:Pendulum-v1"]
 
@@ -67,7 +68,7 @@ def test_every_agent_has_them(agent: str, name: str) -> None:
 
 
 def test_a_preset_says_what_an_agent_had_an_option_of_its_own_for() -> None:
-    (values,) = (preset.values for preset in composed("agent=dqn").agent.component.load_presets() if preset.name == "atari")
+    (values,) = (preset.values for preset in registry().get("agents", "dqn").load_presets() if preset.name == "atari")
     assert values["agent.optimizer.eps"] == 1.5e-4
 
 

@@ -58,6 +58,10 @@ def test_train_and_resume_ask_the_launcher(cluster: Path) -> None:
     from unified.cli.main import app
 
     said = CliRunner().invoke(app, ["resume", run.name])
+    assert (said.exit_code, said.output.count("\n")) == (0, 1), said.output
+    assert "nothing to resume" in said.output
+    assert launched(cluster) == [run.path]
+    said = CliRunner().invoke(app, ["resume", run.name, "train.frames=30"])
     assert said.exit_code == 0, said.output
     assert [path.resolve() for path in launched(cluster)] == [run.path.resolve()] * 2
     words = [f"{key}={'[]' if value == [] else value}" for key, value in values.items()]

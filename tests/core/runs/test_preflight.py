@@ -136,3 +136,26 @@ def test_a_replay_has_one_name_whatever_comes_after_it() -> None:
     for wrong in ("drqv2", "x" * 300):
         with pytest.raises(UsageError, match="no such replay"):
             find_replay(wrong, Path("runs"))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["suite=gym:CartPol-v1"], "did you mean  gym:CartPole-v1"),
+        (["suite=gym:NoSuch-v1"], "suite gym has no task 'NoSuch-v1'"),
+        (["suite=gym:HalfCheetah-v3"], "did you mean  gym:HalfCheetah-v5 ?"),
+        (["suite=gym:ALE/Pong-v5"], "did you mean  atari:pong ?"),
+        (["suite=gym:no_such_package:Id-v0"], "no_such_package cannot be imported"),
+        (["suite=[gym:CartPole-v1,gym:NoSuch-v1]", "agent=ac2"], "suite gym has no task 'NoSuch-v1'"),
+        (["suite=vision:cifar10", "suite.download=false", "suite.root=/nowhere"], "vision:cifar10 needs files that are missing"),
+        (["suite=vision:folder", "suite.path=/nowhere"], "suite.path=/nowhere is not a folder"),
+        (["device=cuda:77"], "device=cuda:77: "),
+    ],
+)
+def test_a_dry_run_refuses_what_cannot_start(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from unified.cli.main import main
+
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", *words, "--dry-run"])
+    assert exit_.value.code == 2
+    assert says in capsys.readouterr().err

@@ -444,3 +444,14 @@ def test_damaged_events_are_left_out(saved: Run, event: Any) -> None:
     assert [entry["event"] for entry in saved.events()] == ["components"]
     assert saved.components == []
     assert saved.status == "interrupted"
+
+
+def test_a_moved_directory_explains_an_error_of_the_disk(config: Callable[..., Any]) -> None:
+    run = Run.create_or_open(config())
+
+    def write() -> None:
+        moved(run.path)
+        (run.path / "video.mp4").write_bytes(b"")
+
+    with pytest.raises(StorageError, match="was moved, replaced or deleted"), run.lock():
+        write()

@@ -28,7 +28,8 @@ VECTOR, PICTURE = Space((5,), "float32", -1.0, 1.0), Space((1, 16, 16), "uint8",
 
 
 def make(spec: Spec, *words: str) -> Any:
-    config = compose(["agent=ac2", "suite=digits", *SMALL, *words])
+    given = {word.partition("=")[0] for word in words}
+    config = compose(["agent=ac2", "suite=digits", *(word for word in SMALL if word.partition("=")[0] not in given), *words])
     return make_agent(config, spec, Streams(config.seed))
 
 

@@ -102,7 +102,7 @@ def test_a_stopped_run_and_a_failed_one_say_how_to_go_on(tmp_path):
         run, trainer = watched(tmp_path / str(index))
         text = play(Console(OPTIONS, screen(terminal=False)), run, trainer, rows()[:10], error)
         assert word in text.splitlines()[-1]
-        assert "unified resume cartpole_balance" in text.splitlines()[-1]
+        assert f"unified resume {run.lasting_name}" in text.splitlines()[-1]
         assert "finished" not in text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -176,10 +177,34 @@ def test_a_missing_package_for_pictures_is_named(monkeypatch: pytest.MonkeyPatch
         environment.render(40, 60)
 
 
-@pytest.mark.parametrize(("task", "says"), [("CartPol-v1", "CartPole-v1"), ("nowhere:Task-v0", "nowhere"), ("Qqqqqq", "Gymnasium says")])
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ("CartPol-v1", "did you mean  gym:CartPole-v1"),
+        ("CartPole", "did you mean  gym:CartPole-v1"),
+        ("HalfCheetah-v3", "did you mean  gym:HalfCheetah-v5"),
+        ("LunarLander-v2", "did you mean  gym:LunarLander-v3"),
+        ("nowhere:Task-v0", "the package nowhere cannot be imported: ModuleNotFoundError"),
+        ("numpy:Qqqqqq", "Gymnasium says"),
+        ("FetchReach-v4", "of another package"),
+    ],
+)
 def test_an_unknown_task_is_a_usage_error(task: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         make(task)
+
+
+def test_the_package_of_an_id_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "brings_a_task.py").write_text(
+        "import gymnasium\ngymnasium.register('Brought-v0', 'gymnasium.envs.classic_control:CartPoleEnv', max_episode_steps=7)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    environment = make("brings_a_task:Brought-v0")
+    try:
+        assert environment.spec.episode_frames == 7
+    finally:
+        environment.close()
+        gymnasium.registry.pop("Brought-v0")
 
 
 # Bodies and landers

@@ -42,14 +42,16 @@ def behind(prefix: str, found: Iterable[Candidate]) -> list[Candidate]:
 # Components -----------------------------------------------------------------------------------------------------------------
 
 
-def names(kind: str, typed: str) -> list[Candidate]:
-    """Names of a kind, tasks after the colon of a suite, Python files after ``./`` and their definitions after the colon."""
+def names(kind: str, typed: str, key: str = "") -> list[Candidate]:
+    """Names of a kind that fit a key, tasks after the colon of a suite, files after ``./`` and their definitions after the colon."""
     if typed.startswith((".", "/", "~")):
         return _references(typed)
     if kind == "suites":
         return _suites(typed)
     known = registry()
-    return fitting((Candidate(known.name_of(component), component.summary) for component in known.all(kind)), typed)
+    components = known.all(kind)
+    fit = [each for each in components if key.endswith(getattr(each, "places", ()))]
+    return fitting((Candidate(known.name_of(component), component.summary) for component in fit or components), typed)
 
 
 def _suites(typed: str) -> list[Candidate]:

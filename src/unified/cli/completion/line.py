@@ -10,6 +10,7 @@ from typing import Any
 
 from unified.cli.completion import INSTALL, SHOW, candidates
 from unified.cli.completion.candidates import Candidate, behind, fitting
+from unified.cli.train import ONCE
 from unified.core.components.descriptors import KINDS
 from unified.core.components.filters import take_switches
 
@@ -111,7 +112,8 @@ def _of_command(line: Line, command: Any, typed: str) -> list[Candidate]:
 
 def _options(command: Any, typed: str, given: Any) -> list[Candidate]:
     """Long names of the options that can still be given."""
-    left = [param for param in command.params if param.opts[0].startswith("-") and (param.name not in given or param.multiple)]
+    again = {param.name for param in command.params if getattr(param, "multiple", False) and param.name not in ONCE}
+    left = [param for param in command.params if param.opts[0].startswith("-") and (param.name not in given or param.name in again)]
     found = [Candidate(name, param.help or "") for param in left for name in param.opts if name.startswith("--") or len(param.opts) == 1]
     if type(command).__name__ == "Commands":
         found += [Candidate(INSTALL, "Install completion for new shells."), Candidate(SHOW, "Print the completion script.")]

@@ -73,7 +73,7 @@ def _values(key: Key, typed: str) -> list[Candidate]:
         return listed(LISTS[key.path[0]].kind, typed)
     nothing = [Candidate("null", "none")] if takes_none(field) else []
     if slot := slot_of(field):
-        found = listed(slot.kind, typed) if typed.startswith("[") else names(slot.kind, typed)
+        found = listed(slot.kind, typed) if typed.startswith("[") else names(slot.kind, typed, key.text)
         return [*found, *fitting(nothing, typed)]
     choices = [_plain(choice) for kind in values.members(field.annotation) for choice in _choices(kind)]
     return fitting([*choices, *nothing], typed) if choices else []

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 MOST = 3
 
 
-def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
+def closest(word: str, choices: Iterable[str], cutoff: float = 0.65) -> str | None:
     """The choice most similar to `word`, or ``None``; case and the kind of dash are ignored.
 
     >>> closest("humanoid_rum", ["humanoid_run", "walker_run"]), closest("Seed-Steps", ["learning_starts", "seed"])

@@ -27,7 +27,7 @@ class Preset:
 
     Args:
         name: Short name, shown as the source of the values.
-        match: Patterns (`fnmatch`) of ``suite:task``, separated by spaces: ``"dmc:walker_* dmc:hopper_hop"``.
+        match: Patterns (`fnmatch`) of ``suite:task``, separated by spaces: ``"dmc:walker_* dmc:hopper_hop"``; ``data`` for all data sets.
         values: Values by dotted key of the run: ``{"agent.n_step": 1, "train.frames": 3_100_000}``.
         reason: Justification, with its source.
     """
@@ -71,6 +71,8 @@ class Component:
             architectures and objectives, ``None`` means the arguments of the signature.
         summary: One line of description.
         extra: Extra of the package that installs the requirements: ``pip install 'unified-plugin-xyz[extra]'``.
+        answers: Other names, in lower case, under which people look for what it does, and what to type for each:
+            ``{"ddpg": "--agent td3 agent.policy_delay=1"}``.
         held: The implementation itself, if it is an object of this process.
         origin: The plugin that provides it; set by the registry.
     """
@@ -81,6 +83,7 @@ class Component:
     config: str | None = None
     summary: str = ""
     extra: str = field(default="", kw_only=True)
+    answers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False, repr=False)
     held: Any = field(default=None, kw_only=True, compare=False, repr=False)
     origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
 
@@ -159,6 +162,8 @@ class AgentComponent(_WithPresets):
         parts: Names of its options that select architectures; ``encoder`` is short for ``agent.encoder``.
         presets: Import string of a tuple of `Preset`.
         task_types: Types of tasks that it can learn (`Spec.task_type`); others are refused during composition; empty for all.
+        modules: Names of the modules that objectives may use, where they are the same on every task: an objective that uses another one is
+            refused during composition; empty if unknown.
         example: Arguments after ``unified train --agent NAME`` that work, for the documentation.
         small: Options with which tests train it within a second: ``{"batch_size": 8, "critic.hidden_dim": 16}``.
     """
@@ -168,6 +173,7 @@ class AgentComponent(_WithPresets):
     task_types: tuple[str, ...] = field(default=(), kw_only=True)
     example: str = field(default="--suite gym:Pendulum-v1", kw_only=True)
     small: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
+    modules: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,9 @@ class SuiteComponent(_WithPresets):
         adapts: Classes of other libraries, ``"library:Class"``, whose objects `adapter` turns into suites.
         agent: Default agent of the suite.
         data: Whether it is a data set (`DataSuite`), for which budgets may count epochs.
+        ids: Pattern of the ids that other libraries give its tasks, whose first group is the task: hints suggest ``suite:task`` for them.
+        check: Import string of a function (task, options) that raises a `UsageError` if a task cannot start on this machine: an unknown id,
+            a missing file or package. It is called before a run starts and by ``--dry-run``, without torch.
         adapter: Import string of a `unified.SuiteAdapter`, which is called with the object, the task and the options of this suite.
         converters: Import string of a function of ``Spec.interface`` that returns two functions: from an observation of the environment to
             one of the spec, and from an action of the spec to one of the environment.
@@ -196,7 +205,18 @@ class SuiteComponent(_WithPresets):
     adapter: str = field(default="", kw_only=True)
     agent: str = field(default="", kw_only=True)
     data: bool = field(default=False, kw_only=True)
+    ids: str = field(default="", kw_only=True)
+    check: str = field(default="", kw_only=True)
     converters: str = field(default="", kw_only=True)
+
+    def refuse_missing(self, task: str | None, options: Any) -> None:
+        """Call the `check` of a suite that has one.
+
+        Raises:
+            UsageError: If the task cannot start on this machine.
+        """
+        if self.check:
+            self._import(self.check)(task, options)
 
     def load_converters(self, spec: Spec) -> tuple[Callable[[Any], Any], Callable[[Any], Any]] | None:
         """The two functions for a spec; ``None`` if the environment takes and gives what the spec says."""
@@ -227,10 +247,12 @@ class ArchitectureComponent(Component):
 
     Args:
         example: Arguments after ``unified train`` that work: ``"critic=norm_mlp --suite gym:Pendulum-v1"``; empty for ``encoder=NAME``.
+        places: Ends of the keys that completion offers it for: ``("critic.head",)``.
     """
 
     kind: ClassVar[str] = "architectures"
     example: str = field(default="", kw_only=True)
+    places: tuple[str, ...] = field(default=("encoder",), kw_only=True)
 
     def options_model(self) -> type[Options]:
         return super().options_model() if self.config is not None else _by_signature(self)
@@ -268,6 +290,11 @@ class ObjectiveComponent(_WithPresets):
     def trains(self) -> tuple[str, ...]:
         """Parts of the agent that it trains if it replaces the agent's own objectives."""
         return tuple(self._declared("trains", ())) or self.parts
+
+    @property
+    def task_types(self) -> tuple[str, ...]:
+        """Types of tasks that it is for; empty for all."""
+        return tuple(self._declared("task_types", ()))
 
     @property
     def asks(self) -> Mapping[str, str]:

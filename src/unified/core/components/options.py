@@ -23,7 +23,7 @@ METHODS = ("lacking", "upgrade")
 class Options(BaseModel):
     """Base class of options: unknown keys are errors, values are validated and immutable.
 
-    Every field has a description, either a docstring under it or ``Field(description=…)``; ``unified plugins show`` prints it.
+    A docstring under a field, or ``Field(description=…)``, describes it; ``unified plugins show`` prints it. A package needs one for each.
     """
 
     #: For a group with a `name` that selects something (``agent.optimizer=sgd`` is short for ``agent.optimizer.name=sgd``): the options of
@@ -41,9 +41,6 @@ class Options(BaseModel):
             raise TypeError(f"{cls.__name__}.{NAME}: this key is the selected component, rename the option")
         if taken := [name for name in cls.model_fields if name in METHODS]:
             raise TypeError(f"{cls.__name__}.{taken[0]}: options have a method of this name, rename the option")
-        undescribed = [name for name, field in cls.model_fields.items() if not field.description]
-        if undescribed:
-            raise TypeError(f"{cls.__name__}: each option needs a docstring: {', '.join(undescribed)}")
 
     def lacking(self, run: Path) -> list[Problem]:
         """Problems with what these options refer to: a missing folder, a missing run.

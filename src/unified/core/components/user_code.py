@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
+from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
+
 from unified.core.base.errors import Problem, UsageError
 from unified.core.components.descriptors import (
     COMPONENTS,
@@ -25,6 +28,7 @@ from unified.core.components.descriptors import (
 )
 from unified.core.components.hookspecs import LIFECYCLE, PROJECT
 from unified.core.components.importing import OBJECT, import_object
+from unified.core.components.options import Options
 
 #: Base classes of the floors above, known by name so that nothing is imported.
 AGENT, OBJECTIVE = "unified.core.learn.agent:Agent", "unified.core.learn.objective:Objective"
@@ -63,16 +67,34 @@ class AdoptedLauncher(_Constructed, LauncherComponent):
 
 @dataclass(frozen=True)
 class AdoptedSuite(SuiteComponent):
-    """A suite that is not registered, or an object that `adapter` turns into a suite."""
+    """A suite that is not registered, or an object that `adapter` turns into a suite.
+
+    The arguments of a class or function that is adapted are options too; one that has the name of an option of the adapter hides it.
+    """
 
     task_needed: ClassVar[bool] = False
 
     def load(self) -> Callable[[str, Any], Any]:
         obj = super().load()
         if self.adapter:
-            return partial(import_object(self.adapter), obj)
+            return partial(adapted, obj, self.adapter, super().options_model())
         made: Callable[[str, Any], Any] = (lambda task, options: obj) if _is(type(obj), SUITE) else obj
         return made
+
+    def options_model(self) -> type[Options]:
+        model, arguments = super().options_model(), _arguments(SuiteComponent.load(self)) if self.adapter else {}
+        fields: dict[str, Any] = {}
+        for name, field in arguments.items():
+            open_ = (field.annotation | None, Field(None, description=field.description)) if field.annotation else None
+            fields[name] = open_ if field.is_required() else (field.annotation, field)
+        return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields) if fields else model
+
+    def refuse_missing(self, task: str | None, options: Any) -> None:
+        arguments = _arguments(SuiteComponent.load(self)) if self.adapter else {}
+        needed = [name for name, field in arguments.items() if field.is_required()][1 if task else 0 :]
+        if missing := [name for name in needed if getattr(options, name) is None]:
+            what = f"{self.name.rpartition(':')[2]} needs {', '.join(missing)}"
+            raise UsageError(Problem(what, " ".join(f"suite.{name}=…" for name in missing)))
 
     def load_tasks(self) -> tuple[str, ...] | None:
         """The attribute ``tasks = ("easy", "hard")`` of the class."""
@@ -81,6 +103,36 @@ class AdoptedSuite(SuiteComponent):
             return ()  # an object has its task already
         tasks = getattr(obj, "tasks", None)
         return tuple(tasks) if isinstance(tasks, list | tuple) else super().load_tasks()
+
+
+def adapted(obj: Any, adapter: str, model: Callable[..., Any], task: str, options: Any) -> Any:
+    """The suite that an adapter makes of a class, a function or an object.
+
+    Args:
+        obj: What is adapted; a class or function gets the options that are its arguments.
+        adapter: Import string of a `unified.SuiteAdapter`.
+        model: The options of the adapter.
+        task: The name after the colon.
+        options: Options of the adapter and arguments together, by name or as attributes.
+    """
+    values = dict(options)
+    arguments = _arguments(obj)
+    given = {name: values.pop(name) for name in arguments if name in values}
+    first = next(iter(arguments), "") if task else ""  # the task is its value
+    given = {name: value for name, value in given.items() if name != first and (value is not None or not arguments[name].is_required())}
+    return import_object(adapter)(partial(obj, **given) if given else obj, task, model(**values))
+
+
+def _arguments(obj: Any) -> dict[str, FieldInfo]:
+    """The arguments of a class or function that users can set, as fields of options."""
+    if not (isinstance(obj, type) or inspect.isroutine(obj)):
+        return {}
+    from unified.core.components.signature import options_of
+
+    try:
+        return dict(options_of(obj).model_fields)
+    except (TypeError, ValueError):  # written in C
+        return {}
 
 
 def adopt(kind: str, obj: Any, target: str, typed: str, known: Iterable[Component] = ()) -> Component:
@@ -265,6 +317,8 @@ def _returned(function: Any) -> type | None:
         return function.func if isinstance(function.func, type) else _returned(function.func)
     with suppress(Exception):  # annotations may refer to missing names
         found = typing.get_type_hints(function).get("return")
+        if typing.get_origin(found) is tuple:  # training and test set
+            found = typing.get_args(found)[0]
         found = typing.get_origin(found) or found  # gymnasium.Env[Any, Any]
         return found if isinstance(found, type) and found not in (type(None), object) else None
     return None

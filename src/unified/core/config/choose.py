@@ -119,9 +119,9 @@ class Chooser:
             self.untrusted += [replace(problem, source=place) for problem in error.problems]
             return nothing
         except UsageError as error:
-            problem, hint = error.problems[0], suggestions.meant_suite(self.registry, name, task) if kind == "suites" else ""
-            if new := suggestions.renamed_component(kind, name, self.registry):
-                problem, hint = Problem(f"{kind.removesuffix('s')} {name!r} was renamed to {new!r}"), f"use {new}"
+            problem, hint = error.problems[0], suggestions.meant(name, self.registry, kind)
+            if kind == "suites":
+                hint = suggestions.meant_suite(self.registry, name, task) or hint
             self.problems.append(replace(problem, source=place, hint=hint or problem.hint))
             return nothing
         except ValueError as error:
@@ -130,7 +130,7 @@ class Chooser:
         wrong: tuple[Problem, ...] = ()
         if isinstance(found, SuiteComponent):
             task = suggestions.meant_task(task or None, found)
-            wrong = suggestions.task_problems(shown(self.registry.name_of(found)), task, found)
+            wrong = suggestions.task_problems(shown(self.registry.name_of(found)), task, found, self.registry)
             self.problems += [replace(problem, source=place) for problem in wrong]
         return Choice(found, self.registry.name_of(found), task or None, place, valid=not wrong)
 
@@ -385,14 +385,12 @@ class Chooser:
                 self.gone.append(text)
                 continue
             of_a_part = selected.get(("agent",)) is None and key[0] not in first
-            if new := suggestions.renamed(key, self._known):
-                self.problems.append(Problem(f"{text} was renamed to {new}", f"{new}=…", value.place))
-            elif len(key) > 1 and key[-1] == NAME and text in self._known:
+            if len(key) > 1 and key[-1] == NAME and text in self._known:
                 self.problems.append(Problem(f"{'.'.join(key)} does not exist: {text} is a value", f"{text}=…", value.place))
-            elif of_a_part and not suggestions.guesses(key, self._known):
+            elif of_a_part and not (suggestions.corresponding(key, self._known) or suggestions.guesses(key, self._known)):
                 self._unchecked.append(Problem(f"{'.'.join(key)} was not checked, since the agent is unknown"))
             else:
-                hint = suggestions.instead(key, self._known, selected, self.registry)
+                hint = suggestions.instead(key, values.show(value.value), self._known, selected, self.registry)
                 self.problems.append(Problem(f"{text} does not exist", hint, value.place))
         return [*dict.fromkeys(self.problems), *dict.fromkeys(self._unchecked)]
 

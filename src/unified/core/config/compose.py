@@ -32,6 +32,8 @@ from unified.core.registry import registry as process_registry
 EMBEDDED = "laptop"
 #: The task that presets match if a run has several suites.
 SEVERAL = "several"
+#: What presets match for every data set, whatever its name.
+DATA = "data"
 #: The options that end a run.
 BUDGETS: tuple[Path, ...] = (("train", "frames"), ("train", "updates"), ("train", "hours"), ("train", "epochs"))
 
@@ -189,16 +191,16 @@ def _add_presets(chooser: Chooser, agent: Choice, suite: Choice) -> None:
         with suppress(UnifiedError):  # reported when it is selected
             components.append(chooser.registry.get("objectives", name.removeprefix("+")))
     task = f"{suite.component.name}:{suite.task}" if suite.task else suite.component.name
+    data = isinstance(suite.component, SuiteComponent) and suite.component.data
     presets: list[Layer] = []
     for component in components:
         if isinstance(component, AgentComponent | SuiteComponent | ObjectiveComponent):
             try:
-                found = [preset for preset in component.load_presets() if preset.matches(task)]
+                found = [preset for preset in component.load_presets() if preset.matches(task) or (data and preset.matches(DATA))]
             except UnifiedError as error:
                 chooser.problems += error.problems
                 continue
             presets += [from_tree(preset.values, f"preset {preset.name} of {label(component.name)}") for preset in found]
-    data = isinstance(suite.component, SuiteComponent) and suite.component.data
     if data:
         presets[:0] = open_intervals("an epoch")
     elif _is_offline(chooser):
@@ -217,18 +219,33 @@ def _is_offline(chooser: Chooser) -> bool:
 
 
 def _check_task_type(chooser: Chooser, agent: Choice, suite: Choice) -> None:
-    """Refuse an agent that cannot learn the type of the task, if the configuration sets it."""
-
-    if not isinstance(agent.component, AgentComponent) or not isinstance(suite.component, SuiteComponent):
+    """Refuse an agent or an objective that is not for the type of the task, where that is known, and objectives without their parts."""
+    if not isinstance(suite.component, SuiteComponent):
         return
-    takes = agent.component.task_types
     view = chooser.tree.at(("suite", "task_type")).value if suite.component.data else Value("control")
-    if not takes or view is None or view.value in takes or view.value not in TASK_TYPES:
-        return
-    why = ": there is no reward in a generation task" if view.value == "generate" else ""
-    hint = f"--agent {suite.component.agent}" if suite.component.agent else "all: unified plugins list agents"
-    message = f"agent {label(agent.name)} can {', '.join(takes)}, and not {view.value}{why}"
-    chooser.problems.append(Problem(message, hint, view.place or suite.place))
+    task = view.value if view is not None and view.value in TASK_TYPES else None
+    own = f"--agent {suite.component.agent}" if suite.component.agent else "all: unified plugins list agents"
+    modules: tuple[str, ...] = ()
+    if isinstance(agent.component, AgentComponent):
+        modules, takes = agent.component.modules, agent.component.task_types
+        if task and takes and task not in takes:
+            why = ": there is no reward in a generation task" if task == "generate" else ""
+            message = f"agent {label(agent.name)} can {', '.join(takes)}, and not {task}{why}"
+            chooser.problems.append(Problem(message, own, view.place if view and view.place else suite.place))
+    names, listed = chooser.listed(OBJECTIVE)
+    for name in names:
+        with suppress(UnifiedError):  # reported when it is selected
+            objective = chooser.registry.get("objectives", name.removeprefix("+"))
+            assert isinstance(objective, ObjectiveComponent)
+            missing = [part for part in objective.parts if part not in modules] if modules else []
+            if task and objective.task_types and task not in objective.task_types:
+                message = f"objective {label(objective.name)} can {', '.join(objective.task_types)}, and not {task}"
+                hint = "suite.task_type=generate" if suite.component.data else "a data set: --suite digits"
+                chooser.problems.append(Problem(message, hint, listed.place))
+            elif missing:
+                has = f"agent {label(agent.name)} has {', '.join(modules)}"
+                message = f"objective {label(objective.name)} needs {', '.join(missing)}, and {has}"
+                chooser.problems.append(Problem(message, own, listed.place))
 
 
 def _check_shares(chooser: Chooser, agent: Choice, count: int) -> None:

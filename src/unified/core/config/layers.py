@@ -13,7 +13,7 @@ from unified.core.base.errors import Problem
 from unified.core.components.import_paths import bare
 from unified.core.components.options import NAME
 from unified.core.config.limits import DEEPEST
-from unified.core.config.schema import LISTS, Path, RunOptions
+from unified.core.config.schema import LISTS, Path, RunOptions, dotted
 from unified.core.config.suggestions import selecting
 from unified.core.registry import Registry
 
@@ -186,8 +186,9 @@ def path_of(key: str) -> Path:
 
 
 def from_words(words: Sequence[str], problems: list[Problem], registry: Registry) -> Layer:
-    """The layer of ``key=value`` words; a problem with a suggestion is added for each word that is none."""
+    """The layer of ``key=value`` words; a problem is added for each word that is none, and for each key that two words set."""
     values: dict[Path, Any] = {}
+    keys: dict[str, str] = {}
     left = list(words)
     while left:
         count, meant = _joined(left)
@@ -196,7 +197,7 @@ def from_words(words: Sequence[str], problems: list[Problem], registry: Registry
         key, equals, value = (meant or word).partition("=")
         path = path_of(key.strip().removeprefix("--"))
         if meant or not equals or not all(path):
-            value_missing = f"give it a value:  {word}=…" if _is_key(word) else "for example  agent.lr=1e-4"
+            value_missing = f"give it a value:  {word}=…" if is_key(word) else "for example  agent.lr=1e-4"
             hint = suggest.ask([meant]) if meant else selecting(word, registry) or value_missing
             problems.append(Problem(f"{word!r} is not KEY=VALUE", hint, COMMAND_LINE))
         if len(path) > DEEPEST:
@@ -204,6 +205,8 @@ def from_words(words: Sequence[str], problems: list[Problem], registry: Registry
                 Problem(f"the key of {len(path)} levels does not exist: {word[:40]}…", "for example  agent.lr=1e-4", COMMAND_LINE)
             )
         elif equals and all(path):
+            if (before := keys.setdefault(dotted(path), value)) != value:
+                problems.append(Problem(f"{dotted(path)} is set to {before} and to {value}", "leave one of them out", COMMAND_LINE))
             values[path] = value
     return Layer(COMMAND_LINE, values)
 
@@ -215,12 +218,12 @@ def _joined(words: Sequence[str]) -> tuple[int, str]:
         return 3, f"{word}={third}"
     if "=" not in word and following.startswith("=") and len(following) > 1:
         return 2, word + following
-    if "=" not in following and following and (_is_key(word) or (word.endswith("=") and len(word) > 1)):
+    if "=" not in following and following and (is_key(word) or (word.endswith("=") and len(word) > 1)):
         return 2, f"{word.removesuffix('=')}={following}"
     key, colon, value = word.partition(":")
-    return 1, f"{key}={value}" if "=" not in word and colon and _is_key(key) else ""
+    return 1, f"{key}={value}" if "=" not in word and colon and is_key(key) else ""
 
 
-def _is_key(word: str) -> bool:
+def is_key(word: str) -> bool:
     """Whether a word is a key of a run without a value."""
     return _KEY.fullmatch(word) is not None and word.partition(".")[0] in (*RunOptions.model_fields, *LISTS)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path as FilePath
 
 from unified.core.base import suggest
 from unified.core.base.errors import Problem, UnifiedError
@@ -11,59 +14,13 @@ from unified.core.components.import_paths import shown
 from unified.core.config.schema import Path, dotted
 from unified.core.registry import Registry
 
-#: Old names of options: a dotted key, the first part of one (``with``) or the last (``decay``), and its new names. The first new name
-#: that the selected components have is suggested.
-RENAMED_OPTIONS: dict[str, tuple[str, ...]] = {
-    "accumulate": ("gradient_accumulation",),
-    "agent.entropy": ("agent.ent_coef",),
-    "agent.value": ("agent.vf_coef",),
-    "bad_limit": ("max_failures",),
-    "clip": ("clip_range", "max_grad_norm"),
-    "critic.high": ("critic.v_max",),
-    "critic.low": ("critic.v_min",),
-    "decay": ("gae_lambda",),
-    "environment_timeout": ("env_timeout",),
-    "environments": ("num_envs",),
-    "hidden": ("hidden_dim",),
-    "horizon": ("n_steps",),
-    "max_norm": ("max_grad_norm",),
-    "placement": ("env_backend",),
-    "replay.alpha": ("replay.sampler.alpha",),
-    "replay.beta": ("replay.sampler.beta",),
-    "seed_steps": ("learning_starts",),
-    "stddev_clip": ("noise_clip",),
-    "suite.view": ("suite.task_type",),
-    "target_every": ("target_update_interval",),
-    "with": ("callbacks",),
-}
-#: Old names of components, by kind, and their new names.
-RENAMED_COMPONENTS: dict[str, dict[str, str]] = {
-    "objectives": {
-        "imitate": "nll",
-        "maxent": "sac_actor",
-        "reward": "reinforce_critic",
-        "surrogate": "ppo_clip",
-        "temperature": "sac_alpha",
-        "value": "value_mse",
-    }
-}
-#: Keys of other libraries, and the key that corresponds.
-ELSEWHERE = {
-    "env": "suite",
-    "environment": "suite",
-    "algo": "agent",
-    "algorithm": "agent",
-    "loss": "objective",
-    "steps": "train.frames",
-    "total_timesteps": "train.frames",
-}
 #: Name of an option that takes any argument of the class which the option's group selects, as `agent.optimizer.options` does.
 ARGUMENTS = "options"
 #: The word that selects a component of each kind; a name of several kinds is read as the first.
 SELECTED = {
     "agents": "agent={}",
     "recipes": "-r {}",
-    "objectives": "-o {}",
+    "objectives": "-o +{}",
     "samplers": "replay.sampler={}",
     "callbacks": "callbacks=[+{}]",
     "architectures": "encoder={}",
@@ -75,51 +32,83 @@ FEW = 5
 # Keys --------------------------------------------------------------------------------------------------------------------------------
 
 
-def renamed(key: Path, known: Sequence[str]) -> str:
-    """The new name of an option, if `RENAMED_OPTIONS` has the key and the new name is known; else empty."""
+@cache
+def other_names() -> dict[str, list[str]]:
+    """The table of `other_names.yaml`: names that are typed for options, and what to type instead."""
+    import yaml
+
+    table = yaml.safe_load(FilePath(__file__).with_name("other_names.yaml").read_text(encoding="utf-8"))
+    return {name: [new] if isinstance(new, str) else new for name, new in table.items()}
+
+
+def corresponding(key: Path, known: Sequence[str]) -> list[str]:
+    """The keys that a name of `other_names` stands for, in its place or anywhere; or the answer that the table has for the name."""
+    if key[0][:1] in ("+", "~"):
+        return [f"values need no {key[0][0]}:  {dotted(key)[1:]}=VALUE"]
+    for place, new in _candidates(key):
+        if (there := ".".join([*place, new])) in known:
+            return [there]
+    for _, new in _candidates(key):
+        if is_answer(new):
+            return [new]
+        if found := _without_vectors(key, [name for name in known if f".{name}".endswith(f".{new}")]):
+            return found[: suggest.MOST]
+    return []
+
+
+def _candidates(key: Path) -> Iterator[tuple[Path, str]]:
+    """For each part of a key that the table has: what stands before it, and a new name with what stands behind it."""
+    plain = [part.lower().replace("-", "_") for part in key]
     for start in range(len(key)):
         for end in range(len(key), start, -1):
-            for new in RENAMED_OPTIONS.get(".".join(key[start:end]), ()):
-                candidate = ".".join([*key[:start], new, *key[end:]])
-                if candidate in known:
-                    return candidate
-    return ""
+            for new in other_names().get(".".join(plain[start:end]), ()):
+                yield key[:start], new if is_answer(new) else ".".join([new, *key[end:]])
 
 
-def renamed_component(kind: str, name: str, registry: Registry) -> str:
-    """The new name of a component, if `RENAMED_COMPONENTS` has the name and the new one exists; else empty."""
-    new = RENAMED_COMPONENTS.get(kind, {}).get(name, "")
-    return new if new in registry.names(kind) else ""
+def is_answer(text: str) -> bool:
+    """Whether a text of `other_names` is a whole answer, and no key."""
+    return " " in text or "=" in text
 
 
 def guesses(key: Path, known: Sequence[str]) -> list[str]:
     """Keys that were probably meant."""
-    text = dotted(key)
-    if text in ELSEWHERE:
-        return [ELSEWHERE[text]]
-    found = suggest.keys(text, known)
+    return _without_vectors(key, suggest.keys(dotted(key), known))
+
+
+def _without_vectors(key: Path, found: list[str]) -> list[str]:
     # Options of a second optimiser have the names of the first one's: only a key that names it means them.
     return [each for each in found if ".vectors." not in each or "vectors" in key] or found
 
 
-def instead(key: Path, known: Sequence[str], selected: Mapping[Path, Component | None], registry: Registry) -> str:
+def called(found: Sequence[str], value: object = "VALUE") -> str:
+    """The hint for what `corresponding` found; an answer has its ``VALUE`` filled in."""
+    return found[0].replace("VALUE", str(value)) if is_answer(found[0]) else f"it is called  {' or '.join(found)}"
+
+
+def instead(key: Path, value: object, known: Sequence[str], selected: Mapping[Path, Component | None], registry: Registry) -> str:
     """A hint for an unknown key.
 
     Args:
         key: Its path.
+        value: What it is set to.
         known: Every dotted key that exists.
         selected: The component that each slot selects.
         registry: For the other components of a kind.
     """
-    value = dotted(key[:-1])
-    if value in known and not any(name.startswith(f"{value}.") for name in known) and key[:-1] not in selected:
-        return f"{value} is a value:  {value}=…"
+    above = dotted(key[:-1])
+    if above in known and not any(name.startswith(f"{above}.") for name in known) and key[:-1] not in selected:
+        return f"{above} is a value:  {above}=…"
+    if found := corresponding(key, known):
+        return called(found, value)
+    for _, new in _candidates(key):
+        for place in (key[:-1], ("agent",)):
+            if owners := _selecting((*place, *new.split(".")), selected, registry) or _selecting(tuple(new.split(".")), selected, registry):
+                return owners
     hints = [suggest.ask(guessed)] if (guessed := guesses(key, known)) else []
-    if f"{value}.{ARGUMENTS}" in known:
-        return "   ".join([*hints, f"an argument of the class that {value} selects:  {value}.{ARGUMENTS}.{key[-1]}=…"])
+    if f"{above}.{ARGUMENTS}" in known:
+        return "   ".join([*hints, f"an argument of the class that {above} selects:  {above}.{ARGUMENTS}.{key[-1]}=…"])
     for length in range(len(key) - 1, 0, -1):
         if component := selected.get(key[:length]):
-            hints = hints or _described(component, key[:length], key[-1])
             hints += _owners(registry, component, key[length:])
             return "   ".join(hints) or f"all: unified plugins show {shown(registry.name_of(component))}"
         siblings = [name for name in known if name.rpartition(".")[0] == ".".join(key[:length])]
@@ -127,8 +116,17 @@ def instead(key: Path, known: Sequence[str], selected: Mapping[Path, Component |
             return f"there is {', '.join(siblings)}"
     if not hints and (agent := selected.get(("agent",))):
         hints = _owners(registry, agent, key)
-    first = [*(name.partition(".")[0] for name in known), *(path[1] for path in selected if len(path) == 2 and path[0] == "agent")]
-    return "   ".join(hints) or f"there is {', '.join(dict.fromkeys(first))}"
+    return "   ".join(hints) or "all keys, with their values:  unified train --dry-run"
+
+
+def _selecting(path: Path, selected: Mapping[Path, Component | None], registry: Registry) -> str:
+    """For an option that the component of its slot does not have: which ones have it."""
+    for length in range(len(path) - 1, 0, -1):
+        slot = path[:length]
+        if (component := selected.get(slot)) and (owners := _owners(registry, component, path[length:])):
+            select = f":  {'.'.join(slot)}={owners[0].partition(' ')[0].rstrip(',')}" if length > 1 else ""
+            return f"it is called  {'.'.join(path)}   {owners[0]}{select}"
+    return ""
 
 
 def with_option(registry: Registry, kind: str, option: str) -> list[str]:
@@ -143,20 +141,12 @@ def _owners(registry: Registry, component: Component, below: Path) -> list[str]:
     return [f"{', '.join(owners)} {'has' if len(owners) == 1 else 'have'} it, {shown(name)} does not"]
 
 
-def _described(component: Component, path: Path, leaf: str) -> list[str]:
-    """The options whose description has the words of a key: ``agent.learning_rate``."""
-    phrase = leaf.replace("_", " ").replace("-", " ").lower()
-    fields = _fields(component)
-    found = [".".join((*path, name)) for name, text in fields.items() if len(phrase) > 3 and phrase in text.lower()]
-    return [suggest.ask(found[: suggest.MOST])] if found else []
-
-
-def _fields(component: Component) -> dict[str, str]:
-    """Name and description of a component's options; none if they cannot be loaded, which is reported where it is selected."""
+def _fields(component: Component) -> list[str]:
+    """Names of a component's options; none if they cannot be loaded, which is reported where it is selected."""
     try:
-        return {name: field.description or "" for name, field in component.options_model().model_fields.items()}
+        return list(component.options_model().model_fields)
     except UnifiedError:
-        return {}
+        return []
 
 
 # Words -------------------------------------------------------------------------------------------------------------------------------
@@ -168,29 +158,47 @@ def selecting(word: str, registry: Registry) -> str:
     if suite in registry.names("suites"):
         needs_task = not colon and _tasks(registry.get("suites", suite)) != ()
         return suggest.ask([f"suite={word}:TASK" if needs_task else f"suite={word}"])
-    for kind, form in SELECTED.items():
-        if word in registry.names(kind):
-            return suggest.ask([form.format(word)])
-    if suites := suites_with(registry, word):
-        return suggest.ask([f"suite={found}:{word}" for found in suites])
+    if found := meant(word, registry) or meant_suite(registry, word, None, "suite="):
+        return found
     near = suggest.closest(word, registry.names("agents"), cutoff=0.75)
     return suggest.ask([f"agent={near}"]) if near else ""
+
+
+def meant(name: str, registry: Registry, kind: str = "") -> str:
+    """For a name that is no component of a `kind`: what a component answers to it, or what selects one of another kind."""
+    components = [component for each in SELECTED for component in registry.all(each)]
+    for component in sorted(components, key=lambda component: component.kind != kind):
+        if answer := component.answers.get(name.lower()):
+            return f"type  {answer}"
+    forms = {other: form for other, form in SELECTED.items() if other != kind and name in registry.names(other)}
+    return suggest.ask([next(iter(forms.values())).format(name)]) if forms else ""
 
 
 # Suites and tasks --------------------------------------------------------------------------------------------------------------------
 
 
-def meant_suite(registry: Registry, name: str, task: str | None) -> str:
-    """Suite and task, where one of them or the colon is missing: ``humanoid_run``, ``dmc/humanoid_run``."""
+def meant_suite(registry: Registry, name: str, task: str | None, key: str = "") -> str:
+    """Suite and task, where one of them or the colon is missing, or as other libraries call them: ``humanoid_run``, ``ALE/Pong-v5``."""
     suite, slash, rest = name.partition("/")
     if slash and suite in registry.names("suites"):
-        return suggest.ask([f"{suite}:{rest}"])
-    if name and task:
-        near = suggest.closest(name, registry.names("suites"))
-        return suggest.ask([f"{near}:{task}"]) if near else ""
-    wanted = name or task or ""
-    suites = suites_with(registry, wanted)
-    return suggest.ask([f"{found}:{wanted}" for found in suites]) if suites else ""
+        return suggest.ask([f"{key}{suite}:{rest}"])
+    wanted = task or name
+    found = [f"{other}:{wanted}" for other in suites_with(registry, wanted)] or elsewhere(registry, wanted)
+    if found:
+        return suggest.ask([f"{key}{each}" for each in found])
+    near = suggest.closest(name, registry.names("suites")) if name and task else None
+    return suggest.ask([f"{near}:{task}"]) if near else ""
+
+
+def elsewhere(registry: Registry, text: str, but: Component | None = None) -> list[str]:
+    """``suite:task`` for an id of another library, by `SuiteComponent.ids`; the suites that list their tasks come first."""
+    suites = [suite for suite in registry.all("suites") if isinstance(suite, SuiteComponent) and suite.ids and suite is not but]
+    for suite in sorted(suites, key=lambda suite: suite.tasks is None):
+        if match := re.fullmatch(suite.ids, text):
+            task = meant_task(match[1], suite)
+            if task and (suite.tasks is None or task in (_tasks(suite) or ())):
+                return [f"{registry.name_of(suite)}:{task}"]
+    return []
 
 
 def suites_with(registry: Registry, task: str) -> list[str]:
@@ -217,7 +225,7 @@ def _letters(task: str) -> str:
     return "".join(filter(str.isalnum, task.lower()))
 
 
-def task_problems(name: str, task: str | None, suite: SuiteComponent) -> tuple[Problem, ...]:
+def task_problems(name: str, task: str | None, suite: SuiteComponent, registry: Registry | None = None) -> tuple[Problem, ...]:
     """The problems of a task of a suite, which is typed as `name`."""
     try:
         tasks = suite.load_tasks()
@@ -230,7 +238,8 @@ def task_problems(name: str, task: str | None, suite: SuiteComponent) -> tuple[P
     if tasks is None and not task and suite.task_needed:
         return (Problem(f"suite {name} needs a task: {name}:TASK", f"for example  {name}:{suite.example}" if suite.example else ""),)
     if tasks and task and task not in tasks:
-        guess = suggest.did_you_mean(task, tasks)
+        known_elsewhere = elsewhere(registry, task) if registry is not None else []
+        guess = suggest.ask(known_elsewhere) if known_elsewhere else suggest.did_you_mean(task, tasks)
         return (Problem(f"suite {name} has no task {task!r}", f"{guess}   all: unified plugins show {name}".strip()),)
     return ()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from unified.core.base.errors import UsageError
 from unified.core.components.importing import import_object
+from unified.core.components.user_code import adapted
 from unified.core.envs.adapters import ObjectSuite
 from unified.core.envs.suite import Suite
 
@@ -37,9 +38,8 @@ class SuiteReference:
         Raises:
             UsageError: If there is no such suite.
         """
-        options = SimpleNamespace(**self.options) if self.options_target is None else _import(self.options_target)(**self.options)
-        found = _import(self.target)
-        suite = _import(self.adapter)(found, self.task, options) if self.adapter else found(self.task, options)
+        found, model = _import(self.target), SimpleNamespace if self.options_target is None else _import(self.options_target)
+        suite = adapted(found, self.adapter, model, self.task, self.options) if self.adapter else found(self.task, model(**self.options))
         if not isinstance(suite, Suite):
             raise UsageError(f"{self.target} is no Suite but {type(suite).__name__}")
         return suite

@@ -13,11 +13,12 @@ from torch import nn
 from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.base.suggest import did_you_mean
 from unified.core.learn.ema import EmaCopy
-from unified.core.learn.objective import Phase, unmet
+from unified.core.learn.objective import Objective, Phase, unmet
 from unified.core.learn.optim import laid_out_like, make_optimizer
 from unified.core.learn.options import LearningOptions, optimizer_options
 from unified.core.learn.update import Updater, UpdateResult
 from unified.core.replay.batch import Batch
+from unified.core.replay.views import Labelled
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
@@ -208,12 +209,26 @@ class Agent(nn.Module, ABC):
 
     @property
     def view(self) -> View:
-        """The view of the replay: `base_view`, extended by the objectives."""
+        """The view of the replay: `base_view`, extended by the objectives.
+
+        On rows of a data set it is `Labelled` where no objective needs more than these columns: the policy then learns the labels.
+        """
         view = self.base_view
-        for objective in (objective for phase in self.phase_list for objective in phase.objectives):
+        objectives = self._objectives()
+        read = {column for objective in objectives for column in objective.needs}
+        if self._has_labels and not view.from_dataset and all(map(_of_labels, objectives)) and read & {"action", "label"}:
+            view = Labelled(batch_size=getattr(self.options, "batch_size", Labelled.batch_size))
+        for objective in objectives:
             with plugin_errors(f"objective {objective.label}", "while extending the view"):
                 view = objective.extend_view(view)
         return view
+
+    @property
+    def _has_labels(self) -> bool:
+        return self.spec.task_type in ("classify", "regress")
+
+    def _objectives(self) -> list[Objective]:
+        return [objective for phase in self.phase_list for objective in phase.objectives]
 
     def _joined(self, phase: Phase) -> Phase:
         """The phase, which also trains the modules that its objectives add."""
@@ -227,9 +242,16 @@ class Agent(nn.Module, ABC):
     def _refuse_misfits(self) -> None:
         """Objectives that need what the view does not give or the agent does not have, and phases that would undo each other."""
         problems = []
+        task, view = self.spec.task_type, self.view
         for phase in self.phase_list:
             for objective in phase.objectives:
                 name = objective.label
+                if objective.task_types and task not in objective.task_types:
+                    hint = "suite.task_type=generate of a data set" if "generate" in objective.task_types else ""
+                    problems.append(Problem(f"objective {name} can {', '.join(objective.task_types)}, and not {task}", hint))
+                if self._has_labels and not view.from_dataset and _of_labels(objective) and "action" in objective.needs:
+                    what = f"objective {name} would learn the actions that the agent took itself: the other objectives need their rewards"
+                    problems.append(Problem(what, f"labels alone:  -o {name}"))
                 columns = [column for column in objective.needs if column not in (*self.view.columns, *self.spec.columns)]
                 parts = [part for part in dict.fromkeys((*objective.parts, *phase.trains)) if not hasattr(self, part)]
                 if columns:
@@ -295,6 +317,21 @@ class Agent(nn.Module, ABC):
         """A batch of the replay or of environments as the agent reads it: on its device, named vectors joined if it takes one."""
         batch = batch.to(self.device)
         return batch if self.named_observations or "obs" in batch else batch.joined(self.view.stack)
+
+    def encode_label(self, label: torch.Tensor) -> torch.Tensor:
+        """Labels or targets of rows ``(B, *action)`` as actions ``(B, …)`` of the policy; by default by its `actions`, where it has them.
+
+        `encode_batch` adds them as the column `action` where a batch has labels.
+
+        Raises:
+            UsageError: If it has none.
+        """
+        actions = getattr(self, "actions", None)
+        if not hasattr(actions, "encode_target"):
+            what = f"{type(self).__name__} cannot learn labels: its class has neither `actions` nor encode_label"
+            raise UsageError(Problem(what, "in the class:  self.actions = DiscreteActions(spec.action)"))
+        encoded: torch.Tensor = actions.encode_target(label)  # type: ignore[union-attr]
+        return encoded
 
     def encode(self, observation: Any, encoder: nn.Module | None = None, *, full: bool = True, few: bool = False) -> torch.Tensor:
         """Features in float32, or with ``full=False`` as the encoder made them: in bfloat16 where the run's precision says so.
@@ -377,3 +414,8 @@ class Agent(nn.Module, ABC):
                 for name, value in moments.items():
                     if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                         moments[name] = laid_out_like(value, parameter)
+
+
+def _of_labels(objective: Objective) -> bool:
+    """Whether rows of a data set have all columns that an objective needs."""
+    return set(objective.needs) <= set(Labelled().columns)

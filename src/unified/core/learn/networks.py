@@ -75,7 +75,9 @@ def construct(
         module = target(**arguments)
     except (ValueError, IndexError) as error:
         if "in_shape" in parameters and len(in_shape) != 3:  # a network of pictures, which looks for their sides
-            raise UsageError(Problem(f"{name} cannot take {in_shape}: {error}", _others(in_shape))) from error
+            of_pictures = "tuple[int, int, int]" in str(parameters["in_shape"].annotation)
+            why = f"{name} cannot take {in_shape}: {'it takes pictures (C, H, W)' if of_pictures else error}"
+            raise UsageError(Problem(why, _others(in_shape))) from error
         raise
     if not isinstance(module, nn.Module):
         raise UsageError(f"architecture {name} returned {type(module).__name__} and no nn.Module")

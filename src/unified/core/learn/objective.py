@@ -58,6 +58,8 @@ class Objective(ABC):
     parts: ClassVar[tuple[str, ...]] = ()
     #: Parts that are trained where this objective replaces the agent's own; empty: all of `parts`.
     trains: ClassVar[tuple[str, ...]] = ()
+    #: Types of tasks that it is for (`Spec.task_type`); empty for all.
+    task_types: ClassVar[tuple[str, ...]] = ()
     #: What is called on the agent, with its signature: ``{"bootstrap": "(batch) -> Value"}``; an attribute has a type alone.
     asks: ClassVar[Mapping[str, str]] = {}
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified.core.base.errors import Problem, UsageError, plugin_errors
+from unified.core.base.suggest import ask
+from unified.core.components.descriptors import SuiteComponent
+from unified.core.config.suggestions import elsewhere
 from unified.core.replay.saved_index import check_free
 from unified.core.runs import lookup
 from unified.core.runs.checkpoint import Checkpoints
@@ -39,6 +43,13 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
     for key, options in config.options():
         with plugin_errors(key, "to check what it refers to"):
             problems += [_of(key, problem) for problem in options.lacking(run)]
+    for suite in getattr(config.suite, "members", (config.suite,)):
+        if isinstance(component := getattr(suite, "component", None), SuiteComponent):
+            with plugin_errors(f"suite {suite.label}", "to check its task"):
+                found = _problems_of(partial(component.refuse_missing, suite.task, suite.options))
+            if found and (meant := elsewhere(config.registry, suite.task or "", but=component)):
+                found = [replace(found[0], hint=ask(meant)), *found[1:]]
+            problems += found
     return problems
 
 

@@ -276,8 +276,7 @@ class Run:
             UsageError: If the directory meanwhile holds a run of another configuration.
             StorageError: If a file cannot be read or written, within the context too.
         """
-        resume = f"what was saved before is intact; when the cause is removed: unified resume {self.lasting_name}"
-        with atomic.storage_errors(resume), self._lock:
+        with atomic.storage_errors(self._hint), self._lock:
             self._refuse_odd_files()
             if self._config is not None:
                 if not self.config_path.exists():  # a refused start beside this one has removed it
@@ -295,6 +294,9 @@ class Run:
             self._owned = True
             try:
                 yield self
+            except (OSError, StorageError):
+                self.check_place()  # a moved directory explains the error
+                raise
             finally:
                 self._owned = False
                 self._metrics.close()
@@ -313,8 +315,16 @@ class Run:
         if place is None:
             raise StorageError(Problem(f"this process is a copy of the one that trains {self.path}, and must not write to it"))
         gone = f"{self.path} was moved, replaced or deleted while it was trained, or its run.lock was; nothing was saved there since"
-        moved = f"it is now {place}; to continue: unified resume {place}, or move it back" if place.exists() else "start it again"
+        moved = (
+            f"it is now {place}; to continue: unified resume {place}, or move it back"
+            if place.exists()
+            else "repeat the command that started it"
+        )
         raise StorageError(Problem(gone, moved))
+
+    @property
+    def _hint(self) -> str:
+        return f"what was saved before is intact; when the cause is removed: unified resume {self.lasting_name}"
 
     @property
     def owner(self) -> dict[str, Any] | None:
@@ -351,7 +361,7 @@ class Run:
             StorageError: If it cannot be written, on a full disk for example.
         """
         self.check_place()
-        with atomic.storage_errors(f"free some space, then: unified resume {self.lasting_name}"):
+        with atomic.storage_errors(self._hint):
             self._metrics.append(dict(row))
 
     def event(self, name: str, /, **fields: Any) -> None:
@@ -489,7 +499,7 @@ class Run:
             raise UsageError(
                 Problem(f"{self.path} holds a run of another configuration, which would change:"),
                 *problems,
-                Problem("keep both: add experiment=NAME", f"continue the existing run: unified resume {self.name}"),
+                Problem("keep both: add experiment=NAME", f"continue the existing run: unified resume {self.lasting_name}"),
             )
         return changed
 

@@ -92,7 +92,9 @@ def _launch(run: Run, config: Config, make_source: MakeSource) -> Run:
     with run.lock():
         if config.replay.save:
             check_free(run.root, config.replay.save, run.path / "replay")
-        run.event("resume" if run.checkpoints.paths() else "start", pid=os.getpid())
+        started = bool(run.checkpoints.paths())
+        sources = {} if started else {key: source for key, _, source in config.changed()}
+        run.event("resume" if started else "start", pid=os.getpid(), **({"sources": sources} if sources else {}))
         checkpoint = run.newest_checkpoint()
         try:
             _train(run, config, checkpoint, make_source)
@@ -480,8 +482,8 @@ def refuse_one_of_several(run: Run) -> None:
         UsageError: If the run has several suites.
     """
     if run.policy_config.several_suites:
-        tasks = " and ".join(run.policy_config.tasks)
-        raise UsageError(Problem(f"run {run.name} learns several tasks ({tasks}), and this needs one", f"unified evaluate {run.name}"))
+        what = f"run {run.name} learns several tasks ({' and '.join(run.policy_config.tasks)}), and this needs one"
+        raise UsageError(Problem(what, f"unified evaluate {run.lasting_name}"))
 
 
 @torch_defaults()
@@ -579,5 +581,5 @@ def pick_checkpoint(run: Run, which: str | int) -> Checkpoint:
     """
     checkpoint = run.checkpoint(which, groups=("parameters",))
     if checkpoint is None:
-        raise UsageError(Problem(f"run {run.name} has no checkpoint {which!r}", f"unified runs show {run.name}"))
+        raise UsageError(Problem(f"run {run.name} has no checkpoint {which!r}", f"unified runs show {run.lasting_name}"))
     return checkpoint

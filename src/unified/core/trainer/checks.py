@@ -21,6 +21,14 @@ def check_options_used(config: Config, view: View) -> None:
     """
     if view.from_dataset and config.replay.save:
         raise UsageError(Problem(f"replay.save={config.replay.save}: a data set is not saved as a replay", "leave it out"))
+    budget = config.train
+    if budget.updates and not view.updates_per_step and not view.from_dataset and budget.frames is None and budget.hours is None:
+        what = f"train.updates={budget.updates} never ends the run: agent {config.agent.label} does no updates"
+        raise UsageError(Problem(what, "train.frames=…"))
+    sampler = config.replay.sampler.label
+    if sampler != "uniform" and (view.from_dataset or view.max_slots is not None):
+        what = "of a data set are all seen in every epoch" if view.from_dataset else "of a rollout are all learned from"
+        raise UsageError(Problem(f"replay.sampler={sampler} has no effect: the rows {what}", "leave it out"))
     if not config.online and view.max_slots is not None:
         what = f"agent {config.agent.label} is on-policy and cannot train offline from replay.load"
         raise UsageError(Problem(what, "take an off-policy agent; all: unified plugins list agents"))

@@ -182,7 +182,7 @@ def stop(trainer: Trainer) -> None:
     number = trainer.interrupts.stopping or signal.SIGTERM
     trainer.run.event("stop", signal=signal.Signals(number).name, **trainer.clock.counts())
     trainer.checkpoint()
-    raise Stopped(trainer.run.name, number, trainer.clock.frames)
+    raise Stopped(trainer.run.lasting_name, number, trainer.clock.frames)
 
 
 def worth_a_line(number: int) -> bool:
@@ -211,7 +211,7 @@ def save_after_error(trainer: Trainer, error: UnifiedError) -> UnifiedError:
     """Save a run that a component ended, on purpose or by a failure; returns the error with the command that continues the run."""
     trainer.run.event("stop", reason=str(error), **trainer.clock.counts())
     failed = isinstance(error, PluginFailed)
-    hint = f"{'after fixing it' if failed else 'to continue'}: unified resume {trainer.run.name}"
+    hint = f"{'after fixing it' if failed else 'to continue'}: unified resume {trainer.run.lasting_name}"
     try:
         if not trainer.save_interrupted(failed=failed):
             hint += " (from the newest checkpoint, because a rollout is only used as a whole)"

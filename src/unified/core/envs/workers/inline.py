@@ -139,7 +139,7 @@ class EnvServer:
             return Message(head, (*arrays, self._reset(seed, options)))
         except BaseException as error:
             failure = failure_of(error)
-            return Message({"trace": failure["trace"], **head, "start": failure["failed"]}, arrays)
+            return Message({"trace": failure.get("trace", ""), **head, "start": failure["failed"]}, arrays)
 
     def _reset(self, seed: int, options: Mapping[str, Any] | None) -> np.ndarray:
         return self._checked(self.environment.reset(seed) if options is None else self.environment.reset(seed, options))
@@ -191,7 +191,7 @@ def failure_of(error: BaseException) -> dict[str, Any]:
     if interrupted or isinstance(error, UnsupportedRender):
         raise error
     if isinstance(error, EpisodeFailed):
-        return {"failed": shortened(str(error)) or "EpisodeFailed", "trace": ""}
+        return {"failed": shortened(str(error)) or "EpisodeFailed"}
     reason = shortened(str(error)) if isinstance(error, UnifiedError) else f"it raised {one_line(error)}"
     trace = "".join(traceback.format_tb(error.__traceback__, limit=-20))
     return {"failed": reason, "trace": f"Traceback (most recent call last):\n{trace}{error_text(error)}\n"}

@@ -52,6 +52,8 @@ def main(descriptor: int) -> None:
     except (EOFError, OSError):
         pass
     finally:
+        with suppress(OSError):
+            connection.close()  # the environment may have closed it
         if server is not None and os.getpid() == process:
             server.close()  # before the interpreter ends, or the GL context complains on its way out
 

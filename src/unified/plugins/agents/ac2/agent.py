@@ -9,11 +9,11 @@ from torch import nn
 
 from unified import Agent, Labelled, Phase
 from unified.agents import OffPolicyAgent
-from unified.nets import make_augmentations, uniform
+from unified.nets import RandomShift, uniform
 from unified.plugins.agents.ac2.generative import GenerativeAC2
 
 if TYPE_CHECKING:
-    from unified import Batch, Builder, Spec, View
+    from unified import Builder, Spec, View
 
 #: Policy head where nobody selects one and actions are numbers.
 HEADS = {"control": "truncated_normal", "regress": "deterministic"}
@@ -44,12 +44,8 @@ class AC2(OffPolicyAgent):
         self.critic = self.make_critic()
         self.add_target("critic", options.tau)
 
-    def make_aug(self) -> nn.Module | None:
-        shape = self.spec.observation.shape
-        if len(shape) != 3:
-            return None
-        default = "random_shift" if self.sight.pixels else "identity"
-        return make_augmentations(self.build, self.options.aug or default, (shape[0] * self.sight.stack, *shape[1:]))
+    def default_aug(self) -> nn.Module | None:
+        return RandomShift() if self.sight.pixels else None
 
     @property
     def base_view(self) -> View:
@@ -69,12 +65,6 @@ class AC2(OffPolicyAgent):
         """See `Agent.encode`; with a trunk, features are what the trunk makes of those of the encoder."""
         features = super().encode(observation, encoder, full=full or self.trunk is not None, few=few)
         return features if self.trunk is None else self.acting("trunk")(features)
-
-    def encode_batch(self, batch: Batch) -> Batch:
-        if "label" not in batch:
-            return super().encode_batch(batch)
-        obs = batch.obs if self.aug is None else self.aug(batch.obs, self.generator("shift"))
-        return self.with_mixture(batch).with_columns(features=self.encode(obs), action=self.actions.encode_target(batch.label))
 
     @torch.no_grad()
     def forward_features(self, observation: torch.Tensor) -> torch.Tensor:

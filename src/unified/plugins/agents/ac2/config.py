@@ -24,8 +24,6 @@ class AC2Options(OffPolicyOptions):
     """Greatest norm of a gradient; null: as it is."""
     encoder: Part | None = None
     """Architecture of the encoder; by default cnn for pictures and identity for vectors."""
-    aug: Part | None = None
-    """Augmentation of pictures that are learned from; by default random_shift for control, and none for labels."""
     actor: ActorOptions = ActorOptions()
     """The policy; by default of choices where the task has some, deterministic for targets, and truncated_normal for control."""
     critic: TwinCriticOptions = TwinCriticOptions()

@@ -112,7 +112,7 @@ class GenerativeAC2(Agent):
         return policy
 
     def encode_batch(self, batch: Batch) -> Batch:
-        return batch.with_columns(features=self._seeds(batch.obs, self.noise()), action=self.actions.encode_target(batch.label))
+        return batch.with_columns(features=self._seeds(batch.obs, self.noise()), action=self.encode_label(batch.label))
 
     def _seeds(self, observation: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """What something is made from, ``(n, noise + observation)``: noise, and what it is made for ``(n, observation)``."""

@@ -43,18 +43,19 @@ class DQN(OffPolicyAgent):
     def bottleneck(self) -> None:
         """No bottleneck: as in the paper, the critic sees all features."""
 
-    def make_aug(self) -> None:
-        """No augmentation."""
+    def default_aug(self) -> None:
+        """No augmentation, as in the paper."""
 
     def phases(self) -> list[Phase]:
         return [Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic"), max_grad_norm=self.options.max_grad_norm)]
 
     def encode_batch(self, batch: Batch) -> Batch:
+        obs, next_obs = self.augmented(batch.obs), self.augmented(batch.next_obs)
         with torch.no_grad():
-            features = {"next_features": self.encode(batch.next_obs)}
+            features = {"next_features": self.encode(next_obs)}
             if self.copies_encoder:
-                features["target_features"] = self.encode(batch.next_obs, self.get_submodule("encoder_target"))
-        return self.with_mixture(batch).with_columns(features=self.encode(batch.obs), **features)
+                features["target_features"] = self.encode(next_obs, self.get_submodule("encoder_target"))
+        return self.with_mixture(batch).with_columns(features=self.encode(obs), **features)
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s'): the target critic's value of the action that the online critic (double), or it itself, likes best."""

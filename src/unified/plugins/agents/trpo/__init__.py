@@ -10,6 +10,7 @@ component = AgentComponent(
     config="unified.plugins.agents.trpo.config:TRPOOptions",
     presets="unified.plugins.agents.trpo.config:PRESETS",
     parts=("encoder", "actor", "critic"),
+    modules=("encoder", "actor", "critic"),
     task_types=("control", "classify", "regress"),
     small={"hidden_dim": 16, "n_steps": 16, "epochs": 4},
     example="--suite gym:CartPole-v1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from unified.core.base.errors import FilesMissing, Problem, UsageError
+from unified.core.learn.networks import trial
 
 
 def load(
@@ -33,4 +34,9 @@ def load(
     parts: dict[str, nn.Module] = {name: agent.acting(name) for name, _ in agent.named_children() if name not in agent.target_parts}
     if part not in parts:
         raise UsageError(Problem(f"the agent of run {run} has no part {part!r}", f"its parts: {', '.join(parts)}"))
+    try:
+        trial(parts[part], in_shape)
+    except UsageError as error:
+        hint = f"a part that takes it: {', '.join(parts)}"
+        raise UsageError(Problem(f"part {part!r} of run {run} takes another shape than {in_shape}", hint)) from error
     return parts[part].train().requires_grad_(not frozen)

@@ -101,11 +101,13 @@ def last(run: Any, trainer: Any, error: BaseException | None, evaluation: dict[s
     elif getattr(error, "exit_code", None) in (130, 143) or isinstance(error, KeyboardInterrupt):
         lines = [
             Text.assemble(
-                ("stopped", "bold yellow"), ": ", result, at, "; everything is saved, resume with: ", f"unified resume {run.name}"
+                ("stopped", "bold yellow"), ": ", result, at, "; everything is saved, resume with: ", f"unified resume {run.lasting_name}"
             )
         ]
     else:
-        lines = [Text.assemble(("failed with an error", "bold red"), ": ", result, at, "; resume with: ", f"unified resume {run.name}")]
+        lines = [
+            Text.assemble(("failed with an error", "bold red"), ": ", result, at, "; resume with: ", f"unified resume {run.lasting_name}")
+        ]
     places = []
     if (curve := Path(run.path) / "curve.png").exists():
         places.append(("curve", curve))

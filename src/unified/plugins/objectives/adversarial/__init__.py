@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from unified.core.components.descriptors import ObjectiveComponent, Preset
-from unified.plugins.objectives import DATA_SETS
 
 component = ObjectiveComponent(
     name="adversarial",
     target="unified.plugins.objectives.adversarial.objective:Adversarial",
     presets="unified.plugins.objectives.adversarial:PRESETS",
     example="--suite digits -o adversarial",
+    answers=dict.fromkeys(("gan", "dcgan", "wgan"), "-o adversarial"),
     summary="a GAN: the critic tells real from generated, the actor climbs it",
 )
 
 PRESETS = (
-    Preset("generate", DATA_SETS, {"suite.task_type": "generate"}, "the actor generates rows of the data set"),
-    Preset("stable", DATA_SETS, {"agent.critic.members": 1, "agent.ema": True}, "one critic, as in R3GAN; averaged weights are steadier"),
+    Preset("generate", "data", {"suite.task_type": "generate"}, "the actor generates rows of the data set"),
+    Preset("stable", "data", {"agent.critic.members": 1, "agent.ema": True}, "one critic, as in R3GAN; averaged weights are steadier"),
 )

@@ -33,6 +33,7 @@ class Adversarial(Objective):
         r2: Weight γ of the gradient penalty at generated rows.
     """
 
+    task_types = ("generate",)
     needs = ("obs", "action")
     parts = ("actor", "critic")
     trains = ("critic", "actor")
@@ -62,7 +63,7 @@ class DiscriminatorLoss(Objective):
     """The critic's part of `Adversarial`."""
 
     needs, parts = ("obs", "action"), ("actor", "critic")
-    asks = Adversarial.asks
+    task_types, asks = Adversarial.task_types, Adversarial.asks
 
     def __init__(self, loss: GameLoss, r1: float, r2: float) -> None:
         super().__init__()
@@ -92,7 +93,7 @@ class GeneratorLoss(Objective):
     """The actor's part of `Adversarial`."""
 
     needs, parts = ("obs", "action"), ("actor", "critic")
-    asks = Adversarial.asks
+    task_types, asks = Adversarial.task_types, Adversarial.asks
 
     def __init__(self, loss: GameLoss) -> None:
         super().__init__()

@@ -8,5 +8,6 @@ component = ObjectiveComponent(
     name="nll",
     target="unified.plugins.objectives.nll.objective:NLL",
     example="--suite digits -o nll",
+    answers=dict.fromkeys(("imitate", "bc", "behaviour_cloning", "behavior_cloning", "cross_entropy"), "-o nll"),
     summary="the likelihood of the actions in the batch: classification, regression, cloning",
 )

@@ -8,5 +8,6 @@ component = ObjectiveComponent(
     name="reinforce_critic",
     target="unified.plugins.objectives.reinforce_critic.objective:ReinforceCritic",
     example="--suite digits -o +reinforce_critic",
+    answers={"reward": "-o reinforce_critic"},
     summary="a labelled task learned by reward: the label is never shown, only the reward of an answer",
 )

@@ -8,5 +8,6 @@ component = ObjectiveComponent(
     name="sac_alpha",
     target="unified.plugins.objectives.sac_alpha.objective:SACAlpha",
     example="--agent sac --suite gym:Pendulum-v1 -o +sac_alpha",
+    answers={"temperature": "-o sac_alpha"},
     summary="the temperature that keeps a policy's entropy at its target",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from unified.core.components.descriptors import ObjectiveComponent, Preset
-from unified.plugins.objectives import DATA_SETS
 
 component = ObjectiveComponent(
     name="vae",
@@ -13,4 +12,4 @@ component = ObjectiveComponent(
     summary="a variational autoencoder: the actor decodes what a posterior encodes",
 )
 
-PRESETS = (Preset("generate", DATA_SETS, {"suite.task_type": "generate"}, "the actor generates rows of the data set"),)
+PRESETS = (Preset("generate", "data", {"suite.task_type": "generate"}, "the actor generates rows of the data set"),)

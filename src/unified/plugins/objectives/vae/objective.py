@@ -27,6 +27,7 @@ class VAE(Objective):
         variance: Variance of each decoded number, within [-1, 1]: a smaller one asks for a more exact reconstruction.
     """
 
+    task_types = ("generate",)
     needs = ("obs", "action")
     parts = ("actor", "posterior")
     trains = ("actor", "posterior")

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from unified.core.components.options import Options
 
+#: Frames of half an hour, after which games end in the literature.
+WHOLE_GAME = 108_000
+
 
 class AtariOptions(Options):
     """Preprocessing of a game."""
@@ -22,7 +25,7 @@ class AtariOptions(Options):
     """Maximum number of no-op frames at the start of an episode; the number is random."""
     full_actions: bool = False
     """All 18 actions of the joystick instead of the minimal set of the game."""
-    episode_frames: int = Field(108_000, ge=1)
+    episode_frames: int = Field(WHOLE_GAME, ge=1)
     """Time limit of an episode in frames (half an hour of play)."""
     clip_rewards: bool = True
     """Learn from the sign of rewards; reported returns are the score of the game."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unified.core.envs.suite import Environment, Suite
+from unified.plugins.suites.atari.config import WHOLE_GAME
 from unified.plugins.suites.atari.scores import SCORES, human_normalised
 from unified.plugins.suites.atari.tasks import canonical
 
@@ -27,5 +28,6 @@ class Atari(Suite):
         return AtariEnvironment(self.task, self.options)
 
     def extra_metrics(self, row: Mapping[str, Any]) -> dict[str, float]:
-        """Add the human-normalised score, for games with published scores."""
-        return {"human_normalised": human_normalised(self.task, row["return"])} if self.task in SCORES else {}
+        """Add the human-normalised score, for games with published scores; none for games that end before the usual time limit."""
+        whole = getattr(self.options, "episode_frames", WHOLE_GAME) >= WHOLE_GAME
+        return {"human_normalised": human_normalised(self.task, row["return"])} if whole and self.task in SCORES else {}

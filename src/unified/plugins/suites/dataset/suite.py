@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space, Spec
 from unified.core.components import import_paths
@@ -15,12 +17,14 @@ from unified.plugins.suites.splits import SplitOptions
 
 
 class DatasetSuite(ObjectSuite, DataSuite):
-    """Rows that are read once into memory; some of them are the test rows.
+    """Rows that are read once into memory; some of them are the test rows, or a function returns both sets: ``(train, test)``.
 
     Integer, boolean and text targets are classes, float targets are regression targets; items without targets are for generation.
     """
 
     options: SplitOptions
+    #: Number of training rows, where training and test set are two.
+    _trained: int | None = None
 
     def native(self) -> Spec:
         items, inputs = self._items, self._rows["train"].inputs
@@ -52,6 +56,9 @@ class DatasetSuite(ObjectSuite, DataSuite):
     @cached_property
     def _items(self) -> Items:
         made = self.make()
+        if isinstance(made, tuple) and len(made) == 2:
+            made = _TrainAndTest(*made)
+            self._trained = made.trained
         if not hasattr(made, "__getitem__"):
             raise UsageError(Problem(f"{self.name} makes {type(made).__name__}, which is not a torch.utils.data.Dataset"))
         return read(made, self.name, self.options.task_type == "regress")
@@ -59,6 +66,8 @@ class DatasetSuite(ObjectSuite, DataSuite):
     @cached_property
     def _sides(self) -> dict[Split, Any]:
         items, options = self._items, self.options
+        if self._trained is not None:
+            return {"train": np.arange(self._trained), "test": np.arange(self._trained, len(items.inputs))}
         classes = items.targets if items.classes else None
         train, test = split(len(items.inputs), classes, options.test, options.split_seed, options.fold, options.folds)
         return {"train": train, "test": test}
@@ -70,6 +79,20 @@ class DatasetSuite(ObjectSuite, DataSuite):
         if not items.classes and targets.size:
             targets = to_unit(targets, extent(targets[self._sides["train"]]))
         return {side: Rows(items.inputs[index], targets[index]) for side, index in self._sides.items()}
+
+
+class _TrainAndTest:
+    """A training set and a test set, one after the other."""
+
+    def __init__(self, train: Any, test: Any) -> None:
+        self.sets, self.trained = (train, test), len(train)
+        self.classes = getattr(train, "classes", None)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.sets))
+
+    def __getitem__(self, index: int) -> Any:
+        return self.sets[0][index] if index < self.trained else self.sets[1][index - self.trained]
 
 
 class NamedDataset(DatasetSuite):

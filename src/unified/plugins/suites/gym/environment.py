@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import error as gym_error
 from gymnasium.envs.classic_control import CartPoleEnv, MountainCarEnv, PendulumEnv
+from gymnasium.envs.registration import load_env_creator
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
-from unified.core.base.errors import Problem, UsageError
+from unified.core.base.errors import Problem, UsageError, error_text
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, EnvironmentState, Observation, Step, UnsupportedRender
 from unified.plugins.suites.gym.spaces import Convert, action_of, describe, observation_of
@@ -174,27 +178,69 @@ class GymEnvironment(Environment):
 
 
 def find(task: str) -> Any:
-    """The registration of `task`.
+    """The registration of `task`; ``package:Id-v0`` imports the package first, as `gymnasium.make` does.
 
     Raises:
         UsageError: If there is none.
     """
+    package, _, name = task.rpartition(":")
+    if package:
+        try:
+            importlib.import_module(package)
+        except Exception as error:  # a package may raise anything
+            hint = "install it beside unified" if isinstance(error, ModuleNotFoundError) else ""
+            raise UsageError(Problem(f"gym:{task}: the package {package} cannot be imported: {error_text(error)}", hint)) from error
     try:
-        return gymnasium.spec(task)
+        return gymnasium.spec(name)
     except (gym_error.Error, ImportError) as error:
-        close = difflib.get_close_matches(task, gymnasium.registry, cutoff=0.5)
-        hint = f"did you mean  {', '.join(close)} ?" if close else f"Gymnasium says: {_plain(error)}"
+        close = newest(name) or difflib.get_close_matches(name, gymnasium.registry, cutoff=0.75)
+        hint = f"did you mean  {', '.join(f'gym:{each}' for each in close)} ?" if close else ""
+        if not close:
+            hint = (
+                f"of another package?  gym:PACKAGE:{name}, as in  gym:minigrid:MiniGrid-Empty-5x5-v0"
+                if not package
+                else f"Gymnasium says: {_plain(error)}"
+            )
         raise UsageError(Problem(f"suite gym has no task '{task}'", hint)) from error
+
+
+def newest(name: str) -> list[str]:
+    """The newest version of an environment, by an id with another version or with none; empty if there is no environment of this name."""
+    bare = re.sub(r"-v\d+$", "", name).lower()
+    versions = [spec for spec in gymnasium.registry.values() if re.sub(r"-v\d+$", "", spec.id).lower() == bare]
+    return [max(versions, key=lambda spec: spec.version or 0).id] if versions else []
+
+
+def check(task: str, options: Any) -> None:
+    """Check that a task is registered and that its package is installed.
+
+    Raises:
+        UsageError: If not.
+    """
+    spec = find(task)
+    if not callable(spec.entry_point):
+        with _explained(task, spec):
+            load_env_creator(spec.entry_point)
+    elif (latest := newest(spec.id)) != [spec.id] and spec.entry_point.__module__.startswith("gymnasium."):
+        raise UsageError(Problem(f"gym:{task} is an old version that Gymnasium no longer has", f"did you mean  gym:{latest[0]} ?"))
 
 
 def _make(task: str) -> Any:
     """Create the environment of an id."""
-    find(task)
+    check(task, None)
+    spec = find(task)
+    with _explained(task, spec):
+        return make(spec)
+
+
+@contextmanager
+def _explained(task: str, spec: Any) -> Iterator[None]:
+    """Raise errors of Gymnasium as a UsageError that says what to install."""
     try:
-        return make(task)
-    except (gym_error.Error, ImportError) as error:
+        yield
+    except (gym_error.Error, ImportError, AttributeError) as error:
         problem = Problem(f"gym:{task} cannot be created: {_plain(error)}", "install what it needs")
-        if "box2d" in str(find(task).entry_point):
+        if "box2d" in str(spec.entry_point):
             problem = Problem(f"gym:{task} needs Box2D or pygame, and one of them is not installed", "pip install 'unified-ml[gym-box2d]'")
         raise UsageError(problem) from error
 

@@ -9,6 +9,7 @@ component = SuiteComponent(
     target="unified.plugins.suites.vision.suite:Vision",
     config="unified.plugins.suites.vision.config:VisionOptions",
     tasks="unified.plugins.suites.vision.tasks:TASKS",
+    check="unified.plugins.suites.vision.suite:check",
     example="cifar10",
     agent="ac2",
     data=True,

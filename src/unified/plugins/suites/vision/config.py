@@ -7,7 +7,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from unified.core.base.errors import Problem
 from unified.plugins.suites.splits import ViewOptions
 
 
@@ -42,12 +41,3 @@ class VisionOptions(ViewOptions):
     """Fraction of the images of each class in the test split, if a folder has no test images."""
     split_seed: int = Field(0, ge=0)
     """Seed of the test split of a folder."""
-
-    def lacking(self, run: Path) -> list[Problem]:
-        *_, task, _seed = run.parts
-        if task != "folder":
-            return []
-        if self.path is None:
-            return [Problem("vision:folder needs a folder with a folder of images for each class", "set suite.path=DIR")]
-        wanted = "suite.path=DIR with CLASS/*.png, or train/CLASS/*.png and test/CLASS/*.png"
-        return [] if Path(self.path).is_dir() else [Problem(f"there is no folder {self.path}", wanted)]

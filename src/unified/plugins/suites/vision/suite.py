@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from unified.core.base.errors import Problem, UsageError
+from unified.core.base.errors import Notice, Problem, UsageError
 from unified.core.base.spec import Space, Spec
 from unified.core.base.suggest import did_you_mean
 from unified.core.envs.dataset import DataSuite, Rows, Split
@@ -109,6 +110,25 @@ class Vision(DataSuite):
         anew[wanted] = range(len(wanted))
         chosen = pictures.only(np.flatnonzero(anew[pictures.labels] >= 0))
         return Pictures(chosen.at, anew[chosen.labels], tuple(pictures.classes[number] for number in wanted))
+
+
+def check(task: str, options: VisionOptions) -> None:
+    """Check that the files of a task are there; files that the run will download are a warning.
+
+    Raises:
+        UsageError: If files are missing and may not be downloaded.
+    """
+    suite = Vision(task, options)
+    if task == "folder":
+        assert suite._folder
+    elif missing := SOURCES[task].missing(suite._root):
+        if not options.download:
+            SOURCES[task].provide(task, suite._root, download=False)
+        size = sum(file.size for file in missing) / 1e6
+        what = (
+            f"vision:{task} needs files that are not in {suite._root / SOURCES[task].folder}; the run downloads them first ({size:,.0f} MB)"
+        )
+        warnings.warn(what, Notice, stacklevel=2)
 
 
 def _home() -> Path:
