@@ -12,8 +12,8 @@ component = SuiteComponent(
     example="Pendulum-v1",
     adapts=("gymnasium:Env",),
     adapter="unified.plugins.suites.gym.adapted:GymObject",
+    converters="unified.plugins.suites.gym.spaces:converters",
     check="unified.plugins.suites.gym.environment:check",
     ids=r"((?:[\w.]+:)?[\w./-]+-v\d+)",
-    converters="unified.plugins.suites.gym.spaces:converters",
     summary="any registered Gymnasium id with numeric or discrete spaces",
 )
