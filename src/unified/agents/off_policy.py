@@ -103,7 +103,7 @@ class OffPolicyAgent(Agent):
             what = f"actor.head=deterministic always acts the same, and {type(self).__name__} explores by what its policy draws"
             raise UsageError(Problem(what, "an agent that adds noise: --agent td3   or actor.head=truncated_normal"))
         self.actions = DiscreteActions(self.spec.action, bins) if policy.discrete else ContinuousActions(self.spec.action)
-        return make_actor(self.options.actor, policy, self.sight.features, trunk=self.bottleneck, **self._emitted())
+        return make_actor(self.options.actor, policy, self.sight.features, trunk=self.bottleneck, build=self.build, **self._emitted())
 
     def make_critic(self) -> Critic | ChoiceCritic:
         """The critics of ``options.critic``: Q(s, ·) where `actions` are choices, else Q(s, a)."""

@@ -23,6 +23,7 @@ from unified.core.replay.views import Rollout, RolloutSequences
 from unified.plugins.architectures.encoders import Sight
 from unified.plugins.architectures.heads.policies import Categorical, Gaussian
 from unified.plugins.architectures.heads.values import ScalarValue
+from unified.plugins.architectures.selected import selected_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,9 +51,9 @@ def tanh_mlp(inputs: int, outputs: int, hidden_dim: int, depth: int, gain: float
 class CategoricalActor(nn.Module):
     """Features to a policy over choices."""
 
-    def __init__(self, features: int, actions: int, hidden_dim: int, depth: int) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.logits = tanh_mlp(features, actions, hidden_dim, depth, 0.01)
+        self.logits = network
 
     def forward(self, features: torch.Tensor) -> Categorical:
         return Categorical(self.logits(features))
@@ -61,9 +62,9 @@ class CategoricalActor(nn.Module):
 class GaussianActor(nn.Module):
     """Features to a normal policy, with one learned deviation for all states."""
 
-    def __init__(self, features: int, actions: int, hidden_dim: int, depth: int) -> None:
+    def __init__(self, network: nn.Module, actions: int) -> None:
         super().__init__()
-        self.mean = tanh_mlp(features, actions, hidden_dim, depth, 0.01)
+        self.mean = network
         self.log_std = nn.Parameter(torch.zeros(actions))
 
     def forward(self, features: torch.Tensor) -> Gaussian:
@@ -73,9 +74,9 @@ class GaussianActor(nn.Module):
 class StateCritic(nn.Module):
     """Features to the value of a state."""
 
-    def __init__(self, features: int, hidden_dim: int, depth: int) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.value = tanh_mlp(features, 1, hidden_dim, depth, 1.0)
+        self.value = network
 
     def forward(self, features: torch.Tensor) -> ScalarValue:
         return ScalarValue(self.value(features).T)
@@ -172,12 +173,19 @@ class OnPolicyAgent(Agent):
             inputs, features = features, output_shape(self.memory, (1, features))[-1]
             if not options.shared_memory:
                 self.memory = TwoMemories(self.memory, build.part(options.memory, (1, inputs)))
-        sizes = (options.hidden_dim, options.depth)
-        self.actor: nn.Module = (CategoricalActor if discrete else GaussianActor)(features, self.actions.size, *sizes)
-        self.critic: nn.Module = StateCritic(features, *sizes)
+        network = self._network("actor", features, self.actions.size, 0.01)
+        self.actor: nn.Module = CategoricalActor(network) if discrete else GaussianActor(network, self.actions.size)
+        self.critic: nn.Module = StateCritic(self._network("critic", features, 1, 1.0))
         if isinstance(self.memory, TwoMemories):
             self.actor = nn.Sequential(Columns(0, features), self.actor)
             self.critic = nn.Sequential(Columns(features, 2 * features), self.critic)
+
+    def _network(self, part: str, features: int, outputs: int, gain: float) -> nn.Module:
+        """The network of actor or critic: the selected one, else `tanh_mlp`."""
+        selection = getattr(self.options, part)
+        if selection is not None:
+            return selected_network(self.build, selection, part, "features", features, outputs, gain)
+        return tanh_mlp(features, outputs, self.options.hidden_dim, self.options.depth, gain)
 
     @property
     def shared(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,11 @@ from unified.core.learn.options import LearningOptions
 class ActorOptions(Options):
     """Options of an actor."""
 
+    short_for: ClassVar[str] = "network"
+    selects: ClassVar[tuple[str, ...]] = ("hidden_dim", "depth")
+
+    network: Part | None = None
+    """Architecture between features and the last layer; by default an mlp of hidden_dim and depth."""
     head: Part | None = None
     """Distribution of the policy, a policy head; by default the agent chooses."""
     hidden_dim: int = Field(256, ge=1)
@@ -25,6 +30,11 @@ class ActorOptions(Options):
 class CriticOptions(Options):
     """Options of a critic, or of several."""
 
+    short_for: ClassVar[str] = "network"
+    selects: ClassVar[tuple[str, ...]] = ("hidden_dim", "depth")
+
+    network: Part | None = None
+    """Architecture between features (and action) and the last layer; by default an mlp of hidden_dim and depth."""
     head: Part = "scalar"
     """Representation of a value, a value head: scalar, categorical, quantile."""
     hidden_dim: int = Field(256, ge=1)
@@ -106,9 +116,13 @@ class OnPolicyOptions(LearningOptions):
     gae_lambda: float = Field(0.95, ge=0, le=1)
     """GAE λ: 0 bootstraps fully (low variance), 1 uses Monte-Carlo returns (low bias)."""
     hidden_dim: int = Field(64, ge=1)
-    """Units of each hidden layer of actor and critic."""
+    """Units of each hidden layer of actor and critic, where these are no networks of one's own."""
     depth: int = Field(2, ge=0)
-    """Hidden layers of actor and critic."""
+    """Hidden layers of actor and critic, where these are no networks of one's own."""
+    actor: Part | None = None
+    """Architecture between features and the last layer of the policy; by default an mlp of hidden_dim and depth."""
+    critic: Part | None = None
+    """Architecture between features and the last layer of the critic; by default an mlp of hidden_dim and depth."""
     stack: int = Field(4, ge=1)
     """Frames in one observation; counts only for pixels."""
     encoder: Part | None = None

@@ -154,6 +154,45 @@ def test_a_saved_tree_composes_to_itself(here: Path, values: dict[str, Any], mon
     assert compose(values=config.tree).tree == config.tree
 
 
+# Networks of actor and critic --------------------------------------------------------------------------------------------------
+
+NETWORKS: list[tuple[list[str], dict[str, Any], dict[str, Any]]] = [
+    (["actor=mlp", "actor.depth=3"], {"name": "mlp", "hidden_dim": 256, "depth": 3}, {}),
+    (["actor=mlp", "actor.network.depth=3"], {"name": "mlp", "hidden_dim": 256, "depth": 3}, {}),
+    (["actor.network=mlp", "agent.actor.depth=3"], {"name": "mlp", "hidden_dim": 256, "depth": 3}, {}),
+    (["actor=[mlp,identity]", "actor.0.depth=3"], {"name": ["mlp", "identity"], "0": {"hidden_dim": 256, "depth": 3}}, {}),
+    (["actor=null", "actor.depth=3"], None, {"hidden_dim": 256, "depth": 3}),  # type: ignore[list-item]
+    (["actor.depth=3"], None, {"hidden_dim": 256, "depth": 3}),  # type: ignore[list-item]
+]
+
+
+@pytest.mark.parametrize(("words", "network", "sizes"), NETWORKS, ids=lambda value: " ".join(value) if isinstance(value, list) else None)
+def test_actor_is_short_for_its_network(words: list[str], network: Any, sizes: dict[str, Any], here: Path) -> None:
+    """The options of the network stand below ``actor`` too; those that size the default network only exist without another one."""
+    config = compose(["agent=sac", "suite=gym:Pendulum-v1", *words])
+    assert config.tree["agent"]["actor"] == {"network": network, "head": None, **sizes}
+    saved = again(config, here)
+    assert (saved.tree, saved.digest()) == (config.tree, config.digest())
+    assert compose(values=config.tree).tree == config.tree
+
+
+def test_sizes_of_a_lower_layer_are_not_for_a_network_of_a_higher_one(here: Path) -> None:
+    values = {"agent": "sac", "suite": "gym:Pendulum-v1", "agent.actor.depth": 5, "agent.critic": "./nets.py:Tiny", "agent.critic.width": 3}
+    assert compose(["actor=mlp"], values=values).tree["agent"]["actor"]["network"]["depth"] == 2
+    assert compose(["critic.width=4"], values=values).tree["agent"]["critic"]["network"]["width"] == 4
+    assert compose(["critic=mlp"], values=values).tree["agent"]["critic"]["network"] == {"name": "mlp", "hidden_dim": 256, "depth": 2}
+    assert compose(["critic=null"], values=values).tree["agent"]["critic"]["hidden_dim"] == 256
+
+
+def test_a_network_has_its_own_options_only(here: Path) -> None:
+    (problem,) = refused("agent=sac", "suite=gym:Pendulum-v1", "critic=./nets.py:Tiny", "critic.depth=3")
+    assert problem.startswith("agent.critic.network.depth does not exist")
+    (problem,) = refused("agent=sac", "suite=gym:Pendulum-v1", "actor=nowhere")
+    assert "architecture 'nowhere' does not exist" in problem
+    (problem,) = refused("agent=sac", "suite=gym:Pendulum-v1", "model=resnet18")
+    assert "encoder=resnet18" in problem
+
+
 # Lists --------------------------------------------------------------------------------------------------------------------------
 
 

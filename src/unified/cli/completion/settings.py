@@ -124,6 +124,8 @@ def _below(fields: Iterable[tuple[str, FieldInfo]], path: Path, selected: Choose
         at = (*path, name)
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Options):
+            if short := kind.model_fields.get(kind.short_for):
+                yield Key(at, f"{type_of(short)}: {' '.join((short.description or '').split())}", short)
             yield from _below(kind.model_fields.items(), at, selected)
             continue
         yield Key(at, f"{type_of(field)}: {' '.join((field.description or '').split())}", field)

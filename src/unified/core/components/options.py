@@ -30,6 +30,10 @@ class Options(BaseModel):
     #: the selection. They are dropped if a higher layer selects something else.
     selects: ClassVar[tuple[str, ...]] = ()
 
+    #: For a group: the option that its own key is short for. A slot takes the options of its component too: with ``"network"``,
+    #: ``actor=mlp actor.depth=3`` is short for ``actor.network=mlp actor.network.depth=3``. Options in `selects` are for an empty slot.
+    short_for: ClassVar[str] = NAME
+
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, coerce_numbers_to_str=True, protected_namespaces=()
     )

@@ -63,6 +63,8 @@ class Chooser:
         self._unknown: list[tuple[Path, Value]] = []
         self._unchecked: list[Problem] = []
         self._failed: list[Path] = []
+        #: Options that a selected network replaces: they are no suggestions.
+        self._replaced: set[str] = set()
 
     # Slots -----------------------------------------------------------------------------------------------------------------------
 
@@ -310,8 +312,12 @@ class Chooser:
         return given
 
     def _given_group(self, model: type[Options], path: Path) -> dict[str, Any]:
-        node = self.tree.at(path)
-        if model.selects:
+        node, short = self.tree.at(path), model.model_fields.get(model.short_for)
+        if short is not None and slot_of(short):
+            self._known.append(".".join(path))
+            if self._move_to_slot(model, node):
+                self._replaced |= {".".join((*path, name)) for name in model.selects}
+        elif model.selects:
             self._known.append(".".join(path))
             named = [replace(value, value=self.names.of_class(value.value)) for value in node.selections]
             if named:  # the value of the group is short for its `name`, as for a slot
@@ -322,6 +328,22 @@ class Chooser:
             hint = f"it has {', '.join('.'.join((*path, name)) for name in model.model_fields)}"
             self._complain(path, value.value, value.place, f"{'.'.join(path)} is a group of options", hint)
         return self._given(model, path)
+
+    def _move_to_slot(self, model: type[Options], node: Tree) -> bool:
+        """Move what is typed for a group, but means the slot that the group is short for, to this slot; whether the slot is filled."""
+        slot = node.children.setdefault(model.short_for, Tree())
+        for value in [*node.values, *node.at((NAME,)).values]:
+            slot.add((), value)
+        node.values, _ = [], node.children.pop(NAME, None)
+        selections = slot.selections
+
+        def of_network(value: Value) -> bool:
+            selected = [each for each in selections if each.rank <= value.rank]
+            return bool(selected) and not values.is_null(selected[-1].value)
+
+        for key in [key for key in node.children if key not in model.model_fields or key in model.selects]:
+            slot.graft((key,), node.children[key].cut(of_network))
+        return bool(selections) and not values.is_null(selections[-1].value)
 
     def _admit(self, path: Path, value: Value) -> None:
         """Complain about a reference that may not be imported: the agent does it, when the run starts."""
@@ -378,6 +400,7 @@ class Chooser:
     def report(self) -> list[Problem]:
         """All problems: wrong values first, then unknown keys, then keys that could not be checked."""
         selected = {path: choice.component for path, choice in self._choices.items()}
+        self._known = [name for name in self._known if name not in self._replaced]
         first = {name.partition(".")[0] for name in self._known}
         for key, value in self._unknown:
             text = dotted(key)

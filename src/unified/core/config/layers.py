@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import insort_left, insort_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -154,6 +154,14 @@ class Tree:
                 taken[key] = own[-1].value
             elif below := child.take(rank, list(child.children)):
                 taken[key] = below
+        return taken
+
+    def cut(self, chosen: Callable[[Value], bool]) -> Tree:
+        """Remove the `chosen` values of this key and of those below it, and return them."""
+        taken = Tree()
+        taken.values = [value for value in self.values if chosen(value)]
+        self.values = [value for value in self.values if not chosen(value)]
+        taken.children = {key: child.cut(chosen) for key, child in self.children.items()}
         return taken
 
     def drop(self, rank: int, keys: Iterable[str] | None = None) -> None:

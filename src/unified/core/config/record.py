@@ -38,7 +38,10 @@ class Record:
 
     def _options(self, options: Options, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        filled = isinstance(getattr(options, options.short_for, None), Selection | tuple)
         for name, field in type(options).model_fields.items():
+            if filled and name in options.selects:  # for an empty slot
+                continue
             at, value = (*path, name), getattr(options, name)
             default = None if field.is_required() else field.get_default(call_default_factory=True)
             if slot := slot_of(field):

@@ -57,7 +57,9 @@ class Builder:
         #: Components that were built so far, for the manifest of the run.
         self.used: list[Component] = []
 
-    def part(self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None = None, **arguments: Any) -> nn.Module:
+    def part(
+        self, selection: Any, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None = None, observes: bool = True, **arguments: Any
+    ) -> nn.Module:
         """The selected architecture, sized for its place.
 
         Several are composed in their order: each takes what the one before it gives, and the last one is the head where one is wanted. One
@@ -67,15 +69,16 @@ class Builder:
             selection: A `Selection`, a name, a class or function, a finished module (it is copied), or a list of these.
             in_shape: Of one row that goes in.
             out_shape: Of one row that has to come out, for a head.
+            observes: Whether observations go in, as the replay stores them: they are made float32 and standardised.
             arguments: Further arguments, of the first of several; one that does not take them is refused. A finished module is as it is.
 
         Raises:
             UsageError: If one cannot take what comes before it, or a body stands where a head is wanted.
         """
         if isinstance(selection, list | tuple):
-            return self._chain(selection, in_shape, out_shape, arguments)
+            return self._chain(selection, in_shape, out_shape, observes, arguments)
         target, options = self._target(selection)
-        return self._one((target, {**options, **arguments}), in_shape, out_shape)
+        return self._one((target, {**options, **arguments}), in_shape, out_shape, observes)
 
     def head(self, selection: Any) -> nn.Module:
         """The selected head: it reads the output of a network, so its input is never standardised as an observation.
@@ -87,12 +90,12 @@ class Builder:
         return construct(target, (1,), None, options).to(self.device)
 
     def _one(
-        self, target: _Target, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, first: bool = True, flat: bool = True
+        self, target: _Target, in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, observes: bool, flat: bool = True
     ) -> nn.Module:
-        """One architecture; the first of a chain gets observations as the replay stores them."""
+        """One architecture."""
         module = construct(target[0], in_shape, out_shape, target[1], flat)
         seen = self._spec
-        if not first or seen is None:
+        if not observes or seen is None:
             return module.to(self.device)
         if self._are_pictures(in_shape):
             if needs_float_input(module, in_shape):
@@ -102,7 +105,12 @@ class Builder:
         return module.to(self.device)
 
     def _chain(
-        self, selections: Sequence[Any], in_shape: tuple[int, ...], out_shape: tuple[int, ...] | None, arguments: dict[str, Any]
+        self,
+        selections: Sequence[Any],
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...] | None,
+        observes: bool,
+        arguments: dict[str, Any],
     ) -> nn.Sequential:
         targets = [self._target(selection) for selection in selections]
         targets[:1] = [(target, {**options, **arguments}) for target, options in targets[:1]]
@@ -112,13 +120,13 @@ class Builder:
             last = index == len(selections) - 1
             flat = not accepts_feature_maps(target for target, _ in targets[index + 1 :])
             try:
-                modules.append(self._one(targets[index], shape, out_shape if last else None, first=not index, flat=flat))
+                modules.append(self._one(targets[index], shape, out_shape if last else None, observes and not index, flat=flat))
                 if last:
                     trial(modules[-1], shape)  # a head may return what has no shape
                 else:
                     shape = output_shape(modules[-1], shape)
             except UsageError as error:
-                place = f"{_name(selection)}, number {index} of [{','.join(map(_name, selections))}]"
+                place = f"{selection_name(selection)}, number {index} of [{','.join(map(selection_name, selections))}]"
                 hint = "torch.nn:Flatten between two makes one vector" if len(shape) > 1 and index else error.problems[0].hint
                 raise UsageError(*(Problem(f"{place}: {problem.message}", hint) for problem in error.problems)) from error
         return nn.Sequential(*modules)
@@ -198,7 +206,7 @@ def _trained_by(objective: Any) -> tuple[str, ...]:
     return trains
 
 
-def _name(selection: Any) -> str:
+def selection_name(selection: Any) -> str:
     """A selection in an error."""
     if isinstance(selection, str):
         return label(selection)

@@ -14,6 +14,7 @@ from unified.core.components.import_paths import label
 from unified.core.learn.distributions import Policy
 from unified.plugins.architectures.heads.modules import PolicyHead
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, Full
+from unified.plugins.architectures.selected import SelectedNetwork, selected_network
 
 if TYPE_CHECKING:
     from unified.core.learn.builder import Builder
@@ -29,7 +30,7 @@ class Actor(nn.Module):
         choices: ``(A,)``, or ``(D, A)`` for D choices; empty for numbers.
     """
 
-    def __init__(self, trunk: nn.Module, numbers: MLP, head: PolicyHead, choices: tuple[int, ...] = ()) -> None:
+    def __init__(self, trunk: nn.Module, numbers: MLP | SelectedNetwork, head: PolicyHead, choices: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.trunk, self.numbers, self.head, self.choices = trunk, numbers, head, choices
 
@@ -51,20 +52,29 @@ def make_actor(
     actions: int = 0,
     choices: tuple[int, ...] = (),
     trunk: int | None = None,
+    build: Builder | None = None,
 ) -> Actor:
     """An actor as its options say (`ActorOptions`), of `actions` numbers or of `choices`.
 
     Args:
-        options: ``hidden, depth``.
+        options: ``network, hidden_dim, depth``.
         head: Its head (`policy_head`).
         features: Numbers that come in, F.
         actions: Numbers of an action.
         choices: ``(A,)``, or ``(D, A)`` for D choices.
         trunk: Features behind a `Bottleneck`; ``None`` for the features as they are.
+        build: The agent's; makes ``options.network``.
+
+    Raises:
+        UsageError: If the network cannot take the features.
     """
     body = Full() if trunk is None else Bottleneck(features, trunk)
     size = head.size_of(math.prod(choices) if choices else actions)
-    return Actor(body, MLP(features if trunk is None else trunk, size, options.hidden_dim, options.depth), head, choices)
+    features = features if trunk is None else trunk
+    network = getattr(options, "network", None)
+    if build is not None and network is not None:
+        return Actor(body, selected_network(build, network, "actor", "features", features, size), head, choices)
+    return Actor(body, MLP(features, size, options.hidden_dim, options.depth), head, choices)
 
 
 def policy_head(build: Builder, selection: Any) -> PolicyHead:

@@ -13,6 +13,7 @@ from unified.core.components.import_paths import label
 from unified.core.learn.distributions import Value
 from unified.plugins.architectures.mlp.network import Bottleneck, EnsembleMLP, Full
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
+from unified.plugins.architectures.selected import Ensemble, selected_network
 
 if TYPE_CHECKING:
     from unified.core.base.rng import Stream
@@ -30,7 +31,7 @@ class Critic(nn.Module):
         head: What reads these as values.
     """
 
-    def __init__(self, trunk: nn.Module, values: EnsembleMLP, head: ValueHead) -> None:
+    def __init__(self, trunk: nn.Module, values: nn.Module, head: ValueHead) -> None:
         super().__init__()
         self.trunk, self.values, self.head = trunk, values, head
 
@@ -56,9 +57,7 @@ class ChoiceCritic(nn.Module):
         choices: ``(A,)``, or ``(D, A)`` for D choices.
     """
 
-    def __init__(
-        self, trunk: nn.Module, advantages: EnsembleMLP, state: EnsembleMLP | None, head: ValueHead, choices: tuple[int, ...]
-    ) -> None:
+    def __init__(self, trunk: nn.Module, advantages: nn.Module, state: nn.Module | None, head: ValueHead, choices: tuple[int, ...]) -> None:
         super().__init__()
         self.trunk, self.advantages, self.state, self.head, self.choices = trunk, advantages, state, head, choices
 
@@ -87,7 +86,7 @@ def make_critic(
 
     Args:
         build: The agent's.
-        options: ``head, hidden, depth, members, dueling, noisy, low, high``.
+        options: ``head, network, hidden_dim, depth, members, dueling, noisy, v_min, v_max``.
         features: Numbers that come in, F.
         actions: Numbers of an action, where it is one that is given.
         choices: ``(A,)``, or ``(D, A)`` for D choices.
@@ -95,13 +94,20 @@ def make_critic(
         stream: Of the noise, for a noisy critic.
 
     Raises:
-        UsageError: If its head is none of values, or it is to duel without choices.
+        UsageError: If its head is none of values, its network cannot take the inputs, or it is to duel without choices.
     """
     head = value_head(build, options.head, options.v_min, options.v_max)
     body = Full() if trunk is None else Bottleneck(features, trunk)
     features = features if trunk is None else trunk
+    network = getattr(options, "network", None)
+    if network is not None and options.noisy:
+        raise UsageError(Problem("critic.noisy=true needs the default network, and critic selects another one", "critic.noisy=false"))
 
-    def values(out_features: int) -> EnsembleMLP:
+    def values(out_features: int) -> nn.Module:
+        if network is not None:
+            inputs = "features and action" if actions else "features"
+            members = range(options.members)
+            return Ensemble(selected_network(build, network, "critic", inputs, features + actions, out_features) for _ in members)
         sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": options.depth}
         if options.noisy:
             return NoisyEnsembleMLP(features + actions, out_features, Noise(stream or build.streams["noise"]), **sizes)

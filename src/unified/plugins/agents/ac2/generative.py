@@ -65,6 +65,9 @@ class GenerativeAC2(Agent):
         self.actions = ContinuousActions(spec.action)
         shape, size, given = spec.action.shape, self.actions.size, spec.observation.size
         large = len(shape) == 3 and min(shape[1:]) >= LARGE
+        if options.actor.network is not None:
+            name = getattr(options.actor.network, "label", "…")
+            raise UsageError(Problem(f"actor={name}: in generation the network of the actor is the generator", f"generator={name}"))
         head = policy_head(build, options.actor.head or "deterministic")
         if head.discrete or head.size_of(size) != size:
             name = getattr(options.actor.head, "label", str(options.actor.head))

@@ -27,7 +27,7 @@ class DrQV2(OffPolicyAgent):
         self.actions = ContinuousActions(spec.action)
         shared: dict[str, Any] = {"actions": self.actions.size, "trunk": o.feature_dim}
         head = TruncatedNormalHead(o.stddev, o.noise_clip)
-        self.actor = make_actor(ActorOptions(hidden_dim=o.hidden_dim), head, features, **shared)
-        critics = TwinCriticOptions(head=o.critic.head, hidden_dim=o.hidden_dim, v_min=o.critic.v_min, v_max=o.critic.v_max)
+        self.actor = make_actor(ActorOptions(network=o.actor, hidden_dim=o.hidden_dim), head, features, build=build, **shared)
+        critics = TwinCriticOptions(**dict(o.critic), hidden_dim=o.hidden_dim)
         self.critic = make_critic(build, critics, features, **shared)
         self.add_target("critic", options.tau)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field, field_validator
 
 from unified import Options, Part, Preset, Schedule
@@ -11,6 +13,10 @@ from unified.agents import OffPolicyOptions
 class DrQV2CriticOptions(Options):
     """How the two critics represent a value; the layers are the agent's ``feature_dim`` and ``hidden_dim``."""
 
+    short_for: ClassVar[str] = "network"
+
+    network: Part | None = None
+    """Architecture between features with an action and the last layer; by default an mlp of agent.hidden_dim."""
     head: Part = "scalar"
     """How a value is represented: scalar, categorical, quantile."""
     v_min: float = 0.0
@@ -42,6 +48,8 @@ class DrQV2Options(OffPolicyOptions):
     """Updates for each agent step: one for every second step."""
     pad: int = Field(4, ge=0)
     """Greatest random shift, in pixels."""
+    actor: Part | None = None
+    """Architecture between features and the last layer of the policy; by default an mlp of agent.hidden_dim."""
     critic: DrQV2CriticOptions = DrQV2CriticOptions()
     """The critics."""
 
