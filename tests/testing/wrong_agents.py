@@ -112,11 +112,11 @@ class NeverTheSame(DrQV2):
 class RemembersBeingJudged(DrQV2):
     def __init__(self, spec: Any, options: Any, build: Any) -> None:
         super().__init__(spec, options, build)
-        self.register_buffer("judged", torch.zeros(()))
+        self.register_buffer("result", torch.zeros(()))
 
     def act(self, batch: Batch, *, explore: bool) -> Action:
         if not explore:
-            self.judged += 1
+            self.result += 1
         return super().act(batch, explore=explore)
 
 

@@ -214,15 +214,15 @@ class Fails(Counts):
 class FailsAtABadEnd(Counts):
     """It takes an evaluation for granted."""
 
-    judged: dict[str, int]
+    result: dict[str, int]
 
     @hookimpl
     def on_log(self) -> None:
-        self.judged = {"once": 1}
+        self.result = {"once": 1}
 
     @hookimpl
     def teardown(self) -> None:
-        self.judged.clear()
+        self.result.clear()
 
 
 # Launchers, commands and options ------------------------------------------------------------------------------------------------

@@ -30,10 +30,10 @@ def evaluate(
     check_checkpoint(run, checkpoint)
     if features:
         check_checkpoint(Run.find(features, run.root), "best")
-    from unified.core.trainer.build import evaluate as judge
+    from unified.core.trainer.build import evaluate as evaluate_run
 
-    frames, judged = judge(run, episodes, checkpoint, features=features)
-    row, played = {"kind": "evaluate", "frames": frames, **judged.row}, judged.episodes or []
+    frames, result = evaluate_run(run, episodes, checkpoint, features=features)
+    row, played = {"kind": "evaluate", "frames": frames, **result.row}, result.episodes or []
     if as_json:
         returns = {"returns": [episode.return_ for episode in played]} if played else {}
         echo(json.dumps({"run": str(run.path), **row, **returns}, indent=2))
@@ -44,7 +44,7 @@ def evaluate(
         count = f"{len(played)} episode{'s' * (len(played) != 1)}"
         echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({count}, {low} to {high})")
         echo(f"  length  {units.value(row['length'])} steps")
-    for line in judged.report:
+    for line in result.report:
         echo(f"  {line}")
-    if played or judged.pictures is not None:
+    if played or result.pictures is not None:
         echo(f"  watch it: unified play {run.lasting_name}")

@@ -42,19 +42,19 @@ def play(
     from unified.core.trainer.build import evaluate
     from unified.video import write_mp4
 
-    frames, judged = evaluate(run, 1, checkpoint, record=(height, width), features="")
-    if judged.pictures is not None and len(judged.pictures):
+    frames, result = evaluate(run, 1, checkpoint, record=(height, width), features="")
+    if result.pictures is not None and len(result.pictures):
         _check_suffix(output, PICTURES)
-        path = _write_pictures(output or Path(run.path) / "images" / f"play-{frames:09d}.png", judged)
-        echo(f"{path}   {units.result(judged.row)} at {units.count(frames)} frames, {len(judged.pictures)} pictures")
+        path = _write_pictures(output or Path(run.path) / "images" / f"play-{frames:09d}.png", result)
+        echo(f"{path}   {units.result(result.row)} at {units.count(frames)} frames, {len(result.pictures)} pictures")
         return
-    episodes = judged.episodes
+    episodes = result.episodes
     if not episodes or not episodes[0].pictures:
         raise UsageError(Problem(f"the task of {run.path} has no picture", f"metrics: unified evaluate {run.lasting_name}"))
     _check_suffix(output, VIDEOS)
     path = write_mp4(output or Path(run.path) / "videos" / f"play-{frames:09d}.mp4", episodes[0].pictures, fps)
     length = units.duration(len(episodes[0].pictures) / fps)
-    echo(f"{path}   return {units.value(judged.score)} at {units.count(frames)} frames, {length} at {fps:g} pictures/s")
+    echo(f"{path}   return {units.value(result.score)} at {units.count(frames)} frames, {length} at {fps:g} pictures/s")
 
 
 def _check_suffix(output: Path | None, allowed: tuple[str, ...]) -> None:
@@ -64,10 +64,10 @@ def _check_suffix(output: Path | None, allowed: tuple[str, ...]) -> None:
         raise UsageError(Problem(f"--output {output}: the output is a {', '.join(allowed)}", f"-o {output.stem}{allowed[0]}"))
 
 
-def _write_pictures(path: Path, judged: EvalResult) -> Path:
+def _write_pictures(path: Path, result: EvalResult) -> Path:
     """Write a grid; with classes, one row for each."""
     from unified import plotting
     from unified.grid import enlarged, figure
 
-    assert judged.pictures is not None
-    return plotting.save(figure(enlarged(judged.pictures, SIZE), judged.captions, judged.columns or COLUMNS), path)
+    assert result.pictures is not None
+    return plotting.save(figure(enlarged(result.pictures, SIZE), result.captions, result.columns or COLUMNS), path)

@@ -193,15 +193,15 @@ def show(panels: list[Panel], x: str) -> None:
         table.add_column(name, overflow="fold")
     several = any(len(curve.final) >= SEEDS for panel in panels for curve in panel.curves)
     metrics = {panel.metric for panel in panels}
-    judged = f" {metrics.pop()}" if len(metrics) == 1 else ""
-    for name in ("seeds", x, f"last{judged}", f"best{judged}", *(["IQM of last (95% CI)"] if several else [])):
+    metric_name = f" {metrics.pop()}" if len(metrics) == 1 else ""
+    for name in ("seeds", x, f"last{metric_name}", f"best{metric_name}", *(["IQM of last (95% CI)"] if several else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for panel in panels:
         for curve in panel.curves:
             end = f"{curve.x[-1]:.2f}" if x == "hours" else units.count(curve.x[-1])
             last, best = _reference(curve) if curve.reference else (_over(curve.final), _over(curve.best))
             middle = [_middle(curve.final) if len(curve.final) >= SEEDS else ""] if several else []
-            task = panel.title if judged else f"{panel.title} ({panel.metric})"
+            task = panel.title if metric_name else f"{panel.title} ({panel.metric})"
             table.add_row(task, curve.label, str(curve.seeds), end, last, best, *middle)
     screen(wide=True).print(table)
 

@@ -133,7 +133,7 @@ def test_arguments_and_methods_that_no_hook_has_are_refused():
             pass
 
     class Mistyped(Callback):
-        def on_evaluation_ends(self, run, trainer, row, episodes, judged):
+        def on_evaluation_ends(self, run, trainer, row, episodes, result):
             pass
 
     with pytest.raises(UsageError, match=r"callback w: on_log has no argument 'metrics'\s+its arguments are run, trainer, row, speed"):

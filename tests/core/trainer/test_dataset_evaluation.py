@@ -80,7 +80,7 @@ def test_stated_probabilities_are_judged_too(batch: int, monkeypatch: pytest.Mon
         likely[torch.arange(len(observation)), nearest(observation)] = 0.8
         return likely
 
-    judged = DatasetEvaluator(Toy()).judge(Stub(nearest, sure), 0)
+    judged = DatasetEvaluator(Toy()).evaluate(Stub(nearest, sure), 0)
     assert judged is not None
     assert judged.row["accuracy"] == 1.0
     assert judged.row["log_loss"] == pytest.approx(-math.log(0.8))
@@ -89,7 +89,7 @@ def test_stated_probabilities_are_judged_too(batch: int, monkeypatch: pytest.Mon
 
 
 def test_who_states_none_has_no_such_figures() -> None:
-    judged = DatasetEvaluator(Toy()).judge(Stub(nearest), 0)
+    judged = DatasetEvaluator(Toy()).evaluate(Stub(nearest), 0)
     assert judged is not None
     assert judged.metric == "accuracy"
     assert not {"log_loss", "calibration_error"} & set(judged.row)
@@ -113,12 +113,12 @@ class Failing(Toy):
 
 
 def test_a_suite_adds_its_figures() -> None:
-    judged = DatasetEvaluator(Told()).judge(Stub(lambda seen: nearest(seen) * 0), 0)
+    judged = DatasetEvaluator(Told()).evaluate(Stub(lambda seen: nearest(seen) * 0), 0)
     assert judged is not None
     assert judged.row["errors"] == pytest.approx(10.0)
     assert judged.report[-1] == "errors  10"
-    with pytest.raises(PluginFailed, match="suite Failing failed in its figures: KeyError"):
-        DatasetEvaluator(Failing()).judge(Stub(nearest), 0)
+    with pytest.raises(PluginFailed, match="suite Failing failed in its metrics: KeyError"):
+        DatasetEvaluator(Failing()).evaluate(Stub(nearest), 0)
 
 
 def test_a_judgement_of_episodes_has_them_too() -> None:
@@ -132,11 +132,11 @@ def test_a_judgement_of_episodes_has_them_too() -> None:
     judge = EpisodeEvaluator(suite, lambda: WorkerVectorEnv(suite, 1, 0, "evaluation", "inline"), 2)
     agent: Any = Stub(lambda seen: torch.zeros(len(seen), 1))
     agent.base_view = agent.view = SimpleNamespace(stack=1)
-    judged = judge.judge(agent, 0)
+    judged = judge.evaluate(agent, 0)
     assert judged is not None
     assert judged.row["doubled"] == 2 * judged.row["return"]
     assert judged.row["episodes"] == 2
-    assert judge.judge(agent, 0, stopping=lambda: True) is None
+    assert judge.evaluate(agent, 0, stopping=lambda: True) is None
     judge.close()
 
 
@@ -150,7 +150,7 @@ def drawn(observation: torch.Tensor) -> torch.Tensor:
 
 
 def test_what_is_made_for_a_class_is_shown_by_class_and_learned_from() -> None:
-    judged = DatasetEvaluator(Toy(pictures=True, task_type="generate", conditional=True)).judge(Stub(drawn), 0)
+    judged = DatasetEvaluator(Toy(pictures=True, task_type="generate", conditional=True)).evaluate(Stub(drawn), 0)
     assert judged is not None
     assert (judged.row["train_on_generated"], judged.row["train_on_generated_floor"]) == (1.0, 1.0)
     assert judged.pictures is not None
@@ -161,19 +161,19 @@ def test_what_is_made_for_a_class_is_shown_by_class_and_learned_from() -> None:
 
 
 def test_what_is_made_for_the_wrong_class_teaches_nothing() -> None:
-    judged = DatasetEvaluator(Toy(pictures=True, task_type="generate", conditional=True)).judge(
+    judged = DatasetEvaluator(Toy(pictures=True, task_type="generate", conditional=True)).evaluate(
         Stub(lambda seen: drawn(seen.roll(1, -1))), 0
     )
     assert judged is not None
     assert (judged.row["train_on_generated"], judged.row["train_on_generated_floor"]) == (0.0, 1.0)
-    right = DatasetEvaluator(Toy(pictures=True, task_type="generate", conditional=True)).judge(Stub(drawn), 0)
+    right = DatasetEvaluator(Toy(pictures=True, task_type="generate", conditional=True)).evaluate(Stub(drawn), 0)
     assert right is not None
     assert judged.row["coverage"] == right.row["coverage"]  # as a set it is no worse: five of each class, in another order
 
 
 def test_what_is_made_for_nothing_has_no_such_figure() -> None:
     made = torch.from_numpy(Toy(pictures=True).data("train").inputs[:15])
-    judged = DatasetEvaluator(Toy(pictures=True, task_type="generate")).judge(Stub(lambda seen: made), 0)
+    judged = DatasetEvaluator(Toy(pictures=True, task_type="generate")).evaluate(Stub(lambda seen: made), 0)
     assert judged is not None
     assert "train_on_generated" not in judged.row
     assert "features" not in judged.row
@@ -209,7 +209,7 @@ def test_rows_are_compared_in_the_features_of_a_classifier() -> None:
     suite, agent = Toy(pictures=True, task_type="generate", conditional=True), Eye(nearest)
     features = ClassifierFeatures(player(Toy(pictures=True).spec(), agent), "a/classifier", suite.spec())
     judge = DatasetEvaluator(suite, features)
-    judged = judge.judge(Stub(drawn), 0)
+    judged = judge.evaluate(Stub(drawn), 0)
     assert judged is not None
     assert judged.row["features"] == "a/classifier at 1,234 frames"
     assert judged.report[0] == "in the features of a/classifier at 1,234 frames"
@@ -218,7 +218,7 @@ def test_rows_are_compared_in_the_features_of_a_classifier() -> None:
     moments = [np.stack([each, each**2], 1) for each in (test, made)]
     assert judged.row["frechet"] == pytest.approx(frechet(*moments), rel=1e-4)
     looked = len(agent.seen)
-    judge.judge(Stub(drawn), 1)
+    judge.evaluate(Stub(drawn), 1)
     assert len(agent.seen) == looked + 1  # at what was made: what is real is known already
 
 

@@ -23,11 +23,11 @@ def test_pictures_are_bytes_with_channels(pictures: np.ndarray) -> None:
 
 
 def test_further_figures_stand_beside_the_others() -> None:
-    judged = EvalResult({"return": 3.0}, episodes=["one"], report=["a line"])
-    further = judged.beside({"normalised": 0.5, "share": 1 / 3})
+    result = EvalResult({"return": 3.0}, episodes=["one"], report=["a line"])
+    further = result.beside({"normalised": 0.5, "share": 1 / 3})
     assert further.row == {"return": 3.0, "normalised": 0.5, "share": 1 / 3}
     assert further.report == ["a line", "normalised  0.5", "share  0.3333"]
     assert (further.episodes, further.score) == (["one"], 3.0)
-    assert judged.row == {"return": 3.0}
+    assert result.row == {"return": 3.0}
     with pytest.raises(ValueError, match="the result has return already"):
-        judged.beside({"return": 4.0})
+        result.beside({"return": 4.0})

@@ -54,16 +54,16 @@ def test_episodes_are_those_of_the_loop(count: int, episodes: int, length: int, 
     suite = course(length=length, fails=fails, **form)
     evaluator, agent = evaluator_of(suite, count, episodes), Linear(suite.environment().spec, stack)
     for number in (0, 1):  # the second in environments that are in the middle of episodes
-        assert played(evaluator.evaluate(agent, number)) == reference(suite, count, episodes, stack, number)
+        assert played(evaluator.play_episodes(agent, number)) == reference(suite, count, episodes, stack, number)
     evaluator.close()
 
 
 def test_the_seeds_are_a_function_of_the_run_and_the_number_alone() -> None:
     suite, agent = course(), Linear(course().environment().spec, 1)
     evaluator = evaluator_of(suite, 2, 4)
-    first, second, again = (played(evaluator.evaluate(agent, number)) for number in ("a", "b", "a"))
+    first, second, again = (played(evaluator.play_episodes(agent, number)) for number in ("a", "b", "a"))
     assert first == again != second
-    assert played(evaluator_of(suite, 2, 4, seed=SEED + 1).evaluate(agent, "a")) != first
+    assert played(evaluator_of(suite, 2, 4, seed=SEED + 1).play_episodes(agent, "a")) != first
 
 
 def test_environments_are_made_at_the_first_evaluation_and_used_again() -> None:
@@ -76,12 +76,12 @@ def test_environments_are_made_at_the_first_evaluation_and_used_again() -> None:
     evaluator, agent = EpisodeEvaluator(suite, make, 1), Linear(suite.environment().spec, 1)
     assert made == []
     evaluator.close()
-    evaluator.evaluate(agent, 0)
-    evaluator.evaluate(agent, 1)
+    evaluator.play_episodes(agent, 0)
+    evaluator.play_episodes(agent, 1)
     assert len(made) == 1
     evaluator.close()
     evaluator.close()
-    evaluator.evaluate(agent, 2)
+    evaluator.play_episodes(agent, 2)
     assert len(made) == 2
     evaluator.close()
 
@@ -99,10 +99,10 @@ def test_a_stopped_evaluation_is_none_and_the_next_one_is_not_changed_by_it(afte
         asked.append(len(agent.seen))
         return len(asked) > after
 
-    assert evaluator.evaluate(agent, 0, stopping) is None
+    assert evaluator.play_episodes(agent, 0, stopping) is None
     assert asked == list(range(after + 1))  # before each step
-    assert evaluator.judge(agent, 0, lambda: True) is None
-    assert played(evaluator.evaluate(agent, 0)) == reference(suite, 2, 8, 1)
+    assert evaluator.evaluate(agent, 0, lambda: True) is None
+    assert played(evaluator.play_episodes(agent, 0)) == reference(suite, 2, 8, 1)
 
 
 # Failing ------------------------------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_more_failed_episodes_than_were_asked_for_end_the_evaluation() -> None:
     suite = course(fails=1, length=4)
     evaluator = evaluator_of(suite, 1, 3)
     with pytest.raises(UnifiedError, match=r"evaluation 7: 4 episodes failed: environment 0, episode \d+ was discarded"):
-        evaluator.evaluate(Linear(suite.environment().spec, 1), 7)
+        evaluator.play_episodes(Linear(suite.environment().spec, 1), 7)
     env_failures = evaluator.take_env_failures()
     assert len(env_failures) >= 4
     assert evaluator.take_env_failures() == []
@@ -133,7 +133,7 @@ def test_an_endless_episode_is_truncated(limit: int | None, length: int, monkeyp
     monkeypatch.setattr("unified.core.trainer.evaluation.ENDLESS", 10)
     suite = EnvironmentAdapter(Endless, "", None)
     evaluator = EpisodeEvaluator(suite, lambda: WorkerVectorEnv(suite, 1, 1, "evaluation", "inline"), 3, limit)
-    judged = evaluator.judge(Linear(Endless.spec, 1), 0)  # type: ignore[arg-type]
+    judged = evaluator.evaluate(Linear(Endless.spec, 1), 0)  # type: ignore[arg-type]
     assert judged is not None
     assert (judged.row["length"], judged.row["return"], judged.row["truncated"]) == (length, length, 3)
     assert f"3 episodes were truncated after {length} steps (evaluate.max_steps)" in evaluator.take_env_failures()[-1]
@@ -145,7 +145,7 @@ def test_environments_that_cannot_be_started_are_no_evaluation() -> None:
         raise PluginFailed("no licence")
 
     with pytest.raises(EnvironmentFailed, match="no licence"):
-        EpisodeEvaluator(course(), fail, 1).evaluate(Linear(Endless.spec, 1), 0)  # type: ignore[arg-type]
+        EpisodeEvaluator(course(), fail, 1).play_episodes(Linear(Endless.spec, 1), 0)  # type: ignore[arg-type]
 
 
 class Scripted:
@@ -181,10 +181,10 @@ def scripted(episodes: int, *steps: str) -> tuple[EpisodeEvaluator, Linear]:
 
 def test_an_environment_that_has_played_its_episodes_may_fail() -> None:
     evaluator, agent = scripted(2, ".T", ".F", ".F", ".F", "T.")
-    assert len(played(evaluator.evaluate(agent, 0))) == 2
+    assert len(played(evaluator.play_episodes(agent, 0))) == 2
     evaluator, agent = scripted(2, ".T", "F.", "F.", "F.", "T.")
     with pytest.raises(UnifiedError, match="3 episodes failed"):
-        evaluator.evaluate(agent, 0)
+        evaluator.play_episodes(agent, 0)
 
 
 # Without a trace ----------------------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_the_agent_is_in_evaluation_mode_and_then_as_it_was(training: bool) -> N
     agent.train(training)
     agent.streams["explore"].torch()
     before = agent.streams.state_dict()
-    evaluator_of(suite, 2, 4).evaluate(agent, 0)
+    evaluator_of(suite, 2, 4).play_episodes(agent, 0)
     assert agent.modes
     assert not any(agent.modes)
     assert agent.training == training
@@ -223,7 +223,7 @@ def test_it_acts_without_exploring() -> None:
             return super().act(batch, explore=explore)
 
     suite = course()
-    evaluator_of(suite, 1, 2).evaluate(Noted(suite.environment().spec, 1), 0)
+    evaluator_of(suite, 1, 2).play_episodes(Noted(suite.environment().spec, 1), 0)
     assert set(explored) == {False}
 
 
@@ -240,7 +240,7 @@ def test_pictures_are_those_of_the_first_episode_that_does_not_fail(count: int) 
         failed += episode(environment, first, stacking(Linear(environment.spec, 1), 1)) is None
         evaluator = evaluator_of(suite, count, 6, seed)
         evaluator.record = (2, 5)
-        episodes = evaluator.evaluate(agent, 0)
+        episodes = evaluator.play_episodes(agent, 0)
         assert played(episodes) == reference(suite, count, 6, 1, seed=seed)
         assert episodes is not None
         assert [picture[0, 0, 0] for picture in episodes[0].pictures or ()] == list(range(episodes[0].length))  # the step it was drawn at
@@ -264,7 +264,7 @@ def test_pictures_are_taken_where_they_are_asked_for_and_there_are_some() -> Non
     for suite, record in ((course(), None), (Hidden("", CourseOptions()), (4, 4))):
         evaluator = evaluator_of(suite, 1, 2)
         evaluator.record = record
-        episodes = evaluator.evaluate(agent, 0)
+        episodes = evaluator.play_episodes(agent, 0)
         assert played(episodes) == reference(course(), 1, 2, 1)
         assert episodes is not None
         assert [episode.pictures for episode in episodes] == [None, None]
@@ -289,7 +289,7 @@ def test_a_row_has_the_mean_and_the_spread() -> None:
 
 def test_a_judgement_has_the_row_and_the_episodes() -> None:
     suite = course()
-    judged = evaluator_of(suite, 2, 3).judge(Linear(suite.environment().spec, 1), 0)
+    judged = evaluator_of(suite, 2, 3).evaluate(Linear(suite.environment().spec, 1), 0)
     assert judged is not None
     assert played(judged.episodes) == reference(suite, 2, 3, 1)
     assert judged.score == judged.row["return"] == pytest.approx(np.mean([episode.return_ for episode in judged.episodes or ()]))

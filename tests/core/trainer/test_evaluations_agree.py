@@ -54,7 +54,7 @@ class Recorder:
     def on_evaluation_end(self, trainer: Any, row: Any, episodes: Any) -> None:
         self.frames, self.row = trainer.clock.frames, row
         self.own = rounded(episodes)
-        self.same = rounded(trainer.evaluator.evaluate(trainer.agent, "of checkpoint newest"))
+        self.same = rounded(trainer.evaluator.play_episodes(trainer.agent, "of checkpoint newest"))
 
 
 def trained(root: Path, agent: str, suite: str, **values: Any) -> tuple[Run, Recorder]:

@@ -160,7 +160,7 @@ def test_an_evaluation_is_a_loop_over_episodes(count: int, fails: int) -> None:
     suite = Course("", CourseOptions(length=6, fails=fails))
     agent: Any = Summing(suite.environment().spec)
     evaluator = EpisodeEvaluator(suite, lambda: environments(count, "evaluation", length=6, fails=fails), 7)
-    found = evaluator.evaluate(agent, "0")
+    found = evaluator.play_episodes(agent, "0")
     assert found is not None
     wanted = evaluation(suite.environment(), SEED, "evaluation 0", 7, [reference(agent) for _ in range(count)])
     assert [(episode.return_, episode.length) for episode in found] == [tuple(played) for played in wanted]
@@ -172,7 +172,7 @@ def test_an_evaluation_leaves_the_state_of_training_alone() -> None:
     step(collector, 3)
     before = collector.inputs.state["total"].clone()
     suite = Course("", CourseOptions())
-    EpisodeEvaluator(suite, lambda: environments(2, "evaluation"), 3).evaluate(collector.agent, "0")
+    EpisodeEvaluator(suite, lambda: environments(2, "evaluation"), 3).play_episodes(collector.agent, "0")
     assert torch.equal(collector.inputs.state["total"], before)
 
 

@@ -25,7 +25,7 @@ def play(console: Console, run: Any, trainer: Any, metrics: list[dict[str, Any]]
             console.on_log(run=run, trainer=trainer, row=row, speed=speed(row["frames"]))
         else:
             console.before_evaluation(run=None, trainer=trainer)
-            console.on_evaluation_end(run=None, judged=None, trainer=trainer, row=row, episodes=[None] * 10)
+            console.on_evaluation_end(run=None, result=None, trainer=trainer, row=row, episodes=[None] * 10)
     console.teardown(run=run, trainer=trainer, error=error)
     return console.screen.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 

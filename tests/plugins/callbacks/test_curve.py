@@ -21,7 +21,7 @@ def picture(path):
 
 def test_a_curve_is_a_real_picture(tmp_path):
     run, trainer = watched(tmp_path)
-    Curve(None).on_evaluation_end(row=None, episodes=None, judged=None, run=run, trainer=trainer)
+    Curve(None).on_evaluation_end(row=None, episodes=None, result=None, run=run, trainer=trainer)
     pixels = picture(run.path / "curve.png")
     height, width = pixels.shape[:2]
     assert height > 500

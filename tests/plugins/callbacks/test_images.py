@@ -63,7 +63,7 @@ def evaluated(run, trainer, images: Images, count: int, pictures: np.ndarray | N
     for row in found:
         trainer.clock.done = row is found[-1]
         images.on_evaluation_end(
-            episodes=None, run=run, trainer=trainer, row=row, judged=EvalResult(row, pictures=pictures, captions=captions)
+            episodes=None, run=run, trainer=trainer, row=row, result=EvalResult(row, pictures=pictures, captions=captions)
         )
     return sorted(path.name for path in (run.path / "images").glob("*"))
 
@@ -104,9 +104,9 @@ def test_captions_stand_under_their_pictures_and_change_none(tmp_path) -> None:
 def test_pictures_of_classes_have_a_row_for_each(tmp_path) -> None:
     run, trainer = watched(tmp_path)
     row = {"frames": 7, "updates": 0}
-    judged = EvalResult(row, pictures=numbered(6), columns=2)
+    result = EvalResult(row, pictures=numbered(6), columns=2)
     trainer.clock.done = True
-    Images(options(columns=5)).on_evaluation_end(episodes=None, run=run, trainer=trainer, row=row, judged=judged)
+    Images(options(columns=5)).on_evaluation_end(episodes=None, run=run, trainer=trainer, row=row, result=result)
     np.testing.assert_array_equal(picture(run.path / "images" / "eval-000000007.png"), grid(numbered(6), 2))
 
 
@@ -120,7 +120,7 @@ def test_a_run_that_plays_nothing_counts_its_updates(tmp_path) -> None:
     run, trainer = watched(tmp_path)
     for updates in (0, 500):
         row = {"kind": "evaluate", "frames": 0, "updates": updates}
-        Images(options()).on_evaluation_end(episodes=None, run=run, trainer=trainer, row=row, judged=EvalResult(row, pictures=numbered(1)))
+        Images(options()).on_evaluation_end(episodes=None, run=run, trainer=trainer, row=row, result=EvalResult(row, pictures=numbered(1)))
     assert sorted(path.name for path in (run.path / "images").iterdir()) == ["eval-000000000.png", "eval-000000500.png"]
 
 

@@ -21,7 +21,7 @@ def test_every_number_is_written_with_its_frames(tmp_path):
         if row["kind"] == "train":
             callback.on_log(run=None, trainer=None, row=row, speed=speed(row["frames"]))
         else:
-            callback.on_evaluation_end(run=None, trainer=None, episodes=None, judged=None, row=row)
+            callback.on_evaluation_end(run=None, trainer=None, episodes=None, result=None, row=row)
     callback.teardown(run=None, trainer=None, error=None)
     events = EventAccumulator(str(run.path / "tensorboard")).Reload()
     assert {"train/return", "train/critic_loss", "speed/frames_per_s", "speed/share/env", "evaluate/return"} <= set(

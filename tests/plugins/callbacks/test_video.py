@@ -75,7 +75,7 @@ def evaluations(run, trainer, video: Video, count: int, pictures: bool = True) -
         recorded = trainer.evaluator.record
         trainer.evaluator.record = None  # as the trainer does
         episode = SimpleNamespace(return_=row["return"], length=3, pictures=frames(3, *recorded) if recorded and pictures else None)
-        video.on_evaluation_end(trainer=None, judged=None, run=run, row=row, episodes=[episode])
+        video.on_evaluation_end(trainer=None, result=None, run=run, row=row, episodes=[episode])
     return sorted(path.name for path in (run.path / "videos").glob("*"))
 
 
@@ -106,7 +106,7 @@ def test_the_count_of_evaluations_is_resumed(tmp_path):
     video = Video(SimpleNamespace(every=3, height=48, width=64, fps=30.0))
     run, trainer = watched(tmp_path)
     video.before_evaluation(run=None, trainer=trainer)
-    video.on_evaluation_end(trainer=None, judged=None, run=run, row=rows()[0], episodes=[])
+    video.on_evaluation_end(trainer=None, result=None, run=run, row=rows()[0], episodes=[])
     other = Video(video.options)
     other.checkpoint_load(run=None, trainer=None, state=video.checkpoint_save(run=None, trainer=None))
     assert other.evaluations == 1

@@ -20,7 +20,7 @@ class Milestones(Callback):
         self.options = options
         self.reached: dict[str, int] = {}
 
-    def on_evaluation_end(self, run: Any, trainer: Any, row: Mapping[str, Any], episodes: Any, judged: Any) -> None:
+    def on_evaluation_end(self, run: Any, trainer: Any, row: Mapping[str, Any], episodes: Any, result: Any) -> None:
         for level in self.options.levels:
             if row["return"] >= level:
                 self.reached.setdefault(f"{level:g}", row["frames"])

@@ -217,7 +217,7 @@ class Callback:
         """
 
     def on_evaluation_end(
-        self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Sequence[Episode] | None, judged: EvalResult
+        self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Sequence[Episode] | None, result: EvalResult
     ) -> None:
         """Called after an evaluation.
 
@@ -226,11 +226,11 @@ class Callback:
             trainer: Its trainer.
             row: The row written to ``metrics.jsonl``.
             episodes: Episodes with ``return_``, ``length`` and ``pictures``; ``None`` for a data set.
-            judged: The complete result; ``judged.score`` and ``judged.metric`` exist for every type of task.
+            result: The complete result; ``result.score`` and ``result.metric`` exist for every type of task.
 
         >>> class Best(Callback):
-        ...     def on_evaluation_end(self, run, trainer, row, episodes, judged):
-        ...         self.best = max(self.best, judged.score)
+        ...     def on_evaluation_end(self, run, trainer, row, episodes, result):
+        ...         self.best = max(self.best, result.score)
         """
 
     def checkpoint_save(self, run: Run, trainer: Trainer) -> dict[str, Any] | None:

@@ -550,7 +550,7 @@ def evaluate(
         evaluator = make_evaluator(run.policy_config, built_suite(run.policy_config), run, **overrides)
     evaluator.record = record
     try:
-        result = evaluator.judge(agent, f"of checkpoint {checkpoint}")
+        result = evaluator.evaluate(agent, f"of checkpoint {checkpoint}")
         assert result is not None
         return frames, result
     finally:

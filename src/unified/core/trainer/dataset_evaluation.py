@@ -39,7 +39,7 @@ class DatasetEvaluator(Evaluator):
         self._rows: Rows | None = None
         self._real: tuple[Features, Features] | None = None
 
-    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
+    def _evaluate(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
         rows = self._rows = self._rows or self._make("test")
         answers, probabilities_ = [], []
         with evaluation_mode(agent), torch.no_grad():
@@ -81,14 +81,14 @@ class DatasetEvaluator(Evaluator):
         row: dict[str, Any] = {**generation.generation_metrics(train, test, self._numbers(generated), classes=known)}
         if self._features is not None:
             row["features"] = self._features.name
-        judged = EvalResult(row, metric="coverage", report=generation.report(row))
+        result = EvalResult(row, metric="coverage", report=generation.report(row))
         if generated.dtype != np.uint8:
-            return judged
+            return result
         if classes is None:
-            return replace(judged, pictures=generated[:PICTURES])
+            return replace(result, pictures=generated[:PICTURES])
         shown, per_class = by_class(classes, PICTURES)
         captions = [self._spec.classes[label] for label in classes[shown]]
-        return replace(judged, pictures=generated[shown], captions=captions, columns=per_class if per_class > 1 else None)
+        return replace(result, pictures=generated[shown], captions=captions, columns=per_class if per_class > 1 else None)
 
     def _features_of(self, rows: Rows, most: int) -> Features:
         """Features of at most `most` real rows, and the class of each for class-conditional tasks."""

@@ -88,7 +88,7 @@ class Duties:
         failures: list[str] = []
         try:
             with trainer.watch.measure("evaluate"), plugin_errors(trainer.agent_name, "during evaluation"):
-                result = trainer.evaluator.judge(trainer.agent, self.clock.frames, lambda: trainer.interrupts.stopping is not None)
+                result = trainer.evaluator.evaluate(trainer.agent, self.clock.frames, lambda: trainer.interrupts.stopping is not None)
         except EnvironmentFailed as failed:  # training may survive it
             result = None
             failures = [f"there is none at {self.clock.frames:,} frames: {failed}"]
@@ -107,7 +107,7 @@ class Duties:
         self._stale = 0 if improved else self._stale + (not at_end)
         if improved:
             self.best_score = result.score
-        trainer.hooks.call("on_evaluation_end", run=self.run, trainer=trainer, row=row, episodes=result.episodes, judged=result)
+        trainer.hooks.call("on_evaluation_end", run=self.run, trainer=trainer, row=row, episodes=result.episodes, result=result)
         if improved and self.clock.steps > 0:
             trainer.checkpoint(best=True)
 

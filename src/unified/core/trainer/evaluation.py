@@ -43,32 +43,32 @@ class Episode:
 
 
 class Evaluator(ABC):
-    """Says how well an agent does, without training noticing.
+    """Measures how well an agent performs, without an effect on training.
 
     Args:
         suite: Of the task; its metrics are added (`Suite.extra_metrics`).
     """
 
-    #: ``(height, width)`` makes the next judgement keep pictures of its first episode, where there are episodes.
+    #: ``(height, width)`` makes the next evaluation record pictures of its first episode, where there are episodes.
     record: tuple[int, int] | None = None
 
     def __init__(self, suite: Suite) -> None:
         self._suite = suite
 
-    def judge(self, agent: Agent | MultiTaskAgent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> EvalResult | None:
-        """Judgement `number`, with the suite's own figures; ``None`` where `stopping` said so before its end."""
-        judged = self._judge(agent, number, stopping)
-        if judged is None:
+    def evaluate(self, agent: Agent | MultiTaskAgent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> EvalResult | None:
+        """Evaluation `number`, with the metrics of the suite; ``None`` if `stopping` returned true before its end."""
+        result = self._evaluate(agent, number, stopping)
+        if result is None:
             return None
-        with plugin_errors(f"suite {type(self._suite).__name__}", "in its figures"):
-            return judged.beside(self._suite.extra_metrics(judged.row))
+        with plugin_errors(f"suite {type(self._suite).__name__}", "in its metrics"):
+            return result.beside(self._suite.extra_metrics(result.row))
 
     @abstractmethod
-    def _judge(self, agent: Any, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
-        """The judgement itself."""
+    def _evaluate(self, agent: Any, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
+        """The evaluation, without the metrics of the suite."""
 
     def take_env_failures(self) -> list[str]:
-        """What happened since the last call."""
+        """Failures of environments since the last call."""
         return []
 
     def close(self) -> None:  # noqa: B027  # nothing to release
@@ -92,7 +92,7 @@ class EpisodeEvaluator(Evaluator):
         self._environments: VectorEnv | None = None
 
     def take_env_failures(self) -> list[str]:
-        """What happened to the environments since the last call."""
+        """Failures of environments since the last call."""
         if self._environments is None:
             return []
         env_failures = list(self._environments.env_failures)
@@ -101,11 +101,11 @@ class EpisodeEvaluator(Evaluator):
             env_failures.append(f"{self._truncated} episodes were truncated after {self.max_steps:,} steps (evaluate.max_steps)")
         return env_failures
 
-    def evaluate(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> list[Episode] | None:
+    def play_episodes(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> list[Episode] | None:
         """Play the episodes of evaluation `number`: their seeds are a function of the run's seed and this number.
 
         Returns:
-            The episodes in the order of their seeds, or ``None`` where `stopping` said so before the end.
+            The episodes in the order of their seeds, or ``None`` if `stopping` returned true before the end.
 
         A failed episode is played again, with the next seed. An episode that reaches ``evaluate.max_steps`` is truncated.
 
@@ -124,8 +124,8 @@ class EpisodeEvaluator(Evaluator):
         with evaluation_mode(agent):
             return self._play(agent, self._environments, number, stopping)
 
-    def _judge(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
-        episodes = self.evaluate(agent, number, stopping)
+    def _evaluate(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
+        episodes = self.play_episodes(agent, number, stopping)
         if episodes is None:
             return None
         self._truncated = sum(episode.length == self.max_steps for episode in episodes)

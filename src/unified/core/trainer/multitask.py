@@ -110,7 +110,7 @@ class MultiTaskSource(ExperienceSource):
 class MultiTaskEvaluator(Evaluator):
     """Evaluates the agent of every task. Figures are called ``NAME/TASK``.
 
-    ``score`` compares checkpoints: the mean over tasks of sign(x) log(1 + |x|), x being what the task is judged by. It rises with each
+    ``score`` compares checkpoints: the mean over tasks of sign(x) log(1 + |x|), x being the metric of the task. It rises with each
     of them, and a task whose figures are large does not outweigh the others.
 
     Args:
@@ -120,21 +120,21 @@ class MultiTaskEvaluator(Evaluator):
     def __init__(self, evaluators: Mapping[str, Evaluator]) -> None:
         self._evaluators = evaluators
 
-    def judge(self, agent: Any, number: int | str, stopping: Callable[[], bool] = lambda: False) -> EvalResult | None:
+    def evaluate(self, agent: Any, number: int | str, stopping: Callable[[], bool] = lambda: False) -> EvalResult | None:
         """Evaluate a `MultiTaskAgent`; ``None`` if `stopping` returned true before the end."""
-        return self._judge(agent, number, stopping)
+        return self._evaluate(agent, number, stopping)
 
-    def _judge(self, agent: Any, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
+    def _evaluate(self, agent: Any, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
         row: dict[str, Any] = {}
         report: list[str] = []
         scores: list[float] = []
         for name, evaluator in self._evaluators.items():
-            judged = evaluator.judge(agent.of(name), number, stopping)
-            if judged is None:
+            result = evaluator.evaluate(agent.of(name), number, stopping)
+            if result is None:
                 return None
-            scores.append(math.copysign(math.log1p(abs(judged.score)), judged.score))
-            row |= {f"{key}/{name}": value for key, value in judged.row.items() if key != "metric"}
-            report += [f"{judged.metric}/{name}  {judged.score:.4g}", *(f"  {line}" for line in judged.report)]
+            scores.append(math.copysign(math.log1p(abs(result.score)), result.score))
+            row |= {f"{key}/{name}": value for key, value in result.row.items() if key != "metric"}
+            report += [f"{result.metric}/{name}  {result.score:.4g}", *(f"  {line}" for line in result.report)]
         return EvalResult({"score": float(np.mean(scores)), **row}, metric="score", report=report)
 
     def take_env_failures(self) -> list[str]:

@@ -69,7 +69,7 @@ class Console(Callback):
         if self.live is None and self.evaluation is None:  # the first one comes before the first step and takes some time
             self._print(Text("evaluating …"))
 
-    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
+    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, result: EvalResult) -> None:
         self.doing, self.evaluation, self.evaluated, self.best = "", dict(row), time.monotonic(), trainer.best_score
         if self.live is None:
             of = ""

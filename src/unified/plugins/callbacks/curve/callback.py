@@ -35,7 +35,7 @@ class Curve(Callback):
         figure = plotting.run_figure(run.metrics(), task, subtitle, trainer.clock.budget_frames)
         plotting.save(figure, Path(run.path) / "curve.png")
 
-    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
+    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, result: EvalResult) -> None:
         self.draw(run, trainer)
 
     def teardown(self, run: Run, trainer: Trainer, error: BaseException | None) -> None:

@@ -28,16 +28,16 @@ class Images(Callback):
         every = self.options.every
         return bool(trainer.clock.done) or (every > 0 and self.evaluations % every == 0)
 
-    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
+    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, result: EvalResult) -> None:
         self.evaluations += 1
-        if judged.pictures is None or not len(judged.pictures) or not self._due(trainer):
+        if result.pictures is None or not len(result.pictures) or not self._due(trainer):
             return
         from unified import plotting
         from unified.grid import enlarged, figure
 
-        columns = judged.columns or self.options.columns
-        pictures = enlarged(judged.pictures[: self.options.count], self.options.size)
-        captions = judged.captions[: self.options.count] if judged.captions else None
+        columns = result.columns or self.options.columns
+        pictures = enlarged(result.pictures[: self.options.count], self.options.size)
+        captions = result.captions[: self.options.count] if result.captions else None
         at = row["frames"] or row["updates"]
         plotting.save(figure(pictures, captions, columns), Path(run.path) / "images" / f"eval-{at:09d}.png")
 

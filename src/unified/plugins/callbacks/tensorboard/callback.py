@@ -56,7 +56,7 @@ class TensorBoard(Callback):
         self.scalars("train", row, row["frames"])
         self.scalars("speed", speed, row["frames"])
 
-    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
+    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, result: EvalResult) -> None:
         self.scalars("evaluate", row, row["frames"])
         self.writer.flush()
 

@@ -35,7 +35,7 @@ class Video(Callback):
         if self.asked:
             trainer.evaluator.record = (self.options.height, self.options.width)
 
-    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, judged: EvalResult) -> None:
+    def on_evaluation_end(self, run: Run, trainer: Trainer, row: Mapping[str, Any], episodes: Any, result: EvalResult) -> None:
         self.evaluations += 1
         frames = episodes[0].pictures if episodes else None
         if self.asked and frames:  # the task cannot be rendered

@@ -55,8 +55,8 @@ class Adversarial(Objective):
         ]
 
     def __call__(self, agent: ActorCritic, batch: Batch) -> Loss:
-        judged, fooled = DiscriminatorLoss(self.loss, self.r1, self.r2)(agent, batch), GeneratorLoss(self.loss)(agent, batch)
-        return Loss(judged.value + fooled.value, {**judged.metrics, **fooled.metrics})
+        discriminator, generator = DiscriminatorLoss(self.loss, self.r1, self.r2)(agent, batch), GeneratorLoss(self.loss)(agent, batch)
+        return Loss(discriminator.value + generator.value, {**discriminator.metrics, **generator.metrics})
 
 
 class DiscriminatorLoss(Objective):

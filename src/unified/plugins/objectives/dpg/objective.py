@@ -27,10 +27,10 @@ class DPG(Objective):
     }
 
     def __call__(self, agent: ActorCritic, batch: Batch) -> Loss:
-        def judged(action: torch.Tensor | None) -> Value:
+        def value_of(action: torch.Tensor | None) -> Value:
             value: Value = agent.critic(batch.features, action).min()
             return value
 
-        with frozen(agent.critic):  # it judges: added to a phase that trains it, this must not teach it to flatter
-            value, log_prob = agent.policy(batch.features).expectation(judged, agent.noise())
+        with frozen(agent.critic):  # in a phase that also trains the critic, this loss must not change it
+            value, log_prob = agent.policy(batch.features).expectation(value_of, agent.noise())
         return Loss(-value.mean.mean(), {"log_prob": log_prob.mean().detach()})

@@ -106,7 +106,7 @@ def _write(directory: Path, sides: Mapping[Split, Pictures], size: int | None, g
     std: tuple[float, ...] = ()
     for side, pictures in sides.items():
         if not len(pictures.labels):
-            raise UsageError(Problem(f"there are no images to {'train on' if side == 'train' else 'judge by'}", "look at suite.classes"))
+            raise UsageError(Problem(f"there are no images to {'train on' if side == 'train' else 'test on'}", "look at suite.classes"))
         array = _fill(directory / f"{side}.npy", pictures, size, grey)
         if side == "train":
             mean, std = statistics(array)
