@@ -44,11 +44,8 @@ class _EnvState:
     state: EnvironmentState | None = None
     actions: list[np.ndarray] = field(default_factory=list)
     rebuildable: bool = True
-
-    @property
-    def started(self) -> bool:
-        """Whether the episode has a first observation; one without cannot be rebuilt."""
-        return self.rebuildable or self.length > 0
+    started: bool = True  # whether the episode has a first observation; one without cannot be rebuilt
+    next_seed: int | None = None  # of the next episode, once it was computed
 
 
 def make_vector_env(
@@ -263,8 +260,10 @@ class WorkerVectorEnv(Steppable):
         steps.reward[i] = head["reward"]
         lane.episode_return += head["raw_reward"]
         lane.length += 1
-        steps.terminated[i], steps.truncated[i], steps.life_lost[i] = head["terminated"], head["truncated"], head["life_lost"]
+        if head["life_lost"]:
+            steps.life_lost[i] = True
         if head["terminated"] or head["truncated"]:
+            steps.terminated[i], steps.truncated[i] = head["terminated"], head["truncated"]
             steps.returns[i], steps.lengths[i] = lane.episode_return, lane.length
             steps.reset_observation[i] = self._start(i, Message(head, answer.arrays[1 + columns :]))
             return
@@ -278,7 +277,7 @@ class WorkerVectorEnv(Steppable):
         or a lost worker, none has started, and the observation is the old one."""
         for attempt in range(1, STARTS + 1):
             before, started = self._lanes[i], bool(answer.arrays)
-            lane = _EnvState(before.observation, before.episode + 1, self._next_options[i], rebuildable=started)
+            lane = _EnvState(before.observation, before.episode + 1, self._next_options[i], rebuildable=started, started=started)
             self._lanes[i] = lane
             if started:
                 self._next_options[i] = None
@@ -314,7 +313,9 @@ class WorkerVectorEnv(Steppable):
 
     def _step_request(self, i: int) -> Message:
         lane = self._lanes[i]
-        head = {"op": "step", "next": self._seed(i, lane.episode + 1), "options": self._next_options[i]}
+        if lane.next_seed is None:
+            lane.next_seed = self._seed(i, lane.episode + 1)
+        head = {"op": "step", "next": lane.next_seed, "options": self._next_options[i]}
         if lane.length + 1 >= self._max_steps:
             head["last"] = True
         return Message(head, (self._actions[i],))
@@ -467,6 +468,7 @@ class WorkerVectorEnv(Steppable):
                 lane["state"],
                 list(np.array(lane["actions"])),
                 lane["rebuildable"],
+                started=lane["rebuildable"] or lane["length"] > 0,
             )
             for lane in state["lanes"]
         ]

@@ -123,8 +123,8 @@ class EnvServer:
             if not abs(raw_reward) <= FLOAT32_MAX:
                 raise EpisodeFailed(f"the raw reward was {raw_reward}")
             truncated = bool(step.truncated) or last
-            head = {"reward": reward, "terminated": bool(step.terminated), "truncated": truncated}
-            head |= {"raw_reward": raw_reward, "life_lost": bool(step.life_lost)}
+            head: dict[str, Any] = {"reward": reward, "raw_reward": raw_reward, "terminated": bool(step.terminated)}
+            head["truncated"], head["life_lost"] = truncated, bool(step.life_lost)
             arrays = (self._checked(step.observation), *self._columns(step.extra))
         except BaseException as error:
             return self._and_next(failure_of(error), (), next_seed, options)
@@ -145,6 +145,8 @@ class EnvServer:
         return self._checked(self.environment.reset(seed) if options is None else self.environment.reset(seed, options))
 
     def _columns(self, extra: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+        if not extra and not self.spec.columns:
+            return ()
         if extra.keys() != self.spec.columns.keys():
             given, wanted = ", ".join(extra) or "none", ", ".join(self.spec.columns) or "none"
             raise UnifiedError(f"a step has the extra columns {given} where the environment's spec has {wanted}")
@@ -175,7 +177,7 @@ class EnvServer:
         if array.shape != space.shape or array.dtype != space.dtype:
             found = f"{array.dtype.name} {array.shape}"
             raise UnifiedError(f"{name}an observation is {found} where the environment's spec says {space.dtype} {space.shape}")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind == "f" and np.count_nonzero(np.isfinite(array)) != array.size:
             raise EpisodeFailed(f"{name}the observation was not finite")
         return array
 

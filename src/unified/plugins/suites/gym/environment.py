@@ -150,11 +150,14 @@ class GymEnvironment(Environment):
                 wanted = "(observation, reward, terminated, truncated, info)"
                 raise UsageError(Problem(f"{self._task}: step must return {wanted}, not {_outline(answer)}"))
             observation, earned, terminated, truncated, info = answer
-            reward += self._number(earned)
-            ended = self._flag("terminated", terminated), self._flag("truncated", truncated)
-            if any(ended):
+            reward += float(earned) if isinstance(earned, float) else self._number(earned)
+            if terminated is not True and terminated is not False:
+                terminated = self._flag("terminated", terminated)
+            if truncated is not True and truncated is not False:
+                truncated = self._flag("truncated", truncated)
+            if terminated or truncated:
                 break
-        return observation, reward, *ended, info
+        return observation, reward, terminated, truncated, info
 
     def _number(self, reward: Any) -> float:
         """A reward: a number, or an array of one number."""

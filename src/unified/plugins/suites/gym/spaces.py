@@ -70,11 +70,12 @@ def _combinations(task: str, space: Any) -> tuple[Space, Convert]:
 def _continuous(space: Any) -> tuple[Space, Convert]:
     """A Box of any shape as a vector."""
     low, high = _range(space)
-    whole = space.dtype.kind in "iu"
+    width, whole = high - low, space.dtype.kind in "iu"
 
     def to_env(action: np.ndarray) -> np.ndarray:
-        scaled = low + (np.clip(action, -1.0, 1.0).astype(np.float64) + 1.0) * (high - low) / 2.0
-        scaled = np.clip(scaled, low, high)  # the sum may round to the next number beyond a bound
+        within = np.minimum(np.maximum(action, -1.0), 1.0).astype(np.float64)  # np.clip is slower
+        scaled = low + (within + 1.0) * width / 2.0
+        scaled = np.minimum(np.maximum(scaled, low), high)  # the sum may round to the next number beyond a bound
         env_action: np.ndarray = (np.rint(scaled) if whole else scaled).astype(space.dtype).reshape(space.shape)
         return env_action
 
