@@ -1,12 +1,14 @@
 """Command lines of right and wrong words: no line ends in a traceback, and none that is refused takes long.
 
 A line holds if it ends with exit code 0 or 2, if it prints no traceback and no control character, and if a refusal costs less than one
-second of processor time more than ``unified --version``. Each line is typed in a directory of its own, with a run and odd files.
+second of processor time more than ``unified --version``. Each line is typed in a directory of its own, with a run, odd files and a drawn
+recipe. Some lines are not typed to their end: a shell asks for their completion.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 import random
 import re
@@ -15,7 +17,8 @@ import signal
 import tempfile
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ RUN = str(common.RUN)
 LIMIT = 20
 #: Seconds of processor time that a refusal may cost more than a line that does nothing.
 REFUSAL = 1.0
+#: Characters of a word; Linux takes no more than 128 KiB.
+LONGEST = 100_000
 #: Files of the directory in which a line is typed, beside the run.
 FILES = {
     "recipe.yaml": b"agent: dqn\nsuite: gym:CartPole-v1\n",
@@ -174,9 +179,13 @@ LINES: tuple[tuple[str, ...], ...] = (
     ("train", "--dry-run", "-s", "gym:CartPole-v1", "-s", "digits"),
     ("train", "--dry-run", "-s", "./table.csv"),
     ("train", "--dry-run", "-r", "recipe.yaml"),
+    ("train", "--dry-run", "-r", "drawn.yaml"),
+    ("train", "--dry-run", "-r", "drawn.yaml", "-a", "dqn"),
     ("resume", RUN),
     ("evaluate", RUN, "--episodes", "1"),
     ("evaluate", RUN, "-n", "1", "-c", "best", "--json"),
+    ("play", RUN, "-o", "gone.gif"),
+    ("play", "gone", "--fps", "30", "--height", "64"),
     ("plot", RUN),
     ("plot", RUN, "-o", "plot.png", "--x", "frames", "--spread", "sd", "--reference", "reference.csv"),
     ("runs", "list"),
@@ -244,15 +253,15 @@ def attack(seed: int, count: int, work: Path) -> Iterator[common.Outcome]:
     (source / "loop").symlink_to("loop")
     rng = random.Random(seed)
     for number in range(count or 1000):
-        words = line(rng)
+        asked = line(rng)
         with common.copied(source, work / "outer" / f"case-{number}") as place:
             os.mkfifo(place / "pipe")
             if usual is None:
-                usual = typed(("--version",), place)[2]
-            failure = verdict(*typed(words, place), usual)
+                usual = typed(Line(("--version",)), place)[2]
+            failure = verdict(*typed(asked, place), usual)
         if outside := [path.name for path in (work / "outer").iterdir()]:
             failure = f"wrote outside of its directory: {outside}"
-        yield repr(words) if len(repr(words)) < 600 else f"{repr(words)[:600]}…", failure
+        yield f"case {number}, {asked!r:.900}", failure
 
 
 def verdict(status: int, text: str, seconds: float, usual: float) -> str:
@@ -277,10 +286,12 @@ def _moves(sign: str) -> bool:
     return (unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") and sign not in "\n\t") or "\u202a" <= sign <= "\u202e"
 
 
-def typed(words: Sequence[str], place: Path) -> tuple[int, str, float]:
+def typed(asked: Line, place: Path) -> tuple[int, str, float]:
     """Type a line in a directory: exit code (negative for a signal), what is printed, and seconds of processor time."""
+    (place / "drawn.yaml").write_bytes(asked.recipe)
     with tempfile.TemporaryFile() as output:
-        child = common.begun(common.unified(*words, before=_limits), place, output.fileno())
+        words = asked.words if asked.shell in ("", "bash") else ("unified", *asked.words)
+        child = common.begun(common.unified(*words, before=functools.partial(_prepare, asked)), place, output.fileno())
         deadline = time.monotonic() + 5 * LIMIT
         while not (ended := os.wait4(child, os.WNOHANG))[0]:
             if time.monotonic() > deadline:
@@ -291,15 +302,34 @@ def typed(words: Sequence[str], place: Path) -> tuple[int, str, float]:
     return os.waitstatus_to_exitcode(ended[1]), text, ended[2].ru_utime + ended[2].ru_stime
 
 
-def _limits() -> None:
+def _prepare(asked: Line) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.environ["HOME"] = os.getcwd()
-    os.environ["COLUMNS"] = "200"
+    os.environ.update(HOME=os.getcwd(), XDG_CONFIG_HOME=os.getcwd(), COLUMNS="200")
+    if asked.shell:
+        os.environ["_UNIFIED_COMPLETE"] = asked.shell
+    if asked.shell == "bash":
+        text = " ".join(("unified", *asked.words))
+        os.environ.update(_UNIFIED_LINE=text[:100_000], _UNIFIED_BREAKS=" \t\n\"'><=;|&(:")
     resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 # Lines ----------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is typed.
+
+    Attributes:
+        words: After ``unified``.
+        shell: The shell that asks for a completion of the line; empty if the line is run.
+        recipe: Content of ``drawn.yaml``.
+    """
+
+    words: tuple[str, ...]
+    shell: str = ""
+    recipe: bytes = b""
 
 
 @functools.cache
@@ -320,8 +350,27 @@ def _flat(tree: Any, prefix: str = "") -> Iterator[str]:
             yield from _flat(value, f"{prefix}{key}.")
 
 
-def line(rng: random.Random) -> tuple[str, ...]:
+def line(rng: random.Random) -> Line:
     """A command line: a right one, with some words that were changed, added or left out."""
+    words = _words(rng)
+    shell = rng.choice(("bash", "zsh", "fish", "tcsh")) if rng.random() < 0.15 else ""
+    return Line(words, shell, recipe(rng) if "drawn.yaml" in words else b"")
+
+
+def recipe(rng: random.Random) -> bytes:
+    """A recipe of right and wrong keys and values, with some bytes that were changed."""
+    pairs = [(rng.choice((rng.choice(keys()), rng.choice(VALUES))), rng.choice(VALUES)) for _ in range(rng.randint(1, 5))]
+    if rng.random() < 0.3:
+        text = json.dumps(dict(pairs))
+    else:
+        text = "".join(f"{key}: {value if rng.random() < 0.5 else json.dumps(value)}\n" for key, value in pairs)
+    data = bytearray(text.encode(errors="surrogateescape"))
+    for _ in range(rng.choice((0, 0, 1, 3))):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    return bytes(data)
+
+
+def _words(rng: random.Random) -> tuple[str, ...]:
     words = list(rng.choice(LINES))
     # A training is composed only, whatever the other words are; of the others most have their command.
     composed = words[:2] == ["train", "--dry-run"]
@@ -339,7 +388,7 @@ def line(rng: random.Random) -> tuple[str, ...]:
             words = ["1" if word.isdigit() else word for word in words]
         if words[:2] == ["plugins", "check"] and len(words) == 2:
             words.append("uniform")  # otherwise all components are checked, for minutes
-    return tuple(word.replace("\0", "") for word in words)
+    return tuple(word[:LONGEST] for word in words)
 
 
 def assignment(rng: random.Random) -> str:
