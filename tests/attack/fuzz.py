@@ -386,8 +386,10 @@ def _words(rng: random.Random) -> tuple[str, ...]:
         if words[:1] in (["resume"], ["evaluate"], ["play"]):
             words = [word for word in words if not ("=" in word and BUDGETS.search(word.partition("=")[0]))]
             words = ["1" if word.isdigit() else word for word in words]
-        if words[:2] == ["plugins", "check"] and len(words) == 2:
-            words.append("uniform")  # otherwise all components are checked, for minutes
+        if "check" in words:  # without a name all components are checked, for minutes
+            place = words.index("check") + 1
+            if not words[place:] or words[place].startswith("-"):
+                words.insert(place, "uniform")
     return tuple(word[:LONGEST] for word in words)
 
 
