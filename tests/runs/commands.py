@@ -52,7 +52,10 @@ def saved(number: int) -> str:
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "unified", *words]
+    """A command line; of several words with the same key the last one is used, so that tests can add to words they share."""
+    keys = [word.partition("=")[0] if "=" in word else None for word in words]
+    unique = [word for index, (word, key) in enumerate(zip(words, keys, strict=True)) if key is None or key not in keys[index + 1 :]]
+    return [sys.executable, "-m", "unified", *unique]
 
 
 def unified(*words: str, cwd: Path, expect: int | None = 0, fault: str | None = None, timeout: float = 120.0) -> str:

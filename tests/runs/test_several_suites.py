@@ -34,7 +34,7 @@ TWO = "suite=[gym:CartPole-v1,digits]"
 def test_repeated_options_a_list_and_a_recipe_select_the_same_suites(tmp_path: Path) -> None:
     from unified.cli.train import words
 
-    typed = compose(words(None, ["gym:CartPole-v1", "digits"], [], None, None))
+    typed = compose(words(["gym:CartPole-v1", "digits"], []))
     listed = compose([], values={"suite": ["gym:CartPole-v1", "digits"]})
     (tmp_path / "two.yaml").write_text("suite: [gym:CartPole-v1, digits]\n")
     recipe = compose([], [str(tmp_path / "two.yaml")])

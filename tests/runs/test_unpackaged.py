@@ -175,7 +175,7 @@ def test_pictures_are_seen_by_a_plain_network(tmp_path: Path) -> None:
 
     run = package.train(suite=pictures, encoder=net, config=config)
     assert rows(Path(run.path))[-1]["frames"] == 80
-    assert package.load(run).act(np.zeros((3, 8, 8), np.uint8)).shape == (1,)
+    assert package.load(run).act(np.zeros((8, 8, 3), np.uint8)).shape == (1,)
 
 
 def test_a_network_that_does_not_fit_is_told_before_anything_starts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from unified.core.base.errors import UnifiedError, UsageError
+from unified.core.base.errors import UsageError
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, Step, Suite
@@ -139,12 +140,12 @@ RIGHT = Step({"a": np.ones(2, np.float32)}, 0.0, False, False, extra={"c": [1, 2
         ({"extra": {"c": [1]}}, r"extra column c has the shape \(1,\)"),
     ],
 )
-def test_answers_that_do_not_fit_the_spec_are_refused(wrong: dict[str, Any], says: str) -> None:
+def test_answers_that_do_not_fit_the_spec_cost_the_episode(wrong: dict[str, Any], says: str) -> None:
     with WorkerVectorEnv(Wrong("", RIGHT._replace(**wrong)), 1, seed=1) as vector:
         vector.reset()
         vector.step_async(np.zeros((1, 1), np.float32))
-        with pytest.raises(UnifiedError, match=says):
-            vector.step_wait()
+        assert vector.step_wait().failed.tolist() == [True]
+        assert re.search(says, vector.env_failures[-1])
 
 
 @pytest.mark.parametrize("view", [Transitions(batch_size=64, stack=2), Rollout(batch_size=64, stack=2)])

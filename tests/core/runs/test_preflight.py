@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
 
 import unified
@@ -152,9 +153,12 @@ def test_a_replay_has_one_name_whatever_comes_after_it() -> None:
         (["device=cuda:77"], "device=cuda:77: "),
     ],
 )
-def test_a_dry_run_refuses_what_cannot_start(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_refuses_what_cannot_start(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from unified.cli.main import main
 
+    monkeypatch.delitem(gymnasium.registry, "ALE/Pong-v5", raising=False)  # registered once the emulator is imported
     with pytest.raises(SystemExit) as exit_:
         main(["train", *words, "--dry-run"])
     assert exit_.value.code == 2

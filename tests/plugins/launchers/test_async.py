@@ -257,7 +257,11 @@ def test_another_launcher_does_not_resume_it_silently(tmp_path: Path) -> None:
     words = suite(tmp_path)
     command(*words, cwd=tmp_path)
     output = command(
-        *[word for word in words if not word.startswith("launcher.")], "launcher=local", "train.frames=500", cwd=tmp_path, expect=1
+        *[word for word in words if word not in ("--launcher", "async") and not word.startswith(("launcher", "train.frames"))],
+        "launcher=local",
+        "train.frames=500",
+        cwd=tmp_path,
+        expect=1,
     )
     assert "saved by another source of experience" in output
 
