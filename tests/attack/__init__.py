@@ -1,4 +1,5 @@
-"""Attacks on runs: faults of the disk, damaged files, malformed contents. Each counts how many of its cases hold.
+"""Attacks on runs and the command line: kills, faults of the disk, damaged files, malformed contents, failing environments, wrong words.
+Each counts how many of its cases hold; `CONTRIBUTING.md` lists the commands of the long rounds.
 
 ```console
 $ PYTHONPATH=tests python -m attack faults --seed 1 --count 50

@@ -13,7 +13,9 @@ from pathlib import Path
 ATTACKS = {
     "faults": "attack.faults",
     "flips": "attack.flips",
+    "fuzz": "attack.fuzz",
     "hostile_run": "attack.hostile_run",
+    "kills": "attack.kills",
     "worlds": "attack.worlds",
 }
 

@@ -75,9 +75,7 @@ def warm() -> None:
 def forked(work: Callable[[], Any], directory: Path, seconds: float = 90.0) -> Ended:
     """Run `work` in a forked child in a directory; it ends by `SystemExit` or by returning."""
     with tempfile.TemporaryFile() as output:
-        child = os.fork()
-        if child == 0:
-            _in_child(work, directory, output.fileno())
+        child = begun(work, directory, output.fileno())
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             done, status = os.waitpid(child, os.WNOHANG)
@@ -91,6 +89,14 @@ def forked(work: Callable[[], Any], directory: Path, seconds: float = 90.0) -> E
         output.seek(0)
         text = output.read().decode(errors="replace")
     return Ended(os.waitstatus_to_exitcode(status) if done else None, text)
+
+
+def begun(work: Callable[[], Any], directory: Path, output: int) -> int:
+    """Begin `work` in a forked child in a directory, with a descriptor for what it prints; returns its process."""
+    child = os.fork()
+    if child == 0:
+        _in_child(work, directory, output)
+    return child
 
 
 def _in_child(work: Callable[[], Any], directory: Path, output: int) -> NoReturn:

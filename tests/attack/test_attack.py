@@ -13,11 +13,20 @@ TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "count"), [("faults", 15), ("flips", 12), ("hostile_run", 12)])
+@pytest.mark.parametrize(("command", "count"), [("faults", 15), ("flips", 12), ("fuzz", 100), ("hostile_run", 12)])
 def test_a_short_round_holds(command: str, count: int) -> None:
-    # A process of its own: it forks, and must not have threads.
+    assert f"{command}: {count} of {count} hold" in attacked(command, "--seed", "7", "--count", str(count))
+
+
+@pytest.mark.slow
+def test_killed_runs_of_several_kinds_are_the_undisturbed_ones() -> None:
+    assert "; 6 signals (" in attacked("kills", "--seed", "7", "--count", "6")
+
+
+def attacked(*words: str) -> str:
+    """What an attack prints, in a process of its own: it forks, and must not have threads."""
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    words = [sys.executable, "-m", "attack", command, "--seed", "7", "--count", str(count)]
-    done = subprocess.run(words, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=280)
+    command = [sys.executable, "-m", "attack", *words]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{command}: {count} of {count} hold" in done.stdout
+    return done.stdout

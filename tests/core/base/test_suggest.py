@@ -37,6 +37,13 @@ def test_keys(unknown: str, meant: list[str]) -> None:
     assert suggest.keys(unknown, KNOWN) == meant
 
 
+def test_a_word_of_another_length_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`difflib` takes a second for a million letters."""
+    monkeypatch.setattr(suggest.difflib, "get_close_matches", lambda *words, **more: pytest.fail("compared"))
+    assert suggest.closest("a/" * 1_000_000, KNOWN) is None
+    assert suggest.keys("a." * 1_000_000 + "x", KNOWN) == []
+
+
 def test_questions() -> None:
     assert suggest.did_you_mean("Humanoid-Rum", ["humanoid_run", "walker_run"]) == "did you mean  humanoid_run ?"
     assert suggest.did_you_mean("zzz", ["humanoid_run"]) == ""

@@ -15,8 +15,11 @@ def closest(word: str, choices: Iterable[str], cutoff: float = 0.65) -> str | No
     >>> closest("humanoid_rum", ["humanoid_run", "walker_run"]), closest("Seed-Steps", ["learning_starts", "seed"])
     ('humanoid_run', 'learning_starts')
     """
+    typed = _plain(word)
     known = {_plain(choice): choice for choice in choices}
-    found = difflib.get_close_matches(_plain(word), known, n=1, cutoff=cutoff)
+    # Twice the shorter length over the sum bounds the similarity, and comparing with a word of a million letters takes a second.
+    near = [name for name in known if 2 * min(len(name), len(typed)) >= cutoff * (len(name) + len(typed))]
+    found = difflib.get_close_matches(typed, near, n=1, cutoff=cutoff) if near else []
     return known[found[0]] if found else None
 
 
