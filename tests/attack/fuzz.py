@@ -29,6 +29,8 @@ RUN = str(common.RUN)
 LIMIT = 20
 #: Seconds of processor time that a refusal may cost more than a line that does nothing.
 REFUSAL = 1.0
+#: Bidirectional classes of invisible marks that change the order of text.
+MARKS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 #: Characters of a word; Linux takes no more than 128 KiB.
 LONGEST = 100_000
 #: Files of the directory in which a line is typed, beside the run.
@@ -48,125 +50,24 @@ FILES = {
 }
 REFERENCES = (
     *(RUN, "CartPole-v1", "default/dqn/gym/CartPole-v1/seed-1", "dqn", "runs", "seed-1", "CartPole*", "*", "**", "[", "[a-", "runs/*/*"),
-    *(
-        "?",
-        ".",
-        "..",
-        "/",
-        "runs/../runs",
-        f"{RUN}/",
-        f"./{RUN}",
-        f"{RUN}/checkpoints",
-        f"{RUN}/config.json",
-        "pipe",
-        "loop",
-        "~",
-        "~nobody",
-    ),
+    *("?", ".", "..", "/", "runs/../runs", f"{RUN}/", f"./{RUN}", f"{RUN}/checkpoints", f"{RUN}/config.json", "pipe", "loop", "~"),
+    *("~nobody",),
 )
 VALUES = (
-    *(
-        "",
-        "0",
-        "1",
-        "-1",
-        "2",
-        "0.5",
-        "1e-3",
-        "1e400",
-        "-1e400",
-        "1e308",
-        "nan",
-        "inf",
-        "-inf",
-        "1e",
-        "0x10",
-        "1_000",
-        "10k",
-        "1M",
-        "٣",
-        "½",
-    ),
-    *(
-        "99999999999999999999999",
-        "1" * 5000,
-        "null",
-        "none",
-        "None",
-        "true",
-        "True",
-        "yes",
-        "on",
-        "~",
-        "[]",
-        "{}",
-        "[1",
-        "{a",
-        "[[]]",
-        "a: b",
-    ),
+    *("", "0", "1", "-1", "2", "0.5", "1e-3", "1e400", "-1e400", "1e308", "nan", "inf", "-inf", "1e", "0x10", "1_000", "10k", "1M", "٣"),
+    *("½",),
+    *("99999999999999999999999", "1" * 5000, "null", "none", "None", "true", "True", "yes", "on", "~", "[]", "{}", "[1", "{a", "[[]]"),
+    *("a: b",),
     *("'", '"', "'a", "\\", "\\n", "$HOME", "${seed}", "$(id)", "`id`", "%s", "%(a)s", "{}{0}", "{0.__class__}", "!!python/name:os.system"),
-    *(
-        "&a",
-        "*a",
-        "!!int x",
-        "<<",
-        "#",
-        "a#b",
-        "- a",
-        "? a",
-        "|",
-        ">",
-        "@",
-        "%",
-        ",",
-        ";",
-        "=",
-        "==",
-        ":",
-        "::",
-        "a:b:c",
-        "dmc:",
-        ":x",
-        "+",
-        "+x",
-    ),
+    *("&a", "*a", "!!int x", "<<", "#", "a#b", "- a", "? a", "|", ">", "@", "%", ",", ";", "=", "==", ":", "::", "a:b:c", "dmc:", ":x"),
+    *("+", "+x"),
     *("os:system", "builtins:exec", "./code.py:Thing", "./broken.py:Thing", "./gone.py:Thing", "code.py", "object:x", "torch.nn:Linear"),
     *("recipe.yaml", "open.yaml", "list.yaml", "bomb.yaml", "deep.json", "binary.yaml", "empty.yaml", "table.csv", "reference.csv", "pipe"),
     *("loop", "folder", "na\x1b[31mme.yaml", "gone/gone.yaml", "/proc/none/x", "../up", "./", "~", "~nobody/x", "x" * 300, "a/" * 2000),
-    *(
-        "\x1b[31mred",
-        "\x07",
-        "\r",
-        "\n",
-        "\t",
-        "a\nb",
-        "a\r\nb",
-        "\x7f",
-        "\x9b31m",
-        "\u202eabc",
-        "\u2028",
-        "\ufeff",
-        "é",
-        "日本語",
-        "😀",
-        "e\u0301",
-    ),
-    *(
-        "\udcff",
-        "a\udc80b",
-        "İ",
-        "ß",
-        "ﬁ",
-        "\u200b",
-        "\U0010ffff",
-        "\x01\x02",
-        "x" * 100_000,
-        "[" * 5000,
-        "{" * 5000,
-        "(" * 5000,
-        "-" * 5000,
-    ),
+    *("\x1b[31mred", "\x07", "\r", "\n", "\t", "a\nb", "a\r\nb", "\x7f", "\x9b31m", "\u202eabc", "\u2028", "\ufeff", "é", "日本語", "😀"),
+    *("e\u0301",),
+    *("\udcff", "a\udc80b", "İ", "ß", "ﬁ", "\u200b", "\U0010ffff", "\x01\x02", "x" * 100_000, "[" * 5000, "{" * 5000, "(" * 5000),
+    *("-" * 5000,),
     *("[" * 2000 + "]" * 2000, "a." * 3000, "1," * 5000, "gym:CartPole-v1", "gym:Nope-v1", "dmc:cartpole_balance", "digits", "dqn", "mlp"),
 )
 PIECES = (*"=.:,-+[]{}()'\"\\/ *?&!#%@$~|<>;_", "\x1b[2J", "\n", "\t", "\x08", "é", "😀", "\udc80", "\u202e", "--", "==", "..", "::")
@@ -206,40 +107,14 @@ LINES: tuple[tuple[str, ...], ...] = (
     (),
 )
 OPTIONS = (
-    *(
-        "--agent",
-        "--suite",
-        "--objective",
-        "--recipe",
-        "--seed",
-        "--experiment",
-        "--launcher",
-        "--format",
-        "-a",
-        "-s",
-        "-o",
-        "-r",
-        "-e",
-        "-l",
-    ),
-    *(
-        "--episodes",
-        "-n",
-        "-c",
-        "--checkpoint",
-        "--features",
-        "--root",
-        "--json",
-        "--output",
-        "--x",
-        "--spread",
-        "--reference",
-        "--without",
-    ),
+    *("--agent", "--suite", "--objective", "--recipe", "--seed", "--experiment", "--launcher", "--format", "-a", "-s", "-o", "-r", "-e"),
+    *("-l",),
+    *("--episodes", "-n", "-c", "--checkpoint", "--features", "--root", "--json", "--output", "--x", "--spread", "--reference"),
+    *("--without",),
     *("--accept-config", "--task", "--strict", "--kind", "--path", "--class", "--quick", "--help", "-h", "--version", "-p", "--no-plugins"),
     *("--trace-hooks", "--trust", "--", "-", "--dry-run", "-p=no:x", "-pno:dqn", "--agent=dqn", "--seed=1", "-aa", "--install-completion"),
 )
-#: Keys that decide how long a run takes, and values that keep it short.
+#: Keys that decide how long a run takes.
 BUDGETS = re.compile(r"(frames|updates|epochs|hours|minutes|episodes|max_\w+|num_envs)")
 
 
@@ -283,7 +158,7 @@ def verdict(status: int, text: str, seconds: float, usual: float) -> str:
 
 def _moves(sign: str) -> bool:
     """Whether a sign controls a terminal or reverses text."""
-    return (unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") and sign not in "\n\t") or "\u202a" <= sign <= "\u202e"
+    return (unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") and sign not in "\n\t") or unicodedata.bidirectional(sign) in MARKS
 
 
 def typed(asked: Line, place: Path) -> tuple[int, str, float]:

@@ -75,6 +75,14 @@ def test_names(text: str) -> None:
     assert import_paths.canonical(text) == import_paths.label(text) == import_paths.shown(text) == text
 
 
+def test_a_text_longer_than_a_path_is_no_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every part of a path costs a call of the system when it is resolved."""
+    monkeypatch.setattr(Path, "resolve", lambda path, strict=False: pytest.fail("resolved"))
+    for text in ("/a" * 50_000, "./" * 50_000 + "mine.py:Mine"):
+        assert not import_paths.is_reference(text)
+        assert import_paths.canonical(text) == text
+
+
 def test_a_name_and_its_task_are_split_at_the_first_colon() -> None:
     assert import_paths.split_task("gym:package:Id-v0") == ("gym", "package:Id-v0")
 

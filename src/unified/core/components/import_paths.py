@@ -31,7 +31,8 @@ from unified.core.components.packages import advice, distribution_of
 
 _PATH = re.compile(r"(?P<place>(?:\.{1,2}/|/|~/)[^:]*|[^:]*\.py)(?::(?P<rest>.*))?", re.DOTALL)
 _MODULE = re.compile(r"(?P<place>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|object):(?P<rest>.*)", re.DOTALL)
-
+#: Characters of a reference; the paths of Linux have at most 4,096.
+LONGEST = 8_192
 
 #: Hint for an object of another process.
 AGAIN = "run the same script again: it continues the run"
@@ -62,13 +63,15 @@ class Reference:
 
 
 def parse(text: str) -> Reference | None:
-    """Parse a reference; ``None`` for a name.
+    """Parse a reference; ``None`` for a name, and for a text that is longer than a path may be.
 
     >>> parse("./envs.py:Mazes:easy")
     Reference(place='./envs.py', attribute='Mazes', task='easy')
     >>> parse("dmc:humanoid_run") is parse("provider/dmc:humanoid_run") is None
     True
     """
+    if len(text) > LONGEST:
+        return None
     match = _PATH.fullmatch(text.strip()) or _MODULE.fullmatch(text.strip())
     if match is None:
         return None
