@@ -95,6 +95,10 @@ PLACES: dict[str, tuple[tuple[str, ...], Any]] = {
     "optimizer of a part": (("agent", "optimizer", "parts"), {"critic": {"name": "{}:Slow"}}),
     "module": (("agent", "encoder", "name"), "os.path:os.system"),
     "module of a task": (("suite", "task"), "strange_module:Id-v0"),
+    "module of a task without an id": (("suite", "task"), "strange_module:"),
+    "module of a strange name": (("suite", "task"), "strange-module:Id-v0"),
+    "module in another alphabet": (("suite", "task"), "étrange_module:Id-v0"),
+    "module after two colons": (("suite", "task"), "strange:module:Id-v0"),
     "data set": (("suite",), "dataset:{}:World"),
     "data set of a module": (("suite",), {"name": "dataset", "task": "os.path:os.system"}),
 }
@@ -119,7 +123,9 @@ def bring(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("UNIFIED_TRUST", raising=False)
     (tmp_path / "strange.py").write_text(CODE)
-    (tmp_path / "strange_module.py").write_text(CODE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("strange_module", "strange-module", "étrange_module", "strange:module"):
+        (tmp_path / f"{name}.py").write_text(CODE)
 
     def make(*kinds: str) -> Path:
         run = tmp_path / "runs/default/dqn/gym/CartPole-v1/seed-1"
@@ -269,6 +275,19 @@ def test_a_recipe_cannot_borrow_the_signatures_of_a_run_that_it_imports(bring: C
     with pytest.raises(NotTrusted):
         compose([], ["recipe.yaml"])
     assert compose([], [str(run.path)])
+
+
+@pytest.mark.parametrize("name", ["strange.py:Mine", "{}/strange.py:Mine", "strange.of:Mine", "os.path:join", "object:Mine-1"])
+def test_code_is_no_recipe(bring: Callable[..., Path], name: str) -> None:
+    """Recipes are looked up before there is a gate."""
+    bring()
+    Path("strange").mkdir()
+    Path("strange/of.py").write_text("open('executed', 'w').close()")
+    Path("recipe.yaml").write_text(f"imports: ['{name.format(Path.cwd())}']\n")
+    for recipe in ("recipe.yaml", name.format(Path.cwd())):
+        with pytest.raises(UsageError):
+            compose([], [recipe])
+    assert not executed()
 
 
 def test_a_record_of_components_imports_nothing(bring: Callable[..., Path]) -> None:

@@ -34,8 +34,6 @@ from unified.core.components.import_paths import canonical, no_file, parse, show
 RECORD = "trust.json"
 HINT = "read it; if you trust it, add  --trust   (in Python: trust=True)"
 _HARMLESS = re.compile(r"torch\.(nn|optim):[A-Z]\w*")
-#: A task may name a module, which its suite imports: ``gym:package:Id-v0``.
-_MODULE = re.compile(r"^([A-Za-z_]\w*(?:\.\w+)*):(?=[^:])")
 _LARGEST = 1 << 20
 
 
@@ -138,8 +136,12 @@ def _in_text(text: str) -> set[str]:
 
 
 def in_task(task: str) -> set[str]:
-    """The code that a suite without a list of tasks may import for a task: ``package.module:Name``, or the module of ``package:Id-v0``."""
-    found = {_key(task)} if parse(task) else {f"{module}:" for module in _MODULE.findall(task)}
+    """The code that a suite without a list of tasks may import for a task: ``package.module:Name``, or the module of ``package:Id-v0``.
+
+    Python imports modules of any name, ``my-envs`` too: what stands before the first or the last colon may be one.
+    """
+    modules = {task.partition(":")[0], task.rpartition(":")[0]} - {""} if ":" in task else set()
+    found = {_key(task)} if parse(task) else {f"{module}:" for module in modules}
     return {reference for reference in found if _is_code(reference)}
 
 

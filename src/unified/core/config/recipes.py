@@ -13,7 +13,7 @@ from unified.core.base import files, suggest
 from unified.core.base.errors import Problem, UsageError
 from unified.core.components import trust
 from unified.core.components.descriptors import RecipeComponent
-from unified.core.components.import_paths import beside
+from unified.core.components.import_paths import beside, is_reference
 from unified.core.config import limits, schema
 from unified.core.config.layers import Layer, from_tree, path_of
 from unified.core.registry import Registry
@@ -94,6 +94,8 @@ def _load(name: str, registry: Registry, importer: Path | None, above: list[Path
 def _find(name: str, registry: Registry, importer: Path | None) -> Path:
     """The file of a recipe; a path in `imports` is relative to the importing file."""
     if not is_path(name):
+        if is_reference(name):  # no gate stands before this registry, and it would import the code
+            raise UsageError(Problem(f"recipe {name} is code", "recipes are YAML and JSON files"))
         try:
             component = registry.get("recipes", name)
         except UsageError as error:
