@@ -98,6 +98,7 @@ PLACES: dict[str, tuple[tuple[str, ...], Any]] = {
     "module of a task without an id": (("suite", "task"), "strange_module:"),
     "module of a strange name": (("suite", "task"), "strange-module:Id-v0"),
     "module in another alphabet": (("suite", "task"), "étrange_module:Id-v0"),
+    "module of the name object": (("suite", "task"), "object:Id-v0"),
     "module after two colons": (("suite", "task"), "strange:module:Id-v0"),
     "data set": (("suite",), "dataset:{}:World"),
     "data set of a module": (("suite",), {"name": "dataset", "task": "os.path:os.system"}),
@@ -124,7 +125,7 @@ def bring(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     monkeypatch.delenv("UNIFIED_TRUST", raising=False)
     (tmp_path / "strange.py").write_text(CODE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    for name in ("strange_module", "strange-module", "étrange_module", "strange:module"):
+    for name in ("strange_module", "strange-module", "étrange_module", "strange:module", "object"):
         (tmp_path / f"{name}.py").write_text(CODE)
 
     def make(*kinds: str) -> Path:

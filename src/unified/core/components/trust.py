@@ -98,7 +98,7 @@ def problem(reference: str, source: str = "") -> Problem:
     with suppress(OSError):
         content = f" (sha256 {files.digest(file).sha256[:12]})" if file is not None and file.is_file() else ""
     hint = HINT if _secret() else f"{HINT}{_keyless()}"
-    return Problem(f"{shown(reference)} is code that you did not name yourself{content}", hint, source)
+    return Problem(f"{shown(reference) or reference} is code that you did not name yourself{content}", hint, source)
 
 
 def names_an_object(reference: str) -> bool:
@@ -141,21 +141,24 @@ def in_task(task: str) -> set[str]:
     Python imports modules of any name, ``my-envs`` too: what stands before the first or the last colon may be one.
     """
     modules = {task.partition(":")[0], task.rpartition(":")[0]} - {""} if ":" in task else set()
-    found = {_key(task)} if parse(task) else {f"{module}:" for module in modules}
+    parsed = parse(task)
+    found = {_key(task)} if parsed and parsed.place != importing.OBJECT else {f"{module}:" for module in modules}
     return {reference for reference in found if _is_code(reference)}
 
 
 def _key(reference: str) -> str:
     """The canonical reference without the task of a suite."""
     parsed = parse(canonical(reference))
-    return reference if parsed is None else f"{parsed.place}:{parsed.attribute}" if parsed.attribute else parsed.place
+    if parsed is None or reference.endswith(":"):  # a name, or the module of a task
+        return reference
+    return f"{parsed.place}:{parsed.attribute}" if parsed.attribute else parsed.place
 
 
 def _is_code(reference: str) -> bool:
+    if reference.endswith(":"):
+        return True
     parsed = parse(reference)
-    if parsed is None:
-        return reference.endswith(":")
-    return parsed.place != importing.OBJECT and not _HARMLESS.fullmatch(reference)
+    return parsed is not None and parsed.place != importing.OBJECT and not _HARMLESS.fullmatch(reference)
 
 
 # Signatures ---------------------------------------------------------------------------------------------------------------------
