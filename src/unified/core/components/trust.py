@@ -186,8 +186,8 @@ def signed(directory: Path) -> set[str]:
 def _record(directory: Path) -> dict[str, list[str]]:
     """The signatures of each reference; anything else in the file is ignored."""
     try:
-        record = json.loads(files.read_limited(directory / RECORD, _LARGEST))
-    except (OSError, ValueError, RecursionError):
+        record = files.read_json(directory / RECORD, limit=_LARGEST)
+    except (OSError, ValueError):
         return {}
     entries = record.items() if isinstance(record, dict) else ()
     return {
@@ -216,7 +216,8 @@ def _secret(create: bool = False) -> bytes | None:
         if create and not place.exists():
             _create(place)
         state = place.stat()
-        if state.st_uid == os.geteuid() and not stat.S_IMODE(state.st_mode) & 0o077 and len(key := files.read_limited(place, 32)) == 32:
+        mine = state.st_uid == os.geteuid() and not stat.S_IMODE(state.st_mode) & 0o077
+        if mine and len(key := files.read_file(place, 32, follow=True)) == 32:
             return key
     return None
 
