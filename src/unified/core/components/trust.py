@@ -1,7 +1,7 @@
-"""Code that a configuration names and that no installed plugin registers: who may have it imported. Imports no torch.
+"""Permission to import code that a configuration names and that no installed plugin registers. Imports no torch.
 
-A reference, ``./mine.py:MyAgent`` or ``package.module:Name``, runs code. A user who types one, or passes it from Python, wants that. A
-recipe or a run is data, which may come from anybody: a `Gate` admits only the references that
+A reference, ``./mine.py:MyAgent`` or ``package.module:Name``, runs code. It is admitted if the user types it or passes it from Python. A
+recipe or a run is data of any origin: a `Gate` admits only the references that
 
 - the user has named on this command line, or in this call from Python,
 - the user has named when the run was started: the run's ``trust.json`` has a signature for each, made with a secret key of the user,

@@ -236,7 +236,7 @@ class Checkpoints:
         return self._first_valid([path for path in self.paths() if _order(path)[0] == frames], groups)
 
     def paths(self) -> list[Path]:
-        """All directories with the name of a checkpoint, newest first; not verified. Links are none."""
+        """All directories with the name of a checkpoint, newest first; not verified. Links do not count."""
         try:
             found = [path for path in self.directory.iterdir() if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()]
         except (FileNotFoundError, NotADirectoryError):
@@ -357,7 +357,7 @@ def _manifest(path: Path) -> dict[str, Any]:
     except (ValueError, TypeError, RecursionError) as error:
         raise Damaged(f"{MANIFEST} cannot be read: {error}") from error
     if odd := [name for name in manifest["files"] if not _FILE.fullmatch(name)]:
-        raise Damaged(f"{MANIFEST} names the file {odd[0]!r}, which is none of a checkpoint")
+        raise Damaged(f"{MANIFEST} names {odd[0]!r}, which is not the name of a checkpoint's file")
     return manifest
 
 
