@@ -533,7 +533,7 @@ class Run:
         self._events.sync()
 
     def _refuse_damaged_config(self) -> None:
-        """Refuse a ``config.json`` that is neither that of the newest checkpoint nor a recorded change, unless `lock` replaces it by one."""
+        """Refuse a ``config.json`` that is neither that of the newest checkpoint nor a recorded change, unless it is about to be one."""
         before = self.checkpoints.newest_manifest().get("config", self.tree)
         known = {_sha256(before), *(str(event.get("sha256")) for event in self.events() if event["event"] == "config")}
         if {_sha256(self.tree), _sha256(self._written())} & known:
