@@ -143,7 +143,7 @@ def test_every_flipped_bit_is_found(checkpoints: Checkpoints) -> None:
 def test_damage_between_finding_and_loading_is_found(checkpoints: Checkpoints) -> None:
     flip(checkpoints.save(1, state(1)) / "trainer.json")
     manifest = json.loads((checkpoints.directory / "000000001" / "manifest.json").read_text())
-    with pytest.raises(UnifiedError, match=r"trainer\.json does not match its checksum"):
+    with pytest.raises(UnifiedError, match=r"000000001/trainer\.json does not match its checksum"):
         Checkpoint(checkpoints.directory / "000000001", manifest).load("trainer")
 
 

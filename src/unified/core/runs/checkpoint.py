@@ -345,7 +345,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = read_json(path / MANIFEST, {"sha256": str})
         signature = manifest.pop("sha256")
         if _signature(manifest) != signature:
-            raise Damaged(f"{MANIFEST} does not match its checksum")
+            raise Damaged(f"{path / MANIFEST} does not match its checksum")
         schema, last = manifest.get("schema"), migrations.SCHEMA
         if schema != last and schema not in migrations.MIGRATIONS:
             by = conform(manifest, {"versions": {str: str}})["versions"].get("unified", "?")
@@ -355,9 +355,9 @@ def _manifest(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise Damaged(reason(error)) from error
     except (ValueError, TypeError, RecursionError) as error:
-        raise Damaged(f"{MANIFEST} cannot be read: {error}") from error
+        raise Damaged(f"{path / MANIFEST} cannot be read: {error}") from error
     if odd := [name for name in manifest["files"] if not _FILE.fullmatch(name)]:
-        raise Damaged(f"{MANIFEST} names {odd[0]!r}, which is not the name of a checkpoint's file")
+        raise Damaged(f"{path / MANIFEST} names {odd[0]!r}, which is not the name of a checkpoint's file")
     return manifest
 
 
@@ -368,9 +368,9 @@ def _verified_file(path: Path, name: str, facts: Mapping[str, Any]) -> bytes:
     except OSError as error:
         raise Damaged(reason(error)) from error
     if len(data) != facts["size"]:
-        raise Damaged(f"{name} has {len(data):,} bytes instead of {facts['size']:,}")
+        raise Damaged(f"{path / name} has {len(data):,} bytes instead of {facts['size']:,}")
     if hashlib.sha256(data).hexdigest() != facts["sha256"]:
-        raise Damaged(f"{name} does not match its checksum")
+        raise Damaged(f"{path / name} does not match its checksum")
     return data
 
 
