@@ -52,6 +52,10 @@ _UNREADABLE = "the version of unified or of the plugin that wrote it, another ch
 _SHAPE = {"schema": int, "frames": int, "best": bool, "created": str, "versions": {str: str}, "files": {str: {"size": int, "sha256": str}}}
 
 
+#: Parts of torch's errors, all of them RuntimeErrors, of a device that failed or has no memory left: the checkpoint is not damaged.
+_DEVICE = ("OutOfMemoryError", "AcceleratorError", "out of memory", "allocate memory", "CUDA error", "cuDNN error")
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A checkpoint whose files were verified.
@@ -107,7 +111,7 @@ class Checkpoint:
         except KeyError as error:
             raise Damaged(Problem(f"{where} has no {error}", _UNREADABLE)) from error
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
-            if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError"):  # the device failed
+            if isinstance(error, RuntimeError) and any(sign in f"{type(error).__name__}: {error}" for sign in _DEVICE):
                 raise
             raise Damaged(Problem(f"{where} does not fit: {one_line(error)}", _UNREADABLE)) from error
 
