@@ -29,6 +29,7 @@ def stop_at(words: list[str], root: Path, fault: str) -> Path:
     return run_directory(root)
 
 
+@pytest.mark.slow
 def test_updates_that_are_not_finite_are_skipped_counted_and_end_the_run(tmp_path: Path) -> None:
     output = unified(*STATE, "agent.lr=1e15", "train.max_failures=5", cwd=tmp_path, expect=1)
     assert "non-finite loss or gradient" in output
@@ -74,6 +75,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_one_warning(straight: Path, tm
     assert_same(straight, directory)
 
 
+@pytest.mark.slow
 def test_a_truncated_replay_segment_sends_it_to_an_older_checkpoint(straight: Path, tmp_path: Path) -> None:
     directory = stop_at(STATE, tmp_path, saved(4))
     segment = json.loads((newest(directory) / "manifest.json").read_text())["replay"]["segments"][-1]["file"]
@@ -84,6 +86,7 @@ def test_a_truncated_replay_segment_sends_it_to_an_older_checkpoint(straight: Pa
     assert_same(straight, directory)
 
 
+@pytest.mark.slow
 def test_without_a_valid_checkpoint_it_stops_and_never_starts_again_from_zero(tmp_path: Path) -> None:
     directory = stop_at(STATE, tmp_path, saved(3))
     before = (directory / "metrics.jsonl").read_bytes()
@@ -135,12 +138,14 @@ def test_another_configuration_is_refused_by_name(straight: Path) -> None:
     assert "experiment=" in output
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_trained_again(straight: Path) -> None:
     before = (straight / "metrics.jsonl").read_bytes()
     unified(*STATE, cwd=straight.parents[5])
     assert (straight / "metrics.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_replay_that_cannot_be_held_is_refused_with_a_number(tmp_path: Path) -> None:
     words = [
         "train",
@@ -177,6 +182,7 @@ def test_a_start_that_was_refused_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_the_first_schema_is_gone_on_with(straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = stop_at(STATE, tmp_path, saved(3))
     checkpoints = Checkpoints(directory / "checkpoints")
@@ -197,6 +203,7 @@ def test_a_checkpoint_of_the_first_schema_is_gone_on_with(straight: Path, tmp_pa
     assert_same(straight, directory)
 
 
+@pytest.mark.slow
 def test_an_agent_acts_without_the_state_of_its_optimiser(straight: Path, tmp_path: Path) -> None:
     directory = tmp_path / straight.relative_to(straight.parents[5])
     shutil.copytree(straight, directory)

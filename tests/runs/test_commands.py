@@ -23,6 +23,7 @@ def test_evaluate_plays_without_exploration_and_the_same_again(straight_pixels: 
     assert 0 <= row["return_min"] <= row["return"] <= row["return_max"] <= 1000
 
 
+@pytest.mark.slow
 def test_play_makes_a_film_of_a_whole_episode(straight_pixels: Path, tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     unified("play", str(straight_pixels), "-o", str(film), "--height", "96", "--width", "128", cwd=tmp_path)

@@ -32,6 +32,7 @@ def test_the_same_seed_gives_the_same_bits(straight: Path, tmp_path: Path) -> No
     assert_same(straight, run_directory(tmp_path))
 
 
+@pytest.mark.slow
 def test_another_seed_gives_others(straight: Path, tmp_path: Path) -> None:
     unified(*STATE, "seed=2", cwd=tmp_path)
     assert rows(straight) != rows(run_directory(tmp_path))
@@ -117,6 +118,7 @@ def test_kill_9_at_random_times(straight_pixels: Path, tmp_path: Path, seed: int
     assert_same(straight_pixels, run_directory(tmp_path))
 
 
+@pytest.mark.slow
 def test_four_environments_do_the_same_number_of_updates_per_step(straight: Path, tmp_path: Path) -> None:
     unified(*STATE, "train.num_envs=4", cwd=tmp_path)
     one, four = rows(straight)[-1], rows(run_directory(tmp_path))[-1]
@@ -124,11 +126,13 @@ def test_four_environments_do_the_same_number_of_updates_per_step(straight: Path
     assert abs(one["updates"] - four["updates"]) <= 2  # seed steps end between two steps of four
 
 
+@pytest.mark.slow
 def test_processes_and_inline_are_the_same(straight: Path, tmp_path: Path) -> None:
     unified(*STATE, "train.env_backend=process", cwd=tmp_path)
     assert (run_directory(tmp_path) / "metrics.jsonl").read_bytes() == (straight / "metrics.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_rows_written_after_the_checkpoint_are_not_trained_on(tmp_path: Path) -> None:
     directory = kill_and_resume(STATE, tmp_path, "rename:*/checkpoints/[0-9]*@3:kill")
     frames = [row["frames"] for row in rows(directory) if row["kind"] == "train"]

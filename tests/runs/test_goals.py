@@ -86,6 +86,7 @@ def test_a_critical_callback_ends_the_run_when_it_fails(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("agent", "options"),
     [

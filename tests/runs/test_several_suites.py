@@ -105,6 +105,7 @@ def test_the_tasks_share_the_trunk_and_nothing_else(tmp_path: Path) -> None:
         trainer.source.close()
 
 
+@pytest.mark.slow
 def test_a_killed_run_of_two_suites_goes_on_exactly(tmp_path: Path) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     straight.mkdir()

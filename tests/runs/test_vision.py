@@ -47,6 +47,7 @@ def judged(root: Path) -> tuple[Run, dict[str, Any]]:
     return Run(directory), last
 
 
+@pytest.mark.slow
 def test_mnist_as_it_is_typed(data: Path, tmp_path: Path) -> None:
     pictures.write_mnist(data)
     unified(*MNIST, *SHORT, cwd=tmp_path)

@@ -166,7 +166,7 @@ def unified(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 for success, 1 for a failure, 2 for a wrong command."""
+    """Run the command line and exit: 0 for success, 1 for a failure of code, 2 for what the user can put right."""
     tolerate_encodings()
     _print_notices_plainly()
     sys.excepthook = lambda kind, error, trace: echo("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class Record:
     """A run whose files are read once."""
 
     run: Run
+    _unreadable: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def path(self) -> Path:
@@ -45,10 +46,10 @@ class Record:
     @cached_property
     def damage(self) -> str:
         """One line about files that cannot be read, or about damaged rows of metrics, which are left out; else empty."""
-        try:
-            self.run.tree, self.run.events(), self.run.metrics()
-        except StorageError as error:
-            return str(error)
+        self._rows(lambda: [self.run.tree])
+        self.events, self.metrics  # noqa: B018  (read them)
+        if self._unreadable:
+            return self._unreadable[0]
         count = self.run.damaged_rows
         return f"{self.path / 'metrics.jsonl'}: {count} damaged row{'s are' if count > 1 else ' is'} left out" if count else ""
 
@@ -63,15 +64,19 @@ class Record:
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        with contextlib.suppress(StorageError):
-            return self.run.metrics()
-        return []
+        return self._rows(self.run.metrics)
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        with contextlib.suppress(StorageError):
-            return self.run.events()
-        return []
+        return self._rows(self.run.events)
+
+    def _rows(self, read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """The content of a file; empty if it cannot be read, which `damage` reports."""
+        try:
+            return read()
+        except StorageError as error:
+            self._unreadable.append(str(error))
+            return []
 
     @cached_property
     def evaluations(self) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unified.terminal import line, plain
+from unified.terminal import echo, line, plain
 
 if TYPE_CHECKING:
     from unified.core.config.config import Config
@@ -83,7 +83,7 @@ def train(
     run: list[Run] = []
     until_stopped(lambda: run.append(start(config)))
     if not config.callbacks:  # nothing else says that it ended
-        typer.echo(f"{run[0].path} is finished: unified evaluate {run[0].lasting_name}")
+        echo(f"{run[0].path} is finished: unified evaluate {run[0].lasting_name}")
 
 
 def as_json(config: Config) -> str:

@@ -6,6 +6,7 @@ import contextlib
 from typing import Any, Literal
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -13,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from unified.core.components.options import Options
 from unified.core.config import values
 from unified.core.config.describe import options
+from unified.core.config.limits import read_yaml
 from unified.core.config.schema import Part
 
 Side = Literal["auto", "left"]
@@ -178,3 +180,13 @@ def test_a_text_that_is_no_value_is_refused_at_once(text, says):
     with pytest.raises(ValueError, match="cannot be read: ") as error:
         values.plain(text, Any)
     assert says in str(error.value)
+
+
+def test_levels_are_counted_while_the_text_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser of YAML looks at all levels for each bracket: thousands take seconds."""
+    opened = []
+    usual = yaml.SafeLoader.fetch_flow_collection_start
+    monkeypatch.setattr(yaml.SafeLoader, "fetch_flow_collection_start", lambda loader, kind: [opened.append(kind), usual(loader, kind)])
+    with pytest.raises(ValueError, match="nested more than 64 levels deep"):
+        read_yaml(f"a: {'[' * 5000}\nb: {'[' * 5000}\n")
+    assert len(opened) < 100

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import os
 import stat
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,24 @@ def test_write_bytes_reports_what_it_wrote(tmp_path: Path) -> None:
     assert files.digest(tmp_path / "a") == written
     assert files.write_bytes(tmp_path / "b", []) == (0, hashlib.sha256().hexdigest())
     assert files.digest(tmp_path / "b", sync=True) == (0, hashlib.sha256().hexdigest())
+
+
+def test_reading_a_file_allocates_its_size_and_not_the_limit(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 1000)
+    tracemalloc.start()
+    try:
+        assert len(files.read_file(tmp_path / "a")) == 1000
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_link_is_read_only_where_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert files.read_file(tmp_path / "link", follow=True) == b"x"
+    with pytest.raises(OSError, match="is a link"):
+        files.read_file(tmp_path / "link")
 
 
 @pytest.mark.parametrize("operation", ["fsync", "replace"])

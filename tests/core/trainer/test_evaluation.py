@@ -137,6 +137,7 @@ def test_an_endless_episode_is_truncated(limit: int | None, length: int, monkeyp
     assert judged is not None
     assert (judged.row["length"], judged.row["return"], judged.row["truncated"]) == (length, length, 3)
     assert f"3 episodes were truncated after {length} steps (evaluate.max_steps)" in evaluator.take_env_failures()[-1]
+    assert not evaluator.take_env_failures()  # it is reported once
     evaluator.close()
 
 

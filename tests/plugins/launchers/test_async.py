@@ -124,6 +124,7 @@ def test_no_step_is_lost_or_added_twice_when_the_run_is_killed(tmp_path: Path) -
     assert events(directory, "restored")[-1]["exact"] is False
 
 
+@pytest.mark.slow
 def test_the_run_says_that_it_is_not_exact(tmp_path: Path) -> None:
     command(*suite(tmp_path), cwd=tmp_path)
     directory = run_directory(tmp_path)
@@ -253,6 +254,7 @@ def test_environments_are_closed_if_those_of_another_collector_cannot_be_opened(
     assert {"environment", "environment 0"} <= set(closed)
 
 
+@pytest.mark.slow
 def test_another_launcher_does_not_resume_it_silently(tmp_path: Path) -> None:
     words = suite(tmp_path)
     command(*words, cwd=tmp_path)

@@ -207,6 +207,21 @@ def test_the_package_of_an_id_is_imported(tmp_path: Path, monkeypatch: pytest.Mo
         gymnasium.registry.pop("Brought-v0")
 
 
+class Buggy(gymnasium.Env):
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.missing.attribute  # noqa: B018
+
+
+@pytest.mark.parametrize(("target", "error", "says"), [("Nothing", UsageError, "Nothing"), ("Buggy", AttributeError, "missing")])
+def test_a_missing_class_is_named_and_a_bug_of_a_class_is_not_hidden(target: str, error: type[Exception], says: str) -> None:
+    gymnasium.register("Buggy-v0", f"{__name__}:{target}")
+    try:
+        with pytest.raises(error, match=says):
+            make("Buggy-v0")
+    finally:
+        gymnasium.registry.pop("Buggy-v0")
+
+
 # Bodies and landers
 
 

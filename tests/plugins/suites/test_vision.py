@@ -153,6 +153,7 @@ def test_what_is_no_folder_of_classes(tmp_path: Path) -> None:
     said = refused("folder", path=str(tmp_path / "own"))
     assert "several sizes: 12x16 and 9x9" in said
     assert "dog/001.png)    resize them: suite.size=64" in said
+    assert "dog/001.png)" in refused("folder", path=str(tmp_path / "own"), classes=["cat", "dog"])
     assert suite("folder", path=str(tmp_path / "own"), size=8).spec().observation.shape == (3, 8, 8)
 
 

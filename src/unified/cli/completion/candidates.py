@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unified.core.base.errors import UnifiedError
-from unified.core.base.files import read_limited
+from unified.core.base.files import read_file
 from unified.core.components.descriptors import KINDS, SuiteComponent
 from unified.core.registry import CORE, registry
 
@@ -161,7 +161,7 @@ def _references(typed: str) -> list[Candidate]:
 
 def _defined(path: Path) -> Iterator[tuple[str, str]]:
     try:
-        tree = ast.parse(read_limited(path, 1 << 20))
+        tree = ast.parse(read_file(path, 1 << 20, follow=True))
     except (OSError, SyntaxError, ValueError):
         return
     for node in tree.body:

@@ -102,9 +102,7 @@ def plugin_errors(name: str, doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except UnifiedError:
-        raise
-    except KeyboardInterrupt:
+    except (UnifiedError, KeyboardInterrupt):
         raise
     except BaseException as error:  # also `sys.exit()`: the run did not finish
         raise PluginFailed.by(name, doing, error) from error

@@ -95,16 +95,21 @@ def _check_kind(path: Path, mode: int) -> None:
         raise OSError(errno.EINVAL, f"is {kind} and not an ordinary file; move it away", os.fspath(path))
 
 
-def read_file(path: Path, limit: int = LIMIT) -> bytes:
+def read_file(path: Path, limit: int = LIMIT, follow: bool = False) -> bytes:
     """The content of an ordinary file.
+
+    Args:
+        path: The file.
+        limit: Most bytes.
+        follow: Whether the path may be a link to an ordinary file.
 
     Raises:
         OSError: If it cannot be read or has more than `limit` bytes.
     """
-    with naming(path), open(open_file(path), "rb") as file:
+    with naming(path), open(open_file(Path(os.path.realpath(path)) if follow else path), "rb") as file:
         if (size := os.fstat(file.fileno()).st_size) > limit:
             raise OSError(errno.EFBIG, f"has {size:,} bytes, more than {limit:,}")
-        return file.read(limit)
+        return file.read(size)  # not `limit`, of which Python would allocate every byte
 
 
 def parse_json(data: bytes, depth: int | None = None) -> Any:
@@ -252,26 +257,6 @@ def digest(path: Path, sync: bool = False) -> Written:
             sha256.update(chunk)
             size += len(chunk)
     return Written(size, sha256.hexdigest())
-
-
-def read_limited(path: Path, largest: int) -> bytes:
-    """The content of a regular file. A FIFO or a device is never waited for.
-
-    Args:
-        path: The file.
-        largest: Number of bytes that it may have.
-
-    Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is no regular file, or larger.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("it is no regular file")
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        content = file.read(largest + 1)
-    if len(content) > largest:
-        raise ValueError(f"it is larger than {largest:,} bytes")
-    return content
 
 
 def sync_directory(path: Path) -> None:

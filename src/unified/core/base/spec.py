@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 #: The types of tasks.
 TASK_TYPES = ("control", "classify", "regress", "generate")
 
-#: Names of the observations that a goal task has, as in Gymnasium-Robotics.
-ACHIEVED, DESIRED = "achieved_goal", "desired_goal"
-
 
 @dataclass(frozen=True)
 class Space:
@@ -70,7 +67,7 @@ class Spec:
 
     Args:
         observation: One observation, a single frame (the replay stacks frames); or several named ones, in the order in which they are
-            joined: ``{"image": Space(…), "vector": Space(…)}``. A goal task has at least `ACHIEVED` and `DESIRED`.
+            joined: ``{"image": Space(…), "vector": Space(…)}``. A goal task has ``achieved_goal`` and ``desired_goal``.
         action: The action that the environment takes.
         task_type: One of `TASK_TYPES`; it says which column plays observation and which action.
         reward_range: Least and greatest reward of one agent step.
@@ -119,11 +116,6 @@ class Spec:
         if isinstance(self.observation, Space):
             return self.observation
         raise UsageError(Problem(f"one observation is needed, and the task has {', '.join(self.observation)}"))
-
-    @property
-    def has_goals(self) -> bool:
-        """Whether the observations include the achieved and the desired goal."""
-        return not isinstance(self.observation, Space) and {ACHIEVED, DESIRED} <= set(self.observation)
 
     def joined(self) -> Spec:
         """The same task with one observation: named vectors joined in their order. A spec with a single observation is returned as is.

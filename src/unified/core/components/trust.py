@@ -1,7 +1,7 @@
-"""Code that a configuration names and that no installed plugin registers: who may have it imported. Imports no torch.
+"""Permission to import code that a configuration names and that no installed plugin registers. Imports no torch.
 
-A reference, ``./mine.py:MyAgent`` or ``package.module:Name``, runs code. A user who types one, or passes it from Python, wants that. A
-recipe or a run is data, which may come from anybody: a `Gate` admits only the references that
+A reference, ``./mine.py:MyAgent`` or ``package.module:Name``, runs code. It is admitted if the user types it or passes it from Python. A
+recipe or a run is data of any origin: a `Gate` admits only the references that
 
 - the user has named on this command line, or in this call from Python,
 - the user has named when the run was started: the run's ``trust.json`` has a signature for each, made with a secret key of the user,
@@ -191,8 +191,8 @@ def signed(directory: Path) -> set[str]:
 def _record(directory: Path) -> dict[str, list[str]]:
     """The signatures of each reference; anything else in the file is ignored."""
     try:
-        record = json.loads(files.read_limited(directory / RECORD, _LARGEST))
-    except (OSError, ValueError, RecursionError):
+        record = files.read_json(directory / RECORD, limit=_LARGEST)
+    except (OSError, ValueError):
         return {}
     entries = record.items() if isinstance(record, dict) else ()
     return {
@@ -221,7 +221,8 @@ def _secret(create: bool = False) -> bytes | None:
         if create and not place.exists():
             _create(place)
         state = place.stat()
-        if state.st_uid == os.geteuid() and not stat.S_IMODE(state.st_mode) & 0o077 and len(key := files.read_limited(place, 32)) == 32:
+        mine = state.st_uid == os.geteuid() and not stat.S_IMODE(state.st_mode) & 0o077
+        if mine and len(key := files.read_file(place, 32, follow=True)) == 32:
             return key
     return None
 

@@ -98,6 +98,7 @@ def of_run(path: str, words: Sequence[str] = (), without: Collection[Path] = ())
         without: Keys to leave out, with everything below them; ``("callbacks", "video")`` is a callback.
 
     Raises:
+        NotTrusted: If it names code that the user has not named.
         UsageError: With all problems, for example of components that are not installed.
     """
     registry = process_registry()

@@ -44,10 +44,16 @@ def read_yaml(text: str, look: Callable[[Any], None] = lambda node: None) -> Any
     """
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        def fetch_flow_collection_start(self, kind: Any) -> None:  # each token looks at all levels, so thousands take seconds
+            if self.flow_level > DEEPEST:
+                raise ValueError(TOO_DEEP)
+            super().fetch_flow_collection_start(kind)
+
     if len(text) > BYTES_YAML:
         raise ValueError(f"it is larger than {BYTES_YAML:,} bytes")
     try:
-        loader = yaml.SafeLoader(text)
+        loader = Loader(text)
         try:
             node = loader.get_single_node()
             _expanded(node, {})

@@ -145,7 +145,7 @@ def read(name: str, path: Path) -> tuple[dict[str, Any], dict[schema.Path, int]]
         UsageError: If the file cannot be read or is not a tree, with the line.
     """
     try:
-        text = files.read_limited(path, limits.BYTES if path.suffix == ".json" else limits.BYTES_YAML).decode()
+        text = files.read_file(path, limits.BYTES if path.suffix == ".json" else limits.BYTES_YAML, follow=True).decode()
         tree, lines = (_json(text), {}) if path.suffix == ".json" else _yaml(text)
         limits.check(tree)
     except OSError as error:

@@ -19,10 +19,10 @@ WORTH_A_PROCESS = 1e-3
 
 
 def place(suite: Suite, reference: SuiteReference | None, placement: Placement) -> Literal["process", "inline"]:
-    """What was asked for, else what the suite says, else what the measured time of a step says.
+    """The requested placement, else that of the suite, else the better one by the measured time of a step.
 
     Raises:
-        UsageError: If a process was asked for and could not find the suite by name.
+        UsageError: If a process is requested and cannot import the suite by name.
     """
     wanted = suite.placement if placement == "auto" else placement
     if wanted == "auto":

@@ -94,11 +94,10 @@ class WorkerVectorEnv(Steppable):
         placement: Where the environments live: ``"process"`` or ``"inline"``.
         observations: What to act on now, ``(n, *observation)``.
         restarts: Processes that died or hung and were replaced.
-        discarded: Episodes that failed.
-        incidents: What happened to them, one line each, the last 100; whoever reports them may clear them.
+        failed_episodes: Number of episodes that failed.
+        env_failures: The last 100 failures, one line each; a reader may clear them.
         exact: Whether the last `load_state_dict` rebuilt every episode bit for bit.
         rebuilt: The same for each environment, ``(n,)`` bool; where it is false the unfinished episode counts as truncated.
-        name: What errors call it.
 
     Raises:
         UnifiedError: If the environment cannot be built, with its own reason.
@@ -196,8 +195,8 @@ class WorkerVectorEnv(Steppable):
         self._max_steps = steps
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Send one action to each environment, ``(n, *action)``; processes are at work until `finish`."""
-        self._idle("begin")
+        """Send one action to each environment, ``(n, *action)``; processes are at work until `step_wait`."""
+        self._idle("step_async")
         space = self.spec.action
         actions = np.array(actions, dtype=space.dtype)
         if actions.shape != (self.num_envs, *space.shape):
@@ -210,7 +209,7 @@ class WorkerVectorEnv(Steppable):
         self._pending = True
 
     def step_wait(self) -> StepBatch:
-        """Wait for what `begin` sent.
+        """Wait for the step that `step_async` sent.
 
         The row of an environment that fails is `failed`: its episode is discarded and the next one begins. If that one cannot start, its
         `reset_observation` is an old one, and each further step requests the start of an episode and fails, until one has started.
@@ -330,7 +329,7 @@ class WorkerVectorEnv(Steppable):
         space = self.spec.action
         return np.array(actions, space.dtype).reshape(len(actions), *space.shape)
 
-    # Bad days
+    # Lost processes and failed episodes
 
     def _answer(self, i: int) -> Message:
         """The answer of environment i to its step, or to its reset if no episode has started. A lost worker is replaced and its episode

@@ -252,10 +252,10 @@ class Agent(nn.Module, ABC):
                 if self._has_labels and not view.from_dataset and _of_labels(objective) and "action" in objective.needs:
                     what = f"objective {name} would learn the actions that the agent took itself: the other objectives need their rewards"
                     problems.append(Problem(what, f"labels alone:  -o {name}"))
-                columns = [column for column in objective.needs if column not in (*self.view.columns, *self.spec.columns)]
+                columns = [column for column in objective.needs if column not in (*view.columns, *self.spec.columns)]
                 parts = [part for part in dict.fromkeys((*objective.parts, *phase.trains)) if not hasattr(self, part)]
                 if columns:
-                    has = ", ".join(self.view.columns)
+                    has = ", ".join(view.columns)
                     problems.append(Problem(f"objective {name} needs column {', '.join(columns)}; the agent's view has {has}"))
                 if parts:
                     has = ", ".join(part for part, _ in self.named_children()) or "none"

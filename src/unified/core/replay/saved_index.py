@@ -24,7 +24,8 @@ def read_index(directory: Path) -> dict[str, Any]:
     try:
         index: dict[str, Any] = read_json(directory / INDEX, _SHAPE, limit=1 << 28)
     except (OSError, ValueError) as error:
-        raise StorageError(Problem(f"{directory / INDEX} cannot be read: {error}", "put back a copy of it")) from error
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise StorageError(Problem(f"{directory / INDEX} cannot be read: {why}", "put back a copy of it")) from error
     return index
 
 

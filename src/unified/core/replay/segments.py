@@ -30,7 +30,7 @@ Snapshot = dict[str, Any]
 SEGMENT_BYTES = 256_000_000
 COUNTERS = ("head", "tail", "start", "open")
 SCHEMA = 1
-
+_HINT = "put back a copy of it, resume a checkpoint older than it, or start anew with experiment=NAME"
 
 _NAME = re.compile(r"segment-\d+\.safetensors")
 _SEGMENT = {"file": str, "sha256": str, "bytes": int, "rows": [(int, int, int)]}
@@ -218,16 +218,8 @@ def check_snapshot(snapshot: Any, where: str) -> None:
         raise Damaged(Problem(f"{where} is malformed: {error}", _HINT)) from error
 
 
-_HINT = "put back a copy of it, resume a checkpoint older than it, or start anew with experiment=NAME"
-
-
 def _damaged(path: Path, what: str) -> Damaged:
-    return Damaged(
-        Problem(
-            f"the replay's file {path} {what}",
-            _HINT,
-        )
-    )
+    return Damaged(Problem(f"the replay's file {path} {what}", _HINT))
 
 
 def prune(directory: str | Path, snapshots: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -237,7 +229,7 @@ def prune(directory: str | Path, snapshots: Sequence[Mapping[str, Any]]) -> list
     """
     directory = Path(directory)
     keep = {entry["file"] for snapshot in snapshots for entry in snapshot["segments"]}
-    with contextlib.suppress(StorageError):  # the index names the newest cut, whoever asks
+    with contextlib.suppress(StorageError):  # the index names the newest cut, whatever the snapshots are
         keep |= {entry["file"] for entry in read_index(directory)["cut"]["segments"]}
     doomed = [path for path in sorted(directory.glob("segment-*")) if path.name not in keep]
     for path in doomed:

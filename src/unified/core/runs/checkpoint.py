@@ -52,6 +52,10 @@ _UNREADABLE = "the version of unified or of the plugin that wrote it, another ch
 _SHAPE = {"schema": int, "frames": int, "best": bool, "created": str, "versions": {str: str}, "files": {str: {"size": int, "sha256": str}}}
 
 
+#: Parts of torch's errors, all of them RuntimeErrors, of a device that failed or has no memory left: the checkpoint is not damaged.
+_DEVICE = ("OutOfMemoryError", "AcceleratorError", "out of memory", "allocate memory", "CUDA error", "cuDNN error")
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A checkpoint whose files were verified.
@@ -107,7 +111,7 @@ class Checkpoint:
         except KeyError as error:
             raise Damaged(Problem(f"{where} has no {error}", _UNREADABLE)) from error
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
-            if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError"):  # the device failed
+            if isinstance(error, RuntimeError) and any(sign in f"{type(error).__name__}: {error}" for sign in _DEVICE):
                 raise
             raise Damaged(Problem(f"{where} does not fit: {one_line(error)}", _UNREADABLE)) from error
 
@@ -236,7 +240,7 @@ class Checkpoints:
         return self._first_valid([path for path in self.paths() if _order(path)[0] == frames], groups)
 
     def paths(self) -> list[Path]:
-        """All directories with the name of a checkpoint, newest first; not verified. Links are none."""
+        """All directories with the name of a checkpoint, newest first; not verified. Links do not count."""
         try:
             found = [path for path in self.directory.iterdir() if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()]
         except (FileNotFoundError, NotADirectoryError):
@@ -345,7 +349,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = read_json(path / MANIFEST, {"sha256": str})
         signature = manifest.pop("sha256")
         if _signature(manifest) != signature:
-            raise Damaged(f"{MANIFEST} does not match its checksum")
+            raise Damaged(f"{path / MANIFEST} does not match its checksum")
         schema, last = manifest.get("schema"), migrations.SCHEMA
         if schema != last and schema not in migrations.MIGRATIONS:
             by = conform(manifest, {"versions": {str: str}})["versions"].get("unified", "?")
@@ -355,9 +359,9 @@ def _manifest(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise Damaged(reason(error)) from error
     except (ValueError, TypeError, RecursionError) as error:
-        raise Damaged(f"{MANIFEST} cannot be read: {error}") from error
+        raise Damaged(f"{path / MANIFEST} cannot be read: {error}") from error
     if odd := [name for name in manifest["files"] if not _FILE.fullmatch(name)]:
-        raise Damaged(f"{MANIFEST} names the file {odd[0]!r}, which is none of a checkpoint")
+        raise Damaged(f"{path / MANIFEST} names {odd[0]!r}, which is not the name of a checkpoint's file")
     return manifest
 
 
@@ -368,9 +372,9 @@ def _verified_file(path: Path, name: str, facts: Mapping[str, Any]) -> bytes:
     except OSError as error:
         raise Damaged(reason(error)) from error
     if len(data) != facts["size"]:
-        raise Damaged(f"{name} has {len(data):,} bytes instead of {facts['size']:,}")
+        raise Damaged(f"{path / name} has {len(data):,} bytes instead of {facts['size']:,}")
     if hashlib.sha256(data).hexdigest() != facts["sha256"]:
-        raise Damaged(f"{name} does not match its checksum")
+        raise Damaged(f"{path / name} does not match its checksum")
     return data
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.base.suggest import ask
 from unified.core.components.descriptors import SuiteComponent
+from unified.core.config.config import is_identity_exempt, leaves
+from unified.core.config.recipes import PACKAGES
 from unified.core.config.suggestions import elsewhere
 from unified.core.replay.saved_index import check_free
 from unified.core.runs import lookup
@@ -96,9 +98,6 @@ def differences(stored: Mapping[str, Any], config: Config) -> dict[str, str]:
         stored: The tree of ``config.json`` of a run.
         config: The other configuration.
     """
-    from unified.core.config.config import leaves
-    from unified.core.config.recipes import PACKAGES
-
     stored = {key: value for key, value in stored.items() if key != PACKAGES}
     before, now = ({".".join(path): value for path, value in leaves(tree)} for tree in (stored, jsonable(config.stored)))
     # An option that was added after the run started has its default value.
@@ -110,8 +109,6 @@ def differences(stored: Mapping[str, Any], config: Config) -> dict[str, str]:
 
 def changed_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
     """The values that differ between two trees, ``before -> now`` by dotted key."""
-    from unified.core.config.config import leaves
-
     was, has = ({".".join(path): value for path, value in leaves(dict(tree))} for tree in (before, now))
     found = [key for key in sorted({*was, *has}) if key not in was or key not in has or was[key] != has[key]]
     return {key: f"{_shown(was, key)} -> {_shown(has, key)}" for key in found}
@@ -124,8 +121,6 @@ def refusals(changed: Mapping[str, str], without: Collection[tuple[str, ...]] = 
         changed: The differences.
         without: Keys that the user left out.
     """
-    from unified.core.config.config import is_identity_exempt
-
     gone = [".".join(path) for path in without if changed.get(".".join(path), "").endswith(_UNSET)]
     return [Problem(f"  {key}: {values}") for key, values in changed.items() if not is_identity_exempt(key) and key not in gone]
 

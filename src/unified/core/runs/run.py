@@ -225,7 +225,7 @@ class Run:
         config = self._read(words, self._without)
         if config.gone:
             again = " ".join(f"--without {key}" for key in config.gone)
-            gone = Problem(f"{', '.join(config.gone)} no longer exists", f"without it: unified resume {self.name} {again}")
+            gone = Problem(f"{', '.join(config.gone)} no longer exists", f"without it: unified resume {self.lasting_name} {again}")
             raise UsageError(gone, *map(Problem, self._versions()))
         self._config = config
         return config
@@ -236,14 +236,14 @@ class Run:
 
         if not self.config_path.exists():
             raise UsageError(Problem(f"{self.path} is not a run: it has no {lookup.CONFIG}", "all: unified runs list"))
-        self.tree  # noqa: B018  (refuses what is no ordinary file)
+        self.tree  # noqa: B018  (refuses a link, a pipe or a device)
         needed = [record for record in self.components if not stored.is_left_out(record, without)]
         try:
             config = of_run(str(self.config_path), words, without)
         except NotTrusted:
             raise
         except UsageError as error:
-            missing = provenance.missing(needed, registry(), f"unified resume {self.name}")
+            missing = provenance.missing(needed, registry(), f"unified resume {self.lasting_name}")
             raise UsageError(*(missing or [*error.problems, *map(Problem, self._versions())])) from error
         names = {(component.kind, component.qualified) for component in config.components()}
         selected = [record for record in needed if (record["kind"], f"{record['provider']}/{record['name']}") in names]
@@ -533,7 +533,7 @@ class Run:
         self._events.sync()
 
     def _refuse_damaged_config(self) -> None:
-        """Refuse a ``config.json`` that is neither that of the newest checkpoint nor a recorded change, unless it is put right now."""
+        """Refuse a ``config.json`` that is neither that of the newest checkpoint nor a recorded change, unless it is about to be one."""
         before = self.checkpoints.newest_manifest().get("config", self.tree)
         known = {_sha256(before), *(str(event.get("sha256")) for event in self.events() if event["event"] == "config")}
         if {_sha256(self.tree), _sha256(self._written())} & known:

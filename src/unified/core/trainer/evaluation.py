@@ -88,7 +88,7 @@ class EpisodeEvaluator(Evaluator):
     def __init__(self, suite: Suite, make: Callable[[], VectorEnv], episodes: int, max_steps: int | None = None) -> None:
         super().__init__(suite)
         self._make, self.episodes, self.max_steps = make, episodes, max_steps
-        self._truncated = 0  # episodes of the last evaluation that reached `max_steps`
+        self._truncated = 0  # episodes that reached `max_steps` and were not reported yet
         self._environments: VectorEnv | None = None
 
     def take_env_failures(self) -> list[str]:
@@ -99,6 +99,7 @@ class EpisodeEvaluator(Evaluator):
         self._environments.env_failures.clear()
         if self._truncated:
             env_failures.append(f"{self._truncated} episodes were truncated after {self.max_steps:,} steps (evaluate.max_steps)")
+            self._truncated = 0
         return env_failures
 
     def play_episodes(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> list[Episode] | None:

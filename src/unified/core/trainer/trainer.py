@@ -198,7 +198,9 @@ class Trainer:
             self._failures[:] = 0  # a run that is resumed, after a repair, begins to count again
             what = f"{failed} episodes of environment {worst} of {self.config.suite.title} failed in a row"
             reason = f"{what}, more than train.max_failures={limit}; the last: {self._last_failure}"
-            duties.give_up(self, reason, f"everything is saved; when it is repaired: unified resume {self.run.name}", EnvironmentFailed)
+            duties.give_up(
+                self, reason, f"everything is saved; when it is repaired: unified resume {self.run.lasting_name}", EnvironmentFailed
+            )
 
     # Checkpoints ----------------------------------------------------------------------------------------------------------------
 

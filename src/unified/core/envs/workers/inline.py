@@ -70,7 +70,7 @@ class EnvServer:
     | `rebuild` | `seed`, `options`, `state`, actions `(T, *action)`, the state's arrays | the observation reached |
     | `render` | `height`, `width` | the picture |
 
-    `options` is null if nobody set any. An observation with names is one record; the columns of the spec are arrays in its order. After an
+    `options` is null if none were set. An observation with names is one record; the columns of the spec are arrays in its order. After an
     end a step answers with the first observation of the next episode too, as the last array. Where an episode fails, the answer is `failed`
     with the reason (and, from a step, that first observation), `trace` with the place in the environment. Where the next episode cannot
     begin, `start` is the reason. Whatever the environment raises fails its episode, except `UnsupportedRender` and Ctrl-C.

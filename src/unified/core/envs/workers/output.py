@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from unified.core.base.files import open_file
 
 #: Bytes of a log, at most.
 LIMIT = 1_000_000
@@ -33,12 +34,9 @@ class OutputLog:
         if self.path is None or not data:
             return
         with suppress(OSError), _lock:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+            file = open_file(self.path, os.O_RDWR | os.O_CREAT)
             try:
-                found = os.fstat(file)
-                if not stat.S_ISREG(found.st_mode):
-                    return
-                end = found.st_size
+                end = os.fstat(file).st_size
                 if end + len(data) > LIMIT:
                     data = (os.pread(file, LIMIT // 2, max(0, end - LIMIT // 2)) + data)[-LIMIT // 2 :]
                     os.ftruncate(file, 0)

@@ -15,7 +15,7 @@ from unified.plugins.agents.ac2.generative import GenerativeAC2
 if TYPE_CHECKING:
     from unified import Builder, Spec, View
 
-#: Policy head where nobody selects one and actions are numbers.
+#: Policy head where none is selected and actions are numbers.
 HEADS = {"control": "truncated_normal", "regress": "deterministic"}
 
 

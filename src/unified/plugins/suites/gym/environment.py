@@ -223,7 +223,10 @@ def check(task: str, options: Any) -> None:
     spec = find(task)
     if not callable(spec.entry_point):
         with _explained(task, spec):
-            load_env_creator(spec.entry_point)
+            try:
+                load_env_creator(spec.entry_point)
+            except AttributeError as error:  # its module lacks the class; an AttributeError of the class itself is a bug of its author
+                raise ImportError(str(error)) from error
     elif (latest := newest(spec.id)) != [spec.id] and spec.entry_point.__module__.startswith("gymnasium."):
         raise UsageError(Problem(f"gym:{task} is an old version that Gymnasium no longer has", f"did you mean  gym:{latest[0]} ?"))
 
@@ -241,7 +244,7 @@ def _explained(task: str, spec: Any) -> Iterator[None]:
     """Raise errors of Gymnasium as a UsageError that says what to install."""
     try:
         yield
-    except (gym_error.Error, ImportError, AttributeError) as error:
+    except (gym_error.Error, ImportError) as error:
         problem = Problem(f"gym:{task} cannot be created: {_plain(error)}", "install what it needs")
         if "box2d" in str(spec.entry_point):
             problem = Problem(f"gym:{task} needs Box2D or pygame, and one of them is not installed", "pip install 'unified-ml[gym-box2d]'")

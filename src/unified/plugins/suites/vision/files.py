@@ -27,7 +27,7 @@ def read_bytes(path: Path) -> bytes:
         UsageError: If it cannot be read, or is a FIFO, a device, a socket or a directory.
     """
     try:
-        return read_file(Path(os.path.realpath(path, strict=True)))  # links are followed, to ordinary files
+        return read_file(path, follow=True)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         raise unreadable(path, error) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -109,7 +110,7 @@ class Vision(DataSuite):
         anew = np.full(len(pictures.classes), -1)
         anew[wanted] = range(len(wanted))
         chosen = pictures.only(np.flatnonzero(anew[pictures.labels] >= 0))
-        return Pictures(chosen.at, anew[chosen.labels], tuple(pictures.classes[number] for number in wanted))
+        return replace(chosen, labels=anew[chosen.labels], classes=tuple(pictures.classes[number] for number in wanted))
 
 
 def check(task: str, options: VisionOptions) -> None:
@@ -120,7 +121,7 @@ def check(task: str, options: VisionOptions) -> None:
     """
     suite = Vision(task, options)
     if task == "folder":
-        assert suite._folder
+        suite._folder  # noqa: B018  (refuses one without classes)
     elif missing := SOURCES[task].missing(suite._root):
         if not options.download:
             SOURCES[task].provide(task, suite._root, download=False)
