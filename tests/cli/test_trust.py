@@ -393,3 +393,13 @@ def test_the_switch_may_stand_anywhere() -> None:
     environment: dict[str, str] = {}
     assert take_switches(["resume", "--trust", "cartpole"], environment) == (["resume", "cartpole"], [])
     assert environment == {"UNIFIED_TRUST": "1"}
+
+
+def test_a_relative_home_holds_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its place would be the working directory, which other people may have filled."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "here")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "there")
+    trust.sign(tmp_path, ["a.b:C"])
+    assert not trust.signed(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -325,8 +325,9 @@ def test_a_run_goes_on_without_a_callback_and_a_launcher(site: Site) -> None:
     (change,) = [event["changed"] for event in run.events() if event["event"] == "config"]
     assert change["launcher.name"] == '"watch/rocket" -> "core/local"'
     assert max(row["frames"] for row in run.metrics()) == 60
-    with pytest.raises(UsageError, match="no callback, launcher or option of this name"):
-        resumed(run, without=("wotch",))
+    for name in ("wotch", "agent", "suite"):
+        with pytest.raises(UsageError, match="no callback, launcher or option of this name"):
+            resumed(run, without=(name,))
 
 
 def test_the_command_says_what_to_type_and_takes_it(site: Site) -> None:

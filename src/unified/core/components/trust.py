@@ -206,10 +206,11 @@ def _signature(secret: bytes, reference: str) -> str:
 
 def _place() -> Path | None:
     """The file of the user's key."""
-    home = os.environ.get("XDG_CONFIG_HOME", "")
-    with suppress(RuntimeError):  # there is no home
-        return (Path(home) if os.path.isabs(home) else Path.home() / ".config") / "unified" / "key"
-    return None
+    home = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    if not home.is_absolute():
+        with suppress(RuntimeError):  # there is no home
+            home = Path.home() / ".config"
+    return home / "unified" / "key" if home.is_absolute() else None
 
 
 def _secret(create: bool = False) -> bytes | None:

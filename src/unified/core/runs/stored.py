@@ -48,7 +48,7 @@ def path_of(name: str, tree: Mapping[str, Any]) -> Path:
         return WITH, bare(name)
     if bare(name) == launcher:
         return ("launcher",)
-    if any(each[: len(path)] == path for each in values):
+    if path not in (("agent",), ("suite",)) and any(each[: len(path)] == path for each in values):
         return path
     has = f"callbacks {', '.join(callbacks) or 'none'}; launcher {launcher}; or the key of an option"
     raise UsageError(Problem(f"--without {name}: the run has no callback, launcher or option of this name", has))
