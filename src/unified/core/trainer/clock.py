@@ -151,4 +151,4 @@ class Clock:
         self._last = dict(state["last"])
         if not 0 <= self._pending_updates <= self._first_updates + self.updates_per_step * self.steps + 1:
             raise ValueError(f"{self._pending_updates} updates cannot be due after {self.steps:,} steps")
-        self._elapsed_before = state["elapsed"]
+        self._elapsed_before = 0.0 + state["elapsed"]  # an error here, and not later, if it is no number
