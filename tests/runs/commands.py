@@ -52,10 +52,15 @@ def saved(number: int) -> str:
 
 
 def command(*words: str) -> list[str]:
-    """A command line; of several words with the same key the last one is used, so that tests can add to words they share."""
-    keys = [word.partition("=")[0] if "=" in word else None for word in words]
-    unique = [word for index, (word, key) in enumerate(zip(words, keys, strict=True)) if key is None or key not in keys[index + 1 :]]
-    return [sys.executable, "-m", "unified", *unique]
+    """A command line in which a ``key=value`` word replaces the words before it with the same key, so that tests can add to words they share."""
+    kept = list(words)
+    for index in reversed(range(len(words))):
+        keys = {word.partition("=")[0] for word in kept[index + 1 :] if "=" in word}
+        if "=" in kept[index] and kept[index].partition("=")[0] in keys:
+            del kept[index]
+        elif kept[index].removeprefix("--") in keys and kept[index] in ("--agent", "--suite"):
+            del kept[index : index + 2]
+    return [sys.executable, "-m", "unified", *kept]
 
 
 def unified(*words: str, cwd: Path, expect: int | None = 0, fault: str | None = None, timeout: float = 120.0) -> str:
