@@ -52,7 +52,7 @@ def saved(number: int) -> str:
 
 
 def command(*words: str) -> list[str]:
-    """A command line in which a ``key=value`` word replaces the words before it with the same key, so that tests can add to words they share."""
+    """A command line in which a ``key=value`` word replaces earlier words of the same key, so that tests can add to words they share."""
     kept = list(words)
     for index in reversed(range(len(words))):
         keys = {word.partition("=")[0] for word in kept[index + 1 :] if "=" in word}
