@@ -102,14 +102,17 @@ def test_a_class_can_be_asked_for(objective: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_atari_is_told_on_a_person_s_scale(tmp_path: Path) -> None:
+def test_atari_has_a_human_normalised_score_for_whole_games(tmp_path: Path) -> None:
     words = ["train", "--agent", "random", "--suite", "atari:pong", "train.frames=400", "callbacks=[]", "evaluate.episodes=1"]
-    unified(*words, "suite.episode_frames=400", cwd=tmp_path)
+    unified(*words, cwd=tmp_path)
     row = json.loads(unified("evaluate", "pong", "-n", "1", "--json", cwd=tmp_path))
     assert row["human_normalised"] == pytest.approx((row["return"] + 20.7) / 35.3)
     assert "human_normalised" in unified("evaluate", "pong", "-n", "1", cwd=tmp_path)
     (path,) = (tmp_path / "runs").glob("*/*/*/*/seed-1")
     assert "human_normalised" in rows(path)[-1]
+    unified(*words, "suite.episode_frames=400", "experiment=cut", cwd=tmp_path)
+    (cut,) = (tmp_path / "runs/cut").glob("*/*/*/seed-1")
+    assert "human_normalised" not in rows(cut)[-1]
 
 
 @pytest.mark.slow
