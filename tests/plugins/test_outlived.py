@@ -309,7 +309,7 @@ def test_evaluation_needs_agent_and_suite_alone(site: Site) -> None:
     with pytest.raises(UsageError) as error:
         resumed(run)
     assert [str(problem).partition("which")[2] for problem in error.value.problems] == [
-        f" is not installed    unified resume {run.name} --without {name}   or pip install 'unified-plugin-watch==1.0'"
+        f" is not installed    unified resume {run.lasting_name} --without {name}   or pip install 'unified-plugin-watch==1.0'"
         for name in ("watch", "rocket")
     ]
 
@@ -336,7 +336,7 @@ def test_the_command_says_what_to_type_and_takes_it(site: Site) -> None:
     site.remove("watch")
     refusal = CliRunner().invoke(resume_command, [run.name])
     assert isinstance(refusal.exception, UsageError)
-    _, _, typed = str(refusal.exception).partition(f"unified resume {run.name} ")
+    _, _, typed = str(refusal.exception).partition(f"unified resume {run.lasting_name} ")
     without = typed.partition("   or ")[0].split()
     resumption = CliRunner().invoke(resume_command, [run.name, *without, "train.frames=60"])
     assert resumption.exception is None

@@ -180,7 +180,7 @@ def test_where_updates_are_draws_of_their_own_those_not_done_are_owed_again(tmp_
 class Log:
     """Stands for a run: events and rows."""
 
-    name, path = "toy", Path("toy")
+    name, lasting_name, path = "toy", "toy", Path("toy")
     metrics_offset = 0
 
     def __init__(self) -> None:
