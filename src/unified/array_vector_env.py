@@ -110,14 +110,7 @@ class ArrayVectorEnv(Steppable):
 
     def step_async(self, actions: np.ndarray) -> None:
         """Set the actions ``(n, *action)`` of the next step; `step_wait` computes it."""
-        self._idle("step_async")
-        space = self.spec.action
-        actions = np.array(actions, dtype=space.dtype)
-        if actions.shape != (self.num_envs, *space.shape):
-            raise ValueError(f"actions have the shape {actions.shape} where {(self.num_envs, *space.shape)} is needed")
-        if self._episode[0] < 0:
-            raise RuntimeError("reset the environments before the first step")
-        self._actions = actions
+        self._actions = self._next_actions(actions, was_reset=bool(self._episode[0] >= 0))
 
     def step_wait(self) -> StepBatch:
         """Step all environments; those whose episode ends begin the next one."""

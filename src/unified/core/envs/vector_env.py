@@ -196,14 +196,7 @@ class WorkerVectorEnv(Steppable):
 
     def step_async(self, actions: np.ndarray) -> None:
         """Send one action to each environment, ``(n, *action)``; processes are at work until `step_wait`."""
-        self._idle("step_async")
-        space = self.spec.action
-        actions = np.array(actions, dtype=space.dtype)
-        if actions.shape != (self.num_envs, *space.shape):
-            raise ValueError(f"actions have the shape {actions.shape} where {(self.num_envs, *space.shape)} is needed")
-        if self._lanes[0].episode < 0:
-            raise RuntimeError("reset the environments before the first step")
-        self._actions = actions
+        self._actions = self._next_actions(actions, was_reset=self._lanes[0].episode >= 0)
         for i in range(self.num_envs):
             self._ports[i].send(self._step_request(i) if self._lanes[i].started else self._reset_request(i))
         self._pending = True

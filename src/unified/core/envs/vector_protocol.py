@@ -88,6 +88,8 @@ class VectorEnv(Protocol):
 class Steppable(ABC):
     """The order of the calls of a vectorised environment: no other call between `step_async` and `step_wait`, none after `close`."""
 
+    spec: Spec
+    num_envs: int
     _closed = False
 
     @property
@@ -118,3 +120,19 @@ class Steppable(ABC):
             raise RuntimeError(f"{what}() after close()")
         if self._stepping:
             raise RuntimeError(f"{what}() between step_async() and step_wait()")
+
+    def _next_actions(self, actions: np.ndarray, *, was_reset: bool) -> np.ndarray:
+        """A copy of the actions of `step_async`, of the spec's type.
+
+        Raises:
+            RuntimeError: If the call is out of order, or the environments were not reset.
+            ValueError: If the actions have another shape than ``(n, *action)``.
+        """
+        self._idle("step_async")
+        space = self.spec.action
+        actions = np.array(actions, dtype=space.dtype)
+        if actions.shape != (self.num_envs, *space.shape):
+            raise ValueError(f"actions have the shape {actions.shape} where {(self.num_envs, *space.shape)} is needed")
+        if not was_reset:
+            raise RuntimeError("reset the environments before the first step")
+        return actions
