@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from unified.terminal import plain
+from unified.core.base.errors import plain
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,25 +8,14 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from unified.core.base.errors import plain
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-#: Control characters except newline and tab, marks that reverse the direction of text, separators of lines, halves of characters.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def plain(text: str) -> str:
-    """The text with each control character as an escape; newlines and tabs stay.
-
-    >>> print(plain("a\\x1b[31mb"))
-    a\\x1b[31mb
-    """
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def line(text: str) -> str:

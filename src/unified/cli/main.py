@@ -16,10 +16,10 @@ from typer.core import TyperGroup
 
 from unified.cli import completion
 from unified.cli.mistakes import in_our_words, report
-from unified.core.base.errors import Notice, Problem, StorageError, UnifiedError, UsageError
+from unified.core.base.errors import Notice, Problem, StorageError, UnifiedError, UsageError, plain
 from unified.core.base.files import reason
 from unified.core.components.filters import take_switches
-from unified.terminal import echo, plain, tolerate_encodings
+from unified.terminal import echo, tolerate_encodings
 
 if TYPE_CHECKING:
     from unified.core.components.descriptors import Component

@@ -11,8 +11,7 @@ from typing import Any
 
 import typer
 
-from unified.core.base.errors import UnifiedError, UsageError
-from unified.terminal import plain
+from unified.core.base.errors import UnifiedError, UsageError, plain
 
 #: The parser's error for a wrong option or argument.
 Misuse: type[Any] = typer.BadParameter.__bases__[0]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unified.terminal import echo, line, plain
+from unified.core.base.errors import plain
+from unified.terminal import echo, line
 
 if TYPE_CHECKING:
     from unified.core.config.config import Config

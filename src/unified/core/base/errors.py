@@ -14,7 +14,8 @@ _LIBRARIES = frozenset({"torch", "numpy", "pydantic"})
 
 #: Characters of an exception's message, or of an environment's last output, that are shown and stored.
 LONGEST = 2000
-_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+#: Control characters except newline and tab, marks that reverse the direction of text, separators of lines, halves of characters.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -137,4 +138,13 @@ def shortened(text: str) -> str:
     """
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]} … ({len(text):,} characters)"
-    return _UNSHOWN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+    return plain(text)
+
+
+def plain(text: str) -> str:
+    """The text with each control character as an escape; newlines and tabs stay.
+
+    >>> print(plain("a\\x1b[31mb"))
+    a\\x1b[31mb
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
