@@ -203,13 +203,13 @@ def test_lines_of_code() -> None:
             ("envs", "replay", "learn", "trainer"),
             5_000,
             id="learning",
-            marks=pytest.mark.xfail(reason="about 500 lines too many: environments and trainer have to shrink", strict=True),
+            marks=pytest.mark.xfail(reason="about 1,000 lines too many: environments and trainer have to shrink", strict=True),
         ),
         pytest.param(
             ("base", "components", "registry", "config", "runs"),
             3_500,
             id="composition",
-            marks=pytest.mark.xfail(reason="about 1,100 lines too many: components and config have to shrink", strict=True),
+            marks=pytest.mark.xfail(reason="about 2,000 lines too many: components and config have to shrink", strict=True),
         ),
     ],
 )

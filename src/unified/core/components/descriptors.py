@@ -188,7 +188,7 @@ class SuiteComponent(_WithPresets):
         adapts: Classes of other libraries, ``"library:Class"``, whose objects `adapter` turns into suites.
         agent: Default agent of the suite.
         data: Whether it is a data set (`DataSuite`), for which budgets may count epochs.
-        ids: Pattern of the ids that other libraries give its tasks, whose first group is the task: hints suggest ``suite:task`` for them.
+        ids: Pattern of the ids that other libraries give its tasks. Its first group is the task, and hints suggest ``suite:task``.
         check: Import string of a function (task, options) that raises a `UsageError` if a task cannot start on this machine: an unknown id,
             a missing file or package. It is called before a run starts and by ``--dry-run``, without torch.
         adapter: Import string of a `unified.SuiteAdapter`, which is called with the object, the task and the options of this suite.

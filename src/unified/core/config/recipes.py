@@ -19,7 +19,7 @@ from unified.core.config.layers import Layer, from_tree, path_of
 from unified.core.registry import Registry
 
 IMPORTS = "imports"
-#: The key in the ``config.json`` of a run whose value is the version of each package that wrote it.
+#: The key in the ``config.json`` of a run that holds the version of each package that wrote it.
 PACKAGES = "packages"
 SUFFIXES = (".yaml", ".yml", ".json")
 #: Number of files that one recipe may read.

@@ -88,7 +88,7 @@ class Record:
         return {NAME: [each.name for each in selections]} | {key: tree for key, tree in trees.items() if tree}
 
     def _note(self, path: Path, leaf: Path, default: Any) -> None:
-        """Note the source and the default of a selection, whose value stands at `leaf`."""
+        """Record the source and the default of a selection; its value is at `leaf`."""
         selections = self._chooser.tree.at(path).selections
         self.sources[".".join(leaf)] = selections[-1].source if selections else DEFAULT
         self.defaults |= dict.fromkeys([".".join(path), ".".join((*path, NAME))], default)

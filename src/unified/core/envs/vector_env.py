@@ -191,7 +191,7 @@ class WorkerVectorEnv(Steppable):
         self._next_options[env_id] = None if options is None else json.loads(json.dumps(options, default=_plain))
 
     def limit_episodes(self, steps: int) -> None:
-        """Truncate episodes after this many steps, also those whose task has another time limit or none."""
+        """Truncate episodes after this many steps, also if the task has another time limit or none."""
         self._max_steps = steps
 
     def step_async(self, actions: np.ndarray) -> None:

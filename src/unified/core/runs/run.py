@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from unified.core.config.config import Config
 
 _PHASES = {"start": "interrupted", "resume": "interrupted", "finish": "finished", "stop": "stopped"}
-#: Keys of rows of metrics whose values are numbers, and ends of such keys.
+#: Keys of rows of metrics that have numbers as values, and ends of such keys.
 _NUMBERS, _STATISTICS = ("steps", "updates", "episodes"), ("_sd", "_min", "_max")
 #: Most bytes of a name and of a path, and what the names of files within a run add to its path.
 _NAME_MAX, _PATH_MAX, _LONGEST = 255, 4095, 120

@@ -381,7 +381,7 @@ def _made(selection: Selection) -> AbstractContextManager[None]:
 
 
 def make_environments(config: Config, stream: str, count: int, run: Run | None = None) -> VectorEnv:
-    """`count` environments of the run's suite, whose episodes are seeded by the run's seed and the name of the stream.
+    """`count` environments of the run's suite. The run's seed and the name of the stream seed their episodes.
 
     What they print goes to a file of `run`.
     """
@@ -529,8 +529,8 @@ def evaluate(
         episodes: Number of episodes, if the task has episodes.
         checkpoint: See `load_agent`.
         record: ``(height, width)`` of the first episode's pictures.
-        features: Run of a classifier in whose features generated data is compared; ``None`` for the option of the run, empty for the data
-            itself.
+        features: Run of a classifier that provides the features for comparing generated data; ``None`` for the option of the run, empty
+            for the data itself.
 
     Returns:
         The frames of training, and the result.
