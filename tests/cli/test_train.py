@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from unified.cli import train as command
 from unified.cli.main import app
-from unified.cli.running import until_stopped
+from unified.cli.running import train_run, until_stopped
 from unified.core.base.errors import UsageError
 from unified.core.config.compose import compose
 
@@ -121,3 +121,12 @@ def test_a_stopped_run_exits_with_its_signal_and_says_how_to_go_on(number, code,
 
 def test_a_run_that_ends_is_no_news():
     until_stopped(lambda: None)
+
+
+def test_the_end_of_training_and_of_a_resume_is_printed_where_no_callback_does(monkeypatch, capsys):
+    run = SimpleNamespace(path="runs/mine", lasting_name="mine")
+    monkeypatch.setattr("unified.core.runs.launching.start", lambda config, run: run)
+    train_run(SimpleNamespace(callbacks=[]), run)
+    assert capsys.readouterr().out == "runs/mine is finished: unified evaluate mine\n"
+    train_run(SimpleNamespace(callbacks=["console"]), run)
+    assert capsys.readouterr().out == ""

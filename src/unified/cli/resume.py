@@ -27,7 +27,7 @@ def resume(
     accept_config: Annotated[bool, typer.Option("--accept-config", help="Use a config.json that was changed by hand.")] = False,
 ) -> None:
     """Resume a run from its newest valid checkpoint."""
-    from unified.core.runs.launching import start
+    from unified.cli.running import train_run
     from unified.core.runs.run import Run
 
     run = Run.find(name, root)
@@ -38,9 +38,7 @@ def resume(
         run.accept_config()
     if is_finished(run) and not changed:
         return
-    from unified.cli.running import until_stopped
-
-    until_stopped(lambda: start(config, run))
+    train_run(config, run)
 
 
 def is_finished(run: Run) -> bool:

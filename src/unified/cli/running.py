@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -11,15 +11,35 @@ from unified.core.base.errors import Problem, UsageError
 from unified.terminal import echo
 
 if TYPE_CHECKING:
+    from unified.core.config.config import Config
     from unified.core.runs.run import Run
 
+Result = TypeVar("Result")
 
-def until_stopped(work: Callable[[], Any]) -> None:
-    """Call `work`; if it is stopped, print how to resume and exit with 128 + the number of the signal (130 Ctrl-C, 143 SIGTERM)."""
+
+def train_run(config: Config, run: Run | None = None) -> None:
+    """Train a run until its end or until it is stopped (`until_stopped`), and print that it ended if no callback does.
+
+    Args:
+        config: Configuration of the run.
+        run: The run; by default the one of the configuration.
+    """
+    from unified.core.runs.launching import start
+
+    trained = until_stopped(lambda: start(config, run))
+    if not config.callbacks:
+        echo(f"{trained.path} is finished: unified evaluate {trained.lasting_name}")
+
+
+def until_stopped(work: Callable[[], Result]) -> Result:
+    """Call `work`, and return its result.
+
+    If it is stopped, print how to resume and exit with 128 + the number of the signal (130 Ctrl-C, 143 SIGTERM).
+    """
     from unified.core.trainer.interrupts import Stopped
 
     try:
-        work()
+        return work()
     except Stopped as stopped:
         echo(str(stopped), err=True)
         raise typer.Exit(stopped.exit_code) from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unified.core.base.errors import plain
-from unified.terminal import echo, line
+from unified.terminal import line
 
 if TYPE_CHECKING:
     from unified.core.config.config import Config
@@ -62,7 +62,6 @@ def train(
     """
     from unified.core.base.errors import FilesMissing, Problem, UsageError
     from unified.core.config.compose import compose
-    from unified.core.runs.launching import start
     from unified.core.runs.run import Run
 
     if format is not None and not dry_run:
@@ -79,12 +78,9 @@ def train(
 
             resolve_device(config.device)
         return
-    from unified.cli.running import until_stopped
+    from unified.cli.running import train_run
 
-    run: list[Run] = []
-    until_stopped(lambda: run.append(start(config)))
-    if not config.callbacks:  # nothing else says that it ended
-        echo(f"{run[0].path} is finished: unified evaluate {run[0].lasting_name}")
+    train_run(config)
 
 
 def as_json(config: Config) -> str:
