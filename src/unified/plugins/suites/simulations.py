@@ -24,7 +24,7 @@ Fields = dict[str, np.ndarray]
 
 
 def import_mujoco() -> Any:
-    """MuJoCo, imported without OpenGL: simulations run in the process of the trainer, and Mesa's libraries must not share it with Triton."""
+    """MuJoCo, imported without OpenGL: Mesa and Triton must not share the process of the trainer."""
     if "mujoco" not in sys.modules:
         with _without_gl():
             importlib.import_module("mujoco")
@@ -108,6 +108,8 @@ class SimulationVectorEnv(ArrayVectorEnv):
         simulation: MuJoCo's model and data of `single`.
     """
 
+    # Whose simulation failed in this step
+    _broken: np.ndarray
     #: Names of the further fields of the state, see `Layout`.
     further: Sequence[str] = ()
     #: Stages that are computed at the state after a step: ``"NONE"`` leaves the fields as `mj_step` does.
@@ -121,13 +123,20 @@ class SimulationVectorEnv(ArrayVectorEnv):
         persistent = self._after_step or self.stage != "NONE"
         self.batch = batch.Batch(self._model, num_envs, min(num_envs, len(os.sched_getaffinity(0))), persistent)
         self._stage = getattr(mujoco.mjtStage, f"mjSTAGE_{self.stage}").value
+        if self._after_step:
+            self._data = mujoco.MjData(self._model)
         self._bound = {} if self._after_step else {name: self.batch.bind(name) for name in self.further}
         self._rows = np.zeros((num_envs, self.layout.size))
         self.now = self.layout.fields(self._rows)
+        self._errors, self._broken = batch.SimulationError, np.zeros(num_envs, bool)
         self._resets, self._painter = single, None
         super().__init__(suite, spec, num_envs, seed, stream, self._rows.T)
 
     # The task
+
+    @abstractmethod
+    def stepped(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """See `advance`."""
 
     @abstractmethod
     def seen(self, fields: Fields) -> np.ndarray:
@@ -138,7 +147,10 @@ class SimulationVectorEnv(ArrayVectorEnv):
         self.now["ctrl"][:] = control
         row = self.layout.row
         self.batch.state[:] = self._rows[:, :row]
-        self.batch.step(nstep=substeps, stage=self._stage)
+        try:
+            self.batch.step(nstep=substeps, stage=self._stage)
+        except self._errors as error:
+            self._broken[error.ids] = True
         self._rows[:, :row] = self.batch.state
         for name, values in self._bound.items():
             self.now[name][:] = values
@@ -149,12 +161,14 @@ class SimulationVectorEnv(ArrayVectorEnv):
                 for name in self.further:
                     self.now[name][i] = getattr(self._data, name)
 
-    def refuse_infinite(self, reward: np.ndarray) -> np.ndarray:
-        """The rewards, not a number where an observation is not finite, so that the episode fails."""
+    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        self._broken[:] = False
+        reward, terminated = self.stepped(actions)
         if not np.isfinite(self._rows.sum()):
-            finite = np.isfinite(self.observe(self.states)).reshape(self.num_envs, -1).all(1)
-            reward = np.where(finite, reward, np.nan)
-        return reward
+            self._broken |= ~np.isfinite(self.observe(self.states)).all(1)
+        if self._broken.any():
+            reward = np.where(self._broken, np.nan, reward)  # which fails the episode
+        return reward, terminated
 
     def observe(self, states: np.ndarray) -> np.ndarray:
         fields = self.now if states is self.states else self.layout.fields(np.ascontiguousarray(states.T))
@@ -209,4 +223,3 @@ class SimulationVectorEnv(ArrayVectorEnv):
         if self._painter is not None:
             self._painter.close()
             self._painter = None
-

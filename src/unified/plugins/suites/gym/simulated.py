@@ -42,15 +42,14 @@ class Simulated(SimulationVectorEnv):
         """The position ``(n,)`` whose change is rewarded."""
         return self.now["qpos"][:, 0].copy()
 
-    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def stepped(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         # as unified.plugins.suites.gym.spaces has it
         within = np.minimum(np.maximum(actions, -1.0), 1.0).astype(np.float64)
         scaled = self._low + (within + 1.0) * (self._high - self._low) / 2.0
         action = np.minimum(np.maximum(scaled, self._low), self._high).astype(np.float32)
         before = self.position()
         self.simulate(action, self.task.frame_skip)
-        reward, terminated = self.judged(before, action)
-        return self.refuse_infinite(reward), terminated
+        return self.judged(before, action)
 
     def speed(self, before: np.ndarray) -> np.ndarray:
         change: np.ndarray = (self.position() - before) / self._dt
