@@ -128,12 +128,13 @@ class Replay:
             steps: Their results.
             extra: Further columns ``(n, …)``.
         """
-        columns = {**steps.extra, **(extra or {})}
-        step = (actions, steps.reward, steps.terminated | steps.life_lost, steps.over, steps.observation)
-        if not some(steps.failed):
-            self._append(slice(None) if steps.env_ids is None else steps.env_ids, *step, columns)
-        elif len(good := np.flatnonzero(~steps.failed)):
-            self._append(steps.ids[good], *(each[good] for each in step), {name: values[good] for name, values in columns.items()})
+        all_rows = slice(None)
+        good: Array | slice = np.flatnonzero(~steps.failed) if some(steps.failed) else all_rows
+        lanes = all_rows if good is all_rows and steps.env_ids is None else steps.ids[good]
+        worthless = steps.terminated | steps.life_lost
+        step = (actions[good], steps.reward[good], worthless[good], steps.over[good], steps.observation[good])
+        if len(step[0]):
+            self._append(lanes, *step, {name: values[good] for name, values in {**steps.extra, **(extra or {})}.items()})
         if not steps.any_over:
             return
         ids, fresh = steps.ids, np.flatnonzero(steps.over)

@@ -45,7 +45,7 @@ def shuffled(rows: Batch, order: np.ndarray, pieces: int) -> Iterator[Batch]:
         some = sizes[first : first + together]
         start = sum(sizes[:first])
         part = index[start : start + sum(some)]
-        columns = [column.index_select(0, part).split(some) for column in rows.values()]
+        columns = [torch.split(column.index_select(0, part), some) for column in rows.values()]
         yield from (Batch(zip(rows, values, strict=True)) for values in zip(*columns, strict=True))
 
 

@@ -184,11 +184,14 @@ class Trainer:
         self.agent.steps = self.clock.steps
         if steps is None or not steps.any_over:
             return
-        ended = (steps.terminated | steps.truncated) & ~steps.failed
-        self._failures[steps.ids] = np.where(ended, 0, self._failures[steps.ids] + steps.failed)
-        for env_id in ended.nonzero()[0]:
-            self.episodes += 1
-            self.meter.add_episode(float(steps.returns[env_id]), int(steps.lengths[env_id]), steps.task)
+        ids = steps.ids
+        for row in steps.over.nonzero()[0]:
+            if steps.failed[row]:
+                self._failures[ids[row]] += 1
+            else:
+                self._failures[ids[row]] = 0
+                self.episodes += 1
+                self.meter.add_episode(float(steps.returns[row]), int(steps.lengths[row]), steps.task)
 
     def _check_environments(self) -> None:
         """Record failures of environments; too many failed episodes in a row of one environment end the run."""
