@@ -191,15 +191,15 @@ class SimulationVectorEnv(ArrayVectorEnv):
 
     def _first_state(self, i: int) -> np.ndarray:
         for attempt in range(1, STARTS + 1):
-            seed = derive(self.seed, self.stream, i, int(self._episode[i]), bits=31)
+            seed = derive(self.seed, self.stream, i, self._episode(i), bits=31)
             try:
                 return self.initial_states(np.array([seed], np.uint64))
             except EpisodeFailed as error:
                 if attempt == STARTS:
                     raise
                 self.failed_episodes += 1
-                self.env_failures.append(f"environment {i}, episode {self._episode[i]} was discarded: it could not start: {error}")
-                self._episode[i] += 1
+                self.env_failures.append(f"environment {i}, episode {self._episode(i)} was discarded: it could not start: {error}")
+                self._at[i] += 1
         raise AssertionError
 
     def render(self, i: int, height: int, width: int) -> np.ndarray:
