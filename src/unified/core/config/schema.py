@@ -268,13 +268,6 @@ class RunOptions(Options):
             raise ValueError(f"{wanted}{f': {near}' if near else ''}")
         return text
 
-    @field_validator("root")
-    @classmethod
-    def _is_a_path(cls, text: str) -> str:
-        if "\0" in text or len(text) > 3000 or any(len(part.encode()) > 255 for part in text.split("/")):
-            raise ValueError("must be a path whose names have 255 bytes at most")
-        return text
-
     @field_validator("device")
     @classmethod
     def _is_a_device(cls, text: str) -> str:

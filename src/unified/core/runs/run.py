@@ -18,6 +18,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ _PHASES = {"start": "interrupted", "resume": "interrupted", "finish": "finished"
 #: Keys of rows of metrics that have numbers as values, and ends of such keys.
 _NUMBERS, _STATISTICS = ("steps", "updates", "episodes"), ("_sd", "_min", "_max")
 #: Most bytes of a name and of a path, and what the names of files within a run add to its path.
+#: Directory of a run with the policies of other runs whose parts it has loaded.
+LOADED = "loaded"
 _NAME_MAX, _PATH_MAX, _LONGEST = 255, 4095, 120
 
 
@@ -99,7 +102,6 @@ class Run:
                 refers to is missing.
         """
         run = cls.planned(config, root)
-        run._refuse_long_path()
         if problems := run.lacking():
             raise FilesMissing(*problems)
         run._refuse_unwritable()
@@ -112,6 +114,8 @@ class Run:
 
     def lacking(self) -> list[Problem]:
         """Problems with what the configuration refers to; empty for a run that has started."""
+        if problem := self._no_path():
+            return [problem]
         return lacking(self.config, self.root, self.path) if self.untouched else []
 
     def forget_draft(self) -> None:
@@ -121,6 +125,7 @@ class Run:
         with contextlib.suppress(OSError, UnifiedError), self._lock:  # another process may train this run since
             if not self.untouched:
                 return
+            shutil.rmtree(self.path / LOADED, ignore_errors=True)
             for name in (lookup.CONFIG, trust.RECORD, "events.jsonl", "metrics.jsonl", "run.lock"):
                 (self.path / name).unlink(missing_ok=True)
             place = self.path
@@ -141,6 +146,11 @@ class Run:
     def all(cls, root: Path | str = lookup.DEFAULT_ROOT) -> list[Run]:
         """All runs below `root`, by name."""
         return [cls(path) for path in lookup.paths(Path(root))]
+
+    @property
+    def owned(self) -> bool:
+        """Whether this object is within `lock`."""
+        return self._owned
 
     @property
     def root(self) -> Path:
@@ -564,17 +574,21 @@ class Run:
             Problem("put the values back", f"to continue with them on purpose: unified resume {self.lasting_name} --accept-config"),
         )
 
-    def _refuse_long_path(self) -> None:
-        names = max(len(os.fsencode(part)) for part in self.path.parts)
-        if names > _NAME_MAX or (size := len(os.fsencode(self.path))) + _LONGEST > _PATH_MAX:
-            limit = (
-                f"a name of {names} bytes, more than {_NAME_MAX}"
-                if names > _NAME_MAX
-                else f"{size:,} bytes, more than {_PATH_MAX - _LONGEST:,}"
-            )
-            raise UsageError(
-                Problem(f"the path of the run has {limit}: {str(self.path)[:60]}…", "a shorter one: root=DIRECTORY, experiment=NAME")
-            )
+    def _no_path(self) -> Problem | None:
+        """Why no file system has the path of the run."""
+        try:
+            names, size = max(len(os.fsencode(part)) for part in self.path.parts), len(os.fsencode(self.path))
+        except UnicodeEncodeError:  # halves of characters
+            names = size = -1
+        if size < 0 or "\0" in str(self.path):
+            what = "characters that no file name has"
+        elif names > _NAME_MAX:
+            what = f"a name of {names} bytes, more than {_NAME_MAX}"
+        elif size + _LONGEST > _PATH_MAX:
+            what = f"{size:,} bytes, more than {_PATH_MAX - _LONGEST:,}"
+        else:
+            return None
+        return Problem(f"the path of the run has {what}: {self.path}", "another one: root=DIRECTORY, experiment=NAME")
 
     def _refuse_unwritable(self) -> None:
         probe = self.path / f".writable.{os.getpid()}"

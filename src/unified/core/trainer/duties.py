@@ -26,6 +26,7 @@ class Duties:
         self.best_score: float | None = None
         self.nonfinite_updates = 0  # skipped updates since the last log interval without any
         self._stale = 0  # evaluations since the best one
+        self._eval_failures = 0
         self._speed_mark, self._progress_mark = (0, 0), 0.0  # frames and updates, and the share of the budget, at the last log
 
     def start(self) -> None:
@@ -94,8 +95,9 @@ class Duties:
             failures = [f"there is none at {self.clock.frames:,} frames: {failed}"]
             self.clock.mark_done("evaluate")
         trainer.evaluator.record = None
-        for number, failure in enumerate([*failures, *trainer.evaluator.take_env_failures()], 1):
-            if worth_a_line(number):
+        for failure in (*failures, *trainer.evaluator.take_env_failures()):
+            self._eval_failures += 1
+            if worth_a_line(self._eval_failures):
                 self.run.event("warning", message=f"evaluation: {failure}", frames=self.clock.frames)
         if result is None:
             return
