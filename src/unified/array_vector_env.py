@@ -32,7 +32,7 @@ class ArrayVectorEnv(Steppable):
 
     Args:
         suite: Of the task; it builds the environment that draws pictures.
-        spec: Of the task; its `episode_frames` is the time limit.
+        spec: Of the task; its `episode_frames` is the time limit, a multiple of its `action_repeat`.
         num_envs: n.
         seed: Seed of the run.
         stream: Name of the random stream.
@@ -42,8 +42,8 @@ class ArrayVectorEnv(Steppable):
     def __init__(self, suite: Suite, spec: Spec, num_envs: int, seed: int, stream: str, states: np.ndarray) -> None:
         if num_envs < 1:
             raise ValueError(f"a vector has at least 1 environment, not {num_envs}")
-        if spec.action_repeat != 1:
-            raise ValueError(f"arrays are stepped without action repeat, not with {spec.action_repeat}")
+        if spec.episode_frames is not None and spec.episode_frames % spec.action_repeat:
+            raise ValueError(f"a time limit of {spec.episode_frames} is no multiple of the action repeat {spec.action_repeat}")
         self.spec, self.num_envs, self.seed, self.stream, self.states = spec, num_envs, seed, stream, states
         self.restarts = self.failed_episodes = 0
         self.env_failures: deque[str] = deque(maxlen=100)
@@ -54,7 +54,7 @@ class ArrayVectorEnv(Steppable):
         self._return = np.zeros(num_envs)
         self._step = 0  # counts the steps of all environments
         self._began = np.zeros(num_envs, np.int64)  # the step before which each episode began
-        self._limit = math.inf if spec.episode_frames is None else spec.episode_frames
+        self._limit = math.inf if spec.episode_frames is None else spec.episode_frames // spec.action_repeat
         self._next_limit = math.inf  # no episode reaches its time limit before this step
         # The states that episodes begin with, computed ahead: episode e of environment i with `_initial[i, e - _initial_from[i]]`.
         self._initial, self._initial_from, self._depth = np.zeros((num_envs, 0, len(states))), np.zeros(num_envs, np.int64), 2
@@ -176,16 +176,21 @@ class ArrayVectorEnv(Steppable):
 
     def _begin(self, index: np.ndarray) -> np.ndarray:
         """Begin the next episode of the environments `index`; returns their first observations."""
-        self._at[index] = at = self._at[index] + 1
-        try:
-            states = self._initial[index, at].T
-        except IndexError:  # these episodes lie beyond those that were computed ahead
-            self._look_ahead()
-            states = self._initial[index, self._at[index]].T
+        self._at[index] += 1
+        states = self._first_states(index)
         self.states[:, index] = states
         self._return[index] = 0.0
         self._began[index] = self._step
         return self.observe(states)
+
+    def _first_states(self, index: np.ndarray) -> np.ndarray:
+        """The states ``(S, k)`` in which the present episodes of the environments `index` begin."""
+        try:
+            states = self._initial[index, self._at[index]]
+        except IndexError:  # these episodes lie beyond those that were computed ahead
+            self._look_ahead()
+            states = self._initial[index, self._at[index]]
+        return states.T
 
     def _look_ahead(self) -> None:
         """Compute the initial states of the present episode of each environment and of the next ones."""

@@ -13,13 +13,16 @@ _LIBRARIES = frozenset({"torch", "numpy", "pydantic"})
 
 #: Characters of an exception's message, or of an environment's last output, that are shown and stored.
 LONGEST = 2000
+#: Longest word of an error, in characters: a file name has 255.
+_WORD = 256
+_LONG_WORD = re.compile(rf"\S{{{_WORD + 1},}}")
 #: Control characters except newline and tab, marks that reverse the direction of text, separators of lines, halves of characters.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One error message.
+    """One error message. The middle of a word of more than 256 characters is left out.
 
     Args:
         message: The error, with the bad value.
@@ -31,6 +34,10 @@ class Problem:
     hint: str = ""
     source: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("message", "hint"):
+            object.__setattr__(self, name, _LONG_WORD.sub(_without_middle, getattr(self, name)))
+
     def __str__(self) -> str:
         text = self.message
         if self.hint:
@@ -38,6 +45,11 @@ class Problem:
         if self.source:
             text += f"    (from {self.source})"
         return text
+
+
+def _without_middle(found: re.Match[str]) -> str:
+    word, side = found[0], 120
+    return f"{word[:side]}…{word[-side:]} ({len(word):,} characters)"
 
 
 class UnifiedError(Exception):
@@ -91,6 +103,10 @@ class StorageError(UsageError):
 
 class Damaged(StorageError):
     """A stored state is incomplete, was changed, or does not fit. An older one may be used instead."""
+
+
+class OtherCode(UsageError):
+    """A stored state is intact, but the code that loads it has other parts or shapes than the code that wrote it."""
 
 
 class plugin_errors:  # a class, which costs a quarter of a generator: every update enters several

@@ -287,6 +287,7 @@ class Trainer:
 
         Raises:
             Damaged: If a part of it is damaged or does not fit. Another checkpoint can then be restored.
+            OtherCode: If the agent has other parts or shapes than the one that was saved.
         """
         with checkpoint.reading("manifest") as manifest:
             self.replay.restore(self.run.path / "replay", manifest["replay"])

@@ -1,4 +1,4 @@
-"""Classic control tasks of Gymnasium as array operations, bit for bit what Gymnasium's single environments compute.
+"""Tasks of Gymnasium as array operations, bit for bit what Gymnasium's single environments compute.
 
 Sums and products are in the order of Gymnasium's source, because another order rounds differently.
 """
@@ -19,8 +19,10 @@ from unified.core.envs.suite import Suite
 from unified.core.envs.vector_agreement import agree
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.envs.vector_protocol import VectorEnv
+from unified.plugins.suites.gym import simulated
 from unified.plugins.suites.gym.environment import find
 from unified.plugins.suites.gym.first_draws import first_draws
+from unified.plugins.suites.simulations import import_mujoco
 
 
 class CartPole(ArrayVectorEnv):
@@ -136,7 +138,7 @@ class MountainCar(ArrayVectorEnv):
         return np.array(states.T, np.float32, order="C")
 
 
-#: By Gymnasium's class.
+#: Classic control, by Gymnasium's class.
 TASKS: dict[Any, type[Any]] = {CartPoleEnv: CartPole, PendulumEnv: Pendulum, MountainCarEnv: MountainCar}
 #: Steps over which a vectorised task is compared with Gymnasium's environments before it is used.
 CHECKED_STEPS = 64
@@ -148,10 +150,15 @@ def vector_of(suite: Suite, num_envs: int, seed: int, stream: str) -> VectorEnv 
     It is used only if it gives the bits of the installed Gymnasium on this processor, which a short comparison finds out.
     """
     registered, options = find(suite.task), suite.options
-    entry = str(registered.entry_point)
-    task = TASKS.get(load_env_creator(entry)) if entry.startswith("gymnasium.envs.classic_control") else None
     plain = options.action_repeat == 1 and not options.pixels and not getattr(options, "observe", ())
-    if task is None or not plain or registered.kwargs or registered.additional_wrappers or not registered.max_episode_steps:
+    if not plain or registered.additional_wrappers or not registered.max_episode_steps:
+        return None
+    task: Any = simulated.TASKS.get(str(registered.entry_point))
+    if task is not None:
+        import_mujoco()
+    elif str(registered.entry_point).startswith("gymnasium.envs.classic_control") and not registered.kwargs:
+        task = TASKS.get(load_env_creator(registered.entry_point))
+    if task is None:
         return None
     with WorkerVectorEnv(suite, 4, 0, "comparison", "inline") as singles, task(suite, singles.spec, 4, 0, "comparison") as vector:
         if not agree(vector, singles, CHECKED_STEPS):
