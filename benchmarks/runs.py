@@ -24,9 +24,7 @@ def make_root(root: Path, count: int = RUNS, frames: int = FRAMES) -> None:
     from unified.core.runs.run import Run
 
     first = Run.create_or_open(compose(["agent=drqv2", "suite=dmc:walker_walk", f"root={root}"]))
-    losses = {
-        name: 0.123456789 for name in ("critic_loss", "critic_target", "actor_loss", "entropy", "q", "grad_norm", "return", "return_sd")
-    }
+    losses = dict.fromkeys(("critic_loss", "critic_target", "actor_loss", "entropy", "q", "grad_norm", "return", "return_sd"), 0.123456789)
     first.event("start", sources={}, frames=0)
     for now in range(LOG, frames + 1, LOG):
         counts = {"frames": now, "steps": now // 2, "updates": now // 4}

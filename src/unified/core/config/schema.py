@@ -216,8 +216,8 @@ class Evaluate(Options):
 class CheckpointOptions(Options):
     """When checkpoints are saved."""
 
-    every: int | None = Field(default=10_000, ge=0)
-    """Frames between two checkpoints; 0: by time and at the end only; null: as for evaluate.every."""
+    every: int | None = Field(default=None, ge=0)
+    """Frames between two checkpoints; 0: by time and at the end only; null: as for evaluate.every, and at most 2% of the time."""
     every_minutes: float = Field(default=10.0, gt=0)
     """Minutes after which a checkpoint is saved regardless of the frames."""
     keep: int = Field(default=2, ge=2)

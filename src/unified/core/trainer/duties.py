@@ -13,6 +13,9 @@ from unified.core.trainer.interrupts import Stopped
 if TYPE_CHECKING:
     from unified.core.trainer.trainer import Trainer
 
+#: Most of the time that periodic checkpoints take, where no number of frames is set.
+SAVING = 0.02
+
 
 class Duties:
     """Logs, evaluates and checkpoints a trainer's run when due.
@@ -44,9 +47,14 @@ class Duties:
             self.log()
         if self.clock.due("evaluate"):
             self.evaluate()
-        overdue = time.monotonic() - self.trainer.checkpoint_time > 60 * self.trainer.config.checkpoint.every_minutes
-        if self.clock.due("checkpoint") or overdue:
+        if self._checkpoint_due():
             self.trainer.checkpoint()
+
+    def _checkpoint_due(self) -> bool:
+        """Whether a checkpoint is due by its frames or its minutes. Checkpoints change no number, so they may depend on time."""
+        options, age = self.trainer.config.checkpoint, time.monotonic() - self.trainer.checkpoint_time
+        seldom = options.every is not None or age * SAVING > self.trainer.checkpoint_seconds
+        return (self.clock.due("checkpoint") and seldom) or age > 60 * options.every_minutes
 
     @property
     def out_of_patience(self) -> bool:
