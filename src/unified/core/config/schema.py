@@ -209,6 +209,8 @@ class Evaluate(Options):
     """Number of environments stepped together in an evaluation."""
     max_steps: int | None = Field(default=None, gt=0)
     """Agent steps after which an episode of an evaluation is truncated; null: 10,000 if the task has no time limit of its own."""
+    samples: int | None = Field(default=2000, gt=1)
+    """Most rows of a generation task that are generated and compared; the last evaluation compares all rows, as every one with null."""
     features: str | None = None
     """Run of a classifier whose features compare generated data with real data; null compares the data itself, bytes scaled to [0, 1]."""
 
