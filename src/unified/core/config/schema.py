@@ -209,6 +209,8 @@ class Evaluate(Options):
     """Number of environments stepped together in an evaluation."""
     max_steps: int | None = Field(default=None, gt=0)
     """Agent steps after which an episode of an evaluation is truncated; null: 10,000 if the task has no time limit of its own."""
+    samples: int | None = Field(default=2000, gt=1)
+    """Most rows of a generation task that are generated and compared; the last evaluation compares all rows, as every one with null."""
     features: str | None = None
     """Run of a classifier whose features compare generated data with real data; null compares the data itself, bytes scaled to [0, 1]."""
 
@@ -216,8 +218,8 @@ class Evaluate(Options):
 class CheckpointOptions(Options):
     """When checkpoints are saved."""
 
-    every: int | None = Field(default=10_000, ge=0)
-    """Frames between two checkpoints; 0: by time and at the end only; null: as for evaluate.every."""
+    every: int | None = Field(default=None, ge=0)
+    """Frames between two checkpoints; 0: by time and at the end only; null: as for evaluate.every, and at most 2% of the time."""
     every_minutes: float = Field(default=10.0, gt=0)
     """Minutes after which a checkpoint is saved regardless of the frames."""
     keep: int = Field(default=2, ge=2)

@@ -72,7 +72,7 @@ class Trainer:
         self.interrupts = Interrupts()
         self.duties = duties.Duties(self)
         self.episodes = 0  # finished in training
-        self.checkpoint_time = time.monotonic()
+        self.checkpoint_time, self.checkpoint_seconds = time.monotonic(), 0.0
         self._callback_states: dict[str, Any] = {}  # from the checkpoint, until the callbacks are set up
         self._restored, self._exact = False, True
         self._failures = np.zeros(source.num_envs, np.int64)  # failed episodes of each environment in a row
@@ -230,7 +230,8 @@ class Trainer:
         # Segments with rows that fell out of the ring are deleted once no checkpoint refers to them.
         if (snapshots := self.run.replay_snapshots()) is not None:
             self.replay.prune(self.run.path / "replay", snapshots)
-        self.run.event("checkpoint", frames=self.clock.frames, seconds=self.checkpoint_time - start, best=best)
+        self.checkpoint_seconds = self.checkpoint_time - start
+        self.run.event("checkpoint", frames=self.clock.frames, seconds=self.checkpoint_seconds, best=best)
 
     def save_interrupted(self, *, failed: bool) -> bool:
         """Save a run that an error interrupted; returns whether it continues from here and not from the previous checkpoint.
