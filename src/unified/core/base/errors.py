@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
+from types import TracebackType
 
 #: Folders of libraries in which an error of a plugin's code is often raised.
 _LIBRARIES = frozenset({"torch", "numpy", "pydantic"})
@@ -110,19 +109,24 @@ class OtherCode(UsageError):
     """A stored state is intact, but the code that loads it has other parts or shapes than the code that wrote it."""
 
 
-@contextmanager
-def plugin_errors(name: str, doing: str) -> Iterator[None]:
+class plugin_errors:  # a class, which costs a quarter of a generator: every update enters several
     """Attribute exceptions raised within the context to the component `name`; a `UnifiedError` passes unchanged.
 
     Raises:
         PluginFailed: For any other exception.
     """
-    try:
-        yield
-    except (UnifiedError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # also `sys.exit()`: the run did not finish
-        raise PluginFailed.by(name, doing, error) from error
+
+    __slots__ = ("_doing", "_name")
+
+    def __init__(self, name: str, doing: str) -> None:
+        self._name, self._doing = name, doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None and not isinstance(error, UnifiedError | KeyboardInterrupt):  # also `sys.exit()`: the run did not finish
+            raise PluginFailed.by(self._name, self._doing, error) from error
 
 
 def one_line(error: BaseException) -> str:

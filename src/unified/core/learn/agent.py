@@ -206,7 +206,9 @@ class Agent(nn.Module, ABC):
 
         Use it wherever the agent acts, ``self.acting("actor")(features)``; ``self.actor`` is always the part that learns.
         """
-        return self.get_submodule(part if self.training else self._averages.get(part, part))
+        name = part if self.training else self._averages.get(part, part)
+        module = self._modules.get(name)
+        return self.get_submodule(name) if module is None else module
 
     @property
     def view(self) -> View:
@@ -315,7 +317,8 @@ class Agent(nn.Module, ABC):
 
     def receive(self, batch: Batch) -> Batch:
         """A batch of the replay or of environments as the agent reads it: on its device, named vectors joined if it takes one."""
-        batch = batch.to(self.device)
+        if self.device.type != "cpu":
+            batch = batch.to(self.device)
         return batch if self.named_observations or "obs" in batch else batch.joined(self.view.stack)
 
     def encode_label(self, label: torch.Tensor) -> torch.Tensor:

@@ -272,8 +272,8 @@ class Run:
     def components(self) -> list[dict[str, str]]:
         """Components of its last training: kind, name, target, provider, distribution and version of each."""
         shape = {"event": str, "components": [dict.fromkeys(("kind", "name", "provider", "distribution", "version"), str)]}
-        recorded = [event["components"] for event in self.events() if event["event"] == "components" and has_shape(event, shape)]
-        return list(recorded[-1]) if recorded else []
+        recorded = (event for event in self.newest_events(b'"components"') if event["event"] == "components" and has_shape(event, shape))
+        return list(next(recorded, {"components": []})["components"])
 
     # Ownership ------------------------------------------------------------------------------------------------------------------
 
@@ -348,8 +348,7 @@ class Run:
             return "running"
         if self.untouched:
             return "new"
-        phases = [event["event"] for event in self.events() if event["event"] in _PHASES]
-        return _PHASES[phases[-1]] if phases else "interrupted"
+        return _PHASES.get(self._phase(), "interrupted")
 
     @property
     def untouched(self) -> bool:
@@ -359,8 +358,12 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether it was trained to the end of its budget."""
-        phases = [event["event"] for event in self.events() if event["event"] in _PHASES]
-        return phases[-1:] == ["finish"]
+        return self._phase() == "finish"
+
+    def _phase(self) -> str:
+        """The last event that begins or ends a session; empty if there is none."""
+        names = "|".join(_PHASES)
+        return next((event["event"] for event in self.newest_events(f'"({names})"'.encode()) if event["event"] in _PHASES), "")
 
     # Metrics and events --------------------------------------------------------------------------------------------------------------
 
@@ -407,6 +410,23 @@ class Run:
         """
         with atomic.storage_errors(f"the checkpoints of {self.path} do not depend on it"):
             return [event for event in self._events.read() if isinstance(event.get("event"), str)]
+
+    def newest_metrics(self, having: bytes = b"") -> Iterator[dict[str, Any]]:
+        """The rows of `metrics` from the newest to the oldest, read from the end of the file as far as they are asked for.
+
+        Args:
+            having: Leave out rows whose line has no match of this regular expression.
+
+        Raises:
+            StorageError: If the file cannot be read.
+        """
+        with atomic.storage_errors(f"the checkpoints of {self.path} do not depend on it"):
+            yield from filter(_is_row, self._metrics.newest_first(having))
+
+    def newest_events(self, having: bytes = b"") -> Iterator[dict[str, Any]]:
+        """The events from the newest to the oldest, as `newest_metrics`."""
+        with atomic.storage_errors(f"the checkpoints of {self.path} do not depend on it"):
+            yield from (event for event in self._events.newest_first(having) if isinstance(event.get("event"), str))
 
     @property
     def metrics_offset(self) -> int:

@@ -402,7 +402,8 @@ def make_environments(config: Config, stream: str, count: int, run: Run | None =
     output, train = None if run is None else run.path / OUTPUT, config.train
     with _made(config.suite):
         suite = suite_of(config)
-        return make_vector_env(suite, count, config.seed, stream, train.env_backend, train.env_timeout, config.suite.title, output)
+        placed = (train.env_backend, train.env_timeout, config.suite.title, output, train.env_workers)
+        return make_vector_env(suite, count, config.seed, stream, *placed)
 
 
 def suite_of(config: Config) -> SuiteReference | Suite:
