@@ -16,6 +16,8 @@ from unified.core.components.options import NAME, Options
 
 #: A dotted key, split at its dots.
 Path = tuple[str, ...]
+#: More threads are a mistake: OpenMP ends the process where it cannot start them.
+MAX_THREADS = 256
 #: The key of a suite's task, beside `NAME`.
 TASK = "task"
 
@@ -233,6 +235,9 @@ class RunOptions(Options):
     """Device: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of encoders; auto uses bf16 if the hardware supports it. Everything else is float32."""
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=MAX_THREADS)] = "auto"
+    """Threads of one torch operation; results depend on it. Auto is that of the checkpoint; of a new run 1 if its updates are small, else
+    OMP_NUM_THREADS, else the number of cores."""
     root: str = Field(default="runs", min_length=1)
     """Directory of all runs."""
     agent: Annotated[Any, Slot("agents")] = "ac2"
