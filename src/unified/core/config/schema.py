@@ -235,7 +235,7 @@ class RunOptions(Options):
     """Device: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of encoders; auto uses bf16 if the hardware supports it. Everything else is float32."""
-    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=MAX_THREADS)] = "auto"
+    threads: int | Literal["auto"] = "auto"
     """Threads of one torch operation; results depend on it. Auto is that of the checkpoint; of a new run 1 if its updates are small, else
     OMP_NUM_THREADS, else the number of cores."""
     root: str = Field(default="runs", min_length=1)
@@ -284,6 +284,13 @@ class RunOptions(Options):
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
             raise ValueError("must be auto, cpu, cuda, cuda:1 or mps")
         return text
+
+    @field_validator("threads")
+    @classmethod
+    def _is_a_number_of_threads(cls, threads: int | Literal["auto"]) -> int | Literal["auto"]:
+        if threads != "auto" and not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f"must be auto or a whole number from 1 to {MAX_THREADS}")
+        return threads
 
 
 @dataclass(frozen=True)
