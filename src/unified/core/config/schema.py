@@ -16,6 +16,8 @@ from unified.core.components.options import NAME, Options
 
 #: A dotted key, split at its dots.
 Path = tuple[str, ...]
+#: More threads are a mistake: OpenMP ends the process where it cannot start them.
+MAX_THREADS = 256
 #: The key of a suite's task, beside `NAME`.
 TASK = "task"
 
@@ -237,6 +239,9 @@ class RunOptions(Options):
     """Device: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of encoders; auto uses bf16 if the hardware supports it. Everything else is float32."""
+    threads: int | Literal["auto"] = "auto"
+    """Threads of one torch operation; results depend on it. Auto is that of the checkpoint; of a new run 1 if its updates are small, else
+    OMP_NUM_THREADS, else the number of cores."""
     root: str = Field(default="runs", min_length=1)
     """Directory of all runs."""
     agent: Annotated[Any, Slot("agents")] = "ac2"
@@ -276,6 +281,13 @@ class RunOptions(Options):
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
             raise ValueError("must be auto, cpu, cuda, cuda:1 or mps")
         return text
+
+    @field_validator("threads")
+    @classmethod
+    def _is_a_number_of_threads(cls, threads: int | Literal["auto"]) -> int | Literal["auto"]:
+        if threads != "auto" and not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f"must be auto or a whole number from 1 to {MAX_THREADS}")
+        return threads
 
 
 @dataclass(frozen=True)
