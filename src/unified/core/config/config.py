@@ -56,6 +56,7 @@ class Config:
     seed: int
     device: str
     precision: str
+    compile: str | bool
     root: str
     train: Train
     replay: ReplayOptions

@@ -233,6 +233,8 @@ class RunOptions(Options):
     """Device: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of encoders; auto uses bf16 if the hardware supports it. Everything else is float32."""
+    compile: Literal["auto", True, False] = "auto"
+    """Compile the update to machine code: auto does from update 2,000 on where the budget pays for it; true from the first update on."""
     root: str = Field(default="runs", min_length=1)
     """Directory of all runs."""
     agent: Annotated[Any, Slot("agents")] = "ac2"
