@@ -1,6 +1,6 @@
 """``python -m benchmarks [name …]``: every table of numbers, each a ratio against a side measured in the same run.
 
-`control` and `data` are measured beside other libraries: ``pip install stable-baselines3 opencv-python-headless lightning``.
+`control`, `first` and `data` need other libraries: ``pip install stable-baselines3 sbx-rl opencv-python-headless lightning``.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-NAMES = ("update", "replay", "rendering", "endtoend", "checkpoint", "startup", "vector", "control", "data")
-#: Whose versions are told, where they are installed.
-SAID = ("torch", "numpy", "gymnasium", "stable-baselines3", "lightning")
+NAMES = ("update", "replay", "rendering", "endtoend", "checkpoint", "startup", "vector", "control", "first", "data")
+#: Packages whose versions are printed, where they are installed.
+VERSIONS = ("torch", "numpy", "gymnasium", "stable-baselines3", "sbx-rl", "jax", "lightning")
 
 
 def machine() -> str:
-    """What the numbers are of."""
+    """Cores, threads and versions."""
     import torch
 
     versions = []
-    for name in SAID:
+    for name in VERSIONS:
         try:
             versions.append(f"{name} {version(name)}")
         except PackageNotFoundError:
@@ -45,7 +45,7 @@ def main(names: list[str]) -> None:
     for name in names or NAMES:
         try:
             for row in importlib.import_module(name).measure():
-                print(f"| {row.what} | {row.ours} | {row.theirs} | {row.ratio} | {row.wanted} |", flush=True)
+                print(f"| {row.what} | {row.ours} | {row.reference} | {row.ratio} | {row.target} |", flush=True)
         except NotInstalled as error:
             left_out.append(f"{name}: {error}")
     if left_out:

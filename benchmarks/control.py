@@ -1,60 +1,67 @@
-"""DQN, SAC and PPO against Stable-Baselines3 of the same settings: environment steps per second once both learn.
+"""Steps per second of DQN, SAC and PPO beside Stable-Baselines3, and beside SBX, its algorithms in JAX.
 
-``pip install stable-baselines3 opencv-python-headless`` first. Each side runs in a process of its own, one after the other and in turns,
-with as many threads as torch takes by itself; networks, batches, numbers of updates and, for Atari, what wrappers do are the same on both.
+Install the peers first: ``pip install stable-baselines3 sbx-rl opencv-python-headless``. Each library runs in a process of its own, in
+turns, with the number of threads it chooses itself. Networks, batches, numbers of updates and Atari preprocessing are equal on all sides.
+Compilation, of ours and of JAX, lies before the steps that are timed; `first` measures it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
-from row import Row, in_turns, printed, require
+from row import Row, pairs_in_turns, printed, require
 
 TURNS = 3
+#: Library -> the module that has to be installed.
+PEERS = {"Stable-Baselines3": "stable_baselines3", "SBX": "sbx"}
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is measured.
+    """A comparison.
 
-    Args:
-        what: For the table.
-        skip: Steps that are left out; with a replay, the latter half of them learn already.
-        count: Steps that count.
-        wanted: How many times as fast ours has to be.
-        arms: Of ours, by what the table says of each.
+    Attributes:
+        what: Name of the row.
+        skip: Steps that are not timed. With a replay, the second half of them already learn; with rollouts, they contain an update.
+        count: Steps that are timed.
+        targets: Library -> least ratio.
+        arms: Label -> options of ours.
     """
 
     what: str
     skip: int
     count: int
-    wanted: float
-    arms: dict[str, tuple[str, ...]]
+    targets: dict[str, float]
+    arms: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(COMPILED))
 
 
-LIKE = {"": ()}
-#: Of encoders; a perceptron has none.
-PRECISIONS = {", float32": ("precision=fp32",), ", our default precision": ("precision=auto",)}
+COMPILED = {", compiled": ("compile=true",), ", eager": ("compile=false",)}
+PRECISIONS = {", our default precision": ("precision=auto",), ", float32": ("precision=fp32",)}
 TASKS = {
-    "dqn": Task("DQN, atari:pong, an update per 4 steps, batch 32", 600, 1_500, 3.0, PRECISIONS),
-    "sac": Task("SAC, gym:Pendulum-v1, an update per step, batch 256, 2×256 units", 400, 1_500, 1.5, LIKE),
-    # Three rounds of 8 × 2,048 steps, and of updates for those before them: time runs from the end of the first steps.
-    "ppo": Task("PPO, gym:CartPole-v1, 8 environments, the other side's defaults", 16_384, 49_152, 2.0, LIKE),
+    # Rollouts of 8 × 2,048 steps: the timed rounds begin after the first updates.
+    "ppo": Task(
+        "PPO, gym:CartPole-v1, 8 environments, Stable-Baselines3's defaults", 32_768, 49_152, {"Stable-Baselines3": 3.0, "SBX": 1.5}
+    ),
+    "sac": Task("SAC, gym:Pendulum-v1, an update per step, batch 256, 2×256 units", 400, 1_500, {"Stable-Baselines3": 2.0, "SBX": 1.2}),
+    "dqn": Task("DQN, atari:pong, an update per 4 steps, batch 32", 600, 1_500, {"Stable-Baselines3": 3.0}, PRECISIONS),
 }
 
 
 def measure(turns: int = TURNS, tasks: tuple[str, ...] = tuple(TASKS)) -> Iterator[Row]:
-    """One row for each task and arm.
+    """A row for each task, peer and arm.
 
     Raises:
-        NotInstalled: If the other side is not there.
+        NotInstalled: If a peer is not installed.
     """
-    require("stable_baselines3", "cv2")
+    require("stable_baselines3", "sbx", "cv2")
     for name in tasks:
         task = TASKS[name]
-        arms = {said: partial(printed, "ours.py", name, task.skip, task.count, *words) for said, words in task.arms.items()}
-        theirs = partial(printed, "reference/stable_baselines.py", name, task.skip, task.count)
-        for said, rates in in_turns(arms, theirs, turns).items():
-            yield rates.row(f"{task.what}{said}, beside Stable-Baselines3", "steps/s", task.wanted)
+        arms = {label: partial(printed, "ours.py", name, task.skip, task.count, *words) for label, words in task.arms.items()}
+        for words in task.arms.values():
+            if "compile=true" in words:  # fills the cache of compiled updates
+                printed("ours.py", name, task.skip, 200, *words)
+        peers = {peer: partial(printed, "reference/stable_baselines.py", PEERS[peer], name, task.skip, task.count) for peer in task.targets}
+        for (label, peer), rates in pairs_in_turns(arms, peers, turns).items():
+            yield rates.row(f"{task.what}{label}, beside {peer}", "steps/s", task.targets[peer])

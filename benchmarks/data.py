@@ -1,20 +1,19 @@
-"""Data sets: loading and augmenting against a DataLoader, a ResNet against Lightning's trainer, and what the loop costs over one by hand.
+"""Data sets beside a DataLoader, Lightning and a hand-written loop: loading and augmenting, a ResNet, and the overhead of the loop.
 
-``pip install lightning`` first. In turns, and with as many threads as torch takes by itself on both sides.
+``pip install lightning`` first. The sides run in turns, with the number of threads that torch chooses.
 """
 
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from statistics import median
 
 import torch
 
 from reference.pictures import BATCH, MEAN, STD, WORKERS, loader, random_pictures
-from row import Row, in_turns, printed, require
+from row import Row, in_turns, printed, require, throughput
 from unified.core.base.rng import Streams
 from unified.core.envs.dataset import Rows
 from unified.core.learn.device import keep_freed_memory
@@ -24,18 +23,18 @@ from unified.core.replay.views import Labelled
 from unified.plugins.architectures.augment.augment import RandomCrop, RandomHorizontalFlip
 
 TURNS = 3
-#: Of the ResNet: updates that are left out, and that count.
+#: Updates of the ResNet that are skipped, and that are timed.
 PICTURES = (1, 4)
-#: Of the perceptron on digits.
+#: The same for the perceptron on digits.
 DIGITS = (200, 1_500)
-#: Rows of a batch that is loaded, and how many there are in all.
+#: Rows of a batch, and of the data set.
 LOADED, ROWS = 256, 50_000
 
 
 def loading(turns: int = TURNS, seconds: float = 4.0) -> Iterator[Row]:
-    """Samples per second, loaded, cropped and mirrored: as a network is given them, and made numbers and standardised before.
+    """Samples per second, loaded, cropped and mirrored: as input of a network in bytes, and scaled and standardised in floats.
 
-    The DataLoader does the latter in both rows: it is the first layer of our networks that does, and on their device.
+    The DataLoader scales in both rows; with ours, the first layer of a network does that on its device.
     """
     keep_freed_memory()  # as training does
     pictures, labels = random_pictures(ROWS)
@@ -45,48 +44,41 @@ def loading(turns: int = TURNS, seconds: float = 4.0) -> Iterator[Row]:
     def augmented() -> torch.Tensor:
         return flip(crop(replay.sample().obs, streams["shift"].torch()), streams["shift"].torch())
 
-    def theirs() -> float:
+    def loaded() -> float:
         batches = itertools.chain.from_iterable(itertools.repeat(loader(pictures, labels, LOADED)))  # epoch after epoch
-        for _ in range(4 * WORKERS):  # made in advance, while nobody looked
+        for _ in range(4 * WORKERS):  # batches that the workers made before the measurement
             next(batches)
         return LOADED * throughput(batches.__next__, seconds)
 
     arms = {
-        "crop and flip, as the network is given them": lambda: LOADED * throughput(augmented, seconds),
+        "crop and flip, as the input of the network": lambda: LOADED * throughput(augmented, seconds),
         "crop, flip and scaling": lambda: LOADED * throughput(lambda: numbers(augmented()), seconds),
     }
-    for said, rates in in_turns(arms, theirs, turns).items():
-        yield rates.row(f"loading of CIFAR-shaped bytes, {said}, beside a DataLoader of {WORKERS} workers", "samples/s", 20)
-
-
-def throughput(work: Callable[[], object], seconds: float) -> float:
-    """Calls per second, the mean: a loader's batches come in bursts."""
-    count, start = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - start) < seconds:
-        work()
-        count += 1
-    return count / elapsed
+    for label, rates in in_turns(arms, loaded, turns).items():
+        yield rates.row(f"loading of CIFAR-shaped bytes, {label}, beside a DataLoader of {WORKERS} workers", "samples/s", 20)
 
 
 def classification(turns: int = TURNS) -> Iterator[Row]:
-    """Samples per second of a ResNet-18 that learns, like with like, and as each side is by default.
+    """Samples per second of a ResNet-18 in training: both in float32, and both at their defaults.
 
-    Lightning's side standardises pictures, as everybody's does, where ours has them within [0, 1]: of what an update takes it is nothing.
+    The reference standardises pictures, and ours scales them to [0, 1]; the cost of either is negligible beside the update.
     """
     require("lightning")
     ours = {precision: partial(printed, "ours.py", "pictures", *PICTURES, f"precision={precision}") for precision in ("fp32", "auto")}
     rates = in_turns(ours, partial(printed, "reference/lightning_peer.py", *PICTURES, "fp32"), turns)
-    for precision, said in (("fp32", "float32 on both sides"), ("auto", "both at their default precision")):
-        what = f"ResNet-18, CIFAR-shaped bytes, batch {BATCH}, {said}, beside Lightning with a DataLoader of {WORKERS} workers"
-        yield rates[precision].times(BATCH).row(what, "samples/s", 1.5)
+    for precision, label in (("fp32", "float32 on both sides"), ("auto", "both at their default precision")):
+        what = f"ResNet-18, CIFAR-shaped bytes, batch {BATCH}, {label}, beside Lightning with a DataLoader of {WORKERS} workers"
+        yield rates[precision].scaled(BATCH).row(what, "samples/s", 1.5)
 
 
 def overhead(turns: int = TURNS) -> Row:
-    """What an update takes on digits, of which the loop should be next to nothing; float32 on both sides."""
+    """Time of an update on digits, in our loop and in a hand-written one; float32 in both."""
     arms = {"ours": partial(printed, "ours.py", "digits", *DIGITS, "precision=fp32")}
     rates = in_turns(arms, partial(printed, "reference/by_hand.py", *DIGITS), turns)["ours"]
-    ours, theirs = (f"{1000 / median(side):.2f} ms" for side in (rates.ours, rates.theirs))
-    return Row("an update of the loop, digits, MLP, beside one written by hand", ours, theirs, rates.told(invert=True), "≤ 1.1× the time")
+    ours, reference = (f"{1000 / median(side):.2f} ms" for side in (rates.ours, rates.reference))
+    return Row(
+        "an update of the loop, digits, MLP, beside a hand-written one", ours, reference, rates.ratio_text(invert=True), "≤ 1.1× the time"
+    )
 
 
 def measure(turns: int = TURNS) -> Iterator[Row]:

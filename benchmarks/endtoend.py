@@ -1,7 +1,7 @@
 """The main job end to end, humanoid_run with the published settings: frames per second after the seed phase.
 
-The other side is a loop in the reference's style: `physics.render` in the training process, episodes saved as .npz and read back by
-a DataLoader, the update of `reference/drqv2.py`. Each side runs in a process of its own, one after the other.
+The reference is a loop in the style of the published code: `physics.render` in the training process, episodes saved as .npz and read
+back by a DataLoader, the update of `reference/drqv2.py`. Each runs in a process of its own, one after the other.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def ours() -> float:
     return speeds[len(speeds) // 2]
 
 
-def theirs() -> float:
+def reference() -> float:
     """Frames per second of the reference's loop; its seed phase is filled without rendering, for it is not measured."""
     import torch
     import torchvision  # noqa: F401  (and with it triton: before GL, or the process crashes)
@@ -72,7 +72,7 @@ def theirs() -> float:
 
 def measure() -> list[Row]:
     figures = []
-    for side in ("ours", "theirs"):
+    for side in ("ours", "reference"):
         command = [sys.executable, __file__, side]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         figures.append(float(output.strip().splitlines()[-1]))
@@ -80,4 +80,4 @@ def measure() -> list[Row]:
 
 
 if __name__ == "__main__":
-    print(ours() if sys.argv[1:] == ["ours"] else theirs())
+    print(ours() if sys.argv[1:] == ["ours"] else reference())

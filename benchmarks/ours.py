@@ -1,6 +1,6 @@
-"""Our side where each needs a process of its own: ``python ours.py NAME SKIP COUNT [KEY=VALUE …]`` prints what is done per second.
+"""Our side of comparisons: ``python ours.py NAME SKIP COUNT [KEY=VALUE …]`` prints steps or updates per second.
 
-NAME is a key of `SETTINGS`; SKIP steps of environments, or updates of a data set, are left out, and the COUNT after them are timed.
+NAME is a key of `SETTINGS`; SKIP steps of environments, or updates on a data set, are not timed, the COUNT after them are.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import unified
 from reference.pictures import BATCH, random_pictures
 from unified.core.components.hookspecs import hookimpl
 
-#: Nothing is timed but the loop: no screen, and evaluation and checkpoint come once, after the end.
+#: The loop alone is timed: no display, and evaluation and checkpoint come once, after the end.
 QUIET = {"callbacks": [], "evaluate.every": 0, "evaluate.episodes": 1, "checkpoint.every": 0, "train.log_every": 10**9}
 
 
 def dqn(skip: int, count: int) -> dict[str, Any]:
-    """Those of Stable-Baselines3's DQN: neither double nor n-step, Huber's loss, no layer between the encoder and the values."""
+    """The settings of Stable-Baselines3's DQN: neither double nor n-step, Huber's loss, no layer between the encoder and the values."""
     game = {"suite": "atari:pong", "suite.sticky": 0.0, "train.frames": 4 * (skip + count)}
     network = {"encoder": "nature_cnn", "agent.critic.depth": 0, "critic.head": "scalar", "critic.head.huber": 1.0, "agent.stack": 4}
     learning = {"agent.learning_starts": skip // 2, "agent.batch_size": 32, "agent.updates_per_step": 0.25, "agent.n_step": 1}
@@ -36,7 +36,7 @@ def dqn(skip: int, count: int) -> dict[str, Any]:
 
 
 def sac(skip: int, count: int) -> dict[str, Any]:
-    """The defaults of both sides, which are the paper's."""
+    """The defaults of both libraries, which are the paper's."""
     learning = {"agent.learning_starts": skip // 2, "agent.batch_size": 256, "agent.updates_per_step": 1.0}
     return {"agent": "sac", "suite": "gym:Pendulum-v1", **learning, "train.frames": skip + count}
 
@@ -49,13 +49,13 @@ def ppo(skip: int, count: int) -> dict[str, Any]:
 
 
 def digits(skip: int, count: int) -> dict[str, Any]:
-    """Those of `reference.by_hand`."""
+    """The settings of `reference.by_hand`."""
     budget = {"train.frames": None, "train.epochs": None, "train.updates": skip + count}
     return {"agent": "ac2", "suite": "digits", "encoder": "mlp", "agent.batch_size": 256, "agent.lr": 1e-3, **budget}
 
 
 def pictures(skip: int, count: int) -> dict[str, Any]:
-    """Those of `reference.lightning_peer`: one linear layer after the ResNet."""
+    """The settings of `reference.lightning_peer`: one linear layer after the ResNet."""
     import torch
 
     rows = torch.utils.data.TensorDataset(*map(torch.from_numpy, random_pictures(10_000)))
@@ -75,7 +75,7 @@ SETTINGS: dict[str, Callable[[int, int], dict[str, Any]]] = {
 
 
 class Watch:
-    """When the counted work began, and when it ended."""
+    """Notes when the timed work begins and ends."""
 
     def __init__(self, skip: int) -> None:
         self.skip = skip
@@ -91,8 +91,8 @@ class Watch:
         return (last - first) / (end - start)
 
 
-class StepBatch(Watch):
-    """Of environments."""
+class Steps(Watch):
+    """Counts steps of environments."""
 
     @hookimpl
     def on_experience(self, trainer: Any) -> None:
@@ -100,7 +100,7 @@ class StepBatch(Watch):
 
 
 class Updates(Watch):
-    """Of a data set."""
+    """Counts updates."""
 
     @hookimpl
     def after_update(self, trainer: Any) -> None:
@@ -108,10 +108,10 @@ class Updates(Watch):
 
 
 def main(name: str, skip: int, count: int, *words: str) -> None:
-    watch = (Updates if name in ("digits", "pictures") else StepBatch)(skip)
-    said = dict(word.split("=", 1) for word in words)
+    watch = (Updates if name in ("digits", "pictures") else Steps)(skip)
+    options = dict(word.split("=", 1) for word in words)
     with tempfile.TemporaryDirectory() as root:
-        unified.train(config={**QUIET, "root": root, **SETTINGS[name](skip, count), **said}, callbacks=[watch])
+        unified.train(config={**QUIET, "root": root, **SETTINGS[name](skip, count), **options}, callbacks=[watch])
     print(json.dumps(watch.per_second))
 
 

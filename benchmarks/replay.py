@@ -8,13 +8,12 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from reference.replay_loader import make_loader, save_episode
-from row import Row, ratio
+from row import Row, ratio, throughput
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.replay.buffer import Replay
@@ -42,15 +41,6 @@ def fill(replay: Replay, directory: Path) -> None:
         save_episode(directory, {"observation": stacked, "action": actions, "reward": rewards, "discount": discounts}, number)
 
 
-def throughput(work: Callable[[], object], seconds: float) -> float:
-    """Calls per second, the mean: a loader's batches come in bursts, of which the median says nothing."""
-    count, start = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - start) < seconds:
-        work()
-        count += 1
-    return count / elapsed
-
-
 def measure(seconds: float = 4.0, turns: int = 3) -> list[Row]:
     view = Transitions(batch_size=BATCH, stack=STACK, n_step=N_STEP)
     rates: list[tuple[float, float]] = []
@@ -61,22 +51,22 @@ def measure(seconds: float = 4.0, turns: int = 3) -> list[Row]:
             warnings.simplefilter("ignore")  # more workers than cores, as the reference has it
             batches = iter(make_loader(Path(folder), BATCH, WORKERS, N_STEP))
         for _ in range(turns):
-            for _ in range(3 * WORKERS):  # made in advance, while nobody looked
+            for _ in range(3 * WORKERS):  # batches that the workers made before the measurement
                 next(batches)
-            theirs = throughput(batches.__next__, seconds)
+            reference = throughput(batches.__next__, seconds)
             time.sleep(1.0)  # until the workers' queues are full and the cores free again
             ours = throughput(replay.sample, seconds)
-            rates.append((ours, theirs))
+            rates.append((ours, reference))
         del batches
-    ours, theirs = (sorted(side)[turns // 2] for side in zip(*rates, strict=True))
+    ours, reference = (sorted(side)[turns // 2] for side in zip(*rates, strict=True))
     needs = f"{replay.store.slot_bytes * 1e6 / 1e9:.2f} GB"
     stacked = f"{replay.store.slot_bytes * STACK * 1e6 / 1e9:.1f} GB"
     return [
-        ratio(f"replay sampling, batch {BATCH}, beside {WORKERS} workers", ours, theirs, "batches/s", 10),
+        ratio(f"replay sampling, batch {BATCH}, beside {WORKERS} workers", ours, reference, "batches/s", 10),
         Row("replay memory for a million 84×84 frames, stack 3", needs, stacked, f"{1 / STACK:.2f}×", f"≤ {LIMIT_GB} GB"),
     ]
 
 
 if __name__ == "__main__":
     for row in measure():
-        print(f"{row.what}: {row.ours}, reference {row.theirs}, {row.ratio} (wanted {row.wanted})")
+        print(f"{row.what}: {row.ours}, reference {row.reference}, {row.ratio} (target {row.target})")

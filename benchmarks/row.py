@@ -1,4 +1,4 @@
-"""One line of the table, and how times are taken."""
+"""One row of the table, and how rates are measured."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured, ours beside theirs in one run; `ratio` is how many times better ours is."""
+    """A measurement beside a reference of the same run; `ratio` is how many times better ours is."""
 
     what: str
     ours: str
-    theirs: str
+    reference: str
     ratio: str
-    wanted: str
+    target: str
 
 
-def ratio(what: str, ours: float, theirs: float, unit: str, wanted: float) -> Row:
-    """Two rates in one unit."""
-    return Row(what, f"{ours:,.3g} {unit}", f"{theirs:,.3g} {unit}", f"{ours / theirs:.1f}×", f"≥ {wanted:g}×")
+def ratio(what: str, ours: float, reference: float, unit: str, target: float) -> Row:
+    """A row of two rates in one unit."""
+    return Row(what, f"{ours:,.3g} {unit}", f"{reference:,.3g} {unit}", f"{ours / reference:.1f}×", f"≥ {target:g}×")
 
 
 def rate(work: Callable[[], object], seconds: float = 6.0, warmup: int = 2) -> float:
@@ -43,92 +43,118 @@ def rate(work: Callable[[], object], seconds: float = 6.0, warmup: int = 2) -> f
     return 1.0 / sorted(times)[len(times) // 2]
 
 
-def alternate(ours: Callable[[], object], theirs: Callable[[], object], seconds: float = 12.0) -> tuple[float, float]:
+def throughput(work: Callable[[], object], seconds: float) -> float:
+    """Calls per second, the mean: the batches of a loader come in bursts, of which a median says nothing."""
+    count, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds:
+        work()
+        count += 1
+    return count / elapsed
+
+
+def alternate(ours: Callable[[], object], reference: Callable[[], object], seconds: float = 12.0) -> tuple[float, float]:
     """Both rates, measured in turns of a few seconds: what slows the machine down slows both."""
     turns = 3
-    rates = [(rate(ours, seconds / turns, 1), rate(theirs, seconds / turns, 1)) for _ in range(turns)]
+    rates = [(rate(ours, seconds / turns, 1), rate(reference, seconds / turns, 1)) for _ in range(turns)]
     return sorted(r[0] for r in rates)[turns // 2], sorted(r[1] for r in rates)[turns // 2]
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What was measured in turns: a rate for each.
+    """Two rates, measured in turns.
 
-    Args:
+    Attributes:
         ours: ``(turns,)``.
-        theirs: Likewise; of the same turns.
+        reference: ``(turns,)``, of the same turns.
     """
 
     ours: list[float]
-    theirs: list[float]
+    reference: list[float]
 
     @property
     def ratios(self) -> list[float]:
-        """Of each turn, from the least to the greatest."""
-        return sorted(ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True))
+        """The ratio of each turn, in ascending order."""
+        return sorted(ours / reference for ours, reference in zip(self.ours, self.reference, strict=True))
 
-    def times(self, factor: float) -> Rates:
-        """In another unit."""
-        return Rates([factor * rate for rate in self.ours], [factor * rate for rate in self.theirs])
+    def scaled(self, factor: float) -> Rates:
+        """The rates in another unit."""
+        return Rates([factor * rate for rate in self.ours], [factor * rate for rate in self.reference])
 
-    def row(self, what: str, unit: str, wanted: float) -> Row:
-        """The medians; of the ratios too, with the least and the greatest of them."""
-        ours, theirs = (f"{median(side):,.3g} {unit}" for side in (self.ours, self.theirs))
-        return Row(what, ours, theirs, self.told(), f"≥ {wanted:g}×")
+    def row(self, what: str, unit: str, target: float) -> Row:
+        """The medians of the rates, and the median of the ratios with the smallest and the largest one."""
+        ours, reference = (f"{median(rates):,.3g} {unit}" for rates in (self.ours, self.reference))
+        return Row(what, ours, reference, self.ratio_text(), f"≥ {target:g}×")
 
-    def told(self, invert: bool = False) -> str:
-        """The median of the ratios, with their range; inverted it is how many times as long ours takes.
+    def ratio_text(self, invert: bool = False) -> str:
+        """The median of the ratios, with their range; inverted, how many times as long ours takes.
 
-        >>> Rates([2.0, 3.0, 8.0], [1.0, 1.0, 2.0]).told()
+        >>> Rates([2.0, 3.0, 8.0], [1.0, 1.0, 2.0]).ratio_text()
         '3.00× (2.00 to 4.00)'
         """
         ratios = sorted(1 / ratio for ratio in self.ratios) if invert else self.ratios
         return f"{median(ratios):.2f}× ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
-def in_turns(arms: Mapping[str, Callable[[], float]], theirs: Callable[[], float], turns: int) -> dict[str, Rates]:
-    """Each arm of ours beside the same other side, which is measured anew in every turn: what slows the machine down slows all.
+def pairs_in_turns(
+    arms: Mapping[str, Callable[[], float]], peers: Mapping[str, Callable[[], float]], turns: int
+) -> dict[tuple[str, str], Rates]:
+    """Measure every arm of ours and every peer once in each turn: what slows the machine down slows all.
 
     Args:
-        arms: Each gives a rate.
-        theirs: Gives the other side's, in the same unit.
-        turns: How often.
+        arms: Functions that return a rate of ours.
+        peers: Functions that return a rate of a reference, in the same unit.
+        turns: Number of turns.
+
+    Returns:
+        The rates of each pair of an arm and a peer.
     """
-    rates = {name: Rates([], []) for name in arms}
+    rates = {(arm, peer): Rates([], []) for arm in arms for peer in peers}
     for _ in range(turns):
-        other = theirs()
-        for name, arm in arms.items():
-            rates[name].ours.append(arm())
-            rates[name].theirs.append(other)
+        references = {peer: run() for peer, run in peers.items()}
+        for arm, run in arms.items():
+            ours = run()
+            for peer, reference in references.items():
+                rates[arm, peer].ours.append(ours)
+                rates[arm, peer].reference.append(reference)
     return rates
 
 
+def in_turns(arms: Mapping[str, Callable[[], float]], reference: Callable[[], float], turns: int) -> dict[str, Rates]:
+    """Measure every arm of ours beside one reference, as `pairs_in_turns` does."""
+    return {arm: rates for (arm, _), rates in pairs_in_turns(arms, {"": reference}, turns).items()}
+
+
 class NotInstalled(Exception):
-    """What is measured beside is not there."""
+    """A reference is not installed."""
 
 
-#: What brings the modules that are measured beside.
-PEERS = {"stable_baselines3": "stable-baselines3", "cv2": "opencv-python-headless", "lightning": "lightning"}
+#: Module of a reference -> its package.
+PACKAGES = {"stable_baselines3": "stable-baselines3", "sbx": "sbx-rl", "cv2": "opencv-python-headless", "lightning": "lightning"}
 
 
 def require(*modules: str) -> None:
-    """See that modules of the other side can be imported.
+    """Check that the modules of a reference can be imported.
 
     Raises:
-        NotInstalled: If one cannot, with what to type.
+        NotInstalled: If one cannot, with the command that installs it.
     """
-    if missing := [PEERS[module] for module in modules if find_spec(module) is None]:
-        raise NotInstalled(f"the other side is not installed: pip install {' '.join(missing)}")
+    if missing := [PACKAGES[module] for module in modules if find_spec(module) is None]:
+        raise NotInstalled(f"the reference is not installed: pip install {' '.join(missing)}")
 
 
-def printed(program: str, *words: object) -> float:
-    """The number that a program of this folder prints last, run in a process of its own.
+def printed(program: str, *words: object, env: Mapping[str, str] | None = None) -> float:
+    """The number that a program of this folder prints last, in a process of its own.
+
+    Args:
+        program: Path below this folder.
+        words: Its arguments.
+        env: Its environment variables, if they are others than those of this process.
 
     Raises:
-        SystemExit: If it fails, with the end of what it said.
+        SystemExit: If it fails, with the end of its error messages.
     """
     command = [sys.executable, str(HERE / program), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
     return float(json.loads(done.stdout.splitlines()[-1]))

@@ -50,15 +50,15 @@ def _seconds(*command: str, path: str = "", times: int = 7) -> float:
     return sorted(taken)[times // 2]
 
 
-def _row(name: str, ours: float, floor: float, wanted: float) -> Row:
-    return Row(name, f"{ours:.2f} s", f"{floor:.2f} s (typer and pydantic)", f"{floor / ours:.2f}×", f"≤ {wanted} s")
+def _row(name: str, ours: float, floor: float, target: float) -> Row:
+    return Row(name, f"{ours:.2f} s", f"{floor:.2f} s (typer and pydantic)", f"{floor / ours:.2f}×", f"≤ {target} s")
 
 
 def measure() -> list[Row]:
     floor = _seconds(sys.executable, "-c", "import typer, pydantic")
     rows = [
-        _row(f"`unified {' '.join(arguments)}`", _seconds(str(UNIFIED), *arguments), floor, wanted)
-        for arguments, wanted in ((("--help",), 0.2), (("plugins", "list"), 0.3))
+        _row(f"`unified {' '.join(arguments)}`", _seconds(str(UNIFIED), *arguments), floor, target)
+        for arguments, target in ((("--help",), 0.2), (("plugins", "list"), 0.3))
     ]
     with tempfile.TemporaryDirectory() as site:
         _install(Path(site), 30)

@@ -37,15 +37,15 @@ def make_batch(rows: int = 256) -> Batch:
 def measure() -> list[Row]:
     batch, reference = make_batch(), ReferenceDrQV2((9, 84, 84), ACTIONS)
 
-    def theirs() -> None:
+    def published() -> None:
         reference.update(batch.obs, batch.action, batch.reward[:, None], batch.discount[:, None], batch.next_obs, std=0.2)
 
-    other = rate(theirs, 12.0)
+    other = rate(published, 12.0)
     keep_freed_memory()  # as training does, and the reference does not
     rows = []
-    for precision, wanted in (("bf16", 5), ("fp32", 2)):
+    for precision, target in (("bf16", 5), ("fp32", 2)):
         agent = make_agent(precision)
         ours = rate(lambda agent=agent: agent.learn(batch), 12.0)
         name = "bf16 encoder" if precision == "bf16" else "fp32, numerically equal"
-        rows.append(ratio(f"DrQ-v2 update, batch 256, 9×84×84, {name}", ours, other, "updates/s", wanted))
+        rows.append(ratio(f"DrQ-v2 update, batch 256, 9×84×84, {name}", ours, other, "updates/s", target))
     return rows

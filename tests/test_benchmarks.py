@@ -1,8 +1,7 @@
-"""What the benchmarks compare is comparable: the same networks on both sides; and their arithmetic."""
+"""The benchmarks compare equal networks, and their arithmetic is right."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +9,7 @@ import torch
 
 import ours
 from reference import by_hand
-from row import NotInstalled, Rates, in_turns, require
+from row import NotInstalled, Rates, in_turns, pairs_in_turns, require
 from unified.core.base.rng import Streams
 from unified.core.config.compose import compose
 from unified.core.envs.dataset import DataSuite
@@ -21,8 +20,8 @@ def numbers(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-#: Numbers that Stable-Baselines3 learns: three convolutions and two layers; twin critics, an actor and α; two perceptrons.
-#: And those of torchvision's ResNet-18 with a 3×3 first layer and ten classes.
+#: Numbers of parameters of Stable-Baselines3: three convolutions and two layers; twin critics, an actor and α; two perceptrons.
+#: Then those of torchvision's ResNet-18 with a 3×3 first layer and ten classes.
 LEARNED = {
     "dqn": (4 * 64 + 1) * 32 + (32 * 16 + 1) * 64 + (64 * 9 + 1) * 64 + (3136 + 1) * 512 + (512 + 1) * 6,
     "sac": 2 * (5 * 256 + 257 * 256 + 257) + (4 * 256 + 257 * 256 + 257 * 2) + 1,
@@ -33,7 +32,7 @@ LEARNED = {
 
 
 @pytest.mark.parametrize("name", ours.SETTINGS)
-def test_both_sides_learn_the_same_network(name: str) -> None:
+def test_ours_trains_as_many_numbers_as_the_reference(name: str) -> None:
     config = compose([], [], ours.SETTINGS[name](100, 100), default_recipe=True)
     suite = built_suite(config)
     spec = suite.spec() if isinstance(suite, DataSuite) else suite.environment().spec
@@ -43,23 +42,26 @@ def test_both_sides_learn_the_same_network(name: str) -> None:
 
 
 def test_each_turn_is_compared_with_itself() -> None:
-    def said(*rates: float) -> Iterator[float]:
-        return iter(rates)
-
-    fast, slow, other = said(30.0, 10.0, 32.0), said(9.0, 4.0, 8.0), said(10.0, 5.0, 8.0)
+    fast, slow, other = iter((30.0, 10.0, 32.0)), iter((9.0, 4.0, 8.0)), iter((10.0, 5.0, 8.0))
     rates = in_turns({"fast": fast.__next__, "slow": slow.__next__}, other.__next__, turns=3)
     assert rates["fast"].ratios == [2.0, 3.0, 4.0]
     row = rates["fast"].row("what", "steps/s", 3.0)
-    assert (row.ours, row.theirs, row.ratio, row.wanted) == ("30 steps/s", "8 steps/s", "3.00× (2.00 to 4.00)", "≥ 3×")
-    assert rates["slow"].told() == "0.90× (0.80 to 1.00)"
-    assert rates["slow"].told(invert=True) == "1.11× (1.00 to 1.25)"
-    assert rates["slow"].times(2.0) == Rates([18.0, 8.0, 16.0], [20.0, 10.0, 16.0])
+    assert (row.ours, row.reference, row.ratio, row.target) == ("30 steps/s", "8 steps/s", "3.00× (2.00 to 4.00)", "≥ 3×")
+    assert rates["slow"].ratio_text() == "0.90× (0.80 to 1.00)"
+    assert rates["slow"].ratio_text(invert=True) == "1.11× (1.00 to 1.25)"
+    assert rates["slow"].scaled(2.0) == Rates([18.0, 8.0, 16.0], [20.0, 10.0, 16.0])
 
 
-def test_a_side_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_reference_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("row.find_spec", lambda module: None)
     with pytest.raises(NotInstalled, match="pip install lightning"):
         require("lightning")
+
+
+def test_every_pair_of_an_arm_and_a_peer_is_measured_in_the_same_turns() -> None:
+    ours, one, other = iter((8.0, 6.0)), iter((4.0, 2.0)), iter((1.0, 3.0))
+    rates = pairs_in_turns({"a": ours.__next__}, {"x": one.__next__, "y": other.__next__}, turns=2)
+    assert rates == {("a", "x"): Rates([8.0, 6.0], [4.0, 2.0]), ("a", "y"): Rates([8.0, 6.0], [1.0, 3.0])}
 
 
 def test_time_runs_from_the_first_count_that_is_not_skipped(monkeypatch: pytest.MonkeyPatch) -> None:

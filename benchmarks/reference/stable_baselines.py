@@ -1,24 +1,25 @@
-"""The other side of `control`: ``python stable_baselines.py NAME SKIP COUNT`` prints steps per second, those after SKIP.
+"""Stable-Baselines3 and SBX for `control`: ``python stable_baselines.py LIBRARY NAME SKIP COUNT`` prints steps per second after SKIP steps.
 
-Stable-Baselines3 at its defaults (Raffin et al. 2021), which are those of its documentation's examples, but for what makes both sides learn
-as much from the first: when learning starts, how much is kept, and exploration that is as rare from the first as it is later.
+LIBRARY is ``stable_baselines3`` or ``sbx``. Both run with their defaults (Raffin et al. 2021), which are those of the examples in their
+documentation, except for the start of learning, the size of the replay and the exploration, which are equal on all sides.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import time
+from typing import Any
 
 import gymnasium
-from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_atari_env, make_vec_env
 from stable_baselines3.common.vec_env import VecFrameStack
 
 
 class Watch(BaseCallback):
-    """When the counted steps began, and when they ended."""
+    """Notes when the timed steps begin and end."""
 
     def __init__(self, skip: int) -> None:
         super().__init__()
@@ -31,26 +32,28 @@ class Watch(BaseCallback):
         return True
 
 
-def model(name: str, skip: int) -> DQN | SAC | PPO:
+def model(library: str, name: str, skip: int) -> Any:
+    algorithms = importlib.import_module(library)
+    device = {"device": "cpu"} if library == "stable_baselines3" else {}  # JAX chooses its own
     if name == "dqn":
         import ale_py
 
         gymnasium.register_envs(ale_py)
-        # 84×84 in grey, the brighter of the last two of four frames, up to 30 no-ops, clipped rewards, no sticky actions; four in a stack.
+        # 84×84 in grey, the maximum of the last two of four frames, up to 30 no-ops, clipped rewards, no sticky actions, a stack of four.
         env = VecFrameStack(make_atari_env("PongNoFrameskip-v4", n_envs=1, seed=0), n_stack=4)
         learning = {"learning_starts": skip // 2, "batch_size": 32, "train_freq": 4, "gradient_steps": 1}
-        return DQN("CnnPolicy", env, buffer_size=20_000, exploration_initial_eps=0.05, device="cpu", **learning)
+        return algorithms.DQN("CnnPolicy", env, buffer_size=20_000, exploration_initial_eps=0.05, **learning, **device)
     if name == "sac":
-        return SAC("MlpPolicy", "Pendulum-v1", learning_starts=skip // 2, batch_size=256, device="cpu")
-    return PPO("MlpPolicy", make_vec_env("CartPole-v1", n_envs=8, seed=0), device="cpu")
+        return algorithms.SAC("MlpPolicy", "Pendulum-v1", learning_starts=skip // 2, batch_size=256, **device)
+    return algorithms.PPO("MlpPolicy", make_vec_env("CartPole-v1", n_envs=8, seed=0), **device)
 
 
-def main(name: str, skip: int, count: int) -> None:
+def main(library: str, name: str, skip: int, count: int) -> None:
     watch = Watch(skip)
-    model(name, skip).learn(skip + count, callback=watch)
+    model(library, name, skip).learn(skip + count, callback=watch)
     (start, first), (end, last) = watch.marks
     print(json.dumps((last - first) / (end - start)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -19,7 +19,7 @@ from unified.core.learn.actions import Action
 from unified.core.learn.agent import Agent
 from unified.core.learn.builder import Builder
 from unified.core.learn.objective import FunctionObjective, Loss, Phase
-from unified.core.learn.optim import CombinedOptimizer, make_optimizer, step
+from unified.core.learn.optim import CombinedOptimizer, make_moments, make_optimizer, step
 from unified.core.learn.options import LearningOptions, OptimizerOptions, VectorOptimizerOptions
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
@@ -156,6 +156,7 @@ def test_a_step_is_torchs_bit_for_bit_and_a_broken_one_is_none(settings: dict[st
     some = [nn.Parameter(torch.randn(3, dtype=dtype, generator=generator)) for dtype in dtypes]
     others = copy.deepcopy(some)
     ours, theirs = make_optimizer(options, "part", some), make_optimizer(options, "part", others)
+    make_moments(ours)
     for number, broken in enumerate((0.0, 0.0, 1.0, 0.0, 0.0)):
         for one, other in zip(some, others, strict=True):
             missing = number == 3 and one is some[1]
@@ -178,6 +179,7 @@ def test_what_an_agent_asks_for_beyond_the_options_counts(name: str, settings: d
     options = LearningOptions(lr=0.1, optimizer=OptimizerOptions(name=name, weight_decay=0.1))
     some, others = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
     ours, theirs = make_optimizer(options, "part", [some], **settings), make_optimizer(options, "part", [others], **settings)
+    make_moments(ours)
     for number in range(4):
         some.grad, others.grad = torch.full((3,), 1.0 - number), torch.full((3,), 1.0 - number)
         step(ours, torch.tensor(0.0))
@@ -188,6 +190,7 @@ def test_what_an_agent_asks_for_beyond_the_options_counts(name: str, settings: d
 def test_hooks_of_a_step_and_groups_without_gradients_are_heeded() -> None:
     some, idle = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
     optimizer = torch.optim.Adam([{"params": [some]}, {"params": [idle]}], fused=True)
+    make_moments(optimizer)
     called = []
     for number in range(4):
         if number == 2:

@@ -69,7 +69,7 @@ class Stream:
         """
         import torch
 
-        return torch.Generator(device=device).manual_seed(derive(self.seed, self.name, number))
+        return torch.Generator(device=device).manual_seed(derive(self.seed, self.name, int(number)))
 
     def torch(self, device: torch.device | str = "cpu") -> torch.Generator:
         """The generator of the next draw, for tensors on `device`."""
@@ -91,7 +91,25 @@ class Streams:
         return self._streams[name]
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: stream.count for name, stream in sorted(self._streams.items())}
+        """The counters of the streams that were drawn from."""
+        return {name: stream.count for name, stream in sorted(self._streams.items()) if stream.count}
+
+    def origin(self, seed: int, since: dict[str, Any], at: int) -> tuple[str, int | None] | None:
+        """The name of the stream of a generator, and the number of its draw since a `state_dict`.
+
+        Args:
+            seed: Of the generator.
+            since: Earlier counters.
+            at: Number of a draw for which the counter did not advance (`Stream.at`); for this draw the number is ``None``.
+        """
+        for name, stream in self._streams.items():
+            first = since.get(name, 0)
+            for count in range(first, stream.count):
+                if derive(self.seed, name, count) == seed:
+                    return name, count - first
+            if derive(self.seed, name, int(at)) == seed:
+                return name, None
+        return None
 
     def rewind(self, state: dict[str, Any]) -> None:
         """Restore a `state_dict`; streams that were first used after it restart."""

@@ -85,7 +85,10 @@ class Schedule:
             raise ValueError(f"{text!r} is no schedule: {error}") from None
 
     def __call__(self, step: float) -> float:
-        return self._value(step)
+        """The number at a step; a step with a method `scheduled` returns it itself (`unified.core.learn.traced`)."""
+        scheduled = getattr(step, "scheduled", None)
+        number: float = self._value(step) if scheduled is None else scheduled(self._value)
+        return number
 
     def __repr__(self) -> str:
         return self.text

@@ -124,11 +124,25 @@ def _made(chosen: PartOptimizerOptions, lr: float, parameters: list[nn.Parameter
         others = any(parameter.dim() != 2 for parameter in parameters)
         hint = "agent.optimizer.vectors=adamw: another optimiser for parameters that are no matrices" if others else ""
         raise UsageError(Problem(f"agent.optimizer={shown(chosen.name)}: {error}", hint)) from error
-    if settings.get("fused") and settings.get("momentum"):
-        # If the first step is skipped, torch leaves the buffer it has just allocated uninitialised, and continues from it.
-        for parameter in parameters:
-            made.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return made
+
+
+def make_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Make the state that torch makes in the first fused step, so that all steps are the same operations.
+
+    If the first step of a momentum is skipped, torch leaves the buffer it has just allocated uninitialised, and continues from it.
+    """
+    if isinstance(optimizer, CombinedOptimizer):
+        for member in optimizer.members:
+            make_moments(member)
+    elif optimizer.defaults.get("fused") and type(optimizer) in (torch.optim.SGD, *_KERNELS):
+        for group in optimizer.param_groups:
+            adam = type(optimizer) in _KERNELS
+            momentum = ["momentum_buffer"] if group.get("momentum") else []
+            names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else [])] if adam else momentum
+            for parameter in group["params"] if names else ():
+                steps = {"step": torch.zeros((), device=parameter.device)} if adam else {}
+                optimizer.state[parameter] = steps | {name: torch.zeros_like(parameter) for name in names}
 
 
 def step(optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
@@ -153,17 +167,62 @@ def step(optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
     else:
         optimizer.found_inf = broken  # type: ignore[attr-defined]
         optimizer.step()
+        del optimizer.found_inf  # type: ignore[attr-defined]
+
+
+def plain_step(optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
+    """The step of Adam or AdamW in plain operations, which a compiler fuses with what precedes and follows it.
+
+    The order of operations is that of the fused kernel, which computes what depends on the step alone in float64.
+
+    Raises:
+        NotImplementedError: For other optimisers.
+    """
+    if isinstance(optimizer, CombinedOptimizer):
+        for member in optimizer.members:
+            plain_step(member, broken)
+        return
+    if not (optimizer.defaults.get("fused") and _is_plain(optimizer)):
+        raise NotImplementedError(f"the optimiser {type(optimizer).__name__} has no form in plain operations")
+    for group in optimizer.param_groups:
+        _plain_adam(optimizer, group, broken)
+
+
+@torch.no_grad()
+def _plain_adam(optimizer: torch.optim.Optimizer, group: dict[str, Any], broken: torch.Tensor) -> None:
+    parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+    if not parameters:
+        return
+    (beta1, beta2), decay = group["betas"], group["weight_decay"]
+    states = [optimizer.state[parameter] for parameter in parameters]
+    steps = torch.stack([state["step"] for state in states]) + (1.0 - broken)
+    lr = torch.as_tensor(group["lr"], dtype=torch.float64, device=steps.device)
+    sizes = (lr / (1.0 - beta1 ** steps.double())).float()
+    roots = (1.0 - beta2 ** steps.double()).sqrt().float()
+    skipped = broken.bool()
+    for number, (parameter, state) in enumerate(zip(parameters, states, strict=True)):
+        gradient, old = parameter.grad, parameter
+        assert gradient is not None
+        if decay and _DECOUPLED[type(optimizer)]:
+            old = parameter * (1.0 - lr * decay).to(parameter.dtype)
+        elif decay:
+            gradient = gradient + parameter * decay
+        first = state["exp_avg"] * beta1 + gradient * (1.0 - beta1)
+        second = state["exp_avg_sq"] * beta2 + gradient * gradient * (1.0 - beta2)
+        new = old - sizes[number] * first / (second.sqrt() / roots[number] + group["eps"])
+        state["step"].copy_(steps[number])
+        for tensor, value in ((state["exp_avg"], first), (state["exp_avg_sq"], second), (parameter, new)):
+            tensor.copy_(torch.where(skipped, tensor, value))
 
 
 def _is_plain(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether it is a plain Adam or AdamW without hooks that has stepped before, so that one call of its kernel takes all parameters."""
+    """Whether it is a plain Adam or AdamW without hooks, so that one call of its kernel takes all parameters."""
     if type(optimizer) not in _KERNELS or optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
         return False
     groups = optimizer.param_groups
     if any(group["amsgrad"] or group["maximize"] or group["decoupled_weight_decay"] != _DECOUPLED[type(optimizer)] for group in groups):
         return False
-    due = [parameter for group in groups for parameter in group["params"] if parameter.grad is not None]
-    return all(parameter in optimizer.state for parameter in due) and len({parameter.dtype for parameter in due}) == 1
+    return len({parameter.dtype for group in groups for parameter in group["params"] if parameter.grad is not None}) == 1
 
 
 @torch.no_grad()

@@ -18,12 +18,13 @@ from torch import nn
 from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.base.schedule import Schedule
 from unified.core.learn.objective import Loss, Objective, Phase
-from unified.core.learn.optim import laid_out_like, step
+from unified.core.learn.optim import laid_out_like, make_moments, step
 from unified.core.learn.options import optimizer_options
 from unified.core.replay.batch import Batch
 
 if TYPE_CHECKING:
     from unified.core.learn.agent import Agent
+    from unified.core.learn.ema import EmaCopy
 
 Gradient = torch.Tensor | None
 #: Averages tensors over the processes of a run, in place or not, and returns them in the same order.
@@ -133,6 +134,8 @@ class Updater:
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.moved: frozenset[torch.Tensor] = frozenset()
         self.reduce: Reduce | None = None
+        #: Steps one optimiser; a traced update may put another form of the same step here.
+        self.step: Callable[[torch.optim.Optimizer, torch.Tensor], None] = step
         options = optimizer_options(agent.options)
         self._pieces = options.gradient_accumulation
         self._schedule = None if options.schedule is None else Schedule(options.schedule)
@@ -142,6 +145,7 @@ class Updater:
         for part in dict.fromkeys(part for phase in self.agent.phase_list if phase.step is None for part in phase.trains):
             if parameters := _trainable(getattr(self.agent, part)):
                 self.optimizers[part] = self.agent.optimizer(part, parameters)
+                make_moments(self.optimizers[part])
         groups = [group for optimizer in self.optimizers.values() for group in optimizer.param_groups]
         stepped = [part for phase in self.agent.phase_list if phase.step is not None for part in phase.trains]
         self.moved = frozenset(
@@ -153,7 +157,33 @@ class Updater:
                 group["initial_lr"] = group["lr"]
 
     def __call__(self, batch: Batch) -> UpdateResult:
+        """One update: `set_rates`, then `compute`; then it counts."""
+        self.set_rates()
+        result = self.compute(batch)
+        self.agent.updates += 1
+        return result
+
+    def set_rates(self) -> None:
+        """Set the learning rates of the next update, where they have a schedule."""
+        if self._schedule is None:
+            return
+        factor = self._schedule(self.agent.updates)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = factor * group["initial_lr"]
+
+    @property
+    def due(self) -> tuple[list[Phase], dict[str, EmaCopy]]:
+        """The phases and the target networks that move in the next update."""
+        number = self.agent.updates + 1
+        targets = {name: target for name, target in self.agent.targets.items() if number % target.every == 0}
+        return [phase for phase in self.agent.phase_list if number % phase.every == 0], targets
+
+    def compute(self, batch: Batch) -> UpdateResult:
         """Every phase that is due sums its objectives and moves exactly the parts it trains; then the target networks follow.
+
+        It is a function of the state, the rates, the batch and the random numbers, and changes nothing but the state, so that it can be
+        traced (`unified.core.learn.traced`).
 
         A phase with a non-finite loss or gradient moves nothing; updates with such a phase are counted in the metric ``nonfinite``. Where
         options say ``optimizer.gradient_accumulation``, microbatches are encoded and differentiated one after the other, and a phase moves
@@ -161,18 +191,14 @@ class Updater:
         """
         agent = self.agent
         microbatches = [Microbatch(share, piece) for share, piece in batch.split(self._pieces)]
-        number = agent.updates + 1  # of this update; it counts when it is done
+        phases, targets = self.due
         metrics: dict[str, torch.Tensor] = {"nonfinite": torch.zeros((), device=agent.device)}
         priority = None
-        for phase in agent.phase_list:
-            if number % phase.every:
-                continue
+        for phase in phases:
             loss = self._train(phase, microbatches, metrics)
             priority = loss.priority if loss.priority is not None else priority
-        for target in agent.targets.values():
-            if number % target.every == 0:
-                target.update(getattr(agent, target.part), self.moved)
-        agent.updates = number
+        for target in targets.values():
+            target.update(getattr(agent, target.part), self.moved)
         return UpdateResult(metrics, priority)
 
     def _train(self, phase: Phase, microbatches: Sequence[Microbatch], metrics: dict[str, torch.Tensor]) -> Loss:
@@ -199,7 +225,7 @@ class Updater:
             for parameter, gradient in zip(with_gradient, gradients, strict=True):
                 parameter.grad = gradient
             for optimizer in optimizers:
-                self._step(optimizer, broken)
+                self.step(optimizer, broken)
             for parameter in with_gradient:
                 parameter.grad = None
         elif not broken:
@@ -252,14 +278,6 @@ class Updater:
     def reduced(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
         """Averages over processes, by `reduce` where it is set."""
         return tensors if self.reduce is None else self.reduce(tensors)
-
-    def _step(self, optimizer: torch.optim.Optimizer, broken: torch.Tensor) -> None:
-        """One step of this optimiser at the rate that is due, and none where `broken` is 1."""
-        if self._schedule is not None:
-            factor = self._schedule(self.agent.updates)
-            for group in optimizer.param_groups:
-                group["lr"] = factor * group["initial_lr"]
-        step(optimizer, broken)
 
 
 def _trainable(module: nn.Module) -> list[nn.Parameter]:

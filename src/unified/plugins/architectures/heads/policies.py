@@ -179,14 +179,19 @@ class TruncatedNormal(Policy):
 
     Args:
         mean: ``(B, A)`` within [-1, 1], float32: in bfloat16 a tanh is exactly ±1 beyond 3.5 and its gradient exactly 0.
-        std: Deviation.
+        std: Deviation: a number, or a scalar tensor.
         clip: Greatest noise in a draw; ``None`` for no limit.
     """
 
     _EDGE = 1.0 - 1e-6
 
-    def __init__(self, mean: torch.Tensor, std: float, clip: float | None = None) -> None:
+    def __init__(self, mean: torch.Tensor, std: float | torch.Tensor, clip: float | None = None) -> None:
         self.mean, self.std, self.clip = mean, std, clip
+
+    @property
+    def log_std(self) -> float | torch.Tensor:
+        """log σ."""
+        return self.std.log() if isinstance(self.std, torch.Tensor) else math.log(self.std)
 
     @property
     def mode(self) -> torch.Tensor:
@@ -201,11 +206,11 @@ class TruncatedNormal(Policy):
 
     def log_prob(self, action: torch.Tensor) -> torch.Tensor:
         scaled = (action - self.mean) / self.std
-        return (-0.5 * scaled.square() - math.log(self.std) - _HALF_LOG_2PI).sum(dim=-1)
+        return (-0.5 * scaled.square() - self.log_std - _HALF_LOG_2PI).sum(dim=-1)
 
     def entropy(self) -> torch.Tensor:
         """Of the normal distribution, as `log_prob` is: a constant."""
-        return torch.full_like(self.mean, math.log(self.std) + 0.5 + _HALF_LOG_2PI).sum(dim=-1)
+        return (torch.zeros_like(self.mean) + (self.log_std + 0.5 + _HALF_LOG_2PI)).sum(dim=-1)
 
 
 class Deterministic(Policy):

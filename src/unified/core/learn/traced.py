@@ -1,0 +1,491 @@
+"""One update as a graph: a function of the state, scheduled numbers, the batch and noise, which writes the state in place.
+
+`trace` records `Updater.compute` of an unmodified agent. The graph, run by the interpreter, equals `Agent.learn` bit for bit; a compiler
+or a CUDA graph may run it instead (`TracedUpdate.__call__`).
+
+- State: parameters, buffers and the tensors of the optimisers are inputs, and their changes are operations in place.
+- Numbers that change from update to update are inputs, 0-d tensors of float64: learning rates, and every `Schedule` that is read at
+  `agent.steps` or `agent.updates`. All other numbers are constants of the graph.
+- Noise: each draw with ``generator=`` from a stream of the run becomes an input. It is drawn before the update from the same stream with
+  the same counter: the same numbers.
+- Control flow by the number of the update: there is a graph for each set of phases and target networks that are due (`update_key`).
+
+Everything else that Python decides has to be the same in each update. Two recordings, at other updates, steps, rates, parameters and rows,
+have to give the same graph; otherwise the update is `Untraceable`, and so it is where it reads a value of a tensor, has shapes that depend
+on values, or draws from torch's global generator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from unified.core.base.errors import UnifiedError, error_text
+from unified.core.learn.agent import Agent
+from unified.core.learn.optim import CombinedOptimizer, plain_step
+from unified.core.learn.update import UpdateResult
+from unified.core.replay.batch import Batch
+
+#: Runs a graph: its inputs to its outputs. State is written in place.
+Run = Callable[..., Sequence[torch.Tensor]]
+#: Which phases and target networks are due, and name, shape, type of each column of the batch.
+Key = tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, tuple[int, ...], torch.dtype], ...]]
+
+
+class Untraceable(UnifiedError):
+    """An update cannot be one graph; the message is the reason, in one sentence."""
+
+
+class Pure(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Refuses operations that cannot be part of a graph, or for which a GPU would have to wait.
+
+    Raises:
+        Untraceable: Within it, for each operation that reads a value of a tensor, whose shape depends on values, that copies to another
+            device or that draws from torch's global generator.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if reason := _impurity(func, args, kwargs):
+            raise Untraceable(f"{reason} ({func})")
+        return func(*args, **kwargs)
+
+
+def _impurity(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> str:
+    name, tags = func.overloadpacket.__name__, func.tags
+    if torch.Tag.data_dependent_output in tags:
+        return "Python reads a value of a tensor: .item(), float(), an `if` or an index"
+    if name in ("index", "index_put", "index_put_", "_index_put_impl_"):
+        masks = [each for each in args[1] if each is not None and each.dtype in (torch.bool, torch.uint8)]
+        chosen = name == "index" or args[2].numel() > 1
+        return "the rows that a mask selects are a shape that depends on values" if masks and chosen else ""
+    if torch.Tag.dynamic_output_shape in tags:
+        return "the shape of a result depends on values"
+    if torch.Tag.nondeterministic_seeded in tags and kwargs.get("generator") is None:
+        return "it draws from torch's global generator"
+    device = kwargs.get("device")
+    if name == "_to_copy" and device is not None and torch.device(device).type != args[0].device.type:
+        return "it copies a tensor to another device"
+    return ""
+
+
+def update_key(agent: Agent, batch: Batch) -> Key:
+    """What the graph of the next update depends on."""
+    phases, targets = agent.updater.due
+    columns = tuple((name, tuple(value.shape), value.dtype) for name, value in batch.items())
+    return tuple(phase.name for phase in phases), tuple(targets), columns
+
+
+@dataclass(frozen=True)
+class Source:
+    """The generator of some draws.
+
+    Args:
+        stream: Name of its stream.
+        number: Number of the draw since the start of the update; ``None`` for the draw whose number is `agent.updates`.
+    """
+
+    stream: str
+    number: int | None
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A call that draws.
+
+    Args:
+        source: Number of its source.
+        function: Called with `arguments`, `keywords` and a generator.
+        fills: Shape, strides, type and device of the tensor that it fills in place; ``None`` for one that makes a tensor.
+    """
+
+    source: int
+    function: Callable[..., torch.Tensor]
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+    fills: tuple[tuple[int, ...], tuple[int, ...], torch.dtype, torch.device] | None
+
+    def __call__(self, generator: torch.Generator) -> torch.Tensor:
+        if self.fills is None:
+            return self.function(*self.arguments, **self.keywords, generator=generator)
+        shape, strides, dtype, device = self.fills
+        filled = torch.empty_strided(shape, strides, dtype=dtype, device=device)
+        return self.function(filled, *self.arguments, **self.keywords, generator=generator)
+
+    def __str__(self) -> str:
+        name = getattr(self.function, "__name__", str(self.function))
+        return f"{name}{self.arguments}{sorted(self.keywords.items(), key=str)} from {self.source} into {self.fills}"
+
+
+class _Count(int):
+    """A count of the agent while its update is recorded: a schedule at it is an input of the graph."""
+
+    _record: Callable[[str, Callable[[float], float]], Any]
+    _name: str
+
+    @classmethod
+    def of(cls, name: str, value: int, record: Callable[[str, Callable[[float], float]], Any]) -> _Count:
+        count = cls(value)
+        count._name, count._record = name, record
+        return count
+
+    def scheduled(self, function: Callable[[float], float]) -> Any:
+        return self._record(self._name, function)
+
+
+class _Recorder(TorchFunctionMode):
+    """Notes scheduled numbers and draws in their order; if it was given inputs of a graph, these are the answers."""
+
+    def __init__(self, agent: Agent, numbers: Sequence[torch.Tensor] | None = None, noise: Sequence[torch.Tensor] | None = None) -> None:
+        super().__init__()
+        self.agent = agent
+        self.numbers: list[tuple[str, Callable[[float], float]]] = []
+        self.sources: list[Source] = []
+        self.draws: list[Draw] = []
+        self._given_numbers, self._given_noise = numbers, noise
+        self._counts = {name: int(getattr(agent, name)) for name in ("steps", "updates")}
+        self._before = agent.streams.state_dict()
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Within it, schedules at the counts of the agent are noted."""
+        for name, value in self._counts.items():
+            setattr(self.agent, name, _Count.of(name, value, self._number))
+        try:
+            yield
+        finally:
+            for name, value in self._counts.items():
+                setattr(self.agent, name, value)
+
+    def _number(self, name: str, function: Callable[[float], float]) -> torch.Tensor:
+        self.numbers.append((name, function))
+        if self._given_numbers is None:
+            return _number(function(self._counts[name]), self.agent.device)
+        return self._next(self._given_numbers, self.numbers)
+
+    def _next(self, given: Sequence[torch.Tensor], noted: Sequence[Any]) -> torch.Tensor:
+        if len(noted) > len(given):
+            raise Untraceable("it draws, or reads schedules, more often in one update than in another")
+        return given[len(noted) - 1]
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.Tensor.numpy, torch.Tensor.__array__):
+            raise Untraceable("NumPy computes a part of it")
+        generator = kwargs.get("generator")
+        if generator is None:
+            return func(*args, **kwargs)
+        self.draws.append(_draw(func, args, kwargs, self._source(generator)))
+        if self._given_noise is None:
+            return func(*args, **kwargs)
+        drawn = self._next(self._given_noise, self.draws)
+        return drawn if self.draws[-1].fills is None else args[0].copy_(drawn)
+
+    def _source(self, generator: torch.Generator) -> int:
+        found = self.agent.streams.origin(generator.initial_seed(), self._before, self._counts["updates"])
+        if found is None:
+            raise Untraceable("it draws from a generator that is of no stream of the run")
+        source = Source(*found)
+        if source not in self.sources:
+            self.sources.append(source)
+        return self.sources.index(source)
+
+
+def _draw(func: Any, args: Sequence[Any], kwargs: dict[str, Any], source: int) -> Draw:
+    keywords = {name: value for name, value in kwargs.items() if name != "generator"}
+    fills = None
+    if args and isinstance(args[0], torch.Tensor):
+        into, *args = args
+        fills = (tuple(into.shape), into.stride(), into.dtype, into.device)
+    if any(isinstance(each, torch.Tensor) for each in (*args, *keywords.values())):
+        raise Untraceable("a distribution that it draws from is computed in the update")
+    return Draw(source, func, tuple(args), keywords, fills)
+
+
+class TracedUpdate:
+    """One update as a graph. Made by `trace`.
+
+    Args:
+        agent: Whose update it is.
+        graph: With flat inputs (`inputs`) and flat outputs (`result`).
+        text: The graph as text, with the types of inputs and the values of constants: equal for equal graphs.
+        key: When it applies (`update_key`).
+        metrics: Names of the metrics.
+        prioritised: Whether the last output is the priority of each row.
+        recorder: Noted the numbers and the draws.
+        counters: Draws of each stream in one update.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        graph: GraphModule,
+        text: str,
+        key: Key,
+        metrics: Sequence[str],
+        prioritised: bool,
+        recorder: _Recorder,
+        counters: dict[str, int],
+    ) -> None:
+        self.agent, self.graph, self.text, self.key = agent, graph, text, key
+        self.metrics, self.prioritised = tuple(metrics), prioritised
+        self.columns = tuple(name for name, _, _ in key[2])
+        self._numbers, self._sources, self._draws, self._counters = recorder.numbers, recorder.sources, recorder.draws, counters
+        self._known: dict[float, torch.Tensor] = {}
+        self.rebind()
+
+    def rebind(self) -> None:
+        """Find the parameters and buffers again, after a module or a tensor was replaced by another one."""
+        self._modules = [tensor.detach() for tensor in _module_state(self.agent)]
+
+    def inputs(self, batch: Batch) -> list[torch.Tensor]:
+        """The inputs of the next update: state, numbers, columns of the batch, noise. Its noise is drawn, so that the counters advance.
+
+        Tensors of the state are written in place. None needs a gradient.
+        """
+        agent = self.agent
+        agent.updater.set_rates()
+        numbers = [function(getattr(agent, name)) for name, function in self._numbers]
+        numbers += _rates(agent)
+        columns = [batch[name] for name in self.columns]
+        return [*self._modules, *_moments(agent), *map(self._as_tensor, numbers), *columns, *self._noise()]
+
+    def _as_tensor(self, number: float) -> torch.Tensor:
+        if number not in self._known:
+            if len(self._known) > 64:
+                self._known.clear()
+            self._known[number] = _number(number, self.agent.device)
+        return self._known[number]
+
+    def _noise(self) -> list[torch.Tensor]:
+        agent = self.agent
+        generators = []
+        for source in self._sources:
+            stream = agent.streams[source.stream]
+            generators.append(stream.at(agent.updates if source.number is None else stream.count + source.number, agent.device))
+        for name, count in self._counters.items():
+            agent.streams[name].count += count
+        return [draw(generators[draw.source]) for draw in self._draws]
+
+    def result(self, outputs: Sequence[torch.Tensor]) -> UpdateResult:
+        """The outputs of the graph as `Agent.learn` returns them."""
+        return UpdateResult(dict(zip(self.metrics, outputs, strict=False)), outputs[-1] if self.prioritised else None)
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch, run: Run | None = None) -> UpdateResult:
+        """One update, instead of `Agent.learn`.
+
+        Args:
+            batch: Of the key.
+            run: Runs the graph; by default operation by operation, which gives the bits of `Agent.learn`.
+        """
+        outputs = (run or self.graph)(*self.inputs(batch))
+        self.agent.updates += 1
+        return self.result(outputs)
+
+
+def trace(agent: Agent, batch: Batch, *, plain_optimizer: bool = False) -> TracedUpdate:
+    """Record the next update. The agent is afterwards as it was before, the counters of its streams included.
+
+    Args:
+        agent: A configured agent in training mode.
+        batch: Rows to learn from; only their shapes and types matter.
+        plain_optimizer: Whether Adam is written in plain operations, for a compiler to fuse; results then differ by rounding. Otherwise it
+            is one call of its fused kernel.
+
+    Raises:
+        Untraceable: If the update cannot be one graph.
+    """
+    if reason := _obstacle(agent):
+        raise Untraceable(reason)
+    key, columns = update_key(agent, batch), list(batch)
+    period = math.lcm(*(phase.every for phase in agent.phase_list), *(target.every for target in agent.targets.values()))
+    before = agent.streams.state_dict()
+    with _unchanged(agent, plain_optimizer):
+        dry = _Recorder(agent)
+        try:
+            with dry.counting(), _tensor_rates(agent, None), Pure(), dry:  # type: ignore[no-untyped-call]
+                agent.updater.compute(Batch(batch))
+            counters = {name: count - before.get(name, 0) for name, count in agent.streams.state_dict().items()}
+            counters = {name: count for name, count in counters.items() if count}
+            found = _graph(agent, dry, columns, list(batch.values()))
+            agent.updates, agent.steps = agent.updates + 7 * period, agent.steps + 1_000_003
+            again = _graph(agent, dry, columns, [value.roll(1, 0) for value in batch.values()])
+        except UnifiedError:
+            raise
+        except Exception as error:
+            raise Untraceable(f"recording it fails: {error_text(error)}") from error
+    if found.text != again.text:
+        raise Untraceable(f"two recordings of it differ: {_difference(found.text, again.text)}")
+    return TracedUpdate(agent, found.graph, found.text, key, found.metrics, found.prioritised, dry, counters)
+
+
+def _obstacle(agent: Agent) -> str:
+    """What forbids to trace an update before it is tried; empty for nothing."""
+    if not isinstance(agent, Agent) or type(agent).learn is not Agent.learn:
+        return f"{type(agent).__name__} has a `learn` of its own"
+    updater = agent.updater
+    if not agent.phase_list:
+        return f"{type(agent).__name__} has no phases"
+    if own := [phase.name for phase in agent.phase_list if phase.step is not None]:
+        return f"phase {own[0]} has a step of its own, which decides by values"
+    if updater.reduce is not None:
+        return "gradients are averaged over processes"
+    for part, optimizer in updater.optimizers.items():
+        for each in optimizer.members if isinstance(optimizer, CombinedOptimizer) else [optimizer]:
+            if not each.defaults.get("fused"):
+                return f"the optimiser {type(each).__name__} of part {part} is not fused: it waits for the value of each loss"
+            if each._optimizer_step_pre_hooks or each._optimizer_step_post_hooks:
+                return f"the optimiser of part {part} has hooks"
+    return ""
+
+
+@dataclass(frozen=True)
+class _Graph:
+    graph: GraphModule
+    text: str
+    metrics: list[str]
+    prioritised: bool
+
+
+def _graph(agent: Agent, dry: _Recorder, columns: Sequence[str], rows: Sequence[torch.Tensor]) -> _Graph:
+    """Record the next update, given the numbers and draws of another one."""
+    state = [*_module_state(agent), *_moments(agent)]
+    numbers = [_number(float(number), agent.device) for number in range(1, 1 + len(dry.numbers))]
+    rates = [_number(rate, agent.device) for rate in _rates(agent)]
+    noise = [draw(torch.Generator(agent.device).manual_seed(1)) for draw in dry.draws]
+    sizes = [len(each) for each in (state, numbers, rates, rows, noise)]
+    learned: list[UpdateResult] = []
+
+    def update(*inputs: torch.Tensor) -> list[torch.Tensor]:
+        _, numbers, rates, rows, noise = _split(inputs, sizes)
+        recorder = _Recorder(agent, numbers, noise)
+        with recorder.counting(), _tensor_rates(agent, rates), recorder:
+            result = agent.updater.compute(Batch(zip(columns, rows, strict=True)))
+        if recorder.sources != dry.sources or [*map(str, recorder.draws)] != [*map(str, dry.draws)]:
+            raise Untraceable("it draws other random numbers in one update than in another")
+        if len(recorder.numbers) != len(dry.numbers):
+            raise Untraceable("it reads schedules more often in one update than in another")
+        learned.append(result)
+        return [*result.metrics.values(), *([] if result.priority is None else [result.priority])]
+
+    inputs = [*state, *numbers, *rates, *(row.clone() for row in rows), *noise]
+    graph = make_fx(update, tracing_mode="real")(*inputs)
+    if any(one is not other for one, other in zip(state, [*_module_state(agent), *_moments(agent)], strict=True)):
+        raise Untraceable("it puts another tensor in the place of a parameter, a buffer or a moment, instead of writing in place")
+    graph.graph.set_codegen(torch.fx.graph.CodeGen())  # flat inputs
+    graph.recompile()
+    return _Graph(graph, _text(graph, inputs), list(learned[-1].metrics), learned[-1].priority is not None)
+
+
+def _split(tensors: Sequence[torch.Tensor], sizes: Sequence[int]) -> list[list[torch.Tensor]]:
+    rest = iter(tensors)
+    return [[next(rest) for _ in range(size)] for size in sizes]
+
+
+def _module_state(agent: Agent) -> list[torch.Tensor]:
+    """Parameters and buffers, each once."""
+    return [*agent.parameters(), *agent.buffers()]
+
+
+def _moments(agent: Agent) -> list[torch.Tensor]:
+    """The tensors of the optimisers."""
+    return [
+        value
+        for optimizer in agent.updater.optimizers.values()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        for _, value in sorted(optimizer.state[parameter].items())
+        if isinstance(value, torch.Tensor)
+    ]
+
+
+def _rates(agent: Agent) -> list[float]:
+    return [group["lr"] for optimizer in agent.updater.optimizers.values() for group in optimizer.param_groups]
+
+
+def _number(value: float, device: torch.device) -> torch.Tensor:
+    return torch.tensor(value, dtype=torch.float64, device=device)
+
+
+@contextmanager
+def _tensor_rates(agent: Agent, rates: Sequence[torch.Tensor] | None) -> Iterator[None]:
+    """Within it, learning rates are tensors."""
+    floats = _rates(agent)
+    groups = [group for optimizer in agent.updater.optimizers.values() for group in optimizer.param_groups]
+    try:
+        for group, rate in zip(groups, [_number(each, agent.device) for each in floats] if rates is None else rates, strict=True):
+            group["lr"] = rate
+        yield
+    finally:
+        for group, value in zip(groups, floats, strict=True):
+            group["lr"] = value
+
+
+@contextmanager
+def _unchanged(agent: Agent, plain_optimizer: bool) -> Iterator[None]:
+    """Within it, the optimisers step in plain operations, if so wanted; at the end, the agent and all counters are as at the start."""
+    buffers = [(module, dict(module._buffers)) for module in agent.modules()]
+    state = [*_module_state(agent), *_moments(agent)]
+    copies = [tensor.detach().clone() for tensor in state]
+    moments = [(optimizer, {key: dict(value) for key, value in optimizer.state.items()}) for optimizer in agent.updater.optimizers.values()]
+    streams, updates, steps, step = agent.streams.state_dict(), agent.updates, agent.steps, agent.updater.step
+    agent.updater.step = plain_step if plain_optimizer else step
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        agent.updater.step, agent.updates, agent.steps = step, updates, steps
+        agent.streams.rewind(streams)
+        for module, own in buffers:
+            module._buffers.clear()
+            module._buffers.update(own)
+        for optimizer, kept in moments:
+            for key in [key for key in optimizer.state if key not in kept]:
+                del optimizer.state[key]
+            for key, values in kept.items():
+                optimizer.state[key] = values
+        for tensor, copy in zip(state, copies, strict=True):
+            tensor.data.copy_(copy)  # through `data`, nobody sees that it was written
+        for parameter in agent.parameters():
+            parameter.grad = None
+
+
+def _text(graph: GraphModule, inputs: Sequence[torch.Tensor]) -> str:
+    """The graph in one line for each operation."""
+    lines = []
+    types = iter(inputs)
+    for node in graph.graph.nodes:
+        if node.op == "placeholder":
+            tensor = next(types)
+            lines.append(f"{node.name}: {tensor.dtype} {tuple(tensor.shape)} {tensor.stride()} {tensor.device}")
+        elif node.op == "get_attr":
+            lines.append(f"{node.name} = {_constant(getattr(graph, node.target))}")
+        else:
+            lines.append(f"{node.name} = {node.target}{node.args} {node.kwargs}")
+    return "\n".join(lines)
+
+
+def _constant(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return str(value)
+    digest = hashlib.sha256(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()).hexdigest()[:16]
+    return f"{value.dtype} {tuple(value.shape)} {digest}"
+
+
+def _difference(one: str, other: str) -> str:
+    """The first operation that differs."""
+    for line, changed in zip(one.splitlines(), other.splitlines(), strict=False):
+        if line != changed:
+            return f"{line} and {changed}"
+    return "one has more operations"
