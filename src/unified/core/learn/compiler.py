@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
 import logging
 import os
@@ -20,17 +21,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified.core.base.errors import UnifiedError
 from unified.core.base.files import replace
+from unified.core.base.toolchain import compiler_version, missing_compiler
 
 if TYPE_CHECKING:
     import torch
@@ -50,26 +52,6 @@ class CompilationFailed(UnifiedError):
     """A graph was not compiled; the message is the reason."""
 
 
-def missing() -> str:
-    """What compiling lacks on this machine; empty if it lacks nothing."""
-    if not sys.platform.startswith("linux"):
-        return f"it is not supported on {sys.platform}"
-    name = os.environ.get("CXX") or "g++"
-    if not _version(name):
-        return f"there is no C++ compiler {name} (Debian, Ubuntu: sudo apt-get install g++)"
-    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
-        return "there is no Python.h (Debian, Ubuntu: sudo apt-get install python3-dev)"
-    return ""
-
-
-def _version(compiler: str) -> str:
-    """What a compiler says of its version; empty if it does not run."""
-    with suppress(OSError, subprocess.SubprocessError, ValueError):
-        done = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=30, check=True)
-        return done.stdout
-    return ""
-
-
 def cache_directory() -> Path:
     """Where compiled graphs are kept."""
     home = os.environ.get("XDG_CACHE_HOME", "")
@@ -87,8 +69,8 @@ class Compiler:
         self.directory = directory or cache_directory()
 
     def missing(self) -> str:
-        """See `missing`."""
-        return missing()
+        """What compiling lacks here; empty if it lacks nothing."""
+        return missing_compiler()
 
     def key(self, text: str) -> str:
         """A name for the code of a graph on this machine.
@@ -105,7 +87,7 @@ class Compiler:
             "graph": text,
             "torch": torch.__version__,
             "python": sys.version,
-            "compiler": _version(os.environ.get("CXX") or "g++"),
+            "compiler": compiler_version(),
             "processor": [torch.backends.cpu.get_cpu_capability(), flags],
             "threads": torch.get_num_threads(),
             "settings": SETTINGS,
@@ -127,36 +109,78 @@ class Compiler:
         place = self.directory / key
         try:
             self._make_private(place)
-            pure, constants = _without_constants(graph)
-            shapes = [(tuple(each.shape), each.stride(), each.dtype) for each in (*inputs, *constants)]
-            replace(place / GRAPH, pickle.dumps((pure, shapes)))
+            data, constants = written(graph, inputs)
+            replace(place / GRAPH, data)
         except OSError as error:
             raise CompilationFailed(f"the cache {place} cannot be written: {error.strerror or error}") from error
         return Compilation(place, constants, urgent)
 
     def _make_private(self, place: Path) -> None:
         """Make the directories; another user must not be able to put code there."""
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for each in (place, self.directory, self.directory.parent):
+        self.directory.parent.parent.mkdir(parents=True, exist_ok=True)
+        for each in (self.directory.parent, self.directory, place):
+            each.mkdir(mode=0o700, exist_ok=True)
             about = each.lstat()
             if about.st_uid != os.getuid() or about.st_mode & 0o022:
                 raise CompilationFailed(f"others may write to {each}, which is to hold code: chmod go-w {each}")
 
 
-def _without_constants(graph: GraphModule) -> tuple[GraphModule, list[torch.Tensor]]:
-    """The graph with its constants as further inputs, because a loaded artefact does not have them; and the constants."""
-    import torch
-    from torch.fx import Graph
+@dataclass(frozen=True)
+class _Node:
+    """A node of a graph, in the arguments of another one."""
 
-    pure, values = Graph(), {}
-    inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    name: str
+
+
+class _Pickler(pickle.Pickler):
+    """Writes operations of torch by name."""
+
+    def reducer_override(self, value: Any) -> Any:
+        import torch
+
+        return (_operation, (str(value),)) if isinstance(value, torch._ops.OpOverload) else NotImplemented
+
+
+def _operation(name: str) -> Any:
+    import torch
+
+    namespace, operation, overload = name.split(".")
+    return getattr(getattr(getattr(torch.ops, namespace), operation), overload)
+
+
+def written(graph: GraphModule, inputs: Sequence[torch.Tensor]) -> tuple[bytes, list[torch.Tensor]]:
+    """A graph as bytes, whose constants are further inputs, because a loaded artefact does not have them; and the constants.
+
+    A `GraphModule` pickles itself as code and is recorded anew when it is read, where operations without inputs become constants.
+    """
+    from torch.fx.node import map_arg
+
     constants = [node for node in graph.graph.nodes if node.op == "get_attr"]
-    for node in (*inputs, *constants):
-        values[node] = pure.placeholder(node.name)
+    values = [getattr(graph, node.target).detach().clone() for node in constants]
+    nodes: list[tuple[Any, ...]] = [
+        ("placeholder", node.name, node.name, (), {}) for node in (*graph.graph.find_nodes(op="placeholder"), *constants)
+    ]
     for node in graph.graph.nodes:
-        if node not in values:
-            values[node] = pure.node_copy(node, values.__getitem__)
-    return torch.fx.GraphModule({}, pure), [getattr(graph, node.target).detach().clone() for node in constants]
+        if node.op not in ("placeholder", "get_attr"):
+            arguments, keywords = map_arg((node.args, dict(node.kwargs)), lambda each: _Node(each.name))  # type: ignore[arg-type, return-value]
+            nodes.append((node.op, node.name, node.target, arguments, keywords))
+    shapes = [(tuple(each.shape), each.stride(), each.dtype) for each in (*inputs, *values)]
+    data = io.BytesIO()
+    _Pickler(data).dump((nodes, shapes))
+    return data.getvalue(), values
+
+
+def read(data: bytes) -> tuple[GraphModule, list[torch.Tensor]]:
+    """The graph that `written` made bytes of, and examples of its inputs."""
+    import torch
+    from torch.utils._pytree import tree_map
+
+    nodes, shapes = pickle.loads(data)
+    graph, made = torch.fx.Graph(), dict[str, torch.fx.Node]()
+    for op, name, target, arguments, keywords in nodes:
+        arguments, keywords = tree_map(lambda each: made[each.name] if isinstance(each, _Node) else each, (arguments, keywords))
+        made[name] = graph.create_node(op, target, arguments, keywords, name)
+    return torch.fx.GraphModule({}, graph), [torch.empty_strided(shape, stride, dtype=dtype).zero_() for shape, stride, dtype in shapes]
 
 
 class Compilation:
@@ -185,7 +209,7 @@ class Compilation:
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(self.place / CODE)
         environment["TORCHINDUCTOR_COMPILE_THREADS"] = arguments[-1]
         environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-        with open(self.place / LOG, "ab") as log:
+        with open(self.place / LOG, "wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "unified.core.learn.compiler", *arguments],
                 stdin=subprocess.PIPE,  # it ends when this process does
@@ -222,7 +246,7 @@ class Compilation:
                 with suppress(Exception):  # of a file that is as it was written, and does not load here
                     run, constants = load(self.place), self.constants
                     return lambda *inputs: run(*inputs, *constants)
-            if self._process is not None and self._process.returncode or attempt == "again":
+            if (self._process is not None and self._process.returncode) or attempt == "again":
                 break
             shutil.rmtree(self.place / CODE, ignore_errors=True)
             (self.place / COMPLETE).unlink(missing_ok=True)
@@ -253,8 +277,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def is_complete(place: Path) -> bool:
     """Whether a directory of the cache holds all files of a compiled graph, as they were written."""
     try:
-        written: dict[str, str] = json.loads((place / COMPLETE).read_text())
-        return all(_digest(place / CODE / name) == digest for name, digest in written.items())
+        digests: dict[str, str] = json.loads((place / COMPLETE).read_text())
+        return all(_digest(place / CODE / name) == digest for name, digest in digests.items())
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -266,7 +290,7 @@ def _digest(path: Path) -> str:
 def load(place: Path) -> Run:
     """The compiled graph of a directory of the cache."""
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
-    from torch._inductor import CompiledArtifact
+    from torch._inductor.standalone_compile import CompiledArtifact
 
     os.utime(place / COMPLETE)
     run: Run = CompiledArtifact.load(path=str(place / CODE), format="unpacked")
@@ -282,15 +306,14 @@ def compile_graph(place: Path, threads: int) -> None:
     from torch._inductor import standalone_compile
 
     torch.set_num_threads(threads)
-    graph, shapes = pickle.loads((place / GRAPH).read_bytes())
-    examples = [torch.empty_strided(shape, stride, dtype=dtype).zero_() for shape, stride, dtype in shapes]
+    graph, examples = read((place / GRAPH).read_bytes())
     with torch.no_grad():
         standalone_compile(
-            graph, examples, dynamic_shapes="from_example_inputs", options={"config_patches": SETTINGS}, donate_graph_module=True
+            graph, list(examples), dynamic_shapes="from_example_inputs", options={"config_patches": SETTINGS}, donate_graph_module=True
         )
     files = sorted(path for path in (place / CODE).rglob("*") if path.is_file() and path.suffix != ".lock")
-    written = {str(path.relative_to(place / CODE)): _digest(path) for path in files}
-    replace(place / COMPLETE, json.dumps(written, indent=1).encode())
+    digests = {str(path.relative_to(place / CODE)): _digest(path) for path in files}
+    replace(place / COMPLETE, json.dumps(digests, indent=1).encode())
 
 
 @contextmanager
@@ -331,4 +354,6 @@ def main(place: Path, threads: int, workers: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    from unified.core.learn import compiler  # pickles name the classes of this module, and not those of `__main__`
+
+    compiler.main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

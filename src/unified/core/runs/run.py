@@ -364,18 +364,15 @@ class Run:
         with atomic.storage_errors(self._hint):
             self._metrics.append(dict(row))
 
-    def event(self, name: str, /, *, sync: bool = False, **fields: Any) -> None:
-        """Append an event with the time. Errors of the disk are ignored, because an event must not end a run.
-
-        Args:
-            name: Of the event.
-            sync: Whether to wait until the disk has it.
-            fields: Of the event.
-        """
+    def event(self, name: str, /, **fields: Any) -> None:
+        """Append an event with the time. Errors of the disk are ignored, because an event must not end a run."""
         with contextlib.suppress(OSError):
             self._events.append({"time": _now(), "event": name, **fields})
-            if sync:
-                self._events.sync()
+
+    def sync_events(self) -> None:
+        """Wait until the disk has every event, as far as it can."""
+        with contextlib.suppress(OSError):
+            self._events.sync()
 
     def keep_traceback(self, error: BaseException) -> Path:
         """Write the traceback of an error to ``error.txt``."""

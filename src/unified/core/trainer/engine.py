@@ -1,7 +1,7 @@
 """How the updates of a run are performed: eagerly, or from a recorded update on by compiled graphs.
 
-Compiled and eager updates round differently. Which one performs an update is therefore a function of the configuration and of the number of
-the update alone, never of time: with ``compile=true`` all updates are compiled, with ``compile=auto`` those from `SWITCH` on, where training
+Compiled and eager updates round differently. Which one performs an update is therefore a function of the configuration and of the number
+of the update, never of time: with ``compile=true`` all updates are compiled, with ``compile=auto`` those from `SWITCH` on, where training
 waits for the compiler if it is not ready. What was decided is part of every checkpoint. A run that cannot go on as it was decided, because
 there is no compiler any more or another one, goes on eagerly; it is then not exact.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from unified.core.base.errors import UnifiedError
 from unified.core.learn.agent import Agent
-from unified.core.learn.compiler import CompilationFailed, Compiler, missing
+from unified.core.learn.compiler import CompilationFailed, Compiler
 from unified.core.learn.traced import Key, Run, TracedUpdate, Untraceable, trace, update_key
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Engine:
     ) -> None:
         self.agent, self.exact = agent, True
         self._record, self._meanwhile, self._compiler = record, meanwhile, compiler or Compiler()
-        self.reason = _obstacle(agent, wanted, updates)
+        self.reason = _obstacle(agent, wanted, updates) or self._compiler.missing()
         #: Number of the first compiled update; ``None`` in a run whose updates are all eager.
         self.from_update = None if self.reason else 1 if wanted is True else SWITCH
         self._keys: dict[str, str] = {}  # kind of update -> key of its code; empty for a kind that is eager
@@ -115,9 +115,10 @@ class Engine:
     def _begin(self, key: Key, batch: Batch) -> _Update | None:
         """Begin to compile a kind of update that is new to this process; ``None`` if it is eager."""
         agent, kind = self.agent, _kind(key)
-        assert isinstance(agent, Agent) and self.from_update is not None
+        assert isinstance(agent, Agent)
+        assert self.from_update is not None
         known, late = self._keys.get(kind), self.agent.updates + 1 > self.from_update > 1
-        if known == "" or known is None and (late or len(self._keys) == GRAPHS or _is_rare(agent)):
+        if known == "" or (known is None and (late or len(self._keys) == GRAPHS or _is_rare(agent))):
             return None
         try:
             traced = trace(agent, batch, plain_optimizer=True)
@@ -151,7 +152,7 @@ class Engine:
         known, reason = self._keys.get(kind), error.problems[0].message
         self._keys[kind] = ""
         self._record("engine", from_update=None, update=kind, reason=reason)
-        if known or self._restored and not isinstance(error, Untraceable):
+        if self._restored and (known or not isinstance(error, Untraceable)):
             self.exact = False
             reason = f"{reason}; the run goes on, but not bit for bit as it would have (exact: false)"
         self._record("warning", message=f"updates are not compiled: {reason}")
@@ -191,7 +192,7 @@ def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | 
             return f"the budget of {updates:,} updates is too small (compile=true compiles them)"
         if (size := sum(parameter.numel() for parameter in agent.updater.moved)) > SMALL:
             return f"the networks are large, {size:,} parameters (compile=true compiles them)"
-    return missing()
+    return ""
 
 
 def _kind(key: Key) -> str:
@@ -202,5 +203,5 @@ def _kind(key: Key) -> str:
 
 def _is_rare(agent: Agent) -> bool:
     """Whether the next update has something to do that is seldom due."""
-    number = agent.updates + 1
-    return any(each.every > RARE and number % each.every == 0 for each in (*agent.phase_list, *agent.targets.values()))
+    number, periods = agent.updates + 1, [each.every for each in agent.phase_list] + [each.every for each in agent.targets.values()]
+    return any(every > RARE and number % every == 0 for every in periods)

@@ -185,7 +185,8 @@ class Trainer:
 
     def _record(self, name: str, **fields: Any) -> None:
         """Write an event of the engine to the disk, before the update that it is about."""
-        self.run.event(name, sync=True, **fields)
+        self.run.event(name, **fields)
+        self.run.sync_events()
 
     def _given_up(self) -> set[str]:
         """The kinds of updates that the engine could not compile, in any process of the run."""
