@@ -13,7 +13,7 @@ import numpy as np
 from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.base.rng import derive_many
 from unified.core.base.spec import Spec
-from unified.core.envs.step_batch import StepBatch
+from unified.core.envs.step_batch import StepBatch, some
 from unified.core.envs.suite import Environment, EnvironmentState, Suite
 from unified.core.envs.vector_protocol import Steppable
 from unified.core.envs.workers.inline import FLOAT32_MAX
@@ -32,7 +32,7 @@ class ArrayVectorEnv(Steppable):
 
     Args:
         suite: Of the task; it builds the environment that draws pictures.
-        spec: Of the task; its `episode_frames` is the time limit.
+        spec: Of the task; its `episode_frames` is the time limit, a multiple of its `action_repeat`.
         num_envs: n.
         seed: Seed of the run.
         stream: Name of the random stream.
@@ -42,8 +42,8 @@ class ArrayVectorEnv(Steppable):
     def __init__(self, suite: Suite, spec: Spec, num_envs: int, seed: int, stream: str, states: np.ndarray) -> None:
         if num_envs < 1:
             raise ValueError(f"a vector has at least 1 environment, not {num_envs}")
-        if spec.action_repeat != 1:
-            raise ValueError(f"arrays are stepped without action repeat, not with {spec.action_repeat}")
+        if spec.episode_frames is not None and spec.episode_frames % spec.action_repeat:
+            raise ValueError(f"a time limit of {spec.episode_frames} is no multiple of the action repeat {spec.action_repeat}")
         self.spec, self.num_envs, self.seed, self.stream, self.states = spec, num_envs, seed, stream, states
         self.restarts = self.failed_episodes = 0
         self.env_failures: deque[str] = deque(maxlen=100)
@@ -51,19 +51,21 @@ class ArrayVectorEnv(Steppable):
         self._suite = suite
         self._single: Environment | None = None
         self._actions: np.ndarray | None = None  # of the step under way
-        self._episode = np.full(num_envs, -1, np.int64)
         self._return = np.zeros(num_envs)
         self._step = 0  # counts the steps of all environments
         self._began = np.zeros(num_envs, np.int64)  # the step before which each episode began
-        self._limit = math.inf if spec.episode_frames is None else spec.episode_frames
+        self._limit = math.inf if spec.episode_frames is None else spec.episode_frames // spec.action_repeat
         self._next_limit = math.inf  # no episode reaches its time limit before this step
-        self._initial, self._initial_from, self._depth = np.zeros((len(states), num_envs, 0)), self._episode, 2
+        # The states that episodes begin with, computed ahead: episode e of environment i with `_initial[i, e - _initial_from[i]]`.
+        self._initial, self._initial_from, self._depth = np.zeros((num_envs, 0, len(states))), np.zeros(num_envs, np.int64), 2
+        self._at = np.full(num_envs, -1, np.int64)  # the present episodes, counted from `_initial_from`
+        self._was_reset = False
         self.observations = self.observe(states)
         # What most steps return: nothing ended, nothing failed. Shared by them, so it cannot be written.
         self._none = _read_only(np.zeros(num_envs, bool))
         self._no_return, self._no_length = _read_only(np.zeros(num_envs)), _read_only(np.zeros(num_envs, np.int64))
         self._no_observation = _read_only(np.zeros_like(self.observations))
-        self._ones = np.ones(num_envs)
+        self._ones, self._float32_ones = _read_only(np.ones(num_envs)), _read_only(np.ones(num_envs, np.float32))
 
     # The task
 
@@ -79,7 +81,8 @@ class ArrayVectorEnv(Steppable):
             actions: ``(n, *action)``, of the spec's type.
 
         Returns:
-            Rewards ``(n,)`` float64, and a new array ``(n,)`` bool that says where the task ended, or ``None`` where it never ends.
+            Rewards ``(n,)`` float64, `_ones` where all of them are 1, and a new array ``(n,)`` bool that says where the task ended, or
+            ``None`` where it ended nowhere.
         """
 
     @abstractmethod
@@ -93,8 +96,8 @@ class ArrayVectorEnv(Steppable):
         self._idle("reset")
         if stream is not None:
             self.stream = stream
-            self._episode[:] = -1
-        self._forget()
+            self._count_from(np.full(self.num_envs, -1))
+        self._was_reset = True
         self._next_limit = self._step + self._limit
         self.observations = self._begin(np.arange(self.num_envs))
         return self.observations
@@ -110,7 +113,7 @@ class ArrayVectorEnv(Steppable):
 
     def step_async(self, actions: np.ndarray) -> None:
         """Set the actions ``(n, *action)`` of the next step; `step_wait` computes it."""
-        self._actions = self._next_actions(actions, was_reset=bool(self._episode[0] >= 0))
+        self._actions = self._next_actions(actions, was_reset=self._was_reset)
 
     def step_wait(self) -> StepBatch:
         """Step all environments; those whose episode ends begin the next one."""
@@ -121,19 +124,23 @@ class ArrayVectorEnv(Steppable):
         self._step += 1
         self._return += reward
         observation, truncated, failed = self.observe(self.states), self._none, self._none
+        over = terminated is not None and some(terminated)
         if terminated is None:
             terminated = self._none
-        over = b"\x01" in terminated.tobytes()  # the cheapest test of a few flags
         if self._step >= self._next_limit:
             truncated = self._step - self._began >= self._limit
             over, self._next_limit = True, self._began.min() + self._limit
-        if not reward.dot(reward) <= FLOAT32_MAX**2:  # float32 cannot hold one of them
-            failed = ~(np.abs(reward) <= FLOAT32_MAX)
-            terminated, truncated, over = terminated & ~failed, truncated & ~failed, True
-            reward = np.where(failed, 0.0, reward)
+        if reward is self._ones:
+            float32_reward = self._float32_ones
+        else:
+            if not reward.dot(reward) <= FLOAT32_MAX**2:  # float32 cannot hold one of them
+                failed = ~(np.abs(reward) <= FLOAT32_MAX)
+                terminated, truncated, over = terminated & ~failed, truncated & ~failed, True
+                reward = np.where(failed, 0.0, reward)
+            float32_reward = reward.astype(np.float32)
         steps = StepBatch(
             observation=observation,
-            reward=reward.astype(np.float32),
+            reward=float32_reward,
             terminated=terminated,
             truncated=truncated,
             failed=failed,
@@ -151,7 +158,7 @@ class ArrayVectorEnv(Steppable):
 
     def _end(self, steps: StepBatch) -> None:
         """Begin the next episodes where episodes ended or failed."""
-        over = (steps.terminated | steps.truncated).nonzero()[0]
+        over = steps.ended.nonzero()[0]
         steps.returns, steps.lengths = np.zeros(self.num_envs), np.zeros(self.num_envs, np.int64)
         steps.returns[over], steps.lengths[over] = self._return[over], self._step - self._began[over]
         if steps.failed is not self._none:
@@ -159,50 +166,63 @@ class ArrayVectorEnv(Steppable):
             steps.observation[failed] = self.observations[failed]  # finite, and never stored
             self.failed_episodes += len(failed)
             self.env_failures.extend(
-                f"environment {i}, episode {self._episode[i]} was discarded: the reward was not finite" for i in failed.tolist()
+                f"environment {i}, episode {self._episode(i)} was discarded: the reward was not finite" for i in failed.tolist()
             )
             over = np.concatenate([over, failed])
-        steps.reset_observation = np.zeros_like(steps.observation)
+        steps.reset_observation = np.zeros(steps.observation.shape, steps.observation.dtype)
         self.observations = steps.observation.copy()
         if len(over):
             steps.reset_observation[over] = self.observations[over] = self._begin(over)
 
     def _begin(self, index: np.ndarray) -> np.ndarray:
         """Begin the next episode of the environments `index`; returns their first observations."""
-        self._episode[index] += 1
-        try:
-            states = self._initial[:, index, self._episode[index] - self._initial_from[index]]
-        except IndexError:  # these episodes lie beyond those that were computed ahead
-            self._look_ahead()
-            states = self._initial[:, index, self._episode[index] - self._initial_from[index]]
+        self._at[index] += 1
+        states = self._first_states(index)
         self.states[:, index] = states
         self._return[index] = 0.0
         self._began[index] = self._step
         return self.observe(states)
 
+    def _first_states(self, index: np.ndarray) -> np.ndarray:
+        """The states ``(S, k)`` in which the present episodes of the environments `index` begin."""
+        try:
+            states = self._initial[index, self._at[index]]
+        except IndexError:  # these episodes lie beyond those that were computed ahead
+            self._look_ahead()
+            states = self._initial[index, self._at[index]]
+        return states.T
+
     def _look_ahead(self) -> None:
         """Compute the initial states of the present episode of each environment and of the next ones."""
         self._depth = min(2 * self._depth, max(_AHEAD // self.num_envs, 8))
-        self._initial_from = np.maximum(self._episode, 0)
+        episode = self._initial_from + self._at
+        self._initial_from = np.maximum(episode, 0)
+        self._at = episode - self._initial_from
         episodes = [range(first, first + self._depth) for first in self._initial_from.tolist()]
-        seeds = [derive_many(self.seed, self.stream, i, last=some, bits=31) for i, some in enumerate(episodes)]
-        self._initial = self.initial_states(np.concatenate(seeds)).reshape(len(self.states), self.num_envs, self._depth)
+        seeds = [derive_many(self.seed, self.stream, i, last=each, bits=31) for i, each in enumerate(episodes)]
+        states = self.initial_states(np.concatenate(seeds)).T
+        self._initial = np.ascontiguousarray(states).reshape(self.num_envs, self._depth, len(self.states))
 
-    def _forget(self) -> None:
-        """The initial states computed so far are of another stream or of other episodes."""
-        self._initial, self._depth = self._initial[:, :, :0], 2
+    def _count_from(self, episodes: np.ndarray) -> None:
+        """These ``(n,)`` are the present episodes, -1 before the first one. The initial states computed so far are of others."""
+        self._initial_from, self._at = np.zeros(self.num_envs, np.int64), np.array(episodes, np.int64)
+        self._initial, self._depth = self._initial[:, :0], 2
+
+    def _episode(self, i: int) -> int:
+        """The present episode of environment i."""
+        return int(self._initial_from[i] + self._at[i])
 
     # State
 
     def state_dict(self) -> dict[str, Any]:
         """The unfinished episodes, in the form of `WorkerVectorEnv.state_dict`."""
         self._idle("state_dict")
-        if self._episode[0] < 0:
+        if not self._was_reset:
             raise RuntimeError("reset the environments before their state is taken")
         space = self.spec.action
         num_envs = [
             {
-                "episode": int(self._episode[i]),
+                "episode": self._episode(i),
                 "length": int(self._step - self._began[i]),
                 "return": float(self._return[i]),
                 "state": self._state_of(i),
@@ -228,10 +248,10 @@ class ArrayVectorEnv(Steppable):
             if options is not None:
                 self.set_reset_options(env_id, options)
         self.stream, self.restarts, self.failed_episodes = state["stream"], state["restarts"], state["failed_episodes"]
-        self._forget()
-        self._step = 0
+        self._count_from(np.array([lane["episode"] for lane in state["lanes"]]))
+        self._step, self._was_reset = 0, True
         for i, lane in enumerate(state["lanes"]):
-            self._episode[i], self._return[i], self._began[i] = lane["episode"], lane["return"], -lane["length"]
+            self._return[i], self._began[i] = lane["return"], -lane["length"]
             complete = lane["state"] is not None and not len(lane["actions"])
             self.states[:, i] = lane["state"]["state"] if complete else 0.0
             self.rebuilt[i] = complete
@@ -241,7 +261,7 @@ class ArrayVectorEnv(Steppable):
         self.rebuilt &= (self.observations == stored).reshape(self.num_envs, -1).all(1)
         lost = np.flatnonzero(~self.rebuilt)
         for i in map(int, lost):
-            what = f"environment {i}, episode {self._episode[i]} was truncated after {-self._began[i]:,} steps"
+            what = f"environment {i}, episode {self._episode(i)} was truncated after {-self._began[i]:,} steps"
             self.env_failures.append(f"{what}, so this resume is not exact: its state does not give the observation that was stored")
         if len(lost):
             self.observations[lost] = self._begin(lost)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,6 +33,13 @@ WORDS = (
 )
 FRAMES = 180
 RUN = Path("runs/default/dqn/gym/CartPole-v1/seed-1")
+#: Commands that read the run.
+READING = (
+    *(("runs", "list"), ("runs", "list", "--json"), ("runs", "show", str(RUN)), ("plot", str(RUN))),
+    *(("evaluate", str(RUN), "--episodes", "1"), ("resume", str(RUN))),
+)
+#: A training, and what reads it: what `warm` takes for an attack on this run.
+EVERYTHING = ((*WORDS, f"train.frames={FRAMES}"), *READING)
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,8 @@ class Ended:
         return ""
 
 
-def warm() -> None:
-    """Import what the children need."""
+def warm(*commands: Sequence[str]) -> None:
+    """Import what the children need: PyTorch, the command line, and all modules that these commands import."""
     torch.set_num_threads(1)
     for name in (
         *("unified.cli.main", "unified.cli.resume", "unified.cli.train", "unified.cli.runs", "unified.cli.evaluate", "unified.cli.plot"),
@@ -70,6 +78,20 @@ def warm() -> None:
     ):
         with contextlib.suppress(ImportError):
             __import__(name)
+
+    def report() -> None:
+        for words in commands:
+            with contextlib.suppress(SystemExit):
+                unified(*words)()
+        Path("modules").write_text("\n".join(sys.modules))
+
+    with tempfile.TemporaryDirectory(prefix="warm-") as place:
+        forked(report, Path(place), 120.0)
+        for name in (Path(place) / "modules").read_text().splitlines():
+            with contextlib.suppress(Exception):  # names that stand for parts of another module
+                __import__(name)
+    gc.collect()
+    gc.freeze()  # collections in a child do not touch, and so copy, what the parent has
 
 
 def forked(work: Callable[[], Any], directory: Path, seconds: float = 90.0) -> Ended:

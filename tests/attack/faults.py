@@ -93,7 +93,7 @@ def operations(work: Path) -> list[str]:
 
 def attack(seed: int, count: int, work: Path) -> Iterator[common.Outcome]:
     """A fault at some of the operations of a run, which is then resumed and must become what it is without the fault."""
-    common.warm()
+    common.warm(*common.EVERYTHING)
     expected = common.straight(work)
     found = operations(work)
     cases = [(action, number) for number in range(1, len(found) + 1) for action in ACTIONS]

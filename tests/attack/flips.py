@@ -73,7 +73,7 @@ DAMAGES: list[Callable[[Path, random.Random], str]] = [flip, flip, flip, zeros, 
 
 def attack(seed: int, count: int, work: Path) -> Iterator[common.Outcome]:
     """One damage of one file at a time; a resumed run becomes what it would be, or the damage is reported."""
-    common.warm()
+    common.warm(*common.EVERYTHING)
     expected, source = common.straight(work), common.stopped(work)
     files = sorted(path.relative_to(source / common.RUN) for path in (source / common.RUN).rglob("*") if path.is_file())
     chance = random.Random(seed)

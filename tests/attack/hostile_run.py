@@ -210,7 +210,7 @@ def _config(run: Path, key: str, value: Any) -> None:
 
 def attack(seed: int, count: int, work: Path) -> Iterator[common.Outcome]:
     """Each change of a stopped run, then every command that reads it."""
-    common.warm()
+    common.warm(*common.EVERYTHING)
     source, chosen = common.stopped(work), list(cases())
     random.Random(seed).shuffle(chosen)
     for number, (name, change) in enumerate(chosen[: count or None]):
@@ -226,15 +226,7 @@ def attack(seed: int, count: int, work: Path) -> Iterator[common.Outcome]:
 
 
 def _case(place: Path) -> str:
-    run = str(common.RUN)
-    for words in (
-        ("runs", "list"),
-        ("runs", "list", "--json"),
-        ("runs", "show", run),
-        ("plot", run),
-        ("evaluate", run, "--episodes", "1"),
-        ("resume", run),
-    ):
+    for words in common.READING:
         ended = common.forked(common.unified(*words), place)
         if ended.fault:
             return f"{words[0]} {words[1]}: {ended.fault}"

@@ -103,3 +103,30 @@ def test_a_wrong_name_is_answered_with_a_suggestion(tmp_path):
     assert isinstance(result.exception, UsageError)
     assert result.exception.exit_code == 2
     assert "cartpole_balance" in str(result.exception)
+
+
+def test_a_list_reads_the_newest_rows_and_agrees_with_all_of_them(tmp_path, monkeypatch):
+    path = write_run(tmp_path, returns=(10.0, 900.0, 500.0))
+    row = json.loads((path / "metrics.jsonl").read_text().splitlines()[-1])
+    with (path / "events.jsonl").open("a") as file:
+        file.write(json.dumps({"time": "2026", "event": "evaluate", **row, "best_score": 900.0}) + "\n")
+    everything = Record(Run(path)).evaluations
+    monkeypatch.setattr(Run, "metrics", lambda self: pytest.fail("all rows were read"))
+    record = Record(Run(path))
+    assert (record.last, record.best, record.frames, record.status) == (everything[-1], 900.0, 20_000, "finished")
+
+
+@pytest.mark.parametrize("event", [{"best_score": "high"}, {"best_score": 1e9, "frames": 10_000}, {"best_score": 1e9, "return": 1.0}, {}])
+def test_an_event_of_another_evaluation_is_not_believed(tmp_path, event):
+    path = write_run(tmp_path, returns=(10.0, 900.0, 500.0))
+    row = json.loads((path / "metrics.jsonl").read_text().splitlines()[-1])
+    with (path / "events.jsonl").open("a") as file:
+        file.write(json.dumps({"time": "2026", "event": "evaluate", **row, **event}) + "\n")
+    assert Record(Run(path)).best == 900.0
+
+
+def test_a_state_of_long_ago_is_found(tmp_path):
+    path = write_run(tmp_path, end="stop")
+    with (path / "events.jsonl").open("a") as file:
+        file.writelines(json.dumps({"time": "2026", "event": "warning", "message": f"no {number}"}) + "\n" for number in range(2000))
+    assert Run(path).status == "stopped"

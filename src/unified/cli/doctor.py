@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from unified import units
+from unified.core.base.cores import usable_cores
 from unified.terminal import echo, screen
 
 PACKAGES = (
@@ -69,10 +70,6 @@ def _versions() -> Iterator[Finding]:
                 yield Finding("versions", name, "missing", False, f"pip install {name}")
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _memory() -> tuple[int, int | None]:
     """Total and available bytes."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -93,8 +90,8 @@ def _model() -> str:
 
 def _machine(root: Path) -> Iterator[Finding]:
     yield Finding("machine", "system", platform.platform(terse=True))
-    yield Finding("machine", "processor", f"{_model()}, {_cores()} cores for this process")
-    load, cores = os.getloadavg()[0], _cores()
+    yield Finding("machine", "processor", f"{_model()}, {usable_cores()} cores for this process")
+    load, cores = os.getloadavg()[0], usable_cores()
     busy = "other processes are running: the speeds below are too low" if load > cores / 2 else ""
     yield Finding("machine", "load", f"{load:.1f} of {cores} cores busy in the last minute", hint=busy)
     total, available = _memory()

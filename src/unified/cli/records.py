@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from unified import units
 from unified.core.base.errors import StorageError, UnifiedError
@@ -16,6 +16,8 @@ from unified.core.runs.run import Run
 from unified.plotting import rows_of
 
 FILES = ("events.jsonl", "metrics.jsonl", "config.json")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Record:
 
     @cached_property
     def damage(self) -> str:
-        """One line about files that cannot be read, or about damaged rows of metrics, which are left out; else empty."""
-        self._rows(lambda: [self.run.tree])
-        self.events, self.metrics  # noqa: B018  (read them)
+        """One line about files that cannot be read, or about damaged rows of metrics if all were read; else empty."""
+        self._read(lambda: self.run.tree, {})
+        self.frames, self.best  # noqa: B018  (they read files)
         if self._unreadable:
             return self._unreadable[0]
         count = self.run.damaged_rows
@@ -64,28 +66,46 @@ class Record:
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        return self._rows(self.run.metrics)
+        return self._read(self.run.metrics, [])
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        return self._rows(self.run.events)
+        return self._read(self.run.events, [])
 
-    def _rows(self, read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        """The content of a file; empty if it cannot be read, which `damage` reports."""
+    def _read(self, read: Callable[[], T], otherwise: T) -> T:
+        """The content of a file, or something else if it cannot be read, which `damage` reports."""
         try:
             return read()
         except StorageError as error:
             self._unreadable.append(str(error))
-            return []
+            return otherwise
 
     @cached_property
     def evaluations(self) -> list[dict[str, Any]]:
         """The rows of evaluations by frames."""
         return [dict(row) for row in rows_of(self.metrics, "evaluate")]
 
-    @property
+    # Of a list: the newest rows alone are read.
+
+    @cached_property
+    def last(self) -> dict[str, Any] | None:
+        """The row of the last evaluation."""
+        rows = self.run.newest_metrics(b'"evaluate"')
+        return self._read(lambda: next((row for row in rows if rows_of([row], "evaluate")), None), None)
+
+    @cached_property
     def frames(self) -> int:
-        return max((row["frames"] for row in self.metrics), default=0)
+        return self._read(lambda: next((int(row["frames"]) for row in self.run.newest_metrics()), 0), 0)
+
+    @cached_property
+    def best(self) -> float | None:
+        """The best score of the evaluations. The event of the last one holds it; without that event all rows are read."""
+        if (last := self.last) is None:
+            return None
+        event = self._read(lambda: next(self.run.newest_events(b'"evaluate"'), {}), {})
+        if has_shape(event, {"event": str, "best_score": float}) and last.items() <= event.items():
+            return float(event["best_score"])
+        return max((units.scored(row)[1] for row in self.evaluations), default=None)
 
     @property
     def budget_frames(self) -> int | None:
@@ -99,13 +119,9 @@ class Record:
         return frames if isinstance(frames, int) else None
 
     @property
-    def best(self) -> float | None:
-        return max((units.scored(row)[1] for row in self.evaluations), default=None)
-
-    @property
     def metric(self) -> str:
         """Name of the primary metric."""
-        return units.scored(self.evaluations[-1])[0] if self.evaluations else "return"
+        return units.scored(self.last)[0] if self.last else "return"
 
     @property
     def changed(self) -> float:

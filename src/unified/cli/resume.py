@@ -11,6 +11,7 @@ from unified import units
 from unified.terminal import echo
 
 if TYPE_CHECKING:
+    from unified.core.config.config import Config
     from unified.core.runs.run import Run
 
 
@@ -33,7 +34,7 @@ def resume(
     run = Run.find(name, root)
     config = run.configure(overrides or [], without or [])
     changed = bool(overrides or without)
-    echo(announcement(run, changed))
+    echo(announcement(run, changed, config))
     if accept_config:
         run.accept_config()
     if is_finished(run) and not changed:
@@ -46,14 +47,21 @@ def is_finished(run: Run) -> bool:
     return run.finished and _lost(run) <= 0
 
 
-def announcement(run: Run, changed: bool = False) -> str:
-    """The line that announces the resume, printed before anything slow starts; a finished run that is `changed` may go on."""
+def announcement(run: Run, changed: bool = False, config: Config | None = None) -> str:
+    """The line that announces the resume, printed before anything slow starts; a finished run that is `changed` may go on with `config`."""
     newest = max(run.checkpoints.frames(), default=None)
     if newest is None:
         return f"resuming {run.path} from the start: it has no checkpoint yet"
     if is_finished(run) and not changed:
         on = f"unified evaluate {run.lasting_name}; to train further: unified resume {run.lasting_name} train.frames=…"
         return f"{run.path} is finished at {units.count(newest)} frames, nothing to resume: {on}"
+    if changed and config is not None:
+        counts = run.checkpoints.newest_manifest()
+        for name in ("frames", "updates"):
+            budget, done = getattr(config.train, name), counts.get(name, 0)
+            if budget is not None and done >= budget:
+                reached = f"{run.path} has {done:,} {name}, and train.{name}={budget} is reached"
+                return f"{reached}: nothing is trained; the run keeps the new budget"
     lost = _lost(run)
     again = f"; {units.count(lost)} frames after it are repeated" if lost > 0 else ""
     return f"resuming {run.path} at {units.count(newest)} frames (its newest checkpoint{again})"

@@ -28,7 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def summary(record: Record, name: str | None = None) -> dict[str, Any]:
     """One run as plain data."""
     experiment, agent, *_ = record.run.identity
-    last = record.evaluations[-1] if record.evaluations else None
+    last = record.last
     return {
         "name": name or record.run.name,
         "path": str(record.path),
@@ -71,21 +71,19 @@ def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for header in ("name", "agent", "suite"):
         table.add_column(header, overflow="fold")
-    table.add_column("frames", justify="right")
-    for header in ("last evaluation", "best", "state", "changed"):
-        table.add_column(header, justify="left" if header == "state" else "right", no_wrap=True)
+    cells = [["frames", "last evaluation", "best", "state", "changed"]]
     for row, record in zip(rows, found, strict=True):
         budget = f" / {units.count(row['budget_frames'])}" if row["budget_frames"] else ""
-        table.add_row(
-            Text(row["name"], "bold"),
-            row["agent"],
-            row["suite"],
-            units.count(row["frames"]) + budget,
-            "–" if row["return"] is None else _result(row),
-            "–" if row["best"] is None else units.value(row["best"]),
-            Text(row["state"], STYLES[row["state"]]),
-            units.ago(time.time() - record.changed),
-        )
+        last = "–" if row["return"] is None else _result(row)
+        best = "–" if row["best"] is None else units.value(row["best"])
+        cells.append([units.count(row["frames"]) + budget, last, best, row["state"], units.ago(time.time() - record.changed)])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    header, *lines = [
+        ("  ".join(map(str.rjust, line[:3], widths)) + "  ", line[3].ljust(widths[3]), "  " + line[4].rjust(widths[4])) for line in cells
+    ]
+    table.add_column("".join(header), no_wrap=True)  # one cell for all of them: the time to draw a table grows with its cells
+    for row, (left, state, right) in zip(rows, lines, strict=True):
+        table.add_row(Text(row["name"], "bold"), row["agent"], row["suite"], Text.assemble(left, (state, STYLES[row["state"]]), right))
     screen(wide=True).print(table)
     for record in found:
         if record.damage:

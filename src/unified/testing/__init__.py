@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from unified.core.base.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from unified.core.learn.traced import Pure
     from unified.testing.check import Check, Failed, Skipped
     from unified.testing.collecting import conformance
     from unified.testing.goals import BitFlip, PointReach
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from unified.testing.partial import CartPoleWithoutVelocities
 
 _HOMES = {
+    "unified.core.learn.traced": ("Pure",),
     "unified.testing.check": ("Check", "Failed", "Skipped"),
     "unified.testing.collecting": ("conformance",),
     "unified.testing.goals": ("BitFlip", "PointReach"),
@@ -28,6 +30,6 @@ _HOMES = {
     "unified.testing.partial": ("CartPoleWithoutVelocities",),
 }
 
-__all__ = ["BitFlip", "CartPoleWithoutVelocities", "Check", "Failed", "Mixed", "PointReach", "Skipped", "conformance"]
+__all__ = ["BitFlip", "CartPoleWithoutVelocities", "Check", "Failed", "Mixed", "PointReach", "Pure", "Skipped", "conformance"]
 
 __getattr__ = lazy_exports(__name__, _HOMES)

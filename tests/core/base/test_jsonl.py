@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 from pathlib import Path
@@ -113,3 +114,27 @@ def test_damaged_lines_are_counted(tmp_path: Path, line: bytes) -> None:
     lines.path.write_bytes(b'{"n": 1}\n' + line + b'\n{"n": 2}\n{"torn')
     assert lines.read() == [{"n": 1}, {"n": 2}]
     assert lines.damaged == 1
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 1 << 13])
+@pytest.mark.parametrize("end", [b"", b'{"torn": ', b"\n\n", b"null\n{bad}\n", b'{"whole": 1}'])
+def test_newest_first_gives_the_rows_of_read_backwards(block: int, end: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unified.core.base.jsonl.BLOCK", block)
+    lines = JsonLines(tmp_path / "rows.jsonl")
+    assert list(lines.newest_first()) == []
+    for number in range(20):
+        lines.append({"number": number, "text": "x" * (number % 5) * 9})
+    lines.close()
+    with lines.path.open("ab") as file:
+        file.write(end)
+    assert list(lines.newest_first()) == lines.read()[::-1]
+    assert [row["number"] for row in lines.newest_first(rb'"number": 1\d')] == [*range(19, 9, -1)]
+
+
+def test_newest_first_reads_no_more_than_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = JsonLines(tmp_path / "rows.jsonl")
+    lines.path.write_bytes(b"".join(b'{"number": %d}\n' % number for number in range(100_000)))
+    parsed = []
+    monkeypatch.setattr("unified.core.base.jsonl.parse_json", lambda line: parsed.append(line) or json.loads(line))
+    assert next(lines.newest_first()) == {"number": 99_999}
+    assert len(parsed) == 1

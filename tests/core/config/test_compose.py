@@ -573,9 +573,3 @@ def test_names_of_experiments_that_are_no_folder_are_refused(name: str) -> None:
 def test_names_of_experiments_are_folders_as_they_are(name: str) -> None:
     config = compose(CARTPOLE, [], {"experiment": name})
     assert identity_path(config.experiment, "random", "gym", "x", 1).parts[0] == name
-
-
-@pytest.mark.parametrize("root", ["x" * 256, "a/" * 2000, "a\0b", "\N{PILE OF POO}" * 64])
-def test_roots_that_no_file_system_takes_are_refused(root: str) -> None:
-    with pytest.raises(UsageError, match="must be a path whose names have 255 bytes at most"):
-        compose(CARTPOLE, [], {"root": root})

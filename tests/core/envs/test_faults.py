@@ -281,11 +281,11 @@ def processes(tmp_path: Path, fault: str, task: str = "", timeout: float = 20.0)
 def test_a_process_survives(fault: str, failed: bool, tmp_path: Path) -> None:
     with processes(tmp_path, fault) as vector:
         vector.reset()
-        pid = vector._ports[0].pid  # type: ignore[attr-defined]
+        pid = vector._ports[0].process.pid  # type: ignore[attr-defined]
         assert play(vector, 3) == [failed] * 3
-        assert vector._ports[0].pid == pid  # type: ignore[attr-defined]
+        assert vector._ports[0].process.pid == pid  # type: ignore[attr-defined]
         assert vector.restarts == 0
-        assert len(vector._ports[0].output) < 4000  # type: ignore[attr-defined]
+        assert len(vector._ports[0].process.output) < 4000  # type: ignore[attr-defined]
     assert not (tmp_path / "log").exists() or (tmp_path / "log").stat().st_size <= LIMIT
 
 
@@ -301,7 +301,7 @@ def test_a_process_survives(fault: str, failed: bool, tmp_path: Path) -> None:
 def test_a_process_that_is_lost_costs_its_episode_and_leaves_no_process(fault: str, says: str, tmp_path: Path) -> None:
     with processes(tmp_path, fault) as vector:
         vector.reset()
-        pid = vector._ports[0].pid  # type: ignore[attr-defined]
+        pid = vector._ports[0].process.pid  # type: ignore[attr-defined]
         assert play(vector, 1) == [True]
         assert vector.restarts == 2
         assert any(says in failure for failure in vector.env_failures)
@@ -321,7 +321,7 @@ def test_processes_that_hang_are_ended_together(monkeypatch: pytest.MonkeyPatch)
     vector = WorkerVectorEnv(SuiteReference(f"{Counter.__module__}:Counter", "counter", options), 2, 1, placement="process")
     vector.reset()
     vector.step_async(np.zeros((2, 1)))
-    pids = [port.pid for port in vector._ports]  # type: ignore[attr-defined]
+    pids = [port.process.pid for port in vector._ports]  # type: ignore[attr-defined]
     vector.close()
     for pid in pids:
         with pytest.raises(ProcessLookupError):

@@ -92,8 +92,8 @@ def test_a_lost_process_rebuilds_its_episode_with_its_options() -> None:
         for each in (vector, other):
             each.reset()
             play(each, 30, {2: {"goal": [0.1, 0.2]}})
-        vector._ports[0]._process.kill()
-        vector._ports[0]._process.wait()
+        vector._processes[0]._process.kill()
+        vector._processes[0]._process.wait()
         assert play(vector, 30) == play(other, 30)
         assert vector.restarts == 1
 

@@ -76,6 +76,17 @@ def test_processes_and_inline_give_the_same_bits(options: dict[str, Any]) -> Non
     same(recorded[0][1], recorded[1][1])
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_environments_that_share_processes_give_the_same_bits(workers: int) -> None:
+    with WorkerVectorEnv(counter(length=7), 5, seed=4, placement="inline") as inline:
+        inline.reset()
+        expected = play(inline, 16)
+    with WorkerVectorEnv(counter(length=7), 5, seed=4, placement="process", workers=workers) as vector:
+        vector.reset()
+        assert len({port.process.pid for port in vector._ports}) == min(workers, 5)  # type: ignore[attr-defined]
+        same(play(vector, 16), expected)
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("terminates", [True, False])
 def test_an_end_tells_the_last_observation_and_the_next_first_one(place: str, terminates: bool) -> None:
@@ -130,11 +141,82 @@ def test_a_killed_worker_changes_nothing() -> None:
     with WorkerVectorEnv(counter(length=9), 2, seed=4, placement="process") as vector:
         vector.reset()
         rows = play(vector, 5)
-        os.kill(vector._ports[1].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        os.kill(vector._ports[1].process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         rows += play(vector, 15, start=5)
         assert (vector.restarts, vector.failed_episodes) == (1, 0)
         assert "killed by signal 9" in vector.env_failures[0]
     same(rows, expected)
+
+
+def test_a_killed_process_of_several_environments_changes_nothing() -> None:
+    with WorkerVectorEnv(counter(length=9), 4, seed=4, placement="inline") as undisturbed:
+        undisturbed.reset()
+        expected = play(undisturbed, 20)
+    with WorkerVectorEnv(counter(length=9), 4, seed=4, placement="process", workers=2) as vector:
+        vector.reset()
+        rows = play(vector, 5)
+        os.kill(vector._processes[1].pid, signal.SIGKILL)
+        rows += play(vector, 15, start=5)
+        assert (vector.restarts, vector.failed_episodes) == (1, 0)
+        lost = [line for line in vector.env_failures if "killed by signal 9" in line]
+        assert [line.split(",")[0] for line in lost] == ["environment 2", "environment 3"]
+    same(rows, expected)
+
+
+FAULTY = """
+import os
+from unified.testing.environments import Counter, CounterEnvironment
+
+class Faulty(CounterEnvironment):
+    def reset(self, seed):
+        self.fault("reset", seed)
+        return super().reset(seed)
+    def step(self, action):
+        self.fault("step", self.seed)
+        return super().step(action)
+    def fault(self, what, seed):
+        name, guilty = os.environ["FAULT"].split()
+        if name == what and seed == int(guilty) and self.steps == (4 if what == "step" else 9):
+            os._exit(3)
+
+class Mine(Counter):
+    def environment(self):
+        return Faulty(self.settings)
+"""
+
+
+SLOW = [pytest.param("step", 0, marks=pytest.mark.slow), pytest.param("reset", 1, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("what", "guilty"), [("step", 1), *SLOW])
+def test_an_environment_that_ends_its_process_fails_alone(what: str, guilty: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others of its process go on as if nothing had happened; it is told from them by dying twice."""
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    monkeypatch.setenv("FAULT", f"{what} {derive(4, 'environment', guilty, int(what == 'reset'), bits=31)}")
+    with WorkerVectorEnv(counter(length=9), 3, seed=4, placement="inline") as undisturbed:
+        undisturbed.reset()
+        expected = play(undisturbed, 24)
+    reference = SuiteReference(f"{tmp_path / 'faulty.py'}:Mine", "task", {"length": 9})
+    with WorkerVectorEnv(reference, 3, seed=4, placement="process", workers=1) as vector:
+        vector.reset()
+        rows = play(vector, 24)
+        assert (vector.failed_episodes, vector.restarts) == (1, 2)
+        (line,) = [line for line in vector.env_failures if "discarded" in line]
+        assert line.startswith(f"environment {guilty}, episode 0 was discarded")
+    others = [i for i in range(3) if i != guilty]
+    for row, wanted in zip(rows, expected, strict=True):
+        np.testing.assert_array_equal(row.observation[others], wanted.observation[others])
+        np.testing.assert_array_equal(row.reset_observation[others], wanted.reset_observation[others])
+        assert not row.failed[others].any()
+    assert [step for step, row in enumerate(rows) if row.failed[guilty]] == [4 if what == "step" else 8]
+
+
+@pytest.mark.slow
+def test_each_environment_of_a_process_has_the_whole_time_limit() -> None:
+    with WorkerVectorEnv(counter(pause=1.1), 3, seed=4, placement="process", workers=1, timeout=2.5) as vector:
+        vector.reset()
+        assert not play(vector, 1)[0].failed.any()
+        assert vector.restarts == 0
 
 
 @pytest.mark.parametrize("what", ["hang", "die"])
@@ -172,7 +254,7 @@ def test_an_environment_that_is_not_deterministic_is_not_rebuilt() -> None:
     with WorkerVectorEnv(counter(deterministic=False), 1, seed=4, placement="process") as vector:
         vector.reset()
         play(vector, 2)
-        os.kill(vector._ports[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        os.kill(vector._ports[0].process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         steps = play(vector, 1)[0]
         assert steps.failed[0]
         assert steps.interrupted[0]
@@ -415,7 +497,7 @@ def test_a_killed_worker_goes_on_from_the_newest_state(deterministic: bool, monk
             if step == 14:
                 state = vector.state_dict()
             if step == 16:
-                os.kill(vector._ports[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+                os.kill(vector._ports[0].process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
             (row,) = play(vector, 1, start=step)
         assert (vector.restarts, vector.failed_episodes) == (1, 0)
         with WorkerVectorEnv(counter(**options), 1, seed=4) as straight:
@@ -463,19 +545,19 @@ def test_pictures(place: str) -> None:
 
 def test_closing_twice_leaves_no_process() -> None:
     vector = WorkerVectorEnv(counter(), 3, seed=1, placement="process")
-    pids = [port.pid for port in vector._ports]  # type: ignore[attr-defined]
+    pids = [port.process.pid for port in vector._ports]  # type: ignore[attr-defined]
     vector.reset()
     vector.step_async(np.zeros((3, 1)))  # closing in mid-step is allowed
     vector.close()
     vector.close()
     assert not any(alive(pid) for pid in pids)
-    assert all(port.output == "" for port in vector._ports)  # type: ignore[attr-defined]
+    assert all(port.process.output == "" for port in vector._ports)  # type: ignore[attr-defined]
 
 
 def test_closing_does_not_wait_for_a_hanging_environment_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unified.core.envs.workers.process.PATIENCE", 0.5)
     vector = WorkerVectorEnv(counter(misbehave="hang"), 1, seed=1, placement="process")
-    pid = vector._ports[0].pid  # type: ignore[attr-defined]
+    pid = vector._ports[0].process.pid  # type: ignore[attr-defined]
     vector.reset()
     vector.step_async(np.zeros((1, 1)))
     vector.close()
@@ -489,7 +571,7 @@ def test_workers_end_with_their_parent_and_import_no_torch() -> None:
         "from unified.core.envs.vector_env import STARTS, WorkerVectorEnv\n"
         "vector = WorkerVectorEnv(SuiteReference('unified.testing.environments:Counter', 'counter'), 1, 1, placement='process')\n"
         "vector.reset()\n"
-        "pid = vector._ports[0].pid\n"
+        "pid = vector._ports[0].process.pid\n"
         "maps = open(f'/proc/{pid}/maps').read()\n"
         "print(pid, any(name in maps for name in ('/torch/', 'triton')), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -514,6 +596,6 @@ def test_a_worker_imports_nothing_heavy() -> None:
 def test_ctrl_c_does_not_reach_a_worker() -> None:
     with WorkerVectorEnv(counter(), 1, seed=1, placement="process") as vector:
         vector.reset()
-        os.kill(vector._ports[0].pid, signal.SIGINT)  # type: ignore[attr-defined]
+        os.kill(vector._ports[0].process.pid, signal.SIGINT)  # type: ignore[attr-defined]
         play(vector, 3)
         assert vector.restarts == 0

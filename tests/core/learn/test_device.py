@@ -49,7 +49,12 @@ def test_bf16_is_chosen_where_it_helps_and_is_right(shape: tuple[int, ...], expe
     monkeypatch.setattr("unified.core.learn.device.cpu_has_bf16", lambda: True)
     spec = Spec(Space(shape, "uint8", 0, 255), Space((), "int64", 0, 1, 2))
     assert resolve_precision("auto", torch.device("cpu"), spec) == expected
-    assert resolve_precision("bf16", torch.device("cpu"), spec) == "bf16"
+    assert resolve_precision("bf16", torch.device("cuda"), spec) == "bf16"
+    if spec.space.is_picture and expected == "fp32":
+        with pytest.raises(UsageError, match=rf"wrong gradients for pictures as narrow as {shape[1]}×{shape[2]} on a CPU.*precision=fp32"):
+            resolve_precision("bf16", torch.device("cpu"), spec)
+    else:
+        assert resolve_precision("bf16", torch.device("cpu"), spec) == "bf16"
 
 
 def test_narrow_pictures_are_learned_in_float32(tmp_path: Path) -> None:

@@ -316,11 +316,24 @@ def test_a_run_whose_draft_was_removed_before_its_lock_is_made_again(config: Cal
 
 
 @pytest.mark.parametrize(
-    "values", [{"root": "r" * 4000}, {"root": "/".join(["r" * 99] * 40)}, {"experiment": "e" * 300}], ids=["name", "path", "part"]
+    ("values", "says"),
+    [
+        ({"root": "r" * 4000}, "a name of 4000 bytes, more than 255"),
+        ({"root": "/".join(["r" * 99] * 40)}, r"bytes, more than 3,975"),
+        ({"experiment": "e" * 300}, "a name of 300 bytes, more than 255"),
+        ({"root": "\N{PILE OF POO}" * 64}, "a name of 256 bytes, more than 255"),
+        ({"root": "a\0b"}, "characters that no file name has"),
+        ({"root": "\ud800"}, "characters that no file name has"),
+    ],
+    ids=["name", "path", "part", "bytes", "NUL", "half a character"],
 )
-def test_a_path_that_is_too_long_is_refused_with_the_limit(config: Callable[..., Any], values: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match=r"bytes, more than (255|3,975).*root=DIRECTORY"):
+def test_a_path_that_no_file_system_has_is_refused(config: Callable[..., Any], values: dict[str, str], says: str) -> None:
+    planned = Run.planned(config(**values))
+    with pytest.raises(UsageError, match=f"the path of the run has .*{says}.*root=DIRECTORY"):
         Run.create_or_open(config(**values))
+    (problem,) = planned.lacking()  # a dry run reports it too
+    assert says in problem.message
+    assert len(problem.message) < 400
 
 
 # Files that are none --------------------------------------------------------------------------------------------------------------

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 import unified
+from unified.cli.resume import resume
+from unified.core.base.errors import OtherCode
 from unified.core.config.compose import compose
 from unified.core.runs.run import Run
 from unified.core.trainer import build
@@ -20,6 +25,8 @@ from unified.core.trainer.trainer import Trainer
 from unified.testing.workshop import differences
 
 PROBE = "unified.testing.probes:Probes:both"
+command = typer.Typer()
+command.command()(resume)
 QUIET: dict[str, Any] = {"callbacks": [], "device": "cpu", "train.env_backend": "inline"}
 DQN: dict[str, Any] = {
     **{"agent": "dqn", "suite": PROBE, "suite.rounds": 3, "suite.discrete": True},
@@ -92,6 +99,59 @@ def test_a_data_set_that_is_learned_by_reward_alone_is_an_environment(tmp_path: 
     with assembled(tmp_path, **values) as trainer:
         assert isinstance(trainer.source, EnvCollector)
         assert trainer.clock.every == {"log": 1_000, "evaluate": 10_000, "checkpoint": 10_000}
+
+
+# Resuming --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_that_is_reached_says_that_nothing_is_trained(tmp_path: Path) -> None:
+    probe = {**QUIET, **DQN, "agent": "random", "root": str(tmp_path), "train.learn": False, "evaluate.every": 0, "evaluate.episodes": 1}
+    config = {key: value for key, value in probe.items() if not key.startswith("agent.")}
+    run = unified.train(config={**config, "train.frames": 40})
+    for word in ("train.frames=20", "train.frames=40"):
+        said = CliRunner().invoke(command, [run.lasting_name, word, "--accept-config", "--root", str(tmp_path)])
+        assert said.exception is None
+        assert f"has 40 frames, and {word} is reached: nothing is trained; the run keeps the new budget" in said.output.replace("\n", "")
+    assert {row["frames"] for row in run.metrics()} == {40}
+    said = CliRunner().invoke(command, [run.lasting_name, "train.frames=60", "--root", str(tmp_path)])
+    assert "nothing is trained" not in said.output
+    assert max(row["frames"] for row in run.metrics()) == 60
+
+
+NET = """
+from torch import nn
+
+class Tiny(nn.Sequential):
+    def __init__(self, in_features):
+        super().__init__(nn.Flatten(), nn.Linear(in_features, {}), nn.ReLU())
+"""
+
+
+def edited(nets: Path, width: int) -> None:
+    """The file of the network as a new process imports it."""
+    nets.write_text(NET.format(width))
+    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(nets)]:
+        del sys.modules[name]
+
+
+def test_changed_code_is_no_damage_and_no_older_checkpoint_is_tried(tmp_path: Path) -> None:
+    nets = tmp_path / "nets.py"
+    edited(nets, 4)
+    config = {**QUIET, **DQN, "root": str(tmp_path / "runs"), "encoder": f"{nets}:Tiny", "checkpoint.every": 20, "evaluate.episodes": 1}
+    run = unified.train(config={**config, "train.frames": 40})
+    before = sorted(run.checkpoints.frames())
+    assert len(before) == 2
+    edited(nets, 5)
+    does_not_fit = "part .*encoder.* of agent dqn does not fit checkpoint .*weight is .*, and .* in the checkpoint"
+    with pytest.raises(OtherCode, match=does_not_fit) as error:
+        unified.train(config={**config, "train.frames": 60})
+    assert error.value.exit_code == 2
+    assert "experiment=NAME" in error.value.problems[0].hint
+    assert sorted(run.checkpoints.frames()) == before
+    assert not [event for event in run.events() if "damaged" in str(event.get("message"))]
+    edited(nets, 4)
+    again = unified.train(config={**config, "train.frames": 60})
+    assert max(row["frames"] for row in again.metrics()) == 60
 
 
 # The clock and the replay -------------------------------------------------------------------------------------------------------

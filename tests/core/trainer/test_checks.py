@@ -64,7 +64,7 @@ def test_the_type_of_a_task_that_a_suite_chooses_itself() -> None:
         suite=SimpleNamespace(text="digits"),
     )
     spec: Any = SimpleNamespace(task_type="classify")
-    with pytest.raises(UsageError, match="agent mine can control, and digits is a task of type classify"):
+    with pytest.raises(UsageError, match="agent mine can control, and not classify, the type of digits"):
         check_task_type(config, spec)
     spec.task_type = "control"
     check_task_type(config, spec)

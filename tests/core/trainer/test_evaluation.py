@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -137,7 +138,31 @@ def test_an_endless_episode_is_truncated(limit: int | None, length: int, monkeyp
     assert judged is not None
     assert (judged.row["length"], judged.row["return"], judged.row["truncated"]) == (length, length, 3)
     assert f"3 episodes were truncated after {length} steps (evaluate.max_steps)" in evaluator.take_env_failures()[-1]
-    assert not evaluator.take_env_failures()  # it is reported once
+    again = evaluator.evaluate(Linear(Endless.spec, 1), 1)  # type: ignore[arg-type]
+    assert again is not None
+    assert again.row["truncated"] == 3
+    assert not evaluator.take_env_failures()  # it is reported once, not at each evaluation
+    evaluator.close()
+
+
+class Limited(Endless):
+    """Ends at a limit of its own, after 3 steps of 2 frames."""
+
+    spec = replace(Endless.spec, episode_frames=6, action_repeat=2)
+
+    def step(self, action: np.ndarray) -> Step:
+        self.steps = getattr(self, "steps", 0) + 1
+        return Step(np.zeros(1, np.float32), 1.0, False, self.steps % 3 == 0)
+
+
+@pytest.mark.parametrize(("limit", "truncated"), [(2, 4), (3, 0), (4, 0)])
+def test_the_time_limit_of_the_task_is_no_truncated_evaluation(limit: int, truncated: int) -> None:
+    suite = EnvironmentAdapter(Limited, "", None)
+    evaluator = EpisodeEvaluator(suite, lambda: WorkerVectorEnv(suite, 1, 1, "evaluation", "inline"), 4, limit)
+    judged = evaluator.evaluate(Linear(Limited.spec, 1), 0)  # type: ignore[arg-type]
+    assert judged is not None
+    assert judged.row.get("truncated", 0) == truncated
+    assert len(evaluator.take_env_failures()) == bool(truncated)
     evaluator.close()
 
 

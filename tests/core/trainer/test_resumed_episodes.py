@@ -90,7 +90,7 @@ def test_an_episode_whose_worker_is_lost_keeps_its_rows_if_it_cannot_be_rebuilt(
         source.start()
         for step in range(9):
             if step == 6:
-                os.kill(vector._ports[1].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+                os.kill(vector._ports[1].process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
             source.step_async()
             steps = source.step_wait()
             assert steps.interrupted.tolist() == [False, step == 6]

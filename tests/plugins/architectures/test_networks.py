@@ -67,6 +67,10 @@ def some_bytes(*shape: int) -> torch.Tensor:
         ("cnn", {"depth": 5, "flat": False, "pool": "mean", "stride": 3}, (3, 7, 2), (8, 1, 1)),
         ("cnn", {"depth": 3, "flat": False, "kernel": 5, "growth": 1, "stride": 1}, (3, 7, 7), (4, 7, 7)),
         ("nature_cnn", {}, (4, 84, 84), (512,)),
+        ("cnn1d", {}, (800,), (13 * 128,)),  # 800, 200, 50, 13
+        ("cnn1d", {"channels": 4, "signals": 2}, (64,), (16,)),  # 32, 8, 2, 1
+        ("cnn1d", {"channels": 4, "depth": 5}, (3, 7), (16,)),  # 7, 2, 1, 1, 1, 1; channels only grow while places are left
+        ("cnn1d", {"channels": 4, "kernel": 3, "depth": 2}, (1,), (4,)),
         ("resnet18", {"depth": 4}, (1, 8, 8), (512,)),
         ("resnet18", {"depth": 4, "flat": False}, (3, 32, 32), (512, 4, 4)),
         ("resnet18", {"depth": 3, "flat": False}, (9, 84, 84), (256, 6, 6)),
@@ -87,6 +91,18 @@ def test_shapes(name: str, options: dict[str, object], in_shape: tuple[int, ...]
     module = make(name, in_shape, **options)
     assert output_shape(module, in_shape) == wanted
     assert module(torch.rand(2, *in_shape)).shape == (2, *wanted)
+
+
+def test_a_vector_of_several_signals_is_convolved_as_these() -> None:
+    rows = torch.rand(5, 3, 40, generator=torch.Generator().manual_seed(1))
+    joined, apart = make("cnn1d", (120,), signals=3), make("cnn1d", (3, 40))
+    assert torch.equal(joined(rows.flatten(1)), apart(rows))
+
+
+@pytest.mark.parametrize(("shape", "signals"), [((3, 8, 8), 1), ((7,), 2), ((3,), 4)])
+def test_what_is_no_signal_is_refused(shape: tuple[int, ...], signals: int) -> None:
+    with pytest.raises(UsageError, match="signals of equal length"):
+        make("cnn1d", shape, signals=signals)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 84, 60), (3, 5, 4)])

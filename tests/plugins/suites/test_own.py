@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.data import TensorDataset
 
 from unified.core.base.errors import UsageError
 from unified.core.config.compose import compose
@@ -74,6 +76,13 @@ def test_arguments_are_options(file: Path, name: str, words: list[str], shape: t
 def test_a_function_may_return_a_training_and_a_test_set(file: Path) -> None:
     suite = built_suite(compose([f"suite={file}:pair", "suite.count=20"]))
     assert (len(suite.rows("train")), len(suite.rows("test"))) == (20, 10)
+
+
+def test_a_training_and_a_test_set_from_python() -> None:
+    train, test = (TensorDataset(torch.rand(count, 1, 16), torch.arange(count) % 2) for count in (20, 10))
+    suite = built_suite(compose([], [], {"suite": (train, test)}))
+    assert (len(suite.rows("train")), len(suite.rows("test"))) == (20, 10)
+    assert suite.spec().observation.shape == (16,)
 
 
 @pytest.mark.parametrize("reference", ["Needs", "torchvision.datasets:SVHN"])

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
+from types import TracebackType
 
 #: Folders of libraries in which an error of a plugin's code is often raised.
 _LIBRARIES = frozenset({"torch", "numpy", "pydantic"})
 
 #: Characters of an exception's message, or of an environment's last output, that are shown and stored.
 LONGEST = 2000
+#: Longest word of an error, in characters: a file name has 255.
+_WORD = 256
+_LONG_WORD = re.compile(rf"\S{{{_WORD + 1},}}")
 #: Control characters except newline and tab, marks that reverse the direction of text, separators of lines, halves of characters.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One error message.
+    """One error message. The middle of a word of more than 256 characters is left out.
 
     Args:
         message: The error, with the bad value.
@@ -32,6 +34,10 @@ class Problem:
     hint: str = ""
     source: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("message", "hint"):
+            object.__setattr__(self, name, _LONG_WORD.sub(_without_middle, getattr(self, name)))
+
     def __str__(self) -> str:
         text = self.message
         if self.hint:
@@ -39,6 +45,11 @@ class Problem:
         if self.source:
             text += f"    (from {self.source})"
         return text
+
+
+def _without_middle(found: re.Match[str]) -> str:
+    word, side = found[0], 120
+    return f"{word[:side]}…{word[-side:]} ({len(word):,} characters)"
 
 
 class UnifiedError(Exception):
@@ -94,19 +105,28 @@ class Damaged(StorageError):
     """A stored state is incomplete, was changed, or does not fit. An older one may be used instead."""
 
 
-@contextmanager
-def plugin_errors(name: str, doing: str) -> Iterator[None]:
+class OtherCode(UsageError):
+    """A stored state is intact, but the code that loads it has other parts or shapes than the code that wrote it."""
+
+
+class plugin_errors:  # a class, which costs a quarter of a generator: every update enters several
     """Attribute exceptions raised within the context to the component `name`; a `UnifiedError` passes unchanged.
 
     Raises:
         PluginFailed: For any other exception.
     """
-    try:
-        yield
-    except (UnifiedError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # also `sys.exit()`: the run did not finish
-        raise PluginFailed.by(name, doing, error) from error
+
+    __slots__ = ("_doing", "_name")
+
+    def __init__(self, name: str, doing: str) -> None:
+        self._name, self._doing = name, doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None and not isinstance(error, UnifiedError | KeyboardInterrupt):  # also `sys.exit()`: the run did not finish
+            raise PluginFailed.by(self._name, self._doing, error) from error
 
 
 def one_line(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from unified.core.base.errors import Problem, StorageError
 
 #: Most bytes of a file that is read as a whole.
 LIMIT = 1 << 31
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _KINDS = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
@@ -122,9 +123,10 @@ def parse_json(data: bytes, depth: int | None = None) -> Any:
     Raises:
         ValueError: If it is none, or is nested too deeply.
     """
-    levels: Iterator[int] = accumulate(1 if byte in b"[{" else -1 if byte in b"]}" else 0 for byte in data)
-    if depth is not None and any(level > depth for level in levels):
-        raise ValueError(f"it is nested more than {depth} levels deep")
+    if depth is not None:
+        levels = accumulate(1 if byte in b"[{" else -1 for byte in data.translate(None, _NO_BRACKETS))
+        if any(level > depth for level in levels):
+            raise ValueError(f"it is nested more than {depth} levels deep")
     try:
         return json.loads(data)
     except RecursionError:

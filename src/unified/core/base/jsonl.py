@@ -6,10 +6,15 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from unified.core.base.files import LIMIT, naming, open_file, parse_json, read_file
+
+#: Bytes at the end of a file that are read first for its newest rows.
+BLOCK = 1 << 13
 
 
 class JsonLines:
@@ -107,15 +112,37 @@ class JsonLines:
             return []
         lines = text.split(b"\n")
         for number, line in enumerate(lines, 1):
-            try:
-                row = parse_json(line) if line else None
-            except ValueError:
-                row = None
-            if isinstance(row, dict):
+            row = _row(line)
+            if row is not None:
                 rows.append(row)
             elif line and number < len(lines):
                 self.damaged += 1
         return rows
+
+    def newest_first(self, having: bytes = b"") -> Iterator[dict[str, Any]]:
+        """The rows of `read` from the newest to the oldest; the file is read from its end as far as rows are asked for.
+
+        Args:
+            having: Leave out lines without a match of this regular expression; they are not parsed.
+
+        Raises:
+            OSError: As `read`.
+        """
+        try:
+            descriptor = open_file(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        matches, rest, block = re.compile(having).search, b"", BLOCK
+        with naming(self.path), open(descriptor, "rb", buffering=0) as file:
+            end = os.fstat(descriptor).st_size
+            while end:
+                start = max(0, end - block)
+                file.seek(start)
+                rest, *lines = (file.read(end - start) + rest).split(b"\n")
+                for line in reversed(lines if start else [rest, *lines]):
+                    if matches(line) and (row := _row(line)) is not None:
+                        yield row
+                end, block = start, 4 * block
 
     def close(self) -> None:
         """Close the file; the next row opens it again."""
@@ -127,6 +154,15 @@ class JsonLines:
         assert self._file is not None
         size = os.fstat(self._file).st_size
         return size == 0 or os.pread(self._file, 1, size - 1) == b"\n"
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """The row of a line; ``None`` if it is empty, torn or damaged."""
+    try:
+        row = parse_json(line) if line else None
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
 
 
 def plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,13 +37,19 @@ def derive_many(*parts: int | str, last: Iterable[int], bits: int = 63) -> np.nd
     """
     import numpy as np
 
-    prefix = hashlib.blake2b("".join(f"{type(part).__name__}:{part}\x1f" for part in parts).encode() + b"int:", digest_size=8)
+    prefix = _prefix(*parts)
     digests = []
     for number in last:
         digest = prefix.copy()
         digest.update(b"%d" % number)
         digests.append(digest.digest())
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64) >> np.uint64(64 - bits)
+
+
+@lru_cache(256, typed=True)
+def _prefix(*parts: int | str) -> hashlib.blake2b:
+    """What `derive` hashes before a last number; to be copied."""
+    return hashlib.blake2b("".join(f"{type(part).__name__}:{part}\x1f" for part in parts).encode() + b"int:", digest_size=8)
 
 
 class Stream:
@@ -52,8 +59,11 @@ class Stream:
         self.seed, self.name, self.count = seed, name, 0
 
     def _next(self) -> int:
+        """``derive(seed, name, count)``; the counter advances."""
+        digest = _prefix(self.seed, self.name).copy()
+        digest.update(b"%d" % self.count)
         self.count += 1
-        return derive(self.seed, self.name, self.count - 1)
+        return int.from_bytes(digest.digest(), "little") >> 1
 
     def numpy(self) -> np.random.Generator:
         """The generator of the next draw, for arrays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,20 @@ class Space:
     def from_json(cls, data: Mapping[str, Any]) -> Space:
         fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
         return cls(**fields)
+
+
+def wrong_task(what: str, takes: Sequence[str], task_type: str | None) -> str:
+    """Why an agent or an objective cannot learn a type of task; empty if it can, or if the type is unknown.
+
+    >>> wrong_task("agent dqn", ("control", "classify"), "generate")
+    'agent dqn can control, classify, and not generate'
+
+    Args:
+        what: Kind and name.
+        takes: Types that it is for; empty for all.
+        task_type: The type.
+    """
+    return f"{what} can {', '.join(takes)}, and not {task_type}" if takes and task_type and task_type not in takes else ""
 
 
 @dataclass(frozen=True)

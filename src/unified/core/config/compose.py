@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from unified.core.base.errors import NotTrusted, Problem, UnifiedError, UsageError
-from unified.core.base.spec import TASK_TYPES
+from unified.core.base.spec import TASK_TYPES, wrong_task
 from unified.core.components.descriptors import AgentComponent, Component, ObjectiveComponent, SuiteComponent
 from unified.core.components.import_paths import label, of_another_process
 from unified.core.components.options import NAME
@@ -229,18 +229,16 @@ def _check_task_type(chooser: Chooser, agent: Choice, suite: Choice) -> None:
     modules: tuple[str, ...] = ()
     if isinstance(agent.component, AgentComponent):
         modules, takes = agent.component.modules, agent.component.task_types
-        if task and takes and task not in takes:
+        if message := wrong_task(f"agent {label(agent.name)}", takes, task):
             why = ": there is no reward in a generation task" if task == "generate" else ""
-            message = f"agent {label(agent.name)} can {', '.join(takes)}, and not {task}{why}"
-            chooser.problems.append(Problem(message, own, view.place if view and view.place else suite.place))
+            chooser.problems.append(Problem(f"{message}{why}", own, view.place if view and view.place else suite.place))
     names, listed = chooser.listed(OBJECTIVE)
     for name in names:
         with suppress(UnifiedError):  # reported when it is selected
             objective = chooser.registry.get("objectives", name.removeprefix("+"))
             assert isinstance(objective, ObjectiveComponent)
             missing = [part for part in objective.parts if part not in modules] if modules else []
-            if task and objective.task_types and task not in objective.task_types:
-                message = f"objective {label(objective.name)} can {', '.join(objective.task_types)}, and not {task}"
+            if message := wrong_task(f"objective {label(objective.name)}", objective.task_types, task):
                 hint = "suite.task_type=generate" if suite.component.data else "a data set: --suite digits"
                 chooser.problems.append(Problem(message, hint, listed.place))
             elif missing:

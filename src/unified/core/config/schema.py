@@ -157,8 +157,10 @@ class Train(Options):
     num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together. The number of updates per step does not change."""
     env_backend: Literal["auto", "inline", "process"] = "auto"
-    """Run environments in this process (inline), in one process each, or choose: several use the suite's vectorised implementation if there
+    """Run environments in this process (inline), in others (process), or choose: several use the suite's vectorised implementation if there
     is one, and otherwise the measured step time decides."""
+    env_workers: int | None = Field(default=None, gt=0)
+    """Processes that share the environments, with env_backend=process; null: as many as cores. The results do not depend on it."""
     env_timeout: float = Field(default=60.0, gt=0, le=1e6)
     """Seconds without an answer after which the process of an environment is replaced; three times as many, at least 20, for its start."""
     offline: bool = False
@@ -266,13 +268,6 @@ class RunOptions(Options):
             near = re.sub(r"[^\w.+-]+", "-", text).strip("-.+")[:100]
             wanted = "must begin with a letter or digit and have letters, digits, '.', '_', '+' and '-' only, 100 at most"
             raise ValueError(f"{wanted}{f': {near}' if near else ''}")
-        return text
-
-    @field_validator("root")
-    @classmethod
-    def _is_a_path(cls, text: str) -> str:
-        if "\0" in text or len(text) > 3000 or any(len(part.encode()) > 255 for part in text.split("/")):
-            raise ValueError("must be a path whose names have 255 bytes at most")
         return text
 
     @field_validator("device")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -52,3 +53,23 @@ class StepBatch:
         """Whether the episode ended, ``(n,)`` bool."""
         ended: np.ndarray = self.terminated | self.truncated
         return ended
+
+    @cached_property
+    def over(self) -> np.ndarray:
+        """Whether the episode ended or failed, so that the next one begins, ``(n,)`` bool."""
+        over: np.ndarray = self.terminated | self.truncated | self.failed
+        return over
+
+    @cached_property
+    def any_over(self) -> bool:
+        """Whether an episode ended or failed; in most steps none does."""
+        return some(self.over)
+
+
+def some(flags: np.ndarray) -> bool:
+    """Whether a flag is set: ``flags.any()`` in a fraction of its time, where there are few.
+
+    >>> some(np.array([False, True])), some(np.zeros(3, bool))
+    (True, False)
+    """
+    return b"\x01" in flags.tobytes()

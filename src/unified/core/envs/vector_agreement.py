@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from unified.core.envs.step_batch import StepBatch
@@ -30,7 +32,8 @@ def agree(one: VectorEnv, other: VectorEnv, steps: int) -> bool:
 
 
 def _same_steps(one: StepBatch, other: StepBatch) -> bool:
-    mine, theirs = ({**vars(steps), **steps.extra, "extra": list(steps.extra)} for steps in (one, other))
+    names = [each.name for each in fields(StepBatch)]
+    mine, theirs = ({**{name: getattr(steps, name) for name in names}, **steps.extra, "extra": list(steps.extra)} for steps in (one, other))
     return mine.keys() == theirs.keys() and all(np.array_equal(values, theirs[name]) for name, values in mine.items())
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from unified.core.base.cores import usable_cores
 from unified.core.base.errors import UnifiedError
 from unified.core.base.rng import derive
 from unified.core.envs.placement import Placement, place
@@ -22,7 +23,7 @@ from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_protocol import Steppable, VectorEnv
 from unified.core.envs.workers.inline import EnvWorker, Guard, SyncWorker, WorkerLost
 from unified.core.envs.workers.output import OutputLog
-from unified.core.envs.workers.process import ProcessWorker
+from unified.core.envs.workers.process import EnvProcess, ProcessWorker
 from unified.core.envs.workers.protocol import Message
 
 #: Episodes in a row of one environment that are skipped within a step because they fail at their first observation.
@@ -57,6 +58,7 @@ def make_vector_env(
     timeout: float = 60.0,
     name: str = "",
     output: Path | None = None,
+    workers: int | None = None,
 ) -> VectorEnv:
     """Environments of a suite: several with ``env_backend="auto"`` are its own implementation if it has one (`Suite.vector`), else workers.
 
@@ -69,7 +71,7 @@ def make_vector_env(
         built = suite.build() if isinstance(suite, SuiteReference) else suite
         if (vector := built.vector(num_envs, seed, stream)) is not None:
             return vector
-    return WorkerVectorEnv(suite, num_envs, seed, stream, env_backend, timeout, name, output)
+    return WorkerVectorEnv(suite, num_envs, seed, stream, env_backend, timeout, name, output, workers)
 
 
 class WorkerVectorEnv(Steppable):
@@ -83,11 +85,12 @@ class WorkerVectorEnv(Steppable):
         num_envs: Number of environments.
         seed: The run's.
         stream: Name of the random stream; collecting and evaluating have different ones.
-        placement: ``"process"`` (one for each environment), ``"inline"`` (this process), or ``"auto"``: what the suite says, else what
-            the measured time of a step says.
+        placement: ``"process"`` (processes of their own), ``"inline"`` (this process), or ``"auto"``: what the suite says, else what the
+            measured time of a step says.
         timeout: Seconds after which a silent environment counts as hanging; only processes can be timed out.
         name: Name of the task in messages.
         output: File for the output of the environments (`OutputLog`); ``None`` prints that of inline ones, and drops that of processes.
+        workers: Number of processes that share the environments; ``None``: as many as cores.
 
     Attributes:
         spec: The environments'.
@@ -113,6 +116,7 @@ class WorkerVectorEnv(Steppable):
         timeout: float = 60.0,
         name: str = "",
         output: Path | None = None,
+        workers: int | None = None,
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"a vector has at least 1 environment, not {num_envs}")
@@ -129,9 +133,10 @@ class WorkerVectorEnv(Steppable):
         self._pending = False
         self._stateful = True  # until an environment has no state
         self._ports: list[EnvWorker] = []
+        self._processes: list[EnvProcess] = []
         self._task = name or built.task or getattr(built, "name", "") or type(built).__name__
         try:
-            self._open(built, reference)
+            self._open(built, reference, min(num_envs, workers or usable_cores()))
         except BaseException:
             self.close()
             raise
@@ -142,17 +147,21 @@ class WorkerVectorEnv(Steppable):
         self._lanes = [_EnvState(observation) for observation in self.observations.copy()]
         self._next_options: list[dict[str, Any] | None] = [None] * num_envs
 
-    def _open(self, suite: Suite, reference: SuiteReference | None) -> None:
+    def _open(self, suite: Suite, reference: SuiteReference | None, workers: int) -> None:
         names = [f"environment {i} of {self._task}" for i in range(self.num_envs)]
         if self.placement == "inline":
             build = reference.build if reference is not None else partial(_same, suite)
             self._ports.extend(SyncWorker(build, name, self._guard) for name in names)
             return
         assert reference is not None
-        remotes = [ProcessWorker(reference, name, self._log, self.timeout) for name in names]
-        self._ports.extend(remotes)
-        for remote in remotes:
-            remote.ready()
+        for share in np.array_split(np.arange(self.num_envs), workers):
+            many = f"environments {share[0]} to {share[-1]} of {self._task}"
+            name = names[share[0]] if len(share) == 1 else many
+            self._processes.append(EnvProcess(reference, len(share), name, self._log, self.timeout))
+        for process in self._processes:
+            process.ready()
+            first = len(self._ports)
+            self._ports.extend(ProcessWorker(process, i, names[first + i]) for i in range(process.count))
 
     # Episodes
 
@@ -346,12 +355,12 @@ class WorkerVectorEnv(Steppable):
 
     def _replace(self, i: int, lost: WorkerLost) -> None:
         """Start the worker again. If that fails, the next request to it fails too."""
-        self.restarts += 1
         lane = self._lanes[i]
         try:
-            self._ports[i].restart()
+            self.restarts += self._ports[i].restart()
             what = "it was restarted"
         except WorkerLost as again:
+            self.restarts += 1
             what = str(again)
         self.env_failures.append(f"environment {i}, episode {lane.episode}, step {lane.length}: {lost}; {what}")
 
@@ -374,10 +383,9 @@ class WorkerVectorEnv(Steppable):
         return None
 
     def _same_again(self, i: int) -> bool:
-        lane = self._lanes[i]
-        patience = self.timeout * (1 + len(lane.actions) / 50)  # many steps in one answer
-        answer = self._ports[i].recv(patience)
-        return bool(answer.arrays) and np.array_equal(answer.arrays[0], lane.observation)
+        longest = max(len(lane.actions) for lane in self._lanes)
+        answer = self._ports[i].recv(self.timeout * (1 + longest / 50))  # many steps in one answer
+        return bool(answer.arrays) and np.array_equal(answer.arrays[0], self._lanes[i].observation)
 
     def _save(self, i: int) -> bool:
         """Take the state of environment i, from which its episode is rebuilt from now on; whether it has one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -101,6 +102,12 @@ class Steppable(ABC):
     def close(self) -> None:
         """Release everything. Closing twice does no harm."""
 
+    @cached_property
+    def _action_form(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and type of the actions of a step."""
+        space = self.spec.action
+        return (self.num_envs, *space.shape), np.dtype(space.dtype)
+
     def __enter__(self) -> Self:
         return self
 
@@ -129,10 +136,10 @@ class Steppable(ABC):
             ValueError: If the actions have another shape than ``(n, *action)``.
         """
         self._idle("step_async")
-        space = self.spec.action
-        actions = np.array(actions, dtype=space.dtype)
-        if actions.shape != (self.num_envs, *space.shape):
-            raise ValueError(f"actions have the shape {actions.shape} where {(self.num_envs, *space.shape)} is needed")
+        shape, kind = self._action_form
+        actions = np.array(actions, dtype=kind)
+        if actions.shape != shape:
+            raise ValueError(f"actions have the shape {actions.shape} where {shape} is needed")
         if not was_reset:
             raise RuntimeError("reset the environments before the first step")
         return actions

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from unified.core.learn.distributions import Policy
 
 
+def one_hot(choice: torch.Tensor, count: int) -> torch.Tensor:
+    """Choices ``(…)`` as float32 ``(…, count)``, 1 among zeros. Unlike torch's, it does not wait for the values to check them.
+
+    >>> one_hot(torch.tensor([2, 0]), 3).tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+    return (choice[..., None] == torch.arange(count, device=choice.device)).float()
+
+
 @dataclass(frozen=True)
 class Action:
     """The actions of an agent for n environments.
@@ -78,7 +87,7 @@ class ContinuousActions:
         A choice becomes 1 for itself and -1 for the others; bytes of a picture become numbers within [-1, 1].
         """
         if self.task.n is not None:
-            return 2.0 * torch.nn.functional.one_hot(target, self.task.n).flatten(1).float() - 1.0
+            return 2.0 * one_hot(target, self.task.n).flatten(1) - 1.0
         if target.dtype == torch.uint8:
             return (target.float() / 127.5 - 1.0).flatten(1)
         return target.float().flatten(1)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from unified.core.base.errors import Problem, UsageError, plugin_errors
+from unified.core.base.spec import wrong_task
 from unified.core.base.suggest import did_you_mean
 from unified.core.learn.ema import EmaCopy
 from unified.core.learn.objective import Objective, Phase, unmet
@@ -205,7 +206,9 @@ class Agent(nn.Module, ABC):
 
         Use it wherever the agent acts, ``self.acting("actor")(features)``; ``self.actor`` is always the part that learns.
         """
-        return self.get_submodule(part if self.training else self._averages.get(part, part))
+        name = part if self.training else self._averages.get(part, part)
+        module = self._modules.get(name)
+        return self.get_submodule(name) if module is None else module
 
     @property
     def view(self) -> View:
@@ -246,9 +249,8 @@ class Agent(nn.Module, ABC):
         for phase in self.phase_list:
             for objective in phase.objectives:
                 name = objective.label
-                if objective.task_types and task not in objective.task_types:
-                    hint = "suite.task_type=generate of a data set" if "generate" in objective.task_types else ""
-                    problems.append(Problem(f"objective {name} can {', '.join(objective.task_types)}, and not {task}", hint))
+                if what := wrong_task(f"objective {name}", objective.task_types, task):
+                    problems.append(Problem(what, "suite.task_type=generate of a data set" if "generate" in objective.task_types else ""))
                 if self._has_labels and not view.from_dataset and _of_labels(objective) and "action" in objective.needs:
                     what = f"objective {name} would learn the actions that the agent took itself: the other objectives need their rewards"
                     problems.append(Problem(what, f"labels alone:  -o {name}"))
@@ -315,7 +317,8 @@ class Agent(nn.Module, ABC):
 
     def receive(self, batch: Batch) -> Batch:
         """A batch of the replay or of environments as the agent reads it: on its device, named vectors joined if it takes one."""
-        batch = batch.to(self.device)
+        if self.device.type != "cpu":
+            batch = batch.to(self.device)
         return batch if self.named_observations or "obs" in batch else batch.joined(self.view.stack)
 
     def encode_label(self, label: torch.Tensor) -> torch.Tensor:

@@ -78,8 +78,13 @@ def resolve_precision(name: str, device: torch.device, spec: Spec | None = None)
         name: ``"auto"``, ``"fp32"`` or ``"bf16"``.
         device: Device of the agent.
         spec: Of the task, if it is known.
+
+    Raises:
+        UsageError: If bfloat16 would give wrong gradients.
     """
     if name != "auto":
+        if name == "bf16" and device.type == "cpu" and spec is not None:
+            _refuse_wrong_gradients(spec)
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
@@ -87,9 +92,22 @@ def resolve_precision(name: str, device: torch.device, spec: Spec | None = None)
 
 
 def _gains_on_cpu(space: Space) -> bool:
-    """Whether an encoder of such observations is faster in bfloat16 on a CPU, and right.
+    """Whether an encoder of such observations is faster in bfloat16 on a CPU, and right. Networks of vectors are too small."""
+    return space.is_picture and not _is_narrow(space)
 
-    Networks of vectors are too small. Convolutions with a stride have wrong gradients on maps that are at most 2 wide and higher than that
-    (oneDNN in torch 2.14); these arise from pictures that are higher than wide.
+
+def _is_narrow(space: Space) -> bool:
+    """Whether gradients of an encoder of such pictures may be wrong in bfloat16 on a CPU.
+
+    Convolutions with a stride have wrong gradients on maps that are at most 2 wide and higher than that (oneDNN in torch 2.14); these arise
+    from pictures that are higher than wide.
     """
-    return space.is_picture and (space.shape[1] <= space.shape[2] or space.shape[2] >= 64)
+    return space.is_picture and space.shape[1] > space.shape[2] and space.shape[2] < 64
+
+
+def _refuse_wrong_gradients(spec: Spec) -> None:
+    for space in spec.spaces.values():
+        if _is_narrow(space):
+            height, width = space.shape[1:]
+            what = f"precision=bf16: PyTorch computes wrong gradients for pictures as narrow as {height}×{width} on a CPU"
+            raise UsageError(Problem(what, "precision=fp32, or wider pictures"))

@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,7 +59,7 @@ class Pure(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if reason := _impurity(func, args, kwargs):
-            raise Untraceable(f"{reason} ({func})")
+            raise Untraceable(f"{reason}: {func}")
         return func(*args, **kwargs)
 
 
@@ -71,12 +73,20 @@ def _impurity(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> str:
         return "the rows that a mask selects are a shape that depends on values" if masks and chosen else ""
     if torch.Tag.dynamic_output_shape in tags:
         return "the shape of a result depends on values"
-    if torch.Tag.nondeterministic_seeded in tags and kwargs.get("generator") is None:
+    if torch.Tag.nondeterministic_seeded in tags and kwargs.get("generator") is None and _argument(func, args, kwargs, "dropout_p") != 0.0:
         return "it draws from torch's global generator"
     device = kwargs.get("device")
     if name == "_to_copy" and device is not None and torch.device(device).type != args[0].device.type:
         return "it copies a tensor to another device"
     return ""
+
+
+def _argument(func: Any, args: Sequence[Any], kwargs: dict[str, Any], name: str) -> Any:
+    """The argument of an operation, or its default value; ``None`` where it takes none of this name."""
+    for position, argument in enumerate(func._schema.arguments):
+        if argument.name == name:
+            return args[position] if position < len(args) else kwargs.get(name, argument.default_value)
+    return None
 
 
 def update_key(agent: Agent, batch: Batch) -> Key:
@@ -141,6 +151,11 @@ class _Count(int):
 
     def scheduled(self, function: Callable[[float], float]) -> Any:
         return self._record(self._name, function)
+
+    def _decide(self, other: Any = None) -> Any:
+        raise Untraceable(f"it decides by agent.{self._name}, which a graph sees through a Schedule only")
+
+    __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __floordiv__ = __bool__ = _decide
 
 
 class _Recorder(TorchFunctionMode):
@@ -321,10 +336,9 @@ def trace(agent: Agent, batch: Batch, *, plain_optimizer: bool = False) -> Trace
             found = _graph(agent, dry, columns, list(batch.values()))
             agent.updates, agent.steps = agent.updates + 7 * period, agent.steps + 1_000_003
             again = _graph(agent, dry, columns, [value.roll(1, 0) for value in batch.values()])
-        except UnifiedError:
-            raise
         except Exception as error:
-            raise Untraceable(f"recording it fails: {error_text(error)}") from error
+            reason = str(error) if isinstance(error, UnifiedError) else f"recording it fails: {error_text(error)}"
+            raise Untraceable(f"{reason}{_place(error)}") from error
     if found.text != again.text:
         raise Untraceable(f"two recordings of it differ: {_difference(found.text, again.text)}")
     return TracedUpdate(agent, found.graph, found.text, key, found.metrics, found.prioritised, dry, counters)
@@ -334,20 +348,29 @@ def _obstacle(agent: Agent) -> str:
     """What forbids to trace an update before it is tried; empty for nothing."""
     if not isinstance(agent, Agent) or type(agent).learn is not Agent.learn:
         return f"{type(agent).__name__} has a `learn` of its own"
-    updater = agent.updater
+    phases, _ = agent.updater.due
     if not agent.phase_list:
         return f"{type(agent).__name__} has no phases"
-    if own := [phase.name for phase in agent.phase_list if phase.step is not None]:
+    if own := [phase.name for phase in phases if phase.step is not None]:
         return f"phase {own[0]} has a step of its own, which decides by values"
-    if updater.reduce is not None:
+    if agent.updater.reduce is not None:
         return "gradients are averaged over processes"
-    for part, optimizer in updater.optimizers.items():
+    trained = {part for phase in phases for part in phase.trains}
+    for part, optimizer in agent.updater.optimizers.items():
         for each in optimizer.members if isinstance(optimizer, CombinedOptimizer) else [optimizer]:
+            if part not in trained:
+                continue
             if not each.defaults.get("fused"):
                 return f"the optimiser {type(each).__name__} of part {part} is not fused: it waits for the value of each loss"
             if each._optimizer_step_pre_hooks or each._optimizer_step_post_hooks:
                 return f"the optimiser of part {part} has hooks"
     return ""
+
+
+def _place(error: BaseException) -> str:
+    """The line outside torch that an error comes from."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not {"torch", "traced.py"} & set(Path(frame.filename).parts)]
+    return f" ({'/'.join(Path(frames[-1].filename).parts[-2:])}:{frames[-1].lineno})" if frames else ""
 
 
 @dataclass(frozen=True)
@@ -405,7 +428,7 @@ def _moments(agent: Agent) -> list[torch.Tensor]:
         for optimizer in agent.updater.optimizers.values()
         for group in optimizer.param_groups
         for parameter in group["params"]
-        for _, value in sorted(optimizer.state[parameter].items())
+        for _, value in sorted(optimizer.state.get(parameter, {}).items())
         if isinstance(value, torch.Tensor)
     ]
 

@@ -11,6 +11,7 @@ import torch
 
 from unified.core.base.errors import Damaged, Problem, StorageError, UnifiedError, UsageError
 from unified.core.base.files import reason
+from unified.core.envs.step_batch import some
 from unified.core.replay import saved as named
 from unified.core.replay import segments
 from unified.core.replay.backing import make_backing
@@ -127,24 +128,26 @@ class Replay:
             steps: Their results.
             extra: Further columns ``(n, …)``.
         """
-        ids, good = steps.ids, np.flatnonzero(~steps.failed)
-        over = steps.terminated | steps.truncated | steps.failed
-        if len(good):
-            worthless = steps.terminated | steps.life_lost
-            step = (actions[good], steps.reward[good], worthless[good], over[good], steps.observation[good])
-            self._append(ids[good], *step, {name: values[good] for name, values in {**steps.extra, **(extra or {})}.items()})
+        all_rows = slice(None)
+        good: Array | slice = np.flatnonzero(~steps.failed) if some(steps.failed) else all_rows
+        lanes = all_rows if good is all_rows and steps.env_ids is None else steps.ids[good]
+        worthless = steps.terminated | steps.life_lost
+        step = (actions[good], steps.reward[good], worthless[good], steps.over[good], steps.observation[good])
+        if len(step[0]):
+            self._append(lanes, *step, {name: values[good] for name, values in {**steps.extra, **(extra or {})}.items()})
+        if not steps.any_over:
+            return
+        ids, fresh = steps.ids, np.flatnonzero(steps.over)
         for env_id in ids[steps.failed & ~steps.interrupted]:
             self.discard(int(env_id))
-        fresh = np.flatnonzero(over)
-        if len(fresh):
-            self._begin(ids[fresh], steps.reset_observation[fresh])
+        self._begin(ids[fresh], steps.reset_observation[fresh])
 
     def _begin(self, env_id: Array, observation: Array) -> None:
         self.sampler.remove(self.store.begin(env_id, observation))
 
     def _append(
         self,
-        env_id: Array,
+        env_id: Array | slice,
         action: Array,
         reward: Array,
         terminated: Array,
@@ -152,7 +155,7 @@ class Replay:
         observation: Array,
         extra: Mapping[str, Array] | None = None,
     ) -> None:
-        if not self.store.open[env_id].all():
+        if some(~self.store.open[env_id]):
             raise RuntimeError("a step was added to an environment whose episode has ended: begin the next one first")
         completed, written = self.store.append(env_id, action, reward, terminated, over, observation, extra or {})
         self.sampler.remove(written)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from unified.core.base.cores import usable_cores
 from unified.core.replay.batch import Batch
 
 if TYPE_CHECKING:
@@ -79,11 +79,6 @@ class Gatherer:
         self._leases = [kept for kept in self._leases if kept[1]() is not None or kept[0].shape == shape][-self.limit + 1 :]
         self._leases.append((base, weakref.ref(lease)))
         return torch.from_numpy(lease), lease
-
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Window(Protocol):

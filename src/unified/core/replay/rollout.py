@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from unified.core.replay.views import Rollout
 
 
+#: Bytes of rows that are put in order at once: a rollout of vectors as a whole, one of pictures in parts.
+COPY = 32_000_000
+
+
 def minibatches(view: Rollout, replay: Replay, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
     """What happened since the last time: all of it in each of the view's epochs, in a new order. Consumed when the last batch is done."""
     rows = gather_rollout(view, replay)
@@ -24,10 +28,25 @@ def minibatches(view: Rollout, replay: Replay, prepare: Callable[[Batch], Batch]
         rows = prepare(rows)
         generator = replay.streams["replay"].numpy()
         for _ in range(view.epochs):
-            for piece in np.array_split(generator.permutation(size), view.minibatches(size)):
-                index = torch.from_numpy(piece).to(rows.reward.device)
-                yield Batch({name: column.index_select(0, index) for name, column in rows.items()})
+            yield from shuffled(rows, generator.permutation(size), view.minibatches(size))
     replay.consume()
+
+
+def shuffled(rows: Batch, order: np.ndarray, pieces: int) -> Iterator[Batch]:
+    """The rows in this order ``(N,)``, in so many minibatches of equal length, or nearly.
+
+    Minibatches are views of a copy of the rows in this order, one of all rows or, of large rows, copies of about `COPY` bytes.
+    """
+    index = torch.from_numpy(order).to(next(iter(rows.values())).device)
+    sizes = [len(piece) for piece in index.tensor_split(pieces)]
+    row_bytes = sum(column[:1].nbytes for column in rows.values())
+    together = max(1, COPY // (sizes[0] * row_bytes))
+    for first in range(0, pieces, together):
+        some = sizes[first : first + together]
+        start = sum(sizes[:first])
+        part = index[start : start + sum(some)]
+        columns = [torch.split(column.index_select(0, part), some) for column in rows.values()]
+        yield from (Batch(zip(rows, values, strict=True)) for values in zip(*columns, strict=True))
 
 
 def gather_rollout(view: Rollout, replay: Replay) -> Batch:

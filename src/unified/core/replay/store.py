@@ -104,6 +104,7 @@ class Store:
         self.extra = tuple(name for name in self.columns if name not in (*self.observations, *_OWN))
         self.slots = slots_of(capacity, num_envs)
         self.length = self.slots // num_envs
+        self._base = np.arange(num_envs) * self.length
         self.data: dict[str, Array] = {
             name: backing.allocate(name, (self.slots, *column.shape), column.dtype) for name, column in self.columns.items()
         }
@@ -138,7 +139,7 @@ class Store:
 
     def append(
         self,
-        env_id: Array,
+        env_id: Array | slice,
         action: Array,
         reward: Array,
         terminated: Array,
@@ -149,12 +150,13 @@ class Store:
         """One step in each of the lanes ``(m,)``: what was done in the newest slot, and the observation ``(m, *obs)`` that came of it.
 
         `terminated` says that what follows counts for nothing, `over` that the episode ended; a lost life is the one without the other.
+        The slice of all lanes costs less than their numbers.
 
         Returns:
             The indices of the slots that became transitions, and of those that hold the new observations.
         """
         newest = self.head[env_id] - 1
-        index = self.index(env_id, newest)
+        index = self._base[env_id] + newest % self.length
         self.data["action"][index] = action
         self.data["reward"][index] = reward
         self.data["terminated"][index] = terminated
@@ -167,9 +169,9 @@ class Store:
         self.open[env_id] = ~np.asarray(over)
         return index, written
 
-    def _push(self, env_id: Array, observation: Array, step: Array) -> Array:
+    def _push(self, env_id: Array | slice, observation: Array, step: Array) -> Array:
         head = self.head[env_id]
-        index = self.index(env_id, head)
+        index: Array = self._base[env_id] + head % self.length
         overwrites = head - self.length >= self.tail[env_id]
         self.held[env_id] -= overwrites & ~self.data["last"][index]
         self.tail[env_id] += overwrites

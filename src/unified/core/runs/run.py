@@ -18,6 +18,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ _PHASES = {"start": "interrupted", "resume": "interrupted", "finish": "finished"
 #: Keys of rows of metrics that have numbers as values, and ends of such keys.
 _NUMBERS, _STATISTICS = ("steps", "updates", "episodes"), ("_sd", "_min", "_max")
 #: Most bytes of a name and of a path, and what the names of files within a run add to its path.
+#: Directory of a run with the policies of other runs whose parts it has loaded.
+LOADED = "loaded"
 _NAME_MAX, _PATH_MAX, _LONGEST = 255, 4095, 120
 
 
@@ -99,7 +102,6 @@ class Run:
                 refers to is missing.
         """
         run = cls.planned(config, root)
-        run._refuse_long_path()
         if problems := run.lacking():
             raise FilesMissing(*problems)
         run._refuse_unwritable()
@@ -112,6 +114,8 @@ class Run:
 
     def lacking(self) -> list[Problem]:
         """Problems with what the configuration refers to; empty for a run that has started."""
+        if problem := self._no_path():
+            return [problem]
         return lacking(self.config, self.root, self.path) if self.untouched else []
 
     def forget_draft(self) -> None:
@@ -121,6 +125,7 @@ class Run:
         with contextlib.suppress(OSError, UnifiedError), self._lock:  # another process may train this run since
             if not self.untouched:
                 return
+            shutil.rmtree(self.path / LOADED, ignore_errors=True)
             for name in (lookup.CONFIG, trust.RECORD, "events.jsonl", "metrics.jsonl", "run.lock"):
                 (self.path / name).unlink(missing_ok=True)
             place = self.path
@@ -141,6 +146,11 @@ class Run:
     def all(cls, root: Path | str = lookup.DEFAULT_ROOT) -> list[Run]:
         """All runs below `root`, by name."""
         return [cls(path) for path in lookup.paths(Path(root))]
+
+    @property
+    def owned(self) -> bool:
+        """Whether this object is within `lock`."""
+        return self._owned
 
     @property
     def root(self) -> Path:
@@ -262,8 +272,8 @@ class Run:
     def components(self) -> list[dict[str, str]]:
         """Components of its last training: kind, name, target, provider, distribution and version of each."""
         shape = {"event": str, "components": [dict.fromkeys(("kind", "name", "provider", "distribution", "version"), str)]}
-        recorded = [event["components"] for event in self.events() if event["event"] == "components" and has_shape(event, shape)]
-        return list(recorded[-1]) if recorded else []
+        recorded = (event for event in self.newest_events(b'"components"') if event["event"] == "components" and has_shape(event, shape))
+        return list(next(recorded, {"components": []})["components"])
 
     # Ownership ------------------------------------------------------------------------------------------------------------------
 
@@ -338,8 +348,7 @@ class Run:
             return "running"
         if self.untouched:
             return "new"
-        phases = [event["event"] for event in self.events() if event["event"] in _PHASES]
-        return _PHASES[phases[-1]] if phases else "interrupted"
+        return _PHASES.get(self._phase(), "interrupted")
 
     @property
     def untouched(self) -> bool:
@@ -349,8 +358,12 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether it was trained to the end of its budget."""
-        phases = [event["event"] for event in self.events() if event["event"] in _PHASES]
-        return phases[-1:] == ["finish"]
+        return self._phase() == "finish"
+
+    def _phase(self) -> str:
+        """The last event that begins or ends a session; empty if there is none."""
+        names = "|".join(_PHASES)
+        return next((event["event"] for event in self.newest_events(f'"({names})"'.encode()) if event["event"] in _PHASES), "")
 
     # Metrics and events --------------------------------------------------------------------------------------------------------------
 
@@ -402,6 +415,23 @@ class Run:
         """
         with atomic.storage_errors(f"the checkpoints of {self.path} do not depend on it"):
             return [event for event in self._events.read() if isinstance(event.get("event"), str)]
+
+    def newest_metrics(self, having: bytes = b"") -> Iterator[dict[str, Any]]:
+        """The rows of `metrics` from the newest to the oldest, read from the end of the file as far as they are asked for.
+
+        Args:
+            having: Leave out rows whose line has no match of this regular expression.
+
+        Raises:
+            StorageError: If the file cannot be read.
+        """
+        with atomic.storage_errors(f"the checkpoints of {self.path} do not depend on it"):
+            yield from filter(_is_row, self._metrics.newest_first(having))
+
+    def newest_events(self, having: bytes = b"") -> Iterator[dict[str, Any]]:
+        """The events from the newest to the oldest, as `newest_metrics`."""
+        with atomic.storage_errors(f"the checkpoints of {self.path} do not depend on it"):
+            yield from (event for event in self._events.newest_first(having) if isinstance(event.get("event"), str))
 
     @property
     def metrics_offset(self) -> int:
@@ -549,17 +579,21 @@ class Run:
             Problem("put the values back", f"to continue with them on purpose: unified resume {self.lasting_name} --accept-config"),
         )
 
-    def _refuse_long_path(self) -> None:
-        names = max(len(os.fsencode(part)) for part in self.path.parts)
-        if names > _NAME_MAX or (size := len(os.fsencode(self.path))) + _LONGEST > _PATH_MAX:
-            limit = (
-                f"a name of {names} bytes, more than {_NAME_MAX}"
-                if names > _NAME_MAX
-                else f"{size:,} bytes, more than {_PATH_MAX - _LONGEST:,}"
-            )
-            raise UsageError(
-                Problem(f"the path of the run has {limit}: {str(self.path)[:60]}…", "a shorter one: root=DIRECTORY, experiment=NAME")
-            )
+    def _no_path(self) -> Problem | None:
+        """Why no file system has the path of the run."""
+        try:
+            names, size = max(len(os.fsencode(part)) for part in self.path.parts), len(os.fsencode(self.path))
+        except UnicodeEncodeError:  # halves of characters
+            names = size = -1
+        if size < 0 or "\0" in str(self.path):
+            what = "characters that no file name has"
+        elif names > _NAME_MAX:
+            what = f"a name of {names} bytes, more than {_NAME_MAX}"
+        elif size + _LONGEST > _PATH_MAX:
+            what = f"{size:,} bytes, more than {_PATH_MAX - _LONGEST:,}"
+        else:
+            return None
+        return Problem(f"the path of the run has {what}: {self.path}", "another one: root=DIRECTORY, experiment=NAME")
 
     def _refuse_unwritable(self) -> None:
         probe = self.path / f".writable.{os.getpid()}"

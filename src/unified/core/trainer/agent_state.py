@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch.nn.parameter import is_lazy
 
-from unified.core.base.errors import Damaged, Problem, error_text, plugin_errors
+from unified.core.base.errors import OtherCode, Problem, error_text, plugin_errors
 from unified.core.runs import provenance
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def load_parameters(agent: Agent | MultiTaskAgent, component: Component, checkpo
         checkpoint: The checkpoint.
 
     Raises:
-        Damaged: If they do not fit.
+        Damaged: If they are no parameters.
+        OtherCode: If the agent has other parts or shapes.
     """
     with checkpoint.reading("parameters") as parameters:
         state = _fitting(agent, component, checkpoint, {"parameters": parameters})
@@ -73,14 +74,14 @@ def _difference(name: str, own: Mapping[str, Any], given: Mapping[str, Any]) -> 
     return f"{name} is {here}, and {there} in the checkpoint" if here is not None and here != there else ""
 
 
-def _misfit(what: str, component: Component, checkpoint: Checkpoint, difference: str) -> Damaged:
+def _misfit(what: str, component: Component, checkpoint: Checkpoint, difference: str) -> OtherCode:
     (now,), then = provenance.record([component]), _trained_by(checkpoint)
     by = f"{then['distribution']} {then['version']}" if then.get("distribution") else then.get("file", "another version of it")
     message = f"{what} of agent {component.name} does not fit checkpoint {checkpoint.path}, which {by} trained: {difference}"
     hint = "undo the change of its code, or start a new run: experiment=NAME"
     if then.get("version", "") != now["version"]:
         hint = f"pip install '{then['distribution']}=={then['version']}'   or a new run: experiment=NAME"
-    return Damaged(Problem(message, hint))
+    return OtherCode(Problem(message, hint))
 
 
 def _trained_by(checkpoint: Checkpoint) -> provenance.Record:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -59,6 +61,18 @@ MakeSource: TypeAlias = "Callable[[Config, Run, Agent, Replay, VectorEnv], Exper
 
 #: Name of the file of a run that holds what its environments print.
 OUTPUT = "environments.log"
+#: The run whose agent is made, for parts that keep files in its directory.
+OWNER: ContextVar[Run | None] = ContextVar("OWNER", default=None)
+
+
+@contextmanager
+def _parts_of(run: Run) -> Iterator[None]:
+    """Parts that are made within the context belong to a run."""
+    token = OWNER.set(run)
+    try:
+        yield
+    finally:
+        OWNER.reset(token)
 
 
 def make_collector(config: Config, run: Run, agent: Agent, replay: Replay, environments: VectorEnv) -> ExperienceSource:
@@ -159,7 +173,7 @@ def assemble(run: Run, config: Config, make_source: MakeSource | None = None) ->
         UsageError: If agent, suite and source of experience do not fit.
     """
     make = _assemble_tasks if config.several_suites else _assemble_one
-    with ExitStack() as opened:  # an error closes what was opened
+    with ExitStack() as opened, _parts_of(run):  # an error closes what was opened
         trainer = make(run, config, make_source or make_collector, opened)
         opened.pop_all()
     return trainer
@@ -388,7 +402,8 @@ def make_environments(config: Config, stream: str, count: int, run: Run | None =
     output, train = None if run is None else run.path / OUTPUT, config.train
     with _made(config.suite):
         suite = suite_of(config)
-        return make_vector_env(suite, count, config.seed, stream, train.env_backend, train.env_timeout, config.suite.title, output)
+        placed = (train.env_backend, train.env_timeout, config.suite.title, output, train.env_workers)
+        return make_vector_env(suite, count, config.seed, stream, *placed)
 
 
 def suite_of(config: Config) -> SuiteReference | Suite:
@@ -499,7 +514,8 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
     _notice(run, found)
     with found.reading("manifest") as manifest:
         spec, steps = Spec.from_json(manifest["spec"]), int(manifest["steps"])
-    agent = make_agent(run.policy_config, spec, Streams(run.policy_config.seed))
+    with _parts_of(run):
+        agent = make_agent(run.policy_config, spec, Streams(run.policy_config.seed))
     load_parameters(agent, run.policy_config.agent.component, found)
     agent.steps = steps
     agent.train(False)
@@ -564,8 +580,9 @@ def _load_tasks(run: Run, which: str | int) -> tuple[MultiTaskAgent, int]:
     with found.reading("manifest") as manifest:
         streams, specs, steps = Streams(config.seed), MultiTaskSpec.from_json(manifest["spec"]).tasks, int(manifest["steps"])
     agents: dict[str, Agent] = {}
-    for name, task in config.tasks.items():
-        agents[name] = _task_agent(task, specs[name], streams, agents)
+    with _parts_of(run):
+        for name, task in config.tasks.items():
+            agents[name] = _task_agent(task, specs[name], streams, agents)
     agent = MultiTaskAgent(agents, tuple(config.agent.options.shared))
     load_parameters(agent, config.agent.component, found)
     agent.steps = steps

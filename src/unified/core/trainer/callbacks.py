@@ -77,7 +77,6 @@ class CallbackList:
     def __init__(self, participants: Iterable[Participant], report: Callable[[str, str], None]) -> None:
         self._report = report
         self._failures: dict[tuple[str, str], int] = {}  # (participant, hook) -> failures in a row
-        self._left_out: set[str] = set()
         self._hooks: dict[str, list[_Hook]] = {hook: [] for hook in LIFECYCLE}
         self._trace = bool(os.environ.get(TRACE_VARIABLE))
         self.ended_by = ""
@@ -102,9 +101,11 @@ class CallbackList:
             UnifiedError: If a participant raised it, or a critical one failed (`PluginFailed`).
         """
         results: dict[str, Any] = {}
+        if not (hooks := self._hooks[hook]):
+            return results
         ended: UnifiedError | None = None
-        for each in self._hooks[hook]:
-            if each.owner in self._left_out or only not in (None, each.owner):
+        for each in hooks:
+            if only not in (None, each.owner):
                 continue
             try:
                 result = self._timed(hook, each, arguments) if self._trace else _called(each, arguments)
@@ -116,7 +117,8 @@ class CallbackList:
                 else:
                     self._count_failure(each.owner, hook, error)
             else:
-                self._failures.pop((each.owner, hook), None)
+                if self._failures:
+                    self._failures.pop((each.owner, hook), None)
                 if result is not None:
                     results[each.owner] = result
             if ended is not None and hook != "teardown":
@@ -130,7 +132,7 @@ class CallbackList:
         failures = self._failures[owner, hook] = self._failures.get((owner, hook), 0) + 1
         text = f"{owner} failed in {hook}: {one_line(error)}"
         if failures == MAX_FAILURES:
-            self._left_out.add(owner)
+            self._hooks = {name: [each for each in hooks if each.owner != owner] for name, hooks in self._hooks.items()}
             text += f"; left out from here on, after {MAX_FAILURES} failures in a row"
         self._report(owner, text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unified.core.base.errors import Problem, UsageError
+from unified.core.base.spec import wrong_task
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
@@ -43,10 +44,8 @@ def check_task_type(config: Config, spec: Spec) -> None:
     Raises:
         UsageError: If its descriptor has other types only.
     """
-    takes = getattr(config.agent.component, "task_types", ())
-    if takes and spec.task_type not in takes:
-        what = f"agent {config.agent.label} can {', '.join(takes)}, and {config.suite.text} is a task of type {spec.task_type}"
-        raise UsageError(Problem(what, "all agents: unified plugins list agents"))
+    if what := wrong_task(f"agent {config.agent.label}", getattr(config.agent.component, "task_types", ()), spec.task_type):
+        raise UsageError(Problem(f"{what}, the type of {config.suite.text}", "all agents: unified plugins list agents"))
 
 
 def check_no_rollouts(config: Config, view: View) -> None:

@@ -89,16 +89,14 @@ class Clock:
     @property
     def progress(self) -> float:
         """Used share of the budget that is closest to its end, in [0, 1]; 0 without a budget."""
-        shares = [
-            used / budget
-            for used, budget in (
-                (self.frames, self.budget_frames),
-                (self.updates, self.budget_updates),
-                (self.elapsed / 3600, self.budget_hours),
-            )
-            if budget is not None
-        ]
-        return min(1.0, max(shares, default=0.0))
+        share = 0.0
+        if self.budget_frames is not None:
+            share = self.frames / self.budget_frames
+        if self.budget_updates is not None:
+            share = max(share, self.updates / self.budget_updates)
+        if self.budget_hours is not None:
+            share = max(share, self.elapsed / 3600 / self.budget_hours)
+        return min(1.0, share)
 
     def advance(self, steps: int, *, learning: bool) -> None:
         """Count steps; if `learning`, their updates become due."""

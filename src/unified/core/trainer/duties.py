@@ -26,6 +26,7 @@ class Duties:
         self.best_score: float | None = None
         self.nonfinite_updates = 0  # skipped updates since the last log interval without any
         self._stale = 0  # evaluations since the best one
+        self._eval_failures = 0
         self._speed_mark, self._progress_mark = (0, 0), 0.0  # frames and updates, and the share of the budget, at the last log
 
     def start(self) -> None:
@@ -94,26 +95,28 @@ class Duties:
             failures = [f"there is none at {self.clock.frames:,} frames: {failed}"]
             self.clock.mark_done("evaluate")
         trainer.evaluator.record = None
-        for number, failure in enumerate([*failures, *trainer.evaluator.take_env_failures()], 1):
-            if worth_a_line(number):
+        for failure in (*failures, *trainer.evaluator.take_env_failures()):
+            self._eval_failures += 1
+            if worth_a_line(self._eval_failures):
                 self.run.event("warning", message=f"evaluation: {failure}", frames=self.clock.frames)
         if result is None:
             return
         self.clock.mark_done("evaluate")
         row = {"kind": "evaluate", **self.clock.counts(), **result.row}
         self.run.log(row)
-        self.run.event("evaluate", **row, elapsed_s=self.clock.elapsed, seconds=time.monotonic() - start)
         improved = math.isfinite(result.score) and (self.best_score is None or result.score > self.best_score)
         self._stale = 0 if improved else self._stale + (not at_end)
         if improved:
             self.best_score = result.score
+        times = {"elapsed_s": self.clock.elapsed, "seconds": time.monotonic() - start}
+        self.run.event("evaluate", **{**row, **times, "best_score": self.best_score})
         trainer.hooks.call("on_evaluation_end", run=self.run, trainer=trainer, row=row, episodes=result.episodes, result=result)
         if improved and self.clock.steps > 0:
             trainer.checkpoint(best=True)
 
     def last_frames(self, kind: str) -> int | None:
         """Frames of the newest row of this kind; a run that is resumed at its end writes no second row there."""
-        return next((row["frames"] for row in reversed(self.run.metrics()) if row["kind"] == kind), None)
+        return next((row["frames"] for row in self.run.newest_metrics(kind.encode()) if row["kind"] == kind), None)
 
     def _speed(self) -> dict[str, Any]:
         trainer, clock = self.trainer, self.clock

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 #: Reserved keys of rows and events of evaluations.
-TAKEN = ("kind", "frames", "steps", "updates", "metric", "event", "time", "elapsed_s", "seconds")
+TAKEN = ("kind", "frames", "steps", "updates", "metric", "event", "time", "elapsed_s", "seconds", "best_score")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,7 +89,8 @@ class EpisodeEvaluator(Evaluator):
     def __init__(self, suite: Suite, make: Callable[[], VectorEnv], episodes: int, max_steps: int | None = None) -> None:
         super().__init__(suite)
         self._make, self.episodes, self.max_steps = make, episodes, max_steps
-        self._truncated = 0  # episodes that reached `max_steps` and were not reported yet
+        self._truncated = 0  # episodes that reached `max_steps`, of the last evaluation
+        self._reported = False  # later evaluations truncate as many; their rows have the number
         self._environments: VectorEnv | None = None
 
     def take_env_failures(self) -> list[str]:
@@ -97,9 +99,9 @@ class EpisodeEvaluator(Evaluator):
             return []
         env_failures = list(self._environments.env_failures)
         self._environments.env_failures.clear()
-        if self._truncated:
+        if self._truncated and not self._reported:
+            self._reported = True
             env_failures.append(f"{self._truncated} episodes were truncated after {self.max_steps:,} steps (evaluate.max_steps)")
-            self._truncated = 0
         return env_failures
 
     def play_episodes(self, agent: Agent, number: int | str, stopping: Callable[[], bool] = lambda: False) -> list[Episode] | None:
@@ -129,7 +131,11 @@ class EpisodeEvaluator(Evaluator):
         episodes = self.play_episodes(agent, number, stopping)
         if episodes is None:
             return None
-        self._truncated = sum(episode.length == self.max_steps for episode in episodes)
+        assert self._environments is not None
+        spec = self._environments.spec
+        own = math.inf if spec.episode_frames is None else spec.episode_frames / spec.action_repeat  # the time limit of the task
+        limit = own if self.max_steps is None else self.max_steps
+        self._truncated = sum(episode.length == limit < own for episode in episodes)
         row = summarise(episodes)
         return EvalResult(row | ({"truncated": self._truncated} if self._truncated else {}), episodes=episodes)
 

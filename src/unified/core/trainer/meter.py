@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,6 +19,8 @@ class Meter:
 
     def clear(self) -> None:
         self._rows: dict[tuple[str, ...], list[torch.Tensor]] = {}  # names -> (names,) of each update that is not summed yet
+        self._count = 0  # rows
+        self._sorted: dict[tuple[str, ...], tuple[str, ...]] = {}  # names in the order of an update -> sorted
         self._names: list[str] = []
         self._sums: torch.Tensor | None = None  # (2, names): sum and count
         self.returns: list[float] = []
@@ -29,10 +29,16 @@ class Meter:
 
     def add(self, metrics: dict[str, torch.Tensor]) -> None:
         """Add the metrics of one update, scalars on the device. Their names may differ between updates."""
-        names = tuple(sorted(metrics))
-        if sum(map(len, self._rows.values())) == _ROWS:
+        names = self._sorted.get(key := tuple(metrics))
+        if names is None:
+            names = self._sorted[key] = tuple(sorted(key))
+        if self._count == _ROWS:
             self._fold()
-        self._rows.setdefault(names, []).append(torch.stack([metrics[name].detach().float() for name in names]))
+        self._count += 1
+        row = torch.stack([_number(metrics[name]) for name in names])
+        if (rows := self._rows.get(names)) is None:
+            rows = self._rows[names] = []
+        rows.append(row)
 
     def _fold(self) -> None:
         """Add the rows to the sums."""
@@ -46,7 +52,7 @@ class Meter:
                 if sums is not None:
                     merged[:, [union.index(name) for name in some]] += sums
             self._names, self._sums = union, merged
-        self._rows = {}
+        self._rows, self._count = {}, 0
 
     def add_episode(self, ret: float, length: int, task: str = "") -> None:
         """A finished episode; in a run of several suites with the name of its task."""
@@ -91,9 +97,30 @@ class Meter:
         """Restore a `state_dict`; `device` is the device of the metrics."""
         rows = state.get("rows", ())  # checkpoints of earlier versions have none
         self._rows = {tuple(each["names"]): list(each["values"].to(device)) for each in rows}
+        self._count = sum(map(len, self._rows.values()))
         self._names, self._sums = list(state["names"]), None if state["sums"] is None else state["sums"].to(device)
         self.returns, self.lengths = list(state["returns"]), list(state["lengths"])
         self.task_returns = {task: list(found) for task, found in state.get("task_returns", {}).items()}
+
+
+def _number(value: torch.Tensor) -> torch.Tensor:
+    """A metric as float32, without its graph; most are so already."""
+    return value if value.dtype is torch.float32 and not value.requires_grad else value.detach().float()
+
+
+class _Measured:
+    """A context whose time a stopwatch adds to a kind of work; a class, because every update enters several."""
+
+    __slots__ = ("_kind", "_start", "_watch")
+
+    def __init__(self, watch: Stopwatch, kind: str) -> None:
+        self._watch, self._kind = watch, kind
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.add(self._kind, time.perf_counter() - self._start)
 
 
 class Stopwatch:
@@ -103,13 +130,13 @@ class Stopwatch:
         self._since = time.perf_counter()
         self._spent: dict[str, float] = {}
 
-    @contextmanager
-    def measure(self, kind: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._spent[kind] = self._spent.get(kind, 0.0) + time.perf_counter() - start
+    def measure(self, kind: str) -> _Measured:
+        """A context whose time is added to this kind of work."""
+        return _Measured(self, kind)
+
+    def add(self, kind: str, seconds: float) -> None:
+        """Add time to a kind of work."""
+        self._spent[kind] = self._spent.get(kind, 0.0) + seconds
 
     def take(self) -> tuple[float, dict[str, float]]:
         """Seconds since the last call, and the share of each kind in them; the rest is ``other``."""

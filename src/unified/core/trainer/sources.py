@@ -139,11 +139,11 @@ class FrameStack:
 
     def update(self, steps: StepBatch) -> None:
         """One step of all environments: push the next observation, or begin with the reset observation where an episode ended or failed."""
-        for index, begins in enumerate(steps.ended | steps.failed):
-            if begins:
-                self.begin(index, steps.reset_observation[index])
-            else:
-                self.push(index, steps.observation[index])
+        if self.frames.shape[1] > 1:
+            self.frames[:, :-1] = self.frames[:, 1:]
+        self.frames[:, -1] = steps.observation
+        if steps.any_over:
+            self.frames[steps.over] = steps.reset_observation[steps.over][:, None]
 
     def batch(self) -> Batch:
         """The stacks as `obs`, ``(n, stack * C, H, W)`` or ``(n, stack * D)``, or as `obs.NAME` of named observations; a copy."""
@@ -195,7 +195,7 @@ class PolicyInput:
     def update(self, steps: StepBatch) -> None:
         """One step of all environments: the next observation, or the first one of the next episode where an episode ended or failed."""
         self.stack.update(steps)
-        self.is_first[:] = steps.ended | steps.failed
+        self.is_first[:] = steps.over
 
     def batch(self) -> Batch:
         """The n rows: `obs`, and for an agent with a state `is_first` ``(n,)`` and ``state.NAME``, initial where an episode begins."""

@@ -149,19 +149,23 @@ class Trainer:
         self._count(steps)
         if steps is not None:
             self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
-        self._check_environments()
+        if self.source.env_failures or (steps is not None and steps.any_over):
+            self._check_environments()
 
     def _due_batches(self) -> Iterator[Batch]:
         self._pending = self.clock.pop_pending_updates()
         self._in_updates = self._pending > 0
-        batches = self.replay.batches(self._pending, self._prepare) if self._in_updates else iter(())
+        if not self._in_updates:
+            return
+        batches = self.replay.batches(self._pending, self._prepare)
         while (batch := self._next(batches)) is not None:
             yield batch
         self._in_updates = False
 
     def _next(self, batches: Iterator[Batch]) -> Batch | None:
         with self.watch.measure("sample"):
-            return next((self.agent.receive(batch) for batch in batches), None)
+            batch = next(batches, None)
+            return None if batch is None else self.agent.receive(batch)
 
     def _prepare(self, batch: Batch) -> Batch:
         with plugin_errors(self.agent_name, "while it prepared to learn"):
@@ -197,13 +201,16 @@ class Trainer:
         """Count one step of all environments; ``None`` counts one batch of stored data."""
         self.clock.advance(1 if steps is None else len(steps.reward), learning=self.replay.ready)
         self.agent.steps = self.clock.steps
-        if steps is None:
+        if steps is None or not steps.any_over:
             return
-        ended = (steps.terminated | steps.truncated) & ~steps.failed
-        self._failures[steps.ids] = np.where(ended, 0, self._failures[steps.ids] + steps.failed)
-        for env_id in ended.nonzero()[0]:
-            self.episodes += 1
-            self.meter.add_episode(float(steps.returns[env_id]), int(steps.lengths[env_id]), steps.task)
+        ids = steps.ids
+        for row in steps.over.nonzero()[0]:
+            if steps.failed[row]:
+                self._failures[ids[row]] += 1
+            else:
+                self._failures[ids[row]] = 0
+                self.episodes += 1
+                self.meter.add_episode(float(steps.returns[row]), int(steps.lengths[row]), steps.task)
 
     def _check_environments(self) -> None:
         """Record failures of environments; too many failed episodes in a row of one environment end the run."""
@@ -300,6 +307,7 @@ class Trainer:
 
         Raises:
             Damaged: If a part of it is damaged or does not fit. Another checkpoint can then be restored.
+            OtherCode: If the agent has other parts or shapes than the one that was saved.
         """
         with checkpoint.reading("manifest") as manifest:
             self.replay.restore(self.run.path / "replay", manifest["replay"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from unified.core.learn.memory import first_batch
 from unified.core.learn.update import UpdateResult
 from unified.core.replay.batch import Batch
 from unified.testing.check import Check, Failed, Skipped
+from unified.testing.graphs import compared
 from unified.testing.workshop import (
     SEED,
     Place,
@@ -166,6 +168,14 @@ def is_a_function_of_its_seed(component: AgentComponent) -> None:
             raise Failed(contract, f"{place.name}: two agents of one seed differ in {some(apart)}", change)
 
 
+def updates_as_one_graph(component: AgentComponent) -> str:
+    """Its update is one graph, which gives the bits of `learn`; if it is not, the note says why."""
+    notes = {
+        place.name: compared(lambda: learner(component, place), experience(component, place), place.name) for place in places(component)
+    }
+    return "; ".join(f"{place}: {note}" for place, note in notes.items())
+
+
 # Helpers ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -221,5 +231,6 @@ CHECKS = tuple(
         saves_and_loads,
         goes_on_as_if_never_stopped,
         is_a_function_of_its_seed,
+        updates_as_one_graph,
     )
 )

@@ -17,6 +17,7 @@ from unified.core.learn.objective import Loss, Objective, make_objective
 from unified.core.registry import CORE, registry
 from unified.core.replay.batch import Batch
 from unified.testing.check import Check, Failed, Skipped
+from unified.testing.graphs import compared
 from unified.testing.workshop import Place, build, default_options, disturbed, experience, fresh, places, some
 
 #: Maximum number of agents without trainable parts to skip.
@@ -161,6 +162,13 @@ def is_the_same_again(component: ObjectiveComponent) -> None:
             raise Failed(contract, f"with {pair}: {values[0].item()!r}, then {values[1].item()!r}", change)
 
 
+def leaves_the_update_one_graph(component: ObjectiveComponent) -> str:
+    """An update with it is one graph, which gives the bits of `learn`; if it is not, the note says why."""
+    pair, *_ = pairs(component)
+    batches = _experience(_joined(component, pair), pair)
+    return f"{pair}: {compared(lambda: _joined(component, pair), batches, str(pair))}"
+
+
 def _candidates(component: ObjectiveComponent) -> Iterator[Pair]:
     own = component.origin.provider
     agents = [agent for agent in registry().all("agents") if isinstance(agent, AgentComponent) and agent.origin.provider in (own, CORE)]
@@ -220,5 +228,12 @@ def _loss(component: ObjectiveComponent, pair: Pair) -> Loss:
 
 
 CHECKS = tuple(
-    Check.of("objectives", function) for function in (declares_what_it_reads, gives_a_finite_loss, trains_what_it_says, is_the_same_again)
+    Check.of("objectives", function)
+    for function in (
+        declares_what_it_reads,
+        gives_a_finite_loss,
+        trains_what_it_says,
+        is_the_same_again,
+        leaves_the_update_one_graph,
+    )
 )

@@ -45,8 +45,8 @@ class EnvWorker(Protocol):
             UsageError: If the environment cannot do what was requested.
         """
 
-    def restart(self) -> None:
-        """Replace a lost environment by a new one.
+    def restart(self) -> bool:
+        """Replace a lost environment by a new one; whether that started a process, which environments may share.
 
         Raises:
             WorkerLost: If it does not start. It can be called again.
@@ -287,10 +287,11 @@ class SyncWorker:
             self._guard.log.write(f"--- {self._name}\n{trace}".encode())
         return answer
 
-    def restart(self) -> None:
+    def restart(self) -> bool:
         self.close()
         with self._guard:
             self._server = EnvServer(self._build())
+        return False
 
     def shut_down(self) -> None:
         pass

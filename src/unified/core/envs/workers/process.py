@@ -1,4 +1,4 @@
-"""Environments in processes of their own: new interpreters without torch, connected by a socket pair."""
+"""Environments in other processes: new interpreters without torch, connected by socket pairs; several may share one."""
 
 from __future__ import annotations
 
@@ -30,22 +30,30 @@ PATIENCE = 5.0
 CHECK = 1.0
 #: Bytes of the newest output of a process that errors show.
 TAIL = 4096
+#: Number in the place of an environment's in the request to build all of a process, and in its answer.
+BUILDING = -1
 
 #: Thread pools are limited to one thread per worker, so that workers do not compete with the learner for cores.
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "LP_NUM_THREADS")
 
 
-class ProcessWorker:
-    """An `EnvWorker` with an environment in a process.
+class EnvProcess:
+    """A process with `count` environments, each of which a `ProcessWorker` represents. A request and an answer are one frame for all.
 
-    The constructor starts the process; `ready` waits until the environment is built, so that many processes start in parallel.
+    The constructor starts the process; `ready` waits until the environments are built, so that many processes start in parallel.
+
+    A process that ends or is silent loses all of its environments: each of them then raises `WorkerLost` once, and goes on after its
+    `restart`, the first of which starts a new process.
     """
 
     spec: Spec
 
-    def __init__(self, reference: SuiteReference, name: str, log: OutputLog, timeout: float) -> None:
-        self._reference, self._name, self._log = reference, name, log
-        self._start_timeout = max(START_TIMEOUT, 3 * timeout)
+    def __init__(self, reference: SuiteReference, count: int, name: str, log: OutputLog, timeout: float) -> None:
+        self._reference, self.count, self._name, self._log = reference, count, name, log
+        self._start_timeout = count * max(START_TIMEOUT, 3 * timeout)
+        self._requests: dict[int, bytes] = {}  # of the environments that sent one since the last frame
+        self._answers: dict[int, Message] = {}  # that were not yet received
+        self._lost: dict[int, str] = {}  # environments that have to be restarted, and why
         self._start()
 
     @property
@@ -58,33 +66,67 @@ class ProcessWorker:
         return shortened(self._tail.decode(errors="replace")[-LONGEST:].strip())
 
     def ready(self) -> None:
-        """Wait until the environment is built; a process that ends or is silent is replaced once.
+        """Wait until the environments are built; a process that ends or is silent is replaced once.
 
         Raises:
-            UnifiedError: If it cannot be built.
+            UnifiedError: If they cannot be built.
         """
         try:
             self._built()
         except WorkerLost:
             try:
-                self.restart()
+                self._start_again()
             except WorkerLost as lost:
                 hint = "if it needs more time: train.env_timeout=SECONDS"
                 raise EnvironmentFailed(Problem(f"{self._name} could not be started, twice: {lost}", hint)) from None
 
     def _built(self) -> None:
+        """Wait for the answer to the request of `_start`.
+
+        Raises:
+            WorkerLost: If there is none.
+            UnifiedError: If an environment cannot be built.
+        """
         try:
-            self.spec = Spec.from_json(self.recv(self._start_timeout).head["spec"])
+            self._receive(self._start_timeout)
+            answer = self._answers.pop(BUILDING)
+            raise_described(answer.head, self._name)
+            self.spec = Spec.from_json(answer.head["spec"])
         except BaseException:
             self.close()
             raise
 
-    def send(self, message: Message) -> None:
-        # `recv` notices a lost process.
-        with suppress(OSError):
-            self._connection.send_bytes(encode(message))
+    def send(self, env_id: int, message: Message) -> None:
+        """Send the request of an environment: with those of the others when all have one, or when an answer is waited for."""
+        self._requests[env_id] = b"" if env_id in self._lost else encode(message, env_id)
+        if len(self._requests) == self.count:
+            self._flush()
 
-    def recv(self, timeout: float) -> Message:
+    def _flush(self) -> None:
+        frame = b"".join(self._requests.values())
+        self._requests.clear()
+        if frame:
+            with suppress(OSError):  # `_receive` notices a lost process
+                self._connection.send_bytes(frame)
+
+    def recv(self, env_id: int, timeout: float) -> Message:
+        """The answer to the last request of an environment, as `EnvWorker.recv` gives it."""
+        self._flush()
+        while env_id not in self._answers:
+            if env_id in self._lost:
+                raise WorkerLost(self._lost[env_id])
+            try:
+                self._receive(timeout)
+            except WorkerLost as lost:
+                self._lost = dict.fromkeys(range(self.count), str(lost))
+        return self._answers.pop(env_id)
+
+    def _receive(self, timeout: float) -> None:
+        """Read the answers of one frame; an empty one only says that the process is at work.
+
+        Raises:
+            WorkerLost: If none arrives within `timeout` seconds, or the process is dead.
+        """
         try:
             if not self._wait(timeout):
                 self._abandon()
@@ -93,12 +135,10 @@ class ProcessWorker:
         except (EOFError, OSError):
             raise WorkerLost(self._last_words()) from None
         try:
-            message = decode(frame)
+            self._answers.update(decode(frame))
         except Exception:  # something else was written to the connection
             self._abandon()
             raise WorkerLost("its process sent what is no answer") from None
-        raise_described(message.head, self._name)
-        return message
 
     def _wait(self, timeout: float) -> bool:
         """Whether there is something to read within `timeout` seconds.
@@ -119,14 +159,26 @@ class ProcessWorker:
         _kill(self._process)
         self._connection.close()
 
-    def restart(self) -> None:
+    def restart(self, env_id: int) -> bool:
+        """Replace a lost environment; whether that took a new process, and no other environment has started it before.
+
+        Raises:
+            WorkerLost: If the process does not start.
+        """
+        first = len(self._lost) == self.count
+        if first:
+            try:
+                self._start_again()
+            except UnifiedError as error:
+                raise WorkerLost(f"it could not be started again: {error}") from None
+        del self._lost[env_id]
+        return first
+
+    def _start_again(self) -> None:
         self._abandon()
         self.close()
         self._start()
-        try:
-            self._built()
-        except UnifiedError as error:
-            raise WorkerLost(f"it could not be started again: {error}") from None
+        self._built()
 
     def shut_down(self) -> None:
         self._connection.close()
@@ -157,7 +209,9 @@ class ProcessWorker:
         self._reader.start()
         self._deadline: list[float] = []  # of the environment's end, once it was requested
         self._end = weakref.finalize(self, _end, self._connection, self._process, self._reader, self._deadline)
-        self.send(Message({"op": "build", "suite": self._reference.to_json()}))
+        request = Message({"op": "build", "suite": self._reference.to_json(), "count": self.count})
+        with suppress(OSError):
+            self._connection.send_bytes(encode(request, BUILDING))
 
     def _last_words(self) -> str:
         with suppress(subprocess.TimeoutExpired):
@@ -167,6 +221,36 @@ class ProcessWorker:
         self._reader.join(1.0)
         how = "closed its connection" if code is None else f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         return f"its process {how}" + (f"\n{self.output}" if self._tail else "")
+
+
+class ProcessWorker:
+    """An `EnvWorker` with an environment in another process.
+
+    Args:
+        process: It is ready.
+        env_id: Number of the environment in it.
+        name: Of the environment, for messages.
+    """
+
+    def __init__(self, process: EnvProcess, env_id: int, name: str) -> None:
+        self.process, self.spec, self._env_id, self._name = process, process.spec, env_id, name
+
+    def send(self, message: Message) -> None:
+        self.process.send(self._env_id, message)
+
+    def recv(self, timeout: float) -> Message:
+        answer = self.process.recv(self._env_id, timeout)
+        raise_described(answer.head, self._name)
+        return answer
+
+    def restart(self) -> bool:
+        return self.process.restart(self._env_id)
+
+    def shut_down(self) -> None:
+        self.process.shut_down()
+
+    def close(self) -> None:
+        self.process.close()
 
 
 def _keep(output: IO[bytes], tail: bytearray, log: OutputLog) -> None:

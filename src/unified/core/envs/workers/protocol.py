@@ -23,25 +23,29 @@ class Message(NamedTuple):
     arrays: tuple[np.ndarray, ...] = ()
 
 
-def encode(message: Message) -> bytes:
-    """Encode a message as bytes: the length of the head, the head, the arrays."""
+def encode(message: Message, env_id: int = 0) -> bytes:
+    """Encode the message of an environment as bytes: the length of the head, the head, the arrays. A frame is a sequence of them."""
     arrays = [np.ascontiguousarray(array) for array in message.arrays]
     layout = [[_described(array.dtype), list(np.shape(source))] for array, source in zip(arrays, message.arrays, strict=True)]
-    head = json.dumps([message.head, layout]).encode()
+    head = json.dumps([env_id, message.head, layout]).encode()
     return b"".join([_LENGTH.pack(len(head)), head, *(array.tobytes() for array in arrays)])
 
 
-def decode(frame: bytes) -> Message:
-    """Decode the bytes of `encode`; the arrays are read-only views of `frame`."""
-    (length,) = _LENGTH.unpack_from(frame)
-    start = _LENGTH.size + length
-    head, layout = json.loads(frame[_LENGTH.size : start])
-    arrays = []
-    for dtype, shape in layout:
-        array: np.ndarray = np.ndarray(shape, _dtype(dtype), frame, start)
-        arrays.append(array)
-        start += array.nbytes
-    return Message(head, tuple(arrays))
+def decode(frame: bytes) -> list[tuple[int, Message]]:
+    """The environment and the content of each message of a frame; the arrays are read-only views of `frame`."""
+    messages, start = [], 0
+    while start < len(frame):
+        (length,) = _LENGTH.unpack_from(frame, start)
+        end = start + _LENGTH.size + length
+        env_id, head, layout = json.loads(frame[start + _LENGTH.size : end])
+        arrays = []
+        for dtype, shape in layout:
+            array: np.ndarray = np.ndarray(shape, _dtype(dtype), frame, end)
+            arrays.append(array)
+            end += array.nbytes
+        messages.append((env_id, Message(head, tuple(arrays))))
+        start = end
+    return messages
 
 
 def _described(dtype: np.dtype[Any]) -> Any:

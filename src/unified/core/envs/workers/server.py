@@ -1,4 +1,4 @@
-"""Process of one environment: ``python -m unified.core.envs.workers.server FD``. Imports no torch."""
+"""Process of one or several environments: ``python -m unified.core.envs.workers.server FD``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -29,33 +29,42 @@ def main(descriptor: int) -> None:
     faulthandler.enable()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     process, connection = os.getpid(), Connection(descriptor)
-    server: EnvServer | None = None
+    servers: list[EnvServer] = []
     try:
         while True:
-            message = decode(connection.recv_bytes())
-            try:
-                trace = ""
-                if message.head["op"] == "build":
-                    server = EnvServer(SuiteReference.from_json(message.head["suite"]).build())
-                    answer = Message({"spec": server.spec.to_json()})
-                else:
-                    assert server is not None
-                    answer = server.serve(message)
-                    trace = answer.head.get("trace", "")
-            except BaseException as error:
-                answer = describe(error)
-            if os.getpid() != process:
-                os._exit(0)  # the environment forked, and this is the child
-            if trace:
-                _print(trace)
-            connection.send_bytes(encode(answer))
+            answers, told = [], time.monotonic()
+            for env_id, request in decode(connection.recv_bytes()):
+                answer = _answer(servers, env_id, request)
+                if os.getpid() != process:
+                    os._exit(0)  # the environment forked, and this is the child
+                if trace := answer.head.get("trace"):
+                    _print(trace)
+                answers.append(encode(answer, env_id))  # at once: the environments may share the memory of their observations
+                if time.monotonic() - told > WATCH:
+                    connection.send_bytes(b"")  # the process is not silent: each environment has the whole time limit
+                    told = time.monotonic()
+            connection.send_bytes(b"".join(answers))
     except (EOFError, OSError):
         pass
     finally:
         with suppress(OSError):
             connection.close()  # the environment may have closed it
-        if server is not None and os.getpid() == process:
-            server.close()  # before the interpreter ends, or the GL context complains on its way out
+        if os.getpid() == process:
+            with ExitStack() as ends:  # before the interpreter ends, or the GL context complains on its way out
+                for server in servers:
+                    ends.callback(server.close)
+
+
+def _answer(servers: list[EnvServer], env_id: int, request: Message) -> Message:
+    try:
+        if request.head["op"] != "build":
+            return servers[env_id].serve(request)
+        suite = SuiteReference.from_json(request.head["suite"])
+        for _ in range(request.head["count"]):
+            servers.append(EnvServer(suite.build()))
+        return Message({"spec": servers[0].spec.to_json()})
+    except BaseException as error:
+        return describe(error)
 
 
 def _print(trace: str) -> None:

@@ -227,10 +227,18 @@ def _windows(line: torch.Tensor, start: torch.Tensor, length: int) -> torch.Tens
     if line.requires_grad:  # of a window's gradient torch keeps all windows
         return line[start[..., None] + torch.arange(length, device=line.device)]
     view = line.unfold(0, length, 1)  # nothing is copied
-    if line.device.type == "cpu" and line.dtype in _NUMPY:
-        # NumPy copies a part at once, torch number by number.
-        return torch.from_numpy(view.numpy()[start.numpy()])
-    return view[start]
+    return _copied(view, start) if line.device.type == "cpu" and line.dtype in _NUMPY else view[start]
+
+
+@torch.library.custom_op("unified::windows", mutates_args=())
+def _copied(view: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    """``view[start]``: NumPy copies a row at once, torch number by number. An operation of its own can be part of a graph."""
+    return torch.from_numpy(view.numpy()[start.numpy()])
+
+
+@_copied.register_fake
+def _(view: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    return view.new_empty(*start.shape, *view.shape[1:])
 
 
 def where(mask: torch.Tensor, chosen: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,11 @@ components = (
         summary="convolutions for pictures of any size",
     ),
     ArchitectureComponent(
+        name="cnn1d",
+        target="unified.plugins.architectures.cnn.network:CNN1d",
+        summary="convolutions along signals, for vectors and several signals of one length",
+    ),
+    ArchitectureComponent(
         name="nature_cnn",
         target="unified.plugins.architectures.cnn.network:NatureCNN",
         summary="three convolutions and a linear layer, the encoder of DQN",

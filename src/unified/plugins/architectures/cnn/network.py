@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import torch
@@ -9,6 +10,7 @@ from annotated_types import Ge
 from torch import nn
 
 from unified.core.base.errors import Problem, UsageError
+from unified.core.learn.networks import Shape
 from unified.plugins.architectures.pictures import flatten, pixels
 
 Norm = Literal["none", "batch", "group", "layer"]
@@ -63,6 +65,50 @@ class CNN(nn.Module):
         """``(B, C, H, W)`` to ``(B, D)``, or to ``(B, C', H', W')`` where it is not flat."""
         features: torch.Tensor = self.convolutions(pixels(obs, self.convolutions))
         return flatten(features) if self.flat else features
+
+
+class CNN1d(nn.Module):
+    """Convolutions with ReLU along signals of any length: each may shorten them, but never below one place.
+
+    Args:
+        in_shape: ``(D,)``, the signals one after the other, of equal length; or ``(signals, L)``.
+        signals: Number of signals in a vector.
+        channels: Channels of the first convolution; twice as many after each that shortens the signals.
+        depth: Number of convolutions.
+        kernel: Length of each convolution.
+        stride: Factor by which each convolution shortens the signals.
+
+    Raises:
+        UsageError: If the numbers of a vector cannot be divided among the signals, or if these are pictures.
+    """
+
+    def __init__(
+        self,
+        in_shape: Shape,
+        signals: Annotated[int, Ge(1)] = 1,
+        channels: Annotated[int, Ge(1)] = 32,
+        depth: Annotated[int, Ge(1)] = 3,
+        kernel: Annotated[int, Ge(1)] = 9,
+        stride: Annotated[int, Ge(1)] = 4,
+    ) -> None:
+        super().__init__()
+        self.signals = signals if len(in_shape) == 1 else in_shape[0]
+        length, rest = divmod(math.prod(in_shape), self.signals)
+        if len(in_shape) > 2 or rest or not length:
+            what = f"cnn1d takes {self.signals} signals of equal length, and not {tuple(in_shape)}"
+            raise UsageError(Problem(what, "signals= a divisor of the numbers   pictures: encoder=cnn"))
+        before, layers = self.signals, []
+        for _ in range(depth):
+            by = min(stride, length)
+            layers += [nn.Conv1d(before, channels, kernel, by, padding=kernel // 2), nn.ReLU(inplace=True)]
+            length = (length + 2 * (kernel // 2) - kernel) // by + 1
+            before, channels = channels, channels * (2 if by > 1 else 1)
+        self.convolutions = nn.Sequential(*layers).apply(orthogonal)
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        """``(B, D)`` or ``(B, signals, L)`` to ``(B, features)``."""
+        features: torch.Tensor = self.convolutions(obs.reshape(len(obs), self.signals, -1))
+        return features.flatten(1)
 
 
 class NatureCNN(nn.Module):
@@ -138,8 +184,8 @@ def group_norm(channels: int, most: int = 8) -> nn.GroupNorm:
 
 def orthogonal(module: nn.Module) -> None:
     """Orthogonal weights and zero biases; a gain of √2 for convolutions, which a ReLU follows, and of 1 for linear layers."""
-    if isinstance(module, nn.Linear | nn.Conv2d):
-        gain = nn.init.calculate_gain("relu") if isinstance(module, nn.Conv2d) else 1.0
+    if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+        gain = 1.0 if isinstance(module, nn.Linear) else nn.init.calculate_gain("relu")
         nn.init.orthogonal_(module.weight, gain)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space
+from unified.core.learn.actions import one_hot
 from unified.core.learn.networks import output_shape
 from unified.core.learn.objective import Loss, Objective
 from unified.core.replay.batch import Batch
@@ -164,5 +165,5 @@ def numbers(action: torch.Tensor, space: Space) -> torch.Tensor:
     [[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]]
     """
     if space.n is not None:
-        action = F.one_hot(action, space.n).float()
+        action = one_hot(action, space.n)
     return action.flatten(2) if action.dim() > 2 else action.unsqueeze(2)

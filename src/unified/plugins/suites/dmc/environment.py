@@ -10,9 +10,11 @@ import numpy as np
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space, Spec
-from unified.core.envs.suite import Environment, EpisodeFailed, Step, UnsupportedRender
+from unified.core.envs.suite import Environment, EnvironmentState, EpisodeFailed, Step, UnsupportedRender
 from unified.plugins.suites.dmc.rendering import activate, simplify, without_gl
+from unified.plugins.suites.dmc.simulated import TASKS
 from unified.plugins.suites.opengl import Renderer, choose
+from unified.plugins.suites.simulations import Layout
 
 #: Larger bounds count as unbounded (the LQR tasks); such actuators take the action without rescaling.
 UNBOUNDED = 1e9
@@ -52,6 +54,9 @@ class DMCEnvironment(Environment):
         self._low, self._high = np.where(bounded, self._low, -1.0), np.where(bounded, self._high, 1.0)
         self._repeat = options.action_repeat
         self.spec = self._describe(domain, bounds.shape)
+        simulated = None if options.pixels else TASKS.get(task)
+        physics = self._env.physics
+        self._layout = None if simulated is None else Layout(physics.model.ptr, physics.data.ptr, simulated.further)
 
     def reset(self, seed: int) -> np.ndarray:
         return self._observe(self._reset(seed))
@@ -67,6 +72,41 @@ class DMCEnvironment(Environment):
         for action in actions:
             last, _ = self._act(action)
         return self._observe(last)
+
+    def state_dict(self) -> EnvironmentState | None:
+        """The state of a task of `simulated.TASKS` that is observed without images; ``None`` for other tasks."""
+        if self._layout is None:
+            return None
+        physics = self.physics
+        elapsed = np.array(self._env._step_count // self._repeat)
+        return {"state": self._layout.taken(physics.model.ptr, physics.data.ptr), "elapsed": elapsed}
+
+    def load_state_dict(self, state: EnvironmentState) -> np.ndarray:
+        if self._layout is None:
+            return super().load_state_dict(state)  # type: ignore[return-value]
+        self._layout.put(self.physics.model.ptr, self.physics.data.ptr, state["state"])
+        self._env._step_count, self._env._reset_next_step = int(state["elapsed"]) * self._repeat, False
+        return self._flat(self.task.get_observation(self.physics))
+
+    @property
+    def physics(self) -> Any:
+        """dm_control's physics."""
+        return self._env.physics
+
+    @property
+    def task(self) -> Any:
+        """dm_control's task."""
+        return self._env.task
+
+    @property
+    def substeps(self) -> int:
+        """Steps of the physics in one step of dm_control's environment."""
+        return int(self._env._n_sub_steps)
+
+    def scaled(self, action: np.ndarray) -> np.ndarray:
+        """Actions in [-1, 1], rescaled to the bounds of the actuators."""
+        scaled: np.ndarray = self._low + (np.clip(action, -1.0, 1.0).astype(np.float64) + 1.0) * (self._high - self._low) / 2.0
+        return scaled
 
     def render(self, height: int, width: int) -> np.ndarray:
         if self._renderer is None:
@@ -93,8 +133,7 @@ class DMCEnvironment(Environment):
 
     def _act(self, action: np.ndarray) -> tuple[Any, float]:
         """The last time step of the repeats and the sum of their rewards."""
-        scaled = self._low + (np.clip(action, -1.0, 1.0).astype(np.float64) + 1.0) * (self._high - self._low) / 2.0
-        reward = 0.0
+        scaled, reward = self.scaled(action), 0.0
         for _ in range(self._repeat):
             try:
                 last = self._env.step(scaled)
@@ -108,7 +147,11 @@ class DMCEnvironment(Environment):
     def _observe(self, step: Any) -> np.ndarray:
         if self._options.pixels:
             return np.ascontiguousarray(self._draw(self._options.size, self._options.size).transpose(2, 0, 1))
-        return np.concatenate([np.ravel(value) for value in step.observation.values()]).astype(np.float32)
+        return self._flat(step.observation)
+
+    @staticmethod
+    def _flat(observation: Any) -> np.ndarray:
+        return np.concatenate([np.ravel(value) for value in observation.values()]).astype(np.float32)
 
     def _use_gl(self) -> None:
         self._renderer = choose(self._options.gl, self._options.render)

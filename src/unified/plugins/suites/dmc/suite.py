@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unified.core.envs.suite import Environment, Suite
 from unified.plugins.suites.opengl import choose
+
+if TYPE_CHECKING:
+    from unified.core.envs.vector_protocol import VectorEnv
 
 #: Tasks that use their GL context at every reset, to upload terrain.
 NEEDS_GL = ("quadruped_escape",)
@@ -30,6 +33,12 @@ class DMC(Suite):
         from unified.plugins.suites.dmc.environment import DMCEnvironment
 
         return DMCEnvironment(self.task, self.options, needs_gl=self.options.pixels or self.task in NEEDS_GL)
+
+    def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
+        """Most tasks without images, with the physics of all environments in one call (`unified.plugins.suites.dmc.simulated.TASKS`)."""
+        from unified.plugins.suites.dmc.simulated import vector_of
+
+        return vector_of(self, num_envs, seed, stream)
 
     def notes(self) -> list[str]:
         """The OpenGL back-end and the reason for it, if pixels are observed."""

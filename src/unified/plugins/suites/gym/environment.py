@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import gymnasium
@@ -20,8 +21,10 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from unified.core.base.errors import Problem, UsageError, error_text
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, EnvironmentState, Observation, Step, UnsupportedRender
+from unified.plugins.suites.gym.simulated import task_of
 from unified.plugins.suites.gym.spaces import Convert, action_of, describe, observation_of
 from unified.plugins.suites.pictures import resize
+from unified.plugins.suites.simulations import Layout
 
 
 class GymEnvironment(Environment):
@@ -77,12 +80,18 @@ class GymEnvironment(Environment):
             observation = self._act(action)[0]
         return self._observe(observation)
 
+    @property
+    def unwrapped(self) -> Any:
+        """Gymnasium's environment without wrappers."""
+        return self._env.unwrapped
+
     def state_dict(self) -> EnvironmentState | None:
-        """The state of a classic control task, whose random generator is used by resets alone; ``None`` for other tasks."""
-        limit = self._time_limit()
+        """The state of a classic control or MuJoCo task whose random generator is used by resets alone; ``None`` for other tasks."""
+        limit, task = self._time_limit(), self._env.unwrapped
         if limit is None:
             return None
-        return {"state": np.array(self._env.unwrapped.state, np.float64), "elapsed": np.array(limit._elapsed_steps)}
+        taken = np.array(task.state, np.float64) if self._layout is None else self._layout.taken(task.model, task.data)
+        return {"state": taken, "elapsed": np.array(limit._elapsed_steps)}
 
     def load_state_dict(self, state: EnvironmentState) -> Observation:
         limit = self._time_limit()
@@ -90,7 +99,11 @@ class GymEnvironment(Environment):
             return super().load_state_dict(state)
         observation, _ = self._env.reset(seed=0)  # a new environment refuses to step before a reset
         task = self._env.unwrapped
-        task.state, limit._elapsed_steps = state["state"].copy(), int(state["elapsed"])
+        limit._elapsed_steps = int(state["elapsed"])
+        if self._layout is not None:
+            self._layout.put(task.model, task.data, state["state"])
+            return self._observe(task._get_obs())
+        task.state = state["state"].copy()
         if self._pixels:
             return self._observe(observation)
         return self._observe(task._get_obs() if isinstance(task, PendulumEnv) else np.array(task.state, np.float32))
@@ -103,7 +116,14 @@ class GymEnvironment(Environment):
                 return None
             limit = env if type(env) is TimeLimit else limit
             env = env.env
-        return limit if type(env) in (CartPoleEnv, PendulumEnv, MountainCarEnv) else None
+        return limit if type(env) in (CartPoleEnv, PendulumEnv, MountainCarEnv) or self._layout is not None else None
+
+    @cached_property
+    def _layout(self) -> Layout | None:
+        """The state of a MuJoCo task; ``None`` for other tasks and for images, which show the simulation before its last step."""
+        task = self._env.unwrapped
+        simulated = None if self._pixels else task_of(task)
+        return None if simulated is None else Layout(task.model, task.data, simulated.further)
 
     def render(self, height: int, width: int) -> np.ndarray:
         try:

@@ -59,7 +59,7 @@ class Gym(Suite):
         return self._goals.compute_terminated(achieved, desired)
 
     def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
-        """CartPole, Pendulum and MountainCar as array operations; the other tasks have no vectorised implementation here."""
+        """CartPole, Pendulum, MountainCar and the MuJoCo tasks of version 5; the other tasks have no vectorised implementation here."""
         from unified.plugins.suites.gym.vectorised import vector_of
 
         return vector_of(self, num_envs, seed, stream)

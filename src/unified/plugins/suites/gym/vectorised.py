@@ -1,4 +1,4 @@
-"""Classic control tasks of Gymnasium as array operations, bit for bit what Gymnasium's single environments compute.
+"""Tasks of Gymnasium as array operations, bit for bit what Gymnasium's single environments compute.
 
 Sums and products are in the order of Gymnasium's source, because another order rounds differently.
 """
@@ -14,12 +14,15 @@ from gymnasium.envs.registration import load_env_creator
 
 from unified.array_vector_env import ArrayVectorEnv
 from unified.core.base.spec import Spec
+from unified.core.envs.step_batch import some
 from unified.core.envs.suite import Suite
 from unified.core.envs.vector_agreement import agree
 from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.envs.vector_protocol import VectorEnv
+from unified.plugins.suites.gym import simulated
 from unified.plugins.suites.gym.environment import find
 from unified.plugins.suites.gym.first_draws import first_draws
+from unified.plugins.suites.simulations import import_mujoco
 
 
 class CartPole(ArrayVectorEnv):
@@ -29,13 +32,16 @@ class CartPole(ArrayVectorEnv):
     TOTAL, POLE_LENGTH = POLE + CART, POLE * LENGTH
 
     def __init__(self, suite: Suite, spec: Spec, num_envs: int, seed: int, stream: str) -> None:
-        # NumPy is fastest with contiguous operands of one shape, so constants are whole rows and every result has its memory.
+        # NumPy is fastest with contiguous operands of one shape, so constants are whole rows, every result has its memory, and rows that
+        # take the same operation lie beside each other.
         rows = np.zeros((6, num_envs))
         super().__init__(suite, spec, num_envs, seed, stream, rows[:4])
-        change, squares, (a, b) = np.zeros((4, num_envs)), np.zeros((2, num_envs)), np.zeros((2, num_envs))
+        change, loads, pulls, differences, product = (np.zeros((height, num_envs)) for height in (4, 3, 2, 2, 1))
+        pulls[0] = 4.0 / 3.0
         self._rows = (rows[2], rows[4], rows[5], rows[3:5], rows[1:4:2])
-        self._results = (change, change[0::2], change[1], change[3], squares, *squares, a, b)
-        constants = [self.GRAVITY, 4.0 / 3.0, self.LENGTH, self.POLE_LENGTH, self.TOTAL]
+        self._results = (change, change[0::2], change[1], change[3], loads[:2], loads[0], loads[2], loads[1:], pulls, pulls[1])
+        self._quotient = (differences, *differences, product[0])
+        constants = [self.GRAVITY, self.LENGTH, self.POLE_LENGTH, self.TOTAL]
         scale, total = _repeated([self.POLE_LENGTH, self.POLE], num_envs), np.full((2, num_envs), self.TOTAL)
         bounds = _repeated([2.4, np.inf, 12 * 2 * math.pi / 360, np.inf], num_envs)
         self._constants = (*_repeated(constants, num_envs), scale, total, np.full((4, num_envs), self.TAU), bounds)
@@ -44,36 +50,38 @@ class CartPole(ArrayVectorEnv):
     def initial_states(self, seeds: np.ndarray) -> np.ndarray:
         return _uniform(-0.05, 0.05, first_draws(seeds, 4))
 
-    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         angle, cos, sin, to_square, velocities = self._rows
-        change, first, acceleration, turn, squares, push, load, a, b = self._results
-        gravity, thirds, length, pole_length, total, scale, totals, tau, bounds = self._constants
+        change, first, acceleration, turn, push_load, push, pushed, load_pushed, pulls, pull = self._results
+        differences, below, above, product = self._quotient
+        gravity, length, pole_length, total, scale, totals, tau, bounds = self._constants
         np.cos(angle, cos)
         np.sin(angle, sin)
-        np.square(to_square, squares)  # of the angular velocity and of the cosine
-        np.multiply(scale, squares, squares)
+        np.square(to_square, push_load)  # of the angular velocity and of the cosine
+        np.multiply(scale, push_load, push_load)
         np.multiply(push, sin, push)
         np.add(self._forces[actions], push, push)
-        np.divide(squares, totals, squares)
-        np.multiply(gravity, sin, a)
-        np.multiply(cos, push, b)
-        np.subtract(a, b, a)
-        np.subtract(thirds, load, b)
-        np.multiply(length, b, b)
-        np.divide(a, b, turn)
-        np.multiply(pole_length, turn, a)
-        np.multiply(a, cos, a)
-        np.divide(a, total, a)
-        np.subtract(push, a, acceleration)
+        np.divide(push_load, totals, push_load)
+        np.multiply(gravity, sin, pull)
+        np.multiply(cos, push, pushed)
+        np.subtract(pulls, load_pushed, differences)  # 4/3 - load, and pull - pushed
+        np.multiply(length, below, below)
+        np.divide(above, below, turn)
+        np.multiply(pole_length, turn, product)
+        np.multiply(product, cos, product)
+        np.divide(product, total, product)
+        np.subtract(push, product, acceleration)
         first[:] = velocities
         np.multiply(tau, change, change)
         np.add(self.states, change, self.states)
         np.absolute(self.states, change)
         outside = change > bounds
-        return self._ones, outside[0] | outside[2]
+        return self._ones, outside[0] | outside[2] if some(outside) else None
 
     def observe(self, states: np.ndarray) -> np.ndarray:
-        return np.array(states.T, np.float32, order="C")
+        observation = np.empty((states.shape[1], 4), np.float32)
+        observation.T[:] = states
+        return observation
 
 
 class Pendulum(ArrayVectorEnv):
@@ -130,7 +138,7 @@ class MountainCar(ArrayVectorEnv):
         return np.array(states.T, np.float32, order="C")
 
 
-#: By Gymnasium's class.
+#: Classic control, by Gymnasium's class.
 TASKS: dict[Any, type[Any]] = {CartPoleEnv: CartPole, PendulumEnv: Pendulum, MountainCarEnv: MountainCar}
 #: Steps over which a vectorised task is compared with Gymnasium's environments before it is used.
 CHECKED_STEPS = 64
@@ -142,10 +150,15 @@ def vector_of(suite: Suite, num_envs: int, seed: int, stream: str) -> VectorEnv 
     It is used only if it gives the bits of the installed Gymnasium on this processor, which a short comparison finds out.
     """
     registered, options = find(suite.task), suite.options
-    entry = str(registered.entry_point)
-    task = TASKS.get(load_env_creator(entry)) if entry.startswith("gymnasium.envs.classic_control") else None
     plain = options.action_repeat == 1 and not options.pixels and not getattr(options, "observe", ())
-    if task is None or not plain or registered.kwargs or registered.additional_wrappers or not registered.max_episode_steps:
+    if not plain or registered.additional_wrappers or not registered.max_episode_steps:
+        return None
+    task: Any = simulated.TASKS.get(str(registered.entry_point))
+    if task is not None:
+        import_mujoco()
+    elif str(registered.entry_point).startswith("gymnasium.envs.classic_control") and not registered.kwargs:
+        task = TASKS.get(load_env_creator(registered.entry_point))
+    if task is None:
         return None
     with WorkerVectorEnv(suite, 4, 0, "comparison", "inline") as singles, task(suite, singles.spec, 4, 0, "comparison") as vector:
         if not agree(vector, singles, CHECKED_STEPS):

@@ -49,9 +49,7 @@ def read(name: str, root: Path, options: Any) -> Mapping[Split, Pictures]:
     """
     try:
         return _READERS[name](root, options)
-    except UsageError:
-        raise
-    except Exception as error:  # whatever a damaged file leads to
+    except (OSError, ValueError) as error:  # of the file system, and of NumPy: batches that do not fit each other
         raise UsageError(
             Problem(f"vision:{name} cannot be read from {root}: {error_text(error)}", "remove the damaged file and start again")
         ) from error
