@@ -240,8 +240,10 @@ class RunOptions(Options):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of encoders; auto uses bf16 if the hardware supports it. Everything else is float32."""
     threads: int | Literal["auto"] = "auto"
-    """Threads of one torch operation; results depend on it. Auto is that of the checkpoint; of a new run 1 if its updates are small, else
-    OMP_NUM_THREADS, else the number of cores."""
+    """Threads of one torch operation; results depend on it. Auto takes the number of the checkpoint; in a new run 1 for small updates,
+    otherwise OMP_NUM_THREADS or the number of cores."""
+    compile: Literal["auto", True, False] = "auto"
+    """Compile updates to machine code: true from the first update on, auto from update 2,000 on where the budget is large enough."""
     root: str = Field(default="runs", min_length=1)
     """Directory of all runs."""
     agent: Annotated[Any, Slot("agents")] = "ac2"

@@ -186,16 +186,21 @@ def finish(trainer: Trainer) -> None:
     run.event("finish", **clock.counts(), elapsed_s=clock.elapsed)
 
 
-def stop(trainer: Trainer) -> None:
-    """Save and end a run because of a signal.
+def stop(trainer: Trainer, save: bool = True) -> None:
+    """End a run because of a signal.
+
+    Args:
+        trainer: The trainer of the run.
+        save: Whether to save a checkpoint; not in the middle of an update.
 
     Raises:
         Stopped: Always.
     """
     number = trainer.interrupts.stopping or signal.SIGTERM
     trainer.run.event("stop", signal=signal.Signals(number).name, **trainer.clock.counts())
-    trainer.checkpoint()
-    raise Stopped(trainer.run.lasting_name, number, trainer.clock.frames)
+    if save:
+        trainer.checkpoint()
+    raise Stopped(trainer.run.lasting_name, number, trainer.clock.frames, saved=save)
 
 
 def worth_a_line(number: int) -> bool:
