@@ -146,7 +146,9 @@ def test_changed_code_is_no_damage_and_no_older_checkpoint_is_tried(tmp_path: Pa
     with pytest.raises(OtherCode, match=does_not_fit) as error:
         unified.train(config={**config, "train.frames": 60})
     assert error.value.exit_code == 2
-    assert "experiment=NAME" in error.value.problems[0].hint
+    sentence, file = error.value.problems
+    assert "experiment=NAME" in sentence.hint
+    assert file.message == f"{nets} has been edited: architecture 'Tiny' may differ"
     assert sorted(run.checkpoints.frames()) == before
     assert not [event for event in run.events() if "damaged" in str(event.get("message"))]
     edited(nets, 4)
