@@ -593,6 +593,14 @@ def test_a_worker_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_environments_that_take_long_to_build(tmp_path: Path) -> None:
+    """The process says meanwhile that it is at work."""
+    source = "import time\nfrom unified.testing.environments import Counter\nclass Slow(Counter):\n    def environment(self):\n"
+    (tmp_path / "slow.py").write_text(f"{source}        time.sleep(1.1)\n        return super().environment()\n")
+    with WorkerVectorEnv(SuiteReference(f"{tmp_path}/slow.py:Slow", "slow"), 1, seed=1, placement="process") as vector:
+        assert vector.reset().shape == (1, *vector.spec.observation.shape)
+
+
 def test_ctrl_c_does_not_reach_a_worker() -> None:
     with WorkerVectorEnv(counter(), 1, seed=1, placement="process") as vector:
         vector.reset()
