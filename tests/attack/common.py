@@ -27,11 +27,11 @@ Attack = Callable[[int, int, Path], Iterator[Outcome]]
 #: One run with every kind of file: checkpoints, evaluations, segments of its replay, and a saved replay.
 WORDS = (
     *("train", "--agent", "dqn", "--suite", "gym:CartPole-v1", "train.env_backend=inline", "device=cpu", "precision=fp32"),
-    *("agent.learning_starts=40", "agent.batch_size=16", "agent.critic.hidden_dim=8", "agent.updates_per_step=0.2"),
-    *("train.log_every=40", "evaluate.every=90", "evaluate.episodes=1", "checkpoint.every=60", "replay.capacity=2000"),
+    *("agent.learning_starts=20", "agent.batch_size=16", "agent.critic.hidden_dim=8", "agent.updates_per_step=0.2"),
+    *("train.log_every=20", "evaluate.every=45", "evaluate.episodes=1", "checkpoint.every=30", "replay.capacity=2000"),
     *("callbacks=[console]", "replay.save=end"),
 )
-FRAMES = 180
+FRAMES = 90
 RUN = Path("runs/default/dqn/gym/CartPole-v1/seed-1")
 #: Commands that read the run.
 READING = (
@@ -189,7 +189,7 @@ def stopped(work: Path) -> Path:
     place = work / "stopped"
     place.mkdir()
     # Killed when it begins its third checkpoint.
-    ended = forked(train(before=Fault("kill", 1, "*/.saving-000000180-*").install), place, 120.0)
+    ended = forked(train(before=Fault("kill", 1, "*/.saving-000000090-*").install), place, 120.0)
     assert ended.status == -signal.SIGKILL, ended.text
     return place
 

@@ -137,8 +137,9 @@ def show_run(
     for index, checkpoint in enumerate(row["checkpoints"]):
         say("checkpoints" if not index else "", f"{checkpoint['name']}   {units.size(checkpoint['bytes'])}")
     if facts := row["bits_depend_on"]:
-        also = " · ".join(facts[key] for key in ("device", "precision", "instructions") if key in facts)
-        say("computed", f"{facts.get('threads', '?')} threads · torch {facts.get('torch', '?')} · {also} · {'exact' * row['exact'] or 'not exact'}")
+        parts = [f"{facts.get('threads', '?')} threads", f"torch {facts.get('torch', '?')}"]
+        parts += [facts[key] for key in ("device", "precision", "instructions") if key in facts]
+        say("computed", " · ".join([*parts, "exact" if row["exact"] else "not exact"]))
     for index, file in enumerate(row["files"]):
         say("files" if not index else "", f"{file['name']}   {units.size(file['bytes'])}")
     for index, text in enumerate([*filter(None, [record.damage]), *row["warnings"][-5:]]):

@@ -57,6 +57,7 @@ class Config:
     device: str
     precision: str
     threads: int | Literal["auto"]
+    compile: str | bool
     root: str
     train: Train
     replay: ReplayOptions

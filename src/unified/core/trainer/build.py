@@ -366,7 +366,7 @@ def make_evaluator(config: Config, suite: Suite, run: Run, **overrides: Any) -> 
         classifier = Run.find(wanted.features, run.root)
         features = ClassifierFeatures(load_agent(classifier), "/".join(classifier.identity), spec)
     if isinstance(suite, DataSuite):
-        return DatasetEvaluator(suite, features)
+        return DatasetEvaluator(suite, features, wanted.samples)
     count = min(wanted.num_envs, wanted.episodes)
     return EpisodeEvaluator(suite, lambda: make_environments(config, "evaluation", count, run), wanted.episodes, wanted.max_steps)
 
