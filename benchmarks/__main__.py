@@ -20,6 +20,7 @@ NAMES = (
     "endtoend",
     "checkpoint",
     "startup",
+    "neighbours",
     "vector",
     "simulations",
     "list_runs",

@@ -24,6 +24,7 @@ from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, Step, Suite, UnsupportedRender
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import STARTS, WorkerVectorEnv
+from unified.core.envs.workers.process import EnvProcess
 from unified.testing.environments import Counter
 
 PLACES = ("inline", "process")
@@ -217,6 +218,15 @@ def test_each_environment_of_a_process_has_the_whole_time_limit() -> None:
         vector.reset()
         assert not play(vector, 1)[0].failed.any()
         assert vector.restarts == 0
+
+
+def test_a_process_that_says_it_is_at_work_while_it_builds_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    receive, frames = EnvProcess._receive, [None, None]
+    monkeypatch.setattr(EnvProcess, "_receive", lambda self, timeout: frames.pop() if frames else receive(self, timeout))
+    with WorkerVectorEnv(counter(), 2, seed=4, placement="process", workers=1) as vector:
+        assert not frames
+        vector.reset()
+        assert not play(vector, 2)[1].failed.any()
 
 
 @pytest.mark.parametrize("what", ["hang", "die"])
