@@ -236,7 +236,7 @@ class RunOptions(Options):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of encoders; auto uses bf16 if the hardware supports it. Everything else is float32."""
     compile: Literal["auto", True, False] = "auto"
-    """Compile the update to machine code: auto does from update 2,000 on where the budget pays for it; true from the first update on."""
+    """Compile the update to machine code: auto does from update 10,000 on in runs of 50,000 and more; true from the first one on."""
     root: str = Field(default="runs", min_length=1)
     """Directory of all runs."""
     agent: Annotated[Any, Slot("agents")] = "ac2"
