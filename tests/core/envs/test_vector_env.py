@@ -603,9 +603,50 @@ def test_a_worker_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_environments_that_take_long_to_build(tmp_path: Path) -> None:
+    """The process says meanwhile that it is at work."""
+    source = "import time\nfrom unified.testing.environments import Counter\nclass Slow(Counter):\n    def environment(self):\n"
+    (tmp_path / "slow.py").write_text(f"{source}        time.sleep(1.1)\n        return super().environment()\n")
+    with WorkerVectorEnv(SuiteReference(f"{tmp_path}/slow.py:Slow", "slow"), 1, seed=1, placement="process") as vector:
+        assert vector.reset().shape == (1, *vector.spec.observation.shape)
+
+
 def test_ctrl_c_does_not_reach_a_worker() -> None:
     with WorkerVectorEnv(counter(), 1, seed=1, placement="process") as vector:
         vector.reset()
         os.kill(vector._ports[0].process.pid, signal.SIGINT)  # type: ignore[attr-defined]
         play(vector, 3)
         assert vector.restarts == 0
+
+
+class Extremes(Environment):
+    """The greatest finite numbers; action 1 leads to what is not finite."""
+
+    def __init__(self, dtype: str, other: float) -> None:
+        self.spec = Spec(Space((2, 2), dtype), Space((), "int64", 0, 1, 2))
+        self.greatest, self.other = np.full((2, 2), np.finfo(dtype).max, dtype), other
+
+    def reset(self, seed: int, options: Any = None) -> np.ndarray:
+        return self.greatest.copy()
+
+    def step(self, action: np.ndarray) -> Step:
+        observation = self.greatest.copy()
+        if action == 1:
+            observation[1, 0] = self.other
+        return Step(observation, 0.0, terminated=False, truncated=False)
+
+
+class ExtremeSuite(Suite):
+    def environment(self) -> Environment:
+        return Extremes(*self.options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("other", [np.nan, np.inf, -np.inf])
+def test_an_observation_fails_where_a_number_is_not_finite_and_not_where_its_square_is_not(dtype: str, other: float) -> None:
+    with WorkerVectorEnv(ExtremeSuite("", (dtype, other)), 2, 0, placement="inline") as vector:
+        vector.reset()
+        vector.step_async(np.array([0, 1]))
+        steps = vector.step_wait()
+    assert steps.failed.tolist() == [False, True]
+    assert np.array_equal(steps.observation[0], np.full((2, 2), np.finfo(dtype).max, dtype))

@@ -159,8 +159,8 @@ class Train(Options):
     num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together. The number of updates per step does not change."""
     env_backend: Literal["auto", "inline", "process"] = "auto"
-    """Run environments in this process (inline), in others (process), or choose: several use the suite's vectorised implementation if there
-    is one, and otherwise the measured step time decides."""
+    """Run environments in this process (inline), in others (process), or choose: the suite's vectorised implementation if there is one, and
+    otherwise the measured step time decides."""
     env_workers: int | None = Field(default=None, gt=0)
     """Processes that share the environments, with env_backend=process; null: as many as cores. The results do not depend on it."""
     env_timeout: float = Field(default=60.0, gt=0, le=1e6)
