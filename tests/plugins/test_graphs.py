@@ -37,7 +37,6 @@ GRAPHS: list[tuple[str, str, dict[str, Any]]] = [
     ("ac2", "rows to generate", {"objectives": "flow", "actor": {"head": "flow"}}),
 ]
 EAGER: list[tuple[str, str, dict[str, Any], str]] = [
-    ("ppo", "vector, discrete", {"memory": "gru"}, "the rows that a mask selects"),
     ("sac", "vector, continuous", {"optimizer": {"name": "rmsprop"}}, "RMSprop of part critic is not fused"),
     (
         "sac",

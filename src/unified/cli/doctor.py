@@ -159,7 +159,9 @@ def _precision() -> Iterator[Finding]:
         left @ left
         _wait(torch, device)
 
-    yield Finding("compute", "threads", f"{torch.get_num_threads()} (torch, in one operation)")
+    waiting = "sleep" if os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive" else "spin, which is slow beside other processes"
+    yield Finding("compute", "threads=auto", f"{torch.get_num_threads()} for large updates, 1 for small ones; threads that wait {waiting}")
+    yield Finding("compute", "instructions", torch.backends.cpu.get_cpu_capability())
     if device.type == "cuda":
         about = torch.cuda.get_device_properties(device)
         yield Finding("compute", "gpu", f"{about.name}, {units.size(about.total_memory)}; torch built for CUDA {torch.version.cuda}")

@@ -163,6 +163,13 @@ def test_targets_do_not_move_with_the_online_encoder(double: bool) -> None:
         torch.testing.assert_close(after, valued.max(-1).values)
 
 
+def test_the_online_encoder_reads_next_observations_only_where_they_count() -> None:
+    batch = make_batch()
+    assert "next_features" not in learned_encoder(double=False).encode_batch(batch)  # the target network values and chooses
+    assert "next_features" in learned_encoder(double=False, target_encoder=False).encode_batch(batch)
+    assert "next_features" in learned_encoder(double=True).encode_batch(batch)
+
+
 def test_the_target_encoder_follows_as_the_target_critic_does() -> None:
     agent, batch = learned_encoder(tau=1.0, target_update_interval=3), make_batch()
     before = copy.deepcopy(agent.encoder_target.state_dict())

@@ -17,7 +17,7 @@ from unified.core.learn.networks import construct, is_head, output_shape
 from unified.core.registry import registry
 from unified.plugins.architectures.cnn.network import CNN, DrQV2CNN
 from unified.plugins.architectures.dcgan.network import DCGANDiscriminator, DCGANGenerator
-from unified.plugins.architectures.pictures import flatten, pixels
+from unified.plugins.architectures.pictures import Convolutions, flatten, pixels
 from unified.plugins.architectures.resnet.network import resnet18
 from unified.plugins.architectures.transformer.network import Block, Transformer
 from unified.plugins.architectures.unet.network import UNet
@@ -277,6 +277,33 @@ def test_pixels_take_the_precision_of_autocast() -> None:
         assert pixels(obs.float(), layer).dtype == torch.float32
     assert pixels(obs, layer).is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(flatten(obs), obs.permute(0, 2, 3, 1).reshape(2, -1))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("rows", [1, 5, 16, 33])  # torch computes few rows in float32 without oneDNN
+@pytest.mark.parametrize("settings", [{}, {"stride": 2}, {"padding": 1, "bias": False}, {"padding": "same"}], ids=str)
+def test_a_convolution_and_its_relu_in_one_pass_are_the_two_bit_for_bit(settings: dict[str, object], rows: int, precision: str) -> None:
+    torch.manual_seed(1)
+    layers = [nn.Conv2d(9, 8, 3, **settings), nn.ReLU(inplace=True), nn.Conv2d(8, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.Tanh()]
+    fused = Convolutions(*layers).to(memory_format=torch.channels_last)
+    obs = torch.rand(rows, 9, 13, 11).contiguous(memory_format=torch.channels_last).requires_grad_()
+    found = []
+    for network in (fused, nn.Sequential(*layers)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            output = network(obs)
+        gradients = torch.autograd.grad(output.float().sin().sum(), [obs, *fused.parameters()], create_graph=True)
+        second = torch.autograd.grad(gradients[0].square().sum(), [fused[0].weight])
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            found.append([output, network(obs), *gradients, *second])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+    assert all(one.stride() == other.stride() for one, other in zip(*found, strict=True))
+
+
+def test_a_hook_on_a_convolution_sees_its_output() -> None:
+    network, seen = DrQV2CNN((3, 20, 20)), []
+    network.convolutions[2].register_forward_hook(lambda module, arguments, output: seen.append(output.min().item()))
+    network(some_bytes(16, 3, 20, 20))
+    assert [value < 0 for value in seen] == [True]  # before its ReLU
 
 
 # Options and lists --------------------------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from unified.core.learn.update import UpdateResult
     from unified.core.replay.batch import Batch
 
-#: With ``compile=auto``, the number of the first compiled update, and of the one before which nothing begins. The graphs are compiled beside
-#: the updates between them, which takes about a minute of a core; these updates take 8 s with PPO and 50 s with SAC.
+#: With ``compile=auto``, the number of the first compiled update, and of the one before which nothing begins. The graphs are compiled
+#: beside the updates between them, which takes about a minute of a core; these updates take 8 s with PPO and 50 s with SAC.
 SWITCH, BEGIN = 10_000, 2_000
 #: With ``compile=auto``, the smallest budget in updates for which it compiles, so that less time is waited than saved.
 WORTHWHILE = 50_000

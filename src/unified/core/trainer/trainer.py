@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from unified.core.base.errors import EnvironmentFailed, PluginFailed, UnifiedError, plugin_errors
+from unified.core.config.schema import MAX_THREADS
+from unified.core.learn.device import bits_depend_on, differences
 from unified.core.runs import provenance
 from unified.core.trainer import duties
 from unified.core.trainer.agent_state import load_training_state
@@ -74,9 +77,10 @@ class Trainer:
         self.interrupts = Interrupts()
         self.duties = duties.Duties(self)
         self.episodes = 0  # finished in training
-        self.checkpoint_time = time.monotonic()
+        self.checkpoint_time, self.checkpoint_seconds = time.monotonic(), 0.0
         self._callback_states: dict[str, Any] = {}  # from the checkpoint, until the callbacks are set up
         self._restored, self._exact = False, True
+        self.differs = ""  # what the bits of results depend on and is not as in the checkpoint that was restored
         self._failures = np.zeros(source.num_envs, np.int64)  # failed episodes of each environment in a row
         self._env_failures, self._last_failure = 0, ""  # since the start of this process
         self._pending = 0  # updates of this step that are not done yet
@@ -253,7 +257,8 @@ class Trainer:
         # Segments with rows that fell out of the ring are deleted once no checkpoint refers to them.
         if (snapshots := self.run.replay_snapshots()) is not None:
             self.replay.prune(self.run.path / "replay", snapshots)
-        self.run.event("checkpoint", frames=self.clock.frames, seconds=self.checkpoint_time - start, best=best)
+        self.checkpoint_seconds = self.checkpoint_time - start
+        self.run.event("checkpoint", frames=self.clock.frames, seconds=self.checkpoint_seconds, best=best)
 
     def save_interrupted(self, *, failed: bool) -> bool:
         """Save a run that an error interrupted; returns whether it continues from here and not from the previous checkpoint.
@@ -280,8 +285,7 @@ class Trainer:
             "replay": snapshot,
             "best_score": self.best_score,
             "exact": self._exact and self.engine.exact and self.source.exact and spec.deterministic,
-            "device": str(self.agent.device),
-            "precision": self.agent.precision,
+            "bits_depend_on": bits_depend_on(self.agent.device, self.agent.precision),
             **self.clock.counts(),
         }
 
@@ -307,7 +311,7 @@ class Trainer:
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Restore the state of a checkpoint; the run then continues bit for bit as if it had never stopped.
+        """Restore the state of a checkpoint; the run then continues bit for bit as if it had never stopped, unless something `differs`.
 
         Raises:
             Damaged: If a part of it is damaged or does not fit. Another checkpoint can then be restored.
@@ -333,5 +337,10 @@ class Trainer:
             self.source.load_state_dict(state)
         with checkpoint.reading("callbacks") as state:
             self._callback_states = dict(state)
-        self._exact = exact and self.source.exact
+        with checkpoint.reading("manifest") as manifest:
+            then = manifest["bits_depend_on"]
+            if self.config.threads == "auto":
+                torch.set_num_threads(min(int(then["threads"]), MAX_THREADS))
+            self.differs = differences(then, bits_depend_on(self.agent.device, self.agent.precision))
+        self._exact = exact and self.source.exact and not self.differs
         self._restored = True

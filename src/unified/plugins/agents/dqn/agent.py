@@ -52,7 +52,9 @@ class DQN(OffPolicyAgent):
     def encode_batch(self, batch: Batch) -> Batch:
         obs, next_obs = self.augmented(batch.obs), self.augmented(batch.next_obs)
         with torch.no_grad():
-            features = {"next_features": self.encode(next_obs)}
+            features = {}
+            if self.options.double or not self.copies_encoder:  # else the target network both chooses and values
+                features["next_features"] = self.encode(next_obs)
             if self.copies_encoder:
                 features["target_features"] = self.encode(next_obs, self.get_submodule("encoder_target"))
         return self.with_mixture(batch).with_columns(features=self.encode(obs), **features)

@@ -11,7 +11,7 @@ from torch import nn
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.learn.networks import Shape
-from unified.plugins.architectures.pictures import flatten, pixels
+from unified.plugins.architectures.pictures import Convolutions, flatten, pixels
 
 Norm = Literal["none", "batch", "group", "layer"]
 
@@ -59,7 +59,7 @@ class CNN(nn.Module):
                 layers.append((nn.MaxPool2d if pool == "max" else nn.AvgPool2d)(by, ceil_mode=True))
             side = -(-side // by)
             before, channels = channels, channels * (growth if side > 1 and by > 1 else 1)
-        self.convolutions = nn.Sequential(*layers).apply(orthogonal).to(memory_format=torch.channels_last)
+        self.convolutions = Convolutions(*layers).apply(orthogonal).to(memory_format=torch.channels_last)
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         """``(B, C, H, W)`` to ``(B, D)``, or to ``(B, C', H', W')`` where it is not flat."""
@@ -127,7 +127,7 @@ class NatureCNN(nn.Module):
         channels, height, width = in_shape
         if min(height, width) < 36:
             raise UsageError(Problem(f"nature_cnn needs pictures of at least 36×36, and these are {height}×{width}", "encoder=cnn"))
-        self.convolutions = nn.Sequential(
+        self.convolutions = Convolutions(
             *(nn.Conv2d(channels, 32, 8, stride=4), nn.ReLU(inplace=True)),
             *(nn.Conv2d(32, 64, 4, stride=2), nn.ReLU(inplace=True)),
             *(nn.Conv2d(64, 64, 3, stride=1), nn.ReLU(inplace=True)),
@@ -160,7 +160,7 @@ class DrQV2CNN(nn.Module):
                 nn.Conv2d(in_shape[0] if index == 0 else channels, channels, 3, stride=2 if index == 0 else 1),
                 nn.ReLU(inplace=True),
             ]
-        self.convolutions = nn.Sequential(*layers).apply(orthogonal).to(memory_format=torch.channels_last)
+        self.convolutions = Convolutions(*layers).apply(orthogonal).to(memory_format=torch.channels_last)
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         """``(B, C, H, W)`` to features ``(B, D)``."""
