@@ -92,6 +92,7 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> Interpreter:
     monkeypatch.setattr(engine_module, "Compiler", lambda: made)
     monkeypatch.setattr(engine_module, "trace", Traced)
     monkeypatch.setattr(engine_module, "SWITCH", 2 * UPDATES + UPDATES // 2)
+    monkeypatch.setattr(engine_module, "BEGIN", UPDATES // 2)
     monkeypatch.setattr(engine_module, "WORTHWHILE", UPDATES)
     return made
 
@@ -308,7 +309,6 @@ def test_a_replaced_parameter_is_an_error(bench: Callable[..., Bench], compiler:
 @pytest.mark.parametrize(
     ("wanted", "updates", "change", "reason"),
     [
-        (False, None, {}, "compile=false"),
         ("auto", 3, {}, "the budget of 3 updates is too small"),
         ("auto", None, {"SMALL": 10}, "the networks are large"),
         (True, 3, {"SMALL": 10}, ""),
@@ -324,6 +324,30 @@ def test_why_a_run_is_eager(
     (note,) = engine.notes()
     assert (engine.from_update is None) == bool(reason)
     assert reason in note
+
+
+def test_false_is_eager_without_a_line(bench: Callable[..., Bench]) -> None:
+    engine = bench(False).engine
+    assert engine.from_update is None
+    assert not engine.notes()
+
+
+def test_nothing_begins_with_the_first_updates(bench: Callable[..., Bench]) -> None:
+    made = bench("auto")
+    for _ in range(engine_module.BEGIN - 1):
+        made.learn()
+    assert not made.engine.state_dict()["keys"]
+    made.learn()
+    assert made.engine.state_dict()["keys"]
+
+
+def test_a_longer_budget_does_not_change_what_was_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiler: Interpreter) -> None:
+    monkeypatch.setattr(engine_module, "WORTHWHILE", 5 * UPDATES)
+    train(tmp_path, **{"train.updates": 4 * UPDATES})
+    run = train(tmp_path)
+    assert not compiler.ran
+    assert exact(run)
+    assert "too small" in state_of(run)["trainer"]["engine"]["reason"]
 
 
 def test_without_a_compiler_a_run_is_eager(bench: Callable[..., Bench], compiler: Interpreter) -> None:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from unified.core.learn.update import UpdateResult
     from unified.core.replay.batch import Batch
 
-#: With ``compile=auto``, the number of the first compiled update. The graphs are compiled beside the updates before it, which takes about a
-#: minute of a core; these updates take 10 s with PPO and 60 s with SAC.
-SWITCH = 10_000
+#: With ``compile=auto``, the number of the first compiled update, and of the one before which nothing begins. The graphs are compiled
+#: beside the updates between them, which takes about a minute of a core; these updates take 8 s with PPO and 50 s with SAC.
+SWITCH, BEGIN = 10_000, 2_000
 #: With ``compile=auto``, the smallest budget in updates for which it compiles, so that less time is waited than saved.
 WORTHWHILE = 50_000
 #: With ``compile=auto``, the greatest number of parameters: the time of larger networks is arithmetic, which a compiler does not shorten.
@@ -83,9 +83,9 @@ class Engine:
     ) -> None:
         self.agent, self.exact = agent, True
         self._record, self._meanwhile, self._compiler = record, meanwhile, compiler or Compiler()
-        self.reason = _obstacle(agent, wanted, updates) or self._compiler.missing()
+        self.reason = "" if wanted is False else _obstacle(agent, wanted, updates) or self._compiler.missing()
         #: Number of the first compiled update; ``None`` in a run whose updates are all eager.
-        self.from_update = None if self.reason else 1 if wanted is True else SWITCH
+        self.from_update = None if wanted is False or self.reason else 1 if wanted is True else SWITCH
         self._keys: dict[str, str] = {}  # kind of update -> key of its code; empty for a kind that is eager
         self._updates: dict[Key, _Update | None] = {}
         self._restored = False
@@ -102,7 +102,7 @@ class Engine:
         Raises:
             UnifiedError: That `meanwhile` raises, or if the parameters are other tensors than those that the graph writes.
         """
-        if self.from_update is None:
+        if self.from_update is None or self.agent.updates + 1 < min(BEGIN, self.from_update):
             return self.agent.learn(batch)
         assert isinstance(self.agent, Agent)
         key = update_key(self.agent, batch)
@@ -185,8 +185,6 @@ class Engine:
 
 def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | None) -> str:
     """Why the updates of a new run are eager; empty if they are compiled."""
-    if wanted is False:
-        return "compile=false"
     if not isinstance(agent, Agent):
         return "the run has several suites"
     if agent.device.type != "cpu":
