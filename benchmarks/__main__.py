@@ -13,7 +13,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-NAMES = ("update", "replay", "rendering", "endtoend", "checkpoint", "startup", "vector", "simulations", "runs", "control", "first", "data")
+NAMES = (
+    "update",
+    "replay",
+    "rendering",
+    "endtoend",
+    "checkpoint",
+    "startup",
+    "neighbours",
+    "vector",
+    "simulations",
+    "list_runs",
+    "control",
+    "first",
+    "data",
+)
 #: Packages whose versions are printed, where they are installed.
 VERSIONS = ("torch", "numpy", "gymnasium", "stable-baselines3", "sbx-rl", "jax", "lightning")
 

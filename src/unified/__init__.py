@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from unified.core.trainer.sources import EnvCollector, ExperienceSource
 
 from unified.core.base.lazy import lazy_exports
+from unified.core.base.waiting import wait_briefly
 from unified.version import __version__
 
 #: Where each public name lives.
@@ -176,6 +177,8 @@ __all__ = [
 
 
 __getattr__ = lazy_exports(__name__, _HOMES)
+
+wait_briefly()
 
 
 def __dir__() -> list[str]:

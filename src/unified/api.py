@@ -33,7 +33,8 @@ def train(
     Args:
         agent: Name of an agent, ``"drqv2"``, a reference, ``"./mine.py:MyAgent"``, or a subclass of `Agent`.
         suite: Name of a suite and its task, ``"dmc:cartpole_swingup"``, a reference, a subclass of `Suite` or `Environment`, a
-            `gymnasium.Env` (which is left alone: the run makes environments like it), or a function that makes one.
+            `gymnasium.Env` (which is left alone: the run makes environments like it), or a function that makes one. A tuple
+            ``(train, test)`` of two `torch.utils.data.Dataset` is one data set, and a list names several suites.
         recipes: Names or paths of recipes, later ones win.
         config: Values by dotted key, ``{"agent.lr": 1e-4, "train.frames": 20_000}``.
         callbacks: Callbacks in addition to the defaults (console, curve, video); ``{"callbacks": […]}`` in `config` replaces these.
@@ -54,7 +55,7 @@ def train(
     from unified.core.config.layers import is_key
     from unified.core.runs.launching import start
 
-    named = {name: value for name, value in (("agent", agent), ("suite", suite)) if value is not None}
+    named = {name: value for name, value in (("agent", agent), ("suite", _as_one_data_set(suite))) if value is not None}
     tree: dict[str, Any] = {**(config or {}), **values, **named}
     if ignored := [word for word in sys.argv[1:] if "=" in word and is_key(word.partition("=")[0])]:
         what = f"{' '.join(ignored)} on the command line of {sys.argv[0]} is not read: unified.train takes Python values"
@@ -90,3 +91,18 @@ def load(
         run = Run.find(os.fspath(run), Path(root))
     with granted(trust):
         return load_agent(run, str(checkpoint))
+
+
+def _as_one_data_set(suite: Any) -> Any:
+    """A function that returns a training and a test set, for a tuple of two; anything else as it is."""
+    pair = isinstance(suite, tuple) and len(suite) == 2 and not any(isinstance(side, str | type | list | tuple) for side in suite)
+    if not pair or not all(hasattr(side, "__getitem__") and hasattr(side, "__len__") for side in suite):
+        return suite
+    from torch.utils.data import Dataset
+
+    def make() -> Any:
+        return suite
+
+    make.__name__ = make.__qualname__ = type(suite[0]).__name__
+    make.__annotations__ = {"return": tuple[Dataset[Any], Dataset[Any]]}
+    return make

@@ -38,6 +38,8 @@ def main() -> int:
             total, held = total + 1, held + (not failure)
             if failure:
                 print(f"{name}: {failure}", flush=True)
+            if total % 100 == 0:
+                print(f"{asked.command}: {held} of {total} so far", file=sys.stderr, flush=True)
     print(f"{asked.command}: {held} of {total} hold (seed {asked.seed}, {time.monotonic() - start:.0f} s)")
     return 0 if held == total else 1
 

@@ -6,6 +6,7 @@ import errno
 import fnmatch
 import os
 import random
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -104,6 +105,7 @@ def attack(seed: int, count: int, work: Path) -> Iterator[common.Outcome]:
         place = work / f"{action}-{number}"
         place.mkdir()
         yield name, _case(Fault(action, number, lasting=lasting), place, expected)
+        shutil.rmtree(place)
 
 
 def _case(fault: Fault, place: Path, expected: Path) -> str:

@@ -205,7 +205,7 @@ def struck(words: Sequence[str], place: Path, target: str, delay: float) -> tupl
             for victim in victims:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(victim, number)
-            ended, status = _waited(child, 240.0)
+            ended, status = _waited(child, 240.0 * common.busy())
         if not ended:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -294,6 +294,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             tally.strikes += strikes
             if failure:
                 print(f"{name}, after {', '.join(strikes) or 'nothing'}: {failure}", flush=True)
+            if not sum(each.runs for each in tallies.values()) % 50:
+                report(tallies, asked.seed, time.monotonic() - begin)
     return report(tallies, asked.seed, time.monotonic() - begin)
 
 
@@ -306,7 +308,7 @@ def report(tallies: dict[str, Tally], seed: int, seconds: float) -> int:
             struck_by[strike] += 1
     equal, runs = sum(tally.equal for tally in tallies.values()), sum(tally.runs for tally in tallies.values())
     listed = ", ".join(f"{number} {strike}" for strike, number in struck_by.items())
-    print(f"kills: {equal} of {runs} equal; {sum(struck_by.values())} signals ({listed}); seed {seed}, {seconds:.0f} s")
+    print(f"kills: {equal} of {runs} equal; {sum(struck_by.values())} signals ({listed}); seed {seed}, {seconds:.0f} s", flush=True)
     return 0 if equal == runs else 1
 
 

@@ -312,6 +312,39 @@ def test_naming_it_on_the_command_line_is_enough(bring: Callable[..., Path]) -> 
         compose(["callbacks=[+console]"], ["recipe.yaml"], {**SMALL, "callbacks": ["+curve"]})
 
 
+def test_the_dry_run_of_own_code_says_what_to_type_and_it_works(bring: Callable[..., Path], capfd: pytest.CaptureFixture[str]) -> None:
+    bring()
+    code, text = typed(capfd, "train", "-a", "random", "-s", "digits", "callbacks=[./strange.py:Watch]", "--dry-run")
+    assert code == 0
+    Path("dry.yaml").write_text(text)
+    first, _, _ = text.partition("\n")
+    assert first == "# This recipe names code. To train from it:  unified train -r FILE --trust"
+    command = first.partition("unified ")[2].replace("FILE", "dry.yaml").split()
+    code, text = typed(capfd, *[word for word in command if word != "--trust"], "--dry-run")
+    assert code == 2
+    assert "add  --trust" in text
+    assert typed(capfd, *command, "--dry-run")[0] == 0
+    assert "names code" not in typed(capfd, "train", "-a", "random", "-s", "digits", "--dry-run")[1]
+
+
+@pytest.mark.parametrize(
+    ("suite", "trusted"),
+    [
+        *((f"unified.testing:{name}", True) for name in ("BitFlip", "CartPoleWithoutVelocities", "Mixed", "PointReach")),
+        *((name, False) for name in ("unified.testing:conformance", "unified.testing.probes:Probes", "subprocess:run", "gymnasium:make")),
+    ],
+)
+def test_the_tasks_of_the_package_need_no_trust_and_other_installed_modules_do(
+    suite: str, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNIFIED_TRUST", raising=False)
+    found = trust.references({"suite": {"name": suite}})
+    assert bool(found) != trusted
+    for reference in found:
+        with pytest.raises(NotTrusted, match="code that you did not name yourself"):
+            trust.Gate().admit(reference)
+
+
 @pytest.mark.parametrize("name", ["torch.nn:Flatten", "torch.optim:NAdam"])
 def test_classes_of_torch_are_no_strangers(bring: Callable[..., Path], name: str) -> None:
     bring()

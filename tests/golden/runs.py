@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import random
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from threadpoolctl import threadpool_limits  # scikit-learn brings it
 
 from runs.commands import assert_same
 from unified import Run, UnifiedError, compose, hookimpl, launch, load
+from unified.core.learn import device
 
 EXPECTED = Path(__file__).parent / "expected"
 
@@ -237,25 +237,14 @@ def record(golden: Golden, run: Run) -> Found:
 
 def bits_depend_on(golden: Golden) -> dict[str, str]:
     """Whatever may change the last bit of a result beside this project. To be asked after the run, which loads the OpenGL that draws."""
-    cpu = [line.partition(":") for line in _cpuinfo().split("\n\n")[0].splitlines()]
-    named = {key.strip(): value.strip() for key, _, value in cpu}
+    facts = device.bits_depend_on(torch.device("cpu"), "fp32")
     libraries = ("numpy", "gymnasium", "mujoco", "dm_control", "scikit-learn")
     return {
-        "machine": platform.machine(),
-        "processor": " ".join(named.get(key, "?") for key in ("model name", "cpu family", "model")),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        **{key: facts[key] for key in ("machine", "processor", "instructions", "torch")},
         "threads": "1",
-        "torch": torch.__version__,
         **{name: version(name) for name in libraries},
         **({"picture": _picture()} if golden.draws else {}),
     }
-
-
-def _cpuinfo() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text()
-    except OSError:  # not Linux
-        return f"model name: {platform.processor()}"
 
 
 def _picture() -> str:

@@ -109,6 +109,14 @@ def _machine(root: Path) -> Iterator[Finding]:
         )
 
 
+def _compiler() -> Iterator[Finding]:
+    from unified.core.base.toolchain import compiler_version, missing_compiler
+
+    lack = missing_compiler()
+    about = compiler_version().partition("\n")[0] if not lack else "updates are not compiled (compile=auto)"
+    yield Finding("machine", "C++ compiler", about, hint=lack)
+
+
 def _rates(*works: Callable[[], Any], seconds: float = 1.5) -> list[float]:
     """Calls per second of each function: the best of several interleaved rounds, which other load disturbs least."""
     best = [float("inf")] * len(works)
@@ -151,7 +159,9 @@ def _precision() -> Iterator[Finding]:
         left @ left
         _wait(torch, device)
 
-    yield Finding("compute", "threads", f"{torch.get_num_threads()} (torch, in one operation)")
+    waiting = "sleep" if os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive" else "spin, which is slow beside other processes"
+    yield Finding("compute", "threads=auto", f"{torch.get_num_threads()} for large updates, 1 for small ones; threads that wait {waiting}")
+    yield Finding("compute", "instructions", torch.backends.cpu.get_cpu_capability())
     if device.type == "cuda":
         about = torch.cuda.get_device_properties(device)
         yield Finding("compute", "gpu", f"{about.name}, {units.size(about.total_memory)}; torch built for CUDA {torch.version.cuda}")
@@ -222,6 +232,7 @@ def examine(root: Path, *, quick: bool = False, task: str = "cartpole_balance") 
     """All findings; the measured ones come last."""
     yield from _versions()
     yield from _machine(root)
+    yield from _compiler()
     yield from _plugins()
     if not quick:
         yield from _precision()

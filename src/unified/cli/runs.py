@@ -13,6 +13,7 @@ import typer
 from unified import units
 from unified.cli.records import Record, records
 from unified.core.base.errors import UnifiedError
+from unified.core.base.files import has_shape
 from unified.core.components.import_paths import shown
 from unified.core.runs.lookup import DEFAULT_ROOT
 from unified.core.runs.run import Run
@@ -135,6 +136,10 @@ def show_run(
         say("last log", numbers)
     for index, checkpoint in enumerate(row["checkpoints"]):
         say("checkpoints" if not index else "", f"{checkpoint['name']}   {units.size(checkpoint['bytes'])}")
+    if facts := row["bits_depend_on"]:
+        parts = [f"{facts.get('threads', '?')} threads", f"torch {facts.get('torch', '?')}"]
+        parts += [facts[key] for key in ("device", "precision", "instructions") if key in facts]
+        say("computed", " · ".join([*parts, "exact" if row["exact"] else "not exact"]))
     for index, file in enumerate(row["files"]):
         say("files" if not index else "", f"{file['name']}   {units.size(file['bytes'])}")
     for index, text in enumerate([*filter(None, [record.damage]), *row["warnings"][-5:]]):
@@ -145,10 +150,13 @@ def show_run(
 def details(record: Record) -> dict[str, Any]:
     """The entries of `show` that `list` does not have."""
     train = [row for row in record.metrics if row.get("kind") == "train"]
+    manifest = record.run.checkpoints.newest_manifest()
     return {
         "changed_from_defaults": _changed(record),
         "code": _code(record),
         "last": {key: value for key, value in train[-1].items() if key != "kind"} if train else None,
+        "bits_depend_on": manifest["bits_depend_on"] if has_shape(manifest, {"bits_depend_on": {str: str}}) else {},
+        "exact": manifest.get("exact") is True,
         "checkpoints": [_entry(path, record.path) for path in sorted(record.path.glob("checkpoints/[0-9]*"))],
         "files": [_entry(path, record.path) for path in sorted(record.path.iterdir()) if not path.name.startswith((".", "checkpoints"))],
         "warnings": [str(event.get("message", "")) for event in record.events if event.get("event") == "warning"],

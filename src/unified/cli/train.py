@@ -97,7 +97,8 @@ def as_yaml(config: Config, dim: bool = False) -> str:
     """
     lines = _lines(config.tree, config.sources)
     column = min(48, max(len(text) for text, _ in lines))
-    return "".join(f"{text:<{column}}  {_remark(source, dim)}\n" if source else f"{text}\n" for text, source in lines)
+    note = "# This recipe names code. To train from it:  unified train -r FILE --trust\n" if config.code else ""
+    return note + "".join(f"{text:<{column}}  {_remark(source, dim)}\n" if source else f"{text}\n" for text, source in lines)
 
 
 def _lines(tree: dict[str, Any], sources: dict[str, str], prefix: str = "", indent: str = "") -> list[tuple[str, str]]:

@@ -37,3 +37,8 @@ def test_no_global_generator_is_touched() -> None:
 def test_derive_keeps_kinds_and_boundaries_apart() -> None:
     assert len({derive(1, "1"), derive(1, 1), derive("1", 1), derive(11), derive(1, "a", "b"), derive(1, "ab")}) == 6
     assert 0 <= derive(5, bits=31) < 2**31
+
+
+def test_a_draw_has_the_seed_that_is_derived_of_its_counter() -> None:
+    stream = Streams(5)["noise"]
+    assert [stream.torch().initial_seed() for _ in range(12)] == [derive(5, "noise", number) for number in range(12)]

@@ -279,6 +279,8 @@ def test_everything_wrong_is_told_at_once():
         ("seed=abc", "seed=abc: must be a whole number"),
         ("seed=-1", "must be at least 0"),
         ("precision=fp16", "must be one of auto, fp32, bf16"),
+        ("threads=0", "must be auto or a whole number from 1 to 256"),
+        ("threads=true", "must be"),
         ("agent.discount=1.5", "must be at most 1"),
         ("agent.lr=nan", "must be a finite number"),
         ("agent.lr=inf", "must be a finite number"),

@@ -152,6 +152,24 @@ def test_a_damaged_file_is_found(helpers: Any, tmp_path: Path, harm: str) -> Non
         verify(tmp_path, snapshot)
 
 
+@pytest.mark.parametrize("cores", [1, 3])
+def test_of_several_damaged_files_the_first_is_named(helpers: Any, tmp_path: Path, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "usable_cores", lambda: cores)
+    both = make(helpers, 400)
+    for _ in range(7):
+        helpers.play(both, "----")
+        snapshot = both.replay.flush(tmp_path)
+    files = [tmp_path / entry["file"] for entry in snapshot["segments"]]
+    assert len(files) == 7
+    intact = Replay(helpers.FRAMES, VIEW, 400, 2, Streams(7))
+    intact.restore(tmp_path, snapshot)
+    assert intact.steps == both.replay.steps
+    for path in files[4:]:
+        path.write_bytes(b"")
+    with pytest.raises(Damaged, match=files[4].name):
+        Replay(helpers.FRAMES, VIEW, 400, 2, Streams(7)).restore(tmp_path, snapshot)
+
+
 def test_a_full_disk_leaves_nothing_behind(helpers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = helpers.play(make(helpers, 400), "-----t" * 16)
     real, calls = segments.write_bytes, []

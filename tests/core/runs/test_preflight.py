@@ -60,6 +60,8 @@ def test_everything_that_is_not_there_is_told_at_once() -> None:
         "agent.encoder: run drqv2/dmc/walker_walk/seed-1 has no checkpoint yet    unified runs show drqv2/dmc/walker_walk/seed-1",
     ]
     assert told("suite=digits") == []
+    (problem,) = told("suite=digits", f"replay.save={'x' * 300}")
+    assert "(312 characters) is no name" in problem
 
 
 def test_options_of_a_plugin_say_what_they_need() -> None:

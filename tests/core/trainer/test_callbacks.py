@@ -68,6 +68,21 @@ def test_an_observer_that_fails_three_times_is_left_out_and_named():
     assert "left out" not in reports[1][1]
 
 
+def test_callbacks_without_a_hook_are_not_visited():
+    class Idle(Callback):
+        visits = 0
+
+        def __getattribute__(self, name):
+            type(self).visits += 1
+            return super().__getattribute__(name)
+
+    made = hooks(*(Participant("callback idle", Idle()) for _ in range(100)))
+    Idle.visits = 0
+    for hook in ("before_update", "after_update"):
+        assert made.call(hook, run=None, trainer=None, batch=None, metrics=None) == {}
+    assert Idle.visits == 0
+
+
 def test_only_failures_in_a_row_count():
     """A logger that loses its connection now and then stays for the whole run."""
 

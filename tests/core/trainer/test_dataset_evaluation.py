@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import unified
 from unified.core.base.errors import PluginFailed, UsageError
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
@@ -178,6 +180,46 @@ def test_what_is_made_for_nothing_has_no_such_figure() -> None:
     assert "train_on_generated" not in judged.row
     assert "features" not in judged.row
     assert (judged.columns, judged.captions) == (None, None)
+
+
+@pytest.mark.parametrize("samples", [6, None, 100])
+def test_fewer_rows_are_made_unless_the_evaluation_is_whole(samples: int | None) -> None:
+    asked: list[int] = []
+
+    def counted(observation: torch.Tensor) -> torch.Tensor:
+        asked.append(len(observation))
+        return drawn(observation)
+
+    judge = DatasetEvaluator(Toy(pictures=True, task_type="generate", conditional=True), samples=samples)
+    judge.whole = False
+    some = judge.evaluate(Stub(counted), 0)
+    again = judge.evaluate(Stub(counted), 1)
+    judge.whole = True
+    everything = judge.evaluate(Stub(counted), 2)
+    assert some is not None
+    assert again is not None
+    assert everything is not None
+    few = min(samples or 15, 15)
+    assert asked == [few, few, 15]
+    assert (some.row["samples"], everything.row["samples"]) == (few, 15)
+    assert some.row == again.row
+    assert judge.is_whole(everything.row)
+    assert judge.is_whole(some.row) == (few == 15)
+    assert not judge.is_whole({"samples": "many"})
+    assert some.row["train_on_generated"] == 1.0  # each row is of the class that was asked for
+
+
+def test_a_run_ends_with_a_whole_evaluation(tmp_path: Path) -> None:
+    config: dict[str, Any] = {
+        **{"agent": "ac2", "suite": "iris", "objective": "flow", "suite.task_type": "generate", "callbacks": [], "device": "cpu"},
+        **{"root": str(tmp_path), "train.updates": 4, "evaluate.samples": 5, "checkpoint.every": 0},
+        **{"agent.batch_size": 8, "evaluate.every": 16, "train.log_every": 8},
+    }
+    run = unified.train(config=config)
+    rows = [(row["frames"], row["samples"]) for row in run.metrics() if row["kind"] == "evaluate"]
+    assert rows == [(16, 5), (32, 5), (32, 30)]
+    unified.train(config=config)  # it has ended: nothing is added
+    assert len([row for row in run.metrics() if row["kind"] == "evaluate"]) == 3
 
 
 def test_equally_many_of_each_class_that_occurs_are_shown() -> None:

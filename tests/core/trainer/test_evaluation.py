@@ -150,8 +150,12 @@ class Limited(Endless):
 
     spec = replace(Endless.spec, episode_frames=6, action_repeat=2)
 
+    def reset(self, seed: int) -> np.ndarray:
+        self.steps = 0
+        return super().reset(seed)
+
     def step(self, action: np.ndarray) -> Step:
-        self.steps = getattr(self, "steps", 0) + 1
+        self.steps += 1
         return Step(np.zeros(1, np.float32), 1.0, False, self.steps % 3 == 0)
 
 

@@ -69,6 +69,24 @@ def test_phases_that_take_turns() -> None:
     assert meter.take() == {"a": 74.5, "b": 150.0}
 
 
+def test_names_in_any_order_and_numbers_of_any_type_are_the_same_rows() -> None:
+    """The rows that a checkpoint holds: sorted names, each value as float32, without its graph."""
+    meter = Meter()
+    meter.add({"b": torch.tensor(2.0, requires_grad=True), "a": torch.tensor(3, dtype=torch.int64)})
+    meter.add({"a": torch.tensor(0.1, dtype=torch.float64), "b": torch.tensor(0.5, dtype=torch.bfloat16)})
+    (rows,) = meter.state_dict()["rows"]
+    assert rows["names"] == ["a", "b"]
+    assert torch.equal(rows["values"], torch.tensor([[3.0, 2.0], [0.1, 0.5]]))
+    assert not rows["values"].requires_grad
+
+
+def test_a_metric_that_is_overwritten_after_its_update_counts_as_it_was() -> None:
+    meter, value = Meter(), torch.tensor(1.0)
+    meter.add({"a": value})
+    value.fill_(7.0)
+    assert meter.take() == {"a": 1.0}
+
+
 def test_it_goes_on_where_metrics_come_from() -> None:
     meter, other = Meter(), Meter()
     meter.add(row(a=1))
@@ -76,6 +94,13 @@ def test_it_goes_on_where_metrics_come_from() -> None:
     other.add({"a": torch.tensor(2.0, device="meta")})
     (rows,) = other.state_dict()["rows"]
     assert rows["values"].shape == (2, 1)
+
+
+def test_time_of_a_context_that_a_reading_interrupts_counts_after_it() -> None:
+    watch = Stopwatch()
+    with watch.measure("env"):
+        assert set(watch.take()[1]) == {"other"}
+    assert "env" in watch.take()[1]
 
 
 def test_shares_add_up_to_one() -> None:

@@ -19,7 +19,7 @@ from unified.core.envs.step_batch import StepBatch
 from unified.core.learn.agent import UpdateResult
 from unified.core.runs.run import Run
 from unified.core.trainer.clock import Clock
-from unified.core.trainer.duties import worth_a_line
+from unified.core.trainer.duties import Duties, worth_a_line
 from unified.core.trainer.evaluation import EpisodeEvaluator
 from unified.core.trainer.interrupts import Stopped
 from unified.core.trainer.trainer import Trainer
@@ -326,3 +326,40 @@ def test_an_agent_that_fails_has_done_what_it_did_before() -> None:
     with pytest.raises(PluginFailed, match="agent toy failed while learning: ValueError: oh"):
         list(map(trainer._update, trainer._due_batches()))
     assert (trainer.clock.updates, trainer._pending) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("every", "frames", "age", "seconds", "due"),
+    [
+        (10, 25, 0.0, 5.0, True),  # frames that are set count alone
+        (None, 25, 0.0, 0.0, False),
+        (None, 25, 1.0, 0.0, True),
+        (None, 25, 49.0, 1.0, False),
+        (None, 25, 51.0, 1.0, True),
+        (None, 5, 51.0, 1.0, False),
+        (None, 5, 601.0, 100.0, True),  # after `every_minutes` in any case
+    ],
+)
+def test_checkpoints_take_a_small_share_of_the_time_unless_their_frames_are_set(
+    every: int | None, frames: int, age: float, seconds: float, due: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0)
+    clock = Clock(every={"checkpoint": 10})
+    clock.steps = frames
+    options = SimpleNamespace(checkpoint=SimpleNamespace(every=every, every_minutes=10.0))
+    trainer: Any = SimpleNamespace(run=None, clock=clock, config=options, checkpoint_time=1000.0 - age, checkpoint_seconds=seconds)
+    assert Duties(trainer)._checkpoint_due() == due
+
+
+def test_the_event_of_an_evaluation_has_the_best_score_so_far(straight: Run) -> None:
+    rows = [row for row in straight.metrics() if row["kind"] == "evaluate"]
+    events = [event for event in straight.events() if event["event"] == "evaluate"]
+    assert len(rows) > 2
+    best = [max(row["return"] for row in rows[: number + 1]) for number in range(len(rows))]
+    assert [event["best_score"] for event in events] == best
+    assert all(row.items() <= event.items() for row, event in zip(rows, events, strict=True))
+
+
+@pytest.mark.slow
+def test_environments_that_share_a_process_train_with_the_same_bits(straight: Run, tmp_path: Path) -> None:
+    assert_goes_on_as(train(tmp_path, train__updates=6 * UPDATES, train__env_backend="process", train__env_workers=1), straight)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
+import unified
 from unified.core.base.errors import UsageError
 from unified.core.config.compose import compose
 from unified.core.runs.run import Run
@@ -78,9 +79,15 @@ def test_a_function_may_return_a_training_and_a_test_set(file: Path) -> None:
     assert (len(suite.rows("train")), len(suite.rows("test"))) == (20, 10)
 
 
-def test_a_training_and_a_test_set_from_python() -> None:
+def test_a_training_and_a_test_set_from_python(tmp_path: Path) -> None:
     train, test = (TensorDataset(torch.rand(count, 1, 16), torch.arange(count) % 2) for count in (20, 10))
-    suite = built_suite(compose([], [], {"suite": (train, test)}))
+    quick = {"train.updates": 3, "agent.batch_size": 4, "evaluate.every": 0, "callbacks": [], "device": "cpu", "encoder": "cnn1d"}
+    for updates in (3, 6):  # it is resumed by the same call
+        run = unified.train(agent="ac2", suite=(train, test), config={**quick, "train.updates": updates, "root": str(tmp_path)})
+    assert run.path.relative_to(tmp_path).parts[:3] == ("default", "ac2", "TensorDataset")
+    assert [event["event"] for event in run.events()].count("resume") == 1
+    assert [row["updates"] for row in run.metrics() if row["kind"] == "evaluate"][-1] == 6
+    suite = built_suite(run.config)
     assert (len(suite.rows("train")), len(suite.rows("test"))) == (20, 10)
     assert suite.spec().observation.shape == (16,)
 

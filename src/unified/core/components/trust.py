@@ -8,7 +8,8 @@ recipe or a run is data of any origin: a `Gate` admits only the references that
 - the user trusts by ``--trust`` (``UNIFIED_TRUST=1``, ``trust=True``).
 
 A signature covers the reference and not the content of a file, so that users can edit their files. Classes of ``torch.nn`` and
-``torch.optim`` are always admitted.
+``torch.optim`` and the tasks of ``unified.testing`` are always admitted; other installed modules are not, since options pass arguments to
+what is named (``subprocess:run``).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from unified.core.components.import_paths import canonical, no_file, parse, show
 #: File of a run with the signatures of its references.
 RECORD = "trust.json"
 HINT = "read it; if you trust it, add  --trust   (in Python: trust=True)"
-_HARMLESS = re.compile(r"torch\.(nn|optim):[A-Z]\w*")
+_HARMLESS = re.compile(r"torch\.(nn|optim):[A-Z]\w*|unified\.testing:(BitFlip|CartPoleWithoutVelocities|Mixed|PointReach)")
 _LARGEST = 1 << 20
 
 

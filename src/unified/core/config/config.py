@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from unified.core.components.descriptors import Component
 from unified.core.components.options import NAME, Options
@@ -28,7 +28,7 @@ from unified.core.registry import Registry
 
 #: Keys and groups of keys that do not change the result of a run: a resumed run may set them to other values.
 IDENTITY_EXEMPT = (
-    *("root", "experiment", WITH, "checkpoint", "launcher"),
+    *("root", "experiment", WITH, "checkpoint", "launcher", "threads"),  # another number of threads is recorded: `bits_depend_on`
     *("train.frames", "train.updates", "train.hours", "train.epochs", "train.patience"),  # a longer budget continues the same run
     *("train.env_backend", "train.env_workers", "train.env_timeout", "train.max_failures", "replay.backing", "replay.save"),
 )
@@ -56,6 +56,8 @@ class Config:
     seed: int
     device: str
     precision: str
+    threads: int | Literal["auto"]
+    compile: str | bool
     root: str
     train: Train
     replay: ReplayOptions

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unified.core.config.layers import Layer, from_tree
-from unified.core.config.schema import CheckpointOptions, Evaluate, Train
+from unified.core.config.schema import Evaluate, Train
 
 if TYPE_CHECKING:
     from unified.core.config.config import Config
@@ -39,7 +39,7 @@ def intervals(config: Config, batch_size: int | None = None, rows: int | None = 
         rows: Of the data set that is trained on.
     """
     asked = {"log": config.train.log_every, "evaluate": config.evaluate.every, "checkpoint": config.checkpoint.every}
-    auto = {"log": Train().log_every, "evaluate": Evaluate().every, "checkpoint": CheckpointOptions().every}
+    auto = {"log": Train().log_every, "evaluate": Evaluate().every, "checkpoint": Evaluate().every}
     if batch_size is not None:
         log = LOG_UPDATES * batch_size
         # An epoch of a small table takes no time: then an evaluation would take longer than what it judges.

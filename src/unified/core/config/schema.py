@@ -16,6 +16,8 @@ from unified.core.components.options import NAME, Options
 
 #: A dotted key, split at its dots.
 Path = tuple[str, ...]
+#: More threads are a mistake: OpenMP ends the process where it cannot start them.
+MAX_THREADS = 256
 #: The key of a suite's task, beside `NAME`.
 TASK = "task"
 
@@ -157,8 +159,8 @@ class Train(Options):
     num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together. The number of updates per step does not change."""
     env_backend: Literal["auto", "inline", "process"] = "auto"
-    """Run environments in this process (inline), in others (process), or choose: several use the suite's vectorised implementation if there
-    is one, and otherwise the measured step time decides."""
+    """Run environments in this process (inline), in others (process), or choose: the suite's vectorised implementation if there is one, and
+    otherwise the measured step time decides."""
     env_workers: int | None = Field(default=None, gt=0)
     """Processes that share the environments, with env_backend=process; null: as many as cores. The results do not depend on it."""
     env_timeout: float = Field(default=60.0, gt=0, le=1e6)
@@ -209,6 +211,8 @@ class Evaluate(Options):
     """Number of environments stepped together in an evaluation."""
     max_steps: int | None = Field(default=None, gt=0)
     """Agent steps after which an episode of an evaluation is truncated; null: 10,000 if the task has no time limit of its own."""
+    samples: int | None = Field(default=2000, gt=1)
+    """Most rows of a generation task that are generated and compared; the last evaluation compares all rows, as every one with null."""
     features: str | None = None
     """Run of a classifier whose features compare generated data with real data; null compares the data itself, bytes scaled to [0, 1]."""
 
@@ -216,8 +220,8 @@ class Evaluate(Options):
 class CheckpointOptions(Options):
     """When checkpoints are saved."""
 
-    every: int | None = Field(default=10_000, ge=0)
-    """Frames between two checkpoints; 0: by time and at the end only; null: as for evaluate.every."""
+    every: int | None = Field(default=None, ge=0)
+    """Frames between two checkpoints; 0: by time and at the end only; null: as for evaluate.every, and at most 2% of the time."""
     every_minutes: float = Field(default=10.0, gt=0)
     """Minutes after which a checkpoint is saved regardless of the frames."""
     keep: int = Field(default=2, ge=2)
@@ -235,6 +239,11 @@ class RunOptions(Options):
     """Device: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of encoders; auto uses bf16 if the hardware supports it. Everything else is float32."""
+    threads: int | Literal["auto"] = "auto"
+    """Threads of one torch operation; results depend on it. Auto takes the number of the checkpoint; in a new run 1 for small updates,
+    otherwise OMP_NUM_THREADS or the number of cores."""
+    compile: Literal["auto", True, False] = "auto"
+    """Compile updates to machine code: true from the first update on, auto from update 2,000 on where the budget is large enough."""
     root: str = Field(default="runs", min_length=1)
     """Directory of all runs."""
     agent: Annotated[Any, Slot("agents")] = "ac2"
@@ -274,6 +283,13 @@ class RunOptions(Options):
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
             raise ValueError("must be auto, cpu, cuda, cuda:1 or mps")
         return text
+
+    @field_validator("threads")
+    @classmethod
+    def _is_a_number_of_threads(cls, threads: int | Literal["auto"]) -> int | Literal["auto"]:
+        if threads != "auto" and not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f"must be auto or a whole number from 1 to {MAX_THREADS}")
+        return threads
 
 
 @dataclass(frozen=True)

@@ -60,14 +60,14 @@ def make_vector_env(
     output: Path | None = None,
     workers: int | None = None,
 ) -> VectorEnv:
-    """Environments of a suite: several with ``env_backend="auto"`` are its own implementation if it has one (`Suite.vector`), else workers.
+    """Environments of a suite: with ``env_backend="auto"`` its own implementation if it has one (`Suite.vector`), else workers.
 
     The arguments are those of `WorkerVectorEnv`.
 
     Raises:
         UnifiedError: If the environments cannot be built.
     """
-    if env_backend == "auto" and num_envs > 1:
+    if env_backend == "auto":
         built = suite.build() if isinstance(suite, SuiteReference) else suite
         if (vector := built.vector(num_envs, seed, stream)) is not None:
             return vector
@@ -142,7 +142,7 @@ class WorkerVectorEnv(Steppable):
             raise
         self.spec = self._ports[0].spec
         self._max_steps = math.inf
-        self.observations = self._zeros()
+        self.observations = self.spec.zeros(num_envs)
         self._actions = np.zeros((num_envs, *self.spec.action.shape), self.spec.action.dtype)  # of the step under way
         self._lanes = [_EnvState(observation) for observation in self.observations.copy()]
         self._next_options: list[dict[str, Any] | None] = [None] * num_envs
@@ -538,7 +538,7 @@ class WorkerVectorEnv(Steppable):
         return self._pending
 
     def _zeros(self) -> np.ndarray:
-        return self.spec.zeros(self.num_envs)
+        return np.zeros(self.observations.shape, self.observations.dtype)
 
     def _saved(self, observation: np.ndarray) -> np.ndarray:
         """One observation as a plain array: a record of named ones as its bytes."""

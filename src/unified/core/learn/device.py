@@ -1,11 +1,13 @@
-"""Which device and precision a run uses."""
+"""Which device, precision and number of threads a run uses, and what else its bits depend on."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,13 @@ from unified.core.base.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
+    from unified.core.learn.agent import Agent
+    from unified.core.learn.multitask import MultiTaskAgent
+
+#: Products of a row and a weight in an update, from which on two threads are faster than one.
+WORTH_THREADS = 40_000_000
+#: Beginnings of the names of vector instructions in ``/proc/cpuinfo``.
+VECTORS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "i8mm", "sme", "sve")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -38,23 +47,73 @@ def resolve_device(name: str) -> torch.device:
 
 @contextmanager
 def torch_defaults() -> Iterator[None]:
-    """Within it torch creates float32 tensors on the CPU by default and computes gradients, whatever the process has set."""
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    """Within it torch creates float32 tensors on the CPU by default and computes gradients, whatever the process has set.
+
+    The number of threads is the process's again afterwards.
+    """
+    dtype, device, threads = torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads()
     torch.set_default_dtype(torch.float32)
     try:
         with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu") if device.type != "cpu" else nullcontext():
             yield
     finally:
         torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+
+
+@cache
+def _cpuinfo() -> Mapping[str, str]:
+    """The fields of the first processor in ``/proc/cpuinfo``; empty on other systems than Linux."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 @cache
 def cpu_has_bf16() -> bool:
     """Whether this processor multiplies bfloat16 natively; emulated, it would be slower than float32."""
-    try:
-        return any(flag in Path("/proc/cpuinfo").read_text() for flag in ("avx512_bf16", "amx_bf16"))
-    except OSError:
-        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpuinfo().get("flags", "").split())
+
+
+def threads_for(agent: Agent | MultiTaskAgent, limit: int) -> int:
+    """1 if the updates of the agent are too small for more threads, else `limit`.
+
+    The size of an update is its rows times its weights; convolutions use each weight many times and are never small.
+    """
+    shapes = [parameter.shape for parameter in agent.parameters()]
+    weights = sum(prod(shape) for shape in shapes if len(shape) > 1)
+    return limit if any(len(shape) > 3 for shape in shapes) or agent.view.batch_size * weights >= WORTH_THREADS else 1
+
+
+def bits_depend_on(device: torch.device, precision: str) -> dict[str, str]:
+    """What can change the last bit of a result, beside the configuration: a run is exact where all of it stays the same."""
+    cpu = _cpuinfo() or {"model name": platform.processor()}
+    flags = cpu.get("flags", cpu.get("Features", "")).split()
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": precision,
+        "threads": str(torch.get_num_threads()),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "processor": " ".join(cpu.get(key, "?") for key in ("model name", "cpu family", "model")),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "vectors": " ".join(sorted(flag for flag in flags if flag.startswith(VECTORS))),
+    }
+
+
+def differences(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What the bits of a result depend on and has changed; empty if nothing has.
+
+    >>> differences({"threads": "2", "vectors": "avx avx2 fma"}, {"threads": "1", "vectors": "avx fma"})
+    'threads 2 → 1, vectors avx2 → none'
+    """
+    changed = {key: (then[key], now[key]) for key in now if then[key] != now[key]}
+    if "vectors" in changed:
+        old, new = (set(text.split()) for text in changed["vectors"])
+        changed["vectors"] = (" ".join(sorted(old - new)) or "none", " ".join(sorted(new - old)) or "none")
+    return ", ".join(f"{key} {before} → {after}" for key, (before, after) in changed.items())
 
 
 def keep_freed_memory() -> bool:

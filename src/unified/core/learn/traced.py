@@ -133,8 +133,7 @@ class Draw:
         return self.function(filled, *self.arguments, **self.keywords, generator=generator)
 
     def __str__(self) -> str:
-        name = getattr(self.function, "__name__", str(self.function))
-        return f"{name}{self.arguments}{sorted(self.keywords.items(), key=str)} from {self.source} into {self.fills}"
+        return f"{self.function.__name__}{self.arguments}{sorted(self.keywords.items(), key=str)} from {self.source} into {self.fills}"
 
 
 class _Count(int):
@@ -167,7 +166,9 @@ class _Recorder(TorchFunctionMode):
         self.numbers: list[tuple[str, Callable[[float], float]]] = []
         self.sources: list[Source] = []
         self.draws: list[Draw] = []
+        self._generators: list[torch.Generator] = []
         self._given_numbers, self._given_noise = numbers, noise
+        self._scalars: dict[int, torch.Tensor] = {}  # scheduled numbers, and what is computed of these alone
         self._counts = {name: int(getattr(agent, name)) for name in ("steps", "updates")}
         self._before = agent.streams.state_dict()
 
@@ -185,8 +186,11 @@ class _Recorder(TorchFunctionMode):
     def _number(self, name: str, function: Callable[[float], float]) -> torch.Tensor:
         self.numbers.append((name, function))
         if self._given_numbers is None:
-            return _number(function(self._counts[name]), self.agent.device)
-        return self._next(self._given_numbers, self.numbers)
+            number = _number(function(self._counts[name]), self.agent.device)
+        else:
+            number = self._next(self._given_numbers, self.numbers)
+        self._scalars[id(number)] = number
+        return number
 
     def _next(self, given: Sequence[torch.Tensor], noted: Sequence[Any]) -> torch.Tensor:
         if len(noted) > len(given):
@@ -195,31 +199,48 @@ class _Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in (torch.Tensor.numpy, torch.Tensor.__array__):
-            raise Untraceable("NumPy computes a part of it")
+        if func in (torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.tolist):
+            raise Untraceable("NumPy or Python computes a part of it")
         generator = kwargs.get("generator")
         if generator is None:
-            return func(*args, **kwargs)
+            return self._computed(func, args, kwargs)
         self.draws.append(_draw(func, args, kwargs, self._source(generator)))
         if self._given_noise is None:
             return func(*args, **kwargs)
         drawn = self._next(self._given_noise, self.draws)
         return drawn if self.draws[-1].fills is None else args[0].copy_(drawn)
 
+    def _computed(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """An operation in which scheduled numbers are numbers: unlike tensors of float64, these leave the type of a result as it is."""
+        tensors = [each for each in args if isinstance(each, torch.Tensor)]
+        others = [each for each in tensors if id(each) not in self._scalars]
+        if len(others) == len(tensors):
+            return func(*args, **kwargs)
+        floats = [each for each in others if each.is_floating_point()]
+        if others and (not floats or all(each.dim() == 0 for each in others)):
+            dtype = floats[0].dtype if floats else torch.get_default_dtype()
+            args = [each.to(dtype) if id(each) in self._scalars else each for each in args]
+        found = func(*args, **kwargs)
+        if not others and isinstance(found, torch.Tensor):
+            self._scalars[id(found)] = found
+        return found
+
     def _source(self, generator: torch.Generator) -> int:
+        for number, known in enumerate(self._generators):
+            if known is generator:
+                return number
         found = self.agent.streams.origin(generator.initial_seed(), self._before, self._counts["updates"])
         if found is None:
             raise Untraceable("it draws from a generator that is of no stream of the run")
-        source = Source(*found)
-        if source not in self.sources:
-            self.sources.append(source)
-        return self.sources.index(source)
+        self._generators.append(generator)
+        self.sources.append(Source(*found))
+        return len(self.sources) - 1
 
 
 def _draw(func: Any, args: Sequence[Any], kwargs: dict[str, Any], source: int) -> Draw:
     keywords = {name: value for name, value in kwargs.items() if name != "generator"}
     fills = None
-    if args and isinstance(args[0], torch.Tensor):
+    if func.__name__.endswith("_"):
         into, *args = args
         fills = (tuple(into.shape), into.stride(), into.dtype, into.device)
     if any(isinstance(each, torch.Tensor) for each in (*args, *keywords.values())):

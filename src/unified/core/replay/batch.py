@@ -106,6 +106,15 @@ class Batch(dict[str, torch.Tensor]):
             return [(float(piece["mask"].sum() / self["mask"].sum()), piece) for piece in snapshot]
         return [(piece.size / rows, piece) for piece in snapshot]
 
+    def parts(self, sizes: list[int]) -> list[Batch]:
+        """Consecutive parts of so many rows each, as views of this batch.
+
+        >>> [part.reward.tolist() for part in Batch(reward=torch.arange(3)).parts([1, 2])]
+        [[0], [1, 2]]
+        """
+        columns = [torch.split_with_sizes(column, sizes) for column in self.values()]
+        return [Batch(zip(self, values, strict=True)) for values in zip(*columns, strict=True)]
+
     def once(self, name: str, compute: Callable[[], _T]) -> _T:
         """Return `compute()`, which is called once for this batch: objectives of one phase share a policy or a draw by its name.
 

@@ -15,7 +15,7 @@ from unified.core.envs.step_batch import some
 from unified.core.replay import saved as named
 from unified.core.replay import segments
 from unified.core.replay.backing import make_backing
-from unified.core.replay.gather import Gatherer
+from unified.core.replay.gather import AT_ONCE, Gatherer
 from unified.core.replay.samplers import Sampler, Uniform
 from unified.core.replay.saved_index import check_free
 from unified.core.replay.store import Store, columns_of
@@ -178,13 +178,31 @@ class Replay:
         Raises:
             UnifiedError: If there is no row to sample yet.
         """
+        (batch,) = self.samples(1)
+        return batch
+
+    def samples(self, count: int) -> Iterator[Batch]:
+        """The next `count` batches: those that `sample` returns one after the other if nothing is added or removed meanwhile.
+
+        Small ones are gathered together, unless priorities may change what the next one is.
+        """
+        bytes_each = self.view.batch_size * self.store.slot_bytes * 2 * self.view.window
+        together = 1 if self.sampler.prioritises else max(1, AT_ONCE // bytes_each)
+        for first in range(0, count, together):
+            yield from self._gathered(min(together, count - first))
+
+    def _gathered(self, count: int) -> Iterator[Batch]:
         if not self.ready:
             raise UnifiedError("the replay holds no transition to sample yet")
-        generator = self.streams["replay"].numpy()
-        index, weight = self.sampler.sample(self.store, self.view, self.view.batch_size, generator)
+        size = self.view.batch_size
+        generators = [self.streams["replay"].numpy() for _ in range(count)]
+        drawn = [self.sampler.sample(self.store, self.view, size, generator) for generator in generators]
+        index, weight = (each[0] if count == 1 else np.concatenate(each) for each in zip(*drawn, strict=True))
         batch = self.view.gather(self.store, index, self.gatherer)
         batch["weight"] = torch.from_numpy(weight)
-        return self.sampler.relabel(batch, self.store, self.view, generator)
+        parts = [batch] if count == 1 else batch.parts([size] * count)
+        for part, generator in zip(parts, generators, strict=True):
+            yield self.sampler.relabel(part, self.store, self.view, generator)
 
     def batches(self, count: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
         """The batches of `count` updates that are due, as the view gives them; `prepare` is the agent's."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Bytes that one thread gathers at a time; less than two of them are not worth a second thread.
 PIECE = 4_000_000
+#: Bytes of several batches that are gathered at once: it saves calls where batches are small, and memory where they are not.
+AT_ONCE = 32_000_000
 
 
 class Gatherer:

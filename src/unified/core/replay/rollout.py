@@ -9,15 +9,11 @@ import numpy as np
 import torch
 
 from unified.core.replay.batch import Batch
-from unified.core.replay.gather import gather_observations
+from unified.core.replay.gather import AT_ONCE, gather_observations
 
 if TYPE_CHECKING:
     from unified.core.replay.buffer import Replay
     from unified.core.replay.views import Rollout
-
-
-#: Bytes of rows that are put in order at once: a rollout of vectors as a whole, one of pictures in parts.
-COPY = 32_000_000
 
 
 def minibatches(view: Rollout, replay: Replay, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
@@ -35,18 +31,17 @@ def minibatches(view: Rollout, replay: Replay, prepare: Callable[[Batch], Batch]
 def shuffled(rows: Batch, order: np.ndarray, pieces: int) -> Iterator[Batch]:
     """The rows in this order ``(N,)``, in so many minibatches of equal length, or nearly.
 
-    Minibatches are views of a copy of the rows in this order, one of all rows or, of large rows, copies of about `COPY` bytes.
+    Minibatches are views of a copy of the rows in this order: one of all rows or, of large rows, several of about `AT_ONCE` bytes.
     """
     index = torch.from_numpy(order).to(next(iter(rows.values())).device)
     sizes = [len(piece) for piece in index.tensor_split(pieces)]
     row_bytes = sum(column[:1].nbytes for column in rows.values())
-    together = max(1, COPY // (sizes[0] * row_bytes))
+    together = max(1, AT_ONCE // (sizes[0] * row_bytes))
     for first in range(0, pieces, together):
         some = sizes[first : first + together]
         start = sum(sizes[:first])
         part = index[start : start + sum(some)]
-        columns = [torch.split(column.index_select(0, part), some) for column in rows.values()]
-        yield from (Batch(zip(rows, values, strict=True)) for values in zip(*columns, strict=True))
+        yield from Batch({name: column.index_select(0, part) for name, column in rows.items()}).parts(some)
 
 
 def gather_rollout(view: Rollout, replay: Replay) -> Batch:

@@ -10,7 +10,9 @@ import contextlib
 import hashlib
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from unified.core.base.cores import usable_cores
 from unified.core.base.errors import Damaged, Problem, StorageError, UsageError
 from unified.core.base.files import conform, digest, make_directory, read_file, reason, rename, write_bytes
 from unified.core.replay.saved_index import read_index
@@ -141,8 +144,7 @@ def load_rows(
     directory: str | Path, snapshot: Mapping[str, Any], tail: Array, write: Callable[[int, int, Mapping[str, Array]], None]
 ) -> None:
     """Call ``write(lane, start, columns)`` for each run of slots of the cut that lies within `tail` and the cut's heads, in order."""
-    for entry in snapshot["segments"]:
-        columns = read_segment(directory, entry, snapshot["columns"])
+    for entry, columns in _read_ahead(directory, snapshot):
         offset = 0
         for env_id, start, stop in entry["rows"]:
             low, high = max(start, int(tail[env_id])), min(stop, snapshot["head"][env_id])
@@ -150,6 +152,20 @@ def load_rows(
                 run = slice(offset + low - start, offset + high - start)
                 write(env_id, low, {name: values[run] for name, values in columns.items()})
             offset += stop - start
+
+
+def _read_ahead(directory: str | Path, snapshot: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], dict[str, Array]]]:
+    """Each segment of the cut with its columns, in order. Several are read and checked at once, on as many threads as cores up to four."""
+    threads = min(usable_cores(), 4)
+    ahead: deque[Future[dict[str, Array]]] = deque()
+    with ThreadPoolExecutor(threads, "segment") as pool:
+        try:
+            for number, entry in enumerate(snapshot["segments"]):
+                for next_entry in snapshot["segments"][number + len(ahead) : number + threads]:
+                    ahead.append(pool.submit(read_segment, directory, next_entry, snapshot["columns"]))
+                yield entry, ahead.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def read_segment(directory: str | Path, entry: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, Array]:

@@ -68,8 +68,7 @@ class View:
 
         `prepare` is the agent's, for views that show it everything before it learns from parts.
         """
-        for _ in range(count):
-            yield replay.sample()
+        yield from replay.samples(count)
 
     def eligible(self, store: Store, env_id: np.ndarray, slot: np.ndarray) -> np.ndarray:
         """Which of the slots ``(K,)``, absolute numbers within their lanes ``(K,)``, can begin a row: bool ``(K,)``."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.base.suggest import ask
+from unified.core.base.toolchain import missing_compiler
 from unified.core.components.descriptors import SuiteComponent
 from unified.core.config.config import is_identity_exempt, leaves
 from unified.core.config.recipes import PACKAGES
@@ -36,6 +37,8 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
     """
     load, save, classifier = config.replay.load, config.replay.save, config.evaluate.features
     problems: list[Problem] = []
+    if config.compile is True and (lack := missing_compiler()):
+        problems.append(Problem(f"compile=true: {lack}", "or leave it out: compile=auto"))
     if load:
         problems += _problems_of(lambda: lookup.find_replay(load, root))
     if save:

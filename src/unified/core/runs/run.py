@@ -382,6 +382,11 @@ class Run:
         with contextlib.suppress(OSError):
             self._events.append({"time": _now(), "event": name, **fields})
 
+    def sync_events(self) -> None:
+        """Wait until the disk has every event, as far as it can."""
+        with contextlib.suppress(OSError):
+            self._events.sync()
+
     def keep_traceback(self, error: BaseException) -> Path:
         """Write the traceback of an error to ``error.txt``."""
         path = self.path / "error.txt"

@@ -23,7 +23,7 @@ from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import make_vector_env
 from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.learn.builder import Builder
-from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision, torch_defaults
+from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision, threads_for, torch_defaults
 from unified.core.learn.multitask import MultiTaskAgent
 from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
@@ -127,9 +127,10 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
         if checkpoint is not None:
             checkpoint = _restore(trainer, checkpoint)
             run.set_aside(newer_than=checkpoint)
-            run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact)
+            run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact and not trainer.differs)
         elif config.replay.load:
             trainer.replay.load_saved(lookup.find_replay(config.replay.load, run.root))
+        trainer.notes.append(f"{torch.get_num_threads()} of torch's threads")
         # The run repeats what came after the checkpoint, and writes these rows of metrics again.
         if checkpoint is None:
             run.truncate_metrics(0)
@@ -148,6 +149,8 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
             trainer.restore(checkpoint)
             with checkpoint.reading("manifest") as manifest:
                 warnings = provenance.changed(manifest.get("components", ()), run.config.registry)
+                if trainer.differs:
+                    warnings.append(f"this resume is not exact, results may differ in the last digits: {trainer.differs}")
                 run.truncate_metrics(max(0, manifest["metrics_offset"]), manifest.get("metrics_sha256"))
         except Damaged as damaged:
             older = run.checkpoints.older(checkpoint)
@@ -162,7 +165,7 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
 
 
 def assemble(run: Run, config: Config, make_source: MakeSource | None = None) -> Trainer:
-    """The objects of a run; nothing is started.
+    """The objects of a run; nothing is started. Torch has the run's number of threads afterwards, until a checkpoint is restored.
 
     Args:
         config: Configuration of the run.
@@ -172,10 +175,12 @@ def assemble(run: Run, config: Config, make_source: MakeSource | None = None) ->
     Raises:
         UsageError: If agent, suite and source of experience do not fit.
     """
-    make = _assemble_tasks if config.several_suites else _assemble_one
+    make, limit = _assemble_tasks if config.several_suites else _assemble_one, torch.get_num_threads()
+    torch.set_num_threads(1)  # the first parameters do not depend on the number
     with ExitStack() as opened, _parts_of(run):  # an error closes what was opened
         trainer = make(run, config, make_source or make_collector, opened)
         opened.pop_all()
+    torch.set_num_threads(threads_for(trainer.agent, limit) if config.threads == "auto" else config.threads)
     return trainer
 
 
@@ -361,7 +366,7 @@ def make_evaluator(config: Config, suite: Suite, run: Run, **overrides: Any) -> 
         classifier = Run.find(wanted.features, run.root)
         features = ClassifierFeatures(load_agent(classifier), "/".join(classifier.identity), spec)
     if isinstance(suite, DataSuite):
-        return DatasetEvaluator(suite, features)
+        return DatasetEvaluator(suite, features, wanted.samples)
     count = min(wanted.num_envs, wanted.episodes)
     return EpisodeEvaluator(suite, lambda: make_environments(config, "evaluation", count, run), wanted.episodes, wanted.max_steps)
 

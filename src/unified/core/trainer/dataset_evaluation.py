@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from unified.core.base.files import has_shape
 from unified.core.learn.memory import first_batch
 from unified.core.trainer.eval_result import EvalResult
 from unified.core.trainer.evaluation import Evaluator, evaluation_mode
 from unified.metrics import classification, generation, regression
 
 if TYPE_CHECKING:
-    from unified.core.envs.dataset import DataSuite, Rows
+    from unified.core.envs.dataset import DataSuite, Rows, Split
     from unified.core.learn.agent import Agent
     from unified.core.trainer.features import ClassifierFeatures
 
@@ -31,16 +32,29 @@ class DatasetEvaluator(Evaluator):
     Args:
         suite: Data set; each split is loaded once, when it is first needed.
         features: Features for the comparison of generated rows; ``None`` compares the rows themselves, bytes scaled to [0, 1].
+        samples: Most rows that are generated and compared, unless the evaluation is `whole`; ``None`` for all.
     """
 
-    def __init__(self, suite: DataSuite, features: ClassifierFeatures | None = None) -> None:
+    def __init__(self, suite: DataSuite, features: ClassifierFeatures | None = None, samples: int | None = None) -> None:
         super().__init__(suite)
-        self._make, self._spec, self._features = suite.rows, suite.spec(), features
-        self._rows: Rows | None = None
-        self._real: tuple[Features, Features] | None = None
+        self._make, self._spec, self._features, self._samples = suite.rows, suite.spec(), features, samples
+        self._loaded: dict[Split, Rows] = {}
+        self._real: dict[int, tuple[Features, Features]] = {}  # by the number of rows
+
+    def _split(self, split: Split) -> Rows:
+        if split not in self._loaded:
+            self._loaded[split] = self._make(split)
+        return self._loaded[split]
+
+    def is_whole(self, row: Mapping[str, Any]) -> bool:
+        if self._spec.task_type != "generate":
+            return True
+        return has_shape(row, {"samples": int}) and row["samples"] >= min(len(self._split("train")), len(self._split("test")))
 
     def _evaluate(self, agent: Agent, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
-        rows = self._rows = self._rows or self._make("test")
+        rows = self._split("test")
+        if self._spec.task_type == "generate" and not self.whole and self._samples is not None:
+            rows = _drawn(rows, self._samples)
         answers, probabilities_ = [], []
         with evaluation_mode(agent), torch.no_grad():
             for start in range(0, len(rows), BATCH):
@@ -74,8 +88,9 @@ class DatasetEvaluator(Evaluator):
 
     def _compare_generated(self, generated: np.ndarray, rows: Rows) -> EvalResult:
         """Compare generated rows with test rows, and training rows with test rows for the floor."""
-        self._real = self._real or (self._features_of(self._make("train"), len(rows)), self._features_of(rows, len(rows)))
-        (train, train_classes), (test, classes) = self._real
+        if len(rows) not in self._real:
+            self._real[len(rows)] = self._features_of(_drawn(self._split("train"), len(rows))), self._features_of(rows)
+        (train, train_classes), (test, classes) = self._real[len(rows)]
         # One row is generated for the class of each test row.
         known = None if train_classes is None or classes is None else (train_classes, classes, classes)
         row: dict[str, Any] = {**generation.generation_metrics(train, test, self._numbers(generated), classes=known)}
@@ -90,12 +105,11 @@ class DatasetEvaluator(Evaluator):
         captions = [self._spec.classes[label] for label in classes[shown]]
         return replace(result, pictures=generated[shown], captions=captions, columns=per_class if per_class > 1 else None)
 
-    def _features_of(self, rows: Rows, most: int) -> Features:
-        """Features of at most `most` real rows, and the class of each for class-conditional tasks."""
+    def _features_of(self, rows: Rows) -> Features:
+        """Features of real rows, and the class of each for class-conditional tasks."""
         spec = self._spec
-        drawn = np.sort(np.random.default_rng(0).permutation(len(rows))[:most])
-        classes = np.argmax(rows.inputs[drawn], axis=1) if spec.space.size and spec.space.size == len(spec.classes) else None
-        return self._numbers(np.asarray(rows.targets[drawn])), classes
+        classes = np.argmax(rows.inputs, axis=1) if spec.space.size and spec.space.size == len(spec.classes) else None
+        return self._numbers(np.asarray(rows.targets)), classes
 
     def _numbers(self, rows: np.ndarray) -> np.ndarray:
         """Features of rows, ``(N, F)`` float32."""
@@ -103,6 +117,12 @@ class DatasetEvaluator(Evaluator):
             return self._features(rows)
         scale = np.float32(255.0 if rows.dtype == np.uint8 else 1.0)
         return rows.reshape(len(rows), -1).astype(np.float32) / scale
+
+
+def _drawn(rows: Rows, most: int) -> Rows:
+    """At most `most` of the rows, always the same ones, in their order."""
+    drawn = np.sort(np.random.default_rng(0).permutation(len(rows))[:most])
+    return replace(rows, inputs=rows.inputs[drawn], targets=rows.targets[drawn])
 
 
 def by_class(classes: np.ndarray, most: int) -> tuple[np.ndarray, int]:

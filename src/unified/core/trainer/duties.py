@@ -13,6 +13,9 @@ from unified.core.trainer.interrupts import Stopped
 if TYPE_CHECKING:
     from unified.core.trainer.trainer import Trainer
 
+#: Most of the time that periodic checkpoints take, where no number of frames is set.
+SAVING = 0.02
+
 
 class Duties:
     """Logs, evaluates and checkpoints a trainer's run when due.
@@ -45,9 +48,14 @@ class Duties:
             self.log()
         if self.clock.due("evaluate"):
             self.evaluate()
-        overdue = time.monotonic() - self.trainer.checkpoint_time > 60 * self.trainer.config.checkpoint.every_minutes
-        if self.clock.due("checkpoint") or overdue:
+        if self._checkpoint_due():
             self.trainer.checkpoint()
+
+    def _checkpoint_due(self) -> bool:
+        """Whether a checkpoint is due by its frames or its minutes. Checkpoints change no number, so they may depend on time."""
+        options, age = self.trainer.config.checkpoint, time.monotonic() - self.trainer.checkpoint_time
+        seldom = options.every is not None or age * SAVING > self.trainer.checkpoint_seconds
+        return (self.clock.due("checkpoint") and seldom) or age > 60 * options.every_minutes
 
     @property
     def out_of_patience(self) -> bool:
@@ -87,6 +95,7 @@ class Duties:
         trainer.hooks.call("before_evaluation", run=self.run, trainer=trainer)
         start = time.monotonic()
         failures: list[str] = []
+        trainer.evaluator.whole = at_end
         try:
             with trainer.watch.measure("evaluate"), plugin_errors(trainer.agent_name, "during evaluation"):
                 result = trainer.evaluator.evaluate(trainer.agent, self.clock.frames, lambda: trainer.interrupts.stopping is not None)
@@ -114,9 +123,10 @@ class Duties:
         if improved and self.clock.steps > 0:
             trainer.checkpoint(best=True)
 
-    def last_frames(self, kind: str) -> int | None:
-        """Frames of the newest row of this kind; a run that is resumed at its end writes no second row there."""
-        return next((row["frames"] for row in self.run.newest_metrics(kind.encode()) if row["kind"] == kind), None)
+    def last_row(self, kind: str) -> dict[str, Any] | None:
+        """The newest row of this kind, if it is of these frames: a run that is resumed at its end writes no second row there."""
+        row = next((row for row in self.run.newest_metrics(kind.encode()) if row["kind"] == kind), None)
+        return row if row is not None and row["frames"] == self.clock.frames else None
 
     def _speed(self) -> dict[str, Any]:
         trainer, clock = self.trainer, self.clock
@@ -161,12 +171,12 @@ def finish(trainer: Trainer) -> None:
         Stopped: If a signal arrived meanwhile.
     """
     duties, run, clock = trainer.duties, trainer.run, trainer.clock
-    if duties.last_frames("train") != clock.frames:
+    if duties.last_row("train") is None:
         metrics, nonfinite = trainer.meter.state_dict(), duties.nonfinite_updates
         duties.log()
         trainer.meter.load_state_dict(metrics, trainer.agent.device)  # a longer budget continues as if this row had not been written
         duties.nonfinite_updates = nonfinite
-    if duties.last_frames("evaluate") != clock.frames:
+    if (row := duties.last_row("evaluate")) is None or not trainer.evaluator.is_whole(row):
         duties.evaluate(at_end=True)
     if trainer.interrupts.stopping:
         stop(trainer)
@@ -176,16 +186,21 @@ def finish(trainer: Trainer) -> None:
     run.event("finish", **clock.counts(), elapsed_s=clock.elapsed)
 
 
-def stop(trainer: Trainer) -> None:
-    """Save and end a run because of a signal.
+def stop(trainer: Trainer, save: bool = True) -> None:
+    """End a run because of a signal.
+
+    Args:
+        trainer: The trainer of the run.
+        save: Whether to save a checkpoint; not in the middle of an update.
 
     Raises:
         Stopped: Always.
     """
     number = trainer.interrupts.stopping or signal.SIGTERM
     trainer.run.event("stop", signal=signal.Signals(number).name, **trainer.clock.counts())
-    trainer.checkpoint()
-    raise Stopped(trainer.run.lasting_name, number, trainer.clock.frames)
+    if save:
+        trainer.checkpoint()
+    raise Stopped(trainer.run.lasting_name, number, trainer.clock.frames, saved=save)
 
 
 def worth_a_line(number: int) -> bool:

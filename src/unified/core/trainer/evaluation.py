@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,8 @@ class Evaluator(ABC):
 
     #: ``(height, width)`` makes the next evaluation record pictures of its first episode, where there are episodes.
     record: tuple[int, int] | None = None
+    #: Whether the next evaluation compares all rows of a generation task, or at most ``evaluate.samples``.
+    whole = True
 
     def __init__(self, suite: Suite) -> None:
         self._suite = suite
@@ -67,6 +69,10 @@ class Evaluator(ABC):
     @abstractmethod
     def _evaluate(self, agent: Any, number: int | str, stopping: Callable[[], bool]) -> EvalResult | None:
         """The evaluation, without the metrics of the suite."""
+
+    def is_whole(self, row: Mapping[str, Any]) -> bool:
+        """Whether the evaluation with this row was a whole one."""
+        return True
 
     def take_env_failures(self) -> list[str]:
         """Failures of environments since the last call."""

@@ -11,12 +11,11 @@ from unified.core.base.errors import UnifiedError
 
 
 class Stopped(UnifiedError):
-    """A signal has stopped the run; everything is saved."""
+    """A signal has stopped the run; everything is saved, or what the newest checkpoint holds."""
 
-    def __init__(self, name: str, number: int, frames: int) -> None:
-        super().__init__(
-            f"stopped by {signal.Signals(number).name} at {frames:,} frames, everything is saved; go on with: unified resume {name}"
-        )
+    def __init__(self, name: str, number: int, frames: int, saved: bool = True) -> None:
+        what = "everything is saved" if saved else "while an update was compiled; it goes on from the newest checkpoint"
+        super().__init__(f"stopped by {signal.Signals(number).name} at {frames:,} frames, {what}; go on with: unified resume {name}")
         self.exit_code = 128 + number
 
 

@@ -129,6 +129,7 @@ class MultiTaskEvaluator(Evaluator):
         report: list[str] = []
         scores: list[float] = []
         for name, evaluator in self._evaluators.items():
+            evaluator.whole = self.whole
             result = evaluator.evaluate(agent.of(name), number, stopping)
             if result is None:
                 return None
@@ -136,6 +137,12 @@ class MultiTaskEvaluator(Evaluator):
             row |= {f"{key}/{name}": value for key, value in result.row.items() if key != "metric"}
             report += [f"{result.metric}/{name}  {result.score:.4g}", *(f"  {line}" for line in result.report)]
         return EvalResult({"score": float(np.mean(scores)), **row}, metric="score", report=report)
+
+    def is_whole(self, row: Mapping[str, Any]) -> bool:
+        def of(name: str) -> dict[str, Any]:
+            return {key.removesuffix(f"/{name}"): value for key, value in row.items() if key.endswith(f"/{name}")}
+
+        return all(evaluator.is_whole(of(name)) for name, evaluator in self._evaluators.items())
 
     def take_env_failures(self) -> list[str]:
         return [f"{name}: {line}" for name, evaluator in self._evaluators.items() for line in evaluator.take_env_failures()]

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from unified.core.base.errors import EnvironmentFailed, PluginFailed, UnifiedError, plugin_errors
+from unified.core.config.schema import MAX_THREADS
+from unified.core.learn.device import bits_depend_on, differences
 from unified.core.runs import provenance
 from unified.core.trainer import duties
 from unified.core.trainer.agent_state import load_training_state
 from unified.core.trainer.callbacks import CallbackList, Participant
+from unified.core.trainer.engine import Engine
 from unified.core.trainer.interrupts import Interrupts
 from unified.core.trainer.meter import Meter, Stopwatch
 
@@ -62,9 +66,11 @@ class Trainer:
         participants: list[Participant],
         notes: list[str],
     ) -> None:
-        self.run, self.config, self.notes = run, config, notes
+        self.run, self.config = run, config
         self.agent, self.replay, self.source, self.evaluator = agent, replay, source, evaluator
         self.clock, self.streams = clock, streams
+        self.engine = Engine(agent, config.compile, clock.planned_updates, self._record, self._waiting)
+        self.notes = [*notes, *self.engine.notes()]
         self.meter, self.watch = Meter(), Stopwatch()
         self.hooks = CallbackList(participants, lambda name, text: run.event("warning", plugin=name, message=text))
         self.components = provenance.record([*config.components(), *agent.components])
@@ -72,9 +78,10 @@ class Trainer:
         self.interrupts = Interrupts()
         self.duties = duties.Duties(self)
         self.episodes = 0  # finished in training
-        self.checkpoint_time = time.monotonic()
+        self.checkpoint_time, self.checkpoint_seconds = time.monotonic(), 0.0
         self._callback_states: dict[str, Any] = {}  # from the checkpoint, until the callbacks are set up
         self._restored, self._exact = False, True
+        self.differs = ""  # what the bits of results depend on and is not as in the checkpoint that was restored
         self._failures = np.zeros(source.num_envs, np.int64)  # failed episodes of each environment in a row
         self._env_failures, self._last_failure = 0, ""  # since the start of this process
         self._pending = 0  # updates of this step that are not done yet
@@ -113,6 +120,7 @@ class Trainer:
                     self.run.event("stop", reason=f"{type(raised).__name__}: {raised}", **self.clock.counts())
                 raise
             finally:
+                self.engine.close()
                 self.hooks.call("teardown", run=self.run, trainer=self, error=error)
 
     def _set_up(self) -> None:
@@ -171,12 +179,27 @@ class Trainer:
         with self.watch.measure("update"):
             self.hooks.call("before_update", run=self.run, trainer=self, batch=batch)
             with plugin_errors(self.agent_name, "while learning"):
-                result = self.agent.learn(batch)
+                result = self.engine.learn(batch)
             self.clock.updates, self._pending = self.clock.updates + 1, self._pending - 1
             self.meter.add(result.metrics)
             if result.priority is not None:
                 self.replay.update_priorities(batch.index, result.priority)
             self.hooks.call("after_update", run=self.run, trainer=self, batch=batch, metrics=result.metrics)
+
+    def _waiting(self) -> None:
+        """Called while an update waits for the compiler. The newest checkpoint is what a resume goes on from."""
+        if self.interrupts.stopping:
+            duties.stop(self, save=False)
+
+    def _record(self, name: str, **fields: Any) -> None:
+        """Write an event of the engine to the disk, before the update that it is about."""
+        self.run.event(name, **fields)
+        self.run.sync_events()
+
+    def _given_up(self) -> set[str]:
+        """The kinds of updates that the engine could not compile, in any process of the run."""
+        events = [event for event in self.run.events() if event["event"] == "engine"]
+        return {str(event.get("update")) for event in events if event.get("from_update") is None}
 
     def _count(self, steps: StepBatch | None) -> None:
         """Count one step of all environments; ``None`` counts one batch of stored data."""
@@ -230,7 +253,8 @@ class Trainer:
         # Segments with rows that fell out of the ring are deleted once no checkpoint refers to them.
         if (snapshots := self.run.replay_snapshots()) is not None:
             self.replay.prune(self.run.path / "replay", snapshots)
-        self.run.event("checkpoint", frames=self.clock.frames, seconds=self.checkpoint_time - start, best=best)
+        self.checkpoint_seconds = self.checkpoint_time - start
+        self.run.event("checkpoint", frames=self.clock.frames, seconds=self.checkpoint_seconds, best=best)
 
     def save_interrupted(self, *, failed: bool) -> bool:
         """Save a run that an error interrupted; returns whether it continues from here and not from the previous checkpoint.
@@ -256,9 +280,8 @@ class Trainer:
             "spec": spec.to_json(),
             "replay": snapshot,
             "best_score": self.best_score,
-            "exact": self._exact and self.source.exact and spec.deterministic,
-            "device": str(self.agent.device),
-            "precision": self.agent.precision,
+            "exact": self._exact and self.engine.exact and self.source.exact and spec.deterministic,
+            "bits_depend_on": bits_depend_on(self.agent.device, self.agent.precision),
             **self.clock.counts(),
         }
 
@@ -274,7 +297,8 @@ class Trainer:
                 "meter": self.meter.state_dict(),
                 "episodes": self.episodes,
                 "failures": self._failures.tolist(),
-                "exact": self._exact,
+                "exact": self._exact and self.engine.exact,
+                "engine": self.engine.state_dict(),
                 **self.duties.state_dict(),
             },
             "collector": self.source.state_dict(),
@@ -283,7 +307,7 @@ class Trainer:
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Restore the state of a checkpoint; the run then continues bit for bit as if it had never stopped.
+        """Restore the state of a checkpoint; the run then continues bit for bit as if it had never stopped, unless something `differs`.
 
         Raises:
             Damaged: If a part of it is damaged or does not fit. Another checkpoint can then be restored.
@@ -299,6 +323,7 @@ class Trainer:
             self.meter.load_state_dict(state["meter"], self.agent.device)
             self.episodes, self._failures = state["episodes"], np.array(state["failures"], np.int64)
             self.duties.load_state_dict(state)
+            self.engine.load_state_dict(state["engine"], self._given_up())
             exact = state["exact"]
             if self.clock.frames != checkpoint.frames:
                 raise ValueError(f"its clock stands at {self.clock.frames:,} frames")
@@ -308,5 +333,10 @@ class Trainer:
             self.source.load_state_dict(state)
         with checkpoint.reading("callbacks") as state:
             self._callback_states = dict(state)
-        self._exact = exact and self.source.exact
+        with checkpoint.reading("manifest") as manifest:
+            then = manifest["bits_depend_on"]
+            if self.config.threads == "auto":
+                torch.set_num_threads(min(int(then["threads"]), MAX_THREADS))
+            self.differs = differences(then, bits_depend_on(self.agent.device, self.agent.precision))
+        self._exact = exact and self.source.exact and not self.differs
         self._restored = True

@@ -170,10 +170,11 @@ def is_a_function_of_its_seed(component: AgentComponent) -> None:
 
 def updates_as_one_graph(component: AgentComponent) -> str:
     """Its update is one graph, which gives the bits of `learn`; if it is not, the note says why."""
-    notes = {
-        place.name: compared(lambda: learner(component, place), experience(component, place), place.name) for place in places(component)
-    }
-    return "; ".join(f"{place}: {note}" for place, note in notes.items())
+    notes = []
+    for place in places(component):
+        note = compared(partial(learner, component, place), experience(component, place), place.name)
+        notes.append(f"{place.name}: {note}")
+    return "; ".join(notes)
 
 
 # Helpers ------------------------------------------------------------------------------------------------------------------------

@@ -88,7 +88,8 @@ class EnvProcess:
             UnifiedError: If an environment cannot be built.
         """
         try:
-            self._receive(self._start_timeout)
+            while BUILDING not in self._answers:
+                self._receive(self._start_timeout)
             answer = self._answers.pop(BUILDING)
             raise_described(answer.head, self._name)
             self.spec = Spec.from_json(answer.head["spec"])

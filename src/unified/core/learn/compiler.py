@@ -1,0 +1,359 @@
+"""Compile graphs to machine code, in a process of its own, and keep the result in a private cache.
+
+A result is a pickle and machine code: it lies in ``~/.cache/unified/compiled/KEY``, which only its owner may write, and never in a run. The
+key is a function of the graph and of everything else that its code depends on (`Compiler.key`), so that what was removed or damaged is
+compiled again to the same bits.
+
+This module imports torch and its compiler where a graph is compiled or loaded. ``python -m unified.core.learn.compiler DIRECTORY THREADS
+WORKERS`` compiles the graph that a directory of the cache holds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import logging
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified.core.base.errors import UnifiedError
+from unified.core.base.files import replace
+from unified.core.base.toolchain import compiler_version, missing_compiler
+
+if TYPE_CHECKING:
+    import torch
+    from torch.fx import GraphModule
+
+#: Runs a graph: its inputs to its outputs.
+Run = Callable[..., Sequence["torch.Tensor"]]
+#: Graphs in the cache; those that were not used for the longest time are removed.
+KEPT = 32
+#: Names in the directory of a graph: what is compiled, what the compiler writes, checksums of it, and what the process prints.
+GRAPH, CODE, COMPLETE, LOG, LOCK = "graph.pickle", "code", "complete.json", "log.txt", "lock"
+#: Settings of inductor, part of the key.
+SETTINGS: dict[str, Any] = {"size_asserts": False}
+
+
+class CompilationFailed(UnifiedError):
+    """A graph was not compiled; the message is the reason."""
+
+
+def cache_directory() -> Path:
+    """Where compiled graphs are kept."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "unified" / "compiled"
+
+
+class Compiler:
+    """Compiles graphs, and loads what was compiled.
+
+    Args:
+        directory: Of the cache.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or cache_directory()
+
+    def missing(self) -> str:
+        """What compiling lacks here; empty if it lacks nothing."""
+        return missing_compiler()
+
+    def key(self, text: str) -> str:
+        """A name for the code of a graph on this machine.
+
+        Args:
+            text: The graph, with shapes, strides and types of its inputs and the values of constants.
+        """
+        import torch
+
+        with suppress(OSError):
+            about = Path("/proc/cpuinfo").read_text()
+            flags = next((line for line in about.splitlines() if line.startswith(("flags", "Features"))), "")
+        parts = {
+            "graph": text,
+            "torch": torch.__version__,
+            "python": sys.version,
+            "compiler": compiler_version(),
+            "processor": [torch.backends.cpu.get_cpu_capability(), flags],
+            "threads": torch.get_num_threads(),
+            "settings": SETTINGS,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+    def start(self, key: str, graph: GraphModule, inputs: Sequence[torch.Tensor], *, urgent: bool) -> Compilation:
+        """Compile a graph beside this process, unless the cache has it.
+
+        Args:
+            key: Of the graph.
+            graph: With flat inputs and outputs.
+            inputs: Examples; their values do not matter.
+            urgent: Whether this process will wait for it; it then takes all cores.
+
+        Raises:
+            CompilationFailed: If the cache is not private, or cannot be written.
+        """
+        place = self.directory / key
+        try:
+            self._make_private(place)
+            data, constants = written(graph, inputs)
+            replace(place / GRAPH, data)
+        except OSError as error:
+            raise CompilationFailed(f"the cache {place} cannot be written: {error.strerror or error}") from error
+        return Compilation(place, constants, urgent)
+
+    def _make_private(self, place: Path) -> None:
+        """Make the directories; another user must not be able to put code there."""
+        self.directory.parent.parent.mkdir(parents=True, exist_ok=True)
+        for each in (self.directory.parent, self.directory, place):
+            each.mkdir(mode=0o700, exist_ok=True)
+            about = each.lstat()
+            if about.st_uid != os.getuid() or about.st_mode & 0o022:
+                raise CompilationFailed(f"others may write to {each}, which is to hold code: chmod go-w {each}")
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A node of a graph, in the arguments of another one."""
+
+    name: str
+
+
+class _Pickler(pickle.Pickler):
+    """Writes operations of torch by name."""
+
+    def reducer_override(self, value: Any) -> Any:
+        import torch
+
+        return (_operation, (str(value),)) if isinstance(value, torch._ops.OpOverload) else NotImplemented
+
+
+def _operation(name: str) -> Any:
+    import torch
+
+    namespace, operation, overload = name.split(".")
+    return getattr(getattr(getattr(torch.ops, namespace), operation), overload)
+
+
+def written(graph: GraphModule, inputs: Sequence[torch.Tensor]) -> tuple[bytes, list[torch.Tensor]]:
+    """A graph as bytes, whose constants are further inputs, because a loaded artefact does not have them; and the constants.
+
+    A `GraphModule` pickles itself as code and is recorded anew when it is read, where operations without inputs become constants.
+    """
+    from torch.fx.node import map_arg
+
+    constants = [node for node in graph.graph.nodes if node.op == "get_attr"]
+    values = [getattr(graph, node.target).detach().clone() for node in constants]
+    nodes: list[tuple[Any, ...]] = [
+        ("placeholder", node.name, node.name, (), {}) for node in (*graph.graph.find_nodes(op="placeholder"), *constants)
+    ]
+    for node in graph.graph.nodes:
+        if node.op not in ("placeholder", "get_attr"):
+            arguments, keywords = map_arg((node.args, dict(node.kwargs)), lambda each: _Node(each.name))  # type: ignore[arg-type, return-value]
+            nodes.append((node.op, node.name, node.target, arguments, keywords))
+    shapes = [(tuple(each.shape), each.stride(), each.dtype) for each in (*inputs, *values)]
+    data = io.BytesIO()
+    _Pickler(data).dump((nodes, shapes))
+    return data.getvalue(), values
+
+
+def read(data: bytes) -> tuple[GraphModule, list[torch.Tensor]]:
+    """The graph that `written` made bytes of, and examples of its inputs."""
+    import torch
+    from torch.utils._pytree import tree_map
+
+    nodes, shapes = pickle.loads(data)
+    graph, made = torch.fx.Graph(), dict[str, torch.fx.Node]()
+    for op, name, target, arguments, keywords in nodes:
+        arguments, keywords = tree_map(lambda each: made[each.name] if isinstance(each, _Node) else each, (arguments, keywords))
+        made[name] = graph.create_node(op, target, arguments, keywords, name)
+    return torch.fx.GraphModule({}, graph), [torch.empty_strided(shape, stride, dtype=dtype).zero_() for shape, stride, dtype in shapes]
+
+
+class Compilation:
+    """A graph that is being compiled, or was.
+
+    Args:
+        place: Its directory in the cache.
+        constants: Inputs that follow those of the graph.
+        urgent: Whether it may take all cores.
+    """
+
+    def __init__(self, place: Path, constants: Sequence[torch.Tensor], urgent: bool) -> None:
+        self.place, self.constants = place, tuple(constants)
+        self._stop: Callable[[], object] = lambda: None
+        self._process: subprocess.Popen[bytes] | None = None
+        if not is_complete(place):
+            self._start(urgent)
+
+    def _start(self, urgent: bool) -> None:
+        import torch
+
+        cores = len(os.sched_getaffinity(0))
+        arguments = [str(self.place), str(torch.get_num_threads()), str(cores if urgent else 1)]
+        # What the user sets for torch's compiler is not part of the key.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("TORCHINDUCTOR_", "TORCH_COMPILE"))}
+        environment["TORCHINDUCTOR_CACHE_DIR"] = str(self.place / CODE)
+        environment["TORCHINDUCTOR_COMPILE_THREADS"] = arguments[-1]
+        environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        with open(self.place / LOG, "wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "unified.core.learn.compiler", *arguments],
+                stdin=subprocess.PIPE,  # it ends when this process does
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        self._stop = weakref.finalize(self, _kill, self._process)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._process is None or self._process.poll() is not None
+
+    def wait(self, meanwhile: Callable[[], object]) -> Run:
+        """The compiled graph.
+
+        Args:
+            meanwhile: Called several times a second while this process waits; an error of it ends the waiting and the compilation.
+
+        Raises:
+            CompilationFailed: If it fails.
+        """
+        for attempt in ("first", "again"):
+            while not self.done:
+                try:
+                    meanwhile()
+                except BaseException:
+                    self.stop()
+                    raise
+                time.sleep(0.05)
+            if is_complete(self.place):
+                with suppress(Exception):  # of a file that is as it was written, and does not load here
+                    run, constants = load(self.place), self.constants
+                    return lambda *inputs: run(*inputs, *constants)
+            if (self._process is not None and self._process.returncode) or attempt == "again":
+                break
+            shutil.rmtree(self.place / CODE, ignore_errors=True)
+            (self.place / COMPLETE).unlink(missing_ok=True)
+            self._start(urgent=True)
+        raise CompilationFailed(f"{self._last_words()} ({self.place / LOG})")
+
+    def _last_words(self) -> str:
+        with suppress(OSError):
+            lines = (self.place / LOG).read_text(errors="replace").split("\n")
+            return next((line.strip() for line in reversed(lines) if line.strip()), "the compiler ended")
+        return "the compiler ended"
+
+    def stop(self) -> None:
+        """End the process, if it runs."""
+        self._stop()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and those that it started."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    if process.stdin is not None:
+        process.stdin.close()
+    process.wait()
+
+
+def is_complete(place: Path) -> bool:
+    """Whether a directory of the cache holds all files of a compiled graph, as they were written."""
+    try:
+        digests: dict[str, str] = json.loads((place / COMPLETE).read_text())
+        return all(_digest(place / CODE / name) == digest for name, digest in digests.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load(place: Path) -> Run:
+    """The compiled graph of a directory of the cache."""
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
+    from torch._inductor.standalone_compile import CompiledArtifact
+
+    os.utime(place / COMPLETE)
+    run: Run = CompiledArtifact.load(path=str(place / CODE), format="unpacked")
+    return run
+
+
+# The process that compiles ----------------------------------------------------------------------------------------------------------
+
+
+def compile_graph(place: Path, threads: int) -> None:
+    """Compile the graph of a directory of the cache, for torch with this number of threads."""
+    import torch
+    from torch._inductor import standalone_compile
+
+    torch.set_num_threads(threads)
+    graph, examples = read((place / GRAPH).read_bytes())
+    with torch.no_grad():
+        standalone_compile(
+            graph, list(examples), dynamic_shapes="from_example_inputs", options={"config_patches": SETTINGS}, donate_graph_module=True
+        )
+    files = sorted(path for path in (place / CODE).rglob("*") if path.is_file() and path.suffix != ".lock")
+    digests = {str(path.relative_to(place / CODE)): _digest(path) for path in files}
+    replace(place / COMPLETE, json.dumps(digests, indent=1).encode())
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Within it, no other process compiles the same graph."""
+    with open(place / LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def prune(directory: Path, kept: int = KEPT) -> None:
+    """Remove the graphs that were not used for the longest time."""
+    used = []
+    for place in directory.iterdir():
+        with suppress(OSError):
+            used.append(((place / COMPLETE).stat().st_mtime, place))
+    for _, place in sorted(used, reverse=True)[kept:]:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _end_with_parent() -> None:
+    """End with everything that was started here, when the process that asked for the graph ends."""
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def main(place: Path, threads: int, workers: int) -> None:
+    """Compile the graph of a directory of the cache."""
+    if workers == 1:
+        os.nice(10)  # beside training
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with _locked(place):
+        if not is_complete(place):
+            shutil.rmtree(place / CODE, ignore_errors=True)
+            compile_graph(place, threads)
+    prune(place.parent)
+
+
+if __name__ == "__main__":
+    from unified.core.learn import compiler  # pickles name the classes of this module, and not those of `__main__`
+
+    compiler.main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

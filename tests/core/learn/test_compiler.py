@@ -1,0 +1,170 @@
+"""The cache of compiled graphs, and the process that fills it. What needs a C++ compiler is slow."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from unified.core.base.toolchain import missing_compiler
+from unified.core.learn import compiler as module
+from unified.core.learn.compiler import CODE, COMPLETE, LOG, CompilationFailed, Compiler, is_complete, prune, read, written
+
+needs_compiler = pytest.mark.skipif(bool(missing_compiler()), reason=missing_compiler())
+
+
+def graph() -> tuple[GraphModule, list[torch.Tensor]]:
+    """A graph with a constant, an operation without inputs and an input that it writes, and examples of its inputs."""
+    table = torch.arange(12.0).view(3, 4)
+
+    def update(state: torch.Tensor, rows: torch.Tensor) -> list[torch.Tensor]:
+        total = rows @ table + torch.ones(4)
+        state.copy_(state * 0.5 + total.tanh().sum(0))
+        return [total.mean(), rows.t().exp()]
+
+    inputs = [torch.zeros(4), torch.rand(5, 3, generator=torch.Generator().manual_seed(1))]
+    found = make_fx(update)(*inputs)
+    found.graph.set_codegen(torch.fx.graph.CodeGen())
+    found.recompile()
+    return found, inputs
+
+
+def outcome(run: object, inputs: Sequence[torch.Tensor], *more: torch.Tensor) -> list[torch.Tensor]:
+    """The outputs, and the inputs as they are then."""
+    copies = [each.clone() for each in inputs]
+    return [*run(*copies, *more), *copies]  # type: ignore[operator]
+
+
+def test_a_graph_is_the_same_after_it_was_written_and_read() -> None:
+    original, inputs = graph()
+    data, constants = written(original, inputs)
+    again, examples = read(data)
+    assert len(constants) == 1
+    assert not [node for node in again.graph.nodes if node.op == "get_attr"]
+    assert [each.shape for each in examples] == [each.shape for each in (*inputs, *constants)]
+    pairs = zip(outcome(original, inputs), outcome(again, inputs, *constants), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    operations = [[str(node.target) for node in each.graph.nodes if node.op == "call_function"] for each in (original, again)]
+    assert operations[0] == operations[1]
+
+
+def test_the_key_depends_on_graph_threads_and_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler, threads = Compiler(tmp_path), torch.get_num_threads()
+    keys = [compiler.key("graph"), compiler.key("graph"), compiler.key("another")]
+    try:
+        torch.set_num_threads(threads + 1)
+        keys.append(compiler.key("graph"))
+    finally:
+        torch.set_num_threads(threads)
+    monkeypatch.setattr(module, "compiler_version", lambda: "g++ 99")
+    keys.append(compiler.key("graph"))
+    assert keys[0] == keys[1]
+    assert len({*keys}) == 4
+
+
+def test_the_cache_is_where_the_user_has_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert module.cache_directory() == tmp_path / "unified" / "compiled"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert module.cache_directory() == Path.home() / ".cache" / "unified" / "compiled"
+
+
+@pytest.mark.parametrize("level", ["key", "compiled", "unified"])
+def test_a_cache_that_others_may_write_is_refused(tmp_path: Path, level: str) -> None:
+    cache = tmp_path / "unified" / "compiled"
+    place = cache / "key"
+    place.mkdir(parents=True)
+    {"key": place, "compiled": cache, "unified": cache.parent}[level].chmod(0o777)
+    with pytest.raises(CompilationFailed, match="others may write"):
+        Compiler(cache).start("key", *graph(), urgent=True)
+
+
+def test_a_new_cache_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "is_complete", lambda place: True)  # nothing is started
+    Compiler(tmp_path / "unified" / "compiled").start("key", *graph(), urgent=True)
+    found = [tmp_path / "unified", *(tmp_path / "unified").rglob("*")]
+    assert len(found) == 4
+    assert all(path.stat().st_mode & 0o077 == 0 for path in found if path.is_dir())
+
+
+def fill(place: Path, age: float = 0.0) -> None:
+    (place / CODE).mkdir(parents=True)
+    (place / CODE / "kernel.so").write_bytes(b"code")
+    (place / COMPLETE).write_text(json.dumps({"kernel.so": module._digest(place / CODE / "kernel.so")}))
+    os.utime(place / COMPLETE, (time.time() - age, time.time() - age))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [(f"{CODE}/kernel.so", b"c0de"), (f"{CODE}/kernel.so", None), (COMPLETE, b"[1"), (COMPLETE, b"[]"), (COMPLETE, None)],
+)
+def test_a_damaged_graph_is_not_complete(tmp_path: Path, name: str, content: bytes | None) -> None:
+    fill(tmp_path)
+    assert is_complete(tmp_path)
+    (tmp_path / name).unlink() if content is None else (tmp_path / name).write_bytes(content)
+    assert not is_complete(tmp_path)
+
+
+def test_the_graphs_that_were_not_used_for_the_longest_time_are_removed(tmp_path: Path) -> None:
+    for age, name in enumerate("abcd"):
+        fill(tmp_path / name, age)
+    (tmp_path / "begun").mkdir()
+    prune(tmp_path, kept=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "begun"]
+
+
+def test_the_process_ends_with_the_one_that_asked() -> None:
+    program = "from unified.core.learn import compiler; print('x', flush=True); compiler._end_with_parent()"
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.read(1) == b"x"
+    assert process.poll() is None
+    process.stdin.close()
+    assert process.wait(30) == -9
+    process.stdout.close()
+
+
+def compiled(directory: Path) -> list[torch.Tensor]:
+    """What the compiled graph gives, waited for."""
+    compiler, (found, inputs) = Compiler(directory), graph()
+    compilation = compiler.start(compiler.key("graph"), found, inputs, urgent=True)
+    try:
+        with torch.no_grad():
+            return outcome(compilation.wait(lambda: None), inputs)
+    finally:
+        compilation.stop()
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_a_graph_is_compiled_once_and_anew_where_it_is_damaged(tmp_path: Path) -> None:
+    cache = tmp_path / "unified" / "compiled"
+    first = compiled(cache)
+    (place,) = cache.iterdir()
+    written_at = (place / COMPLETE).read_bytes(), max(path.stat().st_mtime for path in place.rglob("*.so"))
+    original, inputs = graph()
+    assert all(torch.allclose(one, other) for one, other in zip(first, outcome(original, inputs), strict=True))
+    for damage in (lambda: None, lambda: next(place.rglob("*.so")).write_bytes(b"no code"), lambda: shutil.rmtree(place)):
+        damage()
+        assert all(torch.equal(one, other) for one, other in zip(first, compiled(cache), strict=True))
+        if damage.__code__.co_names == ():
+            assert written_at == ((place / COMPLETE).read_bytes(), max(path.stat().st_mtime for path in place.rglob("*.so")))
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_a_compiler_that_fails_is_an_error_with_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "/bin/false")
+    with pytest.raises(CompilationFailed, match=f"{LOG}"):
+        compiled(tmp_path / "unified" / "compiled")
