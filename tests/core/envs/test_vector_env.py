@@ -237,6 +237,14 @@ def test_an_environment_that_ends_its_process_fails_alone(what: str, guilty: int
 
 
 @pytest.mark.slow
+def test_environments_that_take_seconds_to_build_are_waited_for(tmp_path: Path) -> None:
+    lines = ("import time", "from unified.testing.environments import Counter", "class Slow(Counter):", "    def environment(self):")
+    (tmp_path / "late.py").write_text("\n".join([*lines, "        time.sleep(0.7)", "        return super().environment()", ""]))
+    with WorkerVectorEnv(SuiteReference(f"{tmp_path / 'late.py'}:Slow", "task"), 2, seed=4, placement="process", workers=1) as vector:
+        assert vector.reset().shape == (2, 3)
+
+
+@pytest.mark.slow
 def test_each_environment_of_a_process_has_the_whole_time_limit() -> None:
     with WorkerVectorEnv(counter(pause=1.1), 3, seed=4, placement="process", workers=1, timeout=2.5) as vector:
         vector.reset()

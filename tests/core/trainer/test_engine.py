@@ -19,7 +19,7 @@ import unified
 from unified import hookimpl
 from unified.core.base.errors import UsageError
 from unified.core.learn.compiler import CompilationFailed
-from unified.core.learn.traced import Untraceable, update_key
+from unified.core.learn.traced import Untraceable, trace, update_key
 from unified.core.learn.update import UpdateResult
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
@@ -44,7 +44,7 @@ class Traced:
     def __init__(self, agent: Any, batch: Batch, *, plain_optimizer: bool) -> None:
         if agent.updater.reduce is not None:
             raise Untraceable("gradients are averaged over processes")
-        self.agent, self.graph, self.text = agent, None, str(update_key(agent, batch))
+        self.agent, self.graph, self.text, self.is_bound = agent, None, str(update_key(agent, batch)), True
 
     def inputs(self, batch: Batch) -> list[torch.Tensor]:
         self.agent.generator("policy")  # draws, as the noise of an update does
@@ -288,6 +288,21 @@ def test_an_update_that_cannot_be_traced_is_eager(bench: Callable[..., Bench], c
     assert made.engine.exact
     assert [name for name, _ in made.recorded] == ["engine", "warning"] * 2
     assert "averaged over processes" in made.recorded[1][1]["message"]
+
+
+def test_a_replaced_parameter_is_an_error(bench: Callable[..., Bench], compiler: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "trace", trace)
+    monkeypatch.setattr(engine_module, "LOOK", 1)
+    monkeypatch.setattr(compiler, "start", lambda key, graph, inputs, urgent: SimpleNamespace(wait=lambda meanwhile: graph))
+    made = bench()
+    made.learn()
+    for parameter in made.engine.agent.parameters():
+        parameter.data.mul_(0.5)  # in place
+    made.learn()
+    layer = next(module for module in made.engine.agent.actor.modules() if isinstance(module, torch.nn.Linear))
+    layer.weight = torch.nn.Parameter(layer.weight.detach().clone())
+    with pytest.raises(UsageError, match=r"replaced by another tensor.*compile=false"):
+        made.learn()
 
 
 @pytest.mark.parametrize(
