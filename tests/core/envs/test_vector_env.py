@@ -186,6 +186,30 @@ class Mine(Counter):
 """
 
 
+POOLED = """
+import os
+from unified.testing.environments import Counter, CounterEnvironment
+
+class Pooled(CounterEnvironment):
+    def reset(self, seed):
+        assert (os.environ["OMP_NUM_THREADS"], os.environ["LP_NUM_THREADS"]) == ("1", "0")
+        return super().reset(seed)
+
+class Mine(Counter):
+    def environment(self):
+        return Pooled(self.settings)
+"""
+
+
+def test_a_process_computes_and_renders_in_the_thread_that_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pooled.py").write_text(POOLED)
+    for name in ("OMP_NUM_THREADS", "LP_NUM_THREADS"):
+        monkeypatch.setenv(name, "4")
+    with WorkerVectorEnv(SuiteReference(f"{tmp_path / 'pooled.py'}:Mine", "task", {}), 1, seed=4, placement="process") as vector:
+        vector.reset()
+        assert not vector.env_failures
+
+
 SLOW = [pytest.param("step", 0, marks=pytest.mark.slow), pytest.param("reset", 1, marks=pytest.mark.slow)]
 
 
