@@ -15,11 +15,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 NAMES = (
     "update",
+    "compiled",
     "replay",
     "rendering",
     "endtoend",
     "checkpoint",
     "startup",
+    "neighbours",
     "vector",
     "simulations",
     "list_runs",

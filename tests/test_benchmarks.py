@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import neighbours
 import ours
 from reference import by_hand
 from row import NotInstalled, Rates, in_turns, pairs_in_turns, require
@@ -71,3 +72,10 @@ def test_time_runs_from_the_first_count_that_is_not_skipped(monkeypatch: pytest.
     for done in (8, 16, 24, 32, 40):
         watch.mark(done)
     assert watch.per_second == (40 - 24) / (14.0 - 10.0)
+
+
+def test_a_run_beside_a_neighbour_is_compared_with_itself_alone() -> None:
+    row = neighbours.row("what", [[10.0, 5.0, 20.0, 30.0], [20.0, 8.0, 25.0, 35.0], [30.0, 18.0, 30.0, 45.0]], 0.45)
+    assert row.ours == "8 updates/s, 35 ms of processor time each"
+    assert row.reference == "20 updates/s, 25 ms of processor time each"
+    assert (row.ratio, row.target) == ("0.50× (0.40 to 0.60)", "≥ 0.45×")

@@ -104,5 +104,5 @@ def _as_one_data_set(suite: Any) -> Any:
         return suite
 
     make.__name__ = make.__qualname__ = type(suite[0]).__name__
-    make.__annotations__ = {"return": tuple[Dataset, Dataset]}
+    make.__annotations__ = {"return": tuple[Dataset[Any], Dataset[Any]]}
     return make

@@ -95,11 +95,14 @@ def warm(*commands: Sequence[str]) -> None:
 
 
 def forked(work: Callable[[], Any], directory: Path, seconds: float = 90.0) -> Ended:
-    """Run `work` in a forked child in a directory; it ends by `SystemExit` or by returning."""
+    """Run `work` in a forked child in a directory; it ends by `SystemExit` or by returning.
+
+    A busy machine has up to ten times the seconds.
+    """
     with tempfile.TemporaryFile() as output:
         child = begun(work, directory, output.fileno())
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        start = time.monotonic()
+        while time.monotonic() - start < seconds * busy():
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
                 break
@@ -111,6 +114,11 @@ def forked(work: Callable[[], Any], directory: Path, seconds: float = 90.0) -> E
         output.seek(0)
         text = output.read().decode(errors="replace")
     return Ended(os.waitstatus_to_exitcode(status) if done else None, text)
+
+
+def busy() -> float:
+    """How many times longer than alone a process takes here, by the load and its own priority: 1 to 10."""
+    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) * 1.25 ** max(os.nice(0), 0)), 10.0)
 
 
 def begun(work: Callable[[], Any], directory: Path, output: int) -> int:

@@ -205,7 +205,7 @@ def struck(words: Sequence[str], place: Path, target: str, delay: float) -> tupl
             for victim in victims:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(victim, number)
-            ended, status = _waited(child, 240.0)
+            ended, status = _waited(child, 240.0 * common.busy())
         if not ended:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)

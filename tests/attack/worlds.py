@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="attack worlds", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="names of kinds, with commas between them")
     parser.add_argument("--placement", choices=PLACES, help="one placement only")
-    parser.add_argument("--sample", type=int, default=0, help="so many kinds, drawn with the seed")
+    parser.add_argument("--sample", "--count", type=int, default=0, help="so many kinds, drawn with the seed; 0 for all")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(argv)
     names = chosen.only.split(",") if chosen.only else list(KINDS)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from unified.cli.records import Record, records
 from unified.cli.runs import app, summary
 from unified.core.base.errors import UsageError
+from unified.core.runs.checkpoint import Checkpoints
 from unified.core.runs.run import Run
 
 
@@ -95,6 +96,23 @@ def test_show_has_metrics_checkpoints_files_and_what_to_type_next(tmp_path):
     row = json.loads(invoke("show", "cartpole_balance", "--root", str(tmp_path), "--json").output)
     assert row["checkpoints"] == [{"name": "checkpoints/000020000/", "bytes": 2_500_000}]
     assert row["last"]["critic_loss"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        ({"bits_depend_on": {"threads": "2", "torch": "2.9", "device": "cpu"}, "exact": True}, "threads 2 · torch 2.9 · cpu · exact"),
+        ({"bits_depend_on": {"threads": "1", "torch": "2.9"}, "exact": False}, "threads 1 · torch 2.9 · not exact"),
+        ({"bits_depend_on": {"threads": 2}}, None),
+        ({}, None),
+    ],
+)
+def test_show_says_what_bits_depend_on(tmp_path, manifest, expected):
+    path = write_run(tmp_path)
+    Checkpoints(path / "checkpoints").save(20_000, {"parameters": {}}, manifest)
+    lines = invoke("show", "cartpole_balance", "--root", str(tmp_path)).output.splitlines()
+    found = [line.removeprefix("computed").strip() for line in lines if line.startswith("computed")]
+    assert found == ([expected] if expected else [])
 
 
 def test_a_wrong_name_is_answered_with_a_suggestion(tmp_path):

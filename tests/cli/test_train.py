@@ -30,6 +30,7 @@ def test_options_are_short_for_words():
 
 
 CONFIG = SimpleNamespace(
+    code=(),
     tree={
         "seed": 1,
         "agent": {"name": "drqv2", "lr": 1e-4, "stddev": "linear(1.0,0.1,100000)", "empty": {}},

@@ -24,6 +24,7 @@ from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, Step, Suite, UnsupportedRender
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import STARTS, WorkerVectorEnv
+from unified.core.envs.workers.process import EnvProcess
 from unified.testing.environments import Counter
 
 PLACES = ("inline", "process")
@@ -185,6 +186,30 @@ class Mine(Counter):
 """
 
 
+POOLED = """
+import os
+from unified.testing.environments import Counter, CounterEnvironment
+
+class Pooled(CounterEnvironment):
+    def reset(self, seed):
+        assert (os.environ["OMP_NUM_THREADS"], os.environ["LP_NUM_THREADS"]) == ("1", "0")
+        return super().reset(seed)
+
+class Mine(Counter):
+    def environment(self):
+        return Pooled(self.settings)
+"""
+
+
+def test_a_process_computes_and_renders_in_the_thread_that_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pooled.py").write_text(POOLED)
+    for name in ("OMP_NUM_THREADS", "LP_NUM_THREADS"):
+        monkeypatch.setenv(name, "4")
+    with WorkerVectorEnv(SuiteReference(f"{tmp_path / 'pooled.py'}:Mine", "task", {}), 1, seed=4, placement="process") as vector:
+        vector.reset()
+        assert not vector.env_failures
+
+
 SLOW = [pytest.param("step", 0, marks=pytest.mark.slow), pytest.param("reset", 1, marks=pytest.mark.slow)]
 
 
@@ -212,11 +237,28 @@ def test_an_environment_that_ends_its_process_fails_alone(what: str, guilty: int
 
 
 @pytest.mark.slow
+def test_environments_that_take_seconds_to_build_are_waited_for(tmp_path: Path) -> None:
+    lines = ("import time", "from unified.testing.environments import Counter", "class Slow(Counter):", "    def environment(self):")
+    (tmp_path / "late.py").write_text("\n".join([*lines, "        time.sleep(0.7)", "        return super().environment()", ""]))
+    with WorkerVectorEnv(SuiteReference(f"{tmp_path / 'late.py'}:Slow", "task"), 2, seed=4, placement="process", workers=1) as vector:
+        assert vector.reset().shape == (2, 3)
+
+
+@pytest.mark.slow
 def test_each_environment_of_a_process_has_the_whole_time_limit() -> None:
     with WorkerVectorEnv(counter(pause=1.1), 3, seed=4, placement="process", workers=1, timeout=2.5) as vector:
         vector.reset()
         assert not play(vector, 1)[0].failed.any()
         assert vector.restarts == 0
+
+
+def test_a_process_that_says_it_is_at_work_while_it_builds_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    receive, frames = EnvProcess._receive, [None, None]
+    monkeypatch.setattr(EnvProcess, "_receive", lambda self, timeout: frames.pop() if frames else receive(self, timeout))
+    with WorkerVectorEnv(counter(), 2, seed=4, placement="process", workers=1) as vector:
+        assert not frames
+        vector.reset()
+        assert not play(vector, 2)[1].failed.any()
 
 
 @pytest.mark.parametrize("what", ["hang", "die"])
@@ -593,9 +635,50 @@ def test_a_worker_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_environments_that_take_long_to_build(tmp_path: Path) -> None:
+    """The process says meanwhile that it is at work."""
+    source = "import time\nfrom unified.testing.environments import Counter\nclass Slow(Counter):\n    def environment(self):\n"
+    (tmp_path / "slow.py").write_text(f"{source}        time.sleep(1.1)\n        return super().environment()\n")
+    with WorkerVectorEnv(SuiteReference(f"{tmp_path}/slow.py:Slow", "slow"), 1, seed=1, placement="process") as vector:
+        assert vector.reset().shape == (1, *vector.spec.observation.shape)
+
+
 def test_ctrl_c_does_not_reach_a_worker() -> None:
     with WorkerVectorEnv(counter(), 1, seed=1, placement="process") as vector:
         vector.reset()
         os.kill(vector._ports[0].process.pid, signal.SIGINT)  # type: ignore[attr-defined]
         play(vector, 3)
         assert vector.restarts == 0
+
+
+class Extremes(Environment):
+    """The greatest finite numbers; action 1 leads to what is not finite."""
+
+    def __init__(self, dtype: str, other: float) -> None:
+        self.spec = Spec(Space((2, 2), dtype), Space((), "int64", 0, 1, 2))
+        self.greatest, self.other = np.full((2, 2), np.finfo(dtype).max, dtype), other
+
+    def reset(self, seed: int, options: Any = None) -> np.ndarray:
+        return self.greatest.copy()
+
+    def step(self, action: np.ndarray) -> Step:
+        observation = self.greatest.copy()
+        if action == 1:
+            observation[1, 0] = self.other
+        return Step(observation, 0.0, terminated=False, truncated=False)
+
+
+class ExtremeSuite(Suite):
+    def environment(self) -> Environment:
+        return Extremes(*self.options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("other", [np.nan, np.inf, -np.inf])
+def test_an_observation_fails_where_a_number_is_not_finite_and_not_where_its_square_is_not(dtype: str, other: float) -> None:
+    with WorkerVectorEnv(ExtremeSuite("", (dtype, other)), 2, 0, placement="inline") as vector:
+        vector.reset()
+        vector.step_async(np.array([0, 1]))
+        steps = vector.step_wait()
+    assert steps.failed.tolist() == [False, True]
+    assert np.array_equal(steps.observation[0], np.full((2, 2), np.finfo(dtype).max, dtype))

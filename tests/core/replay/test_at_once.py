@@ -137,7 +137,7 @@ def test_rows_of_some_environments_are_added_to_theirs() -> None:
     for _ in range(20):
         steps, actions = steps_of(random), random.integers(0, 4, ENVS)
         one.extend(actions, steps)
-        moved = {name: values[order] for name, values in vars(steps).items() if isinstance(values, np.ndarray) and name != "over"}
+        moved = {name: values[order] for name, values in vars(steps).items() if isinstance(values, np.ndarray) and name != "_over"}
         other.extend(actions[order], StepBatch(**moved, env_ids=order))
     assert all(np.array_equal(values, other.store.data[name]) for name, values in one.store.data.items())
 

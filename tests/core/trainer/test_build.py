@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import unified
 from unified.cli.resume import resume
 from unified.core.base.errors import OtherCode
+from unified.core.components import importing
 from unified.core.config.compose import compose
 from unified.core.runs.run import Run
 from unified.core.trainer import build
@@ -132,6 +133,7 @@ def edited(nets: Path, width: int) -> None:
     nets.write_text(NET.format(width))
     for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(nets)]:
         del sys.modules[name]
+    importing._digests.clear()
 
 
 def test_changed_code_is_no_damage_and_no_older_checkpoint_is_tried(tmp_path: Path) -> None:
@@ -146,7 +148,9 @@ def test_changed_code_is_no_damage_and_no_older_checkpoint_is_tried(tmp_path: Pa
     with pytest.raises(OtherCode, match=does_not_fit) as error:
         unified.train(config={**config, "train.frames": 60})
     assert error.value.exit_code == 2
-    assert "experiment=NAME" in error.value.problems[0].hint
+    sentence, file = error.value.problems
+    assert "experiment=NAME" in sentence.hint
+    assert file.message == f"{nets} has been edited: architecture '{nets}:Tiny' may differ"
     assert sorted(run.checkpoints.frames()) == before
     assert not [event for event in run.events() if "damaged" in str(event.get("message"))]
     edited(nets, 4)

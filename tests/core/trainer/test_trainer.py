@@ -358,3 +358,8 @@ def test_the_event_of_an_evaluation_has_the_best_score_so_far(straight: Run) -> 
     best = [max(row["return"] for row in rows[: number + 1]) for number in range(len(rows))]
     assert [event["best_score"] for event in events] == best
     assert all(row.items() <= event.items() for row, event in zip(rows, events, strict=True))
+
+
+@pytest.mark.slow
+def test_environments_that_share_a_process_train_with_the_same_bits(straight: Run, tmp_path: Path) -> None:
+    assert_goes_on_as(train(tmp_path, train__updates=6 * UPDATES, train__env_backend="process", train__env_workers=1), straight)

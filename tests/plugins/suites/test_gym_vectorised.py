@@ -256,7 +256,7 @@ def test_a_collector_stores_the_same_rows() -> None:
 # When it is used
 
 
-def test_it_is_used_for_several_environments_unless_a_backend_is_chosen() -> None:
+def test_it_is_used_unless_a_backend_is_chosen() -> None:
     reference = SuiteReference("unified.plugins.suites.gym.suite:Gym", "CartPole-v1", {"action_repeat": 1, "pixels": False})
     kinds = [
         type(made)
@@ -266,7 +266,7 @@ def test_it_is_used_for_several_environments_unless_a_backend_is_chosen() -> Non
             make_vector_env(reference, 2, 1, env_backend="inline"),
         )
     ]
-    assert kinds == [vectorised.CartPole, WorkerVectorEnv, WorkerVectorEnv]
+    assert kinds == [vectorised.CartPole, vectorised.CartPole, WorkerVectorEnv]
 
 
 @pytest.mark.parametrize(

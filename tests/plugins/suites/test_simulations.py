@@ -257,10 +257,12 @@ def test_other_bits_are_not_used(module: str, monkeypatch: pytest.MonkeyPatch) -
     assert suite(task).vector(2, 1, "environment") is None
 
 
-def test_several_environments_are_a_batch_unless_a_placement_is_requested() -> None:
-    for backend, expected in (("auto", SimulationVectorEnv), ("inline", WorkerVectorEnv)):
-        with make_vector_env(suite("HalfCheetah-v5"), 2, 1, env_backend=backend) as env:  # type: ignore[attr-defined, arg-type]
-            assert isinstance(env, expected)
+@pytest.mark.parametrize(("backend", "expected"), [("auto", SimulationVectorEnv), ("inline", WorkerVectorEnv)])
+@pytest.mark.parametrize("num_envs", [1, 2])
+def test_environments_are_a_batch_unless_a_placement_is_requested(num_envs: int, backend: Any, expected: type) -> None:
+    env: Any = make_vector_env(suite("HalfCheetah-v5"), num_envs, 1, env_backend=backend)
+    env.close()
+    assert isinstance(env, expected)
 
 
 @pytest.mark.slow

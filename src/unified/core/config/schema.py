@@ -159,8 +159,8 @@ class Train(Options):
     num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together. The number of updates per step does not change."""
     env_backend: Literal["auto", "inline", "process"] = "auto"
-    """Run environments in this process (inline), in others (process), or choose: several use the suite's vectorised implementation if there
-    is one, and otherwise the measured step time decides."""
+    """Run environments in this process (inline), in others (process), or choose: the suite's vectorised implementation if there is one, and
+    otherwise the measured step time decides."""
     env_workers: int | None = Field(default=None, gt=0)
     """Processes that share the environments, with env_backend=process; null: as many as cores. The results do not depend on it."""
     env_timeout: float = Field(default=60.0, gt=0, le=1e6)
@@ -243,7 +243,7 @@ class RunOptions(Options):
     """Threads of one torch operation; results depend on it. Auto takes the number of the checkpoint; in a new run 1 for small updates,
     otherwise OMP_NUM_THREADS or the number of cores."""
     compile: Literal["auto", True, False] = "auto"
-    """Compile updates to machine code: true from the first update on, auto from update 2,000 on where the budget is large enough."""
+    """Compile updates to machine code: true from the first update on, auto from update 10,000 on in runs of 50,000 and more."""
     root: str = Field(default="runs", min_length=1)
     """Directory of all runs."""
     agent: Annotated[Any, Slot("agents")] = "ac2"

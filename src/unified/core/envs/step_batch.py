@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -54,13 +53,15 @@ class StepBatch:
         ended: np.ndarray = self.terminated | self.truncated
         return ended
 
-    @cached_property
+    @property
     def over(self) -> np.ndarray:
         """Whether the episode ended or failed, so that the next one begins, ``(n,)`` bool."""
-        over: np.ndarray = self.terminated | self.truncated | self.failed
+        over: np.ndarray | None = self.__dict__.get("_over")
+        if over is None:
+            over = self._over = self.terminated | self.truncated | self.failed
         return over
 
-    @cached_property
+    @property
     def any_over(self) -> bool:
         """Whether an episode ended or failed; in most steps none does."""
         return some(self.over)

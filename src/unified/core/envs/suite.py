@@ -149,7 +149,7 @@ class Suite(ABC):
     def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
         """The suite's own vectorised implementation of the task, built in the calling process; ``None`` if it has none.
 
-        It is used for several environments unless ``train.env_backend`` is ``inline`` or ``process``. Episode e of environment i must be
+        It is used unless ``train.env_backend`` is ``inline`` or ``process``. Episode e of environment i must be
         the one that `environment` gives after a reset with ``derive(seed, stream, i, e, bits=31)``.
 
         Args:

@@ -60,14 +60,14 @@ def make_vector_env(
     output: Path | None = None,
     workers: int | None = None,
 ) -> VectorEnv:
-    """Environments of a suite: several with ``env_backend="auto"`` are its own implementation if it has one (`Suite.vector`), else workers.
+    """Environments of a suite: with ``env_backend="auto"`` its own implementation if it has one (`Suite.vector`), else workers.
 
     The arguments are those of `WorkerVectorEnv`.
 
     Raises:
         UnifiedError: If the environments cannot be built.
     """
-    if env_backend == "auto" and num_envs > 1:
+    if env_backend == "auto":
         built = suite.build() if isinstance(suite, SuiteReference) else suite
         if (vector := built.vector(num_envs, seed, stream)) is not None:
             return vector

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch.nn.parameter import is_lazy
 
 from unified.core.base.errors import OtherCode, Problem, error_text, plugin_errors
+from unified.core.registry import registry
 from unified.core.runs import provenance
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def _misfit(what: str, component: Component, checkpoint: Checkpoint, difference:
     hint = "undo the change of its code, or start a new run: experiment=NAME"
     if then.get("version", "") != now["version"]:
         hint = f"pip install '{then['distribution']}=={then['version']}'   or a new run: experiment=NAME"
-    return OtherCode(Problem(message, hint))
+    edited = [record for record in checkpoint.manifest.get("components", ()) if "sha256" in record]
+    return OtherCode(Problem(message, hint), *map(Problem, provenance.changed(edited, registry())))
 
 
 def _trained_by(checkpoint: Checkpoint) -> provenance.Record:

@@ -160,7 +160,7 @@ def vector_of(suite: Suite, num_envs: int, seed: int, stream: str) -> VectorEnv 
         task = TASKS.get(load_env_creator(registered.entry_point))
     if task is None:
         return None
-    with WorkerVectorEnv(suite, 4, 0, "comparison", "inline") as singles, task(suite, singles.spec, 4, 0, "comparison") as vector:
+    with WorkerVectorEnv(suite, 2, 0, "comparison", "inline") as singles, task(suite, singles.spec, 2, 0, "comparison") as vector:
         if not agree(vector, singles, CHECKED_STEPS):
             return None
         made: VectorEnv = task(suite, singles.spec, num_envs, seed, stream)
