@@ -42,6 +42,7 @@ def make_config(root: Path, **values: Any) -> Any:
         components=lambda: [],
         experiment=tree["experiment"],
         seed=tree["seed"],
+        compile="auto",
         root=tree["root"],
         agent=SimpleNamespace(name=tree["agent"]["name"]),
         suite=SimpleNamespace(name=tree["suite"]["name"], task=tree["suite"]["task"]),

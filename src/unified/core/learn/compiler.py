@@ -1,8 +1,8 @@
 """Compile graphs to machine code, in a process of its own, and keep the result in a private cache.
 
-A result is a pickle and machine code: it lies in ``~/.cache/unified/compiled/KEY``, which only its owner may write, and never in a run. The
-key is a function of the graph and of everything else that its code depends on (`Compiler.key`), so that what was removed or damaged is
-compiled again to the same bits.
+A result is machine code, and torch unpickles parts of it: it lies in ``~/.cache/unified/compiled/KEY``, which only its owner may write, and
+never in a run. The key is a function of the graph and of everything else that its code depends on (`Compiler.key`), so that what was removed
+or damaged is compiled again to the same bits.
 
 This module imports torch and its compiler where a graph is compiled or loaded. ``python -m unified.core.learn.compiler DIRECTORY THREADS
 WORKERS`` compiles the graph that a directory of the cache holds.
@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import json
 import logging
+import operator
 import os
-import pickle
 import shutil
 import signal
 import subprocess
@@ -24,9 +23,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +41,7 @@ Run = Callable[..., Sequence["torch.Tensor"]]
 #: Graphs in the cache; those that were not used for the longest time are removed.
 KEPT = 32
 #: Names in the directory of a graph: what is compiled, what the compiler writes, checksums of it, and what the process prints.
-GRAPH, CODE, COMPLETE, LOG, LOCK = "graph.pickle", "code", "complete.json", "log.txt", "lock"
+GRAPH, CODE, COMPLETE, LOG, LOCK = "graph.json", "code", "complete.json", "log.txt", "lock"
 #: Settings of inductor, part of the key.
 SETTINGS: dict[str, Any] = {"size_asserts": False, "alignment_asserts": False}
 
@@ -126,62 +124,101 @@ def _make_private(place: Path) -> None:
             raise CompilationFailed(f"others may write to {each}, which is to hold code: chmod go-w {each}")
 
 
-@dataclass(frozen=True)
-class _Node:
-    """A node of a graph, in the arguments of another one."""
+def written(graph: GraphModule, inputs: Sequence[torch.Tensor]) -> tuple[bytes, list[torch.Tensor]]:
+    """A graph as JSON, whose constants are further inputs, because a loaded artefact does not have them; and the constants.
 
-    name: str
+    Raises:
+        CompilationFailed: If a node has a target or an argument that JSON cannot hold.
+    """
+    constants = [node for node in graph.graph.nodes if node.op == "get_attr"]
+    values = [getattr(graph, node.target).detach().clone() for node in constants]
+    nodes: list[Any] = [["placeholder", node.name] for node in (*graph.graph.find_nodes(op="placeholder"), *constants)]
+    for node in graph.graph.nodes:
+        if node.op == "call_function":
+            nodes.append([_operation(node.target), node.name, _encoded(node.args), _encoded(dict(node.kwargs))])
+        elif node.op == "output":
+            nodes.append(["output", node.name, _encoded(node.args)])
+    shapes = [[list(each.shape), list(each.stride()), _encoded(each.dtype)] for each in (*inputs, *values)]
+    return json.dumps([nodes, shapes]).encode(), values
 
 
-class _Pickler(pickle.Pickler):
-    """Writes operations of torch by name."""
-
-    def reducer_override(self, value: Any) -> Any:
-        import torch
-
-        return (_operation, (str(value),)) if isinstance(value, torch._ops.OpOverload) else NotImplemented
-
-
-def _operation(name: str) -> Any:
+def read(data: bytes) -> tuple[GraphModule, list[torch.Tensor]]:
+    """The graph that `written` encoded, and examples of its inputs."""
     import torch
 
+    nodes, shapes = json.loads(data)
+    graph, made = torch.fx.Graph(), dict[str, torch.fx.Node]()
+    for operation, name, *rest in nodes:
+        arguments = [_decoded(each, made) for each in rest]
+        if operation == "placeholder":
+            made[name] = graph.placeholder(name)
+        elif operation == "output":
+            graph.output(arguments[0][0])
+        else:
+            made[name] = graph.create_node("call_function", _named(operation), arguments[0], arguments[1], name)
+    examples = [torch.empty_strided(shape, stride, dtype=_decoded(dtype, {})).zero_() for shape, stride, dtype in shapes]
+    return torch.fx.GraphModule({}, graph), examples
+
+
+def _operation(target: Any) -> str:
+    """The name of an operation in a graph, for `_named`."""
+    import torch
+
+    if target is operator.getitem:
+        return "getitem"
+    if isinstance(target, torch._ops.OpOverload):
+        return str(target)
+    raise CompilationFailed(f"operation {target} has no name to write")
+
+
+def _named(name: str) -> Any:
+    import torch
+
+    if name == "getitem":
+        return operator.getitem
     namespace, operation, overload = name.split(".")
     return getattr(getattr(getattr(torch.ops, namespace), operation), overload)
 
 
-def written(graph: GraphModule, inputs: Sequence[torch.Tensor]) -> tuple[bytes, list[torch.Tensor]]:
-    """A graph as bytes, whose constants are further inputs, because a loaded artefact does not have them; and the constants.
-
-    A `GraphModule` pickles itself as code and is recorded anew when it is read, where operations without inputs become constants.
-    """
-    from torch.fx.node import map_arg
-
-    constants = [node for node in graph.graph.nodes if node.op == "get_attr"]
-    values = [getattr(graph, node.target).detach().clone() for node in constants]
-    nodes: list[tuple[Any, ...]] = [
-        ("placeholder", node.name, node.name, (), {}) for node in (*graph.graph.find_nodes(op="placeholder"), *constants)
-    ]
-    for node in graph.graph.nodes:
-        if node.op not in ("placeholder", "get_attr"):
-            arguments, keywords = map_arg((node.args, dict(node.kwargs)), lambda each: _Node(each.name))  # type: ignore[arg-type, return-value]
-            nodes.append((node.op, node.name, node.target, arguments, keywords))
-    shapes = [(tuple(each.shape), each.stride(), each.dtype) for each in (*inputs, *values)]
-    data = io.BytesIO()
-    _Pickler(data).dump((nodes, shapes))
-    return data.getvalue(), values
-
-
-def read(data: bytes) -> tuple[GraphModule, list[torch.Tensor]]:
-    """The graph that `written` made bytes of, and examples of its inputs."""
+def _encoded(value: Any) -> Any:
+    """An argument of an operation, as JSON: what JSON has no type for is an object with the name of its type."""
     import torch
-    from torch.utils._pytree import tree_map
 
-    nodes, shapes = pickle.loads(data)
-    graph, made = torch.fx.Graph(), dict[str, torch.fx.Node]()
-    for op, name, target, arguments, keywords in nodes:
-        arguments, keywords = tree_map(lambda each: made[each.name] if isinstance(each, _Node) else each, (arguments, keywords))
-        made[name] = graph.create_node(op, target, arguments, keywords, name)
-    return torch.fx.GraphModule({}, graph), [torch.empty_strided(shape, stride, dtype=dtype).zero_() for shape, stride, dtype in shapes]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, torch.fx.Node):
+        return {"node": value.name}
+    if isinstance(value, torch.dtype | torch.layout | torch.memory_format):
+        return {"torch": str(value).removeprefix("torch.")}
+    if isinstance(value, torch.device):
+        return {"device": str(value)}
+    if isinstance(value, tuple):
+        return {"tuple": [_encoded(each) for each in value]}
+    if isinstance(value, list):
+        return [_encoded(each) for each in value]
+    if isinstance(value, dict):
+        return {"dict": {name: _encoded(each) for name, each in value.items()}}
+    raise CompilationFailed(f"an argument of an operation is of type {type(value).__name__}, which cannot be written")
+
+
+def _decoded(value: Any, made: Mapping[str, torch.fx.Node]) -> Any:
+    """The argument that `_encoded` encoded, in a graph with these nodes."""
+    import torch
+
+    if isinstance(value, list):
+        return [_decoded(each, made) for each in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "node":
+        return made[content]
+    if kind == "torch":
+        return getattr(torch, content)
+    if kind == "device":
+        return torch.device(content)
+    if kind == "tuple":
+        return tuple(_decoded(each, made) for each in content)
+    return {name: _decoded(each, made) for name, each in content.items()}
 
 
 class Compilation:
@@ -360,6 +397,4 @@ def main(place: Path, threads: int, workers: int) -> None:
 
 
 if __name__ == "__main__":
-    from unified.core.learn import compiler  # pickles name the classes of this module, and not those of `__main__`
-
-    compiler.main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
