@@ -1,8 +1,8 @@
 """Compile graphs to machine code, in a process of its own, and keep the result in a private cache.
 
 A result is machine code, and torch unpickles parts of it: it lies in ``~/.cache/unified/compiled/KEY``, which only its owner may write, and
-never in a run. The key is a function of the graph and of everything else that its code depends on (`Compiler.key`), so that what was removed
-or damaged is compiled again to the same bits.
+never in a run. The key is a function of the graph and of everything else that its code depends on (`Compiler.key`), so that what was
+removed or damaged is compiled again to the same bits.
 
 This module imports torch and its compiler where a graph is compiled or loaded. ``python -m unified.core.learn.compiler DIRECTORY THREADS
 WORKERS`` compiles the graph that a directory of the cache holds.
