@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -37,6 +39,12 @@ def graph() -> tuple[GraphModule, list[torch.Tensor]]:
     found.graph.set_codegen(torch.fx.graph.CodeGen())
     found.recompile()
     return found, inputs
+
+
+def traced() -> tuple[Any, list[torch.Tensor]]:
+    """The graph as an update has it."""
+    found, inputs = graph()
+    return SimpleNamespace(graph=found), inputs
 
 
 def outcome(run: object, inputs: Sequence[torch.Tensor], *more: torch.Tensor) -> list[torch.Tensor]:
@@ -86,12 +94,12 @@ def test_a_cache_that_others_may_write_is_refused(tmp_path: Path, level: str) ->
     place.mkdir(parents=True)
     {"key": place, "compiled": cache, "unified": cache.parent}[level].chmod(0o777)
     with pytest.raises(CompilationFailed, match="others may write"):
-        Compiler(cache).start("key", *graph(), urgent=True)
+        Compiler(cache).start("key", *traced(), urgent=True)
 
 
 def test_a_new_cache_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "is_complete", lambda place: True)  # nothing is started
-    Compiler(tmp_path / "unified" / "compiled").start("key", *graph(), urgent=True)
+    Compiler(tmp_path / "unified" / "compiled").start("key", *traced(), urgent=True)
     found = [tmp_path / "unified", *(tmp_path / "unified").rglob("*")]
     assert len(found) == 4
     assert all(path.stat().st_mode & 0o077 == 0 for path in found if path.is_dir())
@@ -137,7 +145,7 @@ def test_the_process_ends_with_the_one_that_asked() -> None:
 
 def compiled(directory: Path) -> list[torch.Tensor]:
     """What the compiled graph gives, waited for."""
-    compiler, (found, inputs) = Compiler(directory), graph()
+    compiler, (found, inputs) = Compiler(directory), traced()
     compilation = compiler.start(compiler.key("graph"), found, inputs, urgent=True)
     try:
         with torch.no_grad():

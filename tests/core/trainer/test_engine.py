@@ -62,7 +62,7 @@ class Traced:
 class Interpreter:
     """In the place of the compiler."""
 
-    lack, version, fails = "", "1", False
+    lack, version, fails, rounds = "", "1", False, True
     #: Keys of the graphs that ran.
     ran: list[str]
 
@@ -75,7 +75,7 @@ class Interpreter:
     def key(self, text: str) -> str:
         return hashlib.sha256(f"{self.version} {text}".encode()).hexdigest()[:8]
 
-    def start(self, key: str, graph: Any, inputs: list[torch.Tensor], *, urgent: bool) -> Any:
+    def start(self, key: str, traced: Traced, inputs: list[torch.Tensor], *, urgent: bool) -> Any:
         def wait(meanwhile: Callable[[], object]) -> Any:
             meanwhile()
             if self.fails:

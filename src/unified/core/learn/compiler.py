@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import torch
     from torch.fx import GraphModule
 
+    from unified.core.learn.traced import TracedUpdate
+
 #: Runs a graph: its inputs to its outputs.
 Run = Callable[..., Sequence["torch.Tensor"]]
 #: Graphs in the cache; those that were not used for the longest time are removed.
@@ -64,6 +66,9 @@ class Compiler:
     Args:
         directory: Of the cache.
     """
+
+    #: Compiled code rounds otherwise than the eager update.
+    rounds = True
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory or cache_directory()
@@ -94,12 +99,12 @@ class Compiler:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
-    def start(self, key: str, graph: GraphModule, inputs: Sequence[torch.Tensor], *, urgent: bool) -> Compilation:
+    def start(self, key: str, traced: TracedUpdate, inputs: Sequence[torch.Tensor], *, urgent: bool) -> Compilation:
         """Compile a graph beside this process, unless the cache has it.
 
         Args:
             key: Of the graph.
-            graph: With flat inputs and outputs.
+            traced: Has the graph.
             inputs: Examples; their values do not matter.
             urgent: Whether this process will wait for it; it then takes all cores.
 
@@ -109,7 +114,7 @@ class Compiler:
         place = self.directory / key
         try:
             self._make_private(place)
-            data, constants = written(graph, inputs)
+            data, constants = written(traced.graph, inputs)
             replace(place / GRAPH, data)
         except OSError as error:
             raise CompilationFailed(f"the cache {place} cannot be written: {error.strerror or error}") from error
