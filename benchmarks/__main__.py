@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 NAMES = (
     "update",
+    "compiled",
     "replay",
     "rendering",
     "endtoend",

@@ -186,7 +186,7 @@ class ArrayVectorEnv(Steppable):
     def _first_states(self, index: np.ndarray) -> np.ndarray:
         """The states ``(S, k)`` in which the present episodes of the environments `index` begin."""
         try:
-            states = self._initial[index, self._at[index]]
+            states: np.ndarray = self._initial[index, self._at[index]]
         except IndexError:  # these episodes lie beyond those that were computed ahead
             self._look_ahead()
             states = self._initial[index, self._at[index]]

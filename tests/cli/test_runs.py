@@ -101,8 +101,8 @@ def test_show_has_metrics_checkpoints_files_and_what_to_type_next(tmp_path):
 @pytest.mark.parametrize(
     ("manifest", "expected"),
     [
-        ({"bits_depend_on": {"threads": "2", "torch": "2.9", "device": "cpu"}, "exact": True}, "2 threads · torch 2.9 · cpu · exact"),
-        ({"bits_depend_on": {"threads": "1", "torch": "2.9"}, "exact": False}, "1 threads · torch 2.9 · not exact"),
+        ({"bits_depend_on": {"threads": "2", "torch": "2.9", "device": "cpu"}, "exact": True}, "threads 2 · torch 2.9 · cpu · exact"),
+        ({"bits_depend_on": {"threads": "1", "torch": "2.9"}, "exact": False}, "threads 1 · torch 2.9 · not exact"),
         ({"bits_depend_on": {"threads": 2}}, None),
         ({}, None),
     ],

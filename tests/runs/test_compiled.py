@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from runs.commands import assert_same, command, environment, events, newest, run_directory, unified
+from runs.commands import assert_same, command, environment, events, newest, run_directory
 from unified.core.base.toolchain import missing_compiler
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing_compiler()), reason=missing_compiler() or "there is a compiler")]
+pytestmark = [
+    *(pytest.mark.slow, pytest.mark.timeout(1800)),
+    pytest.mark.skipif(bool(missing_compiler()), reason=missing_compiler() or "there is a compiler"),
+]
 
 COMMON = ("compile=true", "device=cpu", "precision=fp32", "train.env_backend=inline", "evaluate.every=0", "evaluate.episodes=1")
 SMALL = ("train.log_every=50", "checkpoint.every=100", "replay.capacity=2000")
@@ -54,29 +57,25 @@ def exact(run: Path) -> bool:
 
 
 @pytest.mark.parametrize("agent", list(RUNS))
-def test_a_compiled_run_is_the_same_with_a_cold_and_a_warm_cache_and_killed(agent: str, tmp_path: Path) -> None:
-    words, empty = RUNS[agent], tmp_path / "empty"
-    straight = train(words, tmp_path / "straight", tmp_path / "cache")
+def test_a_compiled_run_that_is_killed_has_the_same_bits_or_is_not_exact(agent: str, tmp_path: Path) -> None:
+    """Killed at random updates; resumed with the cache as it is, with an empty one, and without a compiler."""
+    words, cache, draw = RUNS[agent], tmp_path / "cache", random.Random(agent)
+    straight = train(words, tmp_path / "straight", cache)
     assert [event["from_update"] for event in events(straight, "engine")] == [1]
     assert exact(straight)
     updates = json.loads((straight / "metrics.jsonl").read_text().splitlines()[-1])["updates"]
-    draw = random.Random(agent)
-    for number, place in enumerate([tmp_path / "cache", empty]):
-        root = tmp_path / f"killed{number}"
-        train(words, root, place, expect=-signal.SIGKILL, KILL_AT=str(draw.randrange(updates // 3, updates)))
-        shutil.rmtree(empty, ignore_errors=True)
-        killed = train(words, root, place)
-        assert_same(straight, killed, ("metrics", "tensors", "agent"))
-        assert exact(killed)
-        assert events(killed, "restored")
-
-
-def test_without_a_compiler_a_resume_says_that_it_is_not_exact(tmp_path: Path) -> None:
-    words = RUNS["ppo"]
-    train(words, tmp_path / "run", tmp_path / "cache", expect=-signal.SIGKILL, KILL_AT="150")
-    run = train(words, tmp_path / "run", tmp_path / "cache", CXX="/bin/false")
-    assert not exact(run)
-    (warning,) = events(run, "warning")
-    assert "there is no C++ compiler /bin/false" in warning["message"]
-    assert "exact: false" in warning["message"]
-    assert unified("evaluate", "CartPole", "--episodes", "1", cwd=tmp_path / "run")
+    for case in ("warm", "no compiler", "empty"):
+        root = tmp_path / case.replace(" ", "-")
+        train(words, root, cache, expect=-signal.SIGKILL, KILL_AT=str(draw.randrange(updates // 2, updates)))
+        if case == "empty":
+            shutil.rmtree(cache)
+        resumed = train(words, root, cache, **({"CXX": "/bin/false"} if case == "no compiler" else {}))
+        assert events(resumed, "restored")
+        if case == "no compiler":
+            assert not exact(resumed)
+            (warning,) = events(resumed, "warning")
+            assert "there is no C++ compiler /bin/false" in warning["message"]
+            assert "exact: false" in warning["message"]
+        else:
+            assert_same(straight, resumed, ("metrics", "tensors", "agent"))
+            assert exact(resumed)

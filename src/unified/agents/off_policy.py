@@ -143,7 +143,9 @@ class OffPolicyAgent(Agent):
         return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
 
     def augmented(self, observation: Any) -> Any:
-        """Observations that are learned from, with their pictures augmented."""
+        """Observations that are learned from, with their pictures augmented, and laid out once for the networks that read them."""
+        if self.aug is None or isinstance(self.aug, RandomShift):  # others are fast on rows as the replay gives them
+            observation = self.sight.laid_out(observation)
         return observation if self.aug is None else augment(observation, self.aug, lambda: self.generator("shift"))
 
     def with_mixture(self, batch: Batch) -> Batch:

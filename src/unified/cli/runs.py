@@ -137,7 +137,7 @@ def show_run(
     for index, checkpoint in enumerate(row["checkpoints"]):
         say("checkpoints" if not index else "", f"{checkpoint['name']}   {units.size(checkpoint['bytes'])}")
     if facts := row["bits_depend_on"]:
-        parts = [f"{facts.get('threads', '?')} threads", f"torch {facts.get('torch', '?')}"]
+        parts = [f"threads {facts.get('threads', '?')}", f"torch {facts.get('torch', '?')}"]
         parts += [facts[key] for key in ("device", "precision", "instructions") if key in facts]
         say("computed", " · ".join([*parts, "exact" if row["exact"] else "not exact"]))
     for index, file in enumerate(row["files"]):

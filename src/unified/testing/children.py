@@ -11,4 +11,4 @@ from unified.core.envs.workers.process import POOLS
 def environment_of_child() -> dict[str, str]:
     """Environment variables that let another interpreter import the same modules."""
     path = os.pathsep.join(place or os.getcwd() for place in sys.path)
-    return {**os.environ, **dict.fromkeys(POOLS, "1"), "PYTHONPATH": path}
+    return {**os.environ, **POOLS, "PYTHONPATH": path}

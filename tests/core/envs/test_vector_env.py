@@ -186,6 +186,30 @@ class Mine(Counter):
 """
 
 
+POOLED = """
+import os
+from unified.testing.environments import Counter, CounterEnvironment
+
+class Pooled(CounterEnvironment):
+    def reset(self, seed):
+        assert (os.environ["OMP_NUM_THREADS"], os.environ["LP_NUM_THREADS"]) == ("1", "0")
+        return super().reset(seed)
+
+class Mine(Counter):
+    def environment(self):
+        return Pooled(self.settings)
+"""
+
+
+def test_a_process_computes_and_renders_in_the_thread_that_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pooled.py").write_text(POOLED)
+    for name in ("OMP_NUM_THREADS", "LP_NUM_THREADS"):
+        monkeypatch.setenv(name, "4")
+    with WorkerVectorEnv(SuiteReference(f"{tmp_path / 'pooled.py'}:Mine", "task", {}), 1, seed=4, placement="process") as vector:
+        vector.reset()
+        assert not vector.env_failures
+
+
 SLOW = [pytest.param("step", 0, marks=pytest.mark.slow), pytest.param("reset", 1, marks=pytest.mark.slow)]
 
 
@@ -210,6 +234,14 @@ def test_an_environment_that_ends_its_process_fails_alone(what: str, guilty: int
         np.testing.assert_array_equal(row.reset_observation[others], wanted.reset_observation[others])
         assert not row.failed[others].any()
     assert [step for step, row in enumerate(rows) if row.failed[guilty]] == [4 if what == "step" else 8]
+
+
+@pytest.mark.slow
+def test_environments_that_take_seconds_to_build_are_waited_for(tmp_path: Path) -> None:
+    lines = ("import time", "from unified.testing.environments import Counter", "class Slow(Counter):", "    def environment(self):")
+    (tmp_path / "late.py").write_text("\n".join([*lines, "        time.sleep(0.7)", "        return super().environment()", ""]))
+    with WorkerVectorEnv(SuiteReference(f"{tmp_path / 'late.py'}:Slow", "task"), 2, seed=4, placement="process", workers=1) as vector:
+        assert vector.reset().shape == (2, 3)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ import unified
 from unified import hookimpl
 from unified.core.base.errors import UsageError
 from unified.core.learn.compiler import CompilationFailed
-from unified.core.learn.traced import Untraceable, update_key
+from unified.core.learn.traced import Untraceable, trace, update_key
 from unified.core.learn.update import UpdateResult
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
@@ -44,7 +44,7 @@ class Traced:
     def __init__(self, agent: Any, batch: Batch, *, plain_optimizer: bool) -> None:
         if agent.updater.reduce is not None:
             raise Untraceable("gradients are averaged over processes")
-        self.agent, self.graph, self.text = agent, None, str(update_key(agent, batch))
+        self.agent, self.graph, self.text, self.is_bound = agent, None, str(update_key(agent, batch)), True
 
     def inputs(self, batch: Batch) -> list[torch.Tensor]:
         self.agent.generator("policy")  # draws, as the noise of an update does
@@ -92,6 +92,7 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> Interpreter:
     monkeypatch.setattr(engine_module, "Compiler", lambda: made)
     monkeypatch.setattr(engine_module, "trace", Traced)
     monkeypatch.setattr(engine_module, "SWITCH", 2 * UPDATES + UPDATES // 2)
+    monkeypatch.setattr(engine_module, "BEGIN", UPDATES // 2)
     monkeypatch.setattr(engine_module, "WORTHWHILE", UPDATES)
     return made
 
@@ -290,10 +291,24 @@ def test_an_update_that_cannot_be_traced_is_eager(bench: Callable[..., Bench], c
     assert "averaged over processes" in made.recorded[1][1]["message"]
 
 
+def test_a_replaced_parameter_is_an_error(bench: Callable[..., Bench], compiler: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "trace", trace)
+    monkeypatch.setattr(engine_module, "LOOK", 1)
+    monkeypatch.setattr(compiler, "start", lambda key, traced, inputs, urgent: SimpleNamespace(wait=lambda meanwhile: traced.graph))
+    made = bench()
+    made.learn()
+    for parameter in made.engine.agent.parameters():
+        parameter.data.mul_(0.5)  # in place
+    made.learn()
+    layer = next(module for module in made.engine.agent.actor.modules() if isinstance(module, torch.nn.Linear))
+    layer.weight = torch.nn.Parameter(layer.weight.detach().clone())
+    with pytest.raises(UsageError, match=r"replaced by another tensor.*compile=false"):
+        made.learn()
+
+
 @pytest.mark.parametrize(
     ("wanted", "updates", "change", "reason"),
     [
-        (False, None, {}, "compile=false"),
         ("auto", 3, {}, "the budget of 3 updates is too small"),
         ("auto", None, {"SMALL": 10}, "the networks are large"),
         (True, 3, {"SMALL": 10}, ""),
@@ -309,6 +324,30 @@ def test_why_a_run_is_eager(
     (note,) = engine.notes()
     assert (engine.from_update is None) == bool(reason)
     assert reason in note
+
+
+def test_false_is_eager_without_a_line(bench: Callable[..., Bench]) -> None:
+    engine = bench(False).engine
+    assert engine.from_update is None
+    assert not engine.notes()
+
+
+def test_nothing_begins_with_the_first_updates(bench: Callable[..., Bench]) -> None:
+    made = bench("auto")
+    for _ in range(engine_module.BEGIN - 1):
+        made.learn()
+    assert not made.engine.state_dict()["keys"]
+    made.learn()
+    assert made.engine.state_dict()["keys"]
+
+
+def test_a_longer_budget_does_not_change_what_was_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiler: Interpreter) -> None:
+    monkeypatch.setattr(engine_module, "WORTHWHILE", 5 * UPDATES)
+    train(tmp_path, **{"train.updates": 4 * UPDATES})
+    run = train(tmp_path)
+    assert not compiler.ran
+    assert exact(run)
+    assert "too small" in state_of(run)["trainer"]["engine"]["reason"]
 
 
 def test_without_a_compiler_a_run_is_eager(bench: Callable[..., Bench], compiler: Interpreter) -> None:

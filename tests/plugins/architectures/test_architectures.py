@@ -25,6 +25,17 @@ def test_shift_is_the_references_interpolation(size: int) -> None:
     torch.testing.assert_close(ours.float(), expected, atol=0.1, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_shift_crops_each_padded_picture_and_keeps_its_layout(layout: torch.memory_format, dtype: torch.dtype) -> None:
+    obs = torch.randint(0, 256, (6, 3, 8, 10)).to(dtype).contiguous(memory_format=layout)
+    shifted = RandomShift(4)(obs, torch.Generator().manual_seed(1))
+    down, right = torch.randint(-4, 5, (2, 6), generator=torch.Generator().manual_seed(1)) + 4
+    padded = nn.functional.pad(obs.float(), (4, 4, 4, 4), mode="replicate").to(dtype)
+    assert all(torch.equal(shifted[i], padded[i, :, down[i] : down[i] + 8, right[i] : right[i] + 10]) for i in range(6))
+    assert shifted.is_contiguous(memory_format=layout)
+
+
 def test_shift_is_one_place_for_a_stack_and_uniform() -> None:
     obs = torch.arange(12.0).expand(4000, 2, 12, 12)
     shifted = RandomShift(2)(obs, torch.Generator().manual_seed(0))

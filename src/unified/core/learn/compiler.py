@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unified.core.base.errors import UnifiedError
+from unified.core.base.errors import UnifiedError, error_text
 from unified.core.base.files import replace
 from unified.core.base.toolchain import compiler_version, missing_compiler
 
@@ -47,7 +47,7 @@ KEPT = 32
 #: Names in the directory of a graph: what is compiled, what the compiler writes, checksums of it, and what the process prints.
 GRAPH, CODE, COMPLETE, LOG, LOCK = "graph.pickle", "code", "complete.json", "log.txt", "lock"
 #: Settings of inductor, part of the key.
-SETTINGS: dict[str, Any] = {"size_asserts": False}
+SETTINGS: dict[str, Any] = {"size_asserts": False, "alignment_asserts": False}
 
 
 class CompilationFailed(UnifiedError):
@@ -111,23 +111,24 @@ class Compiler:
         Raises:
             CompilationFailed: If the cache is not private, or cannot be written.
         """
-        place = self.directory / key
         try:
-            self._make_private(place)
             data, constants = written(traced.graph, inputs)
-            replace(place / GRAPH, data)
-        except OSError as error:
-            raise CompilationFailed(f"the cache {place} cannot be written: {error.strerror or error}") from error
-        return Compilation(place, constants, urgent)
+            return Compilation(self.directory / key, data, constants, urgent)
+        except UnifiedError:
+            raise
+        except Exception as error:  # of the disk, or of what cannot be written
+            raise CompilationFailed(f"it cannot be written to {self.directory}: {error_text(error)}") from error
 
-    def _make_private(self, place: Path) -> None:
-        """Make the directories; another user must not be able to put code there."""
-        self.directory.parent.parent.mkdir(parents=True, exist_ok=True)
-        for each in (self.directory.parent, self.directory, place):
-            each.mkdir(mode=0o700, exist_ok=True)
-            about = each.lstat()
-            if about.st_uid != os.getuid() or about.st_mode & 0o022:
-                raise CompilationFailed(f"others may write to {each}, which is to hold code: chmod go-w {each}")
+
+def _make_private(place: Path) -> None:
+    """Make the directory of a graph in the cache; another user must not be able to put code there."""
+    cache = place.parent
+    cache.parent.parent.mkdir(parents=True, exist_ok=True)
+    for each in (cache.parent, cache, place):
+        each.mkdir(mode=0o700, exist_ok=True)
+        about = each.lstat()
+        if about.st_uid != os.getuid() or about.st_mode & 0o022:
+            raise CompilationFailed(f"others may write to {each}, which is to hold code: chmod go-w {each}")
 
 
 @dataclass(frozen=True)
@@ -193,20 +194,24 @@ class Compilation:
 
     Args:
         place: Its directory in the cache.
+        data: The graph, as `written` makes it.
         constants: Inputs that follow those of the graph.
         urgent: Whether it may take all cores.
     """
 
-    def __init__(self, place: Path, constants: Sequence[torch.Tensor], urgent: bool) -> None:
-        self.place, self.constants = place, tuple(constants)
+    def __init__(self, place: Path, data: bytes, constants: Sequence[torch.Tensor], urgent: bool) -> None:
+        self.place, self.data, self.constants = place, data, tuple(constants)
         self._stop: Callable[[], object] = lambda: None
         self._process: subprocess.Popen[bytes] | None = None
+        _make_private(place)
         if not is_complete(place):
             self._start(urgent)
 
     def _start(self, urgent: bool) -> None:
         import torch
 
+        _make_private(self.place)
+        replace(self.place / GRAPH, self.data)
         cores = len(os.sched_getaffinity(0))
         arguments = [str(self.place), str(torch.get_num_threads()), str(cores if urgent else 1)]
         # What the user sets for torch's compiler is not part of the key.
@@ -239,23 +244,24 @@ class Compilation:
         Raises:
             CompilationFailed: If it fails.
         """
-        for attempt in ("first", "again"):
-            while not self.done:
-                try:
+        try:
+            for attempt in range(2):
+                if attempt:  # it was damaged, removed, or does not load here
+                    shutil.rmtree(self.place, ignore_errors=True)
+                    self._start(urgent=True)
+                while not self.done:
                     meanwhile()
-                except BaseException:
-                    self.stop()
-                    raise
-                time.sleep(0.05)
-            if is_complete(self.place):
-                with suppress(Exception):  # of a file that is as it was written, and does not load here
-                    run, constants = load(self.place), self.constants
-                    return lambda *inputs: run(*inputs, *constants)
-            if (self._process is not None and self._process.returncode) or attempt == "again":
-                break
-            shutil.rmtree(self.place / CODE, ignore_errors=True)
-            (self.place / COMPLETE).unlink(missing_ok=True)
-            self._start(urgent=True)
+                    time.sleep(0.05)
+                if is_complete(self.place):
+                    with suppress(Exception):
+                        run, constants = load(self.place), self.constants
+                        return lambda *inputs: run(*inputs, *constants)
+                elif self._process is not None and self._process.returncode:
+                    break
+        except OSError as error:
+            raise CompilationFailed(f"the cache {self.place} cannot be written: {error_text(error)}") from error
+        finally:
+            self.stop()
         raise CompilationFailed(f"{self._last_words()} ({self.place / LOG})")
 
     def _last_words(self) -> str:

@@ -79,7 +79,8 @@ class CudaGraph:
     def __init__(self, cuda: Cuda, graph: Run, inputs: Sequence[torch.Tensor], states: int) -> None:
         self._cuda, self._graph, self._states = cuda, graph, states
         self._state = list(inputs[:states])
-        self._buffers = [each.clone() for each in inputs[states:]]
+        self._examples = list(inputs[states:])
+        self._buffers = [torch.empty_strided(each.shape, each.stride(), dtype=each.dtype, device=each.device) for each in self._examples]
         self._replay: Callable[[], None] | None = None
         self._outputs: Sequence[torch.Tensor] = ()
 
@@ -92,19 +93,21 @@ class CudaGraph:
         """
         inputs, before = [*self._state, *self._buffers], [each.clone() for each in self._state]
         try:
+            torch._foreach_copy_(self._buffers, self._examples)
             self._cuda.warm_up(lambda: self._graph(*inputs))
             self._replay, self._outputs = self._cuda.capture(self._graph, inputs)
         except Exception as error:
             raise CompilationFailed(f"capturing a CUDA graph fails: {error_text(error)}") from error
         finally:
             torch._foreach_copy_(self._state, before)
+            self._examples = []
         return self
 
     def __call__(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
         """Run the graph."""
         state, varying = inputs[: self._states], inputs[self._states :]
         if any(one is not other for one, other in zip(state, self._state, strict=True)):  # a moment was loaded
-            self._state = list(state)
+            self._state, self._examples = list(state), list(varying)
             self.wait(lambda: None)
         torch._foreach_copy_(self._buffers, list(varying), non_blocking=True)
         assert self._replay is not None

@@ -40,8 +40,8 @@ from unified.core.replay.batch import Batch
 
 #: Runs a graph: its inputs to its outputs. State is written in place.
 Run = Callable[..., Sequence[torch.Tensor]]
-#: Which phases and target networks are due, and name, shape, type of each column of the batch.
-Key = tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, tuple[int, ...], torch.dtype], ...]]
+#: Which phases and target networks are due, and name, shape, strides, type of each column of the batch.
+Key = tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, tuple[int, ...], tuple[int, ...], torch.dtype], ...]]
 
 
 class Untraceable(UnifiedError):
@@ -92,7 +92,7 @@ def _argument(func: Any, args: Sequence[Any], kwargs: dict[str, Any], name: str)
 def update_key(agent: Agent, batch: Batch) -> Key:
     """What the graph of the next update depends on."""
     phases, targets = agent.updater.due
-    columns = tuple((name, tuple(value.shape), value.dtype) for name, value in batch.items())
+    columns = tuple((name, tuple(value.shape), value.stride(), value.dtype) for name, value in batch.items())
     return tuple(phase.name for phase in phases), tuple(targets), columns
 
 
@@ -275,7 +275,7 @@ class TracedUpdate:
     ) -> None:
         self.agent, self.graph, self.text, self.key = agent, graph, text, key
         self.metrics, self.prioritised = tuple(metrics), prioritised
-        self.columns = tuple(name for name, _, _ in key[2])
+        self.columns = tuple(name for name, *_ in key[2])
         self._numbers, self._sources, self._draws, self._counters = recorder.numbers, recorder.sources, recorder.draws, counters
         self._known: dict[float, torch.Tensor] = {}
         self.rebind()
@@ -283,6 +283,12 @@ class TracedUpdate:
     def rebind(self) -> None:
         """Find the parameters and buffers again, after a module or a tensor was replaced by another one."""
         self._modules = [tensor.detach() for tensor in _module_state(self.agent)]
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the agent still has the parameters and buffers that the graph writes."""
+        present = _module_state(self.agent)
+        return [each.data_ptr() for each in present] == [each.data_ptr() for each in self._modules]
 
     def inputs(self, batch: Batch) -> list[torch.Tensor]:
         """The inputs of the next update: state, numbers, columns of the batch, noise. Its noise is drawn, so that the counters advance.

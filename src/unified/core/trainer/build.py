@@ -130,7 +130,7 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
             run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact and not trainer.differs)
         elif config.replay.load:
             trainer.replay.load_saved(lookup.find_replay(config.replay.load, run.root))
-        trainer.notes.append(f"{torch.get_num_threads()} of torch's threads")
+        trainer.notes.append(f"threads {torch.get_num_threads()}")
         # The run repeats what came after the checkpoint, and writes these rows of metrics again.
         if checkpoint is None:
             run.truncate_metrics(0)

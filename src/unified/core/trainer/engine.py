@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unified.core.base.errors import UnifiedError
+from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.learn.agent import Agent
 from unified.core.learn.compiler import CompilationFailed, Compiler
 from unified.core.learn.cuda_graph import CudaGraphs
@@ -26,14 +26,17 @@ if TYPE_CHECKING:
     from unified.core.learn.update import UpdateResult
     from unified.core.replay.batch import Batch
 
-#: With ``compile=auto``, the number of the first compiled update. The graphs are compiled beside the updates before it.
-SWITCH = 2_000
-#: With ``compile=auto``, the smallest budget in updates for which it compiles: about a minute of the compiler, and 0.1 to 3 ms saved each.
-WORTHWHILE = 25_000
+#: With ``compile=auto``, the number of the first compiled update, and of the one before which nothing begins. The graphs are compiled
+#: beside the updates between them, which takes about a minute of a core; these updates take 8 s with PPO and 50 s with SAC.
+SWITCH, BEGIN = 10_000, 2_000
+#: With ``compile=auto``, the smallest budget in updates for which it compiles, so that less time is waited than saved.
+WORTHWHILE = 50_000
 #: With ``compile=auto``, the greatest number of parameters: the time of larger networks is arithmetic, which a compiler does not shorten.
 SMALL = 1_500_000
 #: Greatest number of graphs of a run. Batches of further shapes are learned eagerly.
 GRAPHS = 4
+#: Updates after which a compiled one looks whether the agent still has its parameters.
+LOOK = 100
 #: An update with a phase or target network that is due less often than every so many updates is eager: its graph would not pay.
 RARE = 10
 
@@ -84,9 +87,10 @@ class Engine:
         self.agent, self.exact = agent, True
         self._record, self._meanwhile = record, meanwhile
         self._compiler = compiler or (CudaGraphs() if agent.device.type == "cuda" else Compiler())
-        self.reason = _obstacle(agent, wanted, updates, self._compiler.rounds) or self._compiler.missing()
+        self.reason = "" if wanted is False else _obstacle(agent, wanted, updates, self._compiler.rounds) or self._compiler.missing()
+        first = 1 if wanted is True or not self._compiler.rounds else SWITCH
         #: Number of the first compiled update; ``None`` in a run whose updates are all eager.
-        self.from_update = None if self.reason else 1 if wanted is True or not self._compiler.rounds else SWITCH
+        self.from_update = None if wanted is False or self.reason else first
         self._keys: dict[str, str] = {}  # kind of update -> key of its code; empty for a kind that is eager
         self._updates: dict[Key, _Update | None] = {}
         self._restored = False
@@ -103,9 +107,9 @@ class Engine:
         """One update of the agent.
 
         Raises:
-            UnifiedError: That `meanwhile` raises.
+            UnifiedError: That `meanwhile` raises, or if the parameters are other tensors than those that the graph writes.
         """
-        if self.from_update is None:
+        if self.from_update is None or self.agent.updates + 1 < min(BEGIN, self.from_update):
             return self.agent.learn(batch)
         assert isinstance(self.agent, Agent)
         key = update_key(self.agent, batch)
@@ -116,6 +120,9 @@ class Engine:
             update = self._updates[key] = self._switched(update)
         if update is None or update.run is None:
             return self.agent.learn(batch)
+        if self.agent.updates % LOOK == 0 and not update.traced.is_bound:
+            what = "a parameter or buffer of the agent was replaced by another tensor, which its compiled update does not know"
+            raise UsageError(Problem(what, "change it in place, or compile=false"))
         return update.traced(batch, update.run)
 
     def _begin(self, key: Key, batch: Batch) -> _Update | None:
@@ -185,8 +192,6 @@ class Engine:
 
 def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | None, rounds: bool) -> str:
     """Why the updates of a new run are eager; empty if they are compiled, or with `rounds` false CUDA graphs."""
-    if wanted is False:
-        return "compile=false"
     if not isinstance(agent, Agent):
         return "the run has several suites"
     if agent.device.type not in ("cpu", "cuda"):
@@ -202,9 +207,10 @@ def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | 
 
 
 def _kind(key: Key) -> str:
-    """The kind of an update in words: ``actor, critic_target of obs float32 (256, 3), …``."""
+    """The kind of an update in words: ``actor, critic_target of obs float32 (256, 3) (3, 1), …``."""
     phases, targets, columns = key
-    return f"{', '.join([*phases, *targets])} of {', '.join(f'{name} {str(dtype)[6:]} {shape}' for name, shape, dtype in columns)}"
+    texts = (f"{name} {str(dtype).removeprefix('torch.')} {shape} {strides}" for name, shape, strides, dtype in columns)
+    return f"{', '.join([*phases, *targets])} of {', '.join(texts)}"
 
 
 def _is_rare(agent: Agent) -> bool:

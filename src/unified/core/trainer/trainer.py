@@ -66,11 +66,10 @@ class Trainer:
         participants: list[Participant],
         notes: list[str],
     ) -> None:
-        self.run, self.config = run, config
+        self.run, self.config, self._notes = run, config, notes
         self.agent, self.replay, self.source, self.evaluator = agent, replay, source, evaluator
         self.clock, self.streams = clock, streams
         self.engine = Engine(agent, config.compile, clock.planned_updates, self._record, self._waiting)
-        self.notes = [*notes, *self.engine.notes()]
         self.meter, self.watch = Meter(), Stopwatch()
         self.hooks = CallbackList(participants, lambda name, text: run.event("warning", plugin=name, message=text))
         self.components = provenance.record([*config.components(), *agent.components])
@@ -90,6 +89,11 @@ class Trainer:
         self._saved: tuple[int, int] | None = None  # steps and metrics offset of the newest checkpoint
         if config.evaluate.at_start:
             clock.expect_at_start("evaluate")
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines printed before the start."""
+        return [*self._notes, *self.engine.notes()]
 
     @property
     def best_score(self) -> float | None:

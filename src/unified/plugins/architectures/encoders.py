@@ -11,6 +11,7 @@ from torch import nn
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space
 from unified.core.learn.networks import output_shape
+from unified.plugins.architectures.pictures import layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,6 +111,7 @@ class Sight:
         stack: Frames in one observation, 1 without pixels.
         encoder: The module, on the agent's device.
         features: Numbers it returns for an observation, F.
+        layout: Layout of pictures that it is fast in.
 
     Raises:
         UsageError: If the encoder returns anything but one vector.
@@ -129,6 +131,13 @@ class Sight:
         self.pixels = shows_pixels(spec)
         self.stack = stack if self.pixels else 1
         self.encoder, self.features = make_encoder(build, encoder, spec, self.stack, pictures, smallest, flatten)
+        self.layout = layout_of(self.encoder)
+
+    def laid_out(self, observation: Any) -> Any:
+        """The observation, or a mapping of named ones, with pictures in `layout`: once for all networks that read it."""
+        if not isinstance(observation, torch.Tensor):
+            return {name: self.laid_out(each) for name, each in observation.items()}
+        return observation.contiguous(memory_format=self.layout) if observation.dim() == 4 else observation
 
 
 def augment(observation: Any, aug: nn.Module, generator: Callable[[], torch.Generator]) -> Any:

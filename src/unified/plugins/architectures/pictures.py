@@ -33,6 +33,13 @@ def pixels(obs: torch.Tensor, network: nn.Module) -> torch.Tensor:
     return obs.to(dtype).div_(255.0)
 
 
+def layout_of(network: nn.Module) -> torch.memory_format:
+    """The layout of the network's convolutions, in which they take pictures without laying them out anew."""
+    kernels = [parameter for parameter in network.parameters() if parameter.dim() == 4 and not parameter.is_contiguous()]
+    laid_out = bool(kernels) and all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+    return torch.channels_last if laid_out else torch.contiguous_format
+
+
 def flatten(features: torch.Tensor) -> torch.Tensor:
     """``(B, C, H, W)`` to ``(B, H * W * C)``, as `channels_last` features lie in memory: nothing is copied."""
     return features.permute(0, 2, 3, 1).flatten(1)

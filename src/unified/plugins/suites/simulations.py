@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from unified.array_vector_env import ArrayVectorEnv
+from unified.core.base.cores import usable_cores
 from unified.core.base.rng import derive
 from unified.core.base.spec import Spec
 from unified.core.envs.suite import Environment, EpisodeFailed, Suite
@@ -108,8 +109,6 @@ class SimulationVectorEnv(ArrayVectorEnv):
         simulation: MuJoCo's model and data of `single`.
     """
 
-    # Whose simulation failed in this step
-    _broken: np.ndarray
     #: Names of the further fields of the state, see `Layout`.
     further: Sequence[str] = ()
     #: Stages that are computed at the state after a step: ``"NONE"`` leaves the fields as `mj_step` does.
@@ -121,14 +120,14 @@ class SimulationVectorEnv(ArrayVectorEnv):
         self.layout = Layout(self._model, self._data, self.further)
         self._after_step = "cfrc_ext" in self.further  # MuJoCo computes contact forces on request
         persistent = self._after_step or self.stage != "NONE"
-        self.batch = batch.Batch(self._model, num_envs, min(num_envs, len(os.sched_getaffinity(0))), persistent)
+        self.batch = batch.Batch(self._model, num_envs, min(num_envs, usable_cores()), persistent)
         self._stage = getattr(mujoco.mjtStage, f"mjSTAGE_{self.stage}").value
         if self._after_step:
             self._data = mujoco.MjData(self._model)
         self._bound = {} if self._after_step else {name: self.batch.bind(name) for name in self.further}
         self._rows = np.zeros((num_envs, self.layout.size))
         self.now = self.layout.fields(self._rows)
-        self._errors, self._broken = batch.SimulationError, np.zeros(num_envs, bool)
+        self._errors, self._broken = batch.SimulationError, np.zeros(num_envs, bool)  # whose simulation failed in this step
         self._resets, self._painter = single, None
         super().__init__(suite, spec, num_envs, seed, stream, self._rows.T)
 

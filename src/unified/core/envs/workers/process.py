@@ -33,8 +33,12 @@ TAIL = 4096
 #: Number in the place of an environment's in the request to build all of a process, and in its answer.
 BUILDING = -1
 
-#: Thread pools are limited to one thread per worker, so that workers do not compete with the learner for cores.
-POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "LP_NUM_THREADS")
+#: Thread pools are limited to one thread per worker, so that workers do not compete with the learner for cores. The software renderer
+#: counts the threads beside the caller's: with none, no picture waits on a busy machine until another thread gets its turn.
+POOLS = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"),
+    "LP_NUM_THREADS": "0",
+}
 
 
 class EnvProcess:
@@ -199,7 +203,7 @@ class EnvProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **dict.fromkeys(POOLS, "1"), "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+                env={**os.environ, **POOLS, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
                 start_new_session=True,  # Ctrl-C is for the learner, which then closes its workers
             )
         self._connection = Connection(ours.detach())
