@@ -171,7 +171,7 @@ class Engine:
         self._record("warning", message=f"updates are not compiled: {reason}")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"from_update": self.from_update, "reason": self.reason, "keys": dict(self._keys)}
+        return {"from_update": self.from_update, "keys": dict(self._keys)}
 
     def load_state_dict(self, state: Mapping[str, Any], given_up: set[str]) -> None:
         """Restore a `state_dict`.
@@ -180,7 +180,9 @@ class Engine:
             state: The state.
             given_up: Kinds of updates that turned out to be eager after it was saved.
         """
-        self.from_update, self.reason, self._restored = state["from_update"], state["reason"], True
+        if state["from_update"] != self.from_update:
+            self.reason = "so it was decided at the start of the run" if state["from_update"] is None else ""
+        self.from_update, self._restored = state["from_update"], True
         self._keys = {**state["keys"], **dict.fromkeys(given_up, "")}
 
     def close(self) -> None:
