@@ -1,6 +1,7 @@
 """``python -m benchmarks [name …]``: every table of numbers, each a ratio against a side measured in the same run.
 
-`control`, `first` and `data` need other libraries: ``pip install stable-baselines3 sbx-rl opencv-python-headless lightning``.
+`control`, `first` and `data` need other libraries: ``pip install stable-baselines3 sbx-rl opencv-python-headless lightning``; `gpu` needs
+a GPU.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ NAMES = (
     "checkpoint",
     "startup",
     "neighbours",
+    "gpu",
     "vector",
     "simulations",
     "list_runs",

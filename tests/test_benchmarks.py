@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import gpu
 import neighbours
 import ours
 from reference import by_hand
@@ -79,3 +80,18 @@ def test_a_run_beside_a_neighbour_is_compared_with_itself_alone() -> None:
     assert row.ours == "8 updates/s, 35 ms of processor time each"
     assert row.reference == "20 updates/s, 25 ms of processor time each"
     assert (row.ratio, row.target) == ("0.50× (0.40 to 0.60)", "≥ 0.45×")
+
+
+def test_without_a_gpu_its_rows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(NotInstalled, match="there is no GPU here"):
+        next(gpu.measure())
+
+
+def test_an_update_is_measured_on_a_batch_of_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "SECONDS", 0.01)
+    monkeypatch.setattr(gpu, "WARM_UP", 1)
+    small = {"agent.learning_starts": 20, "agent.batch_size": 4}
+    rates = gpu.measured(ours.sac(0, 100) | small | {"device": "cpu", "compile": False})
+    assert len(rates.ours) == len(rates.reference) == gpu.TURNS
+    assert min(rates.ours + rates.reference) > 0

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -37,6 +39,12 @@ def graph() -> tuple[GraphModule, list[torch.Tensor]]:
     found.graph.set_codegen(torch.fx.graph.CodeGen())
     found.recompile()
     return found, inputs
+
+
+def traced() -> tuple[Any, list[torch.Tensor]]:
+    """The graph as an update has it."""
+    found, inputs = graph()
+    return SimpleNamespace(graph=found), inputs
 
 
 def outcome(run: object, inputs: Sequence[torch.Tensor], *more: torch.Tensor) -> list[torch.Tensor]:
@@ -82,7 +90,7 @@ def test_the_cache_is_where_the_user_has_caches(monkeypatch: pytest.MonkeyPatch,
 def test_a_cache_that_cannot_be_made_is_a_reason(tmp_path: Path) -> None:
     (tmp_path / "unified").write_text("a file")
     with pytest.raises(CompilationFailed, match="FileExistsError"):
-        Compiler(tmp_path / "unified" / "compiled").start("key", *graph(), urgent=True)
+        Compiler(tmp_path / "unified" / "compiled").start("key", *traced(), urgent=True)
 
 
 @pytest.mark.parametrize("level", ["key", "compiled", "unified"])
@@ -92,12 +100,12 @@ def test_a_cache_that_others_may_write_is_refused(tmp_path: Path, level: str) ->
     place.mkdir(parents=True)
     {"key": place, "compiled": cache, "unified": cache.parent}[level].chmod(0o777)
     with pytest.raises(CompilationFailed, match="others may write"):
-        Compiler(cache).start("key", *graph(), urgent=True)
+        Compiler(cache).start("key", *traced(), urgent=True)
 
 
 def test_a_new_cache_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "is_complete", lambda place: True)  # nothing is started
-    Compiler(tmp_path / "unified" / "compiled").start("key", *graph(), urgent=True)
+    Compiler(tmp_path / "unified" / "compiled").start("key", *traced(), urgent=True)
     found = [tmp_path / "unified", *(tmp_path / "unified").rglob("*")]
     assert len(found) == 3
     assert all(path.stat().st_mode & 0o077 == 0 for path in found if path.is_dir())
@@ -143,7 +151,7 @@ def test_the_process_ends_with_the_one_that_asked() -> None:
 
 def compiled(directory: Path, meanwhile: Callable[[Path], object] = lambda place: None) -> list[torch.Tensor]:
     """What the compiled graph gives; between start and wait something else may happen to its directory."""
-    compiler, (found, inputs) = Compiler(directory), graph()
+    compiler, (found, inputs) = Compiler(directory), traced()
     compilation = compiler.start(compiler.key("graph"), found, inputs, urgent=True)
     meanwhile(compilation.place)
     with torch.no_grad():

@@ -62,7 +62,7 @@ class Traced:
 class Interpreter:
     """In the place of the compiler."""
 
-    lack, version, fails = "", "1", False
+    lack, version, fails, rounds = "", "1", False, True
     #: Keys of the graphs that ran.
     ran: list[str]
 
@@ -75,7 +75,7 @@ class Interpreter:
     def key(self, text: str) -> str:
         return hashlib.sha256(f"{self.version} {text}".encode()).hexdigest()[:8]
 
-    def start(self, key: str, graph: Any, inputs: list[torch.Tensor], *, urgent: bool) -> Any:
+    def start(self, key: str, traced: Traced, inputs: list[torch.Tensor], *, urgent: bool) -> Any:
         def wait(meanwhile: Callable[[], object]) -> Any:
             meanwhile()
             if self.fails:
@@ -294,7 +294,7 @@ def test_an_update_that_cannot_be_traced_is_eager(bench: Callable[..., Bench], c
 def test_a_replaced_parameter_is_an_error(bench: Callable[..., Bench], compiler: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "trace", trace)
     monkeypatch.setattr(engine_module, "LOOK", 1)
-    monkeypatch.setattr(compiler, "start", lambda key, graph, inputs, urgent: SimpleNamespace(wait=lambda meanwhile: graph))
+    monkeypatch.setattr(compiler, "start", lambda key, traced, inputs, urgent: SimpleNamespace(wait=lambda meanwhile: traced.graph))
     made = bench()
     made.learn()
     for parameter in made.engine.agent.parameters():

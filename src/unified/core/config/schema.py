@@ -243,7 +243,8 @@ class RunOptions(Options):
     """Threads of one torch operation; results depend on it. Auto takes the number of the checkpoint; in a new run 1 for small updates,
     otherwise OMP_NUM_THREADS or the number of cores."""
     compile: Literal["auto", True, False] = "auto"
-    """Compile updates to machine code: true from the first update on, auto from update 10,000 on in runs of 50,000 and more."""
+    """Compile updates to machine code: true from the first update on, auto from update 10,000 on in runs of 50,000 and more.
+    On a GPU updates are CUDA graphs instead, of the same bits."""
     root: str = Field(default="runs", min_length=1)
     """Directory of all runs."""
     agent: Annotated[Any, Slot("agents")] = "ac2"

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import torch
     from torch.fx import GraphModule
 
+    from unified.core.learn.traced import TracedUpdate
+
 #: Runs a graph: its inputs to its outputs.
 Run = Callable[..., Sequence["torch.Tensor"]]
 #: Graphs in the cache; those that were not used for the longest time are removed.
@@ -62,6 +64,9 @@ class Compiler:
     Args:
         directory: Of the cache.
     """
+
+    #: Compiled code rounds otherwise than the eager update.
+    rounds = True
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory or cache_directory()
@@ -92,12 +97,12 @@ class Compiler:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
-    def start(self, key: str, graph: GraphModule, inputs: Sequence[torch.Tensor], *, urgent: bool) -> Compilation:
+    def start(self, key: str, traced: TracedUpdate, inputs: Sequence[torch.Tensor], *, urgent: bool) -> Compilation:
         """Compile a graph beside this process, unless the cache has it.
 
         Args:
             key: Of the graph.
-            graph: With flat inputs and outputs.
+            traced: Has the graph.
             inputs: Examples; their values do not matter.
             urgent: Whether this process will wait for it; it then takes all cores.
 
@@ -105,7 +110,7 @@ class Compiler:
             CompilationFailed: If the cache is not private, or cannot be written.
         """
         try:
-            data, constants = written(graph, inputs)
+            data, constants = written(traced.graph, inputs)
             return Compilation(self.directory / key, data, constants, urgent)
         except UnifiedError:
             raise

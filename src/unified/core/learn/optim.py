@@ -241,7 +241,7 @@ def _adam(optimizer: torch.optim.Optimizer, group: dict[str, Any], broken: torch
         [],
         steps,
         amsgrad=False,
-        lr=group["lr"],
+        lr=_rate(group["lr"], broken.device),
         beta1=group["betas"][0],
         beta2=group["betas"][1],
         weight_decay=group["weight_decay"],
@@ -249,6 +249,13 @@ def _adam(optimizer: torch.optim.Optimizer, group: dict[str, Any], broken: torch
         maximize=False,
         found_inf=broken,
     )
+
+
+def _rate(rate: float | torch.Tensor, device: torch.device) -> float | torch.Tensor:
+    """A learning rate as the kernel takes it; on a GPU as a tensor of float32, as a graph takes it, so that bits are equal."""
+    if device.type == "cpu":
+        return rate
+    return rate.float() if isinstance(rate, torch.Tensor) else torch.full((), rate, device=device)
 
 
 def _is_fused(optimizer: type[torch.optim.Optimizer], parameters: list[nn.Parameter]) -> bool:

@@ -302,6 +302,11 @@ class TracedUpdate:
         columns = [batch[name] for name in self.columns]
         return [*self._modules, *_moments(agent), *map(self._as_tensor, numbers), *columns, *self._noise()]
 
+    @property
+    def states(self) -> int:
+        """Number of inputs that are state; they come first."""
+        return len(self._modules) + len(_moments(self.agent))
+
     def _as_tensor(self, number: float) -> torch.Tensor:
         if number not in self._known:
             if len(self._known) > 64:
@@ -465,7 +470,7 @@ def _rates(agent: Agent) -> list[float]:
 
 
 def _number(value: float, device: torch.device) -> torch.Tensor:
-    return torch.tensor(value, dtype=torch.float64, device=device)
+    return torch.full((), value, dtype=torch.float64, device=device)  # unlike torch.tensor, without waiting for a GPU
 
 
 @contextmanager

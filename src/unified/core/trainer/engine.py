@@ -1,9 +1,10 @@
-"""How the updates of a run are performed: eagerly, or from a recorded update on by compiled graphs.
+"""How the updates of a run are performed: eagerly, or from a recorded update on by compiled graphs, on a GPU by CUDA graphs.
 
 Compiled and eager updates round differently. Which one performs an update is therefore a function of the configuration and of the number
 of the update, never of time: with ``compile=true`` all updates are compiled, with ``compile=auto`` those from `SWITCH` on, where training
 waits for the compiler if it is not ready. What was decided is part of every checkpoint. A run that cannot go on as it was decided, because
-there is no compiler any more or another one, goes on eagerly; it is then not exact.
+there is no compiler any more or another one, goes on eagerly; it is then not exact. CUDA graphs have the bits of eager updates and replace
+them from the first one on.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.learn.agent import Agent
 from unified.core.learn.compiler import CompilationFailed, Compiler
+from unified.core.learn.cuda_graph import CudaGraphs
 from unified.core.learn.traced import Key, Run, TracedUpdate, Untraceable, trace, update_key
 
 if TYPE_CHECKING:
     from unified.core.learn.compiler import Compilation
+    from unified.core.learn.cuda_graph import CudaGraph
     from unified.core.learn.multitask import MultiTaskAgent
     from unified.core.learn.update import UpdateResult
     from unified.core.replay.batch import Batch
@@ -53,7 +56,7 @@ class _Update:
     kind: str
     traced: TracedUpdate
     key: str
-    compilation: Compilation
+    compilation: Compilation | CudaGraph
     run: Run | None = None
 
 
@@ -66,7 +69,7 @@ class Engine:
         updates: Budget of the run in updates; ``None`` if it is not known.
         record: Writes an event of the run to the disk: ``record("engine", from_update=2000, …)``.
         meanwhile: Called while training waits for the compiler; an error of it ends the waiting.
-        compiler: Compiles graphs.
+        compiler: Compiles graphs; by default `CudaGraphs` for an agent on a GPU.
 
     Attributes:
         exact: Whether all updates were performed as it was decided.
@@ -79,13 +82,15 @@ class Engine:
         updates: int | None,
         record: Callable[..., None],
         meanwhile: Callable[[], object] = lambda: None,
-        compiler: Compiler | None = None,
+        compiler: Compiler | CudaGraphs | None = None,
     ) -> None:
         self.agent, self.exact = agent, True
-        self._record, self._meanwhile, self._compiler = record, meanwhile, compiler or Compiler()
-        self.reason = "" if wanted is False else _obstacle(agent, wanted, updates) or self._compiler.missing()
+        self._record, self._meanwhile = record, meanwhile
+        self._compiler = compiler or (CudaGraphs() if agent.device.type == "cuda" else Compiler())
+        self.reason = "" if wanted is False else _obstacle(agent, wanted, updates, self._compiler.rounds) or self._compiler.missing()
+        first = 1 if wanted is True or not self._compiler.rounds else SWITCH
         #: Number of the first compiled update; ``None`` in a run whose updates are all eager.
-        self.from_update = None if wanted is False or self.reason else 1 if wanted is True else SWITCH
+        self.from_update = None if wanted is False or self.reason else first
         self._keys: dict[str, str] = {}  # kind of update -> key of its code; empty for a kind that is eager
         self._updates: dict[Key, _Update | None] = {}
         self._restored = False
@@ -94,6 +99,8 @@ class Engine:
         """A line for the user before the start."""
         if self.from_update is None:
             return [f"updates are not compiled: {self.reason}"] if self.reason else []
+        if not self._compiler.rounds:
+            return ["updates are CUDA graphs (compile=false: never)"]
         return [f"updates are compiled from number {self.from_update:,} on, which waits for the compiler (compile=false: never)"]
 
     def learn(self, batch: Batch) -> UpdateResult:
@@ -127,16 +134,16 @@ class Engine:
         if known == "" or (known is None and (late or len(self._keys) == GRAPHS or _is_rare(agent))):
             return None
         try:
-            traced = trace(agent, batch, plain_optimizer=True)
+            traced = trace(agent, batch, plain_optimizer=self._compiler.rounds)
             if self._restored and (lack := self._compiler.missing()):
                 raise CompilationFailed(lack)
             name = self._compiler.key(traced.text)
-            if known and name != known:
+            if self._compiler.rounds and known and name != known:
                 raise CompilationFailed("it was compiled with another compiler, torch, processor or number of threads")
             before = agent.streams.state_dict()
             inputs = traced.inputs(batch)
             agent.streams.rewind(before)
-            compilation = self._compiler.start(name, traced.graph, inputs, urgent=agent.updates + 1 >= self.from_update)
+            compilation = self._compiler.start(name, traced, inputs, urgent=agent.updates + 1 >= self.from_update)
         except UnifiedError as error:
             self._give_up(kind, error)
             return None
@@ -158,7 +165,7 @@ class Engine:
         known, reason = self._keys.get(kind), error.problems[0].message
         self._keys[kind] = ""
         self._record("engine", from_update=None, update=kind, reason=reason)
-        if self._restored and (known or not isinstance(error, Untraceable)):
+        if self._restored and self._compiler.rounds and (known or not isinstance(error, Untraceable)):
             self.exact = False
             reason = f"{reason}; the run goes on, but not bit for bit as it would have (exact: false)"
         self._record("warning", message=f"updates are not compiled: {reason}")
@@ -185,18 +192,18 @@ class Engine:
                 update.compilation.stop()
 
 
-def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | None) -> str:
-    """Why the updates of a new run are eager; empty if they are compiled."""
+def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | None, rounds: bool) -> str:
+    """Why the updates of a new run are eager; empty if they are compiled, or with `rounds` false CUDA graphs."""
     if not isinstance(agent, Agent):
         return "the run has several suites"
-    if agent.device.type != "cpu":
+    if agent.device.type not in ("cpu", "cuda"):
         return f"the device is {agent.device}"
     if not agent.phase_list:
         return "the agent does not learn"
     if wanted == "auto":
         if updates is not None and updates < WORTHWHILE:
             return f"the budget of {updates:,} updates is too small (compile=true compiles them)"
-        if (size := sum(parameter.numel() for parameter in agent.updater.moved)) > SMALL:
+        if rounds and (size := sum(parameter.numel() for parameter in agent.updater.moved)) > SMALL:
             return f"the networks are large, {size:,} parameters (compile=true compiles them)"
     return ""
 
