@@ -128,7 +128,7 @@ class Engine:
             return None
         try:
             traced = trace(agent, batch, plain_optimizer=True)
-            if self._restored and (lack := self._compiler.missing()):
+            if self._restored and (lack := _no_cpu(agent) or self._compiler.missing()):
                 raise CompilationFailed(lack)
             name = self._compiler.key(traced.text)
             if known and name != known:
@@ -157,9 +157,10 @@ class Engine:
         """Perform the updates of a kind eagerly from now on."""
         known, reason = self._keys.get(kind), error.problems[0].message
         self._keys[kind] = ""
-        self._record("engine", from_update=None, update=kind, reason=reason)
         if self._restored and (known or not isinstance(error, Untraceable)):
             self.exact = False
+        self._record("engine", from_update=None, update=kind, reason=reason, exact=self.exact)
+        if not self.exact:
             reason = f"{reason}; the run goes on, but not bit for bit as it would have (exact: false)"
         self._record("warning", message=f"updates are not compiled: {reason}")
 
@@ -187,8 +188,8 @@ def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | 
     """Why the updates of a new run are eager; empty if they are compiled."""
     if not isinstance(agent, Agent):
         return "the run has several suites"
-    if agent.device.type != "cpu":
-        return f"the device is {agent.device}"
+    if reason := _no_cpu(agent):
+        return reason
     if not agent.phase_list:
         return "the agent does not learn"
     if wanted == "auto":
@@ -197,6 +198,10 @@ def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | 
         if (size := sum(parameter.numel() for parameter in agent.updater.moved)) > SMALL:
             return f"the networks are large, {size:,} parameters (compile=true compiles them)"
     return ""
+
+
+def _no_cpu(agent: Agent) -> str:
+    return "" if agent.device.type == "cpu" else f"the device is {agent.device}"
 
 
 def _kind(key: Key) -> str:
