@@ -528,10 +528,11 @@ class WorkerVectorEnv(Steppable):
     def close(self) -> None:
         """End every environment and its process. Closing twice does no harm."""
         self._closed = True
-        for port in self._ports:
-            port.shut_down()
-        for port in self._ports:
-            port.close()
+        ends: list[EnvProcess | EnvWorker] = [*self._processes, *self._ports]
+        for each in ends:
+            each.shut_down()
+        for each in ends:
+            each.close()
 
     @property
     def _stepping(self) -> bool:
