@@ -52,10 +52,13 @@ class CompilationFailed(UnifiedError):
     """A graph was not compiled; the message is the reason."""
 
 
-def cache_directory() -> Path:
-    """Where compiled graphs are kept."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "unified" / "compiled"
+def cache_directory() -> Path | None:
+    """The directory of compiled graphs; ``None`` if the user has no home directory."""
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not home.is_absolute():
+        with suppress(RuntimeError):
+            home = Path.home() / ".cache"
+    return home / "unified" / "compiled" if home.is_absolute() else None
 
 
 class Compiler:
@@ -70,7 +73,7 @@ class Compiler:
 
     def missing(self) -> str:
         """What compiling lacks here; empty if it lacks nothing."""
-        return missing_compiler()
+        return missing_compiler() if self.directory is not None else "there is no home directory for compiled graphs: set XDG_CACHE_HOME"
 
     def key(self, text: str) -> str:
         """A name for the code of a graph on this machine.
@@ -80,15 +83,15 @@ class Compiler:
         """
         import torch
 
-        with suppress(OSError):
-            about = Path("/proc/cpuinfo").read_text()
-            flags = next((line for line in about.splitlines() if line.startswith(("flags", "Features"))), "")
+        from unified.core.learn.device import cpuinfo
+
+        cpu = cpuinfo()
         parts = {
             "graph": text,
             "torch": torch.__version__,
             "python": sys.version,
             "compiler": compiler_version(),
-            "processor": [torch.backends.cpu.get_cpu_capability(), flags],
+            "processor": [torch.backends.cpu.get_cpu_capability(), cpu.get("flags", cpu.get("Features", ""))],
             "threads": torch.get_num_threads(),
             "settings": SETTINGS,
         }
@@ -106,6 +109,7 @@ class Compiler:
         Raises:
             CompilationFailed: If the cache is not private, or cannot be written.
         """
+        assert self.directory is not None
         try:
             data, constants = written(graph, inputs)
             return Compilation(self.directory / key, data, constants, urgent)

@@ -62,7 +62,7 @@ def torch_defaults() -> Iterator[None]:
 
 
 @cache
-def _cpuinfo() -> Mapping[str, str]:
+def cpuinfo() -> Mapping[str, str]:
     """The fields of the first processor in ``/proc/cpuinfo``; empty on other systems than Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
@@ -74,7 +74,7 @@ def _cpuinfo() -> Mapping[str, str]:
 @cache
 def cpu_has_bf16() -> bool:
     """Whether this processor multiplies bfloat16 natively; emulated, it would be slower than float32."""
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpuinfo().get("flags", "").split())
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpuinfo().get("flags", "").split())
 
 
 def threads_for(agent: Agent | MultiTaskAgent, limit: int) -> int:
@@ -89,7 +89,7 @@ def threads_for(agent: Agent | MultiTaskAgent, limit: int) -> int:
 
 def bits_depend_on(device: torch.device, precision: str) -> dict[str, str]:
     """What can change the last bit of a result, beside the configuration: a run is exact where all of it stays the same."""
-    cpu = _cpuinfo() or {"model name": platform.processor()}
+    cpu = cpuinfo() or {"model name": platform.processor()}
     flags = cpu.get("flags", cpu.get("Features", "")).split()
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
