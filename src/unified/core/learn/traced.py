@@ -136,25 +136,25 @@ class Draw:
         return f"{self.function.__name__}{self.arguments}{sorted(self.keywords.items(), key=str)} from {self.source} into {self.fills}"
 
 
-class _Count(int):
-    """A count of the agent while its update is recorded: a schedule at it is an input of the graph."""
+class _Count:
+    """A count of the agent while its update is recorded: a schedule at it is an input of the graph, and all else is refused."""
 
-    _record: Callable[[str, Callable[[float], float]], Any]
-    _name: str
-
-    @classmethod
-    def of(cls, name: str, value: int, record: Callable[[str, Callable[[float], float]], Any]) -> _Count:
-        count = cls(value)
-        count._name, count._record = name, record
-        return count
+    def __init__(self, name: str, value: int, record: Callable[[str, Callable[[float], float]], Any]) -> None:
+        self._name, self._value, self._record = name, value, record
 
     def scheduled(self, function: Callable[[float], float]) -> Any:
         return self._record(self._name, function)
 
-    def _decide(self, other: Any = None) -> Any:
-        raise Untraceable(f"it decides by agent.{self._name}, which a graph sees through a Schedule only")
+    def __int__(self) -> int:
+        return self._value
 
-    __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __floordiv__ = __bool__ = _decide
+    def _refuse(self, *_: object) -> Any:
+        raise Untraceable(f"it computes with agent.{self._name}, which a graph sees through a Schedule only")
+
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __bool__ = __float__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse
+    __hash__ = object.__hash__
 
 
 class _Recorder(TorchFunctionMode):
@@ -176,7 +176,7 @@ class _Recorder(TorchFunctionMode):
     def counting(self) -> Iterator[None]:
         """Within it, schedules at the counts of the agent are noted."""
         for name, value in self._counts.items():
-            setattr(self.agent, name, _Count.of(name, value, self._number))
+            setattr(self.agent, name, _Count(name, value, self._number))
         try:
             yield
         finally:
