@@ -101,7 +101,7 @@ def test_a_cache_that_others_may_write_is_refused(tmp_path: Path, level: str) ->
     place = cache / "key"
     place.mkdir(parents=True)
     {"key": place, "compiled": cache, "unified": cache.parent}[level].chmod(0o777)
-    with pytest.raises(CompilationFailed, match="others may write"):
+    with pytest.raises(CompilationFailed, match="other users may write"):
         Compiler(cache).start("key", *graph(), urgent=True)
 
 

@@ -256,7 +256,7 @@ REASONS: dict[str, tuple[Term, str]] = {
     "NumPy's noise": (lambda agent, batch: error(agent, batch) + torch.as_tensor(agent.streams["x"].numpy().random(2)).mean(), "differ"),
     "computed": (
         lambda agent, batch: error(agent, batch) + torch.bernoulli(batch.action.sigmoid(), generator=agent.noise()).mean(),
-        "a distribution that it draws from is computed",
+        "from a distribution that is computed",
     ),
     "steps": (lambda agent, batch: error(agent, batch) * agent.steps, r"computes with agent\.steps"),
     "updates": (lambda agent, batch: error(agent, batch) * 0.9**agent.updates, r"computes with agent\.updates"),
@@ -266,7 +266,7 @@ REASONS: dict[str, tuple[Term, str]] = {
     "share": (lambda agent, batch: error(agent, batch) * (2 if agent.steps / 10 < 10**9 else 1), r"computes with agent\.steps"),
     "equal": (lambda agent, batch: error(agent, batch) * (2 if agent.steps == 10**9 else 1), r"computes with agent\.steps"),
     "counter": (_counted, "two recordings of it differ"),
-    "replaced": (_replaced, "puts another tensor in the place"),
+    "replaced": (_replaced, "replaces a parameter"),
     "rows": (lambda agent, batch: error(agent, batch) + torch.tensor(np.asarray(batch.action.tolist())).mean(), "NumPy or Python"),
     "fails": (lambda agent, batch: batch.features @ batch.features, "failed in its loss"),
 }

@@ -1,9 +1,9 @@
-"""How the updates of a run are performed: eagerly, or from a recorded update on by compiled graphs.
+"""Perform the updates of a run: eagerly, or by compiled graphs from a recorded update on.
 
 Compiled and eager updates round differently. Which one performs an update is therefore a function of the configuration and of the number
-of the update, never of time: with ``compile=true`` all updates are compiled, with ``compile=auto`` those from `SWITCH` on, where training
-waits for the compiler if it is not ready. What was decided is part of every checkpoint. A run that cannot go on as it was decided, because
-there is no compiler any more or another one, goes on eagerly; it is then not exact.
+of the update, never of time: ``compile=true`` compiles all updates, ``compile=auto`` those from `SWITCH` on, where training waits for the
+compiler if it is not ready. The decision is part of every checkpoint. A resumed run that cannot follow it, because the compiler is missing
+or has changed, continues eagerly and is no longer exact.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
     from unified.core.learn.update import UpdateResult
     from unified.core.replay.batch import Batch
 
-#: With ``compile=auto``, the number of the first compiled update, and of the one before which nothing begins. The graphs are compiled
-#: beside the updates between them, which takes about a minute of a core; these updates take 8 s with PPO and 50 s with SAC.
+#: With ``compile=auto``, numbers of the first compiled update and of the first update after which graphs are recorded. Between them, the
+#: graphs are compiled beside training, which takes about a minute of a core; the updates in between take 8 s with PPO and 50 s with SAC.
 SWITCH, BEGIN = 10_000, 2_000
-#: With ``compile=auto``, the smallest budget in updates for which it compiles, so that less time is waited than saved.
+#: With ``compile=auto``, the smallest budget in updates that is compiled: shorter runs would wait longer than they save.
 WORTHWHILE = 50_000
-#: With ``compile=auto``, the greatest number of parameters: the time of larger networks is arithmetic, which a compiler does not shorten.
+#: With ``compile=auto``, the greatest number of parameters: larger networks spend their time in arithmetic, which no compiler shortens.
 SMALL = 1_500_000
 #: Greatest number of graphs of a run. Batches of further shapes are learned eagerly.
 GRAPHS = 4
-#: Updates after which a compiled one looks whether the agent still has its parameters.
+#: Updates between two checks that the agent still has the parameters that the graph writes.
 LOOK = 100
-#: An update with a phase or target network that is due less often than every so many updates is eager: its graph would not pay.
+#: An update with a phase or a target network whose period is longer than this is eager: its graph would not pay off.
 RARE = 10
 
 
 @dataclass
 class _Update:
-    """The updates of one kind: those with the same phases and target networks and the same shapes.
+    """The updates of one kind: the same phases, target networks and shapes.
 
     Attributes:
-        kind: In words, for the record.
-        traced: As a graph.
-        key: Of its code.
-        compilation: Makes the code.
-        run: The code, once it is loaded.
+        kind: Description, for events and checkpoints.
+        traced: The recorded graph.
+        key: Key of the compiled code.
+        compilation: Compiles the graph.
+        run: The compiled code, once it is loaded.
     """
 
     kind: str
@@ -61,21 +61,21 @@ class Engine:
     """Performs the updates of a run.
 
     Args:
-        agent: Learns.
-        wanted: The option ``compile``.
-        updates: Budget of the run in updates; ``None`` if it is not known.
+        agent: The agent.
+        option: The option ``compile``.
+        updates: Budget of the run in updates; ``None`` if it is unknown.
         record: Writes an event of the run to the disk: ``record("engine", from_update=2000, …)``.
-        meanwhile: Called while training waits for the compiler; an error of it ends the waiting.
+        meanwhile: Called while training waits for the compiler; an exception that it raises ends the wait.
         compiler: Compiles graphs.
 
     Attributes:
-        exact: Whether all updates were performed as it was decided.
+        exact: Whether all updates of this process followed the decision.
     """
 
     def __init__(
         self,
         agent: Agent | MultiTaskAgent,
-        wanted: str | bool,
+        option: str | bool,
         updates: int | None,
         record: Callable[..., None],
         meanwhile: Callable[[], object] = lambda: None,
@@ -83,24 +83,24 @@ class Engine:
     ) -> None:
         self.agent, self.exact = agent, True
         self._record, self._meanwhile, self._compiler = record, meanwhile, compiler or Compiler()
-        self.reason = "" if wanted is False else _obstacle(agent, wanted, updates) or self._compiler.missing()
+        self.reason = "" if option is False else _obstacle(agent, option, updates) or self._compiler.missing()
         #: Number of the first compiled update; ``None`` in a run whose updates are all eager.
-        self.from_update = None if wanted is False or self.reason else 1 if wanted is True else SWITCH
+        self.from_update = None if option is False or self.reason else 1 if option is True else SWITCH
         self._keys: dict[str, str] = {}  # kind of update -> key of its code; empty for a kind that is eager
         self._updates: dict[Key, _Update | None] = {}
         self._restored = False
 
     def notes(self) -> list[str]:
-        """A line for the user before the start."""
+        """Lines that are printed before the start."""
         if self.from_update is None:
             return [f"updates are not compiled: {self.reason}"] if self.reason else []
-        return [f"updates are compiled from number {self.from_update:,} on, which waits for the compiler (compile=false: never)"]
+        return [f"updates are compiled from update {self.from_update:,} on, which waits for the compiler (compile=false: no update)"]
 
     def learn(self, batch: Batch) -> UpdateResult:
         """One update of the agent.
 
         Raises:
-            UnifiedError: That `meanwhile` raises, or if the parameters are other tensors than those that the graph writes.
+            UnifiedError: If `meanwhile` raises it, or if the parameters are not the tensors that the graph writes.
         """
         if self.from_update is None or self.agent.updates + 1 < min(BEGIN, self.from_update):
             return self.agent.learn(batch)
@@ -114,12 +114,12 @@ class Engine:
         if update is None or update.run is None:
             return self.agent.learn(batch)
         if self.agent.updates % LOOK == 0 and not update.traced.is_bound:
-            what = "a parameter or buffer of the agent was replaced by another tensor, which its compiled update does not know"
-            raise UsageError(Problem(what, "change it in place, or compile=false"))
+            what = "a parameter or buffer of the agent was replaced by another tensor, which the compiled update does not write"
+            raise UsageError(Problem(what, "change parameters in place, or set compile=false"))
         return update.traced(batch, update.run)
 
     def _begin(self, key: Key, batch: Batch) -> _Update | None:
-        """Begin to compile a kind of update that is new to this process; ``None`` if it is eager."""
+        """Start to compile a kind of update that is new in this process; ``None`` if its updates are eager."""
         agent, kind = self.agent, _kind(key)
         assert isinstance(agent, Agent)
         assert self.from_update is not None
@@ -144,7 +144,7 @@ class Engine:
         return _Update(kind, traced, name, compilation)
 
     def _switched(self, update: _Update) -> _Update | None:
-        """Go over to the compiled graph, now; ``None`` if there is none."""
+        """Load the compiled graph, which performs the next update; ``None`` if compiling failed."""
         try:
             update.run = update.compilation.wait(self._meanwhile)
         except CompilationFailed as error:
@@ -161,7 +161,7 @@ class Engine:
             self.exact = False
         self._record("engine", from_update=None, update=kind, reason=reason, exact=self.exact)
         if not self.exact:
-            reason = f"{reason}; the run goes on, but not bit for bit as it would have (exact: false)"
+            reason = f"{reason}; the run continues eagerly and is not exact (exact: false)"
         self._record("warning", message=f"updates are not compiled: {reason}")
 
     def state_dict(self) -> dict[str, Any]:
@@ -172,27 +172,27 @@ class Engine:
 
         Args:
             state: The state.
-            given_up: Kinds of updates that turned out to be eager after it was saved.
+            given_up: Kinds of updates that could not be compiled after the state was saved.
         """
         self.from_update, self.reason, self._restored = state["from_update"], state["reason"], True
         self._keys = {**state["keys"], **dict.fromkeys(given_up, "")}
 
     def close(self) -> None:
-        """End what is being compiled."""
+        """Stop all compilations."""
         for update in self._updates.values():
             if update is not None:
                 update.compilation.stop()
 
 
-def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | None) -> str:
-    """Why the updates of a new run are eager; empty if they are compiled."""
+def _obstacle(agent: Agent | MultiTaskAgent, option: str | bool, updates: int | None) -> str:
+    """The reason why the updates of a new run are eager; empty if they are compiled."""
     if not isinstance(agent, Agent):
         return "the run has several suites"
     if reason := _no_cpu(agent):
         return reason
     if not agent.phase_list:
         return "the agent does not learn"
-    if wanted == "auto":
+    if option == "auto":
         if updates is not None and updates < WORTHWHILE:
             return f"the budget of {updates:,} updates is too small (compile=true compiles them)"
         if (size := sum(parameter.numel() for parameter in agent.updater.moved)) > SMALL:
@@ -205,13 +205,13 @@ def _no_cpu(agent: Agent) -> str:
 
 
 def _kind(key: Key) -> str:
-    """The kind of an update in words: ``actor, critic_target of obs float32 (256, 3) (3, 1), …``."""
+    """Description of a kind of update: ``actor, critic_target of obs float32 (256, 3) (3, 1), …``."""
     phases, targets, columns = key
     texts = (f"{name} {str(dtype).removeprefix('torch.')} {shape} {strides}" for name, shape, strides, dtype in columns)
     return f"{', '.join([*phases, *targets])} of {', '.join(texts)}"
 
 
 def _is_rare(agent: Agent) -> bool:
-    """Whether the next update has something to do that is seldom due."""
+    """Whether a phase or a target network with a long period is due in the next update."""
     number, periods = agent.updates + 1, [each.every for each in agent.phase_list] + [each.every for each in agent.targets.values()]
     return any(every > RARE and number % every == 0 for every in periods)
