@@ -19,7 +19,7 @@ from unified.core.trainer.engine import Engine
 #: What is measured -> the configuration, and the target.
 TASKS: dict[str, tuple[dict[str, Any], float]] = {
     "PPO, gym:CartPole-v1, 256 rows": ({"agent": "ppo", "suite": "gym:CartPole-v1"}, 4.0),
-    "DQN, gym:CartPole-v1, 64 rows": ({"agent": "dqn", "suite": "gym:CartPole-v1", "agent.learning_starts": 100}, 2.0),
+    "DQN, gym:CartPole-v1, 128 rows": ({"agent": "dqn", "suite": "gym:CartPole-v1", "agent.learning_starts": 100}, 2.0),
     "SAC, gym:Pendulum-v1, 256 rows": ({"agent": "sac", "suite": "gym:Pendulum-v1", "agent.learning_starts": 300}, 1.5),
     "AC2, digits, 256 rows": ({"agent": "ac2", "suite": "digits", "agent.batch_size": 256}, 2.0),
 }

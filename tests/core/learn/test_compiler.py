@@ -162,6 +162,7 @@ def compiled(directory: Path, meanwhile: Callable[[Path], object] = lambda place
 
 @needs_compiler
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_graph_is_compiled_once_and_anew_where_it_is_damaged(tmp_path: Path) -> None:
     cache = tmp_path / "unified" / "compiled"
     first = compiled(cache)
@@ -178,6 +179,7 @@ def test_a_graph_is_compiled_once_and_anew_where_it_is_damaged(tmp_path: Path) -
 
 @needs_compiler
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_compiler_that_fails_is_an_error_with_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "/bin/false")
     with pytest.raises(CompilationFailed, match=f"{LOG}"):

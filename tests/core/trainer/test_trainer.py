@@ -199,6 +199,7 @@ def make_trainer(agent: Any = None, replay: Any = None, source: Any = None, cloc
         suite=SimpleNamespace(title="suite toy:task"),
         components=lambda: [],
         evaluate=SimpleNamespace(at_start=False),
+        compile=False,
         train=SimpleNamespace(max_failures=max_failures, patience=None),
     )
     agent = agent or SimpleNamespace(components=[], steps=0, device=torch.device("cpu"))

@@ -165,7 +165,7 @@ class Engine:
         self._record("warning", message=f"updates are not compiled: {reason}")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"from_update": self.from_update, "reason": self.reason, "keys": dict(self._keys)}
+        return {"from_update": self.from_update, "keys": dict(self._keys)}
 
     def load_state_dict(self, state: Mapping[str, Any], given_up: set[str]) -> None:
         """Restore a `state_dict`.
@@ -174,7 +174,9 @@ class Engine:
             state: The state.
             given_up: Kinds of updates that could not be compiled after the state was saved.
         """
-        self.from_update, self.reason, self._restored = state["from_update"], state["reason"], True
+        if state["from_update"] != self.from_update:
+            self.reason = "the start of the run decided so" if state["from_update"] is None else ""
+        self.from_update, self._restored = state["from_update"], True
         self._keys = {**state["keys"], **dict.fromkeys(given_up, "")}
 
     def close(self) -> None:
