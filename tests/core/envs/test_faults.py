@@ -294,7 +294,7 @@ def test_a_process_survives(fault: str, failed: bool, tmp_path: Path) -> None:
     [
         pytest.param("print('last words', flush=True); os.abort()", "last words", id="abort"),
         pytest.param("os.fork() == 0 and time.sleep(3600); os._exit(3)", "ended with code 3", id="fork and exit"),
-        pytest.param(r"os.write(int(sys.argv[1]), b'\0\0\0\4what')", "sent what is no answer", id="other bytes"),
+        pytest.param(r"os.write(int(sys.argv[1]), b'\0\0\0\4what')", "sent an invalid answer", id="other bytes"),
         pytest.param("os.closerange(3, 100)", "ended with code", id="closed descriptors"),
     ],
 )

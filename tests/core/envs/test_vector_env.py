@@ -380,6 +380,21 @@ def test_an_environment_that_cannot_be_built_says_why(place: str) -> None:
         WorkerVectorEnv(counter(misbehave="build"), 2, seed=4, placement=place)
 
 
+def test_processes_end_when_one_of_them_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[EnvProcess] = []
+
+    class Recorded(EnvProcess):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr("unified.core.envs.vector_env.EnvProcess", Recorded)
+    with pytest.raises((UnifiedError, RuntimeError), match="it cannot be built"):
+        WorkerVectorEnv(counter(misbehave="build"), 2, seed=4, placement="process", workers=2)
+    assert len(made) == 2
+    assert not any(alive(process.pid) for process in made)
+
+
 def test_a_suite_that_does_not_exist_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="unified_nowhere"):
         WorkerVectorEnv(SuiteReference("unified_nowhere:Suite", "task"), 1, seed=1)

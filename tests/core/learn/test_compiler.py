@@ -87,6 +87,16 @@ def test_the_cache_is_where_the_user_has_caches(monkeypatch: pytest.MonkeyPatch,
     assert module.cache_directory() == Path.home() / ".cache" / "unified" / "compiled"
 
 
+def test_without_a_home_directory_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setattr(Path, "home", home)
+    monkeypatch.setattr(module, "missing_compiler", lambda: "")
+    assert "XDG_CACHE_HOME" in Compiler().missing()
+
+
 def test_a_cache_that_cannot_be_made_is_a_reason(tmp_path: Path) -> None:
     (tmp_path / "unified").write_text("a file")
     with pytest.raises(CompilationFailed, match="FileExistsError"):
@@ -99,7 +109,7 @@ def test_a_cache_that_others_may_write_is_refused(tmp_path: Path, level: str) ->
     place = cache / "key"
     place.mkdir(parents=True)
     {"key": place, "compiled": cache, "unified": cache.parent}[level].chmod(0o777)
-    with pytest.raises(CompilationFailed, match="others may write"):
+    with pytest.raises(CompilationFailed, match="other users may write"):
         Compiler(cache).start("key", *traced(), urgent=True)
 
 

@@ -256,13 +256,17 @@ REASONS: dict[str, tuple[Term, str]] = {
     "NumPy's noise": (lambda agent, batch: error(agent, batch) + torch.as_tensor(agent.streams["x"].numpy().random(2)).mean(), "differ"),
     "computed": (
         lambda agent, batch: error(agent, batch) + torch.bernoulli(batch.action.sigmoid(), generator=agent.noise()).mean(),
-        "a distribution that it draws from is computed",
+        "from a distribution that is computed",
     ),
-    "steps": (lambda agent, batch: error(agent, batch) * (1 / agent.steps), "two recordings of it differ"),
-    "updates": (lambda agent, batch: error(agent, batch) * 0.9**agent.updates, "two recordings of it differ"),
-    "decides": (lambda agent, batch: error(agent, batch) * (2 if agent.steps < 10**9 else 1), r"decides by agent\.steps"),
+    "steps": (lambda agent, batch: error(agent, batch) * agent.steps, r"computes with agent\.steps"),
+    "updates": (lambda agent, batch: error(agent, batch) * 0.9**agent.updates, r"computes with agent\.updates"),
+    "decides": (lambda agent, batch: error(agent, batch) * (2 if agent.steps < 10**9 else 1), r"computes with agent\.steps"),
+    "from the right": (lambda agent, batch: error(agent, batch) * (2 if 1e9 > agent.steps else 1), r"computes with agent\.steps"),  # noqa: SIM300
+    "next": (lambda agent, batch: error(agent, batch) * (2 if agent.updates + 1 < 10**9 else 1), r"computes with agent\.updates"),
+    "share": (lambda agent, batch: error(agent, batch) * (2 if agent.steps / 10 < 10**9 else 1), r"computes with agent\.steps"),
+    "equal": (lambda agent, batch: error(agent, batch) * (2 if agent.steps == 10**9 else 1), r"computes with agent\.steps"),
     "counter": (_counted, "two recordings of it differ"),
-    "replaced": (_replaced, "puts another tensor in the place"),
+    "replaced": (_replaced, "replaces a parameter"),
     "rows": (lambda agent, batch: error(agent, batch) + torch.tensor(np.asarray(batch.action.tolist())).mean(), "NumPy or Python"),
     "fails": (lambda agent, batch: batch.features @ batch.features, "failed in its loss"),
 }

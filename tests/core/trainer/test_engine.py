@@ -27,6 +27,7 @@ from unified.core.runs.run import Run
 from unified.core.trainer import engine as engine_module
 from unified.core.trainer.engine import Engine
 from unified.core.trainer.interrupts import Stopped
+from unified.core.trainer.trainer import Trainer
 from unified.testing.workshop import build, differences, experience, places
 
 #: Two environments of 16 steps, minibatches of 8 rows, 2 epochs: 8 updates for each 32 steps.
@@ -203,6 +204,32 @@ def test_a_failed_compilation_is_a_decision_that_a_resume_keeps(tmp_path: Path, 
     eager = train(tmp_path / "false", compile=False, **{"checkpoint.every": 0})
     assert not differences(without_engine(run), without_engine(eager))
     assert run.metrics() == eager.metrics()
+
+
+def test_what_an_inexact_resume_gave_up_before_it_saved_anything_is_compiled_by_the_next_one(
+    tmp_path: Path, compiler: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Stopped):
+        train(tmp_path, stop_at=4 * UPDATES)
+    compiler.lack = "no g++"
+    with monkeypatch.context() as lost:
+        lost.setattr(Trainer, "checkpoint", lambda trainer, best=False: None)
+        with pytest.raises(Stopped):
+            train(tmp_path, stop_at=5 * UPDATES)
+    compiler.lack = ""
+    run = train(tmp_path)
+    assert exact(run)
+    assert not differences(without_engine(run), without_engine(train(tmp_path / "straight")))
+
+
+def test_a_resume_on_a_gpu_compiles_nothing(bench: Callable[..., Bench], compiler: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = bench("auto")
+    made.engine.load_state_dict(made.engine.state_dict(), set())
+    monkeypatch.setattr(engine_module, "_no_cpu", lambda agent: "the device is cuda")
+    for _ in range(2 * engine_module.SWITCH):
+        made.learn()
+    assert not compiler.ran
+    assert not made.engine.exact
 
 
 def test_a_signal_ends_the_wait_for_the_compiler(tmp_path: Path) -> None:

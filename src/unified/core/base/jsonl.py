@@ -123,7 +123,7 @@ class JsonLines:
         """The rows of `read` from the newest to the oldest; the file is read from its end as far as rows are asked for.
 
         Args:
-            having: Leave out lines without a match of this regular expression; they are not parsed.
+            having: Regular expression; lines without a match are skipped and not parsed.
 
         Raises:
             OSError: As `read`.

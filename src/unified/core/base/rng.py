@@ -108,9 +108,9 @@ class Streams:
         """The name of the stream of a generator, and the number of its draw since a `state_dict`.
 
         Args:
-            seed: Of the generator.
-            since: Earlier counters.
-            at: Number of a draw for which the counter did not advance (`Stream.at`); for this draw the number is ``None``.
+            seed: Seed of the generator.
+            since: A `state_dict` from before the draw.
+            at: Number of a draw by `Stream.at`, which does not advance the counter; the returned number of this draw is ``None``.
         """
         for name, stream in self._streams.items():
             first = since.get(name, 0)

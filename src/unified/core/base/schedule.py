@@ -85,7 +85,7 @@ class Schedule:
             raise ValueError(f"{text!r} is no schedule: {error}") from None
 
     def __call__(self, step: float) -> float:
-        """The number at a step; a step with a method `scheduled` returns it itself (`unified.core.learn.traced`)."""
+        """The number at a step. A step with a method `scheduled` computes it by that method (`unified.core.learn.traced`)."""
         scheduled = getattr(step, "scheduled", None)
         number: float = self._value(step) if scheduled is None else scheduled(self._value)
         return number

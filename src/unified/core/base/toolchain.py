@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def missing_compiler() -> str:
-    """What compiling an update lacks here, with the command that installs it; empty if it lacks nothing."""
+    """What is missing on this machine to compile updates, with the command that installs it; empty if nothing is."""
     if not sys.platform.startswith("linux"):
         return f"compiling is not supported on {sys.platform}"
     if not compiler_version():
@@ -22,7 +22,7 @@ def missing_compiler() -> str:
 
 
 def compiler_version() -> str:
-    """What the compiler prints as its version; empty if it does not run."""
+    """The compiler's output for ``--version``; empty if it does not run."""
     with suppress(OSError, subprocess.SubprocessError, ValueError):
         return subprocess.run([_compiler(), "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
     return ""

@@ -10,10 +10,10 @@ TURNS = "1000"
 
 
 def wait_briefly(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Let a thread that waits for the others sleep after some microseconds, so that another process beside a run does not stop it.
+    """Let waiting threads sleep after some microseconds, so that other processes do not slow a run down.
 
-    By default it spins for milliseconds: a core that is not free then holds up both, the spinning thread and the one it waits for. OpenMP
-    reads these variables once, when torch is imported. No result depends on them, and a choice of the user stays.
+    By default they spin for milliseconds: on a busy machine, the spinning thread takes the core that the awaited thread needs. OpenMP reads
+    these variables once, when torch is imported. No result depends on them. Values set by the user are not changed.
     """
     if "OMP_WAIT_POLICY" not in environ:
         environ["OMP_WAIT_POLICY"] = "passive"

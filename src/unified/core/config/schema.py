@@ -16,7 +16,7 @@ from unified.core.components.options import NAME, Options
 
 #: A dotted key, split at its dots.
 Path = tuple[str, ...]
-#: More threads are a mistake: OpenMP ends the process where it cannot start them.
+#: Greatest number of threads. OpenMP ends the process if it cannot start them.
 MAX_THREADS = 256
 #: The key of a suite's task, beside `NAME`.
 TASK = "task"
@@ -159,10 +159,10 @@ class Train(Options):
     num_envs: int = Field(default=1, gt=0)
     """Number of environments stepped together. The number of updates per step does not change."""
     env_backend: Literal["auto", "inline", "process"] = "auto"
-    """Run environments in this process (inline), in others (process), or choose: the suite's vectorised implementation if there is one, and
-    otherwise the measured step time decides."""
+    """Process of the environments: this one (inline), others (process), or auto: the suite's vectorised implementation if it has one,
+    else by the measured step time."""
     env_workers: int | None = Field(default=None, gt=0)
-    """Processes that share the environments, with env_backend=process; null: as many as cores. The results do not depend on it."""
+    """Number of processes that share the environments, with env_backend=process; null: one per core. Results do not depend on it."""
     env_timeout: float = Field(default=60.0, gt=0, le=1e6)
     """Seconds without an answer after which the process of an environment is replaced; three times as many, at least 20, for its start."""
     offline: bool = False
@@ -212,7 +212,7 @@ class Evaluate(Options):
     max_steps: int | None = Field(default=None, gt=0)
     """Agent steps after which an episode of an evaluation is truncated; null: 10,000 if the task has no time limit of its own."""
     samples: int | None = Field(default=2000, gt=1)
-    """Most rows of a generation task that are generated and compared; the last evaluation compares all rows, as every one with null."""
+    """Greatest number of rows that an evaluation of a generation task generates and compares; null: all, as in the last evaluation."""
     features: str | None = None
     """Run of a classifier whose features compare generated data with real data; null compares the data itself, bytes scaled to [0, 1]."""
 
@@ -221,7 +221,8 @@ class CheckpointOptions(Options):
     """When checkpoints are saved."""
 
     every: int | None = Field(default=None, ge=0)
-    """Frames between two checkpoints; 0: by time and at the end only; null: as for evaluate.every, and at most 2% of the time."""
+    """Frames between two checkpoints; 0: by time and at the end only; null: 10,000, or the rule of evaluate.every for data sets, and at
+    most 2% of the time."""
     every_minutes: float = Field(default=10.0, gt=0)
     """Minutes after which a checkpoint is saved regardless of the frames."""
     keep: int = Field(default=2, ge=2)
@@ -240,11 +241,11 @@ class RunOptions(Options):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of encoders; auto uses bf16 if the hardware supports it. Everything else is float32."""
     threads: int | Literal["auto"] = "auto"
-    """Threads of one torch operation; results depend on it. Auto takes the number of the checkpoint; in a new run 1 for small updates,
-    otherwise OMP_NUM_THREADS or the number of cores."""
+    """Number of threads of one torch operation; results depend on it. Auto: the number in the checkpoint; in a new run 1 for small updates,
+    else OMP_NUM_THREADS or the number of cores."""
     compile: Literal["auto", True, False] = "auto"
-    """Compile updates to machine code: true from the first update on, auto from update 10,000 on in runs of 50,000 and more.
-    On a GPU updates are CUDA graphs instead, of the same bits."""
+    """Compilation of updates to machine code: true from the first update on; auto from update 10,000 on, in runs of at least 50,000.
+    On a GPU, updates are CUDA graphs."""
     root: str = Field(default="runs", min_length=1)
     """Directory of all runs."""
     agent: Annotated[Any, Slot("agents")] = "ac2"

@@ -33,8 +33,10 @@ def agree(one: VectorEnv, other: VectorEnv, steps: int) -> bool:
 
 def _same_steps(one: StepBatch, other: StepBatch) -> bool:
     names = [each.name for each in fields(StepBatch)]
-    mine, theirs = ({**{name: getattr(steps, name) for name in names}, **steps.extra, "extra": list(steps.extra)} for steps in (one, other))
-    return mine.keys() == theirs.keys() and all(np.array_equal(values, theirs[name]) for name, values in mine.items())
+    first, second = (
+        {**{name: getattr(steps, name) for name in names}, **steps.extra, "extra": list(steps.extra)} for steps in (one, other)
+    )
+    return first.keys() == second.keys() and all(np.array_equal(values, second[name]) for name, values in first.items())
 
 
 def _same_states(one: VectorEnv, other: VectorEnv) -> bool:

@@ -85,12 +85,12 @@ class WorkerVectorEnv(Steppable):
         num_envs: Number of environments.
         seed: The run's.
         stream: Name of the random stream; collecting and evaluating have different ones.
-        placement: ``"process"`` (processes of their own), ``"inline"`` (this process), or ``"auto"``: what the suite says, else what the
-            measured time of a step says.
+        placement: ``"process"`` (other processes), ``"inline"`` (this process), or ``"auto"``: the placement of the suite, else by the
+            measured time of a step.
         timeout: Seconds after which a silent environment counts as hanging; only processes can be timed out.
         name: Name of the task in messages.
         output: File for the output of the environments (`OutputLog`); ``None`` prints that of inline ones, and drops that of processes.
-        workers: Number of processes that share the environments; ``None``: as many as cores.
+        workers: Number of processes that share the environments; ``None`` for one per core.
 
     Attributes:
         spec: The environments'.
@@ -528,10 +528,11 @@ class WorkerVectorEnv(Steppable):
     def close(self) -> None:
         """End every environment and its process. Closing twice does no harm."""
         self._closed = True
-        for port in self._ports:
-            port.shut_down()
-        for port in self._ports:
-            port.close()
+        ends: list[EnvProcess | EnvWorker] = [*self._processes, *self._ports]
+        for each in ends:
+            each.shut_down()
+        for each in ends:
+            each.close()
 
     @property
     def _stepping(self) -> bool:

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
     from unified.core.learn.traced import TracedUpdate
 
-#: Runs a graph: its inputs to its outputs.
+#: A compiled graph: a function from its inputs to its outputs.
 Run = Callable[..., Sequence["torch.Tensor"]]
-#: Graphs in the cache; those that were not used for the longest time are removed.
+#: Most graphs in the cache; the least recently used ones are removed.
 KEPT = 32
-#: Names in the directory of a graph: what is compiled, what the compiler writes, checksums of it, and what the process prints.
+#: Names in the directory of a graph: the graph, the compiler's output, its checksums, the log of the process, and its lock.
 GRAPH, CODE, COMPLETE, LOG, LOCK = "graph.json", "code", "complete.json", "log.txt", "lock"
 #: Settings of inductor, part of the key.
 SETTINGS: dict[str, Any] = {"size_asserts": False, "alignment_asserts": False}
@@ -52,17 +52,20 @@ class CompilationFailed(UnifiedError):
     """A graph was not compiled; the message is the reason."""
 
 
-def cache_directory() -> Path:
-    """Where compiled graphs are kept."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "unified" / "compiled"
+def cache_directory() -> Path | None:
+    """The directory of compiled graphs; ``None`` if the user has no home directory."""
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not home.is_absolute():
+        with suppress(RuntimeError):
+            home = Path.home() / ".cache"
+    return home / "unified" / "compiled" if home.is_absolute() else None
 
 
 class Compiler:
-    """Compiles graphs, and loads what was compiled.
+    """Compiles graphs, and loads them from the cache.
 
     Args:
-        directory: Of the cache.
+        directory: Directory of the cache; `cache_directory` by default.
     """
 
     #: Compiled code rounds otherwise than the eager update.
@@ -72,49 +75,50 @@ class Compiler:
         self.directory = directory or cache_directory()
 
     def missing(self) -> str:
-        """What compiling lacks here; empty if it lacks nothing."""
-        return missing_compiler()
+        """What is missing on this machine to compile; empty if nothing is."""
+        return missing_compiler() if self.directory is not None else "there is no home directory for compiled graphs: set XDG_CACHE_HOME"
 
     def key(self, text: str) -> str:
-        """A name for the code of a graph on this machine.
+        """The key of a graph's compiled code on this machine.
 
         Args:
             text: The graph, with shapes, strides and types of its inputs and the values of constants.
         """
         import torch
 
-        with suppress(OSError):
-            about = Path("/proc/cpuinfo").read_text()
-            flags = next((line for line in about.splitlines() if line.startswith(("flags", "Features"))), "")
+        from unified.core.learn.device import cpuinfo
+
+        cpu = cpuinfo()
         parts = {
             "graph": text,
             "torch": torch.__version__,
             "python": sys.version,
             "compiler": compiler_version(),
-            "processor": [torch.backends.cpu.get_cpu_capability(), flags],
+            "processor": [torch.backends.cpu.get_cpu_capability(), cpu.get("flags", cpu.get("Features", ""))],
             "threads": torch.get_num_threads(),
             "settings": SETTINGS,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
     def start(self, key: str, traced: TracedUpdate, inputs: Sequence[torch.Tensor], *, urgent: bool) -> Compilation:
-        """Compile a graph beside this process, unless the cache has it.
+        """Compile a graph in another process, unless the cache holds it.
 
         Args:
-            key: Of the graph.
-            traced: Has the graph.
-            inputs: Examples; their values do not matter.
-            urgent: Whether this process will wait for it; it then takes all cores.
+            key: Key of the graph.
+            traced: Holds the graph.
+            inputs: Example inputs; their values do not matter.
+            urgent: Whether this process waits for the result; compiling then uses all cores.
 
         Raises:
             CompilationFailed: If the cache is not private, or cannot be written.
         """
+        assert self.directory is not None
         try:
             data, constants = written(traced.graph, inputs)
             return Compilation(self.directory / key, data, constants, urgent)
         except UnifiedError:
             raise
-        except Exception as error:  # of the disk, or of what cannot be written
+        except Exception as error:  # the disk, or a node that cannot be pickled
             raise CompilationFailed(f"it cannot be written to {self.directory}: {error_text(error)}") from error
 
 
@@ -126,7 +130,7 @@ def _make_private(place: Path) -> None:
         each.mkdir(mode=0o700, exist_ok=True)
         about = each.lstat()
         if about.st_uid != os.getuid() or about.st_mode & 0o022:
-            raise CompilationFailed(f"others may write to {each}, which is to hold code: chmod go-w {each}")
+            raise CompilationFailed(f"other users may write to {each}, which holds machine code: chmod go-w {each}")
 
 
 def written(graph: GraphModule, inputs: Sequence[torch.Tensor]) -> tuple[bytes, list[torch.Tensor]]:
@@ -227,13 +231,13 @@ def _decoded(value: Any, made: Mapping[str, torch.fx.Node]) -> Any:
 
 
 class Compilation:
-    """A graph that is being compiled, or was.
+    """The compilation of a graph, running or done.
 
     Args:
-        place: Its directory in the cache.
-        data: The graph, as `written` makes it.
-        constants: Inputs that follow those of the graph.
-        urgent: Whether it may take all cores.
+        place: Directory of the graph in the cache.
+        data: The graph, from `written`.
+        constants: Further inputs, after those of the graph.
+        urgent: Whether to use all cores.
     """
 
     def __init__(self, place: Path, data: bytes, constants: Sequence[torch.Tensor], urgent: bool) -> None:
@@ -251,7 +255,7 @@ class Compilation:
         replace(self.place / GRAPH, self.data)
         cores = len(os.sched_getaffinity(0))
         arguments = [str(self.place), str(torch.get_num_threads()), str(cores if urgent else 1)]
-        # What the user sets for torch's compiler is not part of the key.
+        # The key does not contain settings of torch's compiler in environment variables, so they are removed.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("TORCHINDUCTOR_", "TORCH_COMPILE"))}
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(self.place / CODE)
         environment["TORCHINDUCTOR_COMPILE_THREADS"] = arguments[-1]
@@ -259,7 +263,7 @@ class Compilation:
         with open(self.place / LOG, "wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "unified.core.learn.compiler", *arguments],
-                stdin=subprocess.PIPE,  # it ends when this process does
+                stdin=subprocess.PIPE,  # closed at the end of this process, which ends the other one
                 stdout=log,
                 stderr=log,
                 env=environment,
@@ -269,21 +273,21 @@ class Compilation:
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, well or not."""
+        """Whether the process has ended, with or without a result."""
         return self._process is None or self._process.poll() is not None
 
     def wait(self, meanwhile: Callable[[], object]) -> Run:
-        """The compiled graph.
+        """Wait for the compiled graph and load it.
 
         Args:
-            meanwhile: Called several times a second while this process waits; an error of it ends the waiting and the compilation.
+            meanwhile: Called several times a second during the wait; an exception that it raises ends the wait and the compilation.
 
         Raises:
-            CompilationFailed: If it fails.
+            CompilationFailed: If the graph cannot be compiled or loaded.
         """
         try:
             for attempt in range(2):
-                if attempt:  # it was damaged, removed, or does not load here
+                if attempt:  # the result was damaged or removed, or does not load
                     shutil.rmtree(self.place, ignore_errors=True)
                     self._start(urgent=True)
                 while not self.done:
@@ -308,12 +312,12 @@ class Compilation:
         return "the compiler ended"
 
     def stop(self) -> None:
-        """End the process, if it runs."""
+        """Kill the process, if it runs."""
         self._stop()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and those that it started."""
+    """Kill a process and its children."""
     if process.poll() is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -323,7 +327,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def is_complete(place: Path) -> bool:
-    """Whether a directory of the cache holds all files of a compiled graph, as they were written."""
+    """Whether a directory of the cache holds all files of a compiled graph, unchanged."""
     try:
         digests: dict[str, str] = json.loads((place / COMPLETE).read_text())
         return all(_digest(place / CODE / name) == digest for name, digest in digests.items())
@@ -337,7 +341,7 @@ def _digest(path: Path) -> str:
 
 def load(place: Path) -> Run:
     """The compiled graph of a directory of the cache."""
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # silences a warning without a GPU
     from torch._inductor.standalone_compile import CompiledArtifact
 
     os.utime(place / COMPLETE)
@@ -349,7 +353,7 @@ def load(place: Path) -> Run:
 
 
 def compile_graph(place: Path, threads: int) -> None:
-    """Compile the graph of a directory of the cache, for torch with this number of threads."""
+    """Compile the graph in a directory of the cache for this number of torch threads."""
     import torch
     from torch._inductor import standalone_compile
 
@@ -366,14 +370,14 @@ def compile_graph(place: Path, threads: int) -> None:
 
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
-    """Within it, no other process compiles the same graph."""
+    """Context in which no other process compiles the same graph."""
     with open(place / LOCK, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def prune(directory: Path, kept: int = KEPT) -> None:
-    """Remove the graphs that were not used for the longest time."""
+    """Remove the least recently used graphs."""
     used = []
     for place in directory.iterdir():
         with suppress(OSError):
@@ -383,7 +387,7 @@ def prune(directory: Path, kept: int = KEPT) -> None:
 
 
 def _end_with_parent() -> None:
-    """End with everything that was started here, when the process that asked for the graph ends."""
+    """Kill this process and its children when the run that started it ends."""
     while os.read(0, 1):
         pass
     os.killpg(0, signal.SIGKILL)

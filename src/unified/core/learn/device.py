@@ -1,4 +1,4 @@
-"""Which device, precision and number of threads a run uses, and what else its bits depend on."""
+"""Device, precision and number of threads of a run, and everything else that its bits depend on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unified.core.learn.agent import Agent
     from unified.core.learn.multitask import MultiTaskAgent
 
-#: Products of a row and a weight in an update, from which on two threads are faster than one.
+#: Rows times weights of an update from which on two threads are faster than one.
 WORTH_THREADS = 40_000_000
 #: Beginnings of the names of vector instructions in ``/proc/cpuinfo``.
 VECTORS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "i8mm", "sme", "sve")
@@ -49,7 +49,7 @@ def resolve_device(name: str) -> torch.device:
 def torch_defaults() -> Iterator[None]:
     """Within it torch creates float32 tensors on the CPU by default and computes gradients, whatever the process has set.
 
-    The number of threads is the process's again afterwards.
+    Afterwards the process has its own number of threads again.
     """
     dtype, device, threads = torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads()
     torch.set_default_dtype(torch.float32)
@@ -62,7 +62,7 @@ def torch_defaults() -> Iterator[None]:
 
 
 @cache
-def _cpuinfo() -> Mapping[str, str]:
+def cpuinfo() -> Mapping[str, str]:
     """The fields of the first processor in ``/proc/cpuinfo``; empty on other systems than Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
@@ -74,7 +74,7 @@ def _cpuinfo() -> Mapping[str, str]:
 @cache
 def cpu_has_bf16() -> bool:
     """Whether this processor multiplies bfloat16 natively; emulated, it would be slower than float32."""
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpuinfo().get("flags", "").split())
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpuinfo().get("flags", "").split())
 
 
 def threads_for(agent: Agent | MultiTaskAgent, limit: int) -> int:
@@ -88,8 +88,8 @@ def threads_for(agent: Agent | MultiTaskAgent, limit: int) -> int:
 
 
 def bits_depend_on(device: torch.device, precision: str) -> dict[str, str]:
-    """What can change the last bit of a result, beside the configuration: a run is exact where all of it stays the same."""
-    cpu = _cpuinfo() or {"model name": platform.processor()}
+    """Everything beside the configuration that can change the last bit of a result; a resume is exact if none of it has changed."""
+    cpu = cpuinfo() or {"model name": platform.processor()}
     flags = cpu.get("flags", cpu.get("Features", "")).split()
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -104,7 +104,7 @@ def bits_depend_on(device: torch.device, precision: str) -> dict[str, str]:
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """What the bits of a result depend on and has changed; empty if nothing has.
+    """The changes between two results of `bits_depend_on`, as text; empty if there are none.
 
     >>> differences({"threads": "2", "vectors": "avx avx2 fma"}, {"threads": "1", "vectors": "avx fma"})
     'threads 2 → 1, vectors avx2 → none'

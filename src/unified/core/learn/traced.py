@@ -1,4 +1,4 @@
-"""One update as a graph: a function of the state, scheduled numbers, the batch and noise, which writes the state in place.
+"""Record an update as a graph: a function of the state, scheduled numbers, the batch and noise that writes the state in place.
 
 `trace` records `Updater.compute` of an unmodified agent. The graph, run by the interpreter, equals `Agent.learn` bit for bit; a compiler
 or a CUDA graph may run it instead (`TracedUpdate.__call__`).
@@ -10,9 +10,9 @@ or a CUDA graph may run it instead (`TracedUpdate.__call__`).
   the same counter: the same numbers.
 - Control flow by the number of the update: there is a graph for each set of phases and target networks that are due (`update_key`).
 
-Everything else that Python decides has to be the same in each update. Two recordings, at other updates, steps, rates, parameters and rows,
-have to give the same graph; otherwise the update is `Untraceable`, and so it is where it reads a value of a tensor, has shapes that depend
-on values, or draws from torch's global generator.
+All other decisions of Python must be the same in every update. Two recordings at different updates, steps and rows must give the same
+graph; otherwise the update is `Untraceable`. An update that reads a value of a tensor, has shapes that depend on values, or draws from
+torch's global generator is `Untraceable` too.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from unified.core.learn.optim import CombinedOptimizer, plain_step
 from unified.core.learn.update import UpdateResult
 from unified.core.replay.batch import Batch
 
-#: Runs a graph: its inputs to its outputs. State is written in place.
+#: A function that runs a graph: from its inputs to its outputs. It writes the state in place.
 Run = Callable[..., Sequence[torch.Tensor]]
-#: Which phases and target networks are due, and name, shape, strides, type of each column of the batch.
+#: Names of the phases and of the target networks that are due, and name, shape, strides and type of each column of the batch.
 Key = tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, tuple[int, ...], tuple[int, ...], torch.dtype], ...]]
 
 
@@ -49,11 +49,11 @@ class Untraceable(UnifiedError):
 
 
 class Pure(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Refuses operations that cannot be part of a graph, or for which a GPU would have to wait.
+    """Context that refuses operations which cannot be part of a graph, or which make the CPU wait for a GPU.
 
     Raises:
-        Untraceable: Within it, for each operation that reads a value of a tensor, whose shape depends on values, that copies to another
-            device or that draws from torch's global generator.
+        Untraceable: If an operation reads a value of a tensor, has a shape that depends on values, copies to another device, or draws from
+            torch's global generator.
     """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -90,7 +90,7 @@ def _argument(func: Any, args: Sequence[Any], kwargs: dict[str, Any], name: str)
 
 
 def update_key(agent: Agent, batch: Batch) -> Key:
-    """What the graph of the next update depends on."""
+    """The key of the next update's graph."""
     phases, targets = agent.updater.due
     columns = tuple((name, tuple(value.shape), value.stride(), value.dtype) for name, value in batch.items())
     return tuple(phase.name for phase in phases), tuple(targets), columns
@@ -102,7 +102,7 @@ class Source:
 
     Args:
         stream: Name of its stream.
-        number: Number of the draw since the start of the update; ``None`` for the draw whose number is `agent.updates`.
+        number: Number of the draw since the start of the update; ``None`` for the draw with the number `agent.updates`.
     """
 
     stream: str
@@ -111,12 +111,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Draw:
-    """A call that draws.
+    """A call that draws random numbers.
 
     Args:
-        source: Number of its source.
-        function: Called with `arguments`, `keywords` and a generator.
-        fills: Shape, strides, type and device of the tensor that it fills in place; ``None`` for one that makes a tensor.
+        source: Index of its source.
+        function: Function of torch, called with `arguments`, `keywords` and a generator.
+        arguments: Positional arguments.
+        keywords: Keyword arguments.
+        fills: Shape, strides, type and device of the tensor that it fills in place; ``None`` if it returns a new tensor.
     """
 
     source: int
@@ -136,29 +138,29 @@ class Draw:
         return f"{self.function.__name__}{self.arguments}{sorted(self.keywords.items(), key=str)} from {self.source} into {self.fills}"
 
 
-class _Count(int):
-    """A count of the agent while its update is recorded: a schedule at it is an input of the graph."""
+class _Count:
+    """Stands for a count of the agent in a recording: its schedules are inputs of the graph, and arithmetic with it is refused."""
 
-    _record: Callable[[str, Callable[[float], float]], Any]
-    _name: str
-
-    @classmethod
-    def of(cls, name: str, value: int, record: Callable[[str, Callable[[float], float]], Any]) -> _Count:
-        count = cls(value)
-        count._name, count._record = name, record
-        return count
+    def __init__(self, name: str, value: int, record: Callable[[str, Callable[[float], float]], Any]) -> None:
+        self._name, self._value, self._record = name, value, record
 
     def scheduled(self, function: Callable[[float], float]) -> Any:
         return self._record(self._name, function)
 
-    def _decide(self, other: Any = None) -> Any:
-        raise Untraceable(f"it decides by agent.{self._name}, which a graph sees through a Schedule only")
+    def __int__(self) -> int:
+        return self._value
 
-    __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __floordiv__ = __bool__ = _decide
+    def _refuse(self, *_: object) -> Any:
+        raise Untraceable(f"it computes with agent.{self._name}, which a graph sees through a Schedule only")
+
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __bool__ = __float__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse
+    __hash__ = object.__hash__
 
 
 class _Recorder(TorchFunctionMode):
-    """Notes scheduled numbers and draws in their order; if it was given inputs of a graph, these are the answers."""
+    """Context that lists scheduled numbers and draws in order; with `numbers` and `noise` it returns these inputs in their place."""
 
     def __init__(self, agent: Agent, numbers: Sequence[torch.Tensor] | None = None, noise: Sequence[torch.Tensor] | None = None) -> None:
         super().__init__()
@@ -168,15 +170,15 @@ class _Recorder(TorchFunctionMode):
         self.draws: list[Draw] = []
         self._generators: list[torch.Generator] = []
         self._given_numbers, self._given_noise = numbers, noise
-        self._scalars: dict[int, torch.Tensor] = {}  # scheduled numbers, and what is computed of these alone
+        self._scalars: dict[int, torch.Tensor] = {}  # scheduled numbers, and results of operations on these alone
         self._counts = {name: int(getattr(agent, name)) for name in ("steps", "updates")}
         self._before = agent.streams.state_dict()
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Within it, schedules at the counts of the agent are noted."""
+        """Context in which schedules at the counts of the agent are listed."""
         for name, value in self._counts.items():
-            setattr(self.agent, name, _Count.of(name, value, self._number))
+            setattr(self.agent, name, _Count(name, value, self._number))
         try:
             yield
         finally:
@@ -194,7 +196,7 @@ class _Recorder(TorchFunctionMode):
 
     def _next(self, given: Sequence[torch.Tensor], noted: Sequence[Any]) -> torch.Tensor:
         if len(noted) > len(given):
-            raise Untraceable("it draws, or reads schedules, more often in one update than in another")
+            raise Untraceable("it draws or reads schedules more often in some updates than in others")
         return given[len(noted) - 1]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -211,7 +213,7 @@ class _Recorder(TorchFunctionMode):
         return drawn if self.draws[-1].fills is None else args[0].copy_(drawn)
 
     def _computed(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """An operation in which scheduled numbers are numbers: unlike tensors of float64, these leave the type of a result as it is."""
+        """An operation with scheduled numbers, which must not change the type of its result: a Python number would not either."""
         tensors = [each for each in args if isinstance(each, torch.Tensor)]
         others = [each for each in tensors if id(each) not in self._scalars]
         if len(others) == len(tensors):
@@ -231,7 +233,7 @@ class _Recorder(TorchFunctionMode):
                 return number
         found = self.agent.streams.origin(generator.initial_seed(), self._before, self._counts["updates"])
         if found is None:
-            raise Untraceable("it draws from a generator that is of no stream of the run")
+            raise Untraceable("it draws from a generator that belongs to no stream of the run")
         self._generators.append(generator)
         self.sources.append(Source(*found))
         return len(self.sources) - 1
@@ -244,22 +246,22 @@ def _draw(func: Any, args: Sequence[Any], kwargs: dict[str, Any], source: int) -
         into, *args = args
         fills = (tuple(into.shape), into.stride(), into.dtype, into.device)
     if any(isinstance(each, torch.Tensor) for each in (*args, *keywords.values())):
-        raise Untraceable("a distribution that it draws from is computed in the update")
+        raise Untraceable("it draws from a distribution that is computed in the update")
     return Draw(source, func, tuple(args), keywords, fills)
 
 
 class TracedUpdate:
-    """One update as a graph. Made by `trace`.
+    """One update as a graph, recorded by `trace`.
 
     Args:
-        agent: Whose update it is.
-        graph: With flat inputs (`inputs`) and flat outputs (`result`).
-        text: The graph as text, with the types of inputs and the values of constants: equal for equal graphs.
-        key: When it applies (`update_key`).
+        agent: The agent.
+        graph: Graph with flat inputs (`inputs`) and flat outputs (`result`).
+        text: The graph as text, with the types of inputs and the values of constants; equal graphs have equal texts.
+        key: Key of the updates that it performs (`update_key`).
         metrics: Names of the metrics.
         prioritised: Whether the last output is the priority of each row.
-        recorder: Noted the numbers and the draws.
-        counters: Draws of each stream in one update.
+        recorder: Holds the scheduled numbers and the draws.
+        counters: Number of draws of each stream in one update.
     """
 
     def __init__(
@@ -281,7 +283,7 @@ class TracedUpdate:
         self.rebind()
 
     def rebind(self) -> None:
-        """Find the parameters and buffers again, after a module or a tensor was replaced by another one."""
+        """Use the present parameters and buffers of the agent, after a module or a tensor was replaced."""
         self._modules = [tensor.detach() for tensor in _module_state(self.agent)]
 
     @property
@@ -291,9 +293,9 @@ class TracedUpdate:
         return [each.data_ptr() for each in present] == [each.data_ptr() for each in self._modules]
 
     def inputs(self, batch: Batch) -> list[torch.Tensor]:
-        """The inputs of the next update: state, numbers, columns of the batch, noise. Its noise is drawn, so that the counters advance.
+        """The inputs of the next update: state, numbers, columns of the batch, noise. The noise is drawn, which advances the counters.
 
-        Tensors of the state are written in place. None needs a gradient.
+        The graph writes the tensors of the state in place. No input needs a gradient.
         """
         agent = self.agent
         agent.updater.set_rates()
@@ -333,8 +335,8 @@ class TracedUpdate:
         """One update, instead of `Agent.learn`.
 
         Args:
-            batch: Of the key.
-            run: Runs the graph; by default operation by operation, which gives the bits of `Agent.learn`.
+            batch: A batch of the form in `key`.
+            run: Runs the graph; by default the graph itself, operation by operation, which gives the bits of `Agent.learn`.
         """
         outputs = (run or self.graph)(*self.inputs(batch))
         self.agent.updates += 1
@@ -342,13 +344,13 @@ class TracedUpdate:
 
 
 def trace(agent: Agent, batch: Batch, *, plain_optimizer: bool = False) -> TracedUpdate:
-    """Record the next update. The agent is afterwards as it was before, the counters of its streams included.
+    """Record the next update. The agent and the counters of its streams are left unchanged.
 
     Args:
         agent: A configured agent in training mode.
-        batch: Rows to learn from; only their shapes and types matter.
-        plain_optimizer: Whether Adam is written in plain operations, for a compiler to fuse; results then differ by rounding. Otherwise it
-            is one call of its fused kernel.
+        batch: A batch; only shapes and types matter.
+        plain_optimizer: Whether to record Adam as plain operations, which a compiler fuses; results then differ by rounding. By default it
+            is one call of the fused kernel.
 
     Raises:
         Untraceable: If the update cannot be one graph.
@@ -377,7 +379,7 @@ def trace(agent: Agent, batch: Batch, *, plain_optimizer: bool = False) -> Trace
 
 
 def _obstacle(agent: Agent) -> str:
-    """What forbids to trace an update before it is tried; empty for nothing."""
+    """The reason why the update cannot be traced, if it is known beforehand; else empty."""
     if not isinstance(agent, Agent) or type(agent).learn is not Agent.learn:
         return f"{type(agent).__name__} has a `learn` of its own"
     phases, _ = agent.updater.due
@@ -414,7 +416,7 @@ class _Graph:
 
 
 def _graph(agent: Agent, dry: _Recorder, columns: Sequence[str], rows: Sequence[torch.Tensor]) -> _Graph:
-    """Record the next update, given the numbers and draws of another one."""
+    """Record the next update with the numbers and draws of `dry` as inputs."""
     state = [*_module_state(agent), *_moments(agent)]
     numbers = [_number(float(number), agent.device) for number in range(1, 1 + len(dry.numbers))]
     rates = [_number(rate, agent.device) for rate in _rates(agent)]
@@ -428,16 +430,16 @@ def _graph(agent: Agent, dry: _Recorder, columns: Sequence[str], rows: Sequence[
         with recorder.counting(), _tensor_rates(agent, rates), recorder:
             result = agent.updater.compute(Batch(zip(columns, rows, strict=True)))
         if recorder.sources != dry.sources or [*map(str, recorder.draws)] != [*map(str, dry.draws)]:
-            raise Untraceable("it draws other random numbers in one update than in another")
+            raise Untraceable("it draws different random numbers in different updates")
         if len(recorder.numbers) != len(dry.numbers):
-            raise Untraceable("it reads schedules more often in one update than in another")
+            raise Untraceable("it reads schedules more often in some updates than in others")
         learned.append(result)
         return [*result.metrics.values(), *([] if result.priority is None else [result.priority])]
 
     inputs = [*state, *numbers, *rates, *(row.clone() for row in rows), *noise]
     graph = make_fx(update, tracing_mode="real")(*inputs)
     if any(one is not other for one, other in zip(state, [*_module_state(agent), *_moments(agent)], strict=True)):
-        raise Untraceable("it puts another tensor in the place of a parameter, a buffer or a moment, instead of writing in place")
+        raise Untraceable("it replaces a parameter, a buffer or a moment by another tensor, instead of writing in place")
     graph.graph.set_codegen(torch.fx.graph.CodeGen())  # flat inputs
     graph.recompile()
     return _Graph(graph, _text(graph, inputs), list(learned[-1].metrics), learned[-1].priority is not None)
@@ -475,7 +477,7 @@ def _number(value: float, device: torch.device) -> torch.Tensor:
 
 @contextmanager
 def _tensor_rates(agent: Agent, rates: Sequence[torch.Tensor] | None) -> Iterator[None]:
-    """Within it, learning rates are tensors."""
+    """Context in which learning rates are tensors."""
     floats = _rates(agent)
     groups = [group for optimizer in agent.updater.optimizers.values() for group in optimizer.param_groups]
     try:
@@ -489,7 +491,7 @@ def _tensor_rates(agent: Agent, rates: Sequence[torch.Tensor] | None) -> Iterato
 
 @contextmanager
 def _unchanged(agent: Agent, plain_optimizer: bool) -> Iterator[None]:
-    """Within it, the optimisers step in plain operations, if so wanted; at the end, the agent and all counters are as at the start."""
+    """Context with optional plain steps of the optimisers that restores the agent and all counters at its end."""
     buffers = [(module, dict(module._buffers)) for module in agent.modules()]
     state = [*_module_state(agent), *_moments(agent)]
     copies = [tensor.detach().clone() for tensor in state]
@@ -511,7 +513,7 @@ def _unchanged(agent: Agent, plain_optimizer: bool) -> Iterator[None]:
             for key, values in kept.items():
                 optimizer.state[key] = values
         for tensor, copy in zip(state, copies, strict=True):
-            tensor.data.copy_(copy)  # through `data`, nobody sees that it was written
+            tensor.data.copy_(copy)  # `data` leaves the version counter unchanged
         for parameter in agent.parameters():
             parameter.grad = None
 

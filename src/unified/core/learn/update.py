@@ -175,7 +175,7 @@ class Updater:
     @property
     def due(self) -> tuple[list[Phase], dict[str, EmaCopy]]:
         """The phases and the target networks that move in the next update."""
-        number = self.agent.updates + 1
+        number = int(self.agent.updates) + 1
         targets = {name: target for name, target in self.agent.targets.items() if number % target.every == 0}
         return [phase for phase in self.agent.phase_list if number % phase.every == 0], targets
 

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 _PHASES = {"start": "interrupted", "resume": "interrupted", "finish": "finished", "stop": "stopped"}
 #: Keys of rows of metrics that have numbers as values, and ends of such keys.
 _NUMBERS, _STATISTICS = ("steps", "updates", "episodes"), ("_sd", "_min", "_max")
-#: Most bytes of a name and of a path, and what the names of files within a run add to its path.
-#: Directory of a run with the policies of other runs whose parts it has loaded.
+#: Directory of a run with copies of the policies that it loads parts of.
 LOADED = "loaded"
+#: Most bytes of a name and of a path, and the bytes that the names of files within a run add to its path.
 _NAME_MAX, _PATH_MAX, _LONGEST = 255, 4095, 120
 
 
@@ -383,7 +383,7 @@ class Run:
             self._events.append({"time": _now(), "event": name, **fields})
 
     def sync_events(self) -> None:
-        """Wait until the disk has every event, as far as it can."""
+        """Flush the events to the disk; errors are ignored."""
         with contextlib.suppress(OSError):
             self._events.sync()
 
@@ -420,7 +420,7 @@ class Run:
         """The rows of `metrics` from the newest to the oldest, read from the end of the file as far as they are asked for.
 
         Args:
-            having: Leave out rows whose line has no match of this regular expression.
+            having: Regular expression; rows without a match in their line are skipped.
 
         Raises:
             StorageError: If the file cannot be read.
@@ -580,7 +580,7 @@ class Run:
         )
 
     def _no_path(self) -> Problem | None:
-        """Why no file system has the path of the run."""
+        """The reason why no file system can have the path of the run."""
         try:
             names, size = max(len(os.fsencode(part)) for part in self.path.parts), len(os.fsencode(self.path))
         except UnicodeEncodeError:  # halves of characters

@@ -61,13 +61,13 @@ MakeSource: TypeAlias = "Callable[[Config, Run, Agent, Replay, VectorEnv], Exper
 
 #: Name of the file of a run that holds what its environments print.
 OUTPUT = "environments.log"
-#: The run whose agent is made, for parts that keep files in its directory.
+#: The run of the agent under construction, for parts that store files in its directory.
 OWNER: ContextVar[Run | None] = ContextVar("OWNER", default=None)
 
 
 @contextmanager
 def _parts_of(run: Run) -> Iterator[None]:
-    """Parts that are made within the context belong to a run."""
+    """Context in which constructed parts belong to a run."""
     token = OWNER.set(run)
     try:
         yield

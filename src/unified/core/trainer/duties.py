@@ -13,7 +13,7 @@ from unified.core.trainer.interrupts import Stopped
 if TYPE_CHECKING:
     from unified.core.trainer.trainer import Trainer
 
-#: Most of the time that periodic checkpoints take, where no number of frames is set.
+#: Greatest share of the time for periodic checkpoints if `checkpoint.every` is null.
 SAVING = 0.02
 
 
@@ -52,10 +52,10 @@ class Duties:
             self.trainer.checkpoint()
 
     def _checkpoint_due(self) -> bool:
-        """Whether a checkpoint is due by its frames or its minutes. Checkpoints change no number, so they may depend on time."""
+        """Whether a checkpoint is due by frames or by minutes. Results do not depend on checkpoints, so checkpoints may depend on time."""
         options, age = self.trainer.config.checkpoint, time.monotonic() - self.trainer.checkpoint_time
-        seldom = options.every is not None or age * SAVING > self.trainer.checkpoint_seconds
-        return (self.clock.due("checkpoint") and seldom) or age > 60 * options.every_minutes
+        cheap = options.every is not None or age * SAVING > self.trainer.checkpoint_seconds
+        return (self.clock.due("checkpoint") and cheap) or age > 60 * options.every_minutes
 
     @property
     def out_of_patience(self) -> bool:
@@ -124,7 +124,7 @@ class Duties:
             trainer.checkpoint(best=True)
 
     def last_row(self, kind: str) -> dict[str, Any] | None:
-        """The newest row of this kind, if it is of these frames: a run that is resumed at its end writes no second row there."""
+        """The newest row of this kind if it is at the present frames: a run that is resumed at its end writes no second row there."""
         row = next((row for row in self.run.newest_metrics(kind.encode()) if row["kind"] == kind), None)
         return row if row is not None and row["frames"] == self.clock.frames else None
 
@@ -191,7 +191,7 @@ def stop(trainer: Trainer, save: bool = True) -> None:
 
     Args:
         trainer: The trainer of the run.
-        save: Whether to save a checkpoint; not in the middle of an update.
+        save: Whether to save a checkpoint, which is impossible within an update.
 
     Raises:
         Stopped: Always.

@@ -1,10 +1,9 @@
-"""How the updates of a run are performed: eagerly, or from a recorded update on by compiled graphs, on a GPU by CUDA graphs.
+"""Perform the updates of a run: eagerly, or by compiled graphs from a recorded update on; on a GPU, by CUDA graphs.
 
 Compiled and eager updates round differently. Which one performs an update is therefore a function of the configuration and of the number
-of the update, never of time: with ``compile=true`` all updates are compiled, with ``compile=auto`` those from `SWITCH` on, where training
-waits for the compiler if it is not ready. What was decided is part of every checkpoint. A run that cannot go on as it was decided, because
-there is no compiler any more or another one, goes on eagerly; it is then not exact. CUDA graphs have the bits of eager updates and replace
-them from the first one on.
+of the update, never of time: ``compile=true`` compiles all updates, ``compile=auto`` those from `SWITCH` on, where training waits for the
+compiler if it is not ready. The decision is part of every checkpoint. A resumed run that cannot follow it, because the compiler is missing
+or has changed, continues eagerly and is no longer exact. CUDA graphs have the bits of eager updates and replace them from the first on.
 """
 
 from __future__ import annotations
@@ -26,31 +25,31 @@ if TYPE_CHECKING:
     from unified.core.learn.update import UpdateResult
     from unified.core.replay.batch import Batch
 
-#: With ``compile=auto``, the number of the first compiled update, and of the one before which nothing begins. The graphs are compiled
-#: beside the updates between them, which takes about a minute of a core; these updates take 8 s with PPO and 50 s with SAC.
+#: With ``compile=auto``, numbers of the first compiled update and of the first update after which graphs are recorded. Between them, the
+#: graphs are compiled beside training, which takes about a minute of a core; the updates in between take 8 s with PPO and 50 s with SAC.
 SWITCH, BEGIN = 10_000, 2_000
-#: With ``compile=auto``, the smallest budget in updates for which it compiles, so that less time is waited than saved.
+#: With ``compile=auto``, the smallest budget in updates that is compiled: shorter runs would wait longer than they save.
 WORTHWHILE = 50_000
-#: With ``compile=auto``, the greatest number of parameters: the time of larger networks is arithmetic, which a compiler does not shorten.
+#: With ``compile=auto``, the greatest number of parameters: larger networks spend their time in arithmetic, which no compiler shortens.
 SMALL = 1_500_000
 #: Greatest number of graphs of a run. Batches of further shapes are learned eagerly.
 GRAPHS = 4
-#: Updates after which a compiled one looks whether the agent still has its parameters.
+#: Updates between two checks that the agent still has the parameters that the graph writes.
 LOOK = 100
-#: An update with a phase or target network that is due less often than every so many updates is eager: its graph would not pay.
+#: An update with a phase or a target network whose period is longer than this is eager: its graph would not pay off.
 RARE = 10
 
 
 @dataclass
 class _Update:
-    """The updates of one kind: those with the same phases and target networks and the same shapes.
+    """The updates of one kind: the same phases, target networks and shapes.
 
     Attributes:
-        kind: In words, for the record.
-        traced: As a graph.
-        key: Of its code.
-        compilation: Makes the code.
-        run: The code, once it is loaded.
+        kind: Description, for events and checkpoints.
+        traced: The recorded graph.
+        key: Key of the compiled code.
+        compilation: Compiles the graph.
+        run: The compiled code, once it is loaded.
     """
 
     kind: str
@@ -64,21 +63,21 @@ class Engine:
     """Performs the updates of a run.
 
     Args:
-        agent: Learns.
-        wanted: The option ``compile``.
-        updates: Budget of the run in updates; ``None`` if it is not known.
+        agent: The agent.
+        option: The option ``compile``.
+        updates: Budget of the run in updates; ``None`` if it is unknown.
         record: Writes an event of the run to the disk: ``record("engine", from_update=2000, …)``.
-        meanwhile: Called while training waits for the compiler; an error of it ends the waiting.
+        meanwhile: Called while training waits for the compiler; an exception that it raises ends the wait.
         compiler: Compiles graphs; by default `CudaGraphs` for an agent on a GPU.
 
     Attributes:
-        exact: Whether all updates were performed as it was decided.
+        exact: Whether all updates of this process followed the decision.
     """
 
     def __init__(
         self,
         agent: Agent | MultiTaskAgent,
-        wanted: str | bool,
+        option: str | bool,
         updates: int | None,
         record: Callable[..., None],
         meanwhile: Callable[[], object] = lambda: None,
@@ -87,27 +86,27 @@ class Engine:
         self.agent, self.exact = agent, True
         self._record, self._meanwhile = record, meanwhile
         self._compiler = compiler or (CudaGraphs() if agent.device.type == "cuda" else Compiler())
-        self.reason = "" if wanted is False else _obstacle(agent, wanted, updates, self._compiler.rounds) or self._compiler.missing()
-        first = 1 if wanted is True or not self._compiler.rounds else SWITCH
+        self.reason = "" if option is False else _obstacle(agent, option, updates, self._compiler.rounds) or self._compiler.missing()
+        first = 1 if option is True or not self._compiler.rounds else SWITCH
         #: Number of the first compiled update; ``None`` in a run whose updates are all eager.
-        self.from_update = None if wanted is False or self.reason else first
+        self.from_update = None if option is False or self.reason else first
         self._keys: dict[str, str] = {}  # kind of update -> key of its code; empty for a kind that is eager
         self._updates: dict[Key, _Update | None] = {}
         self._restored = False
 
     def notes(self) -> list[str]:
-        """A line for the user before the start."""
+        """Lines that are printed before the start."""
         if self.from_update is None:
             return [f"updates are not compiled: {self.reason}"] if self.reason else []
         if not self._compiler.rounds:
-            return ["updates are CUDA graphs (compile=false: never)"]
-        return [f"updates are compiled from number {self.from_update:,} on, which waits for the compiler (compile=false: never)"]
+            return ["updates are CUDA graphs (compile=false: no update)"]
+        return [f"updates are compiled from update {self.from_update:,} on, which waits for the compiler (compile=false: no update)"]
 
     def learn(self, batch: Batch) -> UpdateResult:
         """One update of the agent.
 
         Raises:
-            UnifiedError: That `meanwhile` raises, or if the parameters are other tensors than those that the graph writes.
+            UnifiedError: If `meanwhile` raises it, or if the parameters are not the tensors that the graph writes.
         """
         if self.from_update is None or self.agent.updates + 1 < min(BEGIN, self.from_update):
             return self.agent.learn(batch)
@@ -121,12 +120,12 @@ class Engine:
         if update is None or update.run is None:
             return self.agent.learn(batch)
         if self.agent.updates % LOOK == 0 and not update.traced.is_bound:
-            what = "a parameter or buffer of the agent was replaced by another tensor, which its compiled update does not know"
-            raise UsageError(Problem(what, "change it in place, or compile=false"))
+            what = "a parameter or buffer of the agent was replaced by another tensor, which the compiled update does not write"
+            raise UsageError(Problem(what, "change parameters in place, or set compile=false"))
         return update.traced(batch, update.run)
 
     def _begin(self, key: Key, batch: Batch) -> _Update | None:
-        """Begin to compile a kind of update that is new to this process; ``None`` if it is eager."""
+        """Start to compile a kind of update that is new in this process; ``None`` if its updates are eager."""
         agent, kind = self.agent, _kind(key)
         assert isinstance(agent, Agent)
         assert self.from_update is not None
@@ -135,7 +134,7 @@ class Engine:
             return None
         try:
             traced = trace(agent, batch, plain_optimizer=self._compiler.rounds)
-            if self._restored and (lack := self._compiler.missing()):
+            if self._restored and (lack := _unsupported(agent) or self._compiler.missing()):
                 raise CompilationFailed(lack)
             name = self._compiler.key(traced.text)
             if self._compiler.rounds and known and name != known:
@@ -151,7 +150,7 @@ class Engine:
         return _Update(kind, traced, name, compilation)
 
     def _switched(self, update: _Update) -> _Update | None:
-        """Go over to the compiled graph, now; ``None`` if there is none."""
+        """Load the compiled graph, which performs the next update; ``None`` if compiling failed."""
         try:
             update.run = update.compilation.wait(self._meanwhile)
         except CompilationFailed as error:
@@ -164,10 +163,11 @@ class Engine:
         """Perform the updates of a kind eagerly from now on."""
         known, reason = self._keys.get(kind), error.problems[0].message
         self._keys[kind] = ""
-        self._record("engine", from_update=None, update=kind, reason=reason)
         if self._restored and self._compiler.rounds and (known or not isinstance(error, Untraceable)):
             self.exact = False
-            reason = f"{reason}; the run goes on, but not bit for bit as it would have (exact: false)"
+        self._record("engine", from_update=None, update=kind, reason=reason, exact=self.exact)
+        if not self.exact:
+            reason = f"{reason}; the run continues eagerly and is not exact (exact: false)"
         self._record("warning", message=f"updates are not compiled: {reason}")
 
     def state_dict(self) -> dict[str, Any]:
@@ -178,29 +178,29 @@ class Engine:
 
         Args:
             state: The state.
-            given_up: Kinds of updates that turned out to be eager after it was saved.
+            given_up: Kinds of updates that could not be compiled after the state was saved.
         """
         if state["from_update"] != self.from_update:
-            self.reason = "so it was decided at the start of the run" if state["from_update"] is None else ""
+            self.reason = "the start of the run decided so" if state["from_update"] is None else ""
         self.from_update, self._restored = state["from_update"], True
         self._keys = {**state["keys"], **dict.fromkeys(given_up, "")}
 
     def close(self) -> None:
-        """End what is being compiled."""
+        """Stop all compilations."""
         for update in self._updates.values():
             if update is not None:
                 update.compilation.stop()
 
 
-def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | None, rounds: bool) -> str:
-    """Why the updates of a new run are eager; empty if they are compiled, or with `rounds` false CUDA graphs."""
+def _obstacle(agent: Agent | MultiTaskAgent, option: str | bool, updates: int | None, rounds: bool) -> str:
+    """The reason why the updates of a new run are eager; empty if they are compiled, or CUDA graphs where `rounds` is false."""
     if not isinstance(agent, Agent):
         return "the run has several suites"
-    if agent.device.type not in ("cpu", "cuda"):
-        return f"the device is {agent.device}"
+    if reason := _unsupported(agent):
+        return reason
     if not agent.phase_list:
         return "the agent does not learn"
-    if wanted == "auto":
+    if option == "auto":
         if updates is not None and updates < WORTHWHILE:
             return f"the budget of {updates:,} updates is too small (compile=true compiles them)"
         if rounds and (size := sum(parameter.numel() for parameter in agent.updater.moved)) > SMALL:
@@ -208,14 +208,19 @@ def _obstacle(agent: Agent | MultiTaskAgent, wanted: str | bool, updates: int | 
     return ""
 
 
+def _unsupported(agent: Agent) -> str:
+    """The reason why there are no graphs for the device of the agent; empty if there are."""
+    return "" if agent.device.type in ("cpu", "cuda") else f"the device is {agent.device}"
+
+
 def _kind(key: Key) -> str:
-    """The kind of an update in words: ``actor, critic_target of obs float32 (256, 3) (3, 1), …``."""
+    """Description of a kind of update: ``actor, critic_target of obs float32 (256, 3) (3, 1), …``."""
     phases, targets, columns = key
     texts = (f"{name} {str(dtype).removeprefix('torch.')} {shape} {strides}" for name, shape, strides, dtype in columns)
     return f"{', '.join([*phases, *targets])} of {', '.join(texts)}"
 
 
 def _is_rare(agent: Agent) -> bool:
-    """Whether the next update has something to do that is seldom due."""
+    """Whether a phase or a target network with a long period is due in the next update."""
     number, periods = agent.updates + 1, [each.every for each in agent.phase_list] + [each.every for each in agent.targets.values()]
     return any(every > RARE and number % every == 0 for every in periods)

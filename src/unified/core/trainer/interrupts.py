@@ -11,10 +11,10 @@ from unified.core.base.errors import UnifiedError
 
 
 class Stopped(UnifiedError):
-    """A signal has stopped the run; everything is saved, or what the newest checkpoint holds."""
+    """A signal has stopped the run. Everything is saved, or the newest checkpoint holds an earlier state."""
 
     def __init__(self, name: str, number: int, frames: int, saved: bool = True) -> None:
-        what = "everything is saved" if saved else "while an update was compiled; it goes on from the newest checkpoint"
+        what = "everything is saved" if saved else "while it waited for the compiler; a resume continues from the newest checkpoint"
         super().__init__(f"stopped by {signal.Signals(number).name} at {frames:,} frames, {what}; go on with: unified resume {name}")
         self.exit_code = 128 + number
 

@@ -80,7 +80,7 @@ class Trainer:
         self.checkpoint_time, self.checkpoint_seconds = time.monotonic(), 0.0
         self._callback_states: dict[str, Any] = {}  # from the checkpoint, until the callbacks are set up
         self._restored, self._exact = False, True
-        self.differs = ""  # what the bits of results depend on and is not as in the checkpoint that was restored
+        self.differs = ""  # differences to the restored checkpoint in what bits depend on
         self._failures = np.zeros(source.num_envs, np.int64)  # failed episodes of each environment in a row
         self._env_failures, self._last_failure = 0, ""  # since the start of this process
         self._pending = 0  # updates of this step that are not done yet
@@ -191,19 +191,19 @@ class Trainer:
             self.hooks.call("after_update", run=self.run, trainer=self, batch=batch, metrics=result.metrics)
 
     def _waiting(self) -> None:
-        """Called while an update waits for the compiler. The newest checkpoint is what a resume goes on from."""
+        """Stop the run on a signal while an update waits for the compiler; a resume continues from the newest checkpoint."""
         if self.interrupts.stopping:
             duties.stop(self, save=False)
 
     def _record(self, name: str, **fields: Any) -> None:
-        """Write an event of the engine to the disk, before the update that it is about."""
+        """Write an event of the engine to the disk before the update that it concerns."""
         self.run.event(name, **fields)
         self.run.sync_events()
 
     def _given_up(self) -> set[str]:
-        """The kinds of updates that the engine could not compile, in any process of the run."""
+        """The kinds of updates that the engine could not compile, in any process of the run that was exact until then."""
         events = [event for event in self.run.events() if event["event"] == "engine"]
-        return {str(event.get("update")) for event in events if event.get("from_update") is None}
+        return {str(event.get("update")) for event in events if event.get("from_update") is None and event.get("exact")}
 
     def _count(self, steps: StepBatch | None) -> None:
         """Count one step of all environments; ``None`` counts one batch of stored data."""

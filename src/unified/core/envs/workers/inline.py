@@ -47,7 +47,7 @@ class EnvWorker(Protocol):
         """
 
     def restart(self) -> bool:
-        """Replace a lost environment by a new one; whether that started a process, which environments may share.
+        """Replace a lost environment by a new one; returns whether this started a process. Several environments may share it.
 
         Raises:
             WorkerLost: If it does not start. It can be called again.
@@ -178,7 +178,7 @@ class EnvServer:
         if array.shape != space.shape or array.dtype != space.dtype:
             found = f"{array.dtype.name} {array.shape}"
             raise UnifiedError(f"{name}an observation is {found} where the environment's spec says {space.dtype} {space.shape}")
-        # A product with itself is the cheapest test: it is finite only if every number is, and a number of great numbers may be too great.
+        # The product with itself is the cheapest test: it is finite only if every number is. It overflows for large ones: test them again.
         if array.dtype.kind == "f" and not math.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
             raise EpisodeFailed(f"{name}the observation was not finite")
         return array

@@ -1,4 +1,4 @@
-"""Environments in other processes: new interpreters without torch, connected by socket pairs; several may share one."""
+"""Environments in other processes: new interpreters without torch, connected by socket pairs. Several environments may share one."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ PATIENCE = 5.0
 CHECK = 1.0
 #: Bytes of the newest output of a process that errors show.
 TAIL = 4096
-#: Number in the place of an environment's in the request to build all of a process, and in its answer.
+#: Number, instead of that of an environment, of the request to build all environments of a process and of its answer.
 BUILDING = -1
 
 #: Thread pools are limited to one thread per worker, so that workers do not compete with the learner for cores. The software renderer
-#: counts the threads beside the caller's: with none, no picture waits on a busy machine until another thread gets its turn.
+#: (LP_NUM_THREADS) counts additional threads: with none, a picture does not wait for another thread on a busy machine.
 POOLS = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"),
     "LP_NUM_THREADS": "0",
@@ -46,8 +46,15 @@ class EnvProcess:
 
     The constructor starts the process; `ready` waits until the environments are built, so that many processes start in parallel.
 
-    A process that ends or is silent loses all of its environments: each of them then raises `WorkerLost` once, and goes on after its
-    `restart`, the first of which starts a new process.
+    A process that ends or is silent loses all of its environments: `recv` of each raises `WorkerLost` until its `restart`, the first of
+    which starts a new process.
+
+    Args:
+        reference: The suite.
+        count: Number of environments.
+        name: Name of the environments in messages.
+        log: Receives the output of the process.
+        timeout: Seconds without an answer after which the process is replaced.
     """
 
     spec: Spec
@@ -55,9 +62,9 @@ class EnvProcess:
     def __init__(self, reference: SuiteReference, count: int, name: str, log: OutputLog, timeout: float) -> None:
         self._reference, self.count, self._name, self._log = reference, count, name, log
         self._start_timeout = count * max(START_TIMEOUT, 3 * timeout)
-        self._requests: dict[int, bytes] = {}  # of the environments that sent one since the last frame
-        self._answers: dict[int, Message] = {}  # that were not yet received
-        self._lost: dict[int, str] = {}  # environments that have to be restarted, and why
+        self._requests: dict[int, bytes] = {}  # sent since the last frame, by environment
+        self._answers: dict[int, Message] = {}  # not yet received, by environment
+        self._lost: dict[int, str] = {}  # reason by environment, for those to restart
         self._start()
 
     @property
@@ -102,7 +109,7 @@ class EnvProcess:
             raise
 
     def send(self, env_id: int, message: Message) -> None:
-        """Send the request of an environment: with those of the others when all have one, or when an answer is waited for."""
+        """Send the request of an environment. A frame is sent when all environments have a request, or when `recv` is called."""
         self._requests[env_id] = b"" if env_id in self._lost else encode(message, env_id)
         if len(self._requests) == self.count:
             self._flush()
@@ -127,7 +134,7 @@ class EnvProcess:
         return self._answers.pop(env_id)
 
     def _receive(self, timeout: float) -> None:
-        """Read the answers of one frame; an empty one only says that the process is at work.
+        """Read the answers of one frame; an empty frame means that the process is still at work.
 
         Raises:
             WorkerLost: If none arrives within `timeout` seconds, or the process is dead.
@@ -143,7 +150,7 @@ class EnvProcess:
             self._answers.update(decode(frame))
         except Exception:  # something else was written to the connection
             self._abandon()
-            raise WorkerLost("its process sent what is no answer") from None
+            raise WorkerLost("its process sent an invalid answer") from None
 
     def _wait(self, timeout: float) -> bool:
         """Whether there is something to read within `timeout` seconds.
@@ -165,7 +172,7 @@ class EnvProcess:
         self._connection.close()
 
     def restart(self, env_id: int) -> bool:
-        """Replace a lost environment; whether that took a new process, and no other environment has started it before.
+        """Replace a lost environment; returns whether this started a new process. Later environments of it use the same one.
 
         Raises:
             WorkerLost: If the process does not start.
@@ -193,20 +200,20 @@ class EnvProcess:
         self._end()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
+        parent, child = socket.socketpair()
         for direction in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):  # a process that stops within a message does not stop its parent
-            ours.setsockopt(socket.SOL_SOCKET, direction, struct.pack("ll", int(PATIENCE), 0))
-        with theirs:
+            parent.setsockopt(socket.SOL_SOCKET, direction, struct.pack("ll", int(PATIENCE), 0))
+        with child:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "unified.core.envs.workers.server", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-P", "-m", "unified.core.envs.workers.server", str(child.fileno())],
+                pass_fds=[child.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **POOLS, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
                 start_new_session=True,  # Ctrl-C is for the learner, which then closes its workers
             )
-        self._connection = Connection(ours.detach())
+        self._connection = Connection(parent.detach())
         self._tail = bytearray()
         output = self._process.stdout
         assert output is not None
@@ -232,9 +239,9 @@ class ProcessWorker:
     """An `EnvWorker` with an environment in another process.
 
     Args:
-        process: It is ready.
-        env_id: Number of the environment in it.
-        name: Of the environment, for messages.
+        process: A process that is `ready`.
+        env_id: Number of the environment in the process.
+        name: Name of the environment in messages.
     """
 
     def __init__(self, process: EnvProcess, env_id: int, name: str) -> None:
@@ -259,7 +266,7 @@ class ProcessWorker:
 
 
 def _keep(output: IO[bytes], tail: bytearray, log: OutputLog) -> None:
-    """Read the output of a process: the newest of it stays in `tail`, all of it goes to the log."""
+    """Copy the output of a process to the log, and its end to `tail`."""
     with output, suppress(OSError, ValueError):
         while data := os.read(output.fileno(), 65536):
             tail += data

@@ -1,4 +1,4 @@
-"""Process of one or several environments: ``python -m unified.core.envs.workers.server FD``. Imports no torch."""
+"""The process of one or several environments: ``python -m unified.core.envs.workers.server FD``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main(descriptor: int) -> None:
     servers: list[EnvServer] = []
     try:
         while True:
-            answers, told = [], time.monotonic()
+            answers, reported = [], time.monotonic()
             for env_id, request in decode(connection.recv_bytes()):
                 answer = _answer(servers, env_id, request)
                 if os.getpid() != process:
@@ -40,9 +40,9 @@ def main(descriptor: int) -> None:
                 if trace := answer.head.get("trace"):
                     _print(trace)
                 answers.append(encode(answer, env_id))  # at once: the environments may share the memory of their observations
-                if time.monotonic() - told > WATCH:
-                    connection.send_bytes(b"")  # the process is not silent: each environment has the whole time limit
-                    told = time.monotonic()
+                if time.monotonic() - reported > WATCH:
+                    connection.send_bytes(b"")  # an answer in time: each environment has the whole time limit
+                    reported = time.monotonic()
             connection.send_bytes(b"".join(answers))
     except (EOFError, OSError):
         pass

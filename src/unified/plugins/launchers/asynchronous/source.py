@@ -217,7 +217,7 @@ class AsyncSource(ExperienceSource):
     def _collect(self, collector: Collector) -> None:
         try:
             while self._wait_for_turn(collector):
-                collector.agent.steps = self.agent.steps  # schedules of exploration read it
+                collector.agent.steps = int(self.agent.steps)  # for schedules of exploration; no number while an update is recorded
                 collector.step()
                 self._end_turn(collector)
         except UnifiedError as error:
@@ -235,7 +235,7 @@ class AsyncSource(ExperienceSource):
             if self._closed:
                 return False
             collector.busy, snapshot = True, self._snapshot
-            collector.staleness.append(self.agent.updates - snapshot.version)
+            collector.staleness.append(int(self.agent.updates) - snapshot.version)
         if collector.version != snapshot.version:
             collector.agent.load_policy_snapshot(snapshot)
             collector.version = snapshot.version
@@ -243,7 +243,7 @@ class AsyncSource(ExperienceSource):
 
     def _may_act(self, collector: Collector) -> bool:
         waiting = len(collector.outbox.arrivals) if self._in_turn else sum(len(each.outbox.arrivals) for each in self.collectors)
-        fresh = self.agent.updates - self._snapshot.version <= self.max_staleness
+        fresh = int(self.agent.updates) - self._snapshot.version <= self.max_staleness
         return not self._paused and waiting < self.queue and fresh
 
     def _end_turn(self, collector: Collector) -> None:
