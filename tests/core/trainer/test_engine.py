@@ -222,10 +222,12 @@ def test_what_an_inexact_resume_gave_up_before_it_saved_anything_is_compiled_by_
     assert not differences(without_engine(run), without_engine(train(tmp_path / "straight")))
 
 
-def test_a_resume_on_a_gpu_compiles_nothing(bench: Callable[..., Bench], compiler: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resume_on_a_device_without_graphs_compiles_nothing(
+    bench: Callable[..., Bench], compiler: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = bench("auto")
     made.engine.load_state_dict(made.engine.state_dict(), set())
-    monkeypatch.setattr(engine_module, "_no_cpu", lambda agent: "the device is cuda")
+    monkeypatch.setattr(engine_module, "_unsupported", lambda agent: "the device is mps")
     for _ in range(2 * engine_module.SWITCH):
         made.learn()
     assert not compiler.ran
