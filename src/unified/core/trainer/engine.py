@@ -157,8 +157,9 @@ class Engine:
         """Perform the updates of a kind eagerly from now on."""
         known, reason = self._keys.get(kind), error.problems[0].message
         self._keys[kind] = ""
-        self._record("engine", from_update=None, update=kind, reason=reason)
-        if self._restored and (known or not isinstance(error, Untraceable)):
+        exact = not (self._restored and (known or not isinstance(error, Untraceable)))
+        self._record("engine", from_update=None, update=kind, reason=reason, exact=exact)
+        if not exact:
             self.exact = False
             reason = f"{reason}; the run goes on, but not bit for bit as it would have (exact: false)"
         self._record("warning", message=f"updates are not compiled: {reason}")
@@ -166,15 +167,15 @@ class Engine:
     def state_dict(self) -> dict[str, Any]:
         return {"from_update": self.from_update, "reason": self.reason, "keys": dict(self._keys)}
 
-    def load_state_dict(self, state: Mapping[str, Any], given_up: set[str]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], given_up: Mapping[str, bool]) -> None:
         """Restore a `state_dict`.
 
         Args:
             state: The state.
-            given_up: Kinds of updates that turned out to be eager after it was saved.
+            given_up: Kinds of updates that turned out to be eager after it was saved, and whether the run was exact nevertheless.
         """
         self.from_update, self.reason, self._restored = state["from_update"], state["reason"], True
-        self._keys = {**state["keys"], **dict.fromkeys(given_up, "")}
+        self._keys, self.exact = {**state["keys"], **dict.fromkeys(given_up, "")}, all(given_up.values())
 
     def close(self) -> None:
         """End what is being compiled."""

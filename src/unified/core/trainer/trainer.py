@@ -200,10 +200,10 @@ class Trainer:
         self.run.event(name, **fields)
         self.run.sync_events()
 
-    def _given_up(self) -> set[str]:
-        """The kinds of updates that the engine could not compile, in any process of the run."""
-        events = [event for event in self.run.events() if event["event"] == "engine"]
-        return {str(event.get("update")) for event in events if event.get("from_update") is None}
+    def _given_up(self) -> dict[str, bool]:
+        """The kinds of updates that the engine could not compile, in any process of the run; and whether the run was exact nevertheless."""
+        events = [event for event in self.run.events() if event["event"] == "engine" and event.get("from_update") is None]
+        return {str(event.get("update")): bool(event.get("exact")) for event in events}
 
     def _count(self, steps: StepBatch | None) -> None:
         """Count one step of all environments; ``None`` counts one batch of stored data."""
