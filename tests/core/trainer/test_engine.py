@@ -329,7 +329,7 @@ def test_a_replaced_parameter_is_an_error(bench: Callable[..., Bench], compiler:
 @pytest.mark.parametrize(
     ("wanted", "updates", "change", "reason"),
     [
-        ("auto", 3, {}, "the budget of 3 updates is too small"),
+        ("auto", 3, {}, "the budget at the start of the run, 3 updates, is too small"),
         ("auto", None, {"SMALL": 10}, "the networks are large"),
         (True, 3, {"SMALL": 10}, ""),
         ("auto", None, {}, ""),
