@@ -98,21 +98,28 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> Interpreter:
     return made
 
 
-class StopAt:
-    """Asks the run to stop, as a signal does, when this update is done."""
+class Killed(BaseException):
+    """Ends a process at once."""
 
-    def __init__(self, update: int) -> None:
-        self.update = update
+
+class EndAt:
+    """When this update is done, asks the run to stop, as a signal does, or ends it without a checkpoint."""
+
+    def __init__(self, update: int, killed: bool) -> None:
+        self.update, self.killed = update, killed
 
     @hookimpl
     def after_update(self, trainer: Any) -> None:
         if trainer.clock.updates == self.update:
+            if self.killed:
+                raise Killed
             trainer.interrupts.stopping = 15
 
 
-def train(root: Path, *, stop_at: int = 0, **values: Any) -> Run:
+def train(root: Path, *, stop_at: int = 0, killed_at: int = 0, **values: Any) -> Run:
     config = {**SMALL, "train.updates": 6 * UPDATES, "compile": "auto", "root": str(root), **values}
-    return unified.train(config=config, callbacks=[StopAt(stop_at)] if stop_at else ())
+    end = stop_at or killed_at
+    return unified.train(config=config, callbacks=[EndAt(end, bool(killed_at))] if end else ())
 
 
 def resumed(root: Path, stop_at: int, change: Callable[[], None] = lambda: None, **values: Any) -> Run:
@@ -187,6 +194,20 @@ def test_a_resume_without_the_compiler_goes_on_eagerly_and_says_so(
     assert "exact: false" in warning["message"]
     assert "no g++" in warning["message"] or "g++ ended" in warning["message"]
     assert events(run)[-1]["from_update"] is None
+
+
+def test_a_run_whose_compiler_returns_before_the_next_checkpoint_is_exact(tmp_path: Path, compiler: Interpreter) -> None:
+    """The process without the compiler ended before its first checkpoint, so nothing of its updates is left."""
+    with pytest.raises(Stopped):
+        train(tmp_path, stop_at=4 * UPDATES)
+    compiler.lack = "no g++"
+    with pytest.raises(Killed):
+        train(tmp_path, killed_at=4 * UPDATES + 1)
+    compiler.lack = ""
+    run = train(tmp_path)
+    assert len(events(run, "restored")) == 2
+    assert exact(run)
+    assert not differences(state_of(run), state_of(train(tmp_path / "straight")))
 
 
 def test_a_resume_with_another_compiler_is_not_exact(tmp_path: Path, compiler: Interpreter) -> None:
@@ -338,7 +359,7 @@ def test_a_replaced_parameter_is_an_error(bench: Callable[..., Bench], compiler:
 @pytest.mark.parametrize(
     ("wanted", "updates", "change", "reason"),
     [
-        ("auto", 3, {}, "the budget of 3 updates is too small"),
+        ("auto", 3, {}, "the budget at the start of the run, 3 updates, is too small"),
         ("auto", None, {"SMALL": 10}, "the networks are large"),
         (True, 3, {"SMALL": 10}, ""),
         ("auto", None, {}, ""),

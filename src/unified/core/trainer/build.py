@@ -127,7 +127,7 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
         if checkpoint is not None:
             checkpoint = _restore(trainer, checkpoint)
             run.set_aside(newer_than=checkpoint)
-            run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact and not trainer.differs)
+            run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact and trainer.engine.exact and not trainer.differs)
         elif config.replay.load:
             trainer.replay.load_saved(lookup.find_replay(config.replay.load, run.root))
         trainer.notes.append(f"threads {torch.get_num_threads()}")

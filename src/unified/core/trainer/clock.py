@@ -13,7 +13,8 @@ class Clock:
     """Counts steps and updates, and knows budgets and periods. All of its state is checkpointed.
 
     A budget does not change what happens before its end: updates that are due together are all done, and a run ends at the first step of
-    the loop that reaches a budget. A run with a longer budget therefore continues with the same bits as a run that had it from the start.
+    the loop that reaches a budget. A run with a longer budget therefore continues with the same bits as a run that had it from the start,
+    unless ``compile=auto`` decides otherwise by the budget at the start (`unified.core.trainer.engine`).
 
     A *step* is one action of one environment, a *frame* one tick of the task (steps × action repeat), an *update* one call of
     `Agent.learn`. Updates become due in proportion to steps, so that the number of environments does not change the amount of learning.

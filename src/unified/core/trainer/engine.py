@@ -202,7 +202,7 @@ def _obstacle(agent: Agent | MultiTaskAgent, option: str | bool, updates: int | 
         return "the agent does not learn"
     if option == "auto":
         if updates is not None and updates < WORTHWHILE:
-            return f"the budget of {updates:,} updates is too small (compile=true compiles them)"
+            return f"the budget at the start of the run, {updates:,} updates, is too small (in a new run, compile=true compiles them)"
         if rounds and (size := sum(parameter.numel() for parameter in agent.updater.moved)) > SMALL:
             return f"the networks are large, {size:,} parameters (compile=true compiles them)"
     return ""
