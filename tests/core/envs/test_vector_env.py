@@ -563,6 +563,27 @@ def test_a_killed_worker_goes_on_from_the_newest_state(deterministic: bool, monk
             np.testing.assert_array_equal(play(straight, 6, start=14)[-1].observation, row.observation)
 
 
+@pytest.mark.parametrize("stateful", [True, False])
+def test_a_process_that_is_killed_while_episodes_are_rebuilt_or_saved_changes_nothing(stateful: bool) -> None:
+    options = {"stateful": stateful, "length": 9}
+    with WorkerVectorEnv(counter(**options), 2, seed=4) as straight:
+        straight.reset()
+        play(straight, 5)
+        state = straight.state_dict()
+        expected = play(straight, 10, start=5)
+    with WorkerVectorEnv(counter(**options), 2, seed=4, placement="process", workers=1) as vector:
+        os.kill(vector._processes[0].pid, signal.SIGKILL)
+        vector.load_state_dict(state)
+        assert vector.exact
+        os.kill(vector._processes[0].pid, signal.SIGKILL)
+        saved = vector.state_dict()
+        assert [lane["length"] for lane in saved["lanes"]] == [lane["length"] for lane in state["lanes"]]
+        for lane, before in zip(saved["lanes"], state["lanes"], strict=True):
+            np.testing.assert_array_equal(lane["actions"], before["actions"])
+        same(play(vector, 10, start=5), expected)
+        assert vector.failed_episodes == 0
+
+
 # Order of calls, pictures, the end
 
 

@@ -387,7 +387,7 @@ class WorkerVectorEnv(Steppable):
         answer = self._ports[i].recv(self.timeout * (1 + longest / 50))  # many steps in one answer
         return bool(answer.arrays) and np.array_equal(answer.arrays[0], self._lanes[i].observation)
 
-    def _save(self, i: int) -> bool:
+    def _save(self, i: int, again: bool = False) -> bool:
         """Take the state of environment i, from which its episode is rebuilt from now on; whether it has one."""
         if not self._stateful:
             return False
@@ -399,6 +399,8 @@ class WorkerVectorEnv(Steppable):
             self._replace(i, lost)
             if not self._rebuild(i):
                 raise UnifiedError(f"environment {i} was lost while its state was saved and could not be rebuilt") from None
+            if not again:
+                return self._save(i, again=True)
             return lane.state is not None  # as it was before: the next time a newer one is taken
         if answer.head.get("state") is None:  # it has none, or cannot say it
             if "failed" in answer.head:
@@ -497,10 +499,15 @@ class WorkerVectorEnv(Steppable):
     def _different(self, i: int) -> str | None:
         """The reason why a rebuilt episode is not the one that was saved, if it is another one."""
         try:
-            return None if self._same_again(i) else "rebuilding it did not lead to the observation that was stored"
+            same = self._same_again(i)
         except WorkerLost as lost:
             self._replace(i, lost)
-            return f"the environment was lost while rebuilding it ({lost})"
+            try:
+                same = self._rebuild(i)
+            except WorkerLost as again:
+                self._replace(i, again)
+                return f"the environment was lost twice while rebuilding it ({again})"
+        return None if same else "rebuilding it did not lead to the observation that was stored"
 
     # Pictures, and the end
 
