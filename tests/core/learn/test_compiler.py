@@ -143,6 +143,8 @@ def test_the_graphs_that_were_not_used_for_the_longest_time_are_removed(tmp_path
     for age, name in enumerate("abcd"):
         fill(tmp_path / name, age)
     (tmp_path / "begun").mkdir()
+    (tmp_path / "abandoned").mkdir()
+    os.utime(tmp_path / "abandoned", (0, 0))
     prune(tmp_path, kept=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "begun"]
 

@@ -213,7 +213,8 @@ def test_a_run_whose_compiler_returns_before_the_next_checkpoint_is_exact(tmp_pa
 def test_a_resume_with_another_compiler_is_not_exact(tmp_path: Path, compiler: Interpreter) -> None:
     run = resumed(tmp_path, 4 * UPDATES, lambda: vars(compiler).update(version="2"))
     assert not exact(run)
-    assert "another compiler" in events(run, "warning")[0]["message"]
+    assert "compiled again" in events(run, "warning")[0]["message"]
+    assert [event["from_update"] for event in events(run)] == [engine_module.SWITCH, 4 * UPDATES + 1]
 
 
 def test_a_failed_compilation_is_a_decision_that_a_resume_keeps(tmp_path: Path, compiler: Interpreter) -> None:

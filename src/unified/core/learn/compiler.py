@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 Run = Callable[..., Sequence["torch.Tensor"]]
 #: Most graphs in the cache; the least recently used ones are removed.
 KEPT = 32
+#: Seconds after which a compilation without a result is no longer under way.
+ABANDONED = 86_400.0
 #: Names in the directory of a graph: the graph, the compiler's output, its checksums, the log of the process, and its lock.
 GRAPH, CODE, COMPLETE, LOG, LOCK = "graph.json", "code", "complete.json", "log.txt", "lock"
 #: Settings of inductor, part of the key.
@@ -377,11 +379,14 @@ def _locked(place: Path) -> Iterator[None]:
 
 
 def prune(directory: Path, kept: int = KEPT) -> None:
-    """Remove the least recently used graphs."""
+    """Remove the least recently used graphs, and what is left of compilations that ended without a result."""
     used = []
     for place in directory.iterdir():
         with suppress(OSError):
-            used.append(((place / COMPLETE).stat().st_mtime, place))
+            if (place / COMPLETE).exists():
+                used.append(((place / COMPLETE).stat().st_mtime, place))
+            elif time.time() - place.stat().st_mtime > ABANDONED:
+                shutil.rmtree(place, ignore_errors=True)
     for _, place in sorted(used, reverse=True)[kept:]:
         shutil.rmtree(place, ignore_errors=True)
 

@@ -2,8 +2,9 @@
 
 Compiled and eager updates round differently. Which one performs an update is therefore a function of the configuration and of the number
 of the update, never of time: ``compile=true`` compiles all updates, ``compile=auto`` those from `SWITCH` on, where training waits for the
-compiler if it is not ready. The decision is part of every checkpoint. A resumed run that cannot follow it, because the compiler is missing
-or has changed, continues eagerly and is no longer exact. CUDA graphs have the bits of eager updates and replace them from the first on.
+compiler if it is not ready. The decision is part of every checkpoint. A resumed run that cannot follow it is no longer exact: without a
+compiler it continues eagerly, and with another one it compiles again. CUDA graphs have the bits of eager updates and replace them from
+the first on.
 """
 
 from __future__ import annotations
@@ -138,7 +139,9 @@ class Engine:
                 raise CompilationFailed(lack)
             name = self._compiler.key(traced.text)
             if self._compiler.rounds and known and name != known:
-                raise CompilationFailed("it was compiled with another compiler, torch, processor or number of threads")
+                self.exact = False
+                what = "the compiler, torch, the processor or the number of threads changed"
+                self._record("warning", message=f"updates are compiled again, because {what}; the run is not exact (exact: false)")
             before = agent.streams.state_dict()
             inputs = traced.inputs(batch)
             agent.streams.rewind(before)
