@@ -121,7 +121,7 @@ def test_the_updates_of_an_agent_on_a_gpu_are_cuda_graphs(wanted: Any, updates: 
     agent.device = CUDA
     engine = Engine(agent, wanted, updates, lambda *_, **__: None)
     assert engine.from_update == (1 if graphs else None)
-    assert ("updates are CUDA graphs (compile=false: never)" in engine.notes()) == graphs
+    assert ("updates are CUDA graphs (compile=false: no update)" in engine.notes()) == graphs
 
 
 # Devices ----------------------------------------------------------------------------------------------------------------------------
