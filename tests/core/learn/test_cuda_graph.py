@@ -16,7 +16,7 @@ from unified.core.components.descriptors import AgentComponent
 from unified.core.learn.agent import Agent
 from unified.core.learn.cuda_graph import WARM_UP, Cuda, CudaGraphs
 from unified.core.learn.optim import _rate
-from unified.core.learn.traced import Pure, Run, TracedUpdate, trace
+from unified.core.learn.traced import Pure, RunGraph, TracedUpdate, trace
 from unified.core.learn.update import UpdateResult
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
@@ -38,7 +38,7 @@ class Interpreter(Cuda):
             work()
         self.warmed += 1
 
-    def capture(self, work: Run, inputs: Sequence[torch.Tensor]) -> tuple[Callable[[], None], Sequence[torch.Tensor]]:
+    def capture(self, work: RunGraph, inputs: Sequence[torch.Tensor]) -> tuple[Callable[[], None], Sequence[torch.Tensor]]:
         if self.refuses:
             raise RuntimeError(self.refuses)
         seen, addresses = tuple(inputs), [each.data_ptr() for each in inputs]

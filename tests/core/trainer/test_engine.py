@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import unified
-from unified import hookimpl
+from core.trainer.moments import At, ask_to_stop
 from unified.core.base.errors import UsageError
 from unified.core.learn.compiler import CompilationFailed
 from unified.core.learn.traced import Untraceable, trace, update_key
@@ -102,24 +102,14 @@ class Killed(BaseException):
     """Ends a process at once."""
 
 
-class EndAt:
-    """When this update is done, asks the run to stop, as a signal does, or ends it without a checkpoint."""
-
-    def __init__(self, update: int, killed: bool) -> None:
-        self.update, self.killed = update, killed
-
-    @hookimpl
-    def after_update(self, trainer: Any) -> None:
-        if trainer.clock.updates == self.update:
-            if self.killed:
-                raise Killed
-            trainer.interrupts.stopping = 15
+def kill(trainer: Any) -> None:
+    raise Killed
 
 
 def train(root: Path, *, stop_at: int = 0, killed_at: int = 0, **values: Any) -> Run:
     config = {**SMALL, "train.updates": 6 * UPDATES, "compile": "auto", "root": str(root), **values}
-    end = stop_at or killed_at
-    return unified.train(config=config, callbacks=[EndAt(end, bool(killed_at))] if end else ())
+    ends = [At(stop_at, ask_to_stop)] * bool(stop_at) + [At(killed_at, kill)] * bool(killed_at)
+    return unified.train(config=config, callbacks=ends)
 
 
 def resumed(root: Path, stop_at: int, change: Callable[[], None] = lambda: None, **values: Any) -> Run:

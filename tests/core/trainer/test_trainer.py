@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 import unified
-from unified import hookimpl
+from core.trainer.moments import At, ask_to_stop
 from unified.core.base.errors import EnvironmentFailed, PluginFailed, Problem, UnifiedError
 from unified.core.base.rng import Streams
 from unified.core.envs.step_batch import StepBatch
@@ -60,22 +59,6 @@ def state_of(run: Run) -> dict[str, Any]:
 
 def rows_of(run: Run) -> list[dict[str, Any]]:
     return [row for row in run.metrics() if row["kind"] == "train"]
-
-
-class At:
-    """Does something after an update."""
-
-    def __init__(self, update: int, does: Any) -> None:
-        self.update, self.does = update, does
-
-    @hookimpl
-    def after_update(self, trainer: Any) -> None:
-        if trainer.clock.updates == self.update:
-            self.does(trainer)
-
-
-def ask_to_stop(trainer: Any) -> None:
-    trainer.interrupts.stopping = signal.SIGTERM
 
 
 def end(trainer: Any) -> None:

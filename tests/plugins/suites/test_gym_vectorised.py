@@ -12,13 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plugins.suites.vectors import actions_of, assert_same, play
 from unified.array_vector_env import ArrayVectorEnv
 from unified.core.base.rng import Streams, derive
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_agreement import agree
 from unified.core.envs.vector_env import WorkerVectorEnv, make_vector_env
-from unified.core.envs.vector_protocol import VectorEnv
 from unified.core.learn.actions import Action
 from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
@@ -62,26 +62,6 @@ def vector(task: str, num_envs: int = 3, seed: int = 1, stream: str = "environme
 
 def workers(task: str, num_envs: int = 3, seed: int = 1, stream: str = "environment") -> WorkerVectorEnv:
     return WorkerVectorEnv(suite(task), num_envs, seed, stream, "inline")
-
-
-def actions_of(env: VectorEnv, number: int) -> np.ndarray:
-    space, generator = env.spec.action, np.random.default_rng(number)
-    size = (env.num_envs, *space.shape)
-    return generator.integers(space.n, size=size) if space.n else generator.uniform(-1.2, 1.2, size).astype(space.dtype)
-
-
-def play(env: VectorEnv, steps: range) -> list[StepBatch]:
-    rows = []
-    for step in steps:
-        env.step_async(actions_of(env, step))
-        rows.append(env.step_wait())
-    return rows
-
-
-def assert_same(one: list[StepBatch], other: list[StepBatch]) -> None:
-    for a, b in zip(one, other, strict=True):
-        for name, values in vars(a).items():
-            np.testing.assert_array_equal(values, getattr(b, name), err_msg=name, strict=True)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -13,11 +13,11 @@ import gymnasium
 import numpy as np
 import pytest
 
+from plugins.suites.vectors import actions_of, assert_same, play
 from unified.core.base.rng import derive
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, EpisodeFailed, Suite
 from unified.core.envs.vector_env import WorkerVectorEnv, make_vector_env
-from unified.core.envs.vector_protocol import VectorEnv
 from unified.plugins.suites.dmc import simulated as dmc
 from unified.plugins.suites.dmc.config import DMCOptions
 from unified.plugins.suites.dmc.suite import DMC
@@ -50,26 +50,6 @@ def batch(task: str, num_envs: int = 2) -> Any:
 
 def workers(task: str, num_envs: int = 2, **options: Any) -> WorkerVectorEnv:
     return WorkerVectorEnv(suite(task, **options), num_envs, 1, "environment", "inline")
-
-
-def actions_of(env: VectorEnv, number: int) -> np.ndarray:
-    space = env.spec.action
-    return np.random.default_rng(number).uniform(-1.2, 1.2, (env.num_envs, *space.shape)).astype(space.dtype)
-
-
-def play(env: VectorEnv, steps: range) -> list[StepBatch]:
-    rows = []
-    for step in steps:
-        env.step_async(actions_of(env, step))
-        rows.append(env.step_wait())
-    return rows
-
-
-def assert_same(one: list[StepBatch], other: list[StepBatch]) -> None:
-    assert len(one) == len(other)
-    for number, (a, b) in enumerate(zip(one, other, strict=True)):
-        for name, values in vars(a).items():
-            np.testing.assert_array_equal(values, getattr(b, name), err_msg=f"{name} of step {number}", strict=True)
 
 
 def gymnasiums(task: str) -> tuple[Callable[[int], np.ndarray], Callable[[np.ndarray], tuple[np.ndarray, float, bool, bool]]]:

@@ -28,6 +28,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified.core.base.cores import usable_cores
 from unified.core.base.errors import UnifiedError, error_text
 from unified.core.base.files import replace
 from unified.core.base.toolchain import compiler_version, missing_compiler
@@ -36,10 +37,8 @@ if TYPE_CHECKING:
     import torch
     from torch.fx import GraphModule
 
-    from unified.core.learn.traced import TracedUpdate
+    from unified.core.learn.traced import RunGraph, TracedUpdate
 
-#: A compiled graph: a function from its inputs to its outputs.
-Run = Callable[..., Sequence["torch.Tensor"]]
 #: Most graphs in the cache; the least recently used ones are removed.
 KEPT = 32
 #: Seconds after which a compilation without a result is no longer under way.
@@ -255,8 +254,7 @@ class Compilation:
 
         _make_private(self.place)
         replace(self.place / GRAPH, self.data)
-        cores = len(os.sched_getaffinity(0))
-        arguments = [str(self.place), str(torch.get_num_threads()), str(cores if urgent else 1)]
+        arguments = [str(self.place), str(torch.get_num_threads()), str(usable_cores() if urgent else 1)]
         # The key does not contain settings of torch's compiler in environment variables, so they are removed.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("TORCHINDUCTOR_", "TORCH_COMPILE"))}
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(self.place / CODE)
@@ -278,7 +276,7 @@ class Compilation:
         """Whether the process has ended, with or without a result."""
         return self._process is None or self._process.poll() is not None
 
-    def wait(self, meanwhile: Callable[[], object]) -> Run:
+    def wait(self, meanwhile: Callable[[], object]) -> RunGraph:
         """Wait for the compiled graph and load it.
 
         Args:
@@ -341,13 +339,13 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load(place: Path) -> Run:
+def load(place: Path) -> RunGraph:
     """The compiled graph of a directory of the cache."""
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # silences a warning without a GPU
     from torch._inductor.standalone_compile import CompiledArtifact
 
     os.utime(place / COMPLETE)
-    run: Run = CompiledArtifact.load(path=str(place / CODE), format="unpacked")
+    run: RunGraph = CompiledArtifact.load(path=str(place / CODE), format="unpacked")
     return run
 
 

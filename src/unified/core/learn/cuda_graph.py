@@ -14,7 +14,7 @@ import torch
 
 from unified.core.base.errors import error_text
 from unified.core.learn.compiler import CompilationFailed
-from unified.core.learn.traced import Run, TracedUpdate
+from unified.core.learn.traced import RunGraph, TracedUpdate
 
 #: Updates before the capture: libraries choose their algorithms and allocate their workspaces in the first ones.
 WARM_UP = 3
@@ -32,7 +32,7 @@ class Cuda:
                 work()
         torch.cuda.current_stream().wait_stream(stream)
 
-    def capture(self, work: Run, inputs: Sequence[torch.Tensor]) -> tuple[Callable[[], None], Sequence[torch.Tensor]]:
+    def capture(self, work: RunGraph, inputs: Sequence[torch.Tensor]) -> tuple[Callable[[], None], Sequence[torch.Tensor]]:
         """Record the kernels of `work` without running them: the function that runs them, and the outputs that it overwrites each time."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may use the GPU meanwhile
@@ -76,7 +76,7 @@ class CudaGraph:
         states: Number of inputs that are state.
     """
 
-    def __init__(self, cuda: Cuda, graph: Run, inputs: Sequence[torch.Tensor], states: int) -> None:
+    def __init__(self, cuda: Cuda, graph: RunGraph, inputs: Sequence[torch.Tensor], states: int) -> None:
         self._cuda, self._graph, self._states = cuda, graph, states
         self._state = list(inputs[:states])
         self._examples = list(inputs[states:])
@@ -85,7 +85,7 @@ class CudaGraph:
         self._outputs: Sequence[torch.Tensor] = ()
 
     @torch.no_grad()
-    def wait(self, meanwhile: Callable[[], object]) -> Run:
+    def wait(self, meanwhile: Callable[[], object]) -> RunGraph:
         """Capture the graph; afterwards the state is as before.
 
         Raises:

@@ -39,7 +39,7 @@ from unified.core.learn.update import UpdateResult
 from unified.core.replay.batch import Batch
 
 #: A function that runs a graph: from its inputs to its outputs. It writes the state in place.
-Run = Callable[..., Sequence[torch.Tensor]]
+RunGraph = Callable[..., Sequence[torch.Tensor]]
 #: Names of the phases and of the target networks that are due, and name, shape, strides and type of each column of the batch.
 Key = tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, tuple[int, ...], tuple[int, ...], torch.dtype], ...]]
 
@@ -280,11 +280,7 @@ class TracedUpdate:
         self.columns = tuple(name for name, *_ in key[2])
         self._numbers, self._sources, self._draws, self._counters = recorder.numbers, recorder.sources, recorder.draws, counters
         self._known: dict[float, torch.Tensor] = {}
-        self.rebind()
-
-    def rebind(self) -> None:
-        """Use the present parameters and buffers of the agent, after a module or a tensor was replaced."""
-        self._modules = [tensor.detach() for tensor in _module_state(self.agent)]
+        self._modules = [tensor.detach() for tensor in _module_state(agent)]
 
     @property
     def is_bound(self) -> bool:
@@ -331,7 +327,7 @@ class TracedUpdate:
         return UpdateResult(dict(zip(self.metrics, outputs, strict=False)), outputs[-1] if self.prioritised else None)
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, run: Run | None = None) -> UpdateResult:
+    def __call__(self, batch: Batch, run: RunGraph | None = None) -> UpdateResult:
         """One update, instead of `Agent.learn`.
 
         Args:
@@ -468,7 +464,7 @@ def _moments(agent: Agent) -> list[torch.Tensor]:
 
 
 def _rates(agent: Agent) -> list[float]:
-    return [group["lr"] for optimizer in agent.updater.optimizers.values() for group in optimizer.param_groups]
+    return [group["lr"] for group in agent.updater.param_groups]
 
 
 def _number(value: float, device: torch.device) -> torch.Tensor:
@@ -479,7 +475,7 @@ def _number(value: float, device: torch.device) -> torch.Tensor:
 def _tensor_rates(agent: Agent, rates: Sequence[torch.Tensor] | None) -> Iterator[None]:
     """Context in which learning rates are tensors."""
     floats = _rates(agent)
-    groups = [group for optimizer in agent.updater.optimizers.values() for group in optimizer.param_groups]
+    groups = agent.updater.param_groups
     try:
         for group, rate in zip(groups, [_number(each, agent.device) for each in floats] if rates is None else rates, strict=True):
             group["lr"] = rate

@@ -146,7 +146,7 @@ class Updater:
             if parameters := _trainable(getattr(self.agent, part)):
                 self.optimizers[part] = self.agent.optimizer(part, parameters)
                 make_moments(self.optimizers[part])
-        groups = [group for optimizer in self.optimizers.values() for group in optimizer.param_groups]
+        groups = self.param_groups
         stepped = [part for phase in self.agent.phase_list if phase.step is not None for part in phase.trains]
         self.moved = frozenset(
             [parameter for group in groups for parameter in group["params"]]
@@ -168,9 +168,13 @@ class Updater:
         if self._schedule is None:
             return
         factor = self._schedule(self.agent.updates)
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = factor * group["initial_lr"]
+        for group in self.param_groups:
+            group["lr"] = factor * group["initial_lr"]
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The parameter groups of all optimisers."""
+        return [group for optimizer in self.optimizers.values() for group in optimizer.param_groups]
 
     @property
     def due(self) -> tuple[list[Phase], dict[str, EmaCopy]]:

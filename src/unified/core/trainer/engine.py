@@ -17,7 +17,7 @@ from unified.core.base.errors import Problem, UnifiedError, UsageError
 from unified.core.learn.agent import Agent
 from unified.core.learn.compiler import CompilationFailed, Compiler
 from unified.core.learn.cuda_graph import CudaGraphs
-from unified.core.learn.traced import Key, Run, TracedUpdate, Untraceable, trace, update_key
+from unified.core.learn.traced import Key, RunGraph, TracedUpdate, Untraceable, trace, update_key
 
 if TYPE_CHECKING:
     from unified.core.learn.compiler import Compilation
@@ -57,7 +57,7 @@ class _Update:
     traced: TracedUpdate
     key: str
     compilation: Compilation | CudaGraph
-    run: Run | None = None
+    run: RunGraph | None = None
 
 
 class Engine:

@@ -202,7 +202,7 @@ class Trainer:
 
     def _given_up(self) -> set[str]:
         """The kinds of updates that the engine could not compile, in any process of the run that was exact until then."""
-        events = [event for event in self.run.events() if event["event"] == "engine"]
+        events = [event for event in self.run.newest_events(b'"engine"') if event["event"] == "engine"]
         return {str(event.get("update")) for event in events if event.get("from_update") is None and event.get("exact")}
 
     def _count(self, steps: StepBatch | None) -> None:

@@ -189,17 +189,18 @@ class SimulationVectorEnv(ArrayVectorEnv):
         return np.concatenate([self._first_state(i) for i in index.tolist()], 1)
 
     def _first_state(self, i: int) -> np.ndarray:
-        for attempt in range(1, STARTS + 1):
+        failures = 0
+        while True:
             seed = derive(self.seed, self.stream, i, self._episode(i), bits=31)
             try:
                 return self.initial_states(np.array([seed], np.uint64))
             except EpisodeFailed as error:
-                if attempt == STARTS:
+                failures += 1
+                if failures == STARTS:
                     raise
                 self.failed_episodes += 1
                 self.env_failures.append(f"environment {i}, episode {self._episode(i)} was discarded: it could not start: {error}")
                 self._at[i] += 1
-        raise AssertionError
 
     def render(self, i: int, height: int, width: int) -> np.ndarray:
         """The present state of environment i, drawn by a single environment in another process, ``(height, width, 3)`` uint8.
