@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attack import common
+from core.processes import lives
 
 COMMON = ("device=cpu", "precision=fp32", "callbacks=[]")
 INLINE = ("train.env_backend=inline",)
@@ -244,7 +245,7 @@ def descendants(process: int) -> list[int]:
 def _left(workers: Sequence[int], seconds: float = 10.0) -> list[int]:
     """Processes that live on without their trainer; they are ended."""
     deadline = time.monotonic() + seconds
-    while left := [worker for worker in workers if _lives(worker)]:
+    while left := [worker for worker in workers if lives(worker)]:
         if time.monotonic() > deadline:
             for worker in left:
                 with contextlib.suppress(ProcessLookupError):
@@ -252,13 +253,6 @@ def _left(workers: Sequence[int], seconds: float = 10.0) -> list[int]:
             return left
         time.sleep(0.02)
     return []
-
-
-def _lives(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def differing(expected: Path, found: Path) -> str:

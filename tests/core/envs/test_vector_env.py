@@ -8,13 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from core.processes import lives, soon
 from unified.core.base.errors import UnifiedError, UsageError
 from unified.core.base.rng import derive
 from unified.core.base.spec import Space, Spec
@@ -55,14 +55,6 @@ def same(left: list[StepBatch], right: list[StepBatch]) -> None:
     for one, other in zip(left, right, strict=True):
         for name, array in vars(one).items():
             np.testing.assert_array_equal(array, getattr(other, name), err_msg=name)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("options", [{"length": 7}, {"length": 5, "choices": 3, "terminates": True}, {"pixels": 8, "length": 4}])
@@ -392,7 +384,7 @@ def test_processes_end_when_one_of_them_cannot_be_built(monkeypatch: pytest.Monk
     with pytest.raises((UnifiedError, RuntimeError), match="it cannot be built"):
         WorkerVectorEnv(counter(misbehave="build"), 2, seed=4, placement="process", workers=2)
     assert len(made) == 2
-    assert not any(alive(process.pid) for process in made)
+    assert not any(lives(process.pid) for process in made)
 
 
 def test_a_suite_that_does_not_exist_is_a_usage_error() -> None:
@@ -628,7 +620,7 @@ def test_closing_twice_leaves_no_process() -> None:
     vector.step_async(np.zeros((3, 1)))  # closing in mid-step is allowed
     vector.close()
     vector.close()
-    assert not any(alive(pid) for pid in pids)
+    assert not any(lives(pid) for pid in pids)
     assert all(port.process.output == "" for port in vector._ports)  # type: ignore[attr-defined]
 
 
@@ -639,7 +631,7 @@ def test_closing_does_not_wait_for_a_hanging_environment_for_ever(monkeypatch: p
     vector.reset()
     vector.step_async(np.zeros((1, 1)))
     vector.close()
-    assert not alive(pid)
+    assert not lives(pid)
 
 
 def test_workers_end_with_their_parent_and_import_no_torch() -> None:
@@ -657,10 +649,7 @@ def test_workers_end_with_their_parent_and_import_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     pid, loaded = done.stdout.split()
     assert loaded == "False", done.stderr
-    deadline = time.monotonic() + 10
-    while alive(int(pid)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(int(pid))
+    assert soon(lambda: not lives(int(pid)))
 
 
 def test_a_worker_imports_nothing_heavy() -> None:
