@@ -40,7 +40,7 @@ class Critic(nn.Module):
         inputs = self.trunk(features)
         if action is not None:
             inputs = torch.cat([inputs, action], dim=-1)
-        return self.head.value(self.values(inputs))
+        return self.head.evaluate(self.values, inputs)
 
 
 class ChoiceCritic(nn.Module):
@@ -63,13 +63,16 @@ class ChoiceCritic(nn.Module):
 
     def forward(self, features: torch.Tensor, action: torch.Tensor | None = None) -> Value:
         """Features ``(B, F)`` to the values of all choices ``(E, B, A)`` or ``(E, B, D, A)``, or of those that were made ``(E, B)``."""
-        inputs = self.trunk(features)
-        raw = self.advantages(inputs).unflatten(-1, (*self.choices, self.head.size))
-        if self.state is not None:
-            state = self.state(inputs).unflatten(-1, (*self.choices[:-1], 1, self.head.size))
-            raw = state + raw - raw.mean(dim=-2, keepdim=True)
-        value = self.head.value(raw)
+        value = self.head.evaluate(self._numbers, self.trunk(features))
         return value if action is None else value.gather(action)
+
+    def _numbers(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """What the head asks for: ``(E, B, …, A, size)``."""
+        raw: torch.Tensor = self.advantages(*inputs).unflatten(-1, (*self.choices, self.head.size))
+        if self.state is None:
+            return raw
+        state = self.state(*inputs).unflatten(-1, (*self.choices[:-1], 1, self.head.size))
+        return state + raw - raw.mean(dim=-2, keepdim=True)  # type: ignore[no-any-return]
 
 
 def make_critic(
@@ -103,15 +106,19 @@ def make_critic(
     if network is not None and options.noisy:
         raise UsageError(Problem("critic.noisy=true needs the default network, and critic selects another one", "critic.noisy=false"))
 
-    def values(out_features: int) -> nn.Module:
+    def layers(in_features: int, hidden: tuple[int, ...], out_features: int) -> nn.Module:
         if network is not None:
             inputs = "features and action" if actions else "features"
             members = range(options.members)
-            return Ensemble(selected_network(build, network, "critic", inputs, features + actions, out_features) for _ in members)
-        sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": options.depth}
+            return Ensemble(selected_network(build, network, "critic", inputs, in_features, out_features) for _ in members)
+        sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": len(hidden)}
         if options.noisy:
-            return NoisyEnsembleMLP(features + actions, out_features, Noise(stream or build.streams["noise"]), **sizes)
-        return EnsembleMLP(features + actions, out_features, **sizes)
+            return NoisyEnsembleMLP(in_features, out_features, Noise(stream or build.streams["noise"]), **sizes)
+        return EnsembleMLP(in_features, out_features, **sizes)
+
+    def values(out_features: int) -> nn.Module:
+        hidden = () if network is not None else (options.hidden_dim,) * options.depth
+        return head.network(layers, features + actions, hidden, out_features, options.members)
 
     if choices:
         state = values(math.prod(choices[:-1]) * head.size) if options.dueling else None
@@ -130,10 +137,35 @@ def value_head(build: Builder, selection: Any, low: float = -math.inf, high: flo
     head: Any = build.head(selection)
     if not hasattr(head, "value"):
         name = label(selection if isinstance(selection, str) else getattr(selection, "name", type(selection).__name__))
-        raise UsageError(Problem(f"{name} is no head of values", "scalar, categorical or quantile is one"))
+        raise UsageError(Problem(f"{name} is no head of values", "scalar, categorical or quantile is one   all: unified plugins list architectures"))
+    head.draw_from(build.streams)
     if math.isfinite(low) and math.isfinite(high):
         head.bound(low, high)
     return head  # type: ignore[no-any-return]
+
+
+def soft_log_policy(value: Value, temperature: float) -> torch.Tensor:
+    """τ ln π of all choices, π = softmax(Q / τ), ``(B, A)`` or ``(B, D, A)``; several members are averaged.
+
+    It is finite wherever Q is: the logarithm is not taken of a probability, which rounds to 0.
+
+    >>> from unified.plugins.architectures.heads.values import ScalarValue
+    >>> soft_log_policy(ScalarValue(torch.tensor([[[10.0, 0.0]]])), 0.03)
+    tensor([[  0., -10.]])
+    """
+    return temperature * (value.mean.mean(dim=0) / temperature).log_softmax(dim=-1)
+
+
+def soft_maximum(value: Value, temperature: float) -> Value:
+    """Σ π (Q - τ ln π) = τ ln Σ exp(Q / τ) over all choices, π = softmax(Q / τ): ``(E, B, …, A)`` becomes ``(E, B)``.
+
+    Of D choices it is the average of theirs, as in `Value.gather`. Source: Haarnoja et al. 2017, "Reinforcement learning with deep
+    energy-based policies", equation 3.
+    """
+    logs = soft_log_policy(value, temperature)
+    probabilities = (logs / temperature).exp()
+    entropy = -(probabilities * logs).sum(dim=-1)
+    return value.expectation(probabilities).shift(entropy.flatten(1).mean(dim=-1) if entropy.dim() > 1 else entropy)
 
 
 def reduced(value: Value, how: str, batch: Batch) -> Value:

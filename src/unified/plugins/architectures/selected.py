@@ -41,14 +41,15 @@ class SelectedNetwork(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Networks on the same inputs: ``(B, in)`` to ``(E, B, out)``."""
+    """Networks of the same form: ``(B, in)``, or ``(E, B, in)`` of each member, to ``(E, B, out)``."""
 
     def __init__(self, members: Iterable[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return torch.stack([member(inputs) for member in self.members])
+        rows = inputs.expand(len(self.members), *inputs.shape[-2:])
+        return torch.stack([member(own) for member, own in zip(self.members, rows, strict=True)])
 
 
 def selected_network(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from unified.core.learn.distributions import Value
@@ -30,10 +32,14 @@ class TD(Objective):
 
     def __call__(self, agent: TemporalDifference, batch: Batch) -> Loss:
         with torch.no_grad():
-            target = agent.bootstrap(batch).backup(batch.reward, batch.discount)
+            target = agent.bootstrap(batch).backup(self.reward(agent, batch), batch.discount)
         value: Value = agent.critic(batch.features, batch.action)
         if "mixture" in batch:
             value = value.mixture(batch.mixture)
         loss = value.loss(target)  # (B,)
         metrics = {"target": target.mean.mean(), "q": value.mean.mean(), "batch_reward": batch.reward.mean()}
         return Loss((batch.weight * loss).mean(), metrics, priority=value.td_error(target))
+
+    def reward(self, agent: Any, batch: Batch) -> torch.Tensor:
+        """The rewards ``(B,)`` that are learned from: those of the batch."""
+        return batch.reward
