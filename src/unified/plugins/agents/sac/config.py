@@ -15,8 +15,9 @@ class SACOptions(ActorCriticOptions):
     """What entropy is worth at the start."""
     target_entropy: float | None = None
     """Entropy that the policy is to keep; null: -dim(A) for numbers, and a share of the greatest for choices."""
-    entropy_share: float = Field(0.98, ge=0, le=1)
-    """Share of the greatest entropy that a policy of choices is to keep (Christodoulou 2019)."""
+    entropy_share: float = Field(0.7, ge=0, le=1)
+    """Share of the greatest entropy that a policy of choices is to keep. Christodoulou 2019 has 0.98, for which the temperature has to
+    outweigh what one choice is better than another."""
     bins: int = Field(5, ge=2)
     """Choices of each number of an action, where the actor's head is categorical and the task takes numbers."""
 
