@@ -62,7 +62,11 @@ def test_without_noise_something_else_has_to_explore() -> None:
     with pytest.raises(UsageError, match="explores by nothing") as error:
         config_of("agent=rainbow", "critic.noisy=false")
     hint = error.value.problems[0].hint
-    assert parts_of(config_of("agent=rainbow", "critic.noisy=false", hint)) == {**RAINBOW, "noisy": False, "epsilon": hint.partition("=")[2]}
+    assert parts_of(config_of("agent=rainbow", "critic.noisy=false", hint)) == {
+        **RAINBOW,
+        "noisy": False,
+        "epsilon": hint.partition("=")[2],
+    }
 
 
 @pytest.mark.parametrize("task", ["Acrobot-v1", "MountainCar-v0", "LunarLander-v3"])

@@ -105,7 +105,9 @@ def test_a_target_draws_levels_of_its_own_from_the_same_stream() -> None:
     assert module.head.noise.stream.count == 2
 
 
-@pytest.mark.parametrize("changes", [{"dueling": True}, {"noisy": True}, {"network": "mlp"}, {"choices": (), "actions": 3, "trunk": 4}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"dueling": True}, {"noisy": True}, {"network": "mlp"}, {"choices": (), "actions": 3, "trunk": 4}], ids=str
+)
 def test_levels_go_with_every_form_of_a_critic(changes: dict[str, object]) -> None:
     module, features = implicit(**changes), torch.randn(5, 6)
     action = torch.randn(5, 3) if "actions" in changes else torch.tensor([0, 1, 2, 3, 0])

@@ -162,7 +162,12 @@ def test_the_loss_at_drawn_levels_is_the_double_loop_with_those_of_the_predictio
 
 def test_shift_and_backup_move_numbers_and_leave_their_levels() -> None:
     value = make("levels", 2, 3, 4)
-    for moved in (value.shift(torch.ones(3)), value.backup(torch.ones(3), torch.ones(3)), value.gather(torch.tensor([3, 0, 2])), value.min()):
+    for moved in (
+        value.shift(torch.ones(3)),
+        value.backup(torch.ones(3), torch.ones(3)),
+        value.gather(torch.tensor([3, 0, 2])),
+        value.min(),
+    ):
         assert moved.levels is value.levels
 
 
@@ -196,7 +201,9 @@ def test_a_histogram_is_a_number_and_backs_up_its_mean_alone(sigma: float) -> No
     """Two-hot: the distribution backed up as if it were one of returns (C51)."""
     target = HistogramValue(torch.randn(1, 3, 51, generator=torch.Generator().manual_seed(0)), torch.linspace(-10.0, 10.0, 51), sigma=sigma)
     backed = target.backup(torch.tensor([1.0, 0.5, 2.0]), torch.tensor([0.9, 0.5, 0.0]))
-    torch.testing.assert_close(backed.mean, torch.tensor([1.0, 0.5, 2.0]) + torch.tensor([0.9, 0.5, 0.0]) * target.mean, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        backed.mean, torch.tensor([1.0, 0.5, 2.0]) + torch.tensor([0.9, 0.5, 0.0]) * target.mean, atol=1e-4, rtol=1e-4
+    )
     assert (backed.probabilities > 1e-6).sum(dim=-1).max() <= (2 if sigma == 0 else 12)  # and not 51
     uniform = HistogramValue(torch.zeros(1, 3, 51), target.atoms, sigma=sigma)
     expected = -(backed.probabilities[0] * math.log(1 / 51)).sum(-1)
