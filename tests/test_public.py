@@ -27,7 +27,7 @@ PROMISED = {
         compose frozen hookimpl hookspec launch load output_shape registry train
     """,
     "unified.agents": """
-        ActorCriticOptions ActorOptions CriticOptions HasBootstrap HasCritic HasPolicy OffPolicyAgent OffPolicyOptions OnPolicyAgent
+        ActorCriticOptions ActorOptions CriticOptions HasBootstrap HasCritic HasPolicy NoiseOptions OffPolicyAgent OffPolicyOptions OnPolicyAgent
         OnPolicyOptions TwinCriticOptions
     """,
     "unified.heads": """

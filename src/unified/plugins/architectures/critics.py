@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -11,9 +11,12 @@ from torch import nn
 from unified.core.base.errors import Problem, UsageError
 from unified.core.components.import_paths import label
 from unified.core.learn.distributions import Value
-from unified.plugins.architectures.mlp.network import Bottleneck, EnsembleMLP, Full
+from unified.plugins.architectures.heads.modules import QuantileHead
+from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP, Full
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
-from unified.plugins.architectures.selected import Ensemble, selected_network
+from unified.plugins.architectures.normalised import NormalisedEnsembleMLP
+from unified.plugins.architectures.reductions import Reduction
+from unified.plugins.architectures.selected import Ensemble, HasLastLayer, selected_network, start_small
 
 if TYPE_CHECKING:
     from unified.core.base.rng import Stream
@@ -86,7 +89,8 @@ def make_critic(
 
     Args:
         build: The agent's.
-        options: ``head, network, hidden_dim, depth, members, dueling, noisy, v_min, v_max``.
+        options: ``head, network, hidden_dim, depth, members, dueling, noisy, v_min, v_max``, and where there are such ``norm, dropout,
+            late_action, last_init, reduce``.
         features: Numbers that come in, F.
         actions: Numbers of an action, where it is one that is given.
         choices: ``(A,)``, or ``(D, A)`` for D choices.
@@ -94,31 +98,64 @@ def make_critic(
         stream: Of the noise, for a noisy critic.
 
     Raises:
-        UsageError: If its head is none of values, its network cannot take the inputs, or it is to duel without choices.
+        UsageError: If its head is none of values, its network cannot take the inputs, or options exclude each other.
     """
     head = value_head(build, options.head, options.v_min, options.v_max)
-    body = Full() if trunk is None else Bottleneck(features, trunk)
+    _refuse_unread(options, head, actions, choices)
+    body: nn.Module = Full() if trunk is None else Bottleneck(features, trunk)
     features = features if trunk is None else trunk
-    network = getattr(options, "network", None)
-    if network is not None and options.noisy:
-        raise UsageError(Problem("critic.noisy=true needs the default network, and critic selects another one", "critic.noisy=false"))
+    network, noise = getattr(options, "network", None), Noise(stream or build.streams["noise"])
+    depth, regular = options.depth, {name: getattr(options, name) for name in ("norm", "dropout") if getattr(options, name, None)}
+    if getattr(options, "late_action", False):
+        body, features, depth = nn.Sequential(body, MLP(features, None, options.hidden_dim, 1)), options.hidden_dim, depth - 1
 
     def values(out_features: int) -> nn.Module:
+        made: HasLastLayer
+        sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": depth}
         if network is not None:
             inputs = "features and action" if actions else "features"
             members = range(options.members)
-            return Ensemble(selected_network(build, network, "critic", inputs, features + actions, out_features) for _ in members)
-        sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": options.depth}
-        if options.noisy:
-            return NoisyEnsembleMLP(features + actions, out_features, Noise(stream or build.streams["noise"]), **sizes)
-        return EnsembleMLP(features + actions, out_features, **sizes)
+            made = Ensemble(selected_network(build, network, "critic", inputs, features + actions, out_features) for _ in members)
+        elif options.noisy:
+            made = NoisyEnsembleMLP(features + actions, out_features, noise, **sizes)
+        elif regular:
+            made = NormalisedEnsembleMLP(features + actions, out_features, noise, **sizes, **regular)
+        else:
+            made = EnsembleMLP(features + actions, out_features, **sizes)
+        start_small(made, getattr(options, "last_init", None))
+        return cast("nn.Module", made)
 
     if choices:
         state = values(math.prod(choices[:-1]) * head.size) if options.dueling else None
         return ChoiceCritic(body, values(math.prod(choices) * head.size), state, head, choices)
-    if options.dueling:
-        raise UsageError(Problem("a dueling critic needs choices to compare, and actions are numbers here", "critic.dueling=false"))
     return Critic(body, values(head.size), head)
+
+
+def _refuse_unread(options: Any, head: ValueHead, actions: int, choices: tuple[int, ...]) -> None:
+    """Options of a critic that exclude each other, or that nothing would read."""
+    network, reduction = getattr(options, "network", None), Reduction.of(getattr(options, "reduce", "least"))
+    late = getattr(options, "late_action", False)
+    changed = [name for name, usual in _USUAL.items() if getattr(options, name, usual) != usual]
+    if network is not None and changed:
+        unread, without = (" ".join(f"critic.{name}={_shown(value[name])}" for name in changed) for value in (vars(options), _USUAL))
+        raise UsageError(Problem(f"{unread} needs the default network, and critic selects another one", without))
+    if options.noisy and len(changed) > 1:
+        raise UsageError(Problem(f"a noisy critic takes no {changed[1]}", "critic.noisy=false"))
+    if options.dueling and not choices:
+        raise UsageError(Problem("a dueling critic needs choices to compare, and actions are numbers here", "critic.dueling=false"))
+    if late and not (actions and options.depth):
+        raise UsageError(Problem("critic.late_action is of a critic that takes numbers and has a hidden layer", "critic.late_action=false"))
+    if reduction.name == "truncated" and not (isinstance(head, QuantileHead) and reduction.count < head.size):
+        what = f"critic.reduce={options.reduce} drops as many quantiles of each member, and has to leave some"
+        raise UsageError(Problem(what, "critic.head=quantile critic.head.atoms=25 critic.reduce=truncated(2)"))
+
+
+#: What the default network alone reads, with the value that changes nothing.
+_USUAL = {"noisy": False, "norm": None, "dropout": 0.0, "late_action": False}
+
+
+def _shown(value: Any) -> str:
+    return {None: "null", True: "true", False: "false"}.get(value, str(value))
 
 
 def value_head(build: Builder, selection: Any, low: float = -math.inf, high: float = math.inf) -> ValueHead:
@@ -137,7 +174,19 @@ def value_head(build: Builder, selection: Any, low: float = -math.inf, high: flo
 
 
 def reduced(value: Value, how: str, batch: Batch) -> Value:
-    """Reduce an ensemble to one member: ``"least"``, ``"average"`` or ``"mixture"``, with the column `mixture` of the batch (REM)."""
-    if how == "mixture":
+    """Reduce an ensemble to one member, as a `Reduction` says; with the columns `mixture` (REM) or `subset` (REDQ) of the batch."""
+    reduction = Reduction.of(how)
+    if reduction.name == "mixture":
         return value.mixture(batch.mixture)
-    return value.mean_over_ensemble() if how == "average" else value.min()
+    if reduction.name == "subset":
+        return value.members(batch.subset[0]).min()
+    if reduction.name == "truncated":
+        return value.truncated(reduction.count)
+    return value.mean_over_ensemble() if reduction.name == "average" else value.min()
+
+
+def climbed(value: Value, which: str) -> Value:
+    """Of an ensemble ``(E, B)``, the member that an actor climbs ``(1, B)``: ``"least"``, ``"average"`` or ``"first"``."""
+    if which == "first":
+        return value.members(slice(1))
+    return value.mean_over_ensemble() if which == "average" else value.min()

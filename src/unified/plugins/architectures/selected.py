@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -39,16 +39,39 @@ class SelectedNetwork(nn.Module):
         features: torch.Tensor = self.body(inputs)
         return features.flatten(1)
 
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layer."""
+        return list(self.last.parameters())
+
 
 class Ensemble(nn.Module):
     """Networks on the same inputs: ``(B, in)`` to ``(E, B, out)``."""
 
-    def __init__(self, members: Iterable[nn.Module]) -> None:
+    def __init__(self, members: Iterable[SelectedNetwork]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return torch.stack([member(inputs) for member in self.members])
+
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layers."""
+        return [parameter for member in self.members for parameter in member.last_layer()]  # type: ignore[operator]
+
+
+class HasLastLayer(Protocol):
+    """A network whose last layer is known."""
+
+    def last_layer(self) -> list[nn.Parameter]: ...
+
+
+def start_small(network: HasLastLayer, bound: float | None) -> None:
+    """Draw weights and biases of the last layer from U(-bound, bound), so that all outputs are near 0; ``None`` leaves them as they are.
+
+    Source: Lillicrap et al. 2015, section 7: 3e-3, and 3e-4 from pixels.
+    """
+    for parameter in network.last_layer() if bound is not None else ():
+        nn.init.uniform_(parameter, -bound, bound)
 
 
 def selected_network(

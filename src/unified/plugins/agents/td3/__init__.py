@@ -14,6 +14,5 @@ component = AgentComponent(
     task_types=("control", "classify", "regress"),
     small={"batch_size": 8, "actor.hidden_dim": 16, "critic.hidden_dim": 16, "learning_starts": 30},
     example="--suite gym:Pendulum-v1",
-    answers={"ddpg": "--agent td3 critic.members=1 agent.policy_delay=1 agent.target_noise=0"},
     summary="off-policy actor-critic with twin critics, a smoothed target and a delayed actor (Fujimoto et al. 2018)",
 )

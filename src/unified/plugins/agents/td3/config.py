@@ -5,16 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from unified import Preset
-from unified.agents import ActorCriticOptions
+from unified.agents import TwinCriticOptions
+from unified.plugins.agents.ddpg.config import DDPGOptions
 
 
-class TD3Options(ActorCriticOptions):
+class TD3Options(DDPGOptions):
     """The settings of the paper; `PRESETS` holds what differs by task."""
 
+    critic: TwinCriticOptions = TwinCriticOptions()
+    """The critics."""
     policy_delay: int = Field(2, ge=1)
     """Updates of the critics for each update of the actor and of the target networks."""
-    exploration_noise: float = Field(0.1, ge=0)
-    """Standard deviation of the noise in actions, which lie within [-1, 1]."""
     target_noise: float = Field(0.2, ge=0)
     """Standard deviation of the noise in target actions."""
     target_noise_clip: float = Field(0.5, ge=0)

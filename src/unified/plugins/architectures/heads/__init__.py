@@ -9,13 +9,14 @@ from unified.core.components.importing import import_object
 
 if TYPE_CHECKING:
     from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
-    from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
+    from unified.plugins.architectures.heads.values import CategoricalValue, GaussianValue, QuantileValue, ScalarValue
 
 __all__ = [
     "Categorical",
     "CategoricalValue",
     "Deterministic",
     "Gaussian",
+    "GaussianValue",
     "QuantileValue",
     "ScalarValue",
     "TanhGaussian",
@@ -48,6 +49,27 @@ components = (
         target=f"{_MODULES}:QuantileHead",
         summary="value head: returns at fixed quantiles (QR-DQN)",
         example=f"{_DQN} critic.head=quantile",
+    ),
+    ArchitectureComponent(
+        name="sigma",
+        places=("critic.head",),
+        target=f"{_MODULES}:SigmaHead",
+        summary="value head: mean and deviation of a normal distribution of returns",
+        example=f"{_SAC} critic.head=sigma",
+    ),
+    ArchitectureComponent(
+        name="gammas",
+        places=("critic.head",),
+        target=f"{_MODULES}:GammasHead",
+        summary="value head: returns by several discounts at once",
+        example=f"{_SAC} critic.head=gammas critic.head.discounts=[0.9,0.99]",
+    ),
+    ArchitectureComponent(
+        name="horizon",
+        places=("critic.head",),
+        target=f"{_MODULES}:HorizonHead",
+        summary="value head: returns of the next 1, 2, … steps, without a bootstrap through itself",
+        example=f"{_SAC} critic.head=horizon critic.head.steps=16",
     ),
     ArchitectureComponent(
         name="tanh_gaussian",

@@ -51,6 +51,10 @@ class MLP(nn.Sequential):
             hidden_dim = layer(hidden_dim)
         return hidden_dim
 
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layer."""
+        return list(self[-1].parameters())
+
 
 class EnsembleMLP(nn.Module):
     """E independent MLPs evaluated at once by batched matrix products.
@@ -80,6 +84,10 @@ class EnsembleMLP(nn.Module):
             if index < len(self.weights) - 1:
                 hidden_dim = F.relu_(hidden_dim)
         return hidden_dim
+
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layer."""
+        return [self.weights[-1], self.biases[-1]]
 
 
 class Full(nn.Module):
