@@ -71,7 +71,7 @@ class CriticOptions(Options):
     network: Part | None = None
     """Architecture between features (and action) and the last layer; by default an mlp of hidden_dim and depth."""
     head: Part = "scalar"
-    """Representation of a value, a value head: scalar, categorical, quantile."""
+    """Representation of a value, a value head: scalar, categorical, quantile, implicit_quantile, two_hot, hl_gauss."""
     hidden_dim: int = Field(256, ge=1)
     """Units of each hidden layer."""
     depth: int = Field(2, ge=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleM
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
 from unified.plugins.architectures.normalised import NormalisedEnsembleMLP
 from unified.plugins.architectures.reductions import Reduction
-from unified.plugins.architectures.selected import Ensemble, HasLastLayer, selected_network, start_small
+from unified.plugins.architectures.selected import Ensemble, selected_network, start_small
 
 if TYPE_CHECKING:
     from unified.core.base.rng import Stream
@@ -43,7 +43,7 @@ class Critic(nn.Module):
         inputs = self.trunk(features)
         if action is not None:
             inputs = torch.cat([inputs, action], dim=-1)
-        return self.head.value(self.values(inputs))
+        return self.head.evaluate(self.values, inputs)
 
 
 class ChoiceCritic(nn.Module):
@@ -66,13 +66,16 @@ class ChoiceCritic(nn.Module):
 
     def forward(self, features: torch.Tensor, action: torch.Tensor | None = None) -> Value:
         """Features ``(B, F)`` to the values of all choices ``(E, B, A)`` or ``(E, B, D, A)``, or of those that were made ``(E, B)``."""
-        inputs = self.trunk(features)
-        raw = self.advantages(inputs).unflatten(-1, (*self.choices, self.head.size))
-        if self.state is not None:
-            state = self.state(inputs).unflatten(-1, (*self.choices[:-1], 1, self.head.size))
-            raw = state + raw - raw.mean(dim=-2, keepdim=True)
-        value = self.head.value(raw)
+        value = self.head.evaluate(self._numbers, self.trunk(features))
         return value if action is None else value.gather(action)
+
+    def _numbers(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """What the head asks for: ``(E, B, …, A, size)``."""
+        raw: torch.Tensor = self.advantages(*inputs).unflatten(-1, (*self.choices, self.head.size))
+        if self.state is None:
+            return raw
+        state = self.state(*inputs).unflatten(-1, (*self.choices[:-1], 1, self.head.size))
+        return state + raw - raw.mean(dim=-2, keepdim=True)  # type: ignore[no-any-return]
 
 
 def make_critic(
@@ -109,21 +112,23 @@ def make_critic(
     if getattr(options, "late_action", False):
         body, features, depth = nn.Sequential(body, MLP(features, None, options.hidden_dim, 1)), options.hidden_dim, depth - 1
 
-    def values(out_features: int) -> nn.Module:
-        made: HasLastLayer
-        sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": depth}
+    def layers(in_features: int, hidden: tuple[int, ...], out_features: int) -> nn.Module:
         if network is not None:
             inputs = "features and action" if actions else "features"
             members = range(options.members)
-            made = Ensemble(selected_network(build, network, "critic", inputs, features + actions, out_features) for _ in members)
-        elif options.noisy:
-            made = NoisyEnsembleMLP(features + actions, out_features, noise, **sizes)
-        elif regular:
-            made = NormalisedEnsembleMLP(features + actions, out_features, noise, **sizes, **regular)
-        else:
-            made = EnsembleMLP(features + actions, out_features, **sizes)
+            return Ensemble(selected_network(build, network, "critic", inputs, in_features, out_features) for _ in members)
+        sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": len(hidden)}
+        if options.noisy:
+            return NoisyEnsembleMLP(in_features, out_features, noise, **sizes)
+        if regular:
+            return NormalisedEnsembleMLP(in_features, out_features, noise, **sizes, **regular)
+        return EnsembleMLP(in_features, out_features, **sizes)
+
+    def values(out_features: int) -> nn.Module:
+        hidden = () if network is not None else (options.hidden_dim,) * depth
+        made = head.network(layers, features + actions, hidden, out_features, options.members)
         start_small(made, getattr(options, "last_init", None))
-        return cast("nn.Module", made)
+        return made
 
     if choices:
         state = values(math.prod(choices[:-1]) * head.size) if options.dueling else None
@@ -145,7 +150,7 @@ def _refuse_unread(options: Any, head: ValueHead, actions: int, choices: tuple[i
         raise UsageError(Problem("a dueling critic needs choices to compare, and actions are numbers here", "critic.dueling=false"))
     if late and not (actions and options.depth):
         raise UsageError(Problem("critic.late_action is of a critic that takes numbers and has a hidden layer", "critic.late_action=false"))
-    if reduction.name == "truncated" and not (isinstance(head, QuantileHead) and reduction.count < head.size):
+    if reduction.name == "truncated" and not (isinstance(head, QuantileHead) and reduction.count < getattr(head, "atoms", head.size)):
         what = f"critic.reduce={options.reduce} drops as many quantiles of each member, and has to leave some"
         raise UsageError(Problem(what, "critic.head=quantile critic.head.atoms=25 critic.reduce=truncated(2)"))
 
@@ -167,10 +172,35 @@ def value_head(build: Builder, selection: Any, low: float = -math.inf, high: flo
     head: Any = build.head(selection)
     if not hasattr(head, "value"):
         name = label(selection if isinstance(selection, str) else getattr(selection, "name", type(selection).__name__))
-        raise UsageError(Problem(f"{name} is no head of values", "scalar, categorical or quantile is one"))
+        raise UsageError(Problem(f"{name} is no head of values", "scalar, categorical or quantile is one   all: unified plugins list architectures"))
+    head.draw_from(build.streams)
     if math.isfinite(low) and math.isfinite(high):
         head.bound(low, high)
     return head  # type: ignore[no-any-return]
+
+
+def soft_log_policy(value: Value, temperature: float) -> torch.Tensor:
+    """τ ln π of all choices, π = softmax(Q / τ), ``(B, A)`` or ``(B, D, A)``; several members are averaged.
+
+    It is finite wherever Q is: the logarithm is not taken of a probability, which rounds to 0.
+
+    >>> from unified.plugins.architectures.heads.values import ScalarValue
+    >>> soft_log_policy(ScalarValue(torch.tensor([[[10.0, 0.0]]])), 0.03)
+    tensor([[  0., -10.]])
+    """
+    return temperature * (value.mean.mean(dim=0) / temperature).log_softmax(dim=-1)
+
+
+def soft_maximum(value: Value, temperature: float) -> Value:
+    """Σ π (Q - τ ln π) = τ ln Σ exp(Q / τ) over all choices, π = softmax(Q / τ): ``(E, B, …, A)`` becomes ``(E, B)``.
+
+    Of D choices it is the average of theirs, as in `Value.gather`. Source: Haarnoja et al. 2017, "Reinforcement learning with deep
+    energy-based policies", equation 3.
+    """
+    logs = soft_log_policy(value, temperature)
+    probabilities = (logs / temperature).exp()
+    entropy = -(probabilities * logs).sum(dim=-1)
+    return value.expectation(probabilities).shift(entropy.flatten(1).mean(dim=-1) if entropy.dim() > 1 else entropy)
 
 
 def reduced(value: Value, how: str, batch: Batch) -> Value:

@@ -121,8 +121,8 @@ class NormalisedEnsembleMLP(EnsembleMLP):
         return self._linear(len(self.weights) - 1, self.forward_features(inputs))
 
     def forward_features(self, inputs: torch.Tensor) -> torch.Tensor:
-        """The last hidden layer, ``(E, B, hidden)``."""
-        outputs = inputs.expand(len(self.weights[0]), *inputs.shape)
+        """Of ``(B, in)``, or ``(E, B, in)`` of each member, the last hidden layer ``(E, B, hidden)``."""
+        outputs = inputs.expand(len(self.weights[0]), *inputs.shape[-2:])
         generator = self.noise(inputs.device) if self.noise is not None and self.dropout > 0.0 and self.training else None
         for index in range(len(self.weights) - 1):
             outputs = self._linear(index, outputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -45,32 +45,27 @@ class SelectedNetwork(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Networks on the same inputs: ``(B, in)`` to ``(E, B, out)``."""
+    """Networks of the same form: ``(B, in)``, or ``(E, B, in)`` of each member, to ``(E, B, out)``."""
 
     def __init__(self, members: Iterable[SelectedNetwork]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return torch.stack([member(inputs) for member in self.members])
+        rows = inputs.expand(len(self.members), *inputs.shape[-2:])
+        return torch.stack([member(own) for member, own in zip(self.members, rows, strict=True)])
 
     def last_layer(self) -> list[nn.Parameter]:
         """Weights and biases of the last layers."""
         return [parameter for member in self.members for parameter in member.last_layer()]  # type: ignore[operator]
 
 
-class HasLastLayer(Protocol):
-    """A network whose last layer is known."""
-
-    def last_layer(self) -> list[nn.Parameter]: ...
-
-
-def start_small(network: HasLastLayer, bound: float | None) -> None:
+def start_small(network: nn.Module, bound: float | None) -> None:
     """Draw weights and biases of the last layer from U(-bound, bound), so that all outputs are near 0; ``None`` leaves them as they are.
 
     Source: Lillicrap et al. 2015, section 7: 3e-3, and 3e-4 from pixels.
     """
-    for parameter in network.last_layer() if bound is not None else ():
+    for parameter in network.last_layer() if bound is not None else ():  # type: ignore[operator]
         nn.init.uniform_(parameter, -bound, bound)
 
 

@@ -1,7 +1,8 @@
-"""How a value is represented: one number, a distribution over fixed returns, or returns at fixed quantiles."""
+"""How a value is represented: one number, a distribution over fixed returns, or returns at quantiles, fixed or drawn."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import ClassVar, Self
 
@@ -144,7 +145,9 @@ class CategoricalValue(Represented):
         return self._like((logs if weights is None else logs + weights.clamp_min(1e-30).log()[..., None]).logsumexp(dim))
 
     def shift(self, delta: torch.Tensor) -> Self:
-        return type(self)(self.numbers, self.atoms, delta if self.offset is None else self.offset + delta)
+        shifted = self._like(self.numbers)
+        shifted.offset = delta if self.offset is None else self.offset + delta
+        return shifted
 
     def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> Self:
         if self.offset is not None:
@@ -153,7 +156,9 @@ class CategoricalValue(Represented):
         return type(self)(project(self.probabilities, returns.expand_as(self.numbers), self.atoms).log(), self.atoms)
 
     def rows(self, which: slice) -> Self:
-        return type(self)(self.numbers[:, which], self.atoms, None if self.offset is None else self.offset[which])
+        some = self._like(self.numbers[:, which])
+        some.offset = None if self.offset is None else self.offset[which]
+        return some
 
     def clamped(self, low: float, high: float) -> Self:
         returns = self.atoms if self.offset is None else self.atoms + self._per_row(self.offset)
@@ -200,26 +205,80 @@ def project(probabilities: torch.Tensor, returns: torch.Tensor, atoms: torch.Ten
     return spread.scatter_add_(-1, index + 1, probabilities * upper)
 
 
-class QuantileValue(Represented):
-    """Returns at the quantiles (2i + 1) / 2N, compared pair by pair by the quantile Huber loss. Source: Dabney et al. 2018 (QR-DQN).
+class HistogramValue(CategoricalValue):
+    """A value that is one number, told by a distribution over fixed returns and compared by cross-entropy with a target spread over them.
 
-    Averages of several are averages of their quantiles.
+    The distribution is a means to regress and not one of returns: what is backed up is its mean. The target is spread over the two atoms
+    beside it, in proportion to its nearness, so that their mean is the target (two-hot); or it is a normal distribution around it, of which
+    each atom has what lies between the middles to its neighbours (HL-Gauss). Sources: Imani & White 2018; Farebrother et al. 2024, "Stop
+    regressing", section 3.1. Targets beyond the atoms count as the outermost one.
+
+    Args:
+        logits: ``(E, B, …, N)``: of each atom.
+        atoms: ``(N,)``, at equal distances, rising.
+        offset: See `CategoricalValue`.
+        sigma: Deviation of the normal distribution, in distances between atoms; 0: two-hot.
+    """
+
+    def __init__(self, logits: torch.Tensor, atoms: torch.Tensor, offset: torch.Tensor | None = None, sigma: float = 0.0) -> None:
+        super().__init__(logits, atoms, offset)
+        self.sigma = sigma
+
+    def _like(self, numbers: torch.Tensor) -> Self:
+        return type(self)(numbers, self.atoms, self.offset, self.sigma)
+
+    def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> Self:
+        returns = self._per_row(reward) + self._per_row(discount) * self.mean[..., None]
+        return type(self)(spread(returns, self.atoms, self.sigma).log(), self.atoms, None, self.sigma)
+
+    def clamped(self, low: float, high: float) -> Self:
+        returns = self.mean[..., None].clamp(low, high)
+        return type(self)(spread(returns, self.atoms, self.sigma).log(), self.atoms, None, self.sigma)
+
+    @torch.no_grad()
+    def td_error(self, target: Self) -> torch.Tensor:
+        """|δ|, the distance between the means: how a target is spread depends on where it lies between two atoms."""
+        return Value.td_error(self, target)
+
+
+def spread(returns: torch.Tensor, atoms: torch.Tensor, sigma: float = 0.0) -> torch.Tensor:
+    """Probabilities of the atoms ``(…, N)`` that stand for certain returns ``(…, 1)``; see `HistogramValue`.
+
+    >>> spread(torch.tensor([[0.25], [9.0]]), torch.tensor([0.0, 1.0, 2.0])).tolist()
+    [[0.75, 0.25, 0.0], [0.0, 0.0, 1.0]]
+    """
+    width = atoms[1] - atoms[0]
+    places = (atoms - returns.clamp(atoms[0], atoms[-1])) / width  # of the atoms, seen from the return
+    if not sigma:
+        return (1.0 - places.abs()).clamp_min(0.0)
+    edges = torch.cat([places - 0.5, places[..., -1:] + 0.5], dim=-1)
+    mass = torch.erf(edges / (sigma * math.sqrt(2.0))).diff(dim=-1)
+    return mass / mass.sum(dim=-1, keepdim=True)
+
+
+class QuantileValue(Represented):
+    """Returns at quantiles, compared pair by pair by the quantile Huber loss.
+
+    The levels of the quantiles are fixed at (2i + 1) / 2N (Dabney et al. 2018, QR-DQN), or drawn for each row (Dabney et al. 2018, IQN). They
+    weigh the errors of these quantiles in a loss: as a target, their levels do not count. Averages of several are averages of their
+    quantiles.
 
     Args:
         quantiles: ``(E, B, …, N)``.
         huber: Error κ beyond which the loss is linear; 0 for the quantile loss itself.
+        levels: ``(B, N)`` within [0, 1]; ``None`` for the fixed ones.
     """
 
-    def __init__(self, quantiles: torch.Tensor, huber: float = 1.0) -> None:
+    def __init__(self, quantiles: torch.Tensor, huber: float = 1.0, levels: torch.Tensor | None = None) -> None:
         super().__init__(quantiles)
-        self.huber = huber
+        self.huber, self.levels = huber, levels
 
     @property
     def mean(self) -> torch.Tensor:
         return self.numbers.mean(dim=-1)
 
     def _like(self, numbers: torch.Tensor) -> Self:
-        return type(self)(numbers, self.huber)
+        return type(self)(numbers, self.huber, self.levels)
 
     def _blend(self, dim: int, weights: torch.Tensor | None = None) -> Self:
         return self._like(self.numbers.mean(dim) if weights is None else (self.numbers * weights[..., None]).sum(dim))
@@ -238,18 +297,20 @@ class QuantileValue(Represented):
         """
         pooled = self.numbers.movedim(0, -2).flatten(-2)  # (B, …, E·N)
         kept = pooled.shape[-1] - drop * len(self.numbers)
-        return self._like(pooled.sort(dim=-1).values[None, ..., :kept])
+        return type(self)(pooled.sort(dim=-1).values[None, ..., :kept], self.huber)
+
+    def rows(self, which: slice) -> Self:
+        return type(self)(self.numbers[:, which], self.huber, None if self.levels is None else self.levels[which])
 
     def loss(self, target: Self) -> torch.Tensor:
         """Summed over the own quantiles and averaged over the target's (equation 10), N × N' pairs."""
-        count = self.numbers.shape[-1]
-        levels = (torch.arange(count, device=self.numbers.device) + 0.5) / count  # (N,)
+        levels = midpoints(self.numbers.shape[-1], self.numbers.device) if self.levels is None else self.levels  # (N,) or (B, N)
         error = target.numbers[..., None, :] - self.numbers[..., :, None]  # (E, B, N, N')
         size = error.abs()
         if self.huber:
             size = F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=self.huber) / self.huber
         below = (error.detach() < 0).to(error.dtype)
-        return ((levels[:, None] - below).abs() * size).mean(dim=-1).sum(dim=-1).sum(dim=0)
+        return ((levels[..., None] - below).abs() * size).mean(dim=-1).sum(dim=-1).sum(dim=0)
 
     @torch.no_grad()
     def td_error(self, target: Self) -> torch.Tensor:
@@ -270,6 +331,11 @@ class QuantileValue(Represented):
         here, there = ((lower // each).clamp_max(count - 1) for each, count in ((theirs, ours), (ours, theirs)))
         apart = (own.index_select(-1, here) - wanted.index_select(-1, there)).abs()
         return (apart * (upper - lower).to(own.dtype)).sum(dim=-1).mean(dim=0) / (ours * theirs)
+
+
+def midpoints(count: int, device: torch.device) -> torch.Tensor:
+    """The levels (2i + 1) / 2N ``(N,)``: the middles of N equal parts of [0, 1]."""
+    return (torch.arange(count, device=device) + 0.5) / count
 
 
 class GaussianValue(Represented):

@@ -77,8 +77,8 @@ class EnsembleMLP(nn.Module):
                 nn.init.orthogonal_(member)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """``(B, in)`` to ``(E, B, out)``."""
-        hidden_dim = inputs.expand(len(self.weights[0]), *inputs.shape)
+        """``(B, in)``, or ``(E, B, in)`` of each member, to ``(E, B, out)``."""
+        hidden_dim = inputs.expand(len(self.weights[0]), *inputs.shape[-2:])
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             hidden_dim = torch.baddbmm(bias, hidden_dim, weight)
             if index < len(self.weights) - 1:

@@ -52,7 +52,7 @@ class TD(Objective):
     def __call__(self, agent: TemporalDifference, batch: Batch) -> Loss:
         batch = batch.with_columns()  # a prediction is shared with the bootstrap of this call and no other
         with torch.no_grad():
-            target = agent.bootstrap(batch).backup(batch.reward, batch.discount)
+            target = agent.bootstrap(batch).backup(self.reward(agent, batch), batch.discount)
             if self.clip:
                 target = target.clamped(*self.bounds)
         value: Value = batch.once("prediction", lambda: agent.critic(batch.features, batch.action))
@@ -61,6 +61,10 @@ class TD(Objective):
         loss = value.loss(target)  # (B,)
         metrics = {"target": target.mean.mean(), "q": value.mean.mean(), "batch_reward": batch.reward.mean()}
         return Loss((batch.weight * loss).mean(), metrics, priority=value.td_error(target))
+
+    def reward(self, agent: Any, batch: Batch) -> torch.Tensor:
+        """The rewards ``(B,)`` that are learned from: those of the batch."""
+        return batch.reward
 
 
 def possible_returns(rewards: tuple[float, float], discount: float) -> tuple[float, float]:
