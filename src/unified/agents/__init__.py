@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         CriticOptions,
         OffPolicyOptions,
         OnPolicyOptions,
+        RolloutOptions,
         TwinCriticOptions,
     )
     from unified.core.learn.optim import make_optimizer
@@ -47,6 +48,7 @@ _HOMES = {
         "CriticOptions",
         "OffPolicyOptions",
         "OnPolicyOptions",
+        "RolloutOptions",
         "TwinCriticOptions",
     ),
     "unified.core.learn.optim": ("make_optimizer",),
@@ -83,6 +85,7 @@ __all__ = [
     "OnPolicyOptions",
     "OptimizerName",
     "OptimizerOptions",
+    "RolloutOptions",
     "SoftActorCritic",
     "TemporalDifference",
     "TwinCriticOptions",

@@ -86,7 +86,7 @@ def make_critic(
 
     Args:
         build: The agent's.
-        options: ``head, network, hidden_dim, depth, members, dueling, noisy, v_min, v_max``.
+        options: ``head, network, hidden_dim, depth, norm, members, dueling, noisy, v_min, v_max``.
         features: Numbers that come in, F.
         actions: Numbers of an action, where it is one that is given.
         choices: ``(A,)``, or ``(D, A)`` for D choices.
@@ -108,7 +108,8 @@ def make_critic(
             inputs = "features and action" if actions else "features"
             members = range(options.members)
             return Ensemble(selected_network(build, network, "critic", inputs, features + actions, out_features) for _ in members)
-        sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": options.depth}
+        sizes: dict[str, Any] = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": options.depth}
+        sizes["norm"] = getattr(options, "norm", "none")
         if options.noisy:
             return NoisyEnsembleMLP(features + actions, out_features, Noise(stream or build.streams["noise"]), **sizes)
         return EnsembleMLP(features + actions, out_features, **sizes)

@@ -117,29 +117,33 @@ class NatureCNN(nn.Module):
     Args:
         in_shape: ``(C, H, W)`` of the stacked frames, bytes or numbers, at least 36×36.
         features: Number of features.
+        norm: Normalisation between each layer and its ReLU; ``layer`` is over all channels and places (Gallici et al. 2024, PQN).
 
     Raises:
         UsageError: If the picture is smaller.
     """
 
-    def __init__(self, in_shape: tuple[int, int, int], features: Annotated[int, Ge(1)] = 512) -> None:
+    def __init__(
+        self, in_shape: tuple[int, int, int], features: Annotated[int, Ge(1)] = 512, norm: Literal["none", "layer"] = "none"
+    ) -> None:
         super().__init__()
         channels, height, width = in_shape
         if min(height, width) < 36:
             raise UsageError(Problem(f"nature_cnn needs pictures of at least 36×36, and these are {height}×{width}", "encoder=cnn"))
         self.convolutions = Convolutions(
-            *(nn.Conv2d(channels, 32, 8, stride=4), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(32, 64, 4, stride=2), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(64, 64, 3, stride=1), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(channels, 32, 8, stride=4), *_normalisation(norm, 32), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(32, 64, 4, stride=2), *_normalisation(norm, 64), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(64, 64, 3, stride=1), *_normalisation(norm, 64), nn.ReLU(inplace=True)),
         )
         places = [((side - 8) // 4 + 1 - 4) // 2 + 1 - 2 for side in (height, width)]
         self.linear = nn.Linear(64 * places[0] * places[1], features)
+        self.norm = nn.LayerNorm(features) if norm == "layer" else nn.Identity()
         self.apply(orthogonal).to(memory_format=torch.channels_last)
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         """``(B, C, H, W)`` to ``(B, features)``."""
         features = self.convolutions(pixels(obs, self.convolutions))
-        return torch.relu_(self.linear(flatten(features)))
+        return torch.relu_(self.norm(self.linear(flatten(features))))
 
 
 class DrQV2CNN(nn.Module):
