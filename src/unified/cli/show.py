@@ -65,6 +65,8 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
     if component.summary:
         yield f"  {component.summary}"
     yield f"  {component.path if isinstance(component, RecipeComponent) else component.target}"
+    if isinstance(component, AgentComponent) and component.base is not None:
+        yield f"  agent {shown(component.base.name)} with other values, those of the preset {component.name}"
     if isinstance(component, ObjectiveComponent):
         yield from _declared(component)
     if isinstance(component, RecipeComponent):

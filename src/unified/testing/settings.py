@@ -14,7 +14,7 @@ from unified.core.components.import_paths import split_task
 from unified.core.components.options import NAME, Options
 from unified.core.config import suggestions
 from unified.core.config.choose import Chooser
-from unified.core.config.layers import Layer, from_words
+from unified.core.config.layers import Layer, from_tree, from_words
 from unified.core.config.schema import TASK
 from unified.core.registry import registry
 
@@ -63,8 +63,9 @@ def _with_options(components: Sequence[Component], words: Sequence[str]) -> list
 
 
 def _configured(component: Component, given: Mapping[tuple[str, ...], Any], source: str) -> Component:
-    """The component with other defaults of its options, validated as those of a run are."""
-    if not given:
+    """The component with other defaults of its options, validated as those of a run are; a variant keeps its values."""
+    layers = [*_layers_of(component), Layer(source, dict(given))]
+    if not any(layer.values for layer in layers):
         return component
     kind = component.kind.removesuffix("s")
     model = component.options_model()
@@ -80,12 +81,27 @@ def _configured(component: Component, given: Mapping[tuple[str, ...], Any], sour
     ]
     if problems:
         raise UsageError(*problems)
-    chooser = Chooser(registry(), [Layer(source, dict(given))])
+    chooser = Chooser(registry(), layers)
     options = chooser.validated(model, (kind,), (NAME, TASK))
     if (problems := chooser.report()) or options is None:
         raise UsageError(*problems)
-    names = frozenset(path[1] for path in given)
-    return _derived(component, {"options_model": lambda self: _with_defaults(model, options, names), FIXED: names})
+    names = frozenset(path[1] for layer in layers for path in layer.values)
+    changed = _with_defaults(model, options, names)
+    return _derived(component, {"options_model": lambda self: changed, FIXED: frozenset(path[1] for path in given)})
+
+
+def varied(component: Component) -> Component:
+    """A variant of an agent with its values as defaults of its options; any other component as it is."""
+    return component if hasattr(component, FIXED) else _configured(component, {}, "")
+
+
+def _layers_of(component: Component) -> list[Layer]:
+    """The values of a variant for its options, below those of its base."""
+    if not isinstance(component, AgentComponent) or component.base is None:
+        return []
+    own = from_tree(component.values, f"agent {component.name}").values
+    layer = Layer(f"agent {component.name}", {path: value for path, value in own.items() if path[0] == "agent"})
+    return [*_layers_of(component.base), layer]
 
 
 def _with_defaults(model: type[Options], options: Options, names: frozenset[str]) -> type[Options]:

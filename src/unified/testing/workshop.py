@@ -36,7 +36,7 @@ from unified.core.runs.serialization import pack, safetensors_buffers, unpack
 from unified.core.trainer.build import make_agent
 from unified.core.trainer.sources import EnvCollector
 from unified.testing.check import Failed, Skipped
-from unified.testing.settings import FIXED, ON
+from unified.testing.settings import FIXED, ON, varied
 
 SEED = 3
 #: Small values of options, and no downloads, for components that have
@@ -69,7 +69,7 @@ def default_options(component: Component, **values: Any) -> Options:
     Raises:
         Skipped: If an option has no default.
     """
-    model = component.options_model()
+    model = varied(component).options_model()
     if required := [name for name, field in model.model_fields.items() if field.is_required() and name not in values]:
         raise Skipped(f"{', '.join(required)} must be given: see describes_itself")
     return model(**values)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -166,6 +166,8 @@ class AgentComponent(_WithPresets):
             refused during composition; empty if unknown.
         example: Arguments after ``unified train --agent NAME`` that work, for the documentation.
         small: Options with which tests train it within a second: ``{"batch_size": 8, "critic.hidden_dim": 16}``.
+        base: The agent that it is a variant of (`variant`).
+        values: Values by dotted key of the run, by which a variant differs from its base.
     """
 
     kind: ClassVar[str] = "agents"
@@ -174,6 +176,25 @@ class AgentComponent(_WithPresets):
     example: str = field(default="--suite gym:Pendulum-v1", kw_only=True)
     small: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
     modules: tuple[str, ...] = field(default=(), kw_only=True)
+    base: AgentComponent | None = field(default=None, kw_only=True, repr=False)
+    values: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
+
+    def variant(self, name: str, values: Mapping[str, Any], summary: str, **changes: Any) -> AgentComponent:
+        """The same class with other values on every task, under a name of its own: an algorithm with no code of its own.
+
+        The values override the presets of this agent, and the presets of the variant override both.
+
+        >>> sac = AgentComponent("sac", "unified_plugin_xyz.agent:SAC")
+        >>> redq = sac.variant("redq", {"agent.critic.members": 10}, "SAC with ten critics", example="--suite gym:Hopper-v4")
+        >>> redq.target, [preset.name for preset in redq.load_presets()]
+        ('unified_plugin_xyz.agent:SAC', ['redq'])
+        """
+        own = {"name": name, "values": values, "summary": summary, "base": self, "presets": None, "answers": {}}
+        return replace(self, **{**own, **changes})
+
+    def load_presets(self) -> tuple[Preset, ...]:
+        own = super().load_presets()
+        return own if self.base is None else (*self.base.load_presets(), Preset(self.name, "*", self.values, self.summary), *own)
 
 
 @dataclass(frozen=True)
