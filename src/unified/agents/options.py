@@ -41,8 +41,8 @@ class CriticOptions(Options):
     """Units of each hidden layer."""
     depth: int = Field(2, ge=0)
     """Hidden layers."""
-    norm: Literal["none", "layer"] = "none"
-    """Normalisation of each hidden layer, before its ReLU."""
+    norm: Literal["layer"] | None = None
+    """Normalisation of the hidden layers: layer, before each ReLU."""
     members: int = Field(1, ge=1)
     """Critics in the ensemble, which differ in their first parameters."""
     reduce: Literal["least", "average", "mixture"] = "least"

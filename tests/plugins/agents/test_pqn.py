@@ -125,7 +125,7 @@ def test_a_loss_is_the_squared_distance_of_the_choice_that_was_made() -> None:
 def test_every_hidden_layer_is_normalised() -> None:
     """The theory needs it, and without it values diverge: inputs a thousand times larger give nearly the same values."""
     obs = torch.randn(16, 4)
-    for norm, bounded in (("layer", True), ("none", False)):
+    for norm, bounded in (("layer", True), (None, False)):
         agent = make_agent(critic={"hidden_dim": 32, "norm": norm})
         with torch.no_grad():
             before, after = (agent.critic(scale * obs).mean.abs().max() for scale in (1.0, 1000.0))

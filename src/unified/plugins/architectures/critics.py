@@ -109,7 +109,7 @@ def make_critic(
             members = range(options.members)
             return Ensemble(selected_network(build, network, "critic", inputs, features + actions, out_features) for _ in members)
         sizes: dict[str, Any] = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": options.depth}
-        sizes["norm"] = getattr(options, "norm", "none")
+        sizes["norm"] = getattr(options, "norm", None)
         if options.noisy:
             return NoisyEnsembleMLP(features + actions, out_features, Noise(stream or build.streams["noise"]), **sizes)
         return EnsembleMLP(features + actions, out_features, **sizes)

@@ -56,7 +56,7 @@ class NoisyEnsembleMLP(EnsembleMLP):
         hidden_dim: int = 256,
         depth: int = 2,
         std: float = 0.5,
-        norm: str = "none",
+        norm: str | None = None,
     ) -> None:
         super().__init__(in_features, out_features, members, hidden_dim, depth, norm)
         self.noise = noise

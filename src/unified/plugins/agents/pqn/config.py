@@ -15,8 +15,8 @@ class NormedCriticOptions(CriticOptions):
 
     hidden_dim: int = Field(128, ge=1)
     """Units of each hidden layer."""
-    norm: Literal["none", "layer"] = "layer"
-    """Normalisation of each hidden layer, before its ReLU; without it, nothing keeps the values from diverging."""
+    norm: Literal["layer"] | None = "layer"
+    """Normalisation of the hidden layers: layer, before each ReLU; without it, nothing keeps the values from diverging."""
 
 
 class RAdamOptions(OptimizerOptions):

@@ -146,6 +146,42 @@ class NatureCNN(nn.Module):
         return torch.relu_(self.norm(self.linear(flatten(features))))
 
 
+class ImpalaCNN(nn.Module):
+    """Three stages of a convolution, a pooling that halves the picture, and two residual blocks. Source: Espeholt et al. 2018 (IMPALA), figure 3.
+
+    Args:
+        in_shape: ``(C, H, W)`` of the stacked frames, bytes or numbers.
+        width: Factor on the channels, which are 16, 32 and 32; 4 in BBF.
+        flat: Return one vector (true) or the feature map (false); null: a vector, unless the next part of a list takes a map.
+    """
+
+    def __init__(self, in_shape: tuple[int, int, int], width: Annotated[int, Ge(1)] = 1, flat: bool | None = None) -> None:
+        super().__init__()
+        self.flat = flat is None or flat
+        before, layers = in_shape[0], []
+        for channels in (16 * width, 32 * width, 32 * width):
+            layers += [nn.Conv2d(before, channels, 3, padding=1), nn.MaxPool2d(3, 2, padding=1), Residual(channels), Residual(channels)]
+            before = channels
+        self.convolutions = Convolutions(*layers, nn.ReLU()).apply(orthogonal).to(memory_format=torch.channels_last)
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        """``(B, C, H, W)`` to ``(B, D)``, or to ``(B, C', H', W')`` where it is not flat."""
+        features: torch.Tensor = self.convolutions(pixels(obs, self.convolutions))
+        return flatten(features) if self.flat else features
+
+
+class Residual(nn.Sequential):
+    """x + conv(relu(conv(relu(x)))), 3×3."""
+
+    def __init__(self, channels: int) -> None:
+        layers = [(nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1)) for _ in range(2)]
+        super().__init__(*(layer for pair in layers for layer in pair))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        changed: torch.Tensor = super().forward(features)  # type: ignore[no-untyped-call]
+        return features + changed
+
+
 class DrQV2CNN(nn.Module):
     """The encoder of DrQ-v2: four 3×3 convolutions, the first with stride 2. Source: Yarats et al. 2021, appendix B.
 

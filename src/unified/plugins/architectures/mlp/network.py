@@ -65,7 +65,7 @@ class EnsembleMLP(nn.Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, members: int = 2, hidden_dim: int = 256, depth: int = 2, norm: str = "none"
+        self, in_features: int, out_features: int, members: int = 2, hidden_dim: int = 256, depth: int = 2, norm: str | None = None
     ) -> None:
         super().__init__()
         sizes = [in_features, *[hidden_dim] * depth, out_features]
