@@ -234,5 +234,5 @@ def test_killed_in_a_cycle_of_resets_and_resumed_it_is_the_same_run(tmp_path: Pa
     words = ["train", "--agent", "spr", "--suite", "gym:CartPole-v1", *TINY[:-1], "agent.learning_starts=40", "agent.updates_per_step=1"]
     words += [*ANNEALED, "agent.reset_every=70", "agent.tau=0.1", "agent.target_acts=true", "agent.critic.noisy=false", "device=cpu"]
     words += ["train.frames=480", "train.env_backend=inline", "train.log_every=160", "evaluate.every=160", "evaluate.episodes=2"]
-    words += ["checkpoint.every=80", "callbacks=[]"]
+    words += ["checkpoint.every=80", "callbacks=[]", "replay.capacity=2000"]
     killed_and_the_same(words, tmp_path)
