@@ -96,9 +96,13 @@ SOON = {
     },
     **{"agent.lr": 1e-4, "agent.n_step": 10, "agent.critic.dueling": True, "replay.capacity": 500_000},
 }
+#: The preset of `pqn` for CartPole, on another task.
+PQN_500K = {"train.frames": 500_000, "agent.optimizer.schedule": "linear(1,0.0,15616)"}
 RANDOM, HUMAN = SCORES["pong"]
 ANCHORS = {
     "ppo-cartpole": Anchor({"agent": "ppo", "suite": "gym:CartPole-v1"}, 475),
+    "pqn-cartpole": Anchor({"agent": "pqn", "suite": "gym:CartPole-v1"}, 475, beside="495 ± 7 (CleanRL)"),
+    "pqn-acrobot": Anchor({"agent": "pqn", "suite": "gym:Acrobot-v1", **PQN_500K}, -107, beside="−95.6 ± 5.7 (CleanRL)"),
     "dqn-cartpole": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1"}, 475),
     "dqn-cartpole-c51": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1", "critic.head": "categorical"}, 475),
     "dqn-cartpole-quantile": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1", "critic.head": "quantile"}, 475),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         NoiseOptions,
         OffPolicyOptions,
         OnPolicyOptions,
+        RolloutOptions,
         TwinCriticOptions,
     )
     from unified.core.learn.optim import make_optimizer
@@ -49,6 +50,7 @@ _HOMES = {
         "NoiseOptions",
         "OffPolicyOptions",
         "OnPolicyOptions",
+        "RolloutOptions",
         "TwinCriticOptions",
     ),
     "unified.core.learn.optim": ("make_optimizer",),
@@ -86,6 +88,7 @@ __all__ = [
     "OnPolicyOptions",
     "OptimizerName",
     "OptimizerOptions",
+    "RolloutOptions",
     "SoftActorCritic",
     "TemporalDifference",
     "TwinCriticOptions",

@@ -158,8 +158,8 @@ class ActorCriticOptions(OffPolicyOptions):
     """The critics."""
 
 
-class OnPolicyOptions(LearningOptions):
-    """Options of agents that learn from rollouts of their own policy (`OnPolicyAgent`)."""
+class RolloutOptions(LearningOptions):
+    """Options of agents that learn from rollouts of several environments, in passes over minibatches, and then forget them."""
 
     n_steps: int = Field(256, ge=1)
     """Steps of each environment in a rollout."""
@@ -167,6 +167,19 @@ class OnPolicyOptions(LearningOptions):
     """Passes over a rollout."""
     discount: float = Field(0.99, ge=0, le=1)
     """γ of one agent step."""
+    stack: int = Field(4, ge=1)
+    """Frames in one observation; counts only for pixels."""
+    encoder: Part | None = None
+    """Architecture of the encoder, shared by all heads; by default nature_cnn for pixels and identity for vectors."""
+    memory: Part | None = None
+    """Recurrent network between encoder and heads, for tasks that hide a part of their state: gru or lstm."""
+    sequence_length: int = Field(32, ge=1)
+    """Steps that gradients flow back through; counts only with a memory."""
+
+
+class OnPolicyOptions(RolloutOptions):
+    """Options of agents that learn from rollouts of their own policy (`OnPolicyAgent`)."""
+
     gae_lambda: float = Field(0.95, ge=0, le=1)
     """GAE λ: 0 bootstraps fully (low variance), 1 uses Monte-Carlo returns (low bias)."""
     hidden_dim: int = Field(64, ge=1)
@@ -177,13 +190,5 @@ class OnPolicyOptions(LearningOptions):
     """Architecture between features and the last layer of the policy; by default an mlp of hidden_dim and depth."""
     critic: Part | None = None
     """Architecture between features and the last layer of the critic; by default an mlp of hidden_dim and depth."""
-    stack: int = Field(4, ge=1)
-    """Frames in one observation; counts only for pixels."""
-    encoder: Part | None = None
-    """Architecture of the encoder, shared by actor and critic; by default nature_cnn for pixels and identity for vectors."""
-    memory: Part | None = None
-    """Recurrent network between encoder and heads, for tasks that hide a part of their state: gru or lstm."""
     shared_memory: bool = False
     """One memory for actor and critic; otherwise each of them has one. Counts only with a memory."""
-    sequence_length: int = Field(32, ge=1)
-    """Steps that gradients flow back through; counts only with a memory."""

@@ -224,9 +224,8 @@ def test_a_subset_of_more_members_than_there_are_is_refused() -> None:
 def test_hidden_layers_are_linear_dropout_norm_relu_with_a_mask_for_each_member() -> None:
     streams = Streams(1)
     network = NormalisedEnsembleMLP(3, 2, Noise(streams["noise"]), members=2, hidden_dim=16, depth=2, norm="layer", dropout=0.4)
-    for norm in network.after:
-        torch.nn.init.normal_(norm.weight)
-        torch.nn.init.normal_(norm.bias)
+    for parameter in (*network.scales, *network.shifts):
+        torch.nn.init.normal_(parameter)
     inputs = torch.randn(5, 3)
     found = network(inputs)
     generator = Streams(1)["noise"].torch()
@@ -237,8 +236,8 @@ def test_hidden_layers_are_linear_dropout_norm_relu_with_a_mask_for_each_member(
         for layer in range(2):
             hidden = (hidden @ network.weights[layer][member] + network.biases[layer][member]) * masks[layer][member] / 0.6
             mean, var = hidden.mean(dim=1, keepdim=True), hidden.var(dim=1, keepdim=True, correction=0)
-            norm = network.after[layer]
-            hidden = ((hidden - mean) / (var + 1e-5).sqrt() * norm.weight[member] + norm.bias[member]).clamp(min=0)
+            scale, shift = network.scales[layer][member], network.shifts[layer][member]
+            hidden = ((hidden - mean) / (var + 1e-5).sqrt() * scale + shift).clamp(min=0)
         torch.testing.assert_close(found[member], hidden @ network.weights[2][member] + network.biases[2][member])
 
 

@@ -18,6 +18,8 @@ from unified.plugins.architectures.normalised import NormalisedMLP
 from unified.plugins.architectures.selected import SelectedNetwork, selected_network, start_small
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from unified.core.learn.builder import Builder
 
 
@@ -109,3 +111,22 @@ def uniform(space: Space, count: int, generator: torch.Generator) -> torch.Tenso
     if space.n:
         return torch.randint(space.n, shape, generator=generator, device=device)
     return torch.empty(shape, device=device).uniform_(-1.0, 1.0, generator=generator)
+
+
+def epsilon_greedy(
+    greedy: Callable[[], torch.Tensor], space: Space, count: int, epsilon: float, generator: torch.Generator
+) -> torch.Tensor:
+    """The greedy choices ``(count, *space)``, and in the place of each row with probability ε a uniformly random one.
+
+    Args:
+        greedy: Computes the greedy choices; not called where ε is 1.
+        space: Of the choices.
+        count: Rows.
+        epsilon: ε.
+        generator: Of a coin and of a random choice for each row.
+    """
+    coins = torch.rand(count, generator=generator, device=generator.device) < epsilon  # one for each environment
+    action = uniform(space, count, generator)
+    if epsilon < 1.0:
+        action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), action, greedy())
+    return action

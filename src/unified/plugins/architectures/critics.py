@@ -108,7 +108,7 @@ def make_critic(
     body: nn.Module = Full() if trunk is None else Bottleneck(features, trunk)
     features = features if trunk is None else trunk
     network, noise = getattr(options, "network", None), Noise(stream or build.streams["noise"])
-    depth, regular = options.depth, {name: getattr(options, name) for name in ("norm", "dropout") if getattr(options, name, None)}
+    depth, norm, dropout = options.depth, getattr(options, "norm", None), getattr(options, "dropout", 0.0)
     if getattr(options, "late_action", False):
         body, features, depth = nn.Sequential(body, MLP(features, None, options.hidden_dim, 1)), options.hidden_dim, depth - 1
 
@@ -117,11 +117,11 @@ def make_critic(
             inputs = "features and action" if actions else "features"
             members = range(options.members)
             return Ensemble(selected_network(build, network, "critic", inputs, in_features, out_features) for _ in members)
-        sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": len(hidden)}
+        sizes: dict[str, Any] = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": len(hidden), "norm": norm}
         if options.noisy:
             return NoisyEnsembleMLP(in_features, out_features, noise, **sizes)
-        if regular:
-            return NormalisedEnsembleMLP(in_features, out_features, noise, **sizes, **regular)
+        if dropout or norm == "batch_renorm":
+            return NormalisedEnsembleMLP(in_features, out_features, noise, **sizes, dropout=dropout)
         return EnsembleMLP(in_features, out_features, **sizes)
 
     def values(out_features: int) -> nn.Module:
@@ -144,8 +144,8 @@ def _refuse_unread(options: Any, head: ValueHead, actions: int, choices: tuple[i
     if network is not None and changed:
         unread, without = (" ".join(f"critic.{name}={_shown(value[name])}" for name in changed) for value in (vars(options), _USUAL))
         raise UsageError(Problem(f"{unread} needs the default network, and critic selects another one", without))
-    if options.noisy and len(changed) > 1:
-        raise UsageError(Problem(f"a noisy critic takes no {changed[1]}", "critic.noisy=false"))
+    if options.noisy and ("dropout" in changed or getattr(options, "norm", None) == "batch_renorm"):
+        raise UsageError(Problem("a noisy critic takes neither dropout nor batch renormalisation", "critic.noisy=false"))
     if options.dueling and not choices:
         raise UsageError(Problem("a dueling critic needs choices to compare, and actions are numbers here", "critic.dueling=false"))
     if late and not (actions and options.depth):

@@ -6,24 +6,11 @@ from typing import Literal
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from unified.plugins.architectures.mlp.network import EnsembleMLP
 from unified.plugins.architectures.noisy import Noise
 
 Norm = Literal["layer", "batch_renorm"] | None
-
-
-class EnsembleLayerNorm(nn.Module):
-    """Layer normalisation of ``(E, B, F)``, with a gain and a bias for each member."""
-
-    def __init__(self, members: int, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(members, 1, features))
-        self.bias = nn.Parameter(torch.zeros(members, 1, features))
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return torch.addcmul(self.bias, F.layer_norm(inputs, inputs.shape[-1:]), self.weight)
 
 
 class BatchRenorm(nn.modules.batchnorm._BatchNorm):
@@ -110,11 +97,9 @@ class NormalisedEnsembleMLP(EnsembleMLP):
         norm: Norm = None,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(in_features, out_features, members, hidden_dim, depth)
+        super().__init__(in_features, out_features, members, hidden_dim, depth, norm)
         self.noise, self.dropout = noise, dropout
-        inputs = [weight.shape[1] for weight in self.weights]
-        self.before = nn.ModuleList(BatchRenorm(each, members) for each in inputs if norm == "batch_renorm")
-        self.after = nn.ModuleList(EnsembleLayerNorm(members, each) for each in inputs[1:] if norm == "layer")
+        self.before = nn.ModuleList(BatchRenorm(weight.shape[1], members) for weight in self.weights if norm == "batch_renorm")
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """``(B, in)`` to ``(E, B, out)``."""
@@ -129,7 +114,7 @@ class NormalisedEnsembleMLP(EnsembleMLP):
             if generator is not None:
                 kept = torch.rand(outputs.shape, generator=generator, device=outputs.device) >= self.dropout
                 outputs = outputs * kept / (1.0 - self.dropout)
-            outputs = (self.after[index](outputs) if len(self.after) else outputs).relu()
+            outputs = self.activated(index, outputs)
         return outputs
 
     def _linear(self, index: int, inputs: torch.Tensor) -> torch.Tensor:
