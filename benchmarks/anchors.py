@@ -126,14 +126,18 @@ ANCHORS = {
         {"agent": "ddpg", "suite": "gym:MountainCarContinuous-v0", "evaluate.every": 50_000}, 90, beside="93.5 (RL Baselines3 Zoo)"
     ),
     "ddpg-mountaincar-white": Anchor(
-        {"agent": "ddpg", "suite": "gym:MountainCarContinuous-v0", "evaluate.every": 50_000, "agent.noise": "gaussian"}, None, beside="about 0"
+        {"agent": "ddpg", "suite": "gym:MountainCarContinuous-v0", "evaluate.every": 50_000, "agent.noise": "gaussian"},
+        None,
+        beside="about 0",
     ),
     # The curves of the authors of TD3, mean ± deviation of 10 seeds.
     "td3-reacher": Anchor(
         {"agent": "td3", "suite": "gym:Reacher-v4", "train.frames": 20_000, "agent.learning_starts": 1_000}, -5.5, beside="-4.8 ± 0.2"
     ),
     "td3-invertedpendulum": Anchor(
-        {"agent": "td3", "suite": "gym:InvertedPendulum-v4", "train.frames": 50_000, "agent.learning_starts": 1_000}, 1_000, beside="1000 ± 0"
+        {"agent": "td3", "suite": "gym:InvertedPendulum-v4", "train.frames": 50_000, "agent.learning_starts": 1_000},
+        1_000,
+        beside="1000 ± 0",
     ),
     "td3-halfcheetah": Anchor(
         {"agent": "td3", "suite": "gym:HalfCheetah-v4", "train.frames": 100_000, "agent.learning_starts": 10_000},

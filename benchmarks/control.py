@@ -1,8 +1,8 @@
 """Steps per second of DQN, SAC, TD3, TQC, CrossQ and PPO beside Stable-Baselines3 (and contrib), and beside SBX, its algorithms in JAX.
 
-Install the peers first: ``pip install stable-baselines3 sb3-contrib sbx-rl opencv-python-headless``. Each library runs in a process of its own, in
-turns, with the number of threads it chooses itself. Networks, batches, numbers of updates and Atari preprocessing are equal on all sides.
-Compilation, of ours and of JAX, lies before the steps that are timed; `first` measures it.
+Install the peers first: ``pip install stable-baselines3 sb3-contrib sbx-rl opencv-python-headless``. Each library runs in a process of its
+own, in turns, with the number of threads it chooses itself. Networks, batches, numbers of updates and Atari preprocessing are equal on all
+sides. Compilation, of ours and of JAX, lies before the steps that are timed; `first` measures it.
 """
 
 from __future__ import annotations

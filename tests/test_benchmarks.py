@@ -22,7 +22,7 @@ def numbers(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-#: Numbers of parameters of Stable-Baselines3: three convolutions and two layers; twin critics, an actor and α, in four forms; two perceptrons.
+#: Numbers of parameters of Stable-Baselines3: three convolutions and two layers; twin critics and an actor, some with α; two perceptrons.
 #: Then those of torchvision's ResNet-18 with a 3×3 first layer and ten classes.
 LEARNED = {
     "dqn": (4 * 64 + 1) * 32 + (32 * 16 + 1) * 64 + (64 * 9 + 1) * 64 + (3136 + 1) * 512 + (512 + 1) * 6,

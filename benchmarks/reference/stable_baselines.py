@@ -17,7 +17,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_atari_env, make_vec_env
 from stable_baselines3.common.vec_env import VecFrameStack
 
-
 #: Name -> class, of algorithms that are compared on Pendulum; those of `CONTRIB` are in Stable-Baselines3-contrib.
 CONTINUOUS = {"sac": "SAC", "td3": "TD3", "tqc": "TQC", "crossq": "CrossQ"}
 CONTRIB = ("tqc", "crossq")

@@ -87,8 +87,8 @@ class CriticOptions(Options):
     members: int = Field(1, ge=1)
     """Critics in the ensemble, which differ in their first parameters."""
     reduce: Annotated[str, AfterValidator(_is_a_reduction)] = "least"
-    """Reduction of the target critics to one: least, average, mixture (random, and the prediction is then too: REM), subset(K) (the least of
-    K random ones: REDQ), truncated(K) (the quantiles of all without the K greatest of each: TQC)."""
+    """Reduction of the target critics to one: least, average, mixture (random, as the prediction then: REM), subset(K) (the least of K
+    random ones: REDQ), truncated(K) (the quantiles of all without the K greatest of each: TQC)."""
     dueling: bool = False
     """Separate streams for V(s) and for advantages, where actions are choices."""
     noisy: bool = False

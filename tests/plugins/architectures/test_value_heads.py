@@ -137,7 +137,9 @@ def test_it_acts_by_the_average_of_the_longest_horizons() -> None:
     numbers = torch.arange(8.0).view(1, 1, 8)
     assert HorizonValues(numbers, last=3).mean.item() == 6.0
     assert HorizonValues(numbers[..., :2], last=5).mean.item() == 0.5
-    assert HorizonValues(numbers).shift(torch.tensor([1.0])).backup(torch.tensor([0.0]), torch.tensor([1.0])).numbers[0, 0, :3].tolist() == [
+    assert HorizonValues(numbers).shift(torch.tensor([1.0])).backup(torch.tensor([0.0]), torch.tensor([1.0])).numbers[
+        0, 0, :3
+    ].tolist() == [
         0.0,
         1.0,
         2.0,
@@ -161,7 +163,7 @@ def test_possible_returns_follow_from_the_rewards(rewards: tuple[float, float], 
 
 
 def test_a_target_is_clipped_by_the_task() -> None:
-    plain, clipped = (agent_of("agent=ddpg", "agent.discount=0.9", f"agent.clip_target={clip}", reward_range=(0.0, 1.0)) for clip in "01")
+    plain, clipped = (agent_of("agent=ddpg", "agent.discount=0.9", f"agent.clip_target={clip}", reward_range=(0.0, 1.0)) for clip in ("false", "true"))
     for made in (plain, clipped):
         with torch.no_grad():
             made.critic_target.values.biases[-1].fill_(1000.0)

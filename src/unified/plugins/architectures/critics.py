@@ -172,7 +172,9 @@ def value_head(build: Builder, selection: Any, low: float = -math.inf, high: flo
     head: Any = build.head(selection)
     if not hasattr(head, "value"):
         name = label(selection if isinstance(selection, str) else getattr(selection, "name", type(selection).__name__))
-        raise UsageError(Problem(f"{name} is no head of values", "scalar, categorical or quantile is one   all: unified plugins list architectures"))
+        raise UsageError(
+            Problem(f"{name} is no head of values", "scalar, categorical or quantile is one   all: unified plugins list architectures")
+        )
     head.draw_from(build.streams)
     if math.isfinite(low) and math.isfinite(high):
         head.bound(low, high)

@@ -67,7 +67,9 @@ TQC_PRESETS = (
 OFTEN = {"agent.updates_per_step": 20, "agent.policy_delay": 20, "agent.climb": "average"}
 #: Target entropies of Janner et al. 2019 (MBPO), which the authors of REDQ and DroQ use: -dim(A) would be -17 for a humanoid.
 ENTROPIES = tuple(
-    Preset(f"mbpo_{task.lower()}", f"gym:{task}-v*", {"agent.target_entropy": entropy, "train.frames": frames}, "Chen et al. 2021, appendix B")
+    Preset(
+        f"mbpo_{task.lower()}", f"gym:{task}-v*", {"agent.target_entropy": entropy, "train.frames": frames}, "Chen et al. 2021, appendix B"
+    )
     for task, entropy, frames in (
         ("Hopper", -1.0, 125_000),
         ("HalfCheetah", -3.0, 400_000),
