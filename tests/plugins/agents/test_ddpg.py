@@ -22,8 +22,8 @@ from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.trainer.sources import EnvCollector
-from unified.plugins.agents.ddpg import agent as module
-from unified.plugins.agents.ddpg.agent import DDPG
+from unified.plugins.agents.td3 import ddpg as module
+from unified.plugins.agents.td3.ddpg import DDPG
 from unified.testing.workshop import differences, through_a_file
 
 NUMBERS = Space((2,), "float32", -1.0, 1.0)

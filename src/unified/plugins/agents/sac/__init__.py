@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unified import AgentComponent
-from unified.plugins.agents.sac import config
+from unified.plugins.agents.sac.config import CROSSQ, DROQ, REDQ, SIMBA, TQC
 
 component = AgentComponent(
     name="sac",
@@ -22,31 +22,31 @@ _PRESETS = "unified.plugins.agents.sac.config"
 components = (
     component.variant(
         "tqc",
-        config.TQC,
+        TQC,
         "sac with critics of quantiles, of which all together lose the greatest (Kuznetsov et al. 2020)",
         presets=f"{_PRESETS}:TQC_PRESETS",
     ),
     component.variant(
         "redq",
-        config.REDQ,
+        REDQ,
         "sac with ten critics, of which two at random are the target, and 20 updates for each step (Chen et al. 2021)",
         presets=f"{_PRESETS}:REDQ_PRESETS",
     ),
     component.variant(
         "droq",
-        config.DROQ,
+        DROQ,
         "sac with dropout and layer normalisation in its critics, and 20 updates for each step (Hiraoka et al. 2022)",
         presets=f"{_PRESETS}:DROQ_PRESETS",
     ),
     component.variant(
         "crossq",
-        config.CROSSQ,
+        CROSSQ,
         "sac with batch renormalisation and without target networks (Bhatt et al. 2024)",
         presets=f"{_PRESETS}:CROSSQ_PRESETS",
     ),
     component.variant(
         "simba",
-        config.SIMBA,
+        SIMBA,
         "sac with residual networks and weight decay (Lee et al. 2025)",
         presets=f"{_PRESETS}:SIMBA_PRESETS",
     ),

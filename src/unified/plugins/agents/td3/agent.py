@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unified.heads import TruncatedNormal
-from unified.plugins.agents.ddpg.agent import DDPG
+from unified.plugins.agents.td3.ddpg import DDPG
 
 if TYPE_CHECKING:
     import torch
