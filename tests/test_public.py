@@ -27,14 +27,17 @@ PROMISED = {
         compose frozen hookimpl hookspec launch load output_shape registry train
     """,
     "unified.agents": """
-        ActorCriticOptions ActorOptions CriticOptions HasBootstrap HasCritic HasPolicy OffPolicyAgent OffPolicyOptions OnPolicyAgent
-        OnPolicyOptions TwinCriticOptions
+        ActorCriticOptions ActorOptions CriticOptions HasBootstrap HasCritic HasPolicy NoiseOptions OffPolicyAgent OffPolicyOptions
+        OnPolicyAgent OnPolicyOptions RolloutOptions TwinCriticOptions
     """,
     "unified.heads": """
         Categorical CategoricalValue Deterministic Gaussian Policy PolicyHead QuantileValue ScalarValue TanhGaussian TruncatedNormal
         Value ValueHead
     """,
-    "unified.nets": "MLP Actor ChoiceCritic Critic EnsembleMLP RandomShift Sight make_actor make_critic output_shape policy_head uniform",
+    "unified.nets": """
+        MLP Actor ChoiceCritic Critic EnsembleMLP
+        RandomShift Sight epsilon_greedy make_actor make_critic output_shape policy_head uniform
+    """,
     "unified.replay": """
         Array Batch Column Gatherer Labelled Replay Rollout Sampler Store SumTree Transitions Uniform View all_eligible locate windows
     """,

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from unified.core.learn.networks import output_shape
-from unified.plugins.architectures.actors import Actor, make_actor, policy_head, uniform
+from unified.plugins.architectures.actors import Actor, epsilon_greedy, make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced, soft_log_policy, soft_maximum, value_head
@@ -27,6 +27,7 @@ __all__ = [
     "RandomShift",
     "Sight",
     "VelocityMLP",
+    "epsilon_greedy",
     "make_actor",
     "make_augmentations",
     "make_critic",

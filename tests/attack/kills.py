@@ -96,6 +96,9 @@ KINDS = {
         (*PPO, "--suite", "unified.testing:CartPoleWithoutVelocities", "agent.memory=gru", "agent.memory.hidden_dim=8", *INLINE)
     ),
     "trpo": Kind(("--agent", "trpo", "--suite", "gym:CartPole-v1", *ON_POLICY, *INLINE)),
+    "pqn": Kind(
+        ("--agent", "pqn", "--suite", "gym:CartPole-v1", "agent.n_steps=48", "critic.hidden_dim=8", "train.num_envs=2", "train.frames=400", *OFTEN, *INLINE)
+    ),
     "ac2 classify": Kind(DIGITS),
     "ac2 flow": Kind((*DIGITS, "objective=flow")),
     "several suites": Kind((*SEVERAL, *INLINE)),

@@ -159,8 +159,6 @@ class OnPolicyAgent(Agent):
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
-        discrete = spec.action.discrete
-        self.actions = DiscreteActions(spec.action) if discrete else ContinuousActions(spec.action)
         self.sight = Sight(build, spec, options.encoder, stack=options.stack, pictures="nature_cnn", smallest=36, flatten=True)
         self.encoder, features = self.sight.encoder, self.sight.features
         self.memory: Any = None
@@ -171,8 +169,14 @@ class OnPolicyAgent(Agent):
                 problem = f"agent.memory={name} has no state: its class lacks initial_state, step or unroll"
                 raise UsageError(Problem(problem, "agent.memory=gru or agent.memory=lstm"))
             inputs, features = features, output_shape(self.memory, (1, features))[-1]
-            if not options.shared_memory:
+            if not getattr(options, "shared_memory", True):
                 self.memory = TwoMemories(self.memory, build.part(options.memory, (1, inputs)))
+        self.make_heads(features)
+
+    def make_heads(self, features: int) -> None:
+        """Make `actions`, and the parts on features ``(B, F)``: the actor and the critic of states."""
+        discrete = self.spec.action.discrete
+        self.actions = DiscreteActions(self.spec.action) if discrete else ContinuousActions(self.spec.action)
         network = self._network("actor", features, self.actions.size, 0.01)
         self.actor: nn.Module = CategoricalActor(network) if discrete else GaussianActor(network, self.actions.size)
         self.critic: nn.Module = StateCritic(self._network("critic", features, 1, 1.0))
@@ -195,12 +199,11 @@ class OnPolicyAgent(Agent):
     @property
     def base_view(self) -> Rollout:
         o = self.options
-        columns: tuple[str, ...] = ("log_prob", "advantage", "return")
+        columns: tuple[str, ...] = (*self.extra_columns, "advantage", "return")
         size = getattr(o, "batch_size", WHOLE)
         sizes: dict[str, Any] = {"batch_size": size, "stack": self.sight.stack, "n_steps": o.n_steps, "epochs": o.epochs}
         if self.memory is None:
             return Rollout(**sizes, discount=o.discount, extra_columns=columns)
-        columns = (*columns, *self._state_columns)
         return RolloutSequences(**sizes, discount=o.discount, extra_columns=columns, sequence_length=o.sequence_length)
 
     @property
@@ -233,7 +236,7 @@ class OnPolicyAgent(Agent):
         after = batch.rows(boundary)
         next_value = value.roll(-1)
         next_value[boundary] = self._value(self._features(after.next_obs, {name: rows[boundary] for name, rows in state.items()})[0])
-        advantage = compute_gae(batch.reward, batch.discount, value, next_value, boundary, self.options.gae_lambda)
+        advantage = compute_gae(batch.reward, batch.discount, value, next_value, boundary, self.trace_decay)
         kept = ("obs", "action", "reward", "discount", "index", "weight", *self.extra_columns, *self.spec.columns)
         rollout = {name: column for name, column in batch.items() if name in kept or name.startswith("obs.")}
         return Batch(rollout).with_columns(advantage=advantage, **{"return": advantage + value})
@@ -249,6 +252,12 @@ class OnPolicyAgent(Agent):
         memory: Any = self.acting("memory")
         outputs: tuple[torch.Tensor, dict[str, torch.Tensor]] = memory.step(features, state)
         return outputs
+
+    @property
+    def trace_decay(self) -> float:
+        """λ of advantages and returns."""
+        decay: float = self.options.gae_lambda
+        return decay
 
     def _value(self, features: torch.Tensor) -> torch.Tensor:
         value: torch.Tensor = self.critic(features).mean[0]

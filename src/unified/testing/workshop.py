@@ -185,7 +185,7 @@ def experience(component: AgentComponent, place: Place, count: int = 6, view: Vi
         suite = place.reference.build()
         assert isinstance(suite, DataSuite)
         return tuple(
-            fresh(batch) for batch in DatasetBuffer(suite.rows("train"), view, agent.streams).batches(count, agent.process_rollout)
+            fresh(batch) for batch in DatasetBuffer(suite.rows("train"), view, agent.streams).batches(count, agent.prepare_rollout)
         )
     replay = Replay(place.spec, view, limit + 2 * view.window, num_envs, agent.streams, action=action, pin=False, extra=extra)
     with WorkerVectorEnv(place.reference, num_envs, SEED, placement="inline") as environments:
@@ -197,7 +197,7 @@ def experience(component: AgentComponent, place: Place, count: int = 6, view: Vi
             collector.step_wait()
             agent.steps = step
             if step > max(40, view.learn_after) and replay.ready:
-                batches += [fresh(batch) for batch in replay.batches(4 * count, agent.process_rollout)]
+                batches += [fresh(batch) for batch in replay.batches(4 * count, agent.prepare_rollout)]
                 if own and len(batches) < count:  # a rollout is one batch for some agents
                     continue
                 # Batches with different rows first: losses that compare rows have no gradient for equal rows.

@@ -118,7 +118,6 @@ def test_a_name_without_a_counterpart_is_answered_too(word: str, answer: str) ->
         ("agent=ddqn", "--agent dqn"),
         ("agent=a2c", "--agent ppo agent.epochs=1"),
         ("agent=a3c", "--agent ppo agent.epochs=1"),
-        ("agent=ddpg", "--agent td3"),
         ("agent=spr", "-o +spr"),
         ("agent=HER", "replay.sampler=hindsight"),
         ("critic.head=gaussian", "critic.head=scalar"),

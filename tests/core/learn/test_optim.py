@@ -118,6 +118,7 @@ CHOICES: list[tuple[dict[str, Any], type[torch.optim.Optimizer], dict[str, Any]]
     ({"name": "sgd", "momentum": 0.9, "weight_decay": 0.1}, torch.optim.SGD, {"momentum": 0.9, "weight_decay": 0.1}),
     ({"name": "rmsprop", "eps": 1e-4, "momentum": 0.5}, torch.optim.RMSprop, {"eps": 1e-4, "momentum": 0.5}),
     ({"name": "adagrad", "eps": 1e-4}, torch.optim.Adagrad, {"eps": 1e-4}),
+    ({"name": "radam", "eps": 1e-5, "betas": (0.8, 0.9)}, torch.optim.RAdam, {"eps": 1e-5, "betas": (0.8, 0.9)}),
     ({"name": "torch.optim:NAdam", "weight_decay": 0.1}, torch.optim.NAdam, {"weight_decay": 0.1}),
     ({"options": {"amsgrad": True}}, torch.optim.Adam, {"amsgrad": True}),
     ({"weight_decay": 0.1, "options": {"decoupled_weight_decay": True}}, torch.optim.AdamW, {"weight_decay": 0.1}),

@@ -152,3 +152,25 @@ def test_components_name_their_parts() -> None:
         component = registry().get("agents", name)
         assert isinstance(component, AgentComponent)
         assert "critic" in component.parts
+
+
+@pytest.mark.parametrize("name", ["dqn", "sac", "td3", "drqv2", "ac2"])
+def test_noise_in_the_weights_works_wherever_a_critic_stands(name: str) -> None:
+    agent: Any = build(name, Spec(VECTOR, NUMBERS), "scalar", noisy=True)
+    batch, sizes = batch_of(agent), {}
+    for key, value in agent.critic.named_parameters():
+        if "_stds" in key:
+            sizes[key] = value.clone()
+    assert sizes
+    for _ in range(2):
+        assert agent.learn(batch).metrics["nonfinite"] == 0
+    assert all(not torch.equal(value, dict(agent.critic.named_parameters())[key]) for key, value in sizes.items())
+
+    def values() -> torch.Tensor:
+        with torch.no_grad():
+            found: torch.Tensor = agent.critic(agent.encode(batch.obs), batch.action).mean
+        return found
+
+    assert not torch.equal(values(), values())
+    agent.eval()
+    assert torch.equal(values(), values())

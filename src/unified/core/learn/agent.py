@@ -363,6 +363,13 @@ class Agent(nn.Module, ABC):
             encoder.train()
         return features.float() if full else features
 
+    def prepare_rollout(self, batch: Batch) -> Batch:
+        """A rollout as it is learned from: processed by the agent, and then by each of its objectives (`Objective.process_rollout`)."""
+        processed = self.process_rollout(batch)
+        for objective in self._objectives():
+            processed = objective.process_rollout(self, batch, processed)
+        return processed
+
     def learn(self, batch: Batch) -> UpdateResult:
         """One update, by `Updater`: every phase that is due trains its parts, then the target networks follow."""
         return self.updater(batch)

@@ -73,7 +73,7 @@ class MultiTaskAgent(nn.Module):
         assert isinstance(batch, TaskBatch)
         return TaskBatch(self.of(batch.task_number).receive(batch), batch.task_number)
 
-    def process_rollout(self, batch: Batch) -> Batch:
+    def prepare_rollout(self, batch: Batch) -> Batch:
         """Return a batch as it is: rollouts are of one task."""
         return batch
 

@@ -96,6 +96,20 @@ class Objective(ABC):
             UsageError: If it can do nothing with such an agent.
         """
 
+    def process_rollout(self, agent: Any, rollout: Batch, processed: Batch) -> Batch:
+        """The rollout as the agent processed it (`Agent.process_rollout`), with what this objective adds: other advantages, for example.
+
+        Args:
+            agent: The agent.
+            rollout: As it was gathered: in the order of time, with `next_obs`, `boundary` and `env_id`.
+            processed: As the agent and the objectives before this one return it.
+        """
+        return processed
+
+    def relabel(self, agent: Any, batch: Batch) -> Batch:
+        """The batch of an update before it is encoded: with other rewards, for example. Called once in each update, and traced with it."""
+        return batch
+
     def phases(self) -> list[Phase]:
         """The phases that stand for an agent's own where this objective replaces them; empty for one, of all that it trains.
 

@@ -15,6 +15,7 @@ from unified.core.components.options import Options
 OPTIMIZERS = {
     "adam": ("eps", "betas"),
     "adamw": ("eps", "betas"),
+    "radam": ("eps", "betas"),
     "sgd": ("momentum",),
     "rmsprop": ("eps", "momentum"),
     "adagrad": ("eps",),
@@ -23,7 +24,7 @@ OPTIMIZERS = {
 SPECIAL = ("eps", "betas", "momentum")
 #: Arguments of optimisers that ``options`` cannot set, with the reason.
 _CHOSEN = {"params": "the agent gives its parameters", "lr": "agent.lr is the learning rate", "fused": "it is on wherever it can be"}
-OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop", "adagrad"] | str
+OptimizerName = Literal["adam", "adamw", "radam", "sgd", "rmsprop", "adagrad"] | str
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -37,9 +38,9 @@ class _Moving(Options):
     weight_decay: float | None = Field(None, ge=0)
     """Weight decay."""
     eps: float | None = Field(None, gt=0)
-    """Term that keeps the denominator from 0 (adam, adamw, rmsprop, adagrad); null: the default of the optimiser."""
+    """Term that keeps the denominator from 0 (adam, adamw, radam, rmsprop, adagrad); null: the default of the optimiser."""
     betas: tuple[_Beta, _Beta] | None = None
-    """Decay of the first and of the second moment (adam, adamw); null: the default of the optimiser."""
+    """Decay of the first and of the second moment (adam, adamw, radam); null: the default of the optimiser."""
     momentum: float | None = Field(None, ge=0, lt=1)
     """Momentum (sgd, rmsprop); null: none."""
     options: dict[str, Any] = {}
@@ -108,7 +109,7 @@ class OptimizerOptions(_Moving):
     name: OptimizerName = "adam"
     """Optimiser, or an import path of a class: package.module:Class, ./file.py:Class."""
     weight_decay: float = Field(0.0, ge=0)
-    """Weight decay; adamw decays the weights themselves, adam, sgd, rmsprop and adagrad add it to the gradient."""
+    """Weight decay; adamw decays the weights themselves, adam, radam, sgd, rmsprop and adagrad add it to the gradient."""
     no_decay: bool = False
     """Whether biases and norms (parameters with at most one dimension) have no weight decay."""
     vectors: VectorOptimizerOptions = VectorOptimizerOptions()

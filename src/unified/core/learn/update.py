@@ -133,6 +133,7 @@ class Updater:
         self.agent = agent
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.moved: frozenset[torch.Tensor] = frozenset()
+        self._relabelling: list[Objective] = []
         self.reduce: Reduce | None = None
         #: Steps one optimiser; a traced update may put another form of the same step here.
         self.step: Callable[[torch.optim.Optimizer, torch.Tensor], None] = step
@@ -142,6 +143,8 @@ class Updater:
 
     def make_optimizers(self) -> None:
         """Make the optimisers of the parts that the phases of the agent train."""
+        objectives = [objective for phase in self.agent.phase_list for objective in phase.objectives]
+        self._relabelling = [each for each in objectives if type(each).relabel is not Objective.relabel]
         for part in dict.fromkeys(part for phase in self.agent.phase_list if phase.step is None for part in phase.trains):
             if parameters := _trainable(getattr(self.agent, part)):
                 self.optimizers[part] = self.agent.optimizer(part, parameters)
@@ -194,6 +197,9 @@ class Updater:
         its parts once, along the average: the same as the whole batch where a loss is a mean over rows, in the memory of a microbatch.
         """
         agent = self.agent
+        for objective in self._relabelling:
+            with plugin_errors(f"objective {objective.label}", "while it relabelled a batch"):
+                batch = objective.relabel(agent, batch)
         microbatches = [Microbatch(share, piece) for share, piece in batch.split(self._pieces)]
         phases, targets = self.due
         metrics: dict[str, torch.Tensor] = {"nonfinite": torch.zeros((), device=agent.device)}

@@ -47,8 +47,8 @@ def shuffled(rows: Batch, order: np.ndarray, pieces: int) -> Iterator[Batch]:
 def gather_rollout(view: Rollout, replay: Replay) -> Batch:
     """The transitions that were not consumed yet, environment after environment, each in the order of time.
 
-    Beside the columns of the view there are `next_obs`, the true next observation, and `boundary` ``(N,)``: whether the row after this
-    one belongs to another episode or environment, or does not exist yet. `discount` is γ, or 0 where the episode terminated.
+    Beside the columns of the view there are `next_obs`, the true next observation, `env_id` ``(N,)``, and `boundary` ``(N,)``: whether the row
+    after this one belongs to another episode or environment, or does not exist yet. `discount` is γ, or 0 where the episode terminated.
     """
     store = replay.store
     found = []
@@ -74,6 +74,7 @@ def gather_rollout(view: Rollout, replay: Replay) -> Batch:
             "index": torch.from_numpy(index),
             "weight": torch.ones(len(index)),
             "boundary": torch.from_numpy(boundary),
+            "env_id": torch.from_numpy(index // store.length),
             **{name: torch.from_numpy(store.data[name][index]) for name in store.extra},
         }
     )

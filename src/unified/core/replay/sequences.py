@@ -21,7 +21,7 @@ def sequence_minibatches(view: RolloutSequences, replay: Replay, prepare: Callab
     """The rollout in each of the view's epochs, its sequences in a new order. Consumed when the last batch is done."""
     rows = gather_rollout(view, replay)
     if len(rows.reward):  # no row is left where every episode failed
-        env_id = rows.index.numpy() // replay.store.length
+        env_id = rows.env_id.numpy()
         is_first = torch.from_numpy(replay.store.data["step"][rows.index.numpy()] == 0)
         rows = prepare(rows)
         sequences = torch.from_numpy(cut(env_id, view.sequence_length)).to(rows.reward.device)

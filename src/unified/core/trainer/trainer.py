@@ -177,7 +177,7 @@ class Trainer:
 
     def _prepare(self, batch: Batch) -> Batch:
         with plugin_errors(self.agent_name, "while it prepared to learn"):
-            return self.agent.process_rollout(self.agent.receive(batch))
+            return self.agent.prepare_rollout(self.agent.receive(batch))
 
     def _update(self, batch: Batch) -> None:
         with self.watch.measure("update"):

@@ -11,9 +11,12 @@ from torch import nn
 from unified.core.base.errors import Problem, UsageError
 from unified.core.components.import_paths import label
 from unified.core.learn.distributions import Value
-from unified.plugins.architectures.mlp.network import Bottleneck, EnsembleMLP, Full
+from unified.plugins.architectures.heads.modules import QuantileHead
+from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP, Full
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
-from unified.plugins.architectures.selected import Ensemble, selected_network
+from unified.plugins.architectures.normalised import NormalisedEnsembleMLP
+from unified.plugins.architectures.reductions import Reduction
+from unified.plugins.architectures.selected import Ensemble, selected_network, start_small
 
 if TYPE_CHECKING:
     from unified.core.base.rng import Stream
@@ -89,7 +92,8 @@ def make_critic(
 
     Args:
         build: The agent's.
-        options: ``head, network, hidden_dim, depth, members, dueling, noisy, v_min, v_max``.
+        options: ``head, network, hidden_dim, depth, members, dueling, noisy, v_min, v_max``, and where there are such ``norm, dropout,
+            late_action, last_init, reduce``.
         features: Numbers that come in, F.
         actions: Numbers of an action, where it is one that is given.
         choices: ``(A,)``, or ``(D, A)`` for D choices.
@@ -97,35 +101,66 @@ def make_critic(
         stream: Of the noise, for a noisy critic.
 
     Raises:
-        UsageError: If its head is none of values, its network cannot take the inputs, or it is to duel without choices.
+        UsageError: If its head is none of values, its network cannot take the inputs, or options exclude each other.
     """
     head = value_head(build, options.head, options.v_min, options.v_max)
-    body = Full() if trunk is None else Bottleneck(features, trunk)
+    _refuse_unread(options, head, actions, choices)
+    body: nn.Module = Full() if trunk is None else Bottleneck(features, trunk)
     features = features if trunk is None else trunk
-    network = getattr(options, "network", None)
-    if network is not None and options.noisy:
-        raise UsageError(Problem("critic.noisy=true needs the default network, and critic selects another one", "critic.noisy=false"))
+    network, noise = getattr(options, "network", None), Noise(stream or build.streams["noise"])
+    depth, norm, dropout = options.depth, getattr(options, "norm", None), getattr(options, "dropout", 0.0)
+    if getattr(options, "late_action", False):
+        body, features, depth = nn.Sequential(body, MLP(features, None, options.hidden_dim, 1)), options.hidden_dim, depth - 1
 
     def layers(in_features: int, hidden: tuple[int, ...], out_features: int) -> nn.Module:
         if network is not None:
             inputs = "features and action" if actions else "features"
             members = range(options.members)
             return Ensemble(selected_network(build, network, "critic", inputs, in_features, out_features) for _ in members)
-        sizes = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": len(hidden)}
+        sizes: dict[str, Any] = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": len(hidden), "norm": norm}
         if options.noisy:
-            return NoisyEnsembleMLP(in_features, out_features, Noise(stream or build.streams["noise"]), **sizes)
+            return NoisyEnsembleMLP(in_features, out_features, noise, **sizes)
+        if dropout or norm == "batch_renorm":
+            return NormalisedEnsembleMLP(in_features, out_features, noise, **sizes, dropout=dropout)
         return EnsembleMLP(in_features, out_features, **sizes)
 
     def values(out_features: int) -> nn.Module:
-        hidden = () if network is not None else (options.hidden_dim,) * options.depth
-        return head.network(layers, features + actions, hidden, out_features, options.members)
+        hidden = () if network is not None else (options.hidden_dim,) * depth
+        made = head.network(layers, features + actions, hidden, out_features, options.members)
+        start_small(made, getattr(options, "last_init", None))
+        return made
 
     if choices:
         state = values(math.prod(choices[:-1]) * head.size) if options.dueling else None
         return ChoiceCritic(body, values(math.prod(choices) * head.size), state, head, choices)
-    if options.dueling:
-        raise UsageError(Problem("a dueling critic needs choices to compare, and actions are numbers here", "critic.dueling=false"))
     return Critic(body, values(head.size), head)
+
+
+def _refuse_unread(options: Any, head: ValueHead, actions: int, choices: tuple[int, ...]) -> None:
+    """Options of a critic that exclude each other, or that nothing would read."""
+    network, reduction = getattr(options, "network", None), Reduction.of(getattr(options, "reduce", "least"))
+    late = getattr(options, "late_action", False)
+    changed = [name for name, usual in _USUAL.items() if getattr(options, name, usual) != usual]
+    if network is not None and changed:
+        unread, without = (" ".join(f"critic.{name}={_shown(value[name])}" for name in changed) for value in (vars(options), _USUAL))
+        raise UsageError(Problem(f"{unread} needs the default network, and critic selects another one", without))
+    if options.noisy and ("dropout" in changed or getattr(options, "norm", None) == "batch_renorm"):
+        raise UsageError(Problem("a noisy critic takes neither dropout nor batch renormalisation", "critic.noisy=false"))
+    if options.dueling and not choices:
+        raise UsageError(Problem("a dueling critic needs choices to compare, and actions are numbers here", "critic.dueling=false"))
+    if late and not (actions and options.depth):
+        raise UsageError(Problem("critic.late_action is of a critic that takes numbers and has a hidden layer", "critic.late_action=false"))
+    if reduction.name == "truncated" and not (isinstance(head, QuantileHead) and reduction.count < getattr(head, "atoms", head.size)):
+        what = f"critic.reduce={options.reduce} drops as many quantiles of each member, and has to leave some"
+        raise UsageError(Problem(what, "critic.head=quantile critic.head.atoms=25 critic.reduce=truncated(2)"))
+
+
+#: What the default network alone reads, with the value that changes nothing.
+_USUAL = {"noisy": False, "norm": None, "dropout": 0.0, "late_action": False}
+
+
+def _shown(value: Any) -> str:
+    return {None: "null", True: "true", False: "false"}.get(value, str(value))
 
 
 def value_head(build: Builder, selection: Any, low: float = -math.inf, high: float = math.inf) -> ValueHead:
@@ -171,7 +206,19 @@ def soft_maximum(value: Value, temperature: float) -> Value:
 
 
 def reduced(value: Value, how: str, batch: Batch) -> Value:
-    """Reduce an ensemble to one member: ``"least"``, ``"average"`` or ``"mixture"``, with the column `mixture` of the batch (REM)."""
-    if how == "mixture":
+    """Reduce an ensemble to one member, as a `Reduction` says; with the columns `mixture` (REM) or `subset` (REDQ) of the batch."""
+    reduction = Reduction.of(how)
+    if reduction.name == "mixture":
         return value.mixture(batch.mixture)
-    return value.mean_over_ensemble() if how == "average" else value.min()
+    if reduction.name == "subset":
+        return value.members(batch.subset[0]).min()
+    if reduction.name == "truncated":
+        return value.truncated(reduction.count)
+    return value.mean_over_ensemble() if reduction.name == "average" else value.min()
+
+
+def climbed(value: Value, which: str) -> Value:
+    """Of an ensemble ``(E, B)``, the member that an actor climbs ``(1, B)``: ``"least"``, ``"average"`` or ``"first"``."""
+    if which == "first":
+        return value.members(slice(1))
+    return value.mean_over_ensemble() if which == "average" else value.min()

@@ -47,3 +47,12 @@ class LevelNetwork(nn.Module):
         embedded = F.relu(self.levels(cosines)).unflatten(1, levels.shape)  # (E, B, N, W)
         values: torch.Tensor = self.values((state[..., None, :] * embedded).flatten(1, 2))
         return values.unflatten(1, levels.shape)
+
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layer."""
+        layer: list[nn.Parameter] = self.values.last_layer()  # type: ignore[operator]
+        return layer
+
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layer."""
+        return self.values.last_layer()  # type: ignore[operator,no-any-return]

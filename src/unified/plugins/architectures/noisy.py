@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from unified.core.base.rng import Stream
 from unified.plugins.architectures.mlp.network import EnsembleMLP
@@ -45,12 +44,21 @@ class NoisyEnsembleMLP(EnsembleMLP):
         hidden_dim: Units of each hidden layer.
         depth: Hidden layers.
         std: σ at the start, over √p.
+        norm: As of `EnsembleMLP`.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, noise: Noise, members: int = 1, hidden_dim: int = 256, depth: int = 2, std: float = 0.5
+        self,
+        in_features: int,
+        out_features: int,
+        noise: Noise,
+        members: int = 1,
+        hidden_dim: int = 256,
+        depth: int = 2,
+        std: float = 0.5,
+        norm: str | None = None,
     ) -> None:
-        super().__init__(in_features, out_features, members, hidden_dim, depth)
+        super().__init__(in_features, out_features, members, hidden_dim, depth, norm)
         self.noise = noise
         self.weight_stds, self.bias_stds = nn.ParameterList(), nn.ParameterList()
         for weight, bias in zip(self.weights, self.biases, strict=True):
@@ -72,7 +80,7 @@ class NoisyEnsembleMLP(EnsembleMLP):
             before, after = _draw((members, rows, 1), generator), _draw((members, 1, columns), generator)
             hidden_dim = torch.baddbmm(bias + bias_std * after, hidden_dim, weight + weight_std * (before * after))
             if index < len(self.weights) - 1:
-                hidden_dim = F.relu_(hidden_dim)
+                hidden_dim = self.activated(index, hidden_dim)
         return hidden_dim
 
 

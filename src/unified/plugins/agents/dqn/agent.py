@@ -61,7 +61,7 @@ class DQN(OffPolicyAgent):
                 features["next_features"] = self.encode(next_obs)
             if self.copies_encoder:
                 features["target_features"] = self.encode(next_obs, self.get_submodule("encoder_target"))
-        return self.with_mixture(batch).with_columns(features=self.encode(obs), **features)
+        return self.with_draws(batch).with_columns(features=self.encode(obs), **features)
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s'): the target critic's value of the action that the online critic (double), or it itself, likes best, or its soft maximum."""

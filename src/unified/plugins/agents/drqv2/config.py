@@ -23,6 +23,8 @@ class DrQV2CriticOptions(Options):
     """Least return, for heads that have one."""
     v_max: float = 200.0
     """Greatest return, likewise: at 1 for each of 2 frames of a step, 2 / (1 - γ)."""
+    noisy: bool = False
+    """Noise in the weights of the critics, of a learned size; off in evaluation."""
 
 
 class DrQV2Options(OffPolicyOptions):

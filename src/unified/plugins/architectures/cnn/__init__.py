@@ -25,4 +25,9 @@ components = (
         target="unified.plugins.architectures.cnn.network:NatureCNN",
         summary="three convolutions and a linear layer, the encoder of DQN",
     ),
+    ArchitectureComponent(
+        name="impala_cnn",
+        target="unified.plugins.architectures.cnn.network:ImpalaCNN",
+        summary="residual convolutions in three stages, the encoder of IMPALA and of BBF",
+    ),
 )

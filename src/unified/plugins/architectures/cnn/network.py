@@ -117,29 +117,69 @@ class NatureCNN(nn.Module):
     Args:
         in_shape: ``(C, H, W)`` of the stacked frames, bytes or numbers, at least 36×36.
         features: Number of features.
+        norm: Normalisation between each layer and its ReLU; ``layer`` is over all channels and places (Gallici et al. 2024, PQN).
 
     Raises:
         UsageError: If the picture is smaller.
     """
 
-    def __init__(self, in_shape: tuple[int, int, int], features: Annotated[int, Ge(1)] = 512) -> None:
+    def __init__(
+        self, in_shape: tuple[int, int, int], features: Annotated[int, Ge(1)] = 512, norm: Literal["none", "layer"] = "none"
+    ) -> None:
         super().__init__()
         channels, height, width = in_shape
         if min(height, width) < 36:
             raise UsageError(Problem(f"nature_cnn needs pictures of at least 36×36, and these are {height}×{width}", "encoder=cnn"))
         self.convolutions = Convolutions(
-            *(nn.Conv2d(channels, 32, 8, stride=4), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(32, 64, 4, stride=2), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(64, 64, 3, stride=1), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(channels, 32, 8, stride=4), *_normalisation(norm, 32), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(32, 64, 4, stride=2), *_normalisation(norm, 64), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(64, 64, 3, stride=1), *_normalisation(norm, 64), nn.ReLU(inplace=True)),
         )
         places = [((side - 8) // 4 + 1 - 4) // 2 + 1 - 2 for side in (height, width)]
         self.linear = nn.Linear(64 * places[0] * places[1], features)
+        self.norm = nn.LayerNorm(features) if norm == "layer" else nn.Identity()
         self.apply(orthogonal).to(memory_format=torch.channels_last)
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         """``(B, C, H, W)`` to ``(B, features)``."""
         features = self.convolutions(pixels(obs, self.convolutions))
-        return torch.relu_(self.linear(flatten(features)))
+        return torch.relu_(self.norm(self.linear(flatten(features))))
+
+
+class ImpalaCNN(nn.Module):
+    """Three stages of a convolution, a pooling that halves the picture, and two residual blocks. Source: Espeholt et al. 2018 (IMPALA), figure 3.
+
+    Args:
+        in_shape: ``(C, H, W)`` of the stacked frames, bytes or numbers.
+        width: Factor on the channels, which are 16, 32 and 32; 4 in BBF.
+        flat: Return one vector (true) or the feature map (false); null: a vector, unless the next part of a list takes a map.
+    """
+
+    def __init__(self, in_shape: tuple[int, int, int], width: Annotated[int, Ge(1)] = 1, flat: bool | None = None) -> None:
+        super().__init__()
+        self.flat = flat is None or flat
+        before, layers = in_shape[0], []
+        for channels in (16 * width, 32 * width, 32 * width):
+            layers += [nn.Conv2d(before, channels, 3, padding=1), nn.MaxPool2d(3, 2, padding=1), Residual(channels), Residual(channels)]
+            before = channels
+        self.convolutions = Convolutions(*layers, nn.ReLU()).apply(orthogonal).to(memory_format=torch.channels_last)
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        """``(B, C, H, W)`` to ``(B, D)``, or to ``(B, C', H', W')`` where it is not flat."""
+        features: torch.Tensor = self.convolutions(pixels(obs, self.convolutions))
+        return flatten(features) if self.flat else features
+
+
+class Residual(nn.Sequential):
+    """x + conv(relu(conv(relu(x)))), 3×3."""
+
+    def __init__(self, channels: int) -> None:
+        layers = [(nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1)) for _ in range(2)]
+        super().__init__(*(layer for pair in layers for layer in pair))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        changed: torch.Tensor = super().forward(features)  # type: ignore[no-untyped-call]
+        return features + changed
 
 
 class DrQV2CNN(nn.Module):

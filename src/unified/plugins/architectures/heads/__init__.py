@@ -9,13 +9,14 @@ from unified.core.components.importing import import_object
 
 if TYPE_CHECKING:
     from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
-    from unified.plugins.architectures.heads.values import CategoricalValue, HistogramValue, QuantileValue, ScalarValue
+    from unified.plugins.architectures.heads.values import CategoricalValue, GaussianValue, HistogramValue, QuantileValue, ScalarValue
 
 __all__ = [
     "Categorical",
     "CategoricalValue",
     "Deterministic",
     "Gaussian",
+    "GaussianValue",
     "HistogramValue",
     "QuantileValue",
     "ScalarValue",
@@ -73,6 +74,27 @@ components = (
         summary="value head: one number, regressed by classification with a normal distribution around it (HL-Gauss)",
         answers=dict.fromkeys(("hlgauss", "hl-gauss"), "critic.head=hl_gauss"),
         example=f"{_DQN} critic.head=hl_gauss",
+    ),
+    ArchitectureComponent(
+        name="sigma",
+        places=("critic.head",),
+        target=f"{_MODULES}:SigmaHead",
+        summary="value head: mean and deviation of a normal distribution of returns",
+        example=f"{_SAC} critic.head=sigma",
+    ),
+    ArchitectureComponent(
+        name="gammas",
+        places=("critic.head",),
+        target=f"{_MODULES}:GammasHead",
+        summary="value head: returns by several discounts at once",
+        example=f"{_SAC} critic.head=gammas critic.head.discounts=[0.9,0.99]",
+    ),
+    ArchitectureComponent(
+        name="horizon",
+        places=("critic.head",),
+        target=f"{_MODULES}:HorizonHead",
+        summary="value head: returns of the next 1, 2, … steps, without a bootstrap through itself",
+        example=f"{_SAC} critic.head=horizon critic.head.steps=16",
     ),
     ArchitectureComponent(
         name="tanh_gaussian",

@@ -7,12 +7,13 @@ around its inputs (`network`) and asked about them (`evaluate`), where these are
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import nn
 
 from unified.core.base.errors import Problem, UsageError
@@ -20,7 +21,16 @@ from unified.core.base.schedule import Schedule
 from unified.core.components.options import ScheduleText, above
 from unified.core.learn.distributions import Policy, Value
 from unified.plugins.architectures.heads.policies import Categorical, Deterministic, TanhGaussian, TruncatedNormal
-from unified.plugins.architectures.heads.values import CategoricalValue, HistogramValue, QuantileValue, ScalarValue, midpoints
+from unified.plugins.architectures.heads.values import (
+    CategoricalValue,
+    DiscountedValues,
+    GaussianValue,
+    HistogramValue,
+    HorizonValues,
+    QuantileValue,
+    ScalarValue,
+    midpoints,
+)
 from unified.plugins.architectures.levels import Layers, LevelNetwork
 from unified.plugins.architectures.noisy import Noise
 
@@ -33,6 +43,8 @@ class ValueHead(nn.Module, ABC):
 
     #: Numbers that stand for one value.
     size: int
+    #: Whether returns must have one step before their bootstrap.
+    one_step: ClassVar[bool] = False
 
     @abstractmethod
     def value(self, raw: torch.Tensor) -> Value:
@@ -268,6 +280,79 @@ class HLGaussHead(BoundedHead):
 
     def value(self, raw: torch.Tensor) -> HistogramValue:
         return HistogramValue(raw, self.atoms, sigma=self.sigma)
+
+
+class SigmaHead(ValueHead):
+    """Mean and deviation of a return, as a normal distribution. Source: Seitzer et al. 2022 (β-NLL).
+
+    Args:
+        beta: Exponent β of the weight σ^2β of a row.
+        low: Least logarithm of the deviation; the greatest is 3 more than that of the critic's v_max - v_min.
+    """
+
+    size = 2
+
+    def __init__(self, beta: Annotated[float, Ge(0), Le(1)] = 0.5, low: float = -5.0) -> None:
+        super().__init__()
+        self.beta, self.low = beta, low
+        self.bound(-10.0, 10.0)
+
+    def bound(self, low: float, high: float) -> None:
+        self.high = 3.0 + math.log(high - low)
+
+    def value(self, raw: torch.Tensor) -> GaussianValue:
+        mean, log_std = raw.unbind(dim=-1)
+        return GaussianValue(torch.stack([mean, log_std.clamp(self.low, self.high).exp()], dim=-1), self.beta)
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The mean."""
+        return raw[..., 0]
+
+
+class GammasHead(ValueHead):
+    """Returns by several discounts at once, the last of which is acted by. Source: Fedus et al. 2019.
+
+    Args:
+        discounts: γ_k, in the order in which they are learned; they replace agent.discount.
+    """
+
+    one_step = True
+    discounts: torch.Tensor
+
+    def __init__(self, discounts: tuple[float, ...] = (0.9, 0.95, 0.98, 0.99)) -> None:
+        super().__init__()
+        if not discounts or not all(0.0 <= each <= 1.0 for each in discounts):
+            shown = ",".join(f"{each:g}" for each in discounts)
+            raise UsageError(Problem(f"discounts are between 0 and 1, at least one: [{shown}]", "critic.head.discounts=[0.9,0.99]"))
+        self.size = len(discounts)
+        self.register_buffer("discounts", torch.tensor(discounts))
+
+    def value(self, raw: torch.Tensor) -> DiscountedValues:
+        return DiscountedValues(raw, self.discounts)
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The values."""
+        return raw
+
+
+class HorizonHead(ValueHead):
+    """Returns of the next 1, 2, … steps, none of which is bootstrapped from itself. Source: De Asis et al. 2020.
+
+    Args:
+        steps: The longest horizon H.
+        last: How many of the longest are averaged to act.
+    """
+
+    def __init__(self, steps: Annotated[int, Ge(1)] = 32, last: Annotated[int, Ge(1)] = 5) -> None:
+        super().__init__()
+        self.size, self.last = steps, last
+
+    def value(self, raw: torch.Tensor) -> HorizonValues:
+        return HorizonValues(raw, self.last)
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The values."""
+        return raw
 
 
 class TanhGaussianHead(PolicyHead):

@@ -45,9 +45,18 @@ class Represented(Value):
     def expectation(self, probabilities: torch.Tensor) -> Self:
         return self._blend(probabilities.dim(), probabilities[None])._over_dimensions()
 
+    def clamped(self, low: float, high: float) -> Self:
+        return self._like(self.numbers.clamp(low, high))
+
     def _over_dimensions(self) -> Self:
         """``(E, B, D)`` to ``(E, B)``; ``(E, B)`` as it is."""
         return self._blend(2) if self.numbers.dim() - self.own > 2 else self
+
+    def rows(self, which: slice) -> Self:
+        return self._like(self.numbers[:, which])
+
+    def members(self, which: torch.Tensor | slice) -> Self:
+        return self._like(self.numbers[which])
 
     def min(self) -> Self:
         if len(self.numbers) == 1:
@@ -146,6 +155,16 @@ class CategoricalValue(Represented):
         returns = self._per_row(reward) + self._per_row(discount) * self.atoms  # (1, B, …, N)
         return type(self)(project(self.probabilities, returns.expand_as(self.numbers), self.atoms).log(), self.atoms)
 
+    def rows(self, which: slice) -> Self:
+        some = self._like(self.numbers[:, which])
+        some.offset = None if self.offset is None else self.offset[which]
+        return some
+
+    def clamped(self, low: float, high: float) -> Self:
+        returns = self.atoms if self.offset is None else self.atoms + self._per_row(self.offset)
+        masses = project(self.probabilities, returns.clamp(low, high).expand_as(self.numbers), self.atoms)
+        return type(self)(masses.log(), self.atoms)
+
     def loss(self, target: Self) -> torch.Tensor:
         if self.offset is not None:
             target = target.backup(-self.offset, torch.ones_like(self.offset))
@@ -212,6 +231,10 @@ class HistogramValue(CategoricalValue):
         returns = self._per_row(reward) + self._per_row(discount) * self.mean[..., None]
         return type(self)(spread(returns, self.atoms, self.sigma).log(), self.atoms, None, self.sigma)
 
+    def clamped(self, low: float, high: float) -> Self:
+        returns = self.mean[..., None].clamp(low, high)
+        return type(self)(spread(returns, self.atoms, self.sigma).log(), self.atoms, None, self.sigma)
+
     @torch.no_grad()
     def td_error(self, target: Self) -> torch.Tensor:
         """|δ|, the distance between the means: how a target is spread depends on where it lies between two atoms."""
@@ -266,6 +289,19 @@ class QuantileValue(Represented):
     def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> Self:
         return self._like(self._per_row(reward) + self._per_row(discount) * self.numbers)
 
+    def truncated(self, drop: int) -> Self:
+        """The quantiles of all members in one, in rising order and without the greatest `drop` of each member, as an ensemble of one.
+
+        They are dropped from all together and not from each member. Source: Kuznetsov et al. 2020, "Controlling Overestimation Bias with
+        Truncated Mixture of Continuous Distributional Quantile Critics", section 4.
+        """
+        pooled = self.numbers.movedim(0, -2).flatten(-2)  # (B, …, E·N)
+        kept = pooled.shape[-1] - drop * len(self.numbers)
+        return type(self)(pooled.sort(dim=-1).values[None, ..., :kept], self.huber)
+
+    def rows(self, which: slice) -> Self:
+        return type(self)(self.numbers[:, which], self.huber, None if self.levels is None else self.levels[which])
+
     def loss(self, target: Self) -> torch.Tensor:
         """Summed over the own quantiles and averaged over the target's (equation 10), N × N' pairs."""
         levels = midpoints(self.numbers.shape[-1], self.numbers.device) if self.levels is None else self.levels  # (N,) or (B, N)
@@ -284,11 +320,145 @@ class QuantileValue(Represented):
         every row of random returns, however well predicted. Source: Dabney et al. 2018, equation 3, the distance that QR-DQN minimises.
         """
         own, wanted = self.numbers.sort(dim=-1).values, target.numbers.sort(dim=-1).values
-        count = math.lcm(own.shape[-1], wanted.shape[-1])
-        own, wanted = (each.repeat_interleave(count // each.shape[-1], dim=-1) for each in (own, wanted))
-        return (own - wanted).abs().mean(dim=-1).mean(dim=0)
+        ours, theirs = own.shape[-1], wanted.shape[-1]
+        if ours == theirs:
+            return (own - wanted).abs().mean(dim=-1).mean(dim=0)
+        # Both are steps: between two levels at which either of them rises, the difference is one number.
+        levels = [torch.arange(1, each + 1, device=own.device) * other for each, other in ((ours, theirs), (theirs, ours))]
+        upper = torch.cat(levels).sort().values  # in units of 1 / (N N')
+        lower = upper.roll(1)
+        lower[0] = 0
+        here, there = ((lower // each).clamp_max(count - 1) for each, count in ((theirs, ours), (ours, theirs)))
+        apart = (own.index_select(-1, here) - wanted.index_select(-1, there)).abs()
+        return (apart * (upper - lower).to(own.dtype)).sum(dim=-1).mean(dim=0) / (ours * theirs)
 
 
 def midpoints(count: int, device: torch.device) -> torch.Tensor:
     """The levels (2i + 1) / 2N ``(N,)``: the middles of N equal parts of [0, 1]."""
     return (torch.arange(count, device=device) + 0.5) / count
+
+
+class GaussianValue(Represented):
+    """A normal distribution of returns, compared by the cross-entropy of normals: log σ + ((μ' - μ)² + σ'²) / 2σ².
+
+    Each row counts σ^2β times, without a gradient, so that rows with a great deviation still move the mean. Averages of several have the
+    moments of their mixture. Source: Seitzer et al. 2022, "On the Pitfalls of Heteroscedastic Uncertainty Estimation with Probabilistic
+    Neural Networks", equation 5 (β-NLL).
+
+    Args:
+        numbers: Mean and deviation ``(E, B, …, 2)``; the deviation of a target may be 0.
+        beta: β within [0, 1]: 0 is the likelihood itself, 1 has the gradient of the squared error for the mean.
+    """
+
+    def __init__(self, numbers: torch.Tensor, beta: float = 0.5) -> None:
+        super().__init__(numbers)
+        self.beta = beta
+
+    @property
+    def mean(self) -> torch.Tensor:
+        return self.numbers[..., 0]
+
+    @property
+    def std(self) -> torch.Tensor:
+        """Deviation of the return, shaped like `mean`."""
+        return self.numbers[..., 1]
+
+    def _like(self, numbers: torch.Tensor) -> Self:
+        return type(self)(numbers, self.beta)
+
+    def _moved(self, mean: torch.Tensor, std: torch.Tensor) -> Self:
+        return self._like(torch.stack([mean, std], dim=-1))
+
+    def _blend(self, dim: int, weights: torch.Tensor | None = None) -> Self:
+        def average(numbers: torch.Tensor) -> torch.Tensor:
+            return numbers.mean(dim) if weights is None else (numbers * weights).sum(dim)
+
+        mean, square = average(self.mean), average(self.mean.square() + self.std.square())
+        return self._moved(mean, (square - mean.square()).clamp_min(1e-12).sqrt())
+
+    def shift(self, delta: torch.Tensor) -> Self:
+        return self._moved(self.mean + delta.view(1, -1, *[1] * (self.mean.dim() - 2)), self.std)
+
+    def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> Self:
+        reward, discount = (each.view(1, -1, *[1] * (self.mean.dim() - 2)) for each in (reward, discount))
+        return self._moved(reward + discount * self.mean, discount * self.std)
+
+    def clamped(self, low: float, high: float) -> Self:
+        """The mean within these bounds; the deviation as it is."""
+        return self._moved(self.mean.clamp(low, high), self.std)
+
+    def loss(self, target: Self) -> torch.Tensor:
+        distance = (target.mean - self.mean).square() + target.std.square()
+        entropy = self.std.log() + 0.5 * distance / self.std.square()
+        return (self.std.detach().pow(2.0 * self.beta) * entropy).sum(dim=0)
+
+
+class SeveralValues(Represented):
+    """Several returns of one policy at once, compared by the mean of their squared errors.
+
+    Args:
+        numbers: ``(E, B, …, K)``.
+    """
+
+    def _blend(self, dim: int, weights: torch.Tensor | None = None) -> Self:
+        return self._like(self.numbers.mean(dim) if weights is None else (self.numbers * weights[..., None]).sum(dim))
+
+    def shift(self, delta: torch.Tensor) -> Self:
+        return self._like(self.numbers + self._per_row(delta))
+
+    def loss(self, target: Self) -> torch.Tensor:
+        return (self.numbers - target.numbers).square().mean(dim=-1).sum(dim=0)
+
+
+class DiscountedValues(SeveralValues):
+    """Returns by several discounts γ_k, the last of which is acted by: y_k = r + γ_k Q_k(s', a').
+
+    Rewards of several steps were added up by one discount, so that a return has one step before its bootstrap. Source: Fedus et al. 2019,
+    "Hyperbolic Discounting and Learning over Multiple Horizons", section 5.
+
+    Args:
+        numbers: ``(E, B, …, K)``.
+        discounts: γ_k ``(K,)``.
+    """
+
+    def __init__(self, numbers: torch.Tensor, discounts: torch.Tensor) -> None:
+        super().__init__(numbers)
+        self.discounts = discounts
+
+    @property
+    def mean(self) -> torch.Tensor:
+        return self.numbers[..., -1]
+
+    def _like(self, numbers: torch.Tensor) -> Self:
+        return type(self)(numbers, self.discounts)
+
+    def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> Self:
+        """Of the discount counts only where it is 0, at the end of an episode."""
+        return self._like(self._per_row(reward) + self._per_row(discount.ne(0.0).to(reward.dtype)) * self.discounts * self.numbers)
+
+
+class HorizonValues(SeveralValues):
+    """Returns of the next 1, 2, …, H steps: y_h = r + γ Q_{h-1}(s', a'), Q_0 = 0. No number is bootstrapped from itself.
+
+    It acts by the average of the last few. Source: De Asis et al. 2020, "Fixed-Horizon Temporal Difference Methods for Stable
+    Reinforcement Learning", equation 6.
+
+    Args:
+        numbers: ``(E, B, …, H)``; of n-step returns in units of n steps.
+        last: How many of the longest horizons are averaged to act.
+    """
+
+    def __init__(self, numbers: torch.Tensor, last: int = 5) -> None:
+        super().__init__(numbers)
+        self.last = last
+
+    @property
+    def mean(self) -> torch.Tensor:
+        return self.numbers[..., -self.last :].mean(dim=-1)
+
+    def _like(self, numbers: torch.Tensor) -> Self:
+        return type(self)(numbers, self.last)
+
+    def backup(self, reward: torch.Tensor, discount: torch.Tensor) -> Self:
+        shorter = torch.cat([torch.zeros_like(self.numbers[..., :1]), self.numbers[..., :-1]], dim=-1)
+        return self._like(self._per_row(reward) + self._per_row(discount) * shorter)

@@ -51,6 +51,10 @@ class MLP(nn.Sequential):
             hidden_dim = layer(hidden_dim)
         return hidden_dim
 
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layer."""
+        return list(self[-1].parameters())
+
 
 class EnsembleMLP(nn.Module):
     """E independent MLPs evaluated at once by batched matrix products.
@@ -61,9 +65,12 @@ class EnsembleMLP(nn.Module):
         members: E.
         hidden_dim: Units of each hidden layer.
         depth: Hidden layers.
+        norm: ``"layer"``: layer normalisation of each hidden layer, before its ReLU; each member has a scale and a shift of its own.
     """
 
-    def __init__(self, in_features: int, out_features: int, members: int = 2, hidden_dim: int = 256, depth: int = 2) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, members: int = 2, hidden_dim: int = 256, depth: int = 2, norm: str | None = None
+    ) -> None:
         super().__init__()
         sizes = [in_features, *[hidden_dim] * depth, out_features]
         self.weights = nn.ParameterList(nn.Parameter(torch.empty(members, a, b)) for a, b in pairwise(sizes))
@@ -71,6 +78,15 @@ class EnsembleMLP(nn.Module):
         for weight in self.weights:
             for member in weight:
                 nn.init.orthogonal_(member)
+        normed = depth if norm == "layer" else 0
+        self.scales = nn.ParameterList(nn.Parameter(torch.ones(members, 1, hidden_dim)) for _ in range(normed))
+        self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(members, 1, hidden_dim)) for _ in range(normed))
+
+    def activated(self, layer: int, outputs: torch.Tensor) -> torch.Tensor:
+        """Outputs ``(E, B, H)`` of a hidden layer, normalised where the options say so, behind their ReLU."""
+        if len(self.scales):
+            outputs = F.layer_norm(outputs, outputs.shape[-1:]) * self.scales[layer] + self.shifts[layer]
+        return F.relu_(outputs)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """``(B, in)``, or ``(E, B, in)`` of each member, to ``(E, B, out)``."""
@@ -78,8 +94,12 @@ class EnsembleMLP(nn.Module):
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             hidden_dim = torch.baddbmm(bias, hidden_dim, weight)
             if index < len(self.weights) - 1:
-                hidden_dim = F.relu_(hidden_dim)
+                hidden_dim = self.activated(index, hidden_dim)
         return hidden_dim
+
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layer."""
+        return [self.weights[-1], self.biases[-1]]
 
 
 class Full(nn.Module):
