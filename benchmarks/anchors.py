@@ -106,6 +106,21 @@ ANCHORS = {
     "dqn-cartpole": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1"}, 475),
     "dqn-cartpole-c51": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1", "critic.head": "categorical"}, 475),
     "dqn-cartpole-quantile": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1", "critic.head": "quantile"}, 475),
+    **{f"{name}-cartpole": Anchor({"agent": name, "suite": "gym:CartPole-v1"}, 475) for name in ("rainbow", "iqn", "munchausen")},
+    "rem-cartpole": Anchor({"agent": "rem", "suite": "gym:CartPole-v1", "agent.critic.members": 10}, 475),
+    "sac-cartpole": Anchor({"agent": "sac", "suite": "gym:CartPole-v1", "train.frames": 50_000}, 450),
+    **{
+        f"{agent}-{task.partition('-')[0].lower()}": Anchor({"agent": agent, "suite": f"gym:{task}"}, wanted, beside=beside)
+        for task, agent, wanted, beside in (
+            ("Acrobot-v1", "dqn", -77 - 2 * 11.8 / 3**0.5, "−77 ± 12, RL Baselines3 Zoo"),
+            ("Acrobot-v1", "qrdqn", -69 - 2 * 10.0 / 3**0.5, "−69 ± 10, RL Baselines3 Zoo"),
+            ("Acrobot-v1", "munchausen", -85, ""),
+            ("MountainCar-v0", "dqn", -101 - 2 * 9.9 / 3**0.5, "−101 ± 10, RL Baselines3 Zoo"),
+            ("LunarLander-v3", "dqn", 154 - 2 * 79.2 / 3**0.5, "154 ± 79, RL Baselines3 Zoo, version 2"),
+            ("LunarLander-v3", "qrdqn", None, "70 ± 225, RL Baselines3 Zoo, version 2; 168 ± 39 over 5 seeds"),
+            ("LunarLander-v3", "iqn", None, "154 ± 79, dqn of RL Baselines3 Zoo, version 2"),
+        )
+    },
     "ppo-memory": Anchor({"agent": "ppo", "suite": "unified.testing:CartPoleWithoutVelocities", "agent.memory": "lstm"}, 475),
     "sac-pendulum": Anchor({"agent": "sac", "suite": "gym:Pendulum-v1", "train.frames": 10_000}, -200),
     "sac-halfcheetah": Anchor({"agent": "sac", "suite": "gym:HalfCheetah-v5", "train.frames": 100_000}, 3_000),

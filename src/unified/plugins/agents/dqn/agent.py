@@ -23,7 +23,8 @@ class DQN(OffPolicyAgent):
     distributional (``critic.head=categorical``: C51, Bellemare et al. 2017; ``quantile``: QR-DQN, Dabney et al. 2018). Where a task takes
     numbers, each is a choice between a few, with values of its own, and an action is worth their average (Seyde et al. 2023).
 
-    With a temperature τ it is soft Q-learning (Haarnoja et al. 2017): the next state is worth τ ln Σ exp(Q / τ), and softmax(Q / τ) may act.
+    With a temperature τ it is soft Q-learning (Haarnoja et al. 2017): a next state is worth τ ln Σ exp(Q / τ), and softmax(Q / τ) may
+    act.
 
     The target network is the whole network, as in the paper: a copy of the encoder goes with that of the critic (``target_encoder``),
     unless the encoder has nothing to train. A target critic that is copied every few thousand updates would otherwise read features that

@@ -56,6 +56,11 @@ class DQNOptions(OffPolicyOptions):
         return self
 
 
+#: What the tuned settings of RL Baselines3 Zoo have in common; there a target is copied every so many steps, one update each.
+_ZOO = {
+    **{"agent.lr": 6.3e-4, "agent.n_step": 1, "agent.double": False, "agent.critic.head.huber": 1.0, "agent.learning_starts": 0},
+    **{"agent.tau": 1.0, "agent.target_update_interval": 250, "agent.epsilon": "linear(1.0,0.1,12000)", "replay.capacity": 50_000},
+}
 PRESETS = (
     Preset(
         "cartpole",
@@ -67,13 +72,26 @@ PRESETS = (
         "a reward of 1 for each step: no return exceeds 1 / (1 - γ); the policy goes up and down, and its average less so",
     ),
     Preset(
+        "acrobot",
+        "gym:Acrobot-v*",
+        {"train.frames": 100_000, **_ZOO, "agent.critic.v_min": -100.0, "agent.critic.v_max": 0.0},
+        "Raffin et al., RL Baselines3 Zoo: dqn.yml; every step costs 1",
+    ),
+    Preset(
+        "mountaincar",
+        "gym:MountainCar-v*",
+        {
+            **{"train.frames": 120_000, **_ZOO, "agent.lr": 4e-3, "agent.discount": 0.98, "agent.learning_starts": 1000},
+            **{"agent.updates_per_step": 0.5, "agent.target_update_interval": 300, "agent.epsilon": "linear(1.0,0.07,24000)"},
+            **{"replay.capacity": 10_000, "agent.critic.v_min": -50.0, "agent.critic.v_max": 0.0},
+        },
+        "Raffin et al., RL Baselines3 Zoo: dqn.yml, 8 updates for 16 steps and a copy every 600 steps; every step costs 1",
+    ),
+    Preset(
         "lunarlander",
         "gym:LunarLander-v*",
-        {
-            **{"train.frames": 300_000, "agent.n_step": 5, "agent.epsilon": "linear(1.0,0.05,50000)", "agent.learning_starts": 10_000},
-            **{"agent.critic.v_min": -300.0, "agent.critic.v_max": 300.0},
-        },
-        "n-step, start and range of returns as in RLcycle's lunarlander configurations",
+        {"train.frames": 100_000, **_ZOO, "agent.critic.v_min": -300.0, "agent.critic.v_max": 300.0},
+        "Raffin et al., RL Baselines3 Zoo: dqn.yml",
     ),
     Preset(
         "atari",

@@ -17,8 +17,9 @@ class SACOptions(ActorCriticOptions):
     """Entropy that the policy is to keep; null: entropy_per_number for numbers, and a share of the greatest for choices."""
     entropy_per_number: float = -1.0
     """Entropy for each number of an action that a policy of numbers is to keep (Lee et al. 2025: -0.5)."""
-    entropy_share: float = Field(0.98, ge=0, le=1)
-    """Share of the greatest entropy that a policy of choices is to keep (Christodoulou 2019)."""
+    entropy_share: float = Field(0.7, ge=0, le=1)
+    """Share of the greatest entropy that a policy of choices is to keep. Christodoulou 2019 has 0.98, for which the temperature has to
+    outweigh what one choice is better than another."""
     target_critic: bool = True
     """Whether copies of the critics, which follow by tau, value what comes next; else the critics do, in one pass with the prediction."""
     bins: int = Field(5, ge=2)

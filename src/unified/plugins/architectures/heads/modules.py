@@ -1,8 +1,8 @@
 """Heads: what reads the numbers that a network gives as values or as policies.
 
-A head has no layers. One of values has `size`, the numbers that stand for one value, and `value`; it also says how a network is built around
-its inputs (`network`) and asked about them (`evaluate`), where these are not all that goes in. One of policies has `size_of` and `policy`.
-Called as a module it gives what the numbers say without a choice or a draw.
+A head has no layers. One of values has `size`, the numbers that stand for one value, and `value`; it also says how a network is built
+around its inputs (`network`) and asked about them (`evaluate`), where these are not all that goes in. One of policies has `size_of` and
+`policy`. Called as a module it gives what the numbers say without a choice or a draw.
 """
 
 from __future__ import annotations
@@ -257,7 +257,9 @@ class TwoHotHead(BoundedHead):
 
 
 class HLGaussHead(BoundedHead):
-    """One number for each value, regressed by classification: its target is a normal distribution around it. Source: Farebrother et al. 2024.
+    """One number for each value, regressed by classification: its target is a normal distribution around it.
+
+    Source: Farebrother et al. 2024, "Stop regressing: training value functions via classification for scalable deep RL", section 3.1.
 
     Args:
         atoms: Number N of returns.

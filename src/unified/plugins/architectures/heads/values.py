@@ -259,8 +259,8 @@ def spread(returns: torch.Tensor, atoms: torch.Tensor, sigma: float = 0.0) -> to
 class QuantileValue(Represented):
     """Returns at quantiles, compared pair by pair by the quantile Huber loss.
 
-    The levels of the quantiles are fixed at (2i + 1) / 2N (Dabney et al. 2018, QR-DQN), or drawn for each row (Dabney et al. 2018, IQN). They
-    weigh the errors of these quantiles in a loss: as a target, their levels do not count. Averages of several are averages of their
+    The levels of the quantiles are fixed at (2i + 1) / 2N (Dabney et al. 2018, QR-DQN), or drawn for each row (Dabney et al. 2018, IQN).
+    They weigh the errors of these quantiles in a loss: as a target, their levels do not count. Averages of several are averages of their
     quantiles.
 
     Args:

@@ -37,7 +37,9 @@ class Munchausen(TD):
 
     def attach(self, agent: Any) -> None:
         if agent.options.temperature is None:
-            raise UsageError(Problem("objective munchausen needs the temperature of a soft policy", "agent.temperature=0.03 agent.double=false"))
+            raise UsageError(
+                Problem("objective munchausen needs the temperature of a soft policy", "agent.temperature=0.03 agent.double=false")
+            )
 
     def reward(self, agent: Any, batch: Batch) -> torch.Tensor:
         log_policy: torch.Tensor = agent.target_log_policy(batch)
