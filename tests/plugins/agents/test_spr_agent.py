@@ -19,7 +19,14 @@ from unified.core.replay.buffer import Replay
 from unified.core.trainer.build import make_agent
 
 VECTOR, CHOICES = Space((4,), "float32"), Space((), "int64", 0, 1, 2)
-TINY = ["encoder.hidden_dim=8", "critic.hidden_dim=8", "agent.batch_size=8", "agent.jumps=2", "agent.projection=8", "agent.learning_starts=0"]
+TINY = [
+    "encoder.hidden_dim=8",
+    "critic.hidden_dim=8",
+    "agent.batch_size=8",
+    "agent.jumps=2",
+    "agent.projection=8",
+    "agent.learning_starts=0",
+]
 
 
 def make(*words: str, name: str = "spr") -> Any:

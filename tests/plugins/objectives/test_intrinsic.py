@@ -64,7 +64,9 @@ def lived(agent: Agent, ends: tuple[int, ...] = (3, 7), steps: int = 10, envs: i
             extra = {name: value[0].numpy() for name, value in acted.extra.items()}
             reward = float(generator.normal())
             replay.add(env, acted.action[0].numpy(), reward, terminated, over and not terminated, after, extra)
-            told[-1].append({"obs": obs, "after": after, "reward": reward, "terminated": terminated, "over": over, "action": acted.action[0]})
+            told[-1].append(
+                {"obs": obs, "after": after, "reward": reward, "terminated": terminated, "over": over, "action": acted.action[0]}
+            )
             obs = after
             if over:
                 obs = seen()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,8 +11,8 @@ import torch
 
 from unified import Phase, Transitions, hookimpl
 from unified.core.base.rng import Streams, derive
-from unified.replay import gather_transitions
 from unified.plugins.agents.dqn.agent import DQN
+from unified.replay import gather_transitions
 
 if TYPE_CHECKING:
     import numpy as np
