@@ -52,7 +52,3 @@ class LevelNetwork(nn.Module):
         """Weights and biases of the last layer."""
         layer: list[nn.Parameter] = self.values.last_layer()  # type: ignore[operator]
         return layer
-
-    def last_layer(self) -> list[nn.Parameter]:
-        """Weights and biases of the last layer."""
-        return self.values.last_layer()  # type: ignore[operator,no-any-return]
