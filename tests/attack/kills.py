@@ -97,7 +97,18 @@ KINDS = {
     ),
     "trpo": Kind(("--agent", "trpo", "--suite", "gym:CartPole-v1", *ON_POLICY, *INLINE)),
     "pqn": Kind(
-        ("--agent", "pqn", "--suite", "gym:CartPole-v1", "agent.n_steps=48", "critic.hidden_dim=8", "train.num_envs=2", "train.frames=400", *OFTEN, *INLINE)
+        (
+            "--agent",
+            "pqn",
+            "--suite",
+            "gym:CartPole-v1",
+            "agent.n_steps=48",
+            "critic.hidden_dim=8",
+            "train.num_envs=2",
+            "train.frames=400",
+            *OFTEN,
+            *INLINE,
+        )
     ),
     "ac2 classify": Kind(DIGITS),
     "ac2 flow": Kind((*DIGITS, "objective=flow")),

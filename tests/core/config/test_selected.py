@@ -170,7 +170,8 @@ NETWORKS: list[tuple[list[str], dict[str, Any], dict[str, Any]]] = [
 def test_actor_is_short_for_its_network(words: list[str], network: Any, sizes: dict[str, Any], here: Path) -> None:
     """The options of the network stand below ``actor`` too; those that size the default network only exist without another one."""
     config = compose(["agent=sac", "suite=gym:Pendulum-v1", *words])
-    assert config.tree["agent"]["actor"] == {"network": network, "head": None, **sizes}
+    of_the_default = {"norm": None} if network is None else {}
+    assert config.tree["agent"]["actor"] == {"network": network, "head": None, "last_init": None, **of_the_default, **sizes}
     saved = again(config, here)
     assert (saved.tree, saved.digest()) == (config.tree, config.digest())
     assert compose(values=config.tree).tree == config.tree

@@ -98,7 +98,7 @@ def test_another_name_of_an_option_is_answered_with_ours(agent: str, word: str, 
         ("+encoder.depth=3", "values need no +:  encoder.depth=3"),
         ("generate=true", "-o flow"),
         ("load.every=3", "replay.load=RUN"),
-        ("agent.seed_steps=3", "it is called  agent.learning_starts   ac2, "),
+        ("agent.seed_steps=3", "it is called  agent.learning_starts   ac2, bbf, crossq have it, ppo does not"),
         ("replay.alpha=0.5", "it is called  replay.sampler.alpha   prioritised has it, uniform does not:  replay.sampler=prioritised"),
     ],
 )

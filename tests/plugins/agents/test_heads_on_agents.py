@@ -42,7 +42,8 @@ def build(name: str, spec: Spec, head: str, **changes: Any) -> Agent:
     model: Any = component.options_model()
     group = model.model_fields["critic"].annotation
     critic = {key: changes.pop(key) for key in list(changes) if key in group.model_fields}
-    options = model(**{"batch_size": ROWS, **changes, "critic": group(head=head, **critic)})
+    one_step = {"n_step": 1} if head == "gammas" and "n_step" in model.model_fields else {}  # others are refused
+    options = model(**{"batch_size": ROWS, **one_step, **changes, "critic": group(head=head, **critic)})
     selection = Selection("agents", name, None, component, options)
     config: Any = SimpleNamespace(device="cpu", precision="fp32", objectives=(), seed=1, agent=selection, registry=registry())
     return make_agent(config, spec, Streams(1))
@@ -57,7 +58,9 @@ def batch_of(agent: Agent) -> Batch:
     drawn = torch.rand(ROWS, *stored.shape, generator=generator)
     action = (drawn * stored.n).long() if stored.n else drawn * 2 - 1
     ends = torch.tensor([0.9] * (ROWS - 1) + [0.0])
-    return Batch(obs=obs, next_obs=next_obs, action=action, reward=drawn.view(ROWS, -1)[:, 0], discount=ends, weight=torch.ones(ROWS))
+    reward = drawn.view(ROWS, -1)[:, 0]
+    batch = Batch(obs=obs, next_obs=next_obs, action=action, reward=reward, discount=ends, weight=torch.ones(ROWS))
+    return batch.with_columns(**{"return": reward}) if "return" in agent.base_view.columns else batch
 
 
 @pytest.mark.parametrize("head", HEADS)

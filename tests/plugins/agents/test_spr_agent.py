@@ -19,7 +19,14 @@ from unified.core.replay.buffer import Replay
 from unified.core.trainer.build import make_agent
 
 VECTOR, CHOICES = Space((4,), "float32"), Space((), "int64", 0, 1, 2)
-TINY = ["encoder.hidden_dim=8", "critic.hidden_dim=8", "agent.batch_size=8", "agent.jumps=2", "agent.projection=8", "agent.learning_starts=0"]
+TINY = [
+    "encoder.hidden_dim=8",
+    "critic.hidden_dim=8",
+    "agent.batch_size=8",
+    "agent.jumps=2",
+    "agent.projection=8",
+    "agent.learning_starts=0",
+]
 
 
 def make(*words: str, name: str = "spr") -> Any:
@@ -214,6 +221,7 @@ def test_its_successors_are_the_same_agent_with_resets(name: str) -> None:
     options = compose([f"agent={name}", "suite=atari:pong"]).agent.options
     assert (options.reset_every, options.target_acts, options.critic.noisy, options.tau) == (40_000, True, False, 0.005)
     assert (options.updates_per_step, options.shrink) == {"sr_spr": (8.0, 0.8), "bbf": (2.0, 0.5)}[name]
+    assert options.encoder.name == {"sr_spr": "nature_cnn", "bbf": "impala_cnn"}[name]
     assert (options.n_step_start, options.discount_start) == {"sr_spr": (None, None), "bbf": (10, 0.97)}[name]
 
 

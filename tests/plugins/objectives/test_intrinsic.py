@@ -308,6 +308,7 @@ def stacked(agent: Agent) -> tuple[Replay, None]:
     return replay, None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["rnd", "icm"])
 def test_an_update_with_it_is_one_graph(objective: str) -> None:
     agent, other = make("dqn", objective), make("dqn", objective)

@@ -47,8 +47,9 @@ def shuffled(rows: Batch, order: np.ndarray, pieces: int) -> Iterator[Batch]:
 def gather_rollout(view: Rollout, replay: Replay) -> Batch:
     """The transitions that were not consumed yet, environment after environment, each in the order of time.
 
-    Beside the columns of the view there are `next_obs`, the true next observation, `env_id` ``(N,)``, and `boundary` ``(N,)``: whether the row
-    after this one belongs to another episode or environment, or does not exist yet. `discount` is γ, or 0 where the episode terminated.
+    Beside the columns of the view there are `next_obs`, the true next observation, `env_id` ``(N,)``, and `boundary` ``(N,)``: whether the
+    row after this one belongs to another episode or environment, or does not exist yet. `discount` is γ, or 0 where the episode
+    terminated.
     """
     store = replay.store
     found = []

@@ -172,7 +172,8 @@ class Intrinsic(Objective):
             what = f"objective {self.label} compares one observation with others, and this task shows several by name"
             raise UsageError(Problem(what, "a task with one observation"))
         if own := [phase.name for phase in agent.phase_list if self in phase.objectives and phase.step is not None]:
-            what = f"objective {self.label} trains a network by gradient descent, and phase {own[0]} of {type(agent).__name__} moves its parts otherwise"
+            phase = f"phase {own[0]} of {type(agent).__name__}"
+            what = f"objective {self.label} trains a network by gradient descent, and {phase} moves its parts otherwise"
             raise UsageError(Problem(what, "--agent ppo"))
         if isinstance(view, Transitions):
             self._steps, self._gamma = view.n_step, view.discount

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unified import AgentComponent
-from unified.plugins.agents.sac.config import CROSSQ, DROQ, REDQ, SIMBA, TQC
+from unified.plugins.agents.sac.variants import CROSSQ, DROQ, REDQ, SIMBA, TQC
 
 component = AgentComponent(
     name="sac",
@@ -18,7 +18,7 @@ component = AgentComponent(
     answers=dict.fromkeys(("sacd", "sac_discrete", "discrete_sac"), "--agent sac"),
     summary="off-policy actor-critic of maximum entropy, for numbers and for choices (Haarnoja et al. 2018)",
 )
-_PRESETS = "unified.plugins.agents.sac.config"
+_PRESETS = "unified.plugins.agents.sac.variants"
 components = (
     component.variant(
         "tqc",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from unified import AgentComponent
-from unified.plugins.agents.spr import config
 
 component = AgentComponent(
     name="spr",
@@ -17,18 +18,29 @@ component = AgentComponent(
     example="--suite gym:CartPole-v1",
     summary="Q-learning from few steps: Rainbow's parts and an encoder that predicts its own next features (Schwarzer et al. 2021)",
 )
+_RESETS: dict[str, Any] = {"agent.tau": 0.005, "agent.target_acts": True, "agent.critic.noisy": False, "agent.reset_every": 40_000}
+#: D'Oro et al. 2023, replay ratio 8: resets every 5,000 steps.
+SR_SPR = {**_RESETS, "agent.updates_per_step": 8.0, "agent.shrink": 0.8, "agent.no_resets_after": 800_000}
+#: Schwarzer et al. 2023, replay ratio 2: resets every 20,000 steps. The decay spares biases and norms.
+BBF = {
+    **_RESETS,
+    **{"agent.shrink": 0.5, "agent.no_resets_after": 200_000, "agent.n_step": 3, "agent.n_step_start": 10},
+    **{"agent.discount": 0.997, "agent.discount_start": 0.97, "agent.critic.hidden_dim": 2048},
+    **{"agent.optimizer": "adamw", "agent.optimizer.weight_decay": 0.1, "agent.optimizer.no_decay": True},
+}
 components = (
     component.variant(
         "sr_spr",
-        config.SR_SPR,
+        SR_SPR,
         "spr with 8 updates for each step and networks that are reset (D'Oro et al. 2023)",
         example="--suite atari:pong",
         answers=dict.fromkeys(("sr-spr", "srspr"), "--agent sr_spr"),
     ),
     component.variant(
         "bbf",
-        config.BBF,
+        BBF,
         "spr with large networks that are reset, and with annealed n and γ (Schwarzer et al. 2023)",
         example="--suite atari:pong",
+        presets="unified.plugins.agents.spr.config:BBF_PRESETS",
     ),
 )

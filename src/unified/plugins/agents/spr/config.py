@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -98,15 +98,11 @@ PRESETS = (
         "a reward of 1 for each step: no return exceeds 1 / (1 - γ)",
     ),
 )
-
-_RESETS: dict[str, Any] = {"agent.tau": 0.005, "agent.target_acts": True, "agent.critic.noisy": False, "agent.reset_every": 40_000}
-#: D'Oro et al. 2023, replay ratio 8: resets every 5,000 steps.
-SR_SPR = {**_RESETS, "agent.updates_per_step": 8.0, "agent.shrink": 0.8, "agent.no_resets_after": 800_000}
-#: Schwarzer et al. 2023, replay ratio 2: resets every 20,000 steps. The decay spares biases and norms.
-BBF = {
-    **_RESETS,
-    **{"agent.encoder": "impala_cnn", "agent.encoder.width": 4},
-    **{"agent.shrink": 0.5, "agent.no_resets_after": 200_000, "agent.n_step": 3, "agent.n_step_start": 10},
-    **{"agent.discount": 0.997, "agent.discount_start": 0.97, "agent.critic.hidden_dim": 2048},
-    **{"agent.optimizer": "adamw", "agent.optimizer.weight_decay": 0.1, "agent.optimizer.no_decay": True},
-}
+BBF_PRESETS = (
+    Preset(
+        "pixels",
+        "atari:* dmc:*",
+        {"agent.encoder": "impala_cnn", "agent.encoder.width": 4},
+        "Schwarzer et al. 2023: the encoder of IMPALA with four times its channels",
+    ),
+)

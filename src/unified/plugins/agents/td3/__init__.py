@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from unified import AgentComponent
-from unified.plugins.agents.td3.config import PAPER
+
+#: Lillicrap et al. 2015, section 7. The step of the noise is that of OpenAI's baselines, dt = 0.01; layers have 300 units, not 400 and 300.
+PAPER = {
+    **{"agent.lr": 1e-3, "agent.optimizer.parts.actor.lr": 1e-4, "agent.optimizer.parts.critic.weight_decay": 1e-2},
+    **{"agent.batch_size": 64, "agent.tau": 1e-3, "agent.actor.hidden_dim": 300, "agent.critic.hidden_dim": 300},
+    **{"agent.actor.last_init": 3e-3, "agent.critic.last_init": 3e-3, "agent.critic.late_action": True},
+    **{"agent.noise": "ou", "agent.noise.std": "0.2", "agent.noise.theta": 0.15, "agent.noise.dt": 0.01},
+}
 
 _DDPG = AgentComponent(
     name="ddpg",

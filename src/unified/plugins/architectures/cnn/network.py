@@ -147,7 +147,9 @@ class NatureCNN(nn.Module):
 
 
 class ImpalaCNN(nn.Module):
-    """Three stages of a convolution, a pooling that halves the picture, and two residual blocks. Source: Espeholt et al. 2018 (IMPALA), figure 3.
+    """Three stages of a convolution, a pooling that halves the picture, and two residual blocks.
+
+    Source: Espeholt et al. 2018 (IMPALA), figure 3.
 
     Args:
         in_shape: ``(C, H, W)`` of the stacked frames, bytes or numbers.
