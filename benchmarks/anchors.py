@@ -106,9 +106,73 @@ ANCHORS = {
     "dqn-cartpole": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1"}, 475),
     "dqn-cartpole-c51": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1", "critic.head": "categorical"}, 475),
     "dqn-cartpole-quantile": Anchor({"agent": "dqn", "suite": "gym:CartPole-v1", "critic.head": "quantile"}, 475),
+    **{f"{name}-cartpole": Anchor({"agent": name, "suite": "gym:CartPole-v1"}, 475) for name in ("rainbow", "iqn", "munchausen")},
+    "rem-cartpole": Anchor({"agent": "rem", "suite": "gym:CartPole-v1", "agent.critic.members": 10}, 475),
+    "sac-cartpole": Anchor({"agent": "sac", "suite": "gym:CartPole-v1", "train.frames": 50_000}, 450),
+    **{
+        f"{agent}-{task.partition('-')[0].lower()}": Anchor({"agent": agent, "suite": f"gym:{task}"}, wanted, beside=beside)
+        for task, agent, wanted, beside in (
+            ("Acrobot-v1", "dqn", -77 - 2 * 11.8 / 3**0.5, "−77 ± 12, RL Baselines3 Zoo"),
+            ("Acrobot-v1", "qrdqn", -69 - 2 * 10.0 / 3**0.5, "−69 ± 10, RL Baselines3 Zoo"),
+            ("Acrobot-v1", "munchausen", -85, ""),
+            ("MountainCar-v0", "dqn", -101 - 2 * 9.9 / 3**0.5, "−101 ± 10, RL Baselines3 Zoo"),
+            ("LunarLander-v3", "dqn", 154 - 2 * 79.2 / 3**0.5, "154 ± 79, RL Baselines3 Zoo, version 2"),
+            ("LunarLander-v3", "qrdqn", None, "70 ± 225, RL Baselines3 Zoo, version 2; 168 ± 39 over 5 seeds"),
+            ("LunarLander-v3", "iqn", None, "154 ± 79, dqn of RL Baselines3 Zoo, version 2"),
+        )
+    },
     "ppo-memory": Anchor({"agent": "ppo", "suite": "unified.testing:CartPoleWithoutVelocities", "agent.memory": "lstm"}, 475),
     "sac-pendulum": Anchor({"agent": "sac", "suite": "gym:Pendulum-v1", "train.frames": 10_000}, -200),
     "sac-halfcheetah": Anchor({"agent": "sac", "suite": "gym:HalfCheetah-v5", "train.frames": 100_000}, 3_000),
+    # Raffin et al., RL Baselines3 Zoo: -150 ± 90 for each of them, of which two deviations of the mean of 3 seeds are 104.
+    **{
+        f"{name}-pendulum-20k": Anchor(
+            {"agent": name, "suite": "gym:Pendulum-v1", "train.frames": 20_000},
+            -250,
+            beside={"ddpg": "-152 ± 94", "td3": "-152 ± 90", "sac": "-150 ± 90", "tqc": "-151 ± 88", "crossq": "-150 ± 90"}[name],
+        )
+        for name in ("ddpg", "td3", "sac", "tqc", "crossq")
+    },
+    # 3,000 steps with 20 updates each.
+    "redq-pendulum-3k": Anchor({"agent": "redq", "suite": "gym:Pendulum-v1", "train.frames": 3_000}, -250),
+    "droq-pendulum-3k": Anchor({"agent": "droq", "suite": "gym:Pendulum-v1", "train.frames": 3_000}, -250),
+    # Noise that lasts leaves the valley, and independent noise does not: the zoo has 93.5 with the first.
+    "ddpg-mountaincar": Anchor(
+        {"agent": "ddpg", "suite": "gym:MountainCarContinuous-v0", "evaluate.every": 50_000}, 90, beside="93.5 (RL Baselines3 Zoo)"
+    ),
+    "ddpg-mountaincar-white": Anchor(
+        {"agent": "ddpg", "suite": "gym:MountainCarContinuous-v0", "evaluate.every": 50_000, "agent.noise": "gaussian"},
+        None,
+        beside="about 0",
+    ),
+    # The curves of the authors of TD3, mean ± deviation of 10 seeds.
+    "td3-reacher": Anchor(
+        {"agent": "td3", "suite": "gym:Reacher-v4", "train.frames": 20_000, "agent.learning_starts": 1_000}, -5.5, beside="-4.8 ± 0.2"
+    ),
+    "td3-invertedpendulum": Anchor(
+        {"agent": "td3", "suite": "gym:InvertedPendulum-v4", "train.frames": 50_000, "agent.learning_starts": 1_000},
+        1_000,
+        beside="1000 ± 0",
+    ),
+    "td3-halfcheetah": Anchor(
+        {"agent": "td3", "suite": "gym:HalfCheetah-v4", "train.frames": 100_000, "agent.learning_starts": 10_000},
+        5_514 - 2 * 554 / 3**0.5,
+        beside="5514 ± 554",
+    ),
+    # Lee et al. 2025, table of scores at 100,000 frames: 15 seeds.
+    "sac-cartpole-swingup": Anchor(
+        {"agent": "sac", "suite": "dmc:cartpole_swingup", "suite.pixels": False, "train.frames": 100_000, "agent.updates_per_step": 2},
+        853 - 2 * 9 / 3**0.5,
+        beside="853 ± 9",
+    ),
+    "simba-walker-walk": Anchor(
+        {
+            **{"agent": "simba", "suite": "dmc:walker_walk", "suite.pixels": False, "train.frames": 100_000},
+            **{"agent.critic.hidden_dim": 256, "agent.updates_per_step": 1},
+        },
+        850,
+        beside="951 ± 32 with critics of 512 units and 2 updates for each step",
+    ),
     "dqn-pong": Anchor(
         {"agent": "dqn", "suite": "atari:pong", **HOUR, **SOON},
         None,

@@ -1,8 +1,8 @@
-"""Steps per second of DQN, SAC and PPO beside Stable-Baselines3, and beside SBX, its algorithms in JAX.
+"""Steps per second of DQN, SAC, TD3, TQC, CrossQ and PPO beside Stable-Baselines3 (and contrib), and beside SBX, its algorithms in JAX.
 
-Install the peers first: ``pip install stable-baselines3 sbx-rl opencv-python-headless``. Each library runs in a process of its own, in
-turns, with the number of threads it chooses itself. Networks, batches, numbers of updates and Atari preprocessing are equal on all sides.
-Compilation, of ours and of JAX, lies before the steps that are timed; `first` measures it.
+Install the peers first: ``pip install stable-baselines3 sb3-contrib sbx-rl opencv-python-headless``. Each library runs in a process of its
+own, in turns, with the number of threads it chooses itself. Networks, batches, numbers of updates and Atari preprocessing are equal on all
+sides. Compilation, of ours and of JAX, lies before the steps that are timed; `first` measures it.
 """
 
 from __future__ import annotations
@@ -45,6 +45,13 @@ TASKS = {
         "PPO, gym:CartPole-v1, 8 environments, Stable-Baselines3's defaults", 32_768, 49_152, {"Stable-Baselines3": 3.0, "SBX": 1.5}
     ),
     "sac": Task("SAC, gym:Pendulum-v1, an update per step, batch 256, 2×256 units", 400, 1_500, {"Stable-Baselines3": 2.0, "SBX": 1.2}),
+    "td3": Task("TD3, gym:Pendulum-v1, an update per step, batch 256, 2×256 units", 400, 1_500, {"Stable-Baselines3": 2.0, "SBX": 1.2}),
+    "tqc": Task(
+        "TQC, gym:Pendulum-v1, an update per step, batch 256, 2 critics of 2×256 units", 400, 1_500, {"Stable-Baselines3": 2.0, "SBX": 1.2}
+    ),
+    "crossq": Task(
+        "CrossQ, gym:Pendulum-v1, an update per step, batch 256, critics of 2×1,024 units", 200, 600, {"Stable-Baselines3": 1.5, "SBX": 1.0}
+    ),
     "dqn": Task("DQN, atari:pong, an update per 4 steps, batch 32", 600, 1_500, {"Stable-Baselines3": 3.0}, PRECISIONS),
 }
 
@@ -55,7 +62,7 @@ def measure(turns: int = TURNS, tasks: tuple[str, ...] = tuple(TASKS)) -> Iterat
     Raises:
         NotInstalled: If a peer is not installed.
     """
-    require("stable_baselines3", "sbx", "cv2")
+    require("stable_baselines3", "sb3_contrib", "sbx", "cv2")
     for name in tasks:
         task = TASKS[name]
         arms = {label: partial(printed, "ours.py", name, task.skip, task.count, *words) for label, words in task.arms.items()}

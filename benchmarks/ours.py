@@ -41,6 +41,20 @@ def sac(skip: int, count: int) -> dict[str, Any]:
     return {"agent": "sac", "suite": "gym:Pendulum-v1", **learning, "train.frames": skip + count}
 
 
+def td3(skip: int, count: int) -> dict[str, Any]:
+    return {**sac(skip, count), "agent": "td3"}
+
+
+def tqc(skip: int, count: int) -> dict[str, Any]:
+    """Two critics of 25 quantiles, as in Stable-Baselines3-contrib."""
+    return {**sac(skip, count), "agent": "tqc", "agent.critic.members": 2}
+
+
+def crossq(skip: int, count: int) -> dict[str, Any]:
+    """Critics of 1,024 units and an actor's update for three of the critics', as in Stable-Baselines3-contrib."""
+    return {**sac(skip, count), "agent": "crossq", "agent.critic.hidden_dim": 1024, "agent.policy_delay": 3}
+
+
 def ppo(skip: int, count: int) -> dict[str, Any]:
     """Stable-Baselines3's defaults: 10 epochs of minibatches of 64 after 2,048 steps of each environment."""
     rollouts = {"train.num_envs": 8, "agent.n_steps": 2048, "agent.batch_size": 64, "agent.epochs": 10}
@@ -68,6 +82,9 @@ def pictures(skip: int, count: int) -> dict[str, Any]:
 SETTINGS: dict[str, Callable[[int, int], dict[str, Any]]] = {
     "dqn": dqn,
     "sac": sac,
+    "td3": td3,
+    "tqc": tqc,
+    "crossq": crossq,
     "ppo": ppo,
     "digits": digits,
     "pictures": pictures,

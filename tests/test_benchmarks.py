@@ -22,11 +22,15 @@ def numbers(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-#: Numbers of parameters of Stable-Baselines3: three convolutions and two layers; twin critics, an actor and α; two perceptrons.
+#: Numbers of parameters of Stable-Baselines3: three convolutions and two layers; twin critics and an actor, some with α; two perceptrons.
 #: Then those of torchvision's ResNet-18 with a 3×3 first layer and ten classes.
 LEARNED = {
     "dqn": (4 * 64 + 1) * 32 + (32 * 16 + 1) * 64 + (64 * 9 + 1) * 64 + (3136 + 1) * 512 + (512 + 1) * 6,
     "sac": 2 * (5 * 256 + 257 * 256 + 257) + (4 * 256 + 257 * 256 + 257 * 2) + 1,
+    "td3": 2 * (5 * 256 + 257 * 256 + 257) + (4 * 256 + 257 * 256 + 257),
+    "tqc": 2 * (5 * 256 + 257 * 256 + 257 * 25) + (4 * 256 + 257 * 256 + 257 * 2) + 1,
+    # Batch renormalisation before each layer has a gain and a bias for each of its inputs.
+    "crossq": 2 * (5 * 1024 + 1025 * 1024 + 1025 + 2 * (4 + 1024 + 1024)) + (4 * 256 + 257 * 256 + 257 * 2 + 2 * (3 + 256 + 256)) + 1,
     "ppo": (5 * 64 + 65 * 64 + 65 * 2) + (5 * 64 + 65 * 64 + 65),
     "digits": numbers(by_hand.network()),
     "pictures": 11_173_962,

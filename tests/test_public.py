@@ -27,8 +27,8 @@ PROMISED = {
         compose frozen hookimpl hookspec launch load output_shape registry train
     """,
     "unified.agents": """
-        ActorCriticOptions ActorOptions CriticOptions HasBootstrap HasCritic HasPolicy OffPolicyAgent OffPolicyOptions OnPolicyAgent
-        OnPolicyOptions RolloutOptions TwinCriticOptions
+        ActorCriticOptions ActorOptions CriticOptions HasBootstrap HasCritic HasPolicy NoiseOptions OffPolicyAgent OffPolicyOptions
+        OnPolicyAgent OnPolicyOptions RolloutOptions TwinCriticOptions
     """,
     "unified.heads": """
         Categorical CategoricalValue Deterministic Gaussian Policy PolicyHead QuantileValue ScalarValue TanhGaussian TruncatedNormal

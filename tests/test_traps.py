@@ -44,12 +44,43 @@ TRAPS = {
         "plugins/objectives/test_td.py::test_a_distribution_that_is_predicted_exactly_has_no_priority_however_wide_it_is",
         "plugins/objectives/test_td.py::test_the_worse_a_density_fits_a_row_the_oftener_it_is_drawn",
     ),
+    "PER: weights over the least priority of the memory; (p^α + ε) for (p + ε)^α; one mean priority for all rows of a batch": (
+        "core/replay/test_samplers.py::test_the_greatest_weight_is_one_among_the_rows_of_a_batch",
+        "core/replay/test_samplers.py::test_a_priority_has_its_least_amount_before_the_exponent",
+        "plugins/agents/test_dqn.py::test_every_row_has_a_priority_of_its_own_without_its_weight",
+    ),
+    "Rainbow: an n-step window across a time limit; the last steps of an episode that never begin one": (
+        "core/replay/test_sampling.py::test_windows_and_ends_by_hand",
+    ),
+    "Rainbow: an ε that nothing reads; one draw of noise for online and target network": (
+        "plugins/agents/test_dqn_variants.py::test_without_noise_something_else_has_to_explore",
+        "plugins/agents/test_dqn.py::test_prediction_choice_and_target_have_noise_of_their_own",
+    ),
+    "IQN: levels of prediction and target swapped; the same levels for all rows; an evaluation that draws them; κ not divided out": (
+        "plugins/architectures/test_values.py::test_the_loss_at_drawn_levels_is_the_double_loop_with_those_of_the_prediction",
+        "plugins/architectures/test_values.py::test_shift_and_backup_move_numbers_and_leave_their_levels",
+        "plugins/architectures/test_critics.py::test_levels_are_drawn_for_each_row_and_call_and_are_a_grid_in_evaluation",
+        "plugins/agents/test_dqn.py::test_the_target_of_implicit_quantiles_is_the_papers_double_loop",
+    ),
+    "Munchausen: log(softmax) that underflows; a clip of ln π; the online policy; a greatest value on top": (
+        "plugins/architectures/test_values.py::test_the_log_policy_is_finite_where_probabilities_round_to_nothing",
+        "plugins/agents/test_dqn.py::test_the_loss_of_munchausen_is_the_papers_and_of_the_target_network",
+        "plugins/agents/test_dqn_variants.py::test_munchausen_is_soft_takes_one_step_and_chooses_no_greatest_value",
+    ),
+    "SAC for choices: an entropy that the policy cannot have, and a temperature without bound": (
+        "plugins/agents/test_sac.py::test_the_temperature_of_a_bandit_settles_at_the_default_share",
+    ),
+    "two-hot: the index that wraps at the greatest return; the histogram backed up as a distribution of returns": (
+        "plugins/architectures/test_values.py::test_two_hot_lies_on_the_two_atoms_beside_a_return_and_has_its_mean",
+        "plugins/architectures/test_values.py::test_a_histogram_is_a_number_and_backs_up_its_mean_alone",
+    ),
     "DQN: a target critic that reads the online encoder's features": (
         "plugins/agents/test_dqn.py::test_targets_do_not_move_with_the_online_encoder",
     ),
     "REM: only the target is mixed, and every member regressed on it": (
         "plugins/objectives/test_td.py::test_a_mixture_is_of_prediction_and_target_and_moves_each_member_by_its_share",
         "plugins/agents/test_dqn.py::test_a_mixture_is_one_draw_for_each_update_for_all_rows_and_both_sides",
+        "plugins/agents/test_dqn.py::test_equal_members_of_a_mixture_learn_as_one_critic_does",
     ),
     "SPR: -5 cos where 5 (2 - 2 cos) was published": (
         "plugins/objectives/test_spr.py::test_the_published_strength_is_ten_times_the_cosines_gradient",

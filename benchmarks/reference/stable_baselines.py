@@ -17,6 +17,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_atari_env, make_vec_env
 from stable_baselines3.common.vec_env import VecFrameStack
 
+#: Name -> class, of algorithms that are compared on Pendulum; those of `CONTRIB` are in Stable-Baselines3-contrib.
+CONTINUOUS = {"sac": "SAC", "td3": "TD3", "tqc": "TQC", "crossq": "CrossQ"}
+CONTRIB = ("tqc", "crossq")
+
 
 class Watch(BaseCallback):
     """Notes when the timed steps begin and end."""
@@ -43,8 +47,11 @@ def model(library: str, name: str, skip: int) -> Any:
         env = VecFrameStack(make_atari_env("PongNoFrameskip-v4", n_envs=1, seed=0), n_stack=4)
         learning = {"learning_starts": skip // 2, "batch_size": 32, "train_freq": 4, "gradient_steps": 1}
         return algorithms.DQN("CnnPolicy", env, buffer_size=20_000, exploration_initial_eps=0.05, **learning, **device)
-    if name == "sac":
-        return algorithms.SAC("MlpPolicy", "Pendulum-v1", learning_starts=skip // 2, batch_size=256, **device)
+    if name in CONTINUOUS:
+        home = importlib.import_module("sb3_contrib") if library == "stable_baselines3" and name in CONTRIB else algorithms
+        learning = {"learning_starts": skip // 2, "batch_size": 256, "train_freq": 1, "gradient_steps": 1}
+        networks = {"pi": [256, 256], "qf": [1024, 1024] if name == "crossq" else [256, 256]}
+        return getattr(home, CONTINUOUS[name])("MlpPolicy", "Pendulum-v1", policy_kwargs={"net_arch": networks}, **learning, **device)
     return algorithms.PPO("MlpPolicy", make_vec_env("CartPole-v1", n_envs=8, seed=0), **device)
 
 

@@ -10,7 +10,7 @@ from unified.core.learn.networks import output_shape
 from unified.plugins.architectures.actors import Actor, epsilon_greedy, make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
-from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced, value_head
+from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced, soft_log_policy, soft_maximum, value_head
 from unified.plugins.architectures.encoders import Sight
 from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP
@@ -34,6 +34,8 @@ __all__ = [
     "output_shape",
     "policy_head",
     "reduced",
+    "soft_log_policy",
+    "soft_maximum",
     "uniform",
     "value_head",
 ]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from unified.agents.exploration import ActionNoise
 from unified.core.base.errors import Problem, UsageError
 from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
 from unified.core.learn.distributions import Policy, Value
-from unified.core.learn.objective import Phase
+from unified.core.learn.objective import Objective, Phase
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Transitions, View
 from unified.plugins.architectures.actors import Actor, make_actor, policy_head, uniform
@@ -20,6 +22,7 @@ from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced
 from unified.plugins.architectures.encoders import Sight, augment
 from unified.plugins.architectures.heads.modules import DeterministicHead
+from unified.plugins.architectures.reductions import Reduction
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
@@ -40,22 +43,26 @@ class OffPolicyAgent(Agent):
     ...         self.critic = self.make_critic()
     ...         self.add_target("critic", options.tau)
 
-    and overrides what differs: `phases`, `bootstrap`, `explore`.
+    and overrides what differs: `phases`, `bootstrap`, `explore`. An agent with options ``noise`` (`NoiseOptions`) explores by noise around
+    the mode of its policy.
 
     Args:
         spec: Of the task.
-        options: `OffPolicyOptions`; `make_actor` and `make_critic` read ``actor, critic, feature_dim``, and `make_aug` ``pad``.
+        options: `OffPolicyOptions`; `make_actor` and `make_critic` read ``actor, critic, feature_dim``, `make_aug` ``pad``, and `phases`
+            ``clip_target, policy_delay, climb, action_l2``.
         build: Makes parts.
 
     Attributes:
         sight: The encoder's rules; ``sight.features`` is F.
         aug: Augmentation of observations, called with a generator; ``None`` for vectors.
         actions: Adapts what the policy emits to what the task takes; `make_actor` chooses it by the policy head.
+        action_noise: By which it explores; ``None``: by draws of its policy.
     """
 
     named_observations = True
 
     actions: ContinuousActions | DiscreteActions
+    action_noise: ActionNoise | None = None
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
@@ -96,19 +103,27 @@ class OffPolicyAgent(Agent):
             bins: Choices of each number of an action, where the head is over choices and the task takes numbers.
 
         Raises:
-            UsageError: If the selected head explores nothing and the agent adds no noise of its own.
+            UsageError: If the selected head explores nothing and the agent adds no noise of its own, or noise is to be added to choices.
         """
-        policy = policy_head(self.build, self.options.actor.head or head)
-        if isinstance(policy, DeterministicHead) and head != "deterministic" and self.spec.task_type == "control":
+        policy, noise = policy_head(self.build, self.options.actor.head or head), getattr(self.options, "noise", None)
+        if isinstance(policy, DeterministicHead) and head != "deterministic" and noise is None and self.spec.task_type == "control":
             what = f"actor.head=deterministic always acts the same, and {type(self).__name__} explores by what its policy draws"
             raise UsageError(Problem(what, "an agent that adds noise: --agent td3   or actor.head=truncated_normal"))
         self.actions = DiscreteActions(self.spec.action, bins) if policy.discrete else ContinuousActions(self.spec.action)
+        if noise is not None:
+            if policy.discrete:
+                what = f"{type(self).__name__} adds noise to numbers, and this policy head is over choices"
+                raise UsageError(Problem(what, "actor.head=deterministic"))
+            self.action_noise = ActionNoise(noise, self.action_space)
         return make_actor(self.options.actor, policy, self.sight.features, trunk=self.bottleneck, build=self.build, **self._emitted())
 
     def make_critic(self) -> Critic | ChoiceCritic:
         """The critics of ``options.critic``: Q(s, ·) where `actions` are choices, else Q(s, a)."""
         noise = self.streams["noise"]
-        return make_critic(self.build, self.options.critic, self.sight.features, trunk=self.bottleneck, stream=noise, **self._emitted())
+        critic = make_critic(self.build, self.options.critic, self.sight.features, trunk=self.bottleneck, stream=noise, **self._emitted())
+        if getattr(critic.head, "one_step", False) and self.options.n_step > 1:
+            raise UsageError(Problem("this head of values has discounts of its own, and rewards are added up by one", "agent.n_step=1"))
+        return critic
 
     def _emitted(self) -> dict[str, Any]:
         return {"choices": self.actions.choices} if isinstance(self.actions, DiscreteActions) else {"actions": self.actions.size}
@@ -124,17 +139,24 @@ class OffPolicyAgent(Agent):
         return self.actions.space
 
     def phases(self) -> list[Phase]:
-        return [
-            Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic")),
-            Phase("actor", (self.build.objective("dpg"),), trains=("actor",)),
-        ]
+        climbing = {name: getattr(self.options, name) for name in ("climb", "action_l2") if hasattr(self.options, name)}
+        return [self.critic_phase(), self.actor_phase(self.build.objective("dpg", **climbing))]
+
+    def critic_phase(self) -> Phase:
+        """The phase of encoder and critic, by `td`; with ``options.clip_target`` within possible returns."""
+        clip = getattr(self.options, "clip_target", False)
+        return Phase("critic", (self.build.objective("td", clip=clip),), trains=("encoder", "critic"))
+
+    def actor_phase(self, *objectives: Objective, trains: tuple[str, ...] = ("actor",)) -> Phase:
+        """The phase of the actor: in every update, or in every so many of ``options.policy_delay``."""
+        return Phase("actor", objectives, trains, every=getattr(self.options, "policy_delay", 1))
 
     def encode_batch(self, batch: Batch) -> Batch:
-        """Add `features`, `next_features` without a graph (rows with labels have none), and `mixture` where critics are mixed (REM).
+        """Add `features`, `next_features` without a graph (rows with labels have none), and what `with_draws` adds.
 
         Features are as the encoder makes them, in bfloat16 where the run's precision says so: actor and critic make them float32.
         """
-        batch, obs = self.with_mixture(batch), self.augmented(batch.obs)
+        batch, obs = self.with_draws(batch), self.augmented(batch.obs)
         if "label" in batch:
             return batch.with_columns(features=self.encode(obs), action=self.encode_label(batch.label))
         next_obs = self.augmented(batch.next_obs)
@@ -148,16 +170,22 @@ class OffPolicyAgent(Agent):
             observation = self.sight.laid_out(observation)
         return observation if self.aug is None else augment(observation, self.aug, lambda: self.generator("shift"))
 
-    def with_mixture(self, batch: Batch) -> Batch:
-        """Where ``critic.reduce`` is ``"mixture"``, the batch with the column `mixture` ``(B, E)``: α of each critic.
+    def with_draws(self, batch: Batch) -> Batch:
+        """Where ``critic.reduce`` is random, the batch with what was drawn for it, as a column.
 
-        α_k = u_k / Σ u, u ~ U(0, 1), is drawn once for each update, the same for all rows of all microbatches, and serves for prediction
-        and target: (Σ α_k Q_k(s, a) - r - γ max Σ α_k Q̄_k(s', ·))². Source: Agarwal et al. 2020, REM, equation 6.
+        It is drawn once for each update, the same for all rows of all microbatches: `mixture` ``(B, E)``, α of each critic, or `subset`
+        ``(B, K)``, the critics whose least is the target.
+
+        α_k = u_k / Σ u, u ~ U(0, 1), serves for prediction and target: (Σ α_k Q_k(s, a) - r - γ max Σ α_k Q̄_k(s', ·))². Sources: Agarwal
+        et al. 2020, REM, equation 6; Chen et al. 2021, REDQ, algorithm 1.
         """
         critic = self.options.critic
-        if getattr(critic, "reduce", "") != "mixture":
+        reduction = Reduction.of(getattr(critic, "reduce", "least"))
+        if reduction.name not in ("mixture", "subset"):
             return batch
         draws = torch.rand(critic.members, generator=self.streams["mixture"].at(self.updates, self.device), device=self.device)
+        if reduction.name == "subset":
+            return batch.with_columns(subset=draws.argsort()[: reduction.count].expand(batch.size, -1))
         return batch.with_columns(mixture=(draws / draws.sum()).expand(batch.size, -1))
 
     def policy(self, features: torch.Tensor) -> Policy:
@@ -173,9 +201,27 @@ class OffPolicyAgent(Agent):
         """The target critics, reduced to one, at the policy's next action, and E[log π] ``(B,)``; over choices an exact expectation."""
 
         def target(action: torch.Tensor | None) -> Value:
-            return self.reduced(self.get_submodule("critic_target")(batch.next_features, action), batch)
+            return self.reduced(self.target_value(batch, action), batch)
 
         return self.policy(batch.next_features).expectation(target, self.generator("target"))
+
+    def target_value(self, batch: Batch, action: torch.Tensor | None) -> Value:
+        """All target critics at the next action, or at all choices, ``(E, B)``.
+
+        Without a target network the critic itself values it, in one pass with the prediction of `td`: statistics over rows (batch
+        normalisation) are then those of both. Source: Bhatt et al. 2024, CrossQ, section 4.
+        """
+        if "critic_target" in self.targets:
+            value: Value = self.get_submodule("critic_target")(batch.next_features, action)
+            return value
+        numbers = None if action is None or self.action_space.discrete else torch.cat([batch.action, action])
+        with torch.enable_grad():
+            both: Value = self.critic(torch.cat([batch.features, batch.next_features]), numbers)
+            prediction = both.rows(slice(batch.size))
+            prediction = prediction if numbers is not None else prediction.gather(batch.action)
+        batch.once("prediction", lambda: prediction)
+        following = both.rows(slice(batch.size, None))
+        return following if numbers is not None or action is None else following.gather(action)
 
     def reduced(self, value: Value, batch: Batch) -> Value:
         """An ensemble of critics ``(E, B)`` as one ``(1, B)``, as ``critic.reduce`` says; the least without this option."""
@@ -188,16 +234,24 @@ class OffPolicyAgent(Agent):
         """Whether actions are still uniformly random."""
         return bool(self.steps < self.options.learning_starts)
 
+    def initial_state(self, count: int) -> dict[str, torch.Tensor]:
+        """The noise of each environment, where it has a memory."""
+        return {} if self.action_noise is None else self.action_noise.initial_state(count, self.device)
+
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:
+        state = {name: batch.get(f"state.{name}", rows) for name, rows in self.initial_state(batch.size).items()}
         if not explore:
-            return self.actions.greedy(self.policy(self.encode(batch.obs, full=False)))
+            return replace(self.actions.greedy(self.policy(self.encode(batch.obs, full=False))), state=state)
         generator = self.generator("explore")
         if self.starts:
-            return self.actions.to_env(uniform(self.action_space, batch.size, generator), generator)
-        return self.actions.to_env(self.explore(self.encode(batch.obs, full=False), generator), generator)
+            return replace(self.actions.to_env(uniform(self.action_space, batch.size, generator), generator), state=state)
+        action = self.explore(self.encode(batch.obs, full=False), generator)
+        if self.action_noise is not None:
+            action, state = self.action_noise(action, state, self.steps, generator)
+        return replace(self.actions.to_env(action, generator), state=state)
 
     def explore(self, features: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """What the policy emits at features ``(n, F)`` while it explores: by default a draw."""
+        """What the policy emits at features ``(n, F)`` while it explores: a draw, or its mode where noise is added to it."""
         policy: Policy = self.acting("actor")(features, self.steps, acting=True)
-        return policy.sample(generator)
+        return policy.sample(generator) if self.action_noise is None else policy.mode

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from unified.core.components.options import Options
+from unified.core.components.options import Options, ScheduleText
 from unified.core.config.schema import Part
 from unified.core.learn.options import LearningOptions
+from unified.plugins.architectures.reductions import Reduction
+
+
+def _is_a_reduction(text: str) -> str:
+    Reduction.of(text)
+    return text
+
+
+class NoiseOptions(Options):
+    """Noise that is added to actions while the agent explores; actions lie within [-1, 1], and noise takes none beyond."""
+
+    selects: ClassVar[tuple[str, ...]] = ("theta", "dt")
+
+    name: Literal["gaussian", "ou"] = "gaussian"
+    """gaussian: new in each step; ou: a process of Ornstein and Uhlenbeck, whose noise is like that of the step before."""
+    std: ScheduleText = "0.1"
+    """Standard deviation of gaussian noise, over agent steps; of ou its σ, and the noise has σ/√(2θ) in the long run."""
+    theta: float | None = Field(None, gt=0)
+    """Rate at which the noise of ou returns to 0: x ← x - θ x dt + σ √dt ε; null: 0.15."""
+    dt: float | None = Field(None, gt=0)
+    """Time of an agent step in the process of ou, which remembers 1 / (θ dt) steps; null: 0.01."""
+    epsilon: float = Field(0.0, ge=0, le=1)
+    """Probability of a uniformly random action instead, for each environment by itself."""
+    ramp: bool = False
+    """Whether the deviation rises from 0 in the first environment to its whole size in the last one."""
+
+    @model_validator(mode="after")
+    def _is_read(self) -> Self:
+        if self.name == "gaussian" and (self.theta is not None or self.dt is not None):
+            raise ValueError("theta and dt are of noise=ou; gaussian noise has only std")
+        return self
 
 
 class ActorOptions(Options):
     """Options of an actor."""
 
     short_for: ClassVar[str] = "network"
-    selects: ClassVar[tuple[str, ...]] = ("hidden_dim", "depth")
+    selects: ClassVar[tuple[str, ...]] = ("hidden_dim", "depth", "norm")
 
     network: Part | None = None
     """Architecture between features and the last layer; by default an mlp of hidden_dim and depth."""
@@ -25,28 +56,39 @@ class ActorOptions(Options):
     """Units of each hidden layer."""
     depth: int = Field(2, ge=0)
     """Hidden layers."""
+    norm: Literal["layer", "batch_renorm"] | None = None
+    """Normalisation of the hidden layers: layer, before each ReLU; batch_renorm, before each layer (CrossQ)."""
+    last_init: float | None = Field(None, gt=0)
+    """Greatest size of the weights and biases of the last layer at the start, which are uniform; null: orthogonal weights."""
 
 
 class CriticOptions(Options):
     """Options of a critic, or of several."""
 
     short_for: ClassVar[str] = "network"
-    selects: ClassVar[tuple[str, ...]] = ("hidden_dim", "depth", "norm")
+    selects: ClassVar[tuple[str, ...]] = ("hidden_dim", "depth", "norm", "dropout", "late_action")
 
     network: Part | None = None
     """Architecture between features (and action) and the last layer; by default an mlp of hidden_dim and depth."""
     head: Part = "scalar"
-    """Representation of a value, a value head: scalar, categorical, quantile."""
+    """Representation of a value, a value head: scalar, categorical, quantile, implicit_quantile, two_hot, hl_gauss."""
     hidden_dim: int = Field(256, ge=1)
     """Units of each hidden layer."""
     depth: int = Field(2, ge=0)
     """Hidden layers."""
-    norm: Literal["layer"] | None = None
-    """Normalisation of the hidden layers: layer, before each ReLU."""
+    norm: Literal["layer", "batch_renorm"] | None = None
+    """Normalisation of the hidden layers: layer, before each ReLU; batch_renorm, before each layer (CrossQ)."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability that a hidden unit is 0, in each member by itself, in predictions, in targets and for the actor (DroQ)."""
+    late_action: bool = False
+    """Whether the action joins the features behind the first hidden layer, which the members then share (Lillicrap et al. 2015)."""
+    last_init: float | None = Field(None, gt=0)
+    """Greatest size of the weights and biases of the last layer at the start, which are uniform; null: orthogonal weights."""
     members: int = Field(1, ge=1)
     """Critics in the ensemble, which differ in their first parameters."""
-    reduce: Literal["least", "average", "mixture"] = "least"
-    """Reduction of the target critics to one: the least, their average, or a random mixture, which the prediction is then too (REM)."""
+    reduce: Annotated[str, AfterValidator(_is_a_reduction)] = "least"
+    """Reduction of the target critics to one: least, average, mixture (random, as the prediction then: REM), subset(K) (the least of K
+    random ones: REDQ), truncated(K) (the quantiles of all without the K greatest of each: TQC)."""
     dueling: bool = False
     """Separate streams for V(s) and for advantages, where actions are choices."""
     noisy: bool = False
@@ -60,6 +102,9 @@ class CriticOptions(Options):
     def _rises(self) -> Self:
         if self.v_min >= self.v_max:
             raise ValueError("v_min must be less than v_max")
+        reduction = Reduction.of(self.reduce)
+        if reduction.name == "subset" and reduction.count > self.members:
+            raise ValueError(f"reduce={self.reduce} takes {reduction.count} of {self.members} members: members={reduction.count}")
         return self
 
 
@@ -95,6 +140,13 @@ class OffPolicyOptions(LearningOptions):
 
 class ActorCriticOptions(OffPolicyOptions):
     """Options of off-policy agents with an actor and twin critics."""
+
+    policy_delay: int = Field(1, ge=1)
+    """Updates of the critics for each update of the actor."""
+    clip_target: bool = False
+    """Whether targets of the critics stay within the returns that the task's range of rewards allows."""
+    climb: Literal["least", "average", "first"] = "least"
+    """Which of several critics the actor climbs: the least, their average, or the first one."""
 
     pad: int = Field(4, ge=0)
     """Greatest random shift, in pixels (Kostrikov et al. 2020, DrQ); counts only for pixels."""

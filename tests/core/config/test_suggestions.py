@@ -111,13 +111,13 @@ def test_a_name_without_a_counterpart_is_answered_too(word: str, answer: str) ->
 @pytest.mark.parametrize(
     ("word", "answer"),
     [
-        ("agent=rainbow", "critic.head=categorical critic.dueling=true critic.noisy=true"),
         ("agent=c51", "--agent dqn critic.head=categorical"),
-        ("agent=qrdqn", "--agent dqn critic.head=quantile"),
+        ("agent=qr_dqn", "--agent qrdqn"),
+        ("agent=mdqn", "--agent munchausen"),
+        ("critic.head=twohot", "critic.head=two_hot"),
         ("agent=ddqn", "--agent dqn"),
         ("agent=a2c", "--agent ppo agent.epochs=1"),
         ("agent=a3c", "--agent ppo agent.epochs=1"),
-        ("agent=ddpg", "--agent td3"),
         ("agent=spr", "-o +spr"),
         ("agent=HER", "replay.sampler=hindsight"),
         ("critic.head=gaussian", "critic.head=scalar"),

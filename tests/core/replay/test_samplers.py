@@ -69,6 +69,25 @@ def test_in_proportion_to_priority(helpers: Any) -> None:
     np.testing.assert_allclose([by_row[row] for row in rows], (1 / priority).numpy(), rtol=1e-5)
 
 
+def test_a_priority_has_its_least_amount_before_the_exponent(helpers: Any) -> None:
+    """PER: (p^α + ε) where (p + ε)^α was meant, with which a row of error 0 hardly ever comes again."""
+    sampler = Prioritised(alpha=0.5, eps=0.01)
+    both = helpers.play(helpers.Both(helpers.VECTORS, Transitions(batch_size=4), 20, 1, sampler=sampler), "-----t-----")
+    both.replay.update_priorities(torch.tensor([0, 1]), torch.tensor([0.0, 0.35]))
+    np.testing.assert_allclose(sampler.mass(np.array([0, 1])), [0.1, 0.6])
+
+
+def test_the_greatest_weight_is_one_among_the_rows_of_a_batch(helpers: Any) -> None:
+    """PER: weights over the least priority of the whole memory, so that those of a batch are small."""
+    sampler = Prioritised(alpha=1.0, beta="1.0", eps=1e-9)
+    both = helpers.play(helpers.Both(helpers.VECTORS, Transitions(batch_size=4), 20, 1, sampler=sampler), "-----t-----")
+    rows = sorted(both.brute.rows())
+    both.replay.update_priorities(torch.tensor(rows), torch.tensor([1e-6] + [1.0] * (len(rows) - 1)))
+    batch = both.replay.sample()
+    assert rows[0] not in batch.index.tolist()
+    assert batch.weight.tolist() == [1.0] * 4
+
+
 def test_broken_priorities_change_nothing(helpers: Any) -> None:
     sampler = Prioritised()
     both = helpers.play(helpers.Both(helpers.VECTORS, Transitions(batch_size=4), 20, 1, sampler=sampler), "-----t-----")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
 
 from unified.agents.options import CriticOptions
+from unified.core.base.errors import UsageError
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.config.schema import Selection
@@ -16,19 +19,21 @@ from unified.core.learn.builder import Builder
 from unified.core.registry import registry
 from unified.core.replay.batch import Batch
 from unified.plugins.agents.dqn.agent import DQN
-from unified.plugins.agents.dqn.config import PRESETS, DQNOptions
+from unified.plugins.agents.dqn.config import DQNOptions
 
 CHOICES, FEATURES, ROWS = 4, 3, 6
 DISCRETE = Space((), "int64", 0, CHOICES - 1, CHOICES)
 
 
-def make_agent(seed: int = 3, action: Space = DISCRETE, critic: dict[str, Any] | None = None, **changes: Any) -> DQN:
+def make_agent(
+    seed: int = 3, action: Space = DISCRETE, critic: dict[str, Any] | None = None, objectives: Sequence[Any] = (), **changes: Any
+) -> DQN:
     spec = Spec(Space((FEATURES,), "float32"), action)
     critic = {"hidden_dim": 8, "depth": 1, **(critic or {})}
     options = DQNOptions(**{"batch_size": ROWS, "learning_starts": 0, **changes, "critic": CriticOptions(**critic)})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        agent = DQN(spec, options, Builder(torch.device("cpu"), "fp32", Streams(seed), registry()))
+        agent = DQN(spec, options, Builder(torch.device("cpu"), "fp32", Streams(seed), registry(), objectives))
         with torch.no_grad():  # targets that are no copies tell the two apart
             for parameter in agent.critic_target.parameters():
                 parameter.add_(torch.randn_like(parameter))
@@ -49,10 +54,11 @@ def make_batch(seed: int = 0) -> Batch:
     )
 
 
-def disturb(module: torch.nn.Module) -> None:
+def disturb(module: torch.nn.Module, size: float = 10.0) -> None:
+    generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter.add_(torch.randn_like(parameter) * 10)
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * size)
 
 
 @pytest.mark.parametrize("double", [True, False])
@@ -252,9 +258,152 @@ def test_a_number_is_a_choice_with_values_of_its_own() -> None:
     assert agent.learn(batch).metrics["nonfinite"] == 0
 
 
-def test_saved_and_loaded_it_goes_on_the_same() -> None:
+def test_equal_members_of_a_mixture_learn_as_one_critic_does() -> None:
+    """REM: equal members give the loss of DQN."""
+    one, many = make_agent(double=False), make_agent(critic={"members": 3, "reduce": "mixture"}, double=False)
+    for ours, theirs in ((many.critic, one.critic), (many.critic_target, one.critic_target)):
+        with torch.no_grad():
+            for several, single in zip(ours.parameters(), theirs.parameters(), strict=True):
+                several.copy_(single.expand_as(several))
+    expected, found = (agent.learn(make_batch()).metrics["critic_loss"].item() for agent in (one, many))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("head", ["scalar", "categorical", "quantile", "implicit_quantile"])
+def test_every_row_has_a_priority_of_its_own_without_its_weight(head: str) -> None:
+    """BBF: the mean loss of a batch written back as the priority of two of its rows. PER: priority after the weight."""
+    agent, batch = make_agent(critic={"head": head}), make_batch()
+    priority = agent.learn(batch).priority
+    assert priority.shape == (ROWS,)
+    assert len(priority.unique()) == ROWS
+    again = make_agent(critic={"head": head}).learn(batch.with_columns(weight=torch.linspace(0.1, 1.0, ROWS))).priority
+    assert torch.equal(again, priority)
+
+
+def test_prediction_choice_and_target_have_noise_of_their_own() -> None:
+    """Rainbow: one draw of noise for the online and the target network."""
+    agent = make_agent(critic={"noisy": True})
+    drawn: list[torch.Tensor] = []
+    for part in (agent.critic, agent.critic_target):
+        for network in part.modules():
+            if hasattr(network, "weight_stds"):
+                network.register_forward_hook(lambda module, inputs, output: drawn.append(module.noise.stream.count))
+    agent.learn(make_batch())
+    assert len(drawn) == len(set(drawn)) == 3  # the target, the choice of the next action, the prediction
+
+
+# Soft Q-learning and Munchausen -----------------------------------------------------------------------------------------------------
+
+TAU = 2.0
+SOFT = {"temperature": TAU, "double": False}
+
+
+def soft_value(q: torch.Tensor, temperature: float) -> float:
+    """Σ π (q - τ ln π), π = softmax(q / τ), of one row, by its definition."""
+    weights = [math.exp((each - q.max()).item() / temperature) for each in q]
+    policy = [weight / sum(weights) for weight in weights]
+    return sum(p * (each.item() - temperature * math.log(p)) for p, each in zip(policy, q, strict=True) if p)
+
+
+def test_a_soft_bootstrap_takes_all_choices_of_the_target() -> None:
+    agent = make_agent(**SOFT)
+    rows = agent.encode_batch(make_batch())
+    disturb(agent.critic)
+    values = agent.critic_target(rows.next_features).mean[0]
+    torch.testing.assert_close(agent.bootstrap(rows).mean[0], torch.tensor([soft_value(row, TAU) for row in values]))
+
+
+def test_draws_of_the_soft_policy_have_its_probabilities_and_evaluation_is_greedy() -> None:
+    agent, obs = make_agent(**SOFT, softmax=True, epsilon=None), torch.zeros(8000, FEATURES)
+    agent.steps = 10**6
+    share = torch.bincount(agent.act(Batch(obs=obs), explore=True).env_action, minlength=CHOICES) / 8000
+    q = agent.critic(obs[:1]).mean[0, 0]
+    torch.testing.assert_close(share, (q / TAU).softmax(-1).detach(), atol=0.03, rtol=0)
+    assert agent.act(Batch(obs=obs), explore=False).env_action.unique().tolist() == [int(q.argmax())]
+
+
+def munchausen(seed: int = 3, **changes: Any) -> DQN:
+    component = registry().get("objectives", "munchausen")
+    selection = Selection("objectives", "munchausen", None, component, component.options_model()(alpha=0.9, least=-3.0))
+    return make_agent(seed, objectives=[selection], **{**SOFT, "n_step": 1, **changes})
+
+
+def munchausen_loss(agent: DQN, batch: Batch, wrong: str = "") -> float:
+    """The loss by its equation, or with a mistake of somebody's."""
+    encoder = getattr(agent, "encoder_target", agent.encoder)
+    q, target, target_next = (
+        agent.critic(agent.encoder(batch.obs)).mean[0],
+        *(agent.critic_target(encoder(obs)).mean[0] for obs in (batch.obs, batch.next_obs)),
+    )
+    judged = q if wrong == "online" else target
+    loss = 0.0
+    for row in range(ROWS):
+        log_policy = (judged[row] / TAU).log_softmax(-1)[batch.action[row]].item()
+        bonus = TAU * max(min(log_policy, 0.0), -3.0) if wrong == "unscaled clip" else max(min(TAU * log_policy, 0.0), -3.0)
+        after = target_next[row].max().item() if wrong == "greatest" else soft_value(target_next[row], TAU)
+        y = batch.reward[row] + 0.9 * bonus + batch.discount[row] * after
+        loss += ((q[row, batch.action[row]] - y) ** 2).item() / ROWS
+    return loss
+
+
+@pytest.mark.parametrize("encoder", [False, True])
+def test_the_loss_of_munchausen_is_the_papers_and_of_the_target_network(encoder: bool) -> None:
+    """Munchausen: the online policy in the reward; a clip of ln π instead of τ ln π; a greatest value on top."""
+    component = registry().get("architectures", "mlp")
+    selected = Selection("architectures", "mlp", None, component, component.options_model()(hidden_dim=5)) if encoder else None
+    agent, batch = munchausen(encoder=selected), make_batch()
+    if encoder:
+        disturb(agent.encoder_target, 0.5)
+    expected, *wrong = (munchausen_loss(agent, batch, mistake) for mistake in ("", "online", "unscaled clip", "greatest"))
+    assert agent.learn(batch).metrics["munchausen_loss"].item() == pytest.approx(expected, rel=1e-4)
+    assert all(each != pytest.approx(expected, rel=1e-3) for each in wrong)
+
+
+def test_munchausen_keeps_the_limit_of_the_gradient() -> None:
+    agent = munchausen(max_grad_norm=1e-3)
+    assert [(phase.name, phase.max_grad_norm) for phase in agent.phase_list] == [("munchausen", 1e-3)]
+
+
+@pytest.mark.parametrize("critic", [{"head": "quantile"}, {"head": "implicit_quantile"}, {"members": 3, "reduce": "mixture"}], ids=str)
+def test_munchausen_goes_with_other_values_and_with_numbers(critic: dict[str, Any]) -> None:
+    for action in (DISCRETE, Space((2,), "float32", -1.0, 1.0)):
+        agent, batch = munchausen(critic=critic, action=action), make_batch()
+        batch["action"] = agent.act(batch, explore=False).action
+        assert agent.learn(batch).metrics["nonfinite"] == 0
+
+
+def test_munchausen_needs_a_temperature() -> None:
+    with pytest.raises(UsageError, match="needs the temperature"):
+        munchausen(temperature=None)
+
+
+def test_the_target_of_implicit_quantiles_is_the_papers_double_loop() -> None:
+    """IQN: the choice by the target's own mean over drawn levels; its levels weigh nothing and pass no gradient."""
+    agent, batch = make_agent(critic={"head": "implicit_quantile"}, double=False), make_batch()
+    rows = agent.encode_batch(batch)
+    drawn: dict[str, Any] = {}
+    agent.critic.register_forward_hook(lambda module, inputs, output: drawn.update(own=output))
+    agent.critic_target.register_forward_hook(lambda module, inputs, output: drawn.update(target=output))
+    metrics = agent.learn(batch).metrics
+    own, target = drawn["own"], drawn["target"]
+    assert not torch.equal(own.levels, target.levels)
+    expected = 0.0
+    for row in range(ROWS):
+        best = target.numbers[0, row].mean(-1).argmax()
+        y = rows.reward[row] + rows.discount[row] * target.numbers[0, row, best]
+        delta = y[None, :] - own.numbers[0, row][:, None]
+        huber = torch.where(delta.abs() <= 1, delta**2 / 2, delta.abs() - 0.5)
+        expected += ((own.levels[row][:, None] - (delta < 0).float()).abs() * huber).mean(1).sum().item() / ROWS
+    assert metrics["critic_loss"].item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "critic",
+    [{"members": 3, "reduce": "mixture", "noisy": True}, {"head": "implicit_quantile", "dueling": True}, {"head": "hl_gauss"}],
+    ids=str,
+)
+def test_saved_and_loaded_it_goes_on_the_same(critic: dict[str, Any]) -> None:
     """REM, PER, TD3 counters: state hidden outside state_dict."""
-    critic = {"members": 3, "reduce": "mixture", "noisy": True}
     agent, batch = make_agent(critic=critic), make_batch()
     agent.learn(batch)
     other = make_agent(seed=4, critic=critic)
@@ -267,13 +416,3 @@ def test_saved_and_loaded_it_goes_on_the_same() -> None:
     other.learn(batch)
     for name, value in agent.state_dict().items():
         assert torch.equal(value, other.state_dict()[name]), name
-
-
-def test_presets_name_options_that_exist() -> None:
-    for preset in PRESETS:
-        for key in preset.values:
-            if key.startswith("agent."):
-                model: Any = DQNOptions
-                for name in key.removeprefix("agent.").split("."):
-                    field = model.model_fields[name]
-                    model = field.annotation

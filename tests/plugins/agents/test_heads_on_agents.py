@@ -10,7 +10,7 @@ import torch
 
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
-from unified.core.components.descriptors import AgentComponent
+from unified.core.components.descriptors import AgentComponent, ArchitectureComponent
 from unified.core.config.schema import Selection
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import WorkerVectorEnv
@@ -20,8 +20,18 @@ from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.trainer.build import make_agent
 from unified.core.trainer.sources import EnvCollector
+from unified.plugins import builtins
 
-HEADS = ("scalar", "categorical", "quantile")
+HEADS = [each.name for each in builtins() if isinstance(each, ArchitectureComponent) and "critic.head" in each.places]
+
+
+def agents_with_critics() -> list[str]:
+    """Built-in agents whose critics have a head, without their variants, which are the same classes."""
+    agents = [each for each in builtins() if isinstance(each, AgentComponent) and each.base is None]
+    groups = {each.name: each.options_model().model_fields.get("critic") for each in agents}
+    return [name for name, field in groups.items() if field and "head" in getattr(field.annotation, "model_fields", {})]
+
+
 ROWS, SIZE = 4, 24
 PIXELS, VECTOR = Space((3, SIZE, SIZE), "uint8", 0, 255), Space((5,), "float32")
 NUMBERS, CHOICES = Space((2,), "float32", -1.0, 1.0), Space((), "int64", 0, 2, 3)
@@ -52,10 +62,12 @@ def batch_of(agent: Agent) -> Batch:
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
-@pytest.mark.parametrize("name", ["dqn", "sac", "drqv2"])
+@pytest.mark.parametrize("name", agents_with_critics())
 def test_every_value_head_works_on_every_agent(name: str, action: Space, head: str) -> None:
-    agent = build(name, Spec(VECTOR, action), head)
-    metrics = agent.learn(batch_of(agent)).metrics
+    one = {"n_step": 1} if "n_step" in registry().get("agents", name).options_model().model_fields else {}
+    agent = build(name, Spec(VECTOR, action), head, **one)
+    batch = batch_of(agent)
+    metrics = agent.learn(batch.with_columns(**{"return": batch.reward})).metrics
     assert metrics["nonfinite"] == 0
     assert all(torch.isfinite(value) for value in metrics.values())
     assert agent.act(Batch(obs=torch.zeros(2, 5)), explore=False).env_action.shape == (2, *action.shape)
@@ -76,7 +88,7 @@ def test_pixels_train_the_encoder_by_the_critic_alone(name: str, action: Space) 
 @pytest.mark.parametrize("changes", [{"dueling": True}, {"noisy": True}, {"dueling": True, "noisy": True}, {"members": 3}], ids=str)
 @pytest.mark.parametrize("head", HEADS)
 def test_modifiers_work_with_every_value_head(head: str, changes: dict[str, Any]) -> None:
-    agent = build("dqn", Spec(VECTOR, CHOICES), head, **changes)
+    agent = build("dqn", Spec(VECTOR, CHOICES), head, n_step=1, **changes)
     assert agent.learn(batch_of(agent)).metrics["nonfinite"] == 0
 
 

@@ -15,7 +15,7 @@ from unified.core.replay.batch import Batch
 from unified.core.replay.views import Labelled
 from unified.core.trainer.build import built_suite, make_agent
 
-AGENTS = ("ac2", "sac", "td3", "drqv2", "ppo", "trpo")
+AGENTS = ("ac2", "ddpg", "sac", "td3", "drqv2", "ppo", "trpo")
 
 
 def built(*words: str) -> unified.Agent:

@@ -61,7 +61,7 @@ def test_the_target_entropy_is_minus_the_dimensions_of_the_action() -> None:
     """SAC: target entropy from uninitialised memory."""
     assert make_agent().target_entropy == -2.0
     assert make_agent(Space((17,), "float32", -1.0, 1.0)).target_entropy == -17.0
-    assert make_agent(CHOICES).target_entropy == pytest.approx(0.98 * math.log(4))
+    assert make_agent(CHOICES).target_entropy == pytest.approx(0.7 * math.log(4))
     assert make_agent(target_entropy=-1.5).target_entropy == -1.5
 
 
@@ -183,3 +183,37 @@ def test_any_policy_head_acts_on_any_task(action: Space, head: str) -> None:
     assert acted.action.shape == (ROWS, *agent.action_space.shape)
     batch["action"] = acted.action
     assert agent.learn(batch).metrics["nonfinite"] == 0
+
+
+# The temperature of choices ---------------------------------------------------------------------------------------------------------
+
+
+def temperatures(share: float | None, updates: int) -> list[float]:
+    """α after each hundred updates on a bandit of two arms, worth 0 and 1."""
+    changes = {} if share is None else {"entropy_share": share}
+    agent = make_agent(Space((), "int64", 0, 1, 2), lr=3e-3, **changes)
+    obs, found = torch.ones(ROWS, FEATURES), []
+    batch = Batch(obs=obs, next_obs=obs, discount=torch.zeros(ROWS), weight=torch.ones(ROWS), action=torch.arange(ROWS) % 2)
+    batch = batch.with_columns(reward=batch.action.float())
+    for update in range(updates):
+        agent.learn(batch)
+        if update % 100 == 99:
+            found.append(agent.alpha().item())
+    return found
+
+
+@pytest.mark.slow
+def test_the_temperature_of_a_bandit_settles_at_the_default_share() -> None:
+    """SAC for choices: an entropy that the policy cannot have, and a temperature without bound."""
+    found = temperatures(None, 5000)
+    assert max(found) < 10
+    assert found[-1] == pytest.approx(found[-11], rel=0.05)  # it has settled
+    assert temperatures(1.0, 5000)[-1] > 10  # an entropy that is only had where no arm is better
+
+
+@pytest.mark.parametrize("share", [0.5, 0.98])
+def test_the_share_of_the_greatest_entropy_is_an_option(share: float) -> None:
+    assert make_agent(CHOICES, entropy_share=share).target_entropy == pytest.approx(share * math.log(4))
+    assert make_agent(Space((3,), "float32", -1.0, 1.0), "categorical", entropy_share=share).target_entropy == pytest.approx(
+        share * 3 * math.log(5)
+    )

@@ -133,7 +133,7 @@ def test_the_target_is_by_the_target_actor_and_not_the_online_one() -> None:
 
 
 def test_it_explores_by_noise_around_its_mode_and_starts_uniformly() -> None:
-    agent = make_agent(learning_starts=10, exploration_noise=0.1)
+    agent = make_agent(learning_starts=10, noise={"std": "0.1"})
     obs = torch.zeros(4000, 3)
     start = agent.act(Batch(obs=obs), explore=True).action
     assert abs(start.std().item() - 3**-0.5) < 0.02

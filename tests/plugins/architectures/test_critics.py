@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,8 @@ from unified.plugins.architectures.critics import make_critic
 from unified.plugins.architectures.heads.modules import CategoricalHead, TruncatedNormalHead
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
 
-SIZES = {"scalar": 1, "categorical": 51, "quantile": 51}
+SIZES = {"scalar": 1, "categorical": 51, "quantile": 51, "two_hot": 51, "hl_gauss": 51}
+HEADS = (*SIZES, "implicit_quantile")
 
 
 def critic(**changes: object) -> nn.Module:
@@ -28,7 +30,7 @@ def critic(**changes: object) -> nn.Module:
     return make_critic(build, SimpleNamespace(**{**options, **changes}), 6, **places)
 
 
-@pytest.mark.parametrize("head", SIZES)
+@pytest.mark.parametrize("head", HEADS)
 def test_the_three_forms_have_their_shapes(head: str) -> None:
     features = torch.randn(5, 6)
     assert critic(head=head)(features).mean.shape == (2, 5)
@@ -48,6 +50,71 @@ def test_dueling_is_value_plus_centred_advantages(head: str) -> None:
     expected = torch.stack([state + advantages[:, :, a] - sum(advantages[:, :, b] for b in range(4)) / 4 for a in range(4)], dim=2)
     found = module(features).numbers
     torch.testing.assert_close(found, expected.squeeze(-1) if head == "scalar" else expected)
+
+
+def implicit(**changes: object) -> nn.Module:
+    return critic(**{"head": "implicit_quantile", "choices": (4,), "members": 2, "depth": 2, **changes})
+
+
+def slow_implicit(network: nn.Module, member: int, state: torch.Tensor, level: float) -> torch.Tensor:
+    """f(ψ(s) ⊙ φ(τ)) of one row and one level, from equation 4 of Dabney et al. 2018, i = 1 … C as in Dopamine."""
+    weight, bias = network.levels.weights[0][member], network.levels.biases[0][member, 0]
+    cosines = torch.tensor([math.cos(math.pi * i * level) for i in range(1, 65)])
+    hidden = state if network.state is None else (state @ network.state.weights[0][member] + network.state.biases[0][member, 0]).relu()
+    hidden = hidden * (cosines @ weight + bias).relu()
+    layers = list(zip(network.values.weights, network.values.biases, strict=True))
+    for weights, biases in layers[:-1]:
+        hidden = (hidden @ weights[member] + biases[member, 0]).relu()
+    return hidden @ layers[-1][0][member] + layers[-1][1][member, 0]
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_levels_enter_before_the_last_hidden_layer(depth: int) -> None:
+    module, features = implicit(depth=depth), torch.randn(3, 6)
+    value = module(features)
+    assert value.numbers.shape == (2, 3, 4, 64)
+    for member, row, at in ((0, 0, 0), (1, 2, 63), (0, 1, 17)):
+        expected = slow_implicit(module.advantages, member, features[row], value.levels[row, at].item())
+        torch.testing.assert_close(value.numbers[member, row, :, at], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_levels_are_drawn_for_each_row_and_call_and_are_a_grid_in_evaluation() -> None:
+    """IQN: the same level for all rows; evaluation that draws and cannot be repeated."""
+    module, features = implicit(), torch.zeros(3, 6)
+    first, second = module(features), module(features)
+    assert len(first.levels.unique()) == 3 * 64
+    assert not torch.equal(first.levels, second.levels)
+    assert not first.levels.requires_grad
+    assert 0.4 < first.levels.mean() < 0.6
+    module.train(False)
+    judged = module(features)
+    assert torch.equal(judged.numbers, module(features).numbers)
+    assert judged.numbers.shape == (2, 3, 4, 32)
+    grid = [(2 * i + 1) / 64 for i in range(32)]
+    expected = slow_implicit(module.advantages, 0, features[0], grid[5])
+    torch.testing.assert_close(judged.numbers[0, 0, :, 5], expected, atol=1e-5, rtol=1e-4)
+    assert torch.equal(judged.numbers[:, :1].expand(-1, 3, -1, -1), judged.numbers)  # equal rows have equal values
+
+
+def test_a_target_draws_levels_of_its_own_from_the_same_stream() -> None:
+    module, features = implicit(), torch.randn(3, 6)
+    target = copy.deepcopy(module)
+    assert target.head.noise is not None
+    assert not torch.equal(module(features).levels, target(features).levels)
+    assert target.head.noise.stream is module.head.noise.stream
+    assert module.head.noise.stream.count == 2
+
+
+@pytest.mark.parametrize(
+    "changes", [{"dueling": True}, {"noisy": True}, {"network": "mlp"}, {"choices": (), "actions": 3, "trunk": 4}], ids=str
+)
+def test_levels_go_with_every_form_of_a_critic(changes: dict[str, object]) -> None:
+    module, features = implicit(**changes), torch.randn(5, 6)
+    action = torch.randn(5, 3) if "actions" in changes else torch.tensor([0, 1, 2, 3, 0])
+    value = module(features, action)
+    assert value.numbers.shape == (2, 5, 64)
+    value.loss(value.min()).mean().backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in module.parameters())
 
 
 def test_dueling_wants_choices_and_heads_are_of_values() -> None:

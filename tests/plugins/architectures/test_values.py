@@ -8,17 +8,26 @@ import pytest
 import torch
 
 from unified.core.learn.distributions import Value
-from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue, project
+from unified.plugins.architectures.critics import soft_log_policy, soft_maximum
+from unified.plugins.architectures.heads.values import CategoricalValue, HistogramValue, QuantileValue, ScalarValue, project, spread
 
 ATOMS = torch.linspace(-2.0, 2.0, 5)
-KINDS = ("scalar", "categorical", "quantile")
+KINDS = ("scalar", "categorical", "quantile", "levels", "two_hot", "hl_gauss")
 
 
 def make(kind: str, *shape: int, seed: int = 0, grad: bool = False) -> Value:
     """A value of leading dimensions `shape`, five numbers each where it has some."""
     numbers = torch.randn(*shape, *(() if kind == "scalar" else (5,)), generator=torch.Generator().manual_seed(seed))
     numbers.requires_grad_(grad)
-    return {"scalar": ScalarValue, "quantile": QuantileValue}[kind](numbers) if kind != "categorical" else CategoricalValue(numbers, ATOMS)
+    levels = torch.rand(shape[1], 5, generator=torch.Generator().manual_seed(seed))
+    return {
+        "scalar": lambda: ScalarValue(numbers),
+        "categorical": lambda: CategoricalValue(numbers, ATOMS),
+        "quantile": lambda: QuantileValue(numbers),
+        "levels": lambda: QuantileValue(numbers, 1.0, levels),
+        "two_hot": lambda: HistogramValue(numbers, ATOMS),
+        "hl_gauss": lambda: HistogramValue(numbers, ATOMS, sigma=0.75),
+    }[kind]()
 
 
 def slow_projection(probabilities: torch.Tensor, returns: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
@@ -120,6 +129,124 @@ def test_quantile_loss_is_least_at_the_targets_quantiles() -> None:
     assert numbers.detach().flatten().tolist() == pytest.approx([12, 37, 62, 87], abs=3)
 
 
+LEVELS = torch.rand(3, 5, generator=torch.Generator().manual_seed(9))
+
+
+def slow_quantile_loss(value: torch.Tensor, target: torch.Tensor, levels: torch.Tensor, huber: float) -> torch.Tensor:
+    """Equation 3 of Dabney et al. 2018 (IQN): Σ_i 1/N' Σ_j |τ_i - 1{δ_ij < 0}| H_κ(δ_ij) / κ, with the levels of each row of the value."""
+    rows = []
+    for row in range(len(value)):
+        total = 0.0
+        for i in range(value.shape[1]):
+            for j in range(target.shape[1]):
+                delta = (target[row, j] - value[row, i]).item()
+                size = delta**2 / 2 if abs(delta) <= huber else huber * (abs(delta) - huber / 2)
+                total += abs(levels[row, i].item() - (delta < 0)) * size / huber / target.shape[1]
+        rows.append(total)
+    return torch.tensor(rows)
+
+
+@pytest.mark.parametrize("huber", [1.0, 0.3])
+def test_the_loss_at_drawn_levels_is_the_double_loop_with_those_of_the_prediction(huber: float) -> None:
+    """IQN: the levels of prediction and target swapped; κ not divided out; the same levels for all rows."""
+    generator = torch.Generator().manual_seed(2)
+    own, wanted = torch.randn(1, 3, 5, generator=generator), 2 * torch.randn(1, 3, 5, generator=generator)
+    others = torch.rand(3, 5, generator=generator)
+    found = QuantileValue(own, huber, LEVELS).loss(QuantileValue(wanted, huber, others))
+    torch.testing.assert_close(found, slow_quantile_loss(own[0], wanted[0], LEVELS, huber))
+    for wrong in (others, LEVELS[:1].expand(3, 5), ((torch.arange(5) + 0.5) / 5).expand(3, 5)):
+        assert not torch.isclose(found, slow_quantile_loss(own[0], wanted[0], wrong, huber))[1:].any()
+    if huber != 1.0:
+        assert not torch.isclose(found, huber * slow_quantile_loss(own[0], wanted[0], LEVELS, huber)).any()
+
+
+def test_shift_and_backup_move_numbers_and_leave_their_levels() -> None:
+    value = make("levels", 2, 3, 4)
+    for moved in (
+        value.shift(torch.ones(3)),
+        value.backup(torch.ones(3), torch.ones(3)),
+        value.gather(torch.tensor([3, 0, 2])),
+        value.min(),
+    ):
+        assert moved.levels is value.levels
+
+
+@pytest.mark.parametrize("value", [-2.0, -1.3, 0.0, 0.5, 1.999, 2.0])
+def test_two_hot_lies_on_the_two_atoms_beside_a_return_and_has_its_mean(value: float) -> None:
+    """Two-hot: the index that wraps at the greatest return, and mass that is lost there."""
+    found = spread(torch.tensor([[value]]), ATOMS)[0]
+    assert found.sum().item() == pytest.approx(1.0)
+    assert (found @ ATOMS).item() == pytest.approx(value, abs=1e-6)
+    assert (found > 0).sum() == (1 if value in ATOMS.tolist() else 2)
+    torch.testing.assert_close(found, slow_projection(torch.ones(1), torch.tensor([value]), ATOMS))
+    beyond = spread(torch.tensor([[100.0], [-100.0]]), ATOMS)
+    assert beyond.tolist() == [[0, 0, 0, 0, 1], [1, 0, 0, 0, 0]]
+
+
+def test_hl_gauss_is_a_normal_distribution_cut_into_bins_around_the_atoms() -> None:
+    atoms, sigma = torch.linspace(-10.0, 10.0, 51), 0.75
+    normal = torch.distributions.Normal(3.1, sigma * 0.4)
+    found = spread(torch.tensor([[3.1]]), atoms, sigma)[0]
+    expected = torch.stack([normal.cdf(atom + 0.2) - normal.cdf(atom - 0.2) for atom in atoms])
+    torch.testing.assert_close(found, expected / expected.sum(), atol=1e-6, rtol=1e-4)
+    assert (found @ atoms).item() == pytest.approx(3.1, abs=1e-4)
+    for value in (-10.0, 10.0, 1e6):
+        edge = spread(torch.tensor([[value]]), atoms, sigma)[0]
+        assert edge.sum().item() == pytest.approx(1.0)
+        assert edge.argmax() == (0 if value < 0 else 50)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.75])
+def test_a_histogram_is_a_number_and_backs_up_its_mean_alone(sigma: float) -> None:
+    """Two-hot: the distribution backed up as if it were one of returns (C51)."""
+    target = HistogramValue(torch.randn(1, 3, 51, generator=torch.Generator().manual_seed(0)), torch.linspace(-10.0, 10.0, 51), sigma=sigma)
+    backed = target.backup(torch.tensor([1.0, 0.5, 2.0]), torch.tensor([0.9, 0.5, 0.0]))
+    torch.testing.assert_close(
+        backed.mean, torch.tensor([1.0, 0.5, 2.0]) + torch.tensor([0.9, 0.5, 0.0]) * target.mean, atol=1e-4, rtol=1e-4
+    )
+    assert (backed.probabilities > 1e-6).sum(dim=-1).max() <= (2 if sigma == 0 else 12)  # and not 51
+    uniform = HistogramValue(torch.zeros(1, 3, 51), target.atoms, sigma=sigma)
+    expected = -(backed.probabilities[0] * math.log(1 / 51)).sum(-1)
+    torch.testing.assert_close(uniform.loss(backed), expected)
+    torch.testing.assert_close(target.td_error(backed), (target.mean - backed.mean).abs()[0])
+
+
+def test_a_histogram_learns_a_number_between_its_atoms() -> None:
+    for sigma in (0.0, 0.75):
+        logits = torch.zeros(1, 1, 11, requires_grad=True)
+        atoms, optimizer = torch.linspace(-5.0, 5.0, 11), torch.optim.Adam([logits], lr=0.1)
+        target = HistogramValue(logits.detach(), atoms, sigma=sigma).backup(torch.tensor([1.37]), torch.zeros(1))
+        for _ in range(300):
+            (logits.grad,) = torch.autograd.grad(HistogramValue(logits, atoms, sigma=sigma).loss(target).sum(), [logits])
+            optimizer.step()
+        assert HistogramValue(logits, atoms, sigma=sigma).mean.item() == pytest.approx(1.37, abs=0.05)
+
+
+# Soft maxima ------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("choices", [(4,), (6, 4)])
+def test_a_soft_maximum_is_the_logarithm_of_the_sum(kind: str, choices: tuple[int, ...]) -> None:
+    value, temperature = make(kind, 1, 3, *choices), 0.7
+    expected = temperature * (value.mean[0] / temperature).logsumexp(-1)
+    expected = expected.mean(-1) if len(choices) == 2 else expected
+    torch.testing.assert_close(soft_maximum(value, temperature).mean[0], expected, atol=1e-5, rtol=1e-5)
+    nearly = soft_maximum(value, 1e-3).mean[0]
+    torch.testing.assert_close(nearly, value.gather(value.greedy).mean[0], atol=2e-2, rtol=0)
+
+
+def test_the_log_policy_is_finite_where_probabilities_round_to_nothing() -> None:
+    """Munchausen: the logarithm of a softmax that underflows."""
+    q, temperature = torch.tensor([[[10.0, 0.0, 9.99]]]), 0.03
+    found = soft_log_policy(ScalarValue(q), temperature)
+    wrong = temperature * (q[0] / temperature).softmax(-1).log()
+    assert wrong.isinf().any()
+    assert found.isfinite().all()
+    assert found[0, 1].item() == pytest.approx(-10.0, abs=0.02)
+    assert soft_maximum(ScalarValue(q), temperature).mean.isfinite().all()
+
+
 def test_scalar_loss_is_squared_or_hubers() -> None:
     value, target = torch.tensor([[0.0, 0.0], [3.0, 0.5]]), ScalarValue(torch.tensor([[2.0, 0.25]]))
     assert ScalarValue(value).loss(target).tolist() == [4 + 1, 0.0625 + 0.0625]
@@ -182,7 +309,7 @@ def test_average_and_mixture_are_convex_combinations(kind: str) -> None:
     torch.testing.assert_close(chosen.mixture(weights).mean, torch.einsum("be,eb->b", weights, chosen.mean)[None])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "hl_gauss"])  # whose target has the same mean far from the ends alone
 def test_shift_is_added_to_the_return_before_it_is_discounted(kind: str) -> None:
     value, delta = make(kind, 1, 3), torch.tensor([0.5, 0.0, -0.25])
     torch.testing.assert_close(value.shift(delta).mean, value.mean + delta)

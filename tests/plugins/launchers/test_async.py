@@ -268,7 +268,7 @@ def test_another_launcher_does_not_resume_it_silently(tmp_path: Path) -> None:
     assert "saved by another source of experience" in output
 
 
-@pytest.mark.parametrize("name", ["ac2", "dqn", "drqv2", "ppo", "pqn", "sac", "td3", "trpo"])
+@pytest.mark.parametrize("name", ["ac2", "crossq", "ddpg", "dqn", "drqv2", "ppo", "pqn", "sac", "td3", "trpo"])
 def test_a_snapshot_holds_all_that_an_agent_acts_with(name: str) -> None:
     config = compose([f"agent={name}", "suite=gym:CartPole-v1", "device=cpu", "callbacks=[]"])
     environments = make_environments(config, "environment", 1)

@@ -168,21 +168,23 @@ class Builder:
         objective.selected = label(name)
         return objective
 
-    def _phases_of(self, selection: Any) -> list[Phase]:
-        """Of an objective that replaces an agent's own."""
+    def _phases_of(self, selection: Any, own: list[Phase]) -> list[Phase]:
+        """Of an objective that replaces an agent's own; one that trains the same parts keeps the limit of their gradient."""
         objective = self.objective(selection)
         phases = objective.phases()
         for phase in phases:
             for term in phase.objectives:
                 term.selected = objective.selected
-        return phases or [Phase(label(selection.name), (objective,), _trained_by(selection))]
+        trains = _trained_by(selection)
+        limit = next((phase.max_grad_norm for phase in own if set(phase.trains) == set(trains)), None)
+        return phases or [Phase(label(selection.name), (objective,), trains, max_grad_norm=limit)]
 
     def phases(self, own: list[Phase]) -> list[Phase]:
         """An agent's own phases as the run changes them: ``NAME`` replaces them, ``+NAME`` joins what trains the encoder, or the first."""
         added = [each for each in self._objectives if each.name.startswith("+")]
         replaced = [each for each in self._objectives if each not in added]
         if replaced:
-            own = [phase for each in replaced for phase in self._phases_of(each)]
+            own = [phase for each in replaced for phase in self._phases_of(each, own)]
         if added:
             if not own:
                 raise UsageError(Problem(f"objective {added[0].name} has nothing to be added to: this agent has no phases"))

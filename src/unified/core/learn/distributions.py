@@ -43,6 +43,14 @@ class Value(ABC):
         """The average over all choices with these probabilities ``(B, A)`` or ``(B, D, A)``: ``(E, B)``, as `at` is of one choice."""
 
     @abstractmethod
+    def rows(self, which: slice) -> Self:
+        """Some of the rows."""
+
+    @abstractmethod
+    def members(self, which: torch.Tensor | slice) -> Self:
+        """Some members, by their indices ``(K,)`` or a slice, as an ensemble of these."""
+
+    @abstractmethod
     def min(self) -> Self:
         """The member with the least mean, chosen row by row, as an ensemble of one: a whole member, not a minimum of its parts.
 
@@ -67,6 +75,10 @@ class Value(ABC):
 
         With discount 0 it is the reward alone, whatever this value is: so a known return becomes a target.
         """
+
+    @abstractmethod
+    def clamped(self, low: float, high: float) -> Self:
+        """Every return within these bounds: those beyond become the bound."""
 
     @abstractmethod
     def loss(self, target: Self) -> torch.Tensor:

@@ -14,7 +14,8 @@ from unified.core.components.import_paths import label
 from unified.core.learn.distributions import Policy
 from unified.plugins.architectures.heads.modules import PolicyHead
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, Full
-from unified.plugins.architectures.selected import SelectedNetwork, selected_network
+from unified.plugins.architectures.normalised import NormalisedMLP
+from unified.plugins.architectures.selected import SelectedNetwork, selected_network, start_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,9 @@ class Actor(nn.Module):
         choices: ``(A,)``, or ``(D, A)`` for D choices; empty for numbers.
     """
 
-    def __init__(self, trunk: nn.Module, numbers: MLP | SelectedNetwork, head: PolicyHead, choices: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, trunk: nn.Module, numbers: MLP | NormalisedMLP | SelectedNetwork, head: PolicyHead, choices: tuple[int, ...] = ()
+    ) -> None:
         super().__init__()
         self.trunk, self.numbers, self.head, self.choices = trunk, numbers, head, choices
 
@@ -59,7 +62,7 @@ def make_actor(
     """An actor as its options say (`ActorOptions`), of `actions` numbers or of `choices`.
 
     Args:
-        options: ``network, hidden_dim, depth``.
+        options: ``network, hidden_dim, depth, norm, last_init``.
         head: Its head (`policy_head`).
         features: Numbers that come in, F.
         actions: Numbers of an action.
@@ -73,10 +76,16 @@ def make_actor(
     body = Full() if trunk is None else Bottleneck(features, trunk)
     size = head.size_of(math.prod(choices) if choices else actions)
     features = features if trunk is None else trunk
-    network = getattr(options, "network", None)
+    network, norm = getattr(options, "network", None), getattr(options, "norm", None)
+    numbers: MLP | NormalisedMLP | SelectedNetwork
     if build is not None and network is not None:
-        return Actor(body, selected_network(build, network, "actor", "features", features, size), head, choices)
-    return Actor(body, MLP(features, size, options.hidden_dim, options.depth), head, choices)
+        numbers = selected_network(build, network, "actor", "features", features, size)
+    elif norm is not None:
+        numbers = NormalisedMLP(features, size, options.hidden_dim, options.depth, norm)
+    else:
+        numbers = MLP(features, size, options.hidden_dim, options.depth)
+    start_small(numbers, getattr(options, "last_init", None))
+    return Actor(body, numbers, head, choices)
 
 
 def policy_head(build: Builder, selection: Any) -> PolicyHead:

@@ -11,9 +11,12 @@ from torch import nn
 from unified.core.base.errors import Problem, UsageError
 from unified.core.components.import_paths import label
 from unified.core.learn.distributions import Value
-from unified.plugins.architectures.mlp.network import Bottleneck, EnsembleMLP, Full
+from unified.plugins.architectures.heads.modules import QuantileHead
+from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP, Full
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
-from unified.plugins.architectures.selected import Ensemble, selected_network
+from unified.plugins.architectures.normalised import NormalisedEnsembleMLP
+from unified.plugins.architectures.reductions import Reduction
+from unified.plugins.architectures.selected import Ensemble, selected_network, start_small
 
 if TYPE_CHECKING:
     from unified.core.base.rng import Stream
@@ -40,7 +43,7 @@ class Critic(nn.Module):
         inputs = self.trunk(features)
         if action is not None:
             inputs = torch.cat([inputs, action], dim=-1)
-        return self.head.value(self.values(inputs))
+        return self.head.evaluate(self.values, inputs)
 
 
 class ChoiceCritic(nn.Module):
@@ -63,13 +66,16 @@ class ChoiceCritic(nn.Module):
 
     def forward(self, features: torch.Tensor, action: torch.Tensor | None = None) -> Value:
         """Features ``(B, F)`` to the values of all choices ``(E, B, A)`` or ``(E, B, D, A)``, or of those that were made ``(E, B)``."""
-        inputs = self.trunk(features)
-        raw = self.advantages(inputs).unflatten(-1, (*self.choices, self.head.size))
-        if self.state is not None:
-            state = self.state(inputs).unflatten(-1, (*self.choices[:-1], 1, self.head.size))
-            raw = state + raw - raw.mean(dim=-2, keepdim=True)
-        value = self.head.value(raw)
+        value = self.head.evaluate(self._numbers, self.trunk(features))
         return value if action is None else value.gather(action)
+
+    def _numbers(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """What the head asks for: ``(E, B, …, A, size)``."""
+        raw: torch.Tensor = self.advantages(*inputs).unflatten(-1, (*self.choices, self.head.size))
+        if self.state is None:
+            return raw
+        state = self.state(*inputs).unflatten(-1, (*self.choices[:-1], 1, self.head.size))
+        return state + raw - raw.mean(dim=-2, keepdim=True)  # type: ignore[no-any-return]
 
 
 def make_critic(
@@ -86,7 +92,8 @@ def make_critic(
 
     Args:
         build: The agent's.
-        options: ``head, network, hidden_dim, depth, norm, members, dueling, noisy, v_min, v_max``.
+        options: ``head, network, hidden_dim, depth, members, dueling, noisy, v_min, v_max``, and where there are such ``norm, dropout,
+            late_action, last_init, reduce``.
         features: Numbers that come in, F.
         actions: Numbers of an action, where it is one that is given.
         choices: ``(A,)``, or ``(D, A)`` for D choices.
@@ -94,32 +101,66 @@ def make_critic(
         stream: Of the noise, for a noisy critic.
 
     Raises:
-        UsageError: If its head is none of values, its network cannot take the inputs, or it is to duel without choices.
+        UsageError: If its head is none of values, its network cannot take the inputs, or options exclude each other.
     """
     head = value_head(build, options.head, options.v_min, options.v_max)
-    body = Full() if trunk is None else Bottleneck(features, trunk)
+    _refuse_unread(options, head, actions, choices)
+    body: nn.Module = Full() if trunk is None else Bottleneck(features, trunk)
     features = features if trunk is None else trunk
-    network = getattr(options, "network", None)
-    if network is not None and options.noisy:
-        raise UsageError(Problem("critic.noisy=true needs the default network, and critic selects another one", "critic.noisy=false"))
+    network, noise = getattr(options, "network", None), Noise(stream or build.streams["noise"])
+    depth, norm, dropout = options.depth, getattr(options, "norm", None), getattr(options, "dropout", 0.0)
+    if getattr(options, "late_action", False):
+        body, features, depth = nn.Sequential(body, MLP(features, None, options.hidden_dim, 1)), options.hidden_dim, depth - 1
 
-    def values(out_features: int) -> nn.Module:
+    def layers(in_features: int, hidden: tuple[int, ...], out_features: int) -> nn.Module:
         if network is not None:
             inputs = "features and action" if actions else "features"
             members = range(options.members)
-            return Ensemble(selected_network(build, network, "critic", inputs, features + actions, out_features) for _ in members)
-        sizes: dict[str, Any] = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": options.depth}
-        sizes["norm"] = getattr(options, "norm", None)
+            return Ensemble(selected_network(build, network, "critic", inputs, in_features, out_features) for _ in members)
+        sizes: dict[str, Any] = {"members": options.members, "hidden_dim": options.hidden_dim, "depth": len(hidden), "norm": norm}
         if options.noisy:
-            return NoisyEnsembleMLP(features + actions, out_features, Noise(stream or build.streams["noise"]), **sizes)
-        return EnsembleMLP(features + actions, out_features, **sizes)
+            return NoisyEnsembleMLP(in_features, out_features, noise, **sizes)
+        if dropout or norm == "batch_renorm":
+            return NormalisedEnsembleMLP(in_features, out_features, noise, **sizes, dropout=dropout)
+        return EnsembleMLP(in_features, out_features, **sizes)
+
+    def values(out_features: int) -> nn.Module:
+        hidden = () if network is not None else (options.hidden_dim,) * depth
+        made = head.network(layers, features + actions, hidden, out_features, options.members)
+        start_small(made, getattr(options, "last_init", None))
+        return made
 
     if choices:
         state = values(math.prod(choices[:-1]) * head.size) if options.dueling else None
         return ChoiceCritic(body, values(math.prod(choices) * head.size), state, head, choices)
-    if options.dueling:
-        raise UsageError(Problem("a dueling critic needs choices to compare, and actions are numbers here", "critic.dueling=false"))
     return Critic(body, values(head.size), head)
+
+
+def _refuse_unread(options: Any, head: ValueHead, actions: int, choices: tuple[int, ...]) -> None:
+    """Options of a critic that exclude each other, or that nothing would read."""
+    network, reduction = getattr(options, "network", None), Reduction.of(getattr(options, "reduce", "least"))
+    late = getattr(options, "late_action", False)
+    changed = [name for name, usual in _USUAL.items() if getattr(options, name, usual) != usual]
+    if network is not None and changed:
+        unread, without = (" ".join(f"critic.{name}={_shown(value[name])}" for name in changed) for value in (vars(options), _USUAL))
+        raise UsageError(Problem(f"{unread} needs the default network, and critic selects another one", without))
+    if options.noisy and ("dropout" in changed or getattr(options, "norm", None) == "batch_renorm"):
+        raise UsageError(Problem("a noisy critic takes neither dropout nor batch renormalisation", "critic.noisy=false"))
+    if options.dueling and not choices:
+        raise UsageError(Problem("a dueling critic needs choices to compare, and actions are numbers here", "critic.dueling=false"))
+    if late and not (actions and options.depth):
+        raise UsageError(Problem("critic.late_action is of a critic that takes numbers and has a hidden layer", "critic.late_action=false"))
+    if reduction.name == "truncated" and not (isinstance(head, QuantileHead) and reduction.count < getattr(head, "atoms", head.size)):
+        what = f"critic.reduce={options.reduce} drops as many quantiles of each member, and has to leave some"
+        raise UsageError(Problem(what, "critic.head=quantile critic.head.atoms=25 critic.reduce=truncated(2)"))
+
+
+#: What the default network alone reads, with the value that changes nothing.
+_USUAL = {"noisy": False, "norm": None, "dropout": 0.0, "late_action": False}
+
+
+def _shown(value: Any) -> str:
+    return {None: "null", True: "true", False: "false"}.get(value, str(value))
 
 
 def value_head(build: Builder, selection: Any, low: float = -math.inf, high: float = math.inf) -> ValueHead:
@@ -131,14 +172,53 @@ def value_head(build: Builder, selection: Any, low: float = -math.inf, high: flo
     head: Any = build.head(selection)
     if not hasattr(head, "value"):
         name = label(selection if isinstance(selection, str) else getattr(selection, "name", type(selection).__name__))
-        raise UsageError(Problem(f"{name} is no head of values", "scalar, categorical or quantile is one"))
+        raise UsageError(
+            Problem(f"{name} is no head of values", "scalar, categorical or quantile is one   all: unified plugins list architectures")
+        )
+    head.draw_from(build.streams)
     if math.isfinite(low) and math.isfinite(high):
         head.bound(low, high)
     return head  # type: ignore[no-any-return]
 
 
+def soft_log_policy(value: Value, temperature: float) -> torch.Tensor:
+    """τ ln π of all choices, π = softmax(Q / τ), ``(B, A)`` or ``(B, D, A)``; several members are averaged.
+
+    It is finite wherever Q is: the logarithm is not taken of a probability, which rounds to 0.
+
+    >>> from unified.plugins.architectures.heads.values import ScalarValue
+    >>> soft_log_policy(ScalarValue(torch.tensor([[[10.0, 0.0]]])), 0.03)
+    tensor([[  0., -10.]])
+    """
+    return temperature * (value.mean.mean(dim=0) / temperature).log_softmax(dim=-1)
+
+
+def soft_maximum(value: Value, temperature: float) -> Value:
+    """Σ π (Q - τ ln π) = τ ln Σ exp(Q / τ) over all choices, π = softmax(Q / τ): ``(E, B, …, A)`` becomes ``(E, B)``.
+
+    Of D choices it is the average of theirs, as in `Value.gather`. Source: Haarnoja et al. 2017, "Reinforcement learning with deep
+    energy-based policies", equation 3.
+    """
+    logs = soft_log_policy(value, temperature)
+    probabilities = (logs / temperature).exp()
+    entropy = -(probabilities * logs).sum(dim=-1)
+    return value.expectation(probabilities).shift(entropy.flatten(1).mean(dim=-1) if entropy.dim() > 1 else entropy)
+
+
 def reduced(value: Value, how: str, batch: Batch) -> Value:
-    """Reduce an ensemble to one member: ``"least"``, ``"average"`` or ``"mixture"``, with the column `mixture` of the batch (REM)."""
-    if how == "mixture":
+    """Reduce an ensemble to one member, as a `Reduction` says; with the columns `mixture` (REM) or `subset` (REDQ) of the batch."""
+    reduction = Reduction.of(how)
+    if reduction.name == "mixture":
         return value.mixture(batch.mixture)
-    return value.mean_over_ensemble() if how == "average" else value.min()
+    if reduction.name == "subset":
+        return value.members(batch.subset[0]).min()
+    if reduction.name == "truncated":
+        return value.truncated(reduction.count)
+    return value.mean_over_ensemble() if reduction.name == "average" else value.min()
+
+
+def climbed(value: Value, which: str) -> Value:
+    """Of an ensemble ``(E, B)``, the member that an actor climbs ``(1, B)``: ``"least"``, ``"average"`` or ``"first"``."""
+    if which == "first":
+        return value.members(slice(1))
+    return value.mean_over_ensemble() if which == "average" else value.min()

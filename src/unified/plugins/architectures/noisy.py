@@ -69,11 +69,11 @@ class NoisyEnsembleMLP(EnsembleMLP):
             self.bias_stds.append(torch.full_like(bias.data, std * bound))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """``(B, in)`` to ``(E, B, out)``."""
+        """``(B, in)``, or ``(E, B, in)`` of each member, to ``(E, B, out)``."""
         if not self.training:
             return super().forward(inputs)
         generator = self.noise(inputs.device)
-        hidden_dim = inputs.expand(len(self.weights[0]), *inputs.shape)
+        hidden_dim = inputs.expand(len(self.weights[0]), *inputs.shape[-2:])
         layers = zip(self.weights, self.weight_stds, self.biases, self.bias_stds, strict=True)
         for index, (weight, weight_std, bias, bias_std) in enumerate(layers):
             members, rows, columns = weight.shape

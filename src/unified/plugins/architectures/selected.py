@@ -39,16 +39,34 @@ class SelectedNetwork(nn.Module):
         features: torch.Tensor = self.body(inputs)
         return features.flatten(1)
 
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layer."""
+        return list(self.last.parameters())
+
 
 class Ensemble(nn.Module):
-    """Networks on the same inputs: ``(B, in)`` to ``(E, B, out)``."""
+    """Networks of the same form: ``(B, in)``, or ``(E, B, in)`` of each member, to ``(E, B, out)``."""
 
-    def __init__(self, members: Iterable[nn.Module]) -> None:
+    def __init__(self, members: Iterable[SelectedNetwork]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return torch.stack([member(inputs) for member in self.members])
+        rows = inputs.expand(len(self.members), *inputs.shape[-2:])
+        return torch.stack([member(own) for member, own in zip(self.members, rows, strict=True)])
+
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layers."""
+        return [parameter for member in self.members for parameter in member.last_layer()]  # type: ignore[operator]
+
+
+def start_small(network: nn.Module, bound: float | None) -> None:
+    """Draw weights and biases of the last layer from U(-bound, bound), so that all outputs are near 0; ``None`` leaves them as they are.
+
+    Source: Lillicrap et al. 2015, section 7: 3e-3, and 3e-4 from pixels.
+    """
+    for parameter in network.last_layer() if bound is not None else ():  # type: ignore[operator]
+        nn.init.uniform_(parameter, -bound, bound)
 
 
 def selected_network(

@@ -1,10 +1,12 @@
-"""DQN: Q-learning of choices."""
+"""DQN: Q-learning of choices, and what is DQN with other values."""
 
 from __future__ import annotations
 
 from unified import AgentComponent
 
-component = AgentComponent(
+_VARIANTS = "unified.plugins.agents.dqn.variants"
+
+dqn = AgentComponent(
     name="dqn",
     target="unified.plugins.agents.dqn.agent:DQN",
     config="unified.plugins.agents.dqn.config:DQNOptions",
@@ -17,12 +19,51 @@ component = AgentComponent(
     answers={
         **dict.fromkeys(("ddqn", "double_dqn"), "--agent dqn   (agent.double=true is its default)"),
         **dict.fromkeys(("c51", "distributional_dqn"), "--agent dqn critic.head=categorical"),
-        **dict.fromkeys(("qrdqn", "qr_dqn", "qr-dqn"), "--agent dqn critic.head=quantile"),
-        "iqn": "--agent dqn critic.head=quantile   (the nearest: its quantiles are fixed)",
+        **dict.fromkeys(("qr_dqn", "qr-dqn"), "--agent qrdqn"),
         **dict.fromkeys(("dueling", "dueling_dqn"), "--agent dqn critic.dueling=true"),
-        **dict.fromkeys(("noisy", "noisy_dqn"), "--agent dqn critic.noisy=true agent.epsilon=0"),
-        "rem": "--agent dqn critic.members=5 critic.reduce=mixture",
-        "rainbow": "--agent dqn critic.head=categorical critic.dueling=true critic.noisy=true agent.epsilon=0 replay.sampler=prioritised",
+        **dict.fromkeys(("noisy", "noisy_dqn", "noisynet"), "--agent dqn critic.noisy=true agent.epsilon=null"),
+        **dict.fromkeys(("soft_dqn", "soft_q", "sql"), "--agent dqn agent.temperature=0.03 agent.double=false"),
+        **dict.fromkeys(("mdqn", "m-dqn", "munchausen_dqn"), "--agent munchausen"),
+        **dict.fromkeys(("miqn", "m-iqn"), "--agent iqn -o munchausen"),
+        "der": "--agent rainbow agent.n_step=10",
     },
     summary="deep Q-learning: double, dueling, n-step, with any value head (Mnih et al. 2015)",
 )
+rainbow = dqn.variant(
+    "rainbow",
+    {
+        **{"agent.double": True, "agent.critic.dueling": True, "agent.critic.noisy": True, "agent.epsilon": None},
+        **{"agent.critic.head": "categorical", "agent.n_step": 3},
+        **{"replay.sampler": "prioritised", "replay.sampler.alpha": 0.5},  # β rises from 0.4 to 1 by itself
+    },
+    "dqn with six improvements, each of which can be switched off (Hessel et al. 2018)",
+    presets=f"{_VARIANTS}:RAINBOW",
+)
+iqn = dqn.variant(
+    "iqn",
+    {"agent.critic.head": "implicit_quantile", "agent.double": False, "agent.n_step": 3},
+    "dqn with returns at quantiles of any level (Dabney et al. 2018)",
+    presets=f"{_VARIANTS}:IQN",
+)
+qrdqn = dqn.variant(
+    "qrdqn",
+    {"agent.critic.head": "quantile", "agent.double": False},
+    "dqn with returns at fixed quantiles (Dabney et al. 2018)",
+    presets=f"{_VARIANTS}:QRDQN",
+)
+rem = dqn.variant(
+    "rem",
+    {
+        **{"agent.critic.members": 4, "agent.critic.reduce": "mixture", "agent.critic.head": "scalar", "agent.critic.head.huber": 1.0},
+        **{"agent.double": False, "agent.n_step": 1},
+    },
+    "dqn with a random mixture of critics in each update (Agarwal et al. 2020)",
+    presets=f"{_VARIANTS}:REM",
+)
+munchausen = dqn.variant(
+    "munchausen",
+    {"objective": ["munchausen"], "agent.temperature": 0.03, "agent.double": False, "agent.n_step": 1},
+    "dqn that is soft and rewards the likelihood of its own action (Vieillard et al. 2020)",
+    presets=f"{_VARIANTS}:MUNCHAUSEN",
+)
+components = (dqn, rainbow, iqn, qrdqn, rem, munchausen)

@@ -8,7 +8,8 @@ import torch
 
 from unified import Action, Batch, DiscreteActions, Phase, Schedule
 from unified.agents import OffPolicyAgent
-from unified.nets import uniform
+from unified.heads import Categorical
+from unified.nets import soft_log_policy, soft_maximum, uniform
 
 if TYPE_CHECKING:
     from unified import Builder, Spec
@@ -22,6 +23,9 @@ class DQN(OffPolicyAgent):
     distributional (``critic.head=categorical``: C51, Bellemare et al. 2017; ``quantile``: QR-DQN, Dabney et al. 2018). Where a task takes
     numbers, each is a choice between a few, with values of its own, and an action is worth their average (Seyde et al. 2023).
 
+    With a temperature τ it is soft Q-learning (Haarnoja et al. 2017): a next state is worth τ ln Σ exp(Q / τ), and softmax(Q / τ) may
+    act.
+
     The target network is the whole network, as in the paper: a copy of the encoder goes with that of the critic (``target_encoder``),
     unless the encoder has nothing to train. A target critic that is copied every few thousand updates would otherwise read features that
     have moved on since.
@@ -32,7 +36,7 @@ class DQN(OffPolicyAgent):
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
         self.actions = DiscreteActions(spec.action, options.bins)
-        self.epsilon = Schedule(options.epsilon)
+        self.epsilon = Schedule("0" if options.epsilon is None else options.epsilon)
         self.critic = self.make_critic()
         self.add_target("critic", options.tau, options.target_update_interval)
         self.copies_encoder = options.target_encoder and any(parameter.requires_grad for parameter in self.encoder.parameters())
@@ -57,16 +61,26 @@ class DQN(OffPolicyAgent):
                 features["next_features"] = self.encode(next_obs)
             if self.copies_encoder:
                 features["target_features"] = self.encode(next_obs, self.get_submodule("encoder_target"))
-        return self.with_mixture(batch).with_columns(features=self.encode(obs), **features)
+        return self.with_draws(batch).with_columns(features=self.encode(obs), **features)
 
     def bootstrap(self, batch: Batch) -> Value:
-        """V(s'): the target critic's value of the action that the online critic (double), or it itself, likes best."""
+        """V(s'): the target critic's value of the action that the online critic (double), or it itself, likes best, or its soft maximum."""
         features = batch.target_features if self.copies_encoder else batch.next_features
         value = self.reduced(self.get_submodule("critic_target")(features), batch)
+        if self.options.temperature is not None:
+            return soft_maximum(value, self.options.temperature)
         if not self.options.double:
             return value.gather(value.greedy)
         chooser: Value = self.critic(batch.next_features)
         return value.gather((chooser.mixture(batch.mixture) if "mixture" in batch else chooser).greedy)
+
+    def target_log_policy(self, batch: Batch) -> torch.Tensor:
+        """τ ln π̄(a|s) ``(B,)`` of the actions that were taken, π̄ = softmax(Q̄ / τ): the target network at the present observations."""
+        features = batch.features
+        if self.copies_encoder:
+            features = self.encode(self.augmented(batch.obs), self.get_submodule("encoder_target"))
+        logs = soft_log_policy(self.reduced(self.get_submodule("critic_target")(features), batch), self.options.temperature)
+        return logs.gather(-1, batch.action[..., None]).flatten(1).mean(dim=-1)
 
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:
@@ -77,9 +91,18 @@ class DQN(OffPolicyAgent):
         coins = torch.rand(batch.size, generator=generator, device=self.device) < epsilon  # one for each environment
         action = uniform(self.action_space, batch.size, generator)
         if epsilon < 1.0:
-            action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), action, self._greedy(batch.obs))
+            chosen = self._drawn(batch.obs, generator) if self.options.softmax else self._greedy(batch.obs)
+            action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), action, chosen)
         return self.actions.to_env(action, None)
 
     def _greedy(self, observation: torch.Tensor) -> torch.Tensor:
+        return self._values(observation).greedy
+
+    def _drawn(self, observation: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """A draw from softmax(Q / τ)."""
+        return Categorical(self._values(observation).mean.mean(dim=0) / self.options.temperature).sample(generator)
+
+    def _values(self, observation: torch.Tensor) -> Value:
+        """Q(s, ·), of what acts."""
         value: Value = self.acting("critic")(self.encode(observation, few=True))
-        return value.greedy
+        return value

@@ -18,7 +18,7 @@ class DrQV2CriticOptions(Options):
     network: Part | None = None
     """Architecture between features with an action and the last layer; by default an mlp of agent.hidden_dim."""
     head: Part = "scalar"
-    """How a value is represented: scalar, categorical, quantile."""
+    """How a value is represented: scalar, categorical, quantile, implicit_quantile, two_hot, hl_gauss."""
     v_min: float = 0.0
     """Least return, for heads that have one."""
     v_max: float = 200.0

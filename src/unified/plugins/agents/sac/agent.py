@@ -40,18 +40,21 @@ class SAC(OffPolicyAgent):
         self.critic = self.make_critic()
         self.alpha = Alpha(options.alpha)
         self.target_entropy = self._target_entropy()
-        self.add_target("critic", options.tau)
+        if options.target_critic:
+            self.add_target("critic", options.tau)
 
     def _target_entropy(self) -> float:
         if self.options.target_entropy is not None:
             return float(self.options.target_entropy)
         space = self.action_space
-        return self.options.entropy_share * space.size * math.log(space.n) if space.n else -float(space.size)
+        return self.options.entropy_share * space.size * math.log(space.n) if space.n else self.options.entropy_per_number * space.size
 
     def phases(self) -> list[Phase]:
         return [
-            Phase("critic", (self.build.objective("td"),), trains=("encoder", "critic")),
-            Phase("actor", (self.build.objective("sac_actor"), self.build.objective("sac_alpha")), trains=("actor", "alpha")),
+            self.critic_phase(),
+            self.actor_phase(
+                self.build.objective("sac_actor", climb=self.options.climb), self.build.objective("sac_alpha"), trains=("actor", "alpha")
+            ),
         ]
 
     def bootstrap(self, batch: Batch) -> Value:

@@ -1,25 +1,46 @@
-"""Hyper-parameters of TD3. Torch-free."""
+"""Hyper-parameters of DDPG and TD3, the published ones, and how they differ by task. Torch-free."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from unified import Preset
-from unified.agents import ActorCriticOptions
+from unified.agents import ActorCriticOptions, CriticOptions, NoiseOptions, TwinCriticOptions
 
 
-class TD3Options(ActorCriticOptions):
+class DDPGOptions(ActorCriticOptions):
+    """The settings of Fujimoto et al. 2018 for DDPG ("our DDPG"); those of Lillicrap et al. 2015 are the agent `ddpg_2015`."""
+
+    critic: CriticOptions = CriticOptions()
+    """The critic, or several."""
+    noise: NoiseOptions = NoiseOptions()
+    """Noise that it explores by."""
+    policy_delay: int = Field(1, ge=1)
+    """Updates of the critics for each update of the actor and of the target networks."""
+    action_l2: float = Field(0.0, ge=0)
+    """Weight of the mean squared action in the actor's loss, of actions within [-1, 1] without noise."""
+
+
+class TD3Options(DDPGOptions):
     """The settings of the paper; `PRESETS` holds what differs by task."""
 
+    critic: TwinCriticOptions = TwinCriticOptions()
+    """The critics."""
     policy_delay: int = Field(2, ge=1)
     """Updates of the critics for each update of the actor and of the target networks."""
-    exploration_noise: float = Field(0.1, ge=0)
-    """Standard deviation of the noise in actions, which lie within [-1, 1]."""
     target_noise: float = Field(0.2, ge=0)
     """Standard deviation of the noise in target actions."""
     target_noise_clip: float = Field(0.5, ge=0)
     """Greatest noise in target actions."""
 
+
+#: Lillicrap et al. 2015, section 7. The step of the noise is that of OpenAI's baselines, dt = 0.01; layers have 300 units, not 400 and 300.
+PAPER = {
+    **{"agent.lr": 1e-3, "agent.optimizer.parts.actor.lr": 1e-4, "agent.optimizer.parts.critic.weight_decay": 1e-2},
+    **{"agent.batch_size": 64, "agent.tau": 1e-3, "agent.actor.hidden_dim": 300, "agent.critic.hidden_dim": 300},
+    **{"agent.actor.last_init": 3e-3, "agent.critic.last_init": 3e-3, "agent.critic.late_action": True},
+    **{"agent.noise": "ou", "agent.noise.std": "0.2", "agent.noise.theta": 0.15, "agent.noise.dt": 0.01},
+}
 
 PRESETS = (
     Preset(
@@ -36,6 +57,12 @@ PRESETS = (
         "gym:HalfCheetah-v* gym:Hopper-v* gym:Walker2d-v* gym:Ant-v* gym:Humanoid-v* gym:Swimmer-v*",
         {"train.frames": 1_000_000, "agent.learning_starts": 25_000, "agent.critic.v_min": -200.0, "agent.critic.v_max": 1500.0},
         "Fujimoto et al. 2018 and the code of its authors, which starts with 25,000 random steps",
+    ),
+    Preset(
+        "mountaincar",
+        "gym:MountainCarContinuous-v*",
+        {"train.frames": 300_000, "agent.lr": 1e-3, "agent.noise": "ou", "agent.noise.std": "0.5"},
+        "Raffin et al., RL Baselines3 Zoo: pushes that last for hundreds of steps; with independent noise the car never leaves the valley",
     ),
     Preset(
         "dmc",

@@ -9,13 +9,15 @@ from unified.core.components.importing import import_object
 
 if TYPE_CHECKING:
     from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
-    from unified.plugins.architectures.heads.values import CategoricalValue, QuantileValue, ScalarValue
+    from unified.plugins.architectures.heads.values import CategoricalValue, GaussianValue, HistogramValue, QuantileValue, ScalarValue
 
 __all__ = [
     "Categorical",
     "CategoricalValue",
     "Deterministic",
     "Gaussian",
+    "GaussianValue",
+    "HistogramValue",
     "QuantileValue",
     "ScalarValue",
     "TanhGaussian",
@@ -50,11 +52,56 @@ components = (
         example=f"{_DQN} critic.head=quantile",
     ),
     ArchitectureComponent(
+        name="implicit_quantile",
+        places=("critic.head",),
+        target=f"{_MODULES}:ImplicitQuantileHead",
+        summary="value head: returns at quantiles whose levels are drawn and an input of the critic (IQN)",
+        answers={"iqn": "critic.head=implicit_quantile"},
+        example=f"{_DQN} critic.head=implicit_quantile",
+    ),
+    ArchitectureComponent(
+        name="two_hot",
+        places=("critic.head",),
+        target=f"{_MODULES}:TwoHotHead",
+        summary="value head: one number, regressed by classification between the two returns beside it",
+        answers=dict.fromkeys(("twohot", "two-hot"), "critic.head=two_hot"),
+        example=f"{_DQN} critic.head=two_hot",
+    ),
+    ArchitectureComponent(
+        name="hl_gauss",
+        places=("critic.head",),
+        target=f"{_MODULES}:HLGaussHead",
+        summary="value head: one number, regressed by classification with a normal distribution around it (HL-Gauss)",
+        answers=dict.fromkeys(("hlgauss", "hl-gauss"), "critic.head=hl_gauss"),
+        example=f"{_DQN} critic.head=hl_gauss",
+    ),
+    ArchitectureComponent(
+        name="sigma",
+        places=("critic.head",),
+        target=f"{_MODULES}:SigmaHead",
+        summary="value head: mean and deviation of a normal distribution of returns",
+        example=f"{_SAC} critic.head=sigma",
+    ),
+    ArchitectureComponent(
+        name="gammas",
+        places=("critic.head",),
+        target=f"{_MODULES}:GammasHead",
+        summary="value head: returns by several discounts at once",
+        example=f"{_SAC} critic.head=gammas critic.head.discounts=[0.9,0.99]",
+    ),
+    ArchitectureComponent(
+        name="horizon",
+        places=("critic.head",),
+        target=f"{_MODULES}:HorizonHead",
+        summary="value head: returns of the next 1, 2, … steps, without a bootstrap through itself",
+        example=f"{_SAC} critic.head=horizon critic.head.steps=16",
+    ),
+    ArchitectureComponent(
         name="tanh_gaussian",
         places=("actor.head",),
         target=f"{_MODULES}:TanhGaussianHead",
         summary="policy head: a normal distribution squashed by tanh (SAC)",
-        answers={"gaussian": "actor.head=tanh_gaussian   heads of values: critic.head=scalar, categorical or quantile"},
+        answers={"gaussian": "actor.head=tanh_gaussian   heads of values: critic.head=scalar, categorical, quantile and others"},
         example=f"{_SAC} actor.head=tanh_gaussian",
     ),
     ArchitectureComponent(

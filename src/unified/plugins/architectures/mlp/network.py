@@ -51,6 +51,10 @@ class MLP(nn.Sequential):
             hidden_dim = layer(hidden_dim)
         return hidden_dim
 
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layer."""
+        return list(self[-1].parameters())
+
 
 class EnsembleMLP(nn.Module):
     """E independent MLPs evaluated at once by batched matrix products.
@@ -85,13 +89,17 @@ class EnsembleMLP(nn.Module):
         return F.relu_(outputs)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """``(B, in)`` to ``(E, B, out)``."""
-        hidden_dim = inputs.expand(len(self.weights[0]), *inputs.shape)
+        """``(B, in)``, or ``(E, B, in)`` of each member, to ``(E, B, out)``."""
+        hidden_dim = inputs.expand(len(self.weights[0]), *inputs.shape[-2:])
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             hidden_dim = torch.baddbmm(bias, hidden_dim, weight)
             if index < len(self.weights) - 1:
                 hidden_dim = self.activated(index, hidden_dim)
         return hidden_dim
+
+    def last_layer(self) -> list[nn.Parameter]:
+        """Weights and biases of the last layer."""
+        return [self.weights[-1], self.biases[-1]]
 
 
 class Full(nn.Module):
