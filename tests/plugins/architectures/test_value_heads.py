@@ -163,7 +163,9 @@ def test_possible_returns_follow_from_the_rewards(rewards: tuple[float, float], 
 
 
 def test_a_target_is_clipped_by_the_task() -> None:
-    plain, clipped = (agent_of("agent=ddpg", "agent.discount=0.9", f"agent.clip_target={clip}", reward_range=(0.0, 1.0)) for clip in ("false", "true"))
+    plain, clipped = (
+        agent_of("agent=ddpg", "agent.discount=0.9", f"agent.clip_target={clip}", reward_range=(0.0, 1.0)) for clip in ("false", "true")
+    )
     for made in (plain, clipped):
         with torch.no_grad():
             made.critic_target.values.biases[-1].fill_(1000.0)

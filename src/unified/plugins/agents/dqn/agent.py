@@ -9,7 +9,7 @@ import torch
 from unified import Action, Batch, DiscreteActions, Phase, Schedule
 from unified.agents import OffPolicyAgent
 from unified.heads import Categorical
-from unified.nets import soft_log_policy, soft_maximum, uniform
+from unified.nets import epsilon_greedy, soft_log_policy, soft_maximum
 
 if TYPE_CHECKING:
     from unified import Builder, Spec
@@ -88,11 +88,11 @@ class DQN(OffPolicyAgent):
             return self.actions.to_env(self._greedy(batch.obs), None)
         generator = self.generator("explore")
         epsilon = 1.0 if self.starts else self.epsilon(self.steps)
-        coins = torch.rand(batch.size, generator=generator, device=self.device) < epsilon  # one for each environment
-        action = uniform(self.action_space, batch.size, generator)
-        if epsilon < 1.0:
-            chosen = self._drawn(batch.obs, generator) if self.options.softmax else self._greedy(batch.obs)
-            action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), action, chosen)
+
+        def chosen() -> torch.Tensor:
+            return self._drawn(batch.obs, generator) if self.options.softmax else self._greedy(batch.obs)
+
+        action = epsilon_greedy(chosen, self.action_space, batch.size, epsilon, generator)
         return self.actions.to_env(action, None)
 
     def _greedy(self, observation: torch.Tensor) -> torch.Tensor:
