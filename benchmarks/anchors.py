@@ -98,6 +98,18 @@ SOON = {
 }
 #: The preset of `pqn` for CartPole, on another task.
 PQN_500K = {"train.frames": 500_000, "agent.optimizer.schedule": "linear(1,0.0,15616)"}
+#: Four updates for each step, and networks that are reset after every 5,000 of them, the last time with a whole cycle to go.
+RESETS = {
+    **{"train.frames": 30_000, "agent.updates_per_step": 4.0, "agent.reset_every": 5_000, "agent.no_resets_after": 112_000},
+    **{"agent.tau": 0.005, "agent.target_acts": True, "agent.critic.noisy": False, "agent.shrink": 0.5},
+    **{"agent.epsilon": "linear(1.0,0.02,5000)", "agent.critic.hidden_dim": 256, "agent.learning_starts": 1_000},
+}
+#: The loss of a critic of returns down to −100 must not outweigh the policy's in clipping.
+EXPLORING = {
+    **{"train.frames": 100_000, "train.num_envs": 16, "agent.n_steps": 64, "agent.gae_lambda": 0.98, "agent.epochs": 4},
+    **{"agent.batch_size": 256, "agent.lr": 1e-3, "agent.ent_coef": 0.01, "agent.vf_coef": 0.001},
+    **{"objective.rnd.coef": 5.0, "objective.rnd.hidden_dim": 64},
+}
 RANDOM, HUMAN = SCORES["pong"]
 ANCHORS = {
     "ppo-cartpole": Anchor({"agent": "ppo", "suite": "gym:CartPole-v1"}, 475),
@@ -178,6 +190,10 @@ ANCHORS = {
         None,
         ({"seed": 1},),
         f"{RANDOM} at random, {HUMAN} a person",
+    ),
+    "spr-resets-cartpole": Anchor({"agent": "spr", "suite": "gym:CartPole-v1", **RESETS}, 475),
+    "rnd-mountaincar": Anchor(
+        {"agent": "ppo", "suite": "gym:MountainCar-v0", "objective": "+rnd", **EXPLORING}, -199, beside="−200 without"
     ),
     "spr": Anchor(
         {**spr.COMMON, **spr.ARMS["dqn +spr"]},
