@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from unified.core.learn.networks import output_shape
+from unified.core.learn.normalize import RunningMoments
 from unified.plugins.architectures.actors import Actor, make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
@@ -25,6 +26,7 @@ __all__ = [
     "FlowActor",
     "FlowHead",
     "RandomShift",
+    "RunningMoments",
     "Sight",
     "VelocityMLP",
     "make_actor",

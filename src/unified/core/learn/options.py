@@ -180,6 +180,10 @@ class LearningOptions(Options):
     """Whether evaluation, play and loaded agents use averaged weights."""
     ema_tau: float = Field(0.01, gt=0, le=1)
     """Rate at which averaged weights follow, in each update."""
+    normalize_observations: bool = False
+    """Normalise vectors by the running mean and deviation of all observations of training, clipped to ±10."""
+    normalize_rewards: bool = False
+    """Divide rewards by the running deviation of the discounted return, clipped to ±10; scores stay raw."""
 
     @model_validator(mode="after")
     def _is_cut_evenly(self) -> Self:

@@ -69,6 +69,7 @@ class Trainer:
         self.run, self.config, self._notes = run, config, notes
         self.agent, self.replay, self.source, self.evaluator = agent, replay, source, evaluator
         self.clock, self.streams = clock, streams
+        self._whole = agent.view.whole
         self.engine = Engine(agent, config.compile, clock.planned_updates, self._record, self._waiting)
         self.meter, self.watch = Meter(), Stopwatch()
         self.hooks = CallbackList(participants, lambda name, text: run.event("warning", plugin=name, message=text))
@@ -173,7 +174,7 @@ class Trainer:
     def _next(self, batches: Iterator[Batch]) -> Batch | None:
         with self.watch.measure("sample"):
             batch = next(batches, None)
-            return None if batch is None else self.agent.receive(batch)
+            return batch if batch is None or self._whole else self.agent.receive(batch)  # parts of a rollout were received with it
 
     def _prepare(self, batch: Batch) -> Batch:
         with plugin_errors(self.agent_name, "while it prepared to learn"):
@@ -209,7 +210,10 @@ class Trainer:
         """Count one step of all environments; ``None`` counts one batch of stored data."""
         self.clock.advance(1 if steps is None else len(steps.reward), learning=self.replay.ready)
         self.agent.steps = self.clock.steps
-        if steps is None or not steps.any_over:
+        if steps is None:
+            return
+        self.agent.observe(steps)
+        if not steps.any_over:
             return
         ids = steps.ids
         for row in steps.over.nonzero()[0]:
