@@ -12,7 +12,7 @@ from unified.plugins.architectures.actors import Actor, make_actor, policy_head,
 from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced, value_head
-from unified.plugins.architectures.encoders import Sight
+from unified.plugins.architectures.encoders import Sight, action_mask
 from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP
 
@@ -29,6 +29,7 @@ __all__ = [
     "RunningMoments",
     "Sight",
     "VelocityMLP",
+    "action_mask",
     "make_actor",
     "make_augmentations",
     "make_critic",

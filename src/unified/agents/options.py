@@ -133,3 +133,9 @@ class OnPolicyOptions(LearningOptions):
     """One memory for actor and critic; otherwise each of them has one. Counts only with a memory."""
     sequence_length: int = Field(32, ge=1)
     """Steps that gradients flow back through; counts only with a memory."""
+    log_std_init: float = 0.0
+    """First logarithm of the deviation of a policy over numbers."""
+    use_sde: bool = False
+    """State-dependent exploration (gSDE): for several steps, noise is a function of the state (Raffin et al. 2021)."""
+    sde_sample_freq: int | None = Field(None, ge=1)
+    """Steps after which this function is drawn anew; null: once for each rollout."""

@@ -256,6 +256,9 @@ class TwoPhases:
     def receive(self, batch: Any) -> Any:
         return batch.to(self.device)
 
+    def ends_rollout(self, result: UpdateResult) -> bool:
+        return False
+
     def learn(self, batch: Any) -> UpdateResult:
         self.updates += 1
         metrics = {"critic": torch.tensor(float(self.updates))}

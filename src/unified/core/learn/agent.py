@@ -140,6 +140,10 @@ class Agent(nn.Module, ABC):
         """Process a whole rollout, on the device, before minibatches are made of it: add advantages, for example."""
         return batch
 
+    def ends_rollout(self, result: UpdateResult) -> bool:
+        """Whether the remaining updates on the present rollout are left out, after one with this result; a replay has no rest."""
+        return False
+
     def forward_features(self, observation: torch.Tensor) -> torch.Tensor:
         """Inputs of the last layer of the policy ``(n, F)`` in evaluation mode, used as features for FID-like scores.
 

@@ -82,6 +82,10 @@ class MultiTaskAgent(nn.Module):
         """Return a batch as it is: rollouts are of one task."""
         return batch
 
+    def ends_rollout(self, result: UpdateResult) -> bool:
+        """Return ``False``: the views of several tasks are no rollouts."""
+        return False
+
     def learn(self, batch: Batch) -> UpdateResult:
         """One update of the agent of the batch's task; metrics are called ``NAME/TASK``."""
         assert isinstance(batch, TaskBatch)

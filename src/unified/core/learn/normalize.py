@@ -122,6 +122,7 @@ class ObservationNormalizer(nn.Module):
         super().__init__()
         _refuse_data(spec, "normalize_observations")
         vectors = {name: space.shape for name, space in spec.spaces.items() if space.dtype.startswith("float") and not space.is_picture}
+        vectors.pop("obs.action_mask", None)  # flags
         if not vectors:
             shown = ", ".join(f"{space.dtype} {space.shape}" for space in spec.spaces.values())
             what = f"agent.normalize_observations normalises vectors of floats, and this task shows {shown}"

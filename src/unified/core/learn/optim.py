@@ -13,12 +13,14 @@ from unified.core.base.errors import Problem, UsageError
 from unified.core.base.suggest import did_you_mean
 from unified.core.components.import_paths import load, parse, shown
 from unified.core.learn.options import SPECIAL, PartOptimizerOptions, optimizer_options
+from unified.core.learn.rmsprop import RMSPropTF
 
 _CLASSES: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
+    "rmsprop_tf": RMSPropTF,
     "adagrad": torch.optim.Adagrad,
 }
 

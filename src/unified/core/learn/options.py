@@ -17,13 +17,14 @@ OPTIMIZERS = {
     "adamw": ("eps", "betas"),
     "sgd": ("momentum",),
     "rmsprop": ("eps", "momentum"),
+    "rmsprop_tf": ("eps", "momentum"),
     "adagrad": ("eps",),
 }
 #: Options that only some optimisers have.
 SPECIAL = ("eps", "betas", "momentum")
 #: Arguments of optimisers that ``options`` cannot set, with the reason.
 _CHOSEN = {"params": "the agent gives its parameters", "lr": "agent.lr is the learning rate", "fused": "it is on wherever it can be"}
-OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop", "adagrad"] | str
+OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop", "rmsprop_tf", "adagrad"] | str
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -37,11 +38,11 @@ class _Moving(Options):
     weight_decay: float | None = Field(None, ge=0)
     """Weight decay."""
     eps: float | None = Field(None, gt=0)
-    """Term that keeps the denominator from 0 (adam, adamw, rmsprop, adagrad); null: the default of the optimiser."""
+    """Term that keeps the denominator from 0 (adam, adamw, rmsprop, rmsprop_tf, adagrad); null: the default of the optimiser."""
     betas: tuple[_Beta, _Beta] | None = None
     """Decay of the first and of the second moment (adam, adamw); null: the default of the optimiser."""
     momentum: float | None = Field(None, ge=0, lt=1)
-    """Momentum (sgd, rmsprop); null: none."""
+    """Momentum (sgd, rmsprop, rmsprop_tf); null: none."""
     options: dict[str, Any] = {}
     """Further arguments of the optimiser's class: options.nesterov=true (sgd), options.amsgrad=true (adam, adamw)."""
 
@@ -108,13 +109,13 @@ class OptimizerOptions(_Moving):
     name: OptimizerName = "adam"
     """Optimiser, or an import path of a class: package.module:Class, ./file.py:Class."""
     weight_decay: float = Field(0.0, ge=0)
-    """Weight decay; adamw decays the weights themselves, adam, sgd, rmsprop and adagrad add it to the gradient."""
+    """Weight decay; adamw decays the weights themselves, adam, sgd, rmsprop, rmsprop_tf and adagrad add it to the gradient."""
     no_decay: bool = False
     """Whether biases and norms (parameters with at most one dimension) have no weight decay."""
     vectors: VectorOptimizerOptions = VectorOptimizerOptions()
     """Optimiser of parameters that are no matrices, for optimisers that take matrices only."""
     schedule: str | None = None
-    """Factor on learning rates, over updates: linear(0,1,1000), cosine(1,0,20000); null: none."""
+    """Factor on learning rates, over updates: linear(0,1,1000), cosine(1,0,20000), or over the budget: linear(1,0); null: none."""
     gradient_accumulation: int = Field(1, ge=1)
     """Number of equal microbatches of a batch; one step follows their average gradient, in the memory of one microbatch."""
     parts: dict[str, PartOptimizerOptions] = {}
@@ -124,7 +125,7 @@ class OptimizerOptions(_Moving):
     @classmethod
     def _is_a_schedule(cls, text: str | None) -> str | None:
         if text is not None:
-            factor = Schedule(text)
+            factor = Schedule(text, 1.0)
             if factor.least < 0:
                 raise ValueError(f"a learning rate would be negative: {text}")
         return text

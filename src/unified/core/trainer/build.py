@@ -436,7 +436,9 @@ def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str
     with _made(config.agent):
         if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
             spec = spec.joined()
-    build = Builder(device, resolve_precision(config.precision, device, spec), streams, config.registry, config.objectives, spec)
+    stepped = config.train.frames if config.online and spec.task_type == "control" else None  # else a step is a batch of several frames
+    budget = None if stepped is None else stepped // spec.action_repeat
+    build = Builder(device, resolve_precision(config.precision, device, spec), streams, config.registry, config.objectives, spec, budget)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive(config.seed, "parameters"))

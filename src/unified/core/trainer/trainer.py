@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from unified.core.envs.step_batch import StepBatch
     from unified.core.learn.agent import Agent
     from unified.core.learn.multitask import MultiTaskAgent
+    from unified.core.learn.update import UpdateResult
     from unified.core.replay.batch import Batch
     from unified.core.replay.buffer import Replay
     from unified.core.replay.dataset import DatasetBuffer
@@ -151,7 +152,9 @@ class Trainer:
             self.source.step_async()
         self._stepping = True
         for batch in self._due_batches():
-            self._update(batch)
+            if self.agent.ends_rollout(self._update(batch)):
+                self._skip_rest()
+                break
         self._stepping = False  # if an environment raises now, this step never happened
         with self.watch.measure("env"):
             steps = self.source.step_wait()
@@ -171,6 +174,11 @@ class Trainer:
             yield batch
         self._in_updates = False
 
+    def _skip_rest(self) -> None:
+        """Leave out the updates on a rollout that are not done: it is consumed, and they do not count."""
+        self.replay.consume()  # type: ignore[union-attr]  # whole rollouts are in a replay
+        self._pending, self._in_updates = 0, False
+
     def _next(self, batches: Iterator[Batch]) -> Batch | None:
         with self.watch.measure("sample"):
             batch = next(batches, None)
@@ -180,7 +188,7 @@ class Trainer:
         with plugin_errors(self.agent_name, "while it prepared to learn"):
             return self.agent.process_rollout(self.agent.receive(batch))
 
-    def _update(self, batch: Batch) -> None:
+    def _update(self, batch: Batch) -> UpdateResult:
         with self.watch.measure("update"):
             self.hooks.call("before_update", run=self.run, trainer=self, batch=batch)
             with plugin_errors(self.agent_name, "while learning"):
@@ -190,6 +198,7 @@ class Trainer:
             if result.priority is not None:
                 self.replay.update_priorities(batch.index, result.priority)
             self.hooks.call("after_update", run=self.run, trainer=self, batch=batch, metrics=result.metrics)
+        return result
 
     def _waiting(self) -> None:
         """Stop the run on a signal while an update waits for the compiler; a resume continues from the newest checkpoint."""

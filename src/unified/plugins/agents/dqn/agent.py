@@ -8,7 +8,7 @@ import torch
 
 from unified import Action, Batch, DiscreteActions, Phase, Schedule
 from unified.agents import OffPolicyAgent
-from unified.nets import uniform
+from unified.nets import action_mask, uniform
 
 if TYPE_CHECKING:
     from unified import Builder, Spec
@@ -64,9 +64,14 @@ class DQN(OffPolicyAgent):
         features = batch.target_features if self.copies_encoder else batch.next_features
         value = self.reduced(self.get_submodule("critic_target")(features), batch)
         if not self.options.double:
-            return value.gather(value.greedy)
+            return value.gather(self._best(value, batch.next_obs))
         chooser: Value = self.critic(batch.next_features)
-        return value.gather((chooser.mixture(batch.mixture) if "mixture" in batch else chooser).greedy)
+        return value.gather(self._best(chooser.mixture(batch.mixture) if "mixture" in batch else chooser, batch.next_obs))
+
+    def _best(self, value: Value, observation: Any) -> torch.Tensor:
+        """The choices of greatest value, among the valid ones where the task shows which are (`action_mask`)."""
+        mask = action_mask(self.spec, observation)
+        return value.greedy if mask is None else value.mean.mean(dim=0).masked_fill(~mask, -torch.inf).argmax(dim=-1)
 
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:
@@ -76,10 +81,12 @@ class DQN(OffPolicyAgent):
         epsilon = 1.0 if self.starts else self.epsilon(self.steps)
         coins = torch.rand(batch.size, generator=generator, device=self.device) < epsilon  # one for each environment
         action = uniform(self.action_space, batch.size, generator)
+        if (mask := action_mask(self.spec, batch.obs)) is not None:
+            action = torch.rand(mask.shape, generator=generator, device=self.device).masked_fill(~mask, -1.0).argmax(dim=-1)
         if epsilon < 1.0:
             action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), action, self._greedy(batch.obs))
         return self.actions.to_env(action, None)
 
     def _greedy(self, observation: torch.Tensor) -> torch.Tensor:
         value: Value = self.acting("critic")(self.encode(observation, few=True))
-        return value.greedy
+        return self._best(value, observation)
