@@ -490,3 +490,12 @@ def test_gradients_under_way_are_saved(tmp_path: Path) -> None:
         run(tmp_path / "b", At(7, ask_to_stop))
     assert not differences(saved(straight), saved(run(tmp_path / "b")))
     assert any(name.startswith("under_way") for name in saved(straight)["parameters"])
+
+
+def test_a_gradient_that_is_not_finite_breaks_no_later_update() -> None:
+    agent = make_agent("a3c", workers=2)
+    bad = rollout_of(agent, 0)
+    bad["advantage"] = torch.full((8,), torch.nan)
+    nonfinite = [agent.learn(batch).metrics["nonfinite"].item() for batch in (bad, rollout_of(agent, 1), rollout_of(agent, 2))]
+    assert nonfinite == [1.0, 0.0, 0.0]
+    assert all(parameter.isfinite().all() for parameter in agent.parameters())

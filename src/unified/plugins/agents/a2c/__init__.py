@@ -12,7 +12,7 @@ component = AgentComponent(
     parts=("encoder", "actor"),
     modules=("encoder", "actor", "critic"),
     task_types=("control", "classify", "regress"),
-    small={"hidden_dim": 16, "n_steps": 16},
+    small={"hidden_dim": 16, "n_steps": 8},
     example="--suite gym:CartPole-v1",
     answers=dict.fromkeys(("reinforce", "vpg", "pg"), "--agent a2c agent.n_steps=500   (agent.gae_lambda=1 is its default)"),
     summary="on-policy actor-critic: the policy gradient on short rollouts of several environments (Mnih et al. 2016)",

@@ -12,7 +12,7 @@ component = AgentComponent(
     parts=("encoder", "actor"),
     modules=("encoder", "actor", "critic"),
     task_types=("control", "classify", "regress"),
-    small={"hidden_dim": 16, "n_steps": 16, "workers": 2},
+    small={"hidden_dim": 16, "n_steps": 8, "workers": 2},
     example="--suite gym:CartPole-v1 agent.workers=4",
     summary="a2c whose gradients come from workers in turn, and are late by a fixed number of updates (Mnih et al. 2016)",
 )

@@ -29,10 +29,14 @@ class A3C(A2C):
         self.updater.reduce = self._delayed
 
     def _delayed(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Send the gradients of this update, and receive those that were sent W - 1 updates ago; the loss stays as it is."""
+        """Send the gradients of this update, and receive those that were sent W - 1 updates ago; the loss stays as it is.
+
+        What is not finite is sent as 0: it would break the update that receives it.
+        """
         *gradients, loss = tensors
         turn, received = self.updates % (self.options.workers - 1), []
+        finite = torch.stack([*torch._foreach_norm(gradients), loss]).isfinite().all()
         for gradient, sent in zip(gradients, self.under_way.buffers(), strict=True):
             received.append(sent[turn].clone())
-            sent[turn].copy_(gradient)
+            sent[turn].copy_(torch.where(finite, gradient, 0.0))
         return [*received, loss]
