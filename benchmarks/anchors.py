@@ -98,7 +98,23 @@ SOON = {
 }
 #: The preset of `pqn` for CartPole, on another task.
 PQN_500K = {"train.frames": 500_000, "agent.optimizer.schedule": "linear(1,0.0,15616)"}
+#: Four updates for each step, and networks that are reset after every 5,000 of them, the last time with a whole cycle to go.
+RESETS = {
+    **{"train.frames": 30_000, "agent.updates_per_step": 4.0, "agent.reset_every": 5_000, "agent.no_resets_after": 112_000},
+    **{"agent.tau": 0.005, "agent.target_acts": True, "agent.critic.noisy": False, "agent.shrink": 0.5},
+    **{"agent.epsilon": "linear(1.0,0.02,5000)", "agent.critic.hidden_dim": 256, "agent.learning_starts": 1_000},
+}
+#: The loss of a critic of returns down to −100 must not outweigh the policy's in clipping.
+EXPLORING = {
+    **{"train.frames": 100_000, "train.num_envs": 16, "agent.n_steps": 64, "agent.gae_lambda": 0.98, "agent.epochs": 4},
+    **{"agent.batch_size": 256, "agent.lr": 1e-3, "agent.ent_coef": 0.01, "agent.vf_coef": 0.001},
+    **{"objective.rnd.coef": 5.0, "objective.rnd.hidden_dim": 64},
+}
 RANDOM, HUMAN = SCORES["pong"]
+#: The preset of the agent on this task has the settings of the RL Baselines3 Zoo. What it reports is one run, ± is from episode to episode;
+#: targets are the mean less 2 deviations over √3 seeds.
+ZOO = "the RL Baselines3 Zoo, one run: "
+SDE = {"agent.use_sde": True, "agent.sde_sample_freq": 4}
 ANCHORS = {
     "ppo-cartpole": Anchor({"agent": "ppo", "suite": "gym:CartPole-v1"}, 475),
     "pqn-cartpole": Anchor({"agent": "pqn", "suite": "gym:CartPole-v1"}, 475, beside="495 ± 7 (CleanRL)"),
@@ -122,6 +138,25 @@ ANCHORS = {
         )
     },
     "ppo-memory": Anchor({"agent": "ppo", "suite": "unified.testing:CartPoleWithoutVelocities", "agent.memory": "lstm"}, 475),
+    "ppo-without-memory": Anchor(
+        {"agent": "ppo", "suite": "unified.testing:CartPoleWithoutVelocities"}, None, beside="fails: it cannot know the velocities"
+    ),
+    "ppo-acrobot": Anchor({"agent": "ppo", "suite": "gym:Acrobot-v1"}, -95, beside=ZOO + "-73.5 ± 18.2"),
+    "ppo-lunarlander": Anchor({"agent": "ppo", "suite": "gym:LunarLander-v3"}, 205, beside=ZOO + "242 ± 32"),
+    "ppo-mountaincar": Anchor({"agent": "ppo", "suite": "gym:MountainCar-v0"}, -133, beside=ZOO + "-110.4 ± 19.5"),
+    "ppo-pendulum-sde": Anchor(
+        {"agent": "ppo", "suite": "gym:Pendulum-v1", "train.num_envs": 4, "agent.n_steps": 1024, **SDE}, -293, beside=ZOO + "-172.2 ± 104.2"
+    ),
+    "ppo-bipedalwalker": Anchor({"agent": "ppo", "suite": "gym:BipedalWalker-v3"}, 285, beside=ZOO + "287.9 ± 2.4"),
+    "a2c-cartpole": Anchor({"agent": "a2c", "suite": "gym:CartPole-v1"}, 475, beside=ZOO + "500 ± 0"),
+    "a2c-acrobot": Anchor({"agent": "a2c", "suite": "gym:Acrobot-v1"}, -103, beside=ZOO + "-83.4 ± 17.2"),
+    "a2c-lunarlander": Anchor({"agent": "a2c", "suite": "gym:LunarLander-v3"}, 63, beside=ZOO + "155.8 ± 80.4"),
+    "a2c-pendulum": Anchor({"agent": "a2c", "suite": "gym:Pendulum-v1"}, -282, beside=ZOO + "-163.0 ± 103.2"),
+    "trpo-cartpole": Anchor({"agent": "trpo", "suite": "gym:CartPole-v1"}, 475, beside=ZOO + "500 ± 0"),
+    "trpo-acrobot": Anchor({"agent": "trpo", "suite": "gym:Acrobot-v1"}, -105, beside=ZOO + "-83.1 ± 18.6"),
+    "trpo-mountaincar": Anchor({"agent": "trpo", "suite": "gym:MountainCar-v0"}, -123, beside=ZOO + "-107.3 ± 13.2"),
+    "trpo-pendulum": Anchor({"agent": "trpo", "suite": "gym:Pendulum-v1"}, -322, beside=ZOO + "-174.6 ± 127.6"),
+    "trpo-lunarlander": Anchor({"agent": "trpo", "suite": "gym:LunarLander-v3"}, 4, beside=ZOO + "133.2 ± 112.2"),
     "sac-pendulum": Anchor({"agent": "sac", "suite": "gym:Pendulum-v1", "train.frames": 10_000}, -200),
     "sac-halfcheetah": Anchor({"agent": "sac", "suite": "gym:HalfCheetah-v5", "train.frames": 100_000}, 3_000),
     # Raffin et al., RL Baselines3 Zoo: -150 ± 90 for each of them, of which two deviations of the mean of 3 seeds are 104.
@@ -178,6 +213,10 @@ ANCHORS = {
         None,
         ({"seed": 1},),
         f"{RANDOM} at random, {HUMAN} a person",
+    ),
+    "spr-resets-cartpole": Anchor({"agent": "spr", "suite": "gym:CartPole-v1", **RESETS}, 475),
+    "rnd-mountaincar": Anchor(
+        {"agent": "ppo", "suite": "gym:MountainCar-v0", "objective": "+rnd", **EXPLORING}, -199, beside="−200 without"
     ),
     "spr": Anchor(
         {**spr.COMMON, **spr.ARMS["dqn +spr"]},

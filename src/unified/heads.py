@@ -13,7 +13,14 @@ from __future__ import annotations
 
 from unified.core.learn.distributions import Policy, Value
 from unified.plugins.architectures.heads.modules import PolicyHead, TruncatedNormalHead, ValueHead
-from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
+from unified.plugins.architectures.heads.policies import (
+    Categorical,
+    Deterministic,
+    Gaussian,
+    StateDependentGaussian,
+    TanhGaussian,
+    TruncatedNormal,
+)
 from unified.plugins.architectures.heads.values import CategoricalValue, HistogramValue, QuantileValue, ScalarValue
 
 __all__ = [
@@ -26,6 +33,7 @@ __all__ = [
     "PolicyHead",
     "QuantileValue",
     "ScalarValue",
+    "StateDependentGaussian",
     "TanhGaussian",
     "TruncatedNormal",
     "TruncatedNormalHead",

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 from unified.core.learn.networks import output_shape
+from unified.core.learn.normalize import RunningMoments
 from unified.plugins.architectures.actors import Actor, epsilon_greedy, make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced, soft_log_policy, soft_maximum, value_head
-from unified.plugins.architectures.encoders import Sight
+from unified.plugins.architectures.encoders import Sight, action_mask
 from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP
 
@@ -25,8 +26,10 @@ __all__ = [
     "FlowActor",
     "FlowHead",
     "RandomShift",
+    "RunningMoments",
     "Sight",
     "VelocityMLP",
+    "action_mask",
     "epsilon_greedy",
     "make_actor",
     "make_augmentations",

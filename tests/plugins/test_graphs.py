@@ -25,6 +25,8 @@ GRAPHS: list[tuple[str, str, dict[str, Any]]] = [
     ("drqv2", "pixels, continuous", {"precision": "bf16"}),
     ("drqv2", "vector, continuous", {"objectives": "+entropy"}),
     ("ppo", "vector, continuous", {"ema": True, "ent_coef": 0.01}),
+    ("ppo", "vector, continuous", {"normalize_observations": True, "normalize_rewards": True}),
+    ("sac", "vector, continuous", {"normalize_observations": True, "normalize_rewards": True}),
     ("sac", "vector, continuous", {"ema": True, "optimizer": {"gradient_accumulation": 2}}),
     ("sac", "vector, continuous", {"critic": {"head": "quantile"}}),
     ("sac", "vector, continuous", {"critic": {"members": 4, "reduce": "subset(2)", "dropout": 0.1, "norm": "layer"}, "climb": "average"}),

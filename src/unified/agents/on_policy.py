@@ -20,10 +20,10 @@ from unified.core.learn.networks import output_shape
 from unified.core.learn.returns import compute_gae
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Rollout, RolloutSequences
-from unified.plugins.architectures.encoders import Sight
-from unified.plugins.architectures.heads.policies import Categorical, Gaussian
+from unified.plugins.architectures.encoders import Sight, action_mask, masks_actions
+from unified.plugins.architectures.heads.policies import Categorical, Gaussian, StateDependentGaussian
 from unified.plugins.architectures.heads.values import ScalarValue
-from unified.plugins.architectures.selected import selected_network
+from unified.plugins.architectures.selected import SelectedNetwork, selected_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,13 +62,54 @@ class CategoricalActor(nn.Module):
 class GaussianActor(nn.Module):
     """Features to a normal policy, with one learned deviation for all states."""
 
-    def __init__(self, network: nn.Module, actions: int) -> None:
+    def __init__(self, network: nn.Module, actions: int, log_std: float = 0.0) -> None:
         super().__init__()
         self.mean = network
-        self.log_std = nn.Parameter(torch.zeros(actions))
+        self.log_std = nn.Parameter(torch.full((actions,), log_std))
 
     def forward(self, features: torch.Tensor) -> Gaussian:
         return Gaussian(self.mean(features), self.log_std)
+
+
+class StateDependentActor(nn.Module):
+    """Features to a normal policy whose noise is a function of the state (`StateDependentGaussian`).
+
+    Args:
+        network: A `SelectedNetwork`, or layers one after another; the inputs of the last one are the latent features.
+        latent: Number H of latent features.
+        actions: Numbers of an action, A.
+        log_std: First value of log σ.
+    """
+
+    def __init__(self, network: nn.Module, latent: int, actions: int, log_std: float = 0.0) -> None:
+        super().__init__()
+        self.mean = network
+        self.log_std = nn.Parameter(torch.full((latent, actions), log_std))
+
+    def forward(self, features: torch.Tensor) -> StateDependentGaussian:
+        if isinstance(self.mean, SelectedNetwork):
+            latent, last = self.mean.forward_features(features), self.mean.last
+        else:
+            *layers, last = self.mean.children()
+            latent = nn.Sequential(*layers)(features)
+        return StateDependentGaussian(last(latent), latent.detach(), self.log_std)
+
+
+class MaskedActor(nn.Module):
+    """Features and behind them the mask of valid choices ``(…, F + A)`` to a policy over choices that never makes an invalid one.
+
+    Args:
+        actor: Features ``(…, F)`` to a policy.
+        choices: Number A of choices.
+    """
+
+    def __init__(self, actor: nn.Module, choices: int) -> None:
+        super().__init__()
+        self.actor, self.choices = actor, choices
+
+    def forward(self, features: torch.Tensor) -> Categorical:
+        policy: Categorical = self.actor(features[..., : -self.choices])
+        return policy.masked(features[..., -self.choices :] > 0)
 
 
 class StateCritic(nn.Module):
@@ -176,13 +217,28 @@ class OnPolicyAgent(Agent):
     def make_heads(self, features: int) -> None:
         """Make `actions`, and the parts on features ``(B, F)``: the actor and the critic of states."""
         discrete = self.spec.action.discrete
+        if discrete and self.options.use_sde:
+            raise UsageError(Problem("agent.use_sde adds noise to numbers, and the actions of this task are choices", "leave it out"))
         self.actions = DiscreteActions(self.spec.action) if discrete else ContinuousActions(self.spec.action)
         network = self._network("actor", features, self.actions.size, 0.01)
-        self.actor: nn.Module = CategoricalActor(network) if discrete else GaussianActor(network, self.actions.size)
+        self.actor: nn.Module = CategoricalActor(network) if discrete else self._over_numbers(network)
         self.critic: nn.Module = StateCritic(self._network("critic", features, 1, 1.0))
         if isinstance(self.memory, TwoMemories):
             self.actor = nn.Sequential(Columns(0, features), self.actor)
             self.critic = nn.Sequential(Columns(features, 2 * features), self.critic)
+        self.masks = masks_actions(self.spec)
+        if self.masks:
+            outputs = 2 * features if isinstance(self.memory, TwoMemories) else features
+            self.actor = MaskedActor(self.actor, self.actions.size)
+            self.critic = nn.Sequential(Columns(0, outputs), self.critic)
+
+    def _over_numbers(self, network: nn.Module) -> nn.Module:
+        """The actor of a task that takes numbers."""
+        size, log_std = self.actions.size, self.options.log_std_init
+        if not self.options.use_sde:
+            return GaussianActor(network, size, log_std)
+        last = network.last if isinstance(network, SelectedNetwork) else list(network.children())[-1]
+        return StateDependentActor(network, last.in_features, size, log_std)  # type: ignore[arg-type]
 
     def _network(self, part: str, features: int, outputs: int, gain: float) -> nn.Module:
         """The network of actor or critic: the selected one, else `tanh_mlp`."""
@@ -199,7 +255,8 @@ class OnPolicyAgent(Agent):
     @property
     def base_view(self) -> Rollout:
         o = self.options
-        columns: tuple[str, ...] = (*self.extra_columns, "advantage", "return")
+        value = ("value",) if self._clips_values else ()
+        columns: tuple[str, ...] = (*self.extra_columns, "advantage", "return", *value)
         size = getattr(o, "batch_size", WHOLE)
         sizes: dict[str, Any] = {"batch_size": size, "stack": self.sight.stack, "n_steps": o.n_steps, "epochs": o.epochs}
         if self.memory is None:
@@ -239,7 +296,12 @@ class OnPolicyAgent(Agent):
         advantage = compute_gae(batch.reward, batch.discount, value, next_value, boundary, self.trace_decay)
         kept = ("obs", "action", "reward", "discount", "index", "weight", *self.extra_columns, *self.spec.columns)
         rollout = {name: column for name, column in batch.items() if name in kept or name.startswith("obs.")}
-        return Batch(rollout).with_columns(advantage=advantage, **{"return": advantage + value})
+        old = {"value": value} if self._clips_values else {}
+        return Batch(rollout).with_columns(advantage=advantage, **{"return": advantage + value}, **old)
+
+    @property
+    def _clips_values(self) -> bool:
+        return getattr(self.options, "clip_range_vf", None) is not None
 
     def step_features(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Inputs of actor and critic ``(n, F)`` for one step of each row, and the next state of the memory, where there is one."""
@@ -247,11 +309,15 @@ class OnPolicyAgent(Agent):
 
     def _features(self, observation: Any, state: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         features = self.encode(observation).flatten(1)
-        if self.memory is None:
-            return features, {}
-        memory: Any = self.acting("memory")
-        outputs: tuple[torch.Tensor, dict[str, torch.Tensor]] = memory.step(features, state)
-        return outputs
+        if self.memory is not None:
+            memory: Any = self.acting("memory")
+            features, state = memory.step(features, state)
+        return self._with_mask(features, observation), dict(state)
+
+    def _with_mask(self, features: torch.Tensor, observation: Any) -> torch.Tensor:
+        """Features ``(B, F)``, and behind them the mask of valid choices where the task shows one: `MaskedActor` reads it."""
+        mask = action_mask(self.spec, observation)
+        return features if mask is None else torch.cat([features, mask.to(features.dtype)], -1)
 
     @property
     def trace_decay(self) -> float:
@@ -269,12 +335,13 @@ class OnPolicyAgent(Agent):
             features, _ = self._features(batch.obs, self.initial_state(batch.size))
             return batch.with_columns(features=features, action=self.encode_label(batch.label))
         if self.memory is None:
-            return batch.with_columns(features=self.encode(batch.obs).flatten(1))
+            return batch.with_columns(features=self._with_mask(self.encode(batch.obs).flatten(1), batch.obs))
         rows, mask = batch.steps(), batch.mask
         encoded = self.encode(rows.obs).flatten(1)
         features = encoded.new_zeros(*mask.shape, encoded.shape[1])
         features[mask] = encoded
-        return rows.with_columns(features=self.memory.unroll(features, batch.state, batch.is_first)[mask])
+        remembered = self.memory.unroll(features, batch.state, batch.is_first)[mask]
+        return rows.with_columns(features=self._with_mask(remembered, rows.obs))
 
     def policy(self, features: torch.Tensor) -> Policy:
         """π(·|s) at features ``(B, F)``."""
@@ -287,10 +354,19 @@ class OnPolicyAgent(Agent):
         policy = self.policy(features)
         if not explore:
             return replace(self.actions.greedy(policy), state=state)
-        action = policy.sample(self.generator("explore"))
+        if isinstance(policy, StateDependentGaussian):
+            action = policy.explored(self._exploration(batch.size, policy))
+        else:
+            action = policy.sample(self.generator("explore"))
         env_action = self.actions.to_env(action, None).env_action
         before = {name: batch[name] for name in self._state_columns}
         return Action(action, env_action, {"log_prob": policy.log_prob(action), **before}, state=state)
+
+    def _exploration(self, count: int, policy: StateDependentGaussian) -> torch.Tensor:
+        """The standard normal matrices ``(n, H, A)`` of all environments: a function of the seed and the number of steps alone."""
+        period = self.options.sde_sample_freq or self.options.n_steps
+        generator = self.streams["sde"].at(self.steps // count // period, self.device)
+        return torch.randn((count, *policy.matrix.shape), generator=generator, device=self.device)
 
 
 #: Rows of a minibatch that no rollout reaches: a minibatch is the whole rollout.

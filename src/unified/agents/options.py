@@ -192,3 +192,9 @@ class OnPolicyOptions(RolloutOptions):
     """Architecture between features and the last layer of the critic; by default an mlp of hidden_dim and depth."""
     shared_memory: bool = False
     """One memory for actor and critic; otherwise each of them has one. Counts only with a memory."""
+    log_std_init: float = 0.0
+    """First logarithm of the deviation of a policy over numbers."""
+    use_sde: bool = False
+    """State-dependent exploration (gSDE): for several steps, noise is a function of the state (Raffin et al. 2021)."""
+    sde_sample_freq: int | None = Field(None, ge=1)
+    """Steps after which this function is drawn anew; null: once for each rollout."""

@@ -43,7 +43,7 @@ SEED = 3
 #: these options and allow these values.
 TINY: dict[str, Any] = {
     "download": False,
-    **{"batch_size": 8, "learn_after": 0, "learning_starts": 4, "n_steps": 8, "epochs": 2, "minibatches": 2},
+    **{"batch_size": 8, "learn_after": 0, "learning_starts": 4, "n_steps": 8, "epochs": 2, "minibatches": 2, "workers": 2},
     **{"hidden_dim": 16, "hidden_size": 16, "width": 16, "feature_dim": 8, "channels": 4, "depth": 1, "size": 24},
 }
 #: Sizes of images; the first that an agent supports is used, since some encoders need more than 12 pixels.
@@ -196,7 +196,7 @@ def experience(component: AgentComponent, place: Place, count: int = 6, view: Vi
             collector.step_async()
             collector.step_wait()
             agent.steps = step
-            if step > max(40, view.learn_after) and replay.ready:
+            if step > max(40, view.learn_after) and step % view.update_schedule(num_envs)[0] == 0 and replay.ready:
                 batches += [fresh(batch) for batch in replay.batches(4 * count, agent.prepare_rollout)]
                 if own and len(batches) < count:  # a rollout is one batch for some agents
                     continue

@@ -153,11 +153,11 @@ def test_parameters_that_are_no_matrices_have_the_rest_from_matrices_and_another
     ("word", "said"),
     [
         ("agent.optimizer=sdg", "did you mean  sgd ?"),
-        ("agent.optimizer.name=adm", "must be one of adam, adamw, radam, sgd, rmsprop, adagrad, or package.module:Class"),
+        ("agent.optimizer.name=adm", "must be one of adam, adamw, radam, sgd, rmsprop, rmsprop_tf, adagrad, or package.module:Class"),
         ("agent.optimizer=torch.optim.NAdam", "or package.module:Class"),
         ("agent.optimizer=null", "must be one of"),
         ("agent.optimiser=sgd", "did you mean  agent.optimizer ?"),
-        ("agent.optimizer.momentum=0.9", "adam has no momentum    sgd, rmsprop take it"),
+        ("agent.optimizer.momentum=0.9", "adam has no momentum    sgd, rmsprop, rmsprop_tf take it"),
         ("agent.optimizer.parts.encoder.momentum=0.9", "optimizer.parts.encoder.momentum: adam has no momentum"),
         ("agent.optimizer.betas=[0.9]", "agent.optimizer.betas"),
         ("agent.optimizer.betas=[0.9,1.5]", "must be less than 1"),
@@ -193,5 +193,5 @@ def test_what_cannot_be_is_refused_in_words(word: str, said: str) -> None:
 def test_keys_are_told_with_a_name_in_the_place_of_each_part() -> None:
     rows = {key: (kind, default) for key, kind, default, _ in described(LearningOptions, "agent.")}
     assert rows["agent.optimizer.parts.PART.lr"] == ("float > 0 or null", "null")
-    assert rows["agent.optimizer.name"] == ("adam|adamw|radam|sgd|rmsprop|adagrad or text", "adam")
+    assert rows["agent.optimizer.name"] == ("adam|adamw|radam|sgd|rmsprop|rmsprop_tf|adagrad or text", "adam")
     assert rows["agent.optimizer.betas"] == ("[float,…] or null", "null")

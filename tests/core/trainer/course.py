@@ -88,7 +88,7 @@ class Linear(torch.nn.Module):
         self.seen: list[np.ndarray] = []
         self.modes: list[bool] = []
 
-    named_observations = False
+    named_observations, reward_norm = False, None
     receive = Agent.receive
 
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:

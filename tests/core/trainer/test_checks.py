@@ -44,6 +44,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {**OFFLINE, "train.learn": False},
             "train.learn=false only collects experience, and agent dqn steps no environment of gym:CartPole-v1",
         ),
+        ("dqn", "gym:CartPole-v1", {**OFFLINE, "agent.normalize_rewards": True}, "new rows of environments move the statistics"),
         ("ac2", "digits", {"train.learn": False}, "train.learn=false only collects"),
         ("ac2", "digits", {"replay.save": "digits"}, "a data set is not saved as a replay"),
         ("dqn", "gym:CartPole-v1", {"train.epochs": 3}, "counts rows of a data set"),

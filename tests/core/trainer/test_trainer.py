@@ -16,6 +16,7 @@ from unified.core.base.errors import EnvironmentFailed, PluginFailed, Problem, U
 from unified.core.base.rng import Streams
 from unified.core.envs.step_batch import StepBatch
 from unified.core.learn.agent import UpdateResult
+from unified.core.replay.views import Transitions
 from unified.core.runs.run import Run
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.duties import Duties, worth_a_line
@@ -39,6 +40,7 @@ SMALL: dict[str, Any] = {
     },
 }
 UPDATES = 8
+VIEW = Transitions()
 
 
 def train(root: Path, callback: Any = None, **values: Any) -> Run:
@@ -185,7 +187,7 @@ def make_trainer(agent: Any = None, replay: Any = None, source: Any = None, cloc
         compile=False,
         train=SimpleNamespace(max_failures=max_failures, patience=None),
     )
-    agent = agent or SimpleNamespace(components=[], steps=0, device=torch.device("cpu"))
+    agent = agent or SimpleNamespace(components=[], steps=0, device=torch.device("cpu"), view=VIEW, observe=lambda steps: None)
     replay = replay or SimpleNamespace(ready=True)
     anything: Any = SimpleNamespace(env_failures=[], failed_episodes=0, num_envs=3)
     run: Any = Log()
@@ -245,7 +247,7 @@ class TwoPhases:
     """Tells of one phase at every update and of another at every second; the priorities are the rows' own numbers."""
 
     components: tuple[Any, ...] = ()
-    device = torch.device("cpu")
+    device, view = torch.device("cpu"), VIEW
     steps = 0
 
     def __init__(self) -> None:
@@ -253,6 +255,9 @@ class TwoPhases:
 
     def receive(self, batch: Any) -> Any:
         return batch.to(self.device)
+
+    def ends_rollout(self, result: UpdateResult) -> bool:
+        return False
 
     def learn(self, batch: Any) -> UpdateResult:
         self.updates += 1

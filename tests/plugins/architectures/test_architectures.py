@@ -10,7 +10,7 @@ from reference.drqv2 import GridSampleShift
 from unified.core.base.errors import UsageError
 from unified.core.learn.networks import construct, is_head, output_shape
 from unified.plugins.architectures.augment.shift import RandomShift
-from unified.plugins.architectures.cnn.network import DrQV2CNN
+from unified.plugins.architectures.cnn.network import DrQV2CNN, ImpalaCNN, NatureCNN, Residual
 from unified.plugins.architectures.heads import ScalarValue, TruncatedNormal
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP
 
@@ -115,3 +115,45 @@ def test_least_is_a_whole_member_and_loss_has_one_number_per_row() -> None:
     target = ScalarValue(torch.tensor([[0.0, 1.0]]))
     assert value.loss(target).tolist() == [1 + 4, 16 + 4]
     assert value.min().backup(torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.0])).mean.tolist() == [[1.5, 1.0]]
+
+
+def test_layers_of_an_ensemble_are_normalised_as_by_torch() -> None:
+    """Each member by itself: linear, layer normalisation with a scale and a shift of its own, ReLU."""
+    torch.manual_seed(1)
+    ensemble, inputs = EnsembleMLP(5, 2, members=3, hidden_dim=7, norm="layer"), torch.randn(11, 5)
+    with torch.no_grad():
+        for parameter in (*ensemble.scales, *ensemble.shifts):
+            parameter.add_(torch.randn_like(parameter))
+    outputs = ensemble(inputs)
+    for member in range(3):
+        hidden = inputs
+        for layer in range(2):
+            hidden = hidden @ ensemble.weights[layer][member] + ensemble.biases[layer][member]
+            scale, shift = ensemble.scales[layer][member, 0], ensemble.shifts[layer][member, 0]
+            hidden = torch.nn.functional.layer_norm(hidden, (7,), scale, shift).relu()
+        torch.testing.assert_close(outputs[member], hidden @ ensemble.weights[2][member] + ensemble.biases[2][member])
+
+
+@pytest.mark.parametrize(("side", "width", "features"), [(84, 1, 32 * 11 * 11), (21, 2, 64 * 3 * 3)])
+def test_the_encoder_of_impala_halves_pictures_three_times(side: int, width: int, features: int) -> None:
+    network = ImpalaCNN((4, side, side), width)
+    assert network(torch.zeros(2, 4, side, side, dtype=torch.uint8)).shape == (2, features)
+    assert ImpalaCNN((4, side, side), width, flat=False)(torch.rand(2, 4, side, side)).shape == (2, 32 * width, *[-(-side // 8)] * 2)
+
+
+def test_a_residual_block_adds_to_what_comes_in() -> None:
+    block, features = Residual(3), torch.randn(2, 3, 5, 5)
+    before = features.clone()
+    first, second = block[1], block[3]
+    wanted = before + second(first(before.relu()).relu())
+    torch.testing.assert_close(block(features), wanted)
+    assert torch.equal(features, before)
+
+
+def test_nature_cnn_normalises_all_channels_and_places() -> None:
+    """Pictures that differ by a factor give nearly the same features, which they do not without."""
+    obs = torch.rand(2, 4, 40, 40)
+    for norm, same in (("layer", True), ("none", False)):
+        torch.manual_seed(1)
+        network = NatureCNN((4, 40, 40), 16, norm)
+        assert torch.allclose(network(obs), network(4 * obs), rtol=0.05, atol=0.05) == same

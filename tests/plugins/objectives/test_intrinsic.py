@@ -21,7 +21,7 @@ from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.trainer.build import make_agent
 from unified.plugins.objectives.icm.objective import Curiosity
-from unified.plugins.objectives.intrinsic import LIMIT, Novelty, RunningMoments
+from unified.plugins.objectives.intrinsic import LIMIT, Novelty
 from unified.plugins.objectives.rnd.objective import RND, Distillation
 
 VECTOR, PIXELS = Space((4,), "float32"), Space((3, 40, 40), "uint8", 0, 255)
@@ -88,15 +88,6 @@ def processed(agent: Agent) -> tuple[Batch, Batch, list[list[dict[str, Any]]]]:
 
 
 # Normalisation ------------------------------------------------------------------------------------------------------------------
-
-
-def test_moments_of_portions_are_those_of_all_rows() -> None:
-    rows = torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 5 + 1000
-    moments = RunningMoments((3,))
-    for piece in rows.split([1, 7, 42]):
-        moments.update(piece)
-    torch.testing.assert_close(moments.mean, rows.mean(dim=0))
-    torch.testing.assert_close(moments.variance, rows.var(dim=0, unbiased=False))
 
 
 def test_the_discounted_sum_of_intrinsic_rewards_runs_over_the_ends_of_episodes() -> None:

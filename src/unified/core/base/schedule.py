@@ -27,7 +27,9 @@ def _cosine(start: float, end: float, step: float, duration: float) -> float:
 _RAMPS = {"linear": _linear, "cosine": _cosine}
 
 
-def _chain(name: str, arguments: list[float]) -> Callable[[float], float]:
+def _chain(name: str, arguments: list[float], span: float | None) -> Callable[[float], float]:
+    if len(arguments) == 2 and span is not None:
+        arguments = [*arguments, span]
     if len(arguments) < 3 or len(arguments) % 2 == 0:
         raise ValueError(f"{name}(start,end,steps) or {name}(start,end,steps,end,steps,…)")
     if not all(map(math.isfinite, arguments)):
@@ -53,25 +55,30 @@ class Schedule:
 
     Args:
         text: A constant, ``linear(start,end,steps)`` or ``cosine(start,end,steps)``; further ramps are appended as ``,end,steps``.
+        span: Steps of a ramp without steps, ``linear(start,end)``, where it may stand: the budget of the run (`Builder.schedule`).
 
     Raises:
         ValueError: If the text is no schedule.
 
     >>> Schedule("linear(1.0,0.1,100)")(50)
     0.55
+    >>> Schedule("linear(1,0)", span=200)(50)
+    0.75
     >>> warm_up = Schedule("cosine(0,1,100,0,1000)")
     >>> warm_up(0), warm_up(100), warm_up(1100)
     (0.0, 1.0, 0.0)
     """
 
-    def __init__(self, text: str | float) -> None:
+    def __init__(self, text: str | float, span: float | None = None) -> None:
         self.text = str(text)
-        self._value, ends = self._parse(self.text)
+        self._value, ends = self._parse(self.text, span)
         #: Lowest value.
         self.least = min(ends)
+        #: Whether it is a ramp over the budget.
+        self.over_budget = self.text.count(",") == 1
 
     @staticmethod
-    def _parse(text: str) -> tuple[Callable[[float], float], list[float]]:
+    def _parse(text: str, span: float | None) -> tuple[Callable[[float], float], list[float]]:
         if re.fullmatch(rf"\s*{_NUMBER}\s*", text):
             constant = float(text)
             return (lambda step: constant), [constant]
@@ -80,7 +87,7 @@ class Schedule:
             raise ValueError(f"{text!r} is no schedule: write a number, linear(start,end,steps) or cosine(start,end,steps)")
         try:
             arguments = [float(word) for word in call["arguments"].split(",")]
-            return _chain(call["name"], arguments), [arguments[0], *arguments[1::2]]
+            return _chain(call["name"], arguments, span), [arguments[0], *arguments[1::2]]
         except ValueError as error:
             raise ValueError(f"{text!r} is no schedule: {error}") from None
 

@@ -107,5 +107,12 @@ def _is_a_schedule(text: str) -> str:
     return text
 
 
+def _is_a_schedule_of_a_run(text: str) -> str:
+    Schedule(text, 1.0)
+    return text
+
+
+#: A schedule as text that may go without steps, ``linear(1,0)``: it then lasts as long as the budget of the run (`Builder.schedule`).
+BudgetScheduleText = Annotated[str, AfterValidator(_is_a_schedule_of_a_run)]
 #: A schedule as text: ``stddev: ScheduleText = "linear(1.0,0.1,100000)"``.
 ScheduleText = Annotated[str, AfterValidator(_is_a_schedule)]

@@ -315,6 +315,6 @@ class Listed:
 WITH = "callbacks"
 OBJECTIVE = "objective"
 LISTS = {
-    OBJECTIVE: Listed("objectives", "Objectives that replace the agent's own; a plus adds to them: [+spr].", keeps_plus=True),
+    OBJECTIVE: Listed("objectives", "Objectives that replace the agent's own; a plus adds to them: [+rnd].", keeps_plus=True),
     WITH: Listed("callbacks", "Callbacks of the run. A plus adds to the defaults: [+tensorboard].", ("console", "curve", "video")),
 }

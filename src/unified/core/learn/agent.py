@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -14,6 +15,7 @@ from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.base.spec import wrong_task
 from unified.core.base.suggest import did_you_mean
 from unified.core.learn.ema import EmaCopy
+from unified.core.learn.normalize import ObservationNormalizer, RewardNormalizer
 from unified.core.learn.objective import Objective, Phase, unmet
 from unified.core.learn.optim import laid_out_like, make_optimizer
 from unified.core.learn.options import LearningOptions, optimizer_options
@@ -24,6 +26,7 @@ from unified.core.replay.views import Labelled
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
     from unified.core.components.descriptors import Component
+    from unified.core.envs.step_batch import StepBatch
     from unified.core.learn.actions import Action
     from unified.core.learn.builder import Builder
     from unified.core.replay.views import View
@@ -75,6 +78,10 @@ class Agent(nn.Module, ABC):
         #: Performs the updates; its hook `reduce` averages gradients over processes.
         self.updater = Updater(self)
         self._mixes_rows = False  # whether the output of a module for a row depends on the other rows
+        learns = isinstance(options, LearningOptions)
+        #: Running normalisation of observations, by `encode`, and of rewards, by `receive`; ``None`` where options do not ask for it.
+        self.observation_norm = ObservationNormalizer(spec) if learns and options.normalize_observations else None
+        self.reward_norm = RewardNormalizer(spec, getattr(options, "discount", 0.99)) if learns and options.normalize_rewards else None
         #: Agent steps taken so far, of all environments; schedules and seed exploration read it.
         self.steps = 0
         #: Updates done so far.
@@ -132,6 +139,10 @@ class Agent(nn.Module, ABC):
     def process_rollout(self, batch: Batch) -> Batch:
         """Process a whole rollout, on the device, before minibatches are made of it: add advantages, for example."""
         return batch
+
+    def ends_rollout(self, result: UpdateResult) -> bool:
+        """Whether the remaining updates on the present rollout are left out, after one with this result; a replay has no rest."""
+        return False
 
     def forward_features(self, observation: torch.Tensor) -> torch.Tensor:
         """Inputs of the last layer of the policy ``(n, F)`` in evaluation mode, used as features for FID-like scores.
@@ -316,10 +327,26 @@ class Agent(nn.Module, ABC):
         return self.streams[stream].torch(self.device)
 
     def receive(self, batch: Batch) -> Batch:
-        """A batch of the replay or of environments as the agent reads it: on its device, named vectors joined if it takes one."""
+        """A batch of the replay or of environments as the agent reads it: on its device, named vectors joined if it takes one.
+
+        Rewards are normalised here, where options say so; call it once for each batch.
+        """
         if self.device.type != "cpu":
             batch = batch.to(self.device)
+        if self.reward_norm is not None and "reward" in batch:
+            batch = batch.with_columns(reward=self.reward_norm(batch.reward))
         return batch if self.named_observations or "obs" in batch else batch.joined(self.view.stack)
+
+    def observe(self, steps: StepBatch) -> None:
+        """Take note of new rows of experience: the running statistics of observations and rewards move by these and by nothing else."""
+        if self.observation_norm is not None:
+            shown = np.concatenate([steps.observation[~steps.failed], steps.reset_observation[steps.over]])
+            names = shown.dtype.names
+            batch = Batch({"obs": torch.from_numpy(shown)} if names is None else _columns(shown, names))
+            batch = batch if self.named_observations or names is None else batch.joined()
+            self.observation_norm.observe(batch.to(self.device), int(self.updates), self.view.whole)
+        if self.reward_norm is not None:
+            self.reward_norm.observe(steps)
 
     def encode_label(self, label: torch.Tensor) -> torch.Tensor:
         """Labels or targets of rows ``(B, *action)`` as actions ``(B, …)`` of the policy; by default by its `actions`, where it has them.
@@ -349,6 +376,8 @@ class Agent(nn.Module, ABC):
             few: Whether these are few rows: to cast the weights to bfloat16 would take longer than to answer in float32.
         """
         encoder = self.acting("encoder") if encoder is None else encoder
+        if self.observation_norm is not None:
+            observation = self.observation_norm(observation)
         # What mixes rows (batch normalisation) does so where it learns, and nowhere else: acting on one row moves no statistics.
         still = self.training and self._mixes_rows and not torch.is_grad_enabled()
         if still:
@@ -378,7 +407,7 @@ class Agent(nn.Module, ABC):
         """A copy of the parameters and buffers of `policy_parts`, for an agent that acts elsewhere while this one learns."""
         state = {
             f"{part}.{name}": tensor.detach().clone()
-            for part in self.policy_parts
+            for part in (*self.policy_parts, "observation_norm")
             if (module := self._modules.get(part)) is not None
             for name, tensor in module.state_dict().items()
         }
@@ -402,6 +431,7 @@ class Agent(nn.Module, ABC):
             "updates": self.updates,
             "parameters": self.state_dict(),
             "optimizers": {part: optimizer.state_dict() for part, optimizer in self.updater.optimizers.items()},
+            **({} if self.reward_norm is None else {"returns": self.reward_norm.returns.copy()}),
         }
 
     def upgrade_state(self, state: dict[str, Any], since: str) -> dict[str, Any]:
@@ -418,12 +448,19 @@ class Agent(nn.Module, ABC):
     def load_training_state(self, state: dict[str, Any]) -> None:
         self.updates = state["updates"]
         self.load_state_dict(state["parameters"])
+        if self.reward_norm is not None:
+            self.reward_norm.returns = np.array(state["returns"])
         for part, optimizer in self.updater.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][part])
             for parameter, moments in optimizer.state.items():
                 for name, value in moments.items():
                     if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                         moments[name] = laid_out_like(value, parameter)
+
+
+def _columns(records: np.ndarray, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    """Records of named observations as columns."""
+    return {f"obs.{name}": torch.from_numpy(records[name].copy()) for name in names}
 
 
 def _of_labels(objective: Objective) -> bool:

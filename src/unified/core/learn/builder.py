@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from unified.core.base.errors import Problem, UsageError, plugin_errors
+from unified.core.base.schedule import Schedule
 from unified.core.components.import_paths import label
 from unified.core.learn.networks import (
     NormalizeInput,
@@ -41,6 +42,7 @@ class Builder:
         registry: Where names are looked up.
         objectives: What the run selects (`Selection`), called ``td`` instead of the agent's own or ``+spr`` beside them.
         spec: Of the task, where it is known: its pictures come as bytes.
+        budget: Agent steps of the whole run, for schedules over the budget; ``None`` if unknown.
     """
 
     def __init__(
@@ -51,9 +53,10 @@ class Builder:
         registry: Any,
         objectives: Sequence[Any] = (),
         spec: Spec | None = None,
+        budget: int | None = None,
     ) -> None:
         self.device, self.precision, self.streams = device, precision, streams
-        self._registry, self._objectives, self._spec = registry, tuple(objectives), spec
+        self._registry, self._objectives, self._spec, self._budget = registry, tuple(objectives), spec, budget
         #: Components that were built so far, for the manifest of the run.
         self.used: list[Component] = []
 
@@ -145,6 +148,16 @@ class Builder:
         """Whether rows of this shape are observations in bytes, alone or stacked."""
         spaces = self._spec.spaces.values() if self._spec is not None else ()
         return len(shape) == 3 and any(space.dtype == "uint8" and shape[1:] == space.shape[1:] for space in spaces)
+
+    def schedule(self, text: str) -> Schedule:
+        """A schedule. Without steps, ``linear(1,0)``, it is one over agent steps that lasts as long as the budget of the run in frames.
+
+        It stays at its start where the budget is hours or updates only. A longer budget stretches it, and is then another run.
+        """
+        schedule = Schedule(text, self._budget or 1.0)
+        if schedule.over_budget and not self._budget:
+            return Schedule(schedule(0.0))
+        return schedule
 
     def objective(self, selection: Any, **options: Any) -> Objective:
         """Make an objective.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from unified.core.components.descriptors import Component
+    from unified.core.envs.step_batch import StepBatch
     from unified.core.learn.agent import Agent
     from unified.core.replay.batch import Batch
     from unified.core.replay.views import View
@@ -73,9 +74,17 @@ class MultiTaskAgent(nn.Module):
         assert isinstance(batch, TaskBatch)
         return TaskBatch(self.of(batch.task_number).receive(batch), batch.task_number)
 
+    def observe(self, steps: StepBatch) -> None:
+        """New rows of one task (`Agent.observe`)."""
+        self.of(steps.task).observe(steps)
+
     def prepare_rollout(self, batch: Batch) -> Batch:
         """Return a batch as it is: rollouts are of one task."""
         return batch
+
+    def ends_rollout(self, result: UpdateResult) -> bool:
+        """Return ``False``: the views of several tasks are no rollouts."""
+        return False
 
     def learn(self, batch: Batch) -> UpdateResult:
         """One update of the agent of the batch's task; metrics are called ``NAME/TASK``."""

@@ -13,6 +13,7 @@ from unified.core.base.errors import Problem, UsageError
 from unified.core.base.suggest import did_you_mean
 from unified.core.components.import_paths import load, parse, shown
 from unified.core.learn.options import SPECIAL, PartOptimizerOptions, optimizer_options
+from unified.core.learn.rmsprop import RMSPropTF
 
 _CLASSES: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -20,6 +21,7 @@ _CLASSES: dict[str, type[torch.optim.Optimizer]] = {
     "radam": torch.optim.RAdam,
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
+    "rmsprop_tf": RMSPropTF,
     "adagrad": torch.optim.Adagrad,
 }
 

@@ -18,13 +18,14 @@ OPTIMIZERS = {
     "radam": ("eps", "betas"),
     "sgd": ("momentum",),
     "rmsprop": ("eps", "momentum"),
+    "rmsprop_tf": ("eps", "momentum"),
     "adagrad": ("eps",),
 }
 #: Options that only some optimisers have.
 SPECIAL = ("eps", "betas", "momentum")
 #: Arguments of optimisers that ``options`` cannot set, with the reason.
 _CHOSEN = {"params": "the agent gives its parameters", "lr": "agent.lr is the learning rate", "fused": "it is on wherever it can be"}
-OptimizerName = Literal["adam", "adamw", "radam", "sgd", "rmsprop", "adagrad"] | str
+OptimizerName = Literal["adam", "adamw", "radam", "sgd", "rmsprop", "rmsprop_tf", "adagrad"] | str
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -38,11 +39,11 @@ class _Moving(Options):
     weight_decay: float | None = Field(None, ge=0)
     """Weight decay."""
     eps: float | None = Field(None, gt=0)
-    """Term that keeps the denominator from 0 (adam, adamw, radam, rmsprop, adagrad); null: the default of the optimiser."""
+    """Term that keeps the denominator from 0 (adam, adamw, radam, rmsprop, rmsprop_tf, adagrad); null: the default of the optimiser."""
     betas: tuple[_Beta, _Beta] | None = None
     """Decay of the first and of the second moment (adam, adamw, radam); null: the default of the optimiser."""
     momentum: float | None = Field(None, ge=0, lt=1)
-    """Momentum (sgd, rmsprop); null: none."""
+    """Momentum (sgd, rmsprop, rmsprop_tf); null: none."""
     options: dict[str, Any] = {}
     """Further arguments of the optimiser's class: options.nesterov=true (sgd), options.amsgrad=true (adam, adamw)."""
 
@@ -109,13 +110,13 @@ class OptimizerOptions(_Moving):
     name: OptimizerName = "adam"
     """Optimiser, or an import path of a class: package.module:Class, ./file.py:Class."""
     weight_decay: float = Field(0.0, ge=0)
-    """Weight decay; adamw decays the weights themselves, adam, radam, sgd, rmsprop and adagrad add it to the gradient."""
+    """Weight decay; adamw decays the weights themselves, adam, radam, sgd, rmsprop, rmsprop_tf and adagrad add it to the gradient."""
     no_decay: bool = False
     """Whether biases and norms (parameters with at most one dimension) have no weight decay."""
     vectors: VectorOptimizerOptions = VectorOptimizerOptions()
     """Optimiser of parameters that are no matrices, for optimisers that take matrices only."""
     schedule: str | None = None
-    """Factor on learning rates, over updates: linear(0,1,1000), cosine(1,0,20000); null: none."""
+    """Factor on learning rates, over updates: linear(0,1,1000), cosine(1,0,20000), or over the budget: linear(1,0); null: none."""
     gradient_accumulation: int = Field(1, ge=1)
     """Number of equal microbatches of a batch; one step follows their average gradient, in the memory of one microbatch."""
     parts: dict[str, PartOptimizerOptions] = {}
@@ -125,7 +126,7 @@ class OptimizerOptions(_Moving):
     @classmethod
     def _is_a_schedule(cls, text: str | None) -> str | None:
         if text is not None:
-            factor = Schedule(text)
+            factor = Schedule(text, 1.0)
             if factor.least < 0:
                 raise ValueError(f"a learning rate would be negative: {text}")
         return text
@@ -181,6 +182,10 @@ class LearningOptions(Options):
     """Whether evaluation, play and loaded agents use averaged weights."""
     ema_tau: float = Field(0.01, gt=0, le=1)
     """Rate at which averaged weights follow, in each update."""
+    normalize_observations: bool = False
+    """Normalise vectors by the running mean and deviation of all observations of training, clipped to ±10."""
+    normalize_rewards: bool = False
+    """Divide rewards by the running deviation of the discounted return, clipped to ±10; scores stay raw."""
 
     @model_validator(mode="after")
     def _is_cut_evenly(self) -> Self:

@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from unified.core.base.errors import Problem, UsageError, plugin_errors
-from unified.core.base.schedule import Schedule
 from unified.core.learn.objective import Loss, Objective, Phase
 from unified.core.learn.optim import laid_out_like, make_moments, step
 from unified.core.learn.options import optimizer_options
@@ -139,7 +138,7 @@ class Updater:
         self.step: Callable[[torch.optim.Optimizer, torch.Tensor], None] = step
         options = optimizer_options(agent.options)
         self._pieces = options.gradient_accumulation
-        self._schedule = None if options.schedule is None else Schedule(options.schedule)
+        self._schedule = None if options.schedule is None else agent.build.schedule(options.schedule)
 
     def make_optimizers(self) -> None:
         """Make the optimisers of the parts that the phases of the agent train."""
@@ -170,7 +169,7 @@ class Updater:
         """Set the learning rates of the next update, where they have a schedule."""
         if self._schedule is None:
             return
-        factor = self._schedule(self.agent.updates)
+        factor = self._schedule(self.agent.steps if self._schedule.over_budget else self.agent.updates)
         for group in self.param_groups:
             group["lr"] = factor * group["initial_lr"]
 

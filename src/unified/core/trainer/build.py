@@ -199,7 +199,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
         environments = _open_environments(config, run, "environment", opened)
         spec = environments.spec
     streams = Streams(config.seed)
-    agent = make_agent(config, spec, streams)
+    agent = make_agent(config, spec, streams, budget=_budget(config, spec))
     replay: Replay | DatasetBuffer
     source: ExperienceSource = DatasetSource(spec)
     view = agent.view
@@ -303,11 +303,12 @@ def _task_agent(task: Config, spec: Spec, streams: Streams, before: Mapping[str,
     """The agent of one of several tasks; it shares parts with the first one."""
     first = next(iter(before.values()), None)
     if first is not None:
-        return make_agent(task, spec, streams, {part: first.get_submodule(part) for part in task.agent.options.shared})
-    agent = make_agent(task, spec, streams)
-    parts = [name for name, _ in agent.named_children()]
-    if missing := [part for part in task.agent.options.shared if part not in parts]:
-        raise UsageError(Problem(f"agent.shared: there is no part {', '.join(missing)}", f"there are {', '.join(parts)}"))
+        parts = {part: first.get_submodule(part) for part in task.agent.options.shared}
+        return make_agent(task, spec, streams, parts, budget=_budget(task, spec))
+    agent = make_agent(task, spec, streams, budget=_budget(task, spec))
+    own = [name for name, _ in agent.named_children()]
+    if missing := [part for part in task.agent.options.shared if part not in own]:
+        raise UsageError(Problem(f"agent.shared: there is no part {', '.join(missing)}", f"there are {', '.join(own)}"))
     return agent
 
 
@@ -422,7 +423,20 @@ def suite_of(config: Config) -> SuiteReference | Suite:
     return SuiteReference(component.target, suite.task or "", suite.options.model_dump(mode="json"), component.config, adapter)
 
 
-def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str, torch.nn.Module] | None = None) -> Agent:
+def _budget(config: Config, spec: Spec) -> int | None:
+    """Agent steps of a run whose budget is in frames; ``None`` where a step is a batch of stored rows."""
+    frames = config.train.frames
+    stepped = config.online and spec.task_type == "control"
+    return frames // spec.action_repeat if frames is not None and stepped else None
+
+
+def make_agent(
+    config: Config,
+    spec: Spec,
+    streams: Streams,
+    shared: Mapping[str, torch.nn.Module] | None = None,
+    budget: int | None = None,
+) -> Agent:
     """The agent on its device, its first parameters a function of the seed.
 
     Args:
@@ -430,13 +444,14 @@ def make_agent(config: Config, spec: Spec, streams: Streams, shared: Mapping[str
         spec: Spec of the task.
         streams: Random streams.
         shared: Modules of another agent that take the place of its parts, by name (`Agent.share`).
+        budget: Agent steps of the whole run, for schedules over the budget; to act needs none.
     """
     check_task_type(config, spec)
     device = resolve_device(config.device)
     with _made(config.agent):
         if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
             spec = spec.joined()
-    build = Builder(device, resolve_precision(config.precision, device, spec), streams, config.registry, config.objectives, spec)
+    build = Builder(device, resolve_precision(config.precision, device, spec), streams, config.registry, config.objectives, spec, budget)
     # torch's layers draw their first parameters from the global generator: it is lent for that, and put back.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive(config.seed, "parameters"))

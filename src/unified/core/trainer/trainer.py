@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from unified.core.envs.step_batch import StepBatch
     from unified.core.learn.agent import Agent
     from unified.core.learn.multitask import MultiTaskAgent
+    from unified.core.learn.update import UpdateResult
     from unified.core.replay.batch import Batch
     from unified.core.replay.buffer import Replay
     from unified.core.replay.dataset import DatasetBuffer
@@ -69,6 +70,7 @@ class Trainer:
         self.run, self.config, self._notes = run, config, notes
         self.agent, self.replay, self.source, self.evaluator = agent, replay, source, evaluator
         self.clock, self.streams = clock, streams
+        self._whole = agent.view.whole
         self.engine = Engine(agent, config.compile, clock.planned_updates, self._record, self._waiting)
         self.meter, self.watch = Meter(), Stopwatch()
         self.hooks = CallbackList(participants, lambda name, text: run.event("warning", plugin=name, message=text))
@@ -150,7 +152,9 @@ class Trainer:
             self.source.step_async()
         self._stepping = True
         for batch in self._due_batches():
-            self._update(batch)
+            if self.agent.ends_rollout(self._update(batch)):
+                self._skip_rest()
+                break
         self._stepping = False  # if an environment raises now, this step never happened
         with self.watch.measure("env"):
             steps = self.source.step_wait()
@@ -170,16 +174,21 @@ class Trainer:
             yield batch
         self._in_updates = False
 
+    def _skip_rest(self) -> None:
+        """Leave out the updates on a rollout that are not done: it is consumed, and they do not count."""
+        self.replay.consume()  # type: ignore[union-attr]  # whole rollouts are in a replay
+        self._pending, self._in_updates = 0, False
+
     def _next(self, batches: Iterator[Batch]) -> Batch | None:
         with self.watch.measure("sample"):
             batch = next(batches, None)
-            return None if batch is None else self.agent.receive(batch)
+            return batch if batch is None or self._whole else self.agent.receive(batch)  # parts of a rollout were received with it
 
     def _prepare(self, batch: Batch) -> Batch:
         with plugin_errors(self.agent_name, "while it prepared to learn"):
             return self.agent.prepare_rollout(self.agent.receive(batch))
 
-    def _update(self, batch: Batch) -> None:
+    def _update(self, batch: Batch) -> UpdateResult:
         with self.watch.measure("update"):
             self.hooks.call("before_update", run=self.run, trainer=self, batch=batch)
             with plugin_errors(self.agent_name, "while learning"):
@@ -189,6 +198,7 @@ class Trainer:
             if result.priority is not None:
                 self.replay.update_priorities(batch.index, result.priority)
             self.hooks.call("after_update", run=self.run, trainer=self, batch=batch, metrics=result.metrics)
+        return result
 
     def _waiting(self) -> None:
         """Stop the run on a signal while an update waits for the compiler; a resume continues from the newest checkpoint."""
@@ -209,7 +219,10 @@ class Trainer:
         """Count one step of all environments; ``None`` counts one batch of stored data."""
         self.clock.advance(1 if steps is None else len(steps.reward), learning=self.replay.ready)
         self.agent.steps = self.clock.steps
-        if steps is None or not steps.any_over:
+        if steps is None:
+            return
+        self.agent.observe(steps)
+        if not steps.any_over:
             return
         ids = steps.ids
         for row in steps.over.nonzero()[0]:

@@ -114,7 +114,12 @@ def uniform(space: Space, count: int, generator: torch.Generator) -> torch.Tenso
 
 
 def epsilon_greedy(
-    greedy: Callable[[], torch.Tensor], space: Space, count: int, epsilon: float, generator: torch.Generator
+    greedy: Callable[[], torch.Tensor],
+    space: Space,
+    count: int,
+    epsilon: float,
+    generator: torch.Generator,
+    mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The greedy choices ``(count, *space)``, and in the place of each row with probability ε a uniformly random one.
 
@@ -124,9 +129,12 @@ def epsilon_greedy(
         count: Rows.
         epsilon: ε.
         generator: Of a coin and of a random choice for each row.
+        mask: Valid choices of each row ``(count, A)``; ``None`` where all are.
     """
     coins = torch.rand(count, generator=generator, device=generator.device) < epsilon  # one for each environment
     action = uniform(space, count, generator)
+    if mask is not None:
+        action = torch.rand(mask.shape, generator=generator, device=mask.device).masked_fill(~mask, -1.0).argmax(dim=-1)
     if epsilon < 1.0:
         action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), action, greedy())
     return action

@@ -22,6 +22,22 @@ if TYPE_CHECKING:
 
 #: Least height and width that drqv2_cnn leaves something of.
 SMALLEST = 15
+#: The named observation ``(A,)`` that says which choices are valid: positive for these, 0 for the others.
+ACTION_MASK = "action_mask"
+
+
+def masks_actions(spec: Spec) -> bool:
+    """Whether a task of one choice shows which choices are valid (`ACTION_MASK`)."""
+    space = None if isinstance(spec.observation, Space) else spec.observation.get(ACTION_MASK)
+    return space is not None and spec.action.discrete and not spec.action.shape and space.shape == (spec.action.n,)
+
+
+def action_mask(spec: Spec, observation: Any) -> torch.Tensor | None:
+    """The valid choices of observations ``(B, A)`` bool, of stacked ones those of the newest; ``None`` where the task shows none."""
+    if not masks_actions(spec):
+        return None
+    assert spec.action.n is not None
+    return torch.as_tensor(observation[ACTION_MASK][..., -spec.action.n :] > 0)
 
 
 def shows_pixels(spec: Spec) -> bool:
@@ -82,7 +98,8 @@ def make_encoder(
     if isinstance(spec.observation, Space):
         return encoder_of(spec.observation, selection)
     mixed = shows_pixels(spec)
-    made = {name: encoder_of(space, selection if space.is_picture or not mixed else "identity") for name, space in spec.observation.items()}
+    seen = {name: space for name, space in spec.observation.items() if name != ACTION_MASK or not masks_actions(spec)}
+    made = {name: encoder_of(space, selection if space.is_picture or not mixed else "identity") for name, space in seen.items()}
     return NamedEncoder({name: encoder for name, (encoder, _) in made.items()}), sum(features for _, features in made.values())
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space
+from unified.core.learn.normalize import RunningMoments
 from unified.core.learn.objective import Objective
 from unified.core.learn.returns import compute_gae
 from unified.core.replay.batch import Batch
@@ -23,44 +24,6 @@ from unified.plugins.architectures.mlp.network import MLP
 LIMIT = 5.0
 #: Added to variances.
 EPS = 1e-8
-
-
-class RunningMoments(nn.Module):
-    """Mean and variance of all rows seen so far, in float64; portions are merged exactly but for rounding. Source: Chan et al. 1979.
-
-    >>> moments = RunningMoments(())
-    >>> moments.update(torch.tensor([1.0, 2.0]))
-    >>> moments.update(torch.tensor([6.0]))
-    >>> moments.mean.item(), round(moments.variance.item(), 6)
-    (3.0, 4.666667)
-
-    Args:
-        shape: Of one row.
-    """
-
-    count: torch.Tensor
-    mean: torch.Tensor
-    squares: torch.Tensor
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        for name, size in (("count", ()), ("mean", shape), ("squares", shape)):
-            self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
-
-    @torch.no_grad()
-    def update(self, rows: torch.Tensor) -> None:
-        """Take in rows ``(N, *shape)``, in place."""
-        rows = rows.to(self.mean)
-        mean = rows.mean(dim=0)
-        change, total = mean - self.mean, self.count + len(rows)
-        self.squares += (rows - mean).square().sum(dim=0) + change.square() * (self.count * len(rows) / total)
-        self.mean += change * (len(rows) / total)
-        self.count.copy_(total)
-
-    @property
-    def variance(self) -> torch.Tensor:
-        """Of the rows so far; 1 before the first one."""
-        return torch.where(self.count > 0, self.squares / self.count.clamp_min(1.0), 1.0)
 
 
 class Novelty(nn.Module):

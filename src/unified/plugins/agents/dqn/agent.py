@@ -9,7 +9,7 @@ import torch
 from unified import Action, Batch, DiscreteActions, Phase, Schedule
 from unified.agents import OffPolicyAgent
 from unified.heads import Categorical
-from unified.nets import soft_log_policy, soft_maximum, uniform
+from unified.nets import action_mask, epsilon_greedy, soft_log_policy, soft_maximum
 
 if TYPE_CHECKING:
     from unified import Builder, Spec
@@ -70,9 +70,14 @@ class DQN(OffPolicyAgent):
         if self.options.temperature is not None:
             return soft_maximum(value, self.options.temperature)
         if not self.options.double:
-            return value.gather(value.greedy)
+            return value.gather(self._best(value, batch.next_obs))
         chooser: Value = self.critic(batch.next_features)
-        return value.gather((chooser.mixture(batch.mixture) if "mixture" in batch else chooser).greedy)
+        return value.gather(self._best(chooser.mixture(batch.mixture) if "mixture" in batch else chooser, batch.next_obs))
+
+    def _best(self, value: Value, observation: Any) -> torch.Tensor:
+        """The choices of greatest value, among the valid ones where the task shows which are (`action_mask`)."""
+        mask = action_mask(self.spec, observation)
+        return value.greedy if mask is None else value.mean.mean(dim=0).masked_fill(~mask, -torch.inf).argmax(dim=-1)
 
     def target_log_policy(self, batch: Batch) -> torch.Tensor:
         """τ ln π̄(a|s) ``(B,)`` of the actions that were taken, π̄ = softmax(Q̄ / τ): the target network at the present observations."""
@@ -88,15 +93,16 @@ class DQN(OffPolicyAgent):
             return self.actions.to_env(self._greedy(batch.obs), None)
         generator = self.generator("explore")
         epsilon = 1.0 if self.starts else self.epsilon(self.steps)
-        coins = torch.rand(batch.size, generator=generator, device=self.device) < epsilon  # one for each environment
-        action = uniform(self.action_space, batch.size, generator)
-        if epsilon < 1.0:
-            chosen = self._drawn(batch.obs, generator) if self.options.softmax else self._greedy(batch.obs)
-            action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), action, chosen)
+
+        def chosen() -> torch.Tensor:
+            return self._drawn(batch.obs, generator) if self.options.softmax else self._greedy(batch.obs)
+
+        mask = action_mask(self.spec, batch.obs)
+        action = epsilon_greedy(chosen, self.action_space, batch.size, epsilon, generator, mask)
         return self.actions.to_env(action, None)
 
     def _greedy(self, observation: torch.Tensor) -> torch.Tensor:
-        return self._values(observation).greedy
+        return self._best(self._values(observation), observation)
 
     def _drawn(self, observation: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """A draw from softmax(Q / τ)."""

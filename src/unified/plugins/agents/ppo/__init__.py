@@ -15,9 +15,6 @@ component = AgentComponent(
     small={"batch_size": 16, "hidden_dim": 16, "n_steps": 16, "epochs": 2},
     example="--suite gym:CartPole-v1",
     answers={
-        "a2c": "--agent ppo agent.epochs=1 agent.batch_size=100000",
-        "a3c": "--agent ppo agent.epochs=1 agent.batch_size=100000 train.num_envs=16   (A2C: no worker has gradients of its own)",
-        **dict.fromkeys(("reinforce", "vpg", "pg"), "--agent ppo agent.epochs=1 agent.batch_size=100000 agent.gae_lambda=1"),
         **dict.fromkeys(("recurrent_ppo", "recurrentppo", "ppo_lstm"), "--agent ppo agent.memory=lstm"),
     },
     summary="on-policy actor-critic with clipped updates, for choices and numbers (Schulman et al. 2017)",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from unified import Phase
 from unified.agents import OnPolicyAgent
+
+if TYPE_CHECKING:
+    from unified import UpdateResult
 
 
 class PPO(OnPolicyAgent):
@@ -11,7 +16,15 @@ class PPO(OnPolicyAgent):
 
     def phases(self) -> list[Phase]:
         o = self.options
-        terms = [self.build.objective("ppo_clip", clip_range=o.clip_range), self.build.objective("value_mse", weight=o.vf_coef)]
+        terms = [
+            self.build.objective("ppo_clip", clip_range=o.clip_range, normalize_advantage=o.normalize_advantage),
+            self.build.objective("value_mse", weight=o.vf_coef, clip_range=o.clip_range_vf),
+        ]
         if o.ent_coef:
             terms.append(self.build.objective("entropy", weight=o.ent_coef))
         return [Phase("policy", tuple(terms), trains=(*self.shared, "actor", "critic"), max_grad_norm=o.max_grad_norm)]
+
+    def ends_rollout(self, result: UpdateResult) -> bool:
+        """Whether the policy has moved 1.5 times ``target_kl`` away from the one that acted, as Stable-Baselines3 has it."""
+        limit = self.options.target_kl
+        return limit is not None and "kl" in result.metrics and float(result.metrics["kl"]) > 1.5 * limit

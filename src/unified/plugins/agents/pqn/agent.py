@@ -46,7 +46,7 @@ class PQN(OnPolicyAgent):
 
     def make_heads(self, features: int) -> None:
         self.actions = DiscreteActions(self.spec.action, self.options.bins)
-        self.epsilon = Schedule(self.options.epsilon)
+        self.epsilon, self.masks = Schedule(self.options.epsilon), False
         noise = self.streams["noise"]
         self.critic = make_critic(self.build, self.options.critic, features, choices=self.actions.choices, stream=noise)
 

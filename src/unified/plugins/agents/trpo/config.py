@@ -29,6 +29,11 @@ class TRPOOptions(OnPolicyOptions):
 
 _ZOO = "Raffin et al., the tuned settings of the RL Baselines3 Zoo"
 
+_NORMAL = _ZOO + " (normalize: true)"
+_SCALED = {"agent.normalize_observations": True, "agent.normalize_rewards": True}
+#: Two environments, and critic updates as many as the passes in minibatches of 128 rows that the zoo has.
+_TWO = {"train.num_envs": 2, "agent.n_steps": 1024, "agent.epochs": 320, "agent.optimizer.eps": 1e-5}
+
 PRESETS = (
     Preset("vector", "*", {"train.num_envs": 8}, "rollouts of several environments are less alike"),
     Preset(
@@ -43,7 +48,37 @@ PRESETS = (
     Preset(
         "pendulum",
         "gym:Pendulum-v*",
-        {"train.num_envs": 2, "agent.n_steps": 1024, "agent.discount": 0.9, "agent.epochs": 240, "train.frames": 100_000},
-        _ZOO + ", without its exploration by states; 15 passes in 16 minibatches there are 240 passes here",
+        {
+            **{"train.num_envs": 2, "agent.n_steps": 1024, "agent.discount": 0.9, "agent.epochs": 240},
+            **{"agent.use_sde": True, "agent.sde_sample_freq": 4, "train.frames": 100_000},
+        },
+        _ZOO + "; 15 passes in 16 minibatches there are 240 passes here",
     ),
+    Preset("acrobot", "gym:Acrobot-v*", {**_TWO, "agent.epochs": 160, "train.frames": 100_000, **_SCALED}, _NORMAL),
+    Preset("mountaincar", "gym:MountainCar-v*", {**_TWO, "train.frames": 100_000, **_SCALED}, _NORMAL),
+    Preset(
+        "mountaincar-continuous",
+        "gym:MountainCarContinuous-v*",
+        {**_TWO, "agent.n_steps": 2048, "agent.use_sde": True, "agent.sde_sample_freq": 4, "train.frames": 50_000, **_SCALED},
+        _NORMAL,
+    ),
+    Preset(
+        "lunarlander",
+        "gym:LunarLander-v*",
+        {
+            **{"train.num_envs": 2, "agent.n_steps": 512, "agent.cg_damping": 0.01, "agent.gae_lambda": 0.98, "agent.epochs": 120},
+            **{"train.frames": 200_000, "agent.optimizer.eps": 1e-5},
+        },
+        _ZOO,
+    ),
+    Preset("lunarlander-continuous", "gym:LunarLanderContinuous-v*", {**_TWO, "train.frames": 100_000, **_SCALED}, _NORMAL),
+    Preset(
+        "mujoco",
+        "gym:Ant-v* gym:HalfCheetah-v* gym:Hopper-v* gym:Walker2d-v* gym:Humanoid-v* gym:Swimmer-v* gym:BipedalWalker-v* "
+        "gym:BipedalWalkerHardcore-v*",
+        {**_TWO, "agent.cg_steps": 25, "train.frames": 1_000_000, **_SCALED},
+        _NORMAL,
+    ),
+    Preset("halfcheetah", "gym:HalfCheetah-v*", {"agent.target_kl": 0.04}, _NORMAL),
+    Preset("swimmer", "gym:Swimmer-v*", {"agent.discount": 0.9999}, _NORMAL),
 )

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from unified.core.learn.distributions import Policy, Value
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+#: Logit of a choice that is not valid: its probability is exactly 0, and 0 times its logarithm is 0 and not NaN.
+_NEVER = -1e8
 
 
 class Categorical(Policy):
@@ -29,6 +31,10 @@ class Categorical(Policy):
     def probabilities(self) -> torch.Tensor:
         """``(B, A)`` or ``(B, D, A)``."""
         return self.log_probabilities.exp()
+
+    def masked(self, valid: torch.Tensor) -> Categorical:
+        """The same policy among the valid choices, bool as `probabilities`: others have probability 0. Source: Huang & Ontañón 2022."""
+        return Categorical(self.log_probabilities.masked_fill(~valid, _NEVER))
 
     @property
     def mode(self) -> torch.Tensor:
@@ -112,6 +118,27 @@ class Gaussian(Policy):
         log_ratio = self.log_std - other.log_std
         distance = (self.mean - other.mean) * (-other.log_std).exp()
         return (0.5 * ((2.0 * log_ratio).exp() + distance.square() - 1.0) - log_ratio).sum(dim=-1)
+
+
+class StateDependentGaussian(Gaussian):
+    """A normal distribution with noise z(s)ᵀ θ, θ ~ N(0, σ²): the same function of the state until θ is drawn anew.
+
+    Actions of one θ are correlated in time, so that exploration is smooth; each has the probability of its state, whose deviation is
+    √(Σ z² σ² + 10⁻⁶). Source: Raffin, Kober & Stulp 2021, "Smooth exploration for robotic reinforcement learning", equation 5.
+
+    Args:
+        mean: ``(B, D)``.
+        latent: z, ``(B, H)``, without a graph: the deviation trains σ and not the features.
+        matrix: log σ, ``(H, D)``.
+    """
+
+    def __init__(self, mean: torch.Tensor, latent: torch.Tensor, matrix: torch.Tensor) -> None:
+        super().__init__(mean, 0.5 * (latent.square() @ (2.0 * matrix).exp() + 1e-6).log())
+        self.latent, self.matrix = latent, matrix
+
+    def explored(self, noise: torch.Tensor) -> torch.Tensor:
+        """The actions of standard normal matrices ``(B, H, D)``, which θ is σ times."""
+        return self.mean + torch.einsum("bh,bhd->bd", self.latent, noise * self.matrix.exp())
 
 
 class TanhGaussian(Policy):

@@ -18,3 +18,5 @@ class GymOptions(Options):
     """Height and width of the images in pixels."""
     observe: tuple[str, ...] = ()
     """Keys of a Dict observation to use: [image] or [position,velocity]; none uses all."""
+    action_mask: bool = False
+    """Observe info["action_mask"], the valid actions; ppo, a2c, trpo and dqn then choose these only."""

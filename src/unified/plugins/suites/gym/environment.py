@@ -21,6 +21,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from unified.core.base.errors import Problem, UsageError, error_text
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import Environment, EnvironmentState, Observation, Step, UnsupportedRender
+from unified.plugins.suites.gym.masked import ActionMask
 from unified.plugins.suites.gym.simulated import task_of
 from unified.plugins.suites.gym.spaces import Convert, action_of, describe, observation_of
 from unified.plugins.suites.pictures import resize
@@ -32,7 +33,7 @@ class GymEnvironment(Environment):
 
     Args:
         task: Gymnasium id, or a name for `env` in messages.
-        options: With action_repeat, pixels, size, observe.
+        options: With action_repeat, pixels, size, observe, action_mask.
         env: An environment to use, which is closed at the end.
     """
 
@@ -42,6 +43,12 @@ class GymEnvironment(Environment):
         self._task, self._repeat = task if env is not None else f"gym:{task}", options.action_repeat
         self._pixels, self._size = options.pixels, getattr(options, "size", 84)
         self._env: Any = _make(task) if env is None else env
+        if getattr(options, "action_mask", False):
+            if self._pixels:
+                raise UsageError(
+                    Problem("suite.action_mask=true is for observations, and suite.pixels=true shows images alone", "leave one out")
+                )
+            self._env = ActionMask(self._env, self._task)
         observation: Space | dict[str, Space]
         action, self._enact = action_of(self._task, self._env.action_space)
         if self._pixels:

@@ -150,7 +150,12 @@ def vector_of(suite: Suite, num_envs: int, seed: int, stream: str) -> VectorEnv 
     It is used only if it gives the bits of the installed Gymnasium on this processor, which a short comparison finds out.
     """
     registered, options = find(suite.task), suite.options
-    plain = options.action_repeat == 1 and not options.pixels and not getattr(options, "observe", ())
+    plain = (
+        options.action_repeat == 1
+        and not options.pixels
+        and not getattr(options, "observe", ())
+        and not getattr(options, "action_mask", False)
+    )
     if not plain or registered.additional_wrappers or not registered.max_episode_steps:
         return None
     task: Any = simulated.TASKS.get(str(registered.entry_point))

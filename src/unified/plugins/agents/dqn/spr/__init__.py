@@ -8,9 +8,9 @@ from unified import AgentComponent
 
 component = AgentComponent(
     name="spr",
-    target="unified.plugins.agents.spr.agent:SPR",
-    config="unified.plugins.agents.spr.config:SPROptions",
-    presets="unified.plugins.agents.spr.config:PRESETS",
+    target="unified.plugins.agents.dqn.spr.agent:SPR",
+    config="unified.plugins.agents.dqn.spr.config:SPROptions",
+    presets="unified.plugins.agents.dqn.spr.config:PRESETS",
     parts=("encoder", "critic"),
     modules=("encoder", "critic"),
     task_types=("control", "classify", "regress"),
@@ -41,6 +41,6 @@ components = (
         BBF,
         "spr with large networks that are reset, and with annealed n and γ (Schwarzer et al. 2023)",
         example="--suite atari:pong",
-        presets="unified.plugins.agents.spr.config:BBF_PRESETS",
+        presets="unified.plugins.agents.dqn.spr.config:BBF_PRESETS",
     ),
 )

@@ -121,12 +121,12 @@ class SPR(DQN):
             agent.configure()
         return agent
 
-    def _greedy(self, observation: torch.Tensor) -> torch.Tensor:
+    def _values(self, observation: torch.Tensor) -> Value:
         if not self.options.target_acts:
-            return super()._greedy(observation)
+            return super()._values(observation)
         encoder = self.get_submodule("encoder_target") if self.copies_encoder else self.encoder
         value: Value = self.get_submodule("critic_target")(self.encode(observation, encoder, few=True))
-        return value.greedy
+        return value
 
 
 def between(start: float, end: float, share: float) -> float:

@@ -1,0 +1,23 @@
+"""A2C: advantage actor-critic, the synchronous form of A3C. Mnih et al. 2016, "Asynchronous methods for deep reinforcement learning"."""
+
+from __future__ import annotations
+
+from unified import Phase
+from unified.agents import OnPolicyAgent
+
+
+class A2C(OnPolicyAgent):
+    """On-policy actor-critic: short rollouts of several environments, and one step along the policy gradient for each.
+
+    L = -log π(a|s) Â + c_v (V(s) - R)² - c_H H(π(·|s)), where R is the n-step return (``gae_lambda=1``) and Â = R - V_old(s).
+    """
+
+    def phases(self) -> list[Phase]:
+        o = self.options
+        terms = [
+            self.build.objective("policy_gradient", normalize_advantage=o.normalize_advantage),
+            self.build.objective("value_mse", weight=o.vf_coef),
+        ]
+        if o.ent_coef:
+            terms.append(self.build.objective("entropy", weight=o.ent_coef))
+        return [Phase("policy", tuple(terms), trains=(*self.shared, "actor", "critic"), max_grad_norm=o.max_grad_norm)]
