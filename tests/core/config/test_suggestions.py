@@ -116,8 +116,6 @@ def test_a_name_without_a_counterpart_is_answered_too(word: str, answer: str) ->
         ("agent=mdqn", "--agent munchausen"),
         ("critic.head=twohot", "critic.head=two_hot"),
         ("agent=ddqn", "--agent dqn"),
-        ("agent=a2c", "--agent ppo agent.epochs=1"),
-        ("agent=a3c", "--agent ppo agent.epochs=1"),
         ("agent=HER", "replay.sampler=hindsight"),
         ("critic.head=gaussian", "critic.head=scalar"),
         ("encoder=convnext", "encoder=torchvision.models:"),
