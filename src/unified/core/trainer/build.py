@@ -425,8 +425,8 @@ def suite_of(config: Config) -> SuiteReference | Suite:
 
 def _budget(config: Config, spec: Spec) -> int | None:
     """Agent steps of a run whose budget is in frames; ``None`` where a step is a batch of stored rows."""
-    stepped = config.online and spec.task_type == "control" and config.train.frames is not None
-    return config.train.frames // spec.action_repeat if stepped else None
+    frames = config.train.frames if config.online and spec.task_type == "control" else None
+    return None if frames is None else frames // spec.action_repeat
 
 
 def make_agent(
