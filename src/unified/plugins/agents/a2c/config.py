@@ -29,6 +29,13 @@ class A2COptions(OnPolicyOptions):
     """Greatest norm of a gradient."""
 
 
+class A3COptions(A2COptions):
+    """Those of A2C, and the number of workers."""
+
+    workers: int = Field(4, ge=1)
+    """Workers that take turns: a gradient is this many updates less one old when it is applied."""
+
+
 _ZOO = "Raffin et al., the tuned settings of the RL Baselines3 Zoo"
 _SCALED = {"agent.normalize_observations": True, "agent.normalize_rewards": True}
 _NORMAL = _ZOO + " (normalize: true)"
