@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from unified.core.base.errors import UsageError
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.components.descriptors import AgentComponent, ArchitectureComponent
@@ -63,9 +64,18 @@ def batch_of(agent: Agent) -> Batch:
     return batch.with_columns(**{"return": reward}) if "return" in agent.base_view.columns else batch
 
 
-@pytest.mark.parametrize("head", HEADS)
+#: λ-returns have one discount, these values several.
+REFUSED = ("pqn", "gammas")
+PAIRS = [(name, head) for name in agents_with_critics() for head in HEADS if (name, head) != REFUSED]
+
+
+def test_values_of_several_discounts_have_no_lambda_returns() -> None:
+    with pytest.raises(UsageError, match="λ-returns have one"):
+        build(REFUSED[0], Spec(VECTOR, CHOICES), REFUSED[1])
+
+
 @pytest.mark.parametrize("action", [NUMBERS, CHOICES], ids=["numbers", "choices"])
-@pytest.mark.parametrize("name", agents_with_critics())
+@pytest.mark.parametrize(("name", "head"), PAIRS)
 def test_every_value_head_works_on_every_agent(name: str, action: Space, head: str) -> None:
     one = {"n_step": 1} if "n_step" in registry().get("agents", name).options_model().model_fields else {}
     agent = build(name, Spec(VECTOR, action), head, **one)

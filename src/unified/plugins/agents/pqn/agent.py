@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from unified import Action, Batch, DiscreteActions, Loss, Objective, Phase, Schedule
+from unified import Action, Batch, DiscreteActions, Loss, Objective, Phase, Problem, Schedule, UsageError
 from unified.agents import OnPolicyAgent
 from unified.nets import epsilon_greedy, make_critic
 
@@ -49,6 +49,8 @@ class PQN(OnPolicyAgent):
         self.epsilon, self.masks = Schedule(self.options.epsilon), False
         noise = self.streams["noise"]
         self.critic = make_critic(self.build, self.options.critic, features, choices=self.actions.choices, stream=noise)
+        if getattr(self.critic.head, "one_step", False):
+            raise UsageError(Problem("this head of values has discounts of its own, and λ-returns have one", "agent.critic.head=scalar"))
 
     def phases(self) -> list[Phase]:
         return [Phase("critic", (LambdaReturn(),), trains=(*self.shared, "critic"), max_grad_norm=self.options.max_grad_norm)]
