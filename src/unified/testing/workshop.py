@@ -166,7 +166,13 @@ def build(component: AgentComponent, place: Place, *, parameters: int = SEED, ob
     options = tiny_options(component)
     selection = Selection(component.kind, component.name, None, component, options)
     config: Any = SimpleNamespace(
-        device="cpu", precision="fp32", objectives=objectives, seed=parameters, agent=selection, registry=registry()
+        device="cpu",
+        precision="fp32",
+        objectives=objectives,
+        seed=parameters,
+        agent=selection,
+        suite=SimpleNamespace(text=place.name),
+        registry=registry(),
     )
     return make_agent(config, place.spec, Streams(SEED))
 
