@@ -12,7 +12,7 @@ from unified.testing import conformance
 sys.path.append(str(Path(__file__).parents[1] / "plugins" / "suites"))
 from pictures import write_cifar10
 
-# Minutes in all; CI prints the same by `unified plugins check --strict`.
+# Minutes in all; `unified plugins check --strict` prints the same.
 test_core = conformance("core", level="strict", marks={"*": pytest.mark.slow})
 
 
