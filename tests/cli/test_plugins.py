@@ -114,7 +114,7 @@ def test_every_command_has_help(name):
 def test_list():
     result = invoke("plugins", "list")
     assert result.exit_code == 0
-    assert "drqv2 · ppo" in result.output
+    assert "droq · drqv2" in result.output
     assert "dmc (51 tasks) · gym" in result.output
     assert "not loaded" not in result.output
     assert "drqv2" not in invoke("plugins", "list", "suites").output
@@ -206,7 +206,7 @@ def test_show_a_plugin_and_what_is_unknown():
 
 def test_a_broken_plugin_is_listed_and_shown_with_its_traceback(broken):
     text = invoke("plugins", "list").output
-    assert "drqv2 · ppo" in text
+    assert "droq · drqv2" in text
     assert "broken" in text
     assert "no module named 'flux'" in text
     assert "unified plugins show broken" in text

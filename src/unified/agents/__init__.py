@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RolloutOptions,
         TwinCriticOptions,
     )
+    from unified.core.components.options import BudgetScheduleText
     from unified.core.learn.optim import make_optimizer
     from unified.core.learn.options import OptimizerName, OptimizerOptions
     from unified.core.learn.protocols import (
@@ -53,6 +54,7 @@ _HOMES = {
         "RolloutOptions",
         "TwinCriticOptions",
     ),
+    "unified.core.components.options": ("BudgetScheduleText",),
     "unified.core.learn.optim": ("make_optimizer",),
     "unified.core.learn.returns": ("standardised",),
     "unified.core.learn.options": ("OptimizerName", "OptimizerOptions"),
@@ -74,6 +76,7 @@ __all__ = [
     "ActorCriticOptions",
     "ActorOptions",
     "Acts",
+    "BudgetScheduleText",
     "CriticOptions",
     "HasBootstrap",
     "HasCritic",

@@ -52,9 +52,9 @@ def completed(line: str) -> list[str]:
         ("unified train -r laptop --re", ["--recipe"]),  # may be given again
         ("unified train --dry-run --f", ["--format"]),  # a flag takes no value
         # their values
-        ("unified train --agent ra", ["random"]),
-        ("unified train -a ra", ["random"]),
-        ("unified train --agent=ra", ["--agent=random"]),
+        ("unified train --agent ra", ["rainbow", "random"]),
+        ("unified train -a ra", ["rainbow", "random"]),
+        ("unified train --agent=ra", ["--agent=rainbow", "--agent=random"]),
         ("unified train --suite d", ["dataset:", "diabetes", "digits", "dmc:"]),
         ("unified train --suite dmc:cheet", ["dmc:cheetah_run"]),
         ("unified train --suite gym:", ["gym:Pendulum-v1"]),
@@ -105,7 +105,7 @@ def completed(line: str) -> list[str]:
         ("unified train agent.encoder=mlp encoder.h", ["encoder.hidden_dim="]),
         ("unified train encoder=mlp agent.encoder.h", ["agent.encoder.hidden_dim="]),
         # values
-        ("unified train agent=ra", ["agent=random"]),
+        ("unified train agent=ra", ["agent=rainbow", "agent=random"]),
         ("unified train suite=dmc:cheet", ["suite=dmc:cheetah_run"]),
         ("unified train encoder=ml", ["encoder=mlp"]),
         ("unified train agent.encoder=nu", ["agent.encoder=null"]),

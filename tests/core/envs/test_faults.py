@@ -128,10 +128,14 @@ def test_a_component_that_exits_is_named(error: BaseException) -> None:
 
 @pytest.mark.parametrize(("error", "kind"), [(KeyboardInterrupt(), KeyboardInterrupt), (Aborted(), Aborted)], ids=["first", "second"])
 def test_ctrl_c_is_no_failure_of_an_environment(error: BaseException, kind: type[BaseException]) -> None:
-    with faulty(raising(error)) as vector:
-        vector.reset()
-        with pytest.raises(kind):
-            play(vector, 2)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores Ctrl-C in what it starts in the background
+    try:
+        with faulty(raising(error)) as vector:
+            vector.reset()
+            with pytest.raises(kind):
+                play(vector, 2)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_fault_while_the_step_time_is_measured_is_left_to_the_run() -> None:

@@ -14,13 +14,14 @@ import pytest
 import unified
 
 PACKAGE = Path(unified.__file__).parent
-AGENTS = sorted((PACKAGE / "plugins" / "agents").rglob("*.py"))
-PUBLIC = ("unified", "unified.agents", "unified.heads", "unified.nets")
+FOLDER = PACKAGE / "plugins" / "agents"
+AGENTS = sorted(FOLDER.rglob("*.py"))
+PUBLIC = ("unified", "unified.agents", "unified.heads", "unified.nets", "unified.replay")
 
 
 @pytest.mark.parametrize("path", AGENTS, ids=lambda path: "/".join(path.parts[-2:]))
 def test_built_in_agents_import_what_a_third_party_may_import(path: Path) -> None:
-    own = f"unified.plugins.agents.{path.parent.name}."
+    own = f"unified.plugins.agents.{path.relative_to(FOLDER).parts[0]}."
     for node in ast.walk(ast.parse(path.read_text())):
         for name in [alias.name for alias in node.names] if isinstance(node, ast.Import) else []:
             assert not name.startswith("unified")

@@ -50,6 +50,11 @@ class ReadBatch(Batch):
         self.read.add(name)
         return super().get(name, default)
 
+    def with_columns(self, **columns: torch.Tensor) -> ReadBatch:
+        copy = ReadBatch({**self, **columns})
+        copy.read = self.read  # what is read of a copy is read of this batch
+        return copy
+
 
 @cache
 def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:

@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from unified import Preset, Schedule
-from unified.agents import OnPolicyOptions
-from unified.core.components.options import BudgetScheduleText
+from unified.agents import BudgetScheduleText, OnPolicyOptions
 
 
 class PPOOptions(OnPolicyOptions):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from unified import Phase, Transitions, hookimpl
-from unified.core.base.rng import Streams, derive
 from unified.plugins.agents.dqn.agent import DQN
 from unified.replay import gather_transitions
 
@@ -114,9 +113,9 @@ class SPR(DQN):
     def _fresh(self, role: str) -> SPR:
         """An agent of the same options that has learned nothing, its parameters a function of seed, updates and role."""
         build = copy.copy(self.build)
-        build.streams, build.used = Streams(self.streams.seed), []
+        build.streams, build.used = type(self.streams)(self.streams.seed), []
         with torch.enable_grad(), torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(derive(self.streams.seed, "reset", self.updates, role))
+            torch.manual_seed(self.streams[f"reset {role}"].at(self.updates).initial_seed())
             agent = type(self)(self.spec, self.options, build).to(self.device)
             agent.configure()
         return agent
