@@ -203,6 +203,7 @@ ANCHORS = {
     "simba-walker-walk": Anchor(
         {
             **{"agent": "simba", "suite": "dmc:walker_walk", "suite.pixels": False, "train.frames": 100_000},
+            **{"agent.normalize_observations": True},
             **{"agent.critic.hidden_dim": 256, "agent.updates_per_step": 1},
         },
         850,
