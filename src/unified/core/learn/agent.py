@@ -228,7 +228,7 @@ class Agent(nn.Module, ABC):
         On rows of a data set it is `Labelled` where no objective needs more than these columns: the policy then learns the labels.
         """
         view = self.base_view
-        objectives = self._objectives()
+        objectives = self.objectives
         read = {column for objective in objectives for column in objective.needs}
         if self._has_labels and not view.from_dataset and all(map(_of_labels, objectives)) and read & {"action", "label"}:
             view = Labelled(batch_size=getattr(self.options, "batch_size", Labelled.batch_size))
@@ -241,7 +241,9 @@ class Agent(nn.Module, ABC):
     def _has_labels(self) -> bool:
         return self.spec.task_type in ("classify", "regress")
 
-    def _objectives(self) -> list[Objective]:
+    @property
+    def objectives(self) -> list[Objective]:
+        """The objectives of all phases."""
         return [objective for phase in self.phase_list for objective in phase.objectives]
 
     def _joined(self, phase: Phase) -> Phase:
@@ -395,7 +397,7 @@ class Agent(nn.Module, ABC):
     def prepare_rollout(self, batch: Batch) -> Batch:
         """A rollout as it is learned from: processed by the agent, and then by each of its objectives (`Objective.process_rollout`)."""
         processed = self.process_rollout(batch)
-        for objective in self._objectives():
+        for objective in self.objectives:
             processed = objective.process_rollout(self, batch, processed)
         return processed
 

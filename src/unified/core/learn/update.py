@@ -142,8 +142,7 @@ class Updater:
 
     def make_optimizers(self) -> None:
         """Make the optimisers of the parts that the phases of the agent train."""
-        objectives = [objective for phase in self.agent.phase_list for objective in phase.objectives]
-        self._relabelling = [each for each in objectives if type(each).relabel is not Objective.relabel]
+        self._relabelling = [each for each in self.agent.objectives if type(each).relabel is not Objective.relabel]
         for part in dict.fromkeys(part for phase in self.agent.phase_list if phase.step is None for part in phase.trains):
             if parameters := _trainable(getattr(self.agent, part)):
                 self.optimizers[part] = self.agent.optimizer(part, parameters)

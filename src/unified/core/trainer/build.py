@@ -228,7 +228,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
             source = make_source(config, run, agent, replay, environments)
         opened.callback(source.close)
     evaluator = make_evaluator(config, suite, run)
-    objectives = {id(objective): objective for phase in agent.phase_list for objective in phase.objectives}
+    objectives = {id(objective): objective for objective in agent.objectives}
     participants = [
         Participant(f"agent {config.agent.label}", agent, critical=True),
         *(Participant(f"objective {objective.label}", objective, critical=True) for objective in objectives.values()),
