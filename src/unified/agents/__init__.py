@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         RolloutOptions,
         TwinCriticOptions,
     )
-    from unified.core.components.options import BudgetScheduleText
+    from unified.core.components.options import BudgetScheduleText, ScheduleText
     from unified.core.learn.optim import make_optimizer
     from unified.core.learn.options import OptimizerName, OptimizerOptions
     from unified.core.learn.protocols import (
@@ -54,7 +54,7 @@ _HOMES = {
         "RolloutOptions",
         "TwinCriticOptions",
     ),
-    "unified.core.components.options": ("BudgetScheduleText",),
+    "unified.core.components.options": ("BudgetScheduleText", "ScheduleText"),
     "unified.core.learn.optim": ("make_optimizer",),
     "unified.core.learn.returns": ("standardised",),
     "unified.core.learn.options": ("OptimizerName", "OptimizerOptions"),
@@ -92,6 +92,7 @@ __all__ = [
     "OptimizerName",
     "OptimizerOptions",
     "RolloutOptions",
+    "ScheduleText",
     "SoftActorCritic",
     "TemporalDifference",
     "TwinCriticOptions",

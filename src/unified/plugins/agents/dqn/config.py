@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from unified import Preset, Schedule
-from unified.agents import CriticOptions, OffPolicyOptions
+from unified import Preset
+from unified.agents import CriticOptions, OffPolicyOptions, ScheduleText
 
 
 class DQNOptions(OffPolicyOptions):
@@ -31,19 +31,12 @@ class DQNOptions(OffPolicyOptions):
     """Updates between two steps of the target critic."""
     target_encoder: bool = True
     """A copy of the encoder for the target critic, which follows as it does; counts only where the encoder has something to train."""
-    epsilon: str | None = "linear(1.0,0.05,10000)"
+    epsilon: ScheduleText | None = "linear(1.0,0.05,10000)"
     """Probability of a random action, over agent steps; null: 0, for what explores by critic.noisy or agent.softmax; 0 in evaluation."""
     bins: int = Field(5, ge=2)
     """Choices of each number of an action, where a task takes numbers."""
     critic: CriticOptions = CriticOptions()
     """Q(s, ·): how its values are represented, and its layers."""
-
-    @field_validator("epsilon")
-    @classmethod
-    def _is_a_schedule(cls, text: str | None) -> str | None:
-        if text is not None:
-            Schedule(text)
-        return text
 
     @model_validator(mode="after")
     def _explores_and_reads_everything(self) -> Self:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from unified import Options, Part, Preset, Schedule
-from unified.agents import OffPolicyOptions
+from unified import Options, Part, Preset
+from unified.agents import OffPolicyOptions, ScheduleText
 
 
 class DrQV2CriticOptions(Options):
@@ -40,7 +40,7 @@ class DrQV2Options(OffPolicyOptions):
     """Features that actor and critic see."""
     hidden_dim: int = Field(1024, ge=1)
     """Units of their hidden layers."""
-    stddev: str = "linear(1.0,0.1,100000)"
+    stddev: ScheduleText = "linear(1.0,0.1,100000)"
     """Deviation of the exploration noise, over agent steps."""
     noise_clip: float = Field(0.3, gt=0)
     """Greatest noise in an action that is learned from."""
@@ -54,12 +54,6 @@ class DrQV2Options(OffPolicyOptions):
     """Architecture between features and the last layer of the policy; by default an mlp of agent.hidden_dim."""
     critic: DrQV2CriticOptions = DrQV2CriticOptions()
     """The critics."""
-
-    @field_validator("stddev")
-    @classmethod
-    def _is_a_schedule(cls, text: str) -> str:
-        Schedule(text)
-        return text
 
 
 _REFERENCE = "Yarats et al. 2021, and the task files of its code"

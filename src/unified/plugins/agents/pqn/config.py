@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from unified import Preset, Schedule
-from unified.agents import CriticOptions, OptimizerName, OptimizerOptions, RolloutOptions
+from unified import Preset
+from unified.agents import CriticOptions, OptimizerName, OptimizerOptions, RolloutOptions, ScheduleText
 
 
 class NormedCriticOptions(CriticOptions):
@@ -43,18 +43,12 @@ class PQNOptions(RolloutOptions):
     """Rows of a minibatch, about: a round is divided evenly."""
     q_lambda: float = Field(0.65, ge=0, le=1)
     """λ of the returns: 0 bootstraps after one step, 1 sums the rewards of the whole rollout."""
-    epsilon: str = "linear(1.0,0.05,250000)"
+    epsilon: ScheduleText = "linear(1.0,0.05,250000)"
     """Probability of a random action, over agent steps; 0 in evaluation."""
     bins: int = Field(5, ge=2)
     """Choices of each number of an action, where a task takes numbers."""
     critic: NormedCriticOptions = NormedCriticOptions()
     """Q(s, ·): how its values are represented, and its layers."""
-
-    @field_validator("epsilon")
-    @classmethod
-    def _is_a_schedule(cls, text: str) -> str:
-        Schedule(text)
-        return text
 
 
 PRESETS = (

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from unified import Part, Preset
-from unified.agents import CriticOptions
+from unified.agents import CriticOptions, ScheduleText
 from unified.plugins.agents.dqn.config import DQNOptions
 
 
@@ -41,7 +41,7 @@ class SPROptions(DQNOptions):
     """Agent steps of uniform random actions before learning starts."""
     tau: float = Field(1.0, gt=0, le=1)
     """Rate at which target networks follow; 1 copies: there is then no target network in effect."""
-    epsilon: str | None = "linear(1.0,0.0,2001)"
+    epsilon: ScheduleText | None = "linear(1.0,0.0,2001)"
     """Probability of a random action, over agent steps; 0 in evaluation."""
     critic: RainbowCriticOptions = RainbowCriticOptions()
     """Q(s, ·): how its values are represented, and its layers."""
