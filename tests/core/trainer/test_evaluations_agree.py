@@ -17,13 +17,20 @@ from unified.core.trainer.build import built_suite, evaluate
 from unified.core.trainer.inference import InferencePolicy
 
 EPISODES = 5
-#: Weights and batches as small as the agents allow; ``ppo-gru`` is the agent ``ppo`` with a memory.
+#: Weights and batches as small as the agents allow; ``ppo-gru`` is the agent ``ppo`` with a memory, ``ppo-normalized`` one with running
+#: statistics of vectors.
 TINY: dict[str, dict[str, Any]] = {
     "random": {},
     "dqn": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16},
     "sac": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16, "actor.hidden_dim": 16, "feature_dim": 8},
     "ppo": {"n_steps": 8, "batch_size": 8, "epochs": 2, "hidden_dim": 16, "depth": 1},
     "ppo-gru": {"n_steps": 8, "batch_size": 8, "epochs": 2, "hidden_dim": 16, "depth": 1, "memory": "gru", "sequence_length": 3},
+    "ppo-normalized": {"n_steps": 8, "batch_size": 8, "hidden_dim": 16, "normalize_observations": True, "normalize_rewards": True},
+    "a3c": {"n_steps": 2, "hidden_dim": 16},
+    "pqn": {"n_steps": 8, "batch_size": 8, "epochs": 2, "critic.hidden_dim": 16},
+    "iqn": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16},
+    "ddpg": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16, "actor.hidden_dim": 16, "feature_dim": 8, "noise": "ou"},
+    "crossq": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16, "actor.hidden_dim": 16, "feature_dim": 8},
     "drqv2": {"batch_size": 8, "learning_starts": 4, "hidden_dim": 16, "feature_dim": 8},
     "ac2": {"batch_size": 8, "learning_starts": 4, "critic.hidden_dim": 16, "actor.hidden_dim": 16, "feature_dim": 8},
 }
@@ -36,8 +43,8 @@ def combinations() -> list[Any]:
     found = []
     for agent in TINY:
         for pixels, stack, situations in ((False, 1, SITUATIONS), (True, 1, SITUATIONS[:2]), (True, 3, SITUATIONS)):
-            if agent == "random" and stack > 1:
-                continue  # it looks at nothing
+            if (agent == "random" and stack > 1) or (agent == "ppo-normalized" and pixels):
+                continue  # it looks at nothing, or at vectors alone
             for number, (length, fails, environments) in enumerate(situations):
                 discrete = number % 2 == 1
                 count = 1 if agent == "random" else environments  # its draws for three environments are not three times those for one
