@@ -69,7 +69,7 @@ def _combinations(task: str, space: Any) -> tuple[Space, Convert]:
 
 def _continuous(space: Any) -> tuple[Space, Convert]:
     """A Box of any shape as a vector."""
-    low, high = _range(space)
+    low, high = action_range(space)
     width, whole = high - low, space.dtype.kind in "iu"
 
     def to_env(action: np.ndarray) -> np.ndarray:
@@ -82,8 +82,8 @@ def _continuous(space: Any) -> tuple[Space, Convert]:
     return Space((math.prod(space.shape),), "float32", -1.0, 1.0), to_env
 
 
-def _range(space: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers that -1 and 1 stand for, for each element of a Box."""
+def action_range(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers ``(D,)`` that -1 and 1 stand for, for each element of a Box."""
     low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
     has_low, has_high = np.abs(low) < UNBOUNDED, np.abs(high) < UNBOUNDED
     low = np.where(has_low, low, np.where(has_high, high - 2.0, -1.0))
@@ -126,18 +126,23 @@ def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[
     Raises:
         UsageError: If a space is of another type.
     """
-    leaves = _selected(task, list(_leaves(space)), observe)
+    leaves = leaves_of(task, space, observe)
     for leaf in leaves:
         if reason := _refusal(leaf.space):
             rest = [other for other in leaves if not _refusal(other.space)]
-            names = ",".join(other.name for other in [other for other in rest if _is_picture(other.space)][:1] or rest)
+            names = ",".join(other.name for other in [other for other in rest if is_picture(other.space)][:1] or rest)
             hint = f"leave it out: suite.observe=[{names}]" if names else "wrap it in an environment with a Box"
             raise UsageError(Problem(f"{task} shows {_named(leaf)}{reason}", hint))
-    found = {leaf.name: _picture(task, leaf) if _is_picture(leaf.space) else _vector(task, leaf) for leaf in leaves}
+    found = {leaf.name: _picture(task, leaf) if is_picture(leaf.space) else _vector(task, leaf) for leaf in leaves}
     if len(found) == 1:
         return next(iter(found.values()))
     convert = {name: see for name, (_, see) in found.items()}
     return {name: space for name, (space, _) in found.items()}, lambda shown: {name: see(shown) for name, see in convert.items()}
+
+
+def leaves_of(task: str, space: Any, observe: Sequence[str] = ()) -> list[Leaf]:
+    """The leaves of an observation space that `observe` names, see `observation_of`; all of them if it is empty."""
+    return _selected(task, list(_leaves(space)), observe)
 
 
 def _leaves(space: Any, path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
@@ -179,7 +184,8 @@ def _named(leaf: Leaf) -> str:
     return f"{leaf.name!r}: " if leaf.name else ""
 
 
-def _is_picture(space: Any) -> bool:
+def is_picture(space: Any) -> bool:
+    """Whether a leaf becomes an image."""
     if not isinstance(space, spaces.Box):
         return False
     return len(space.shape) == 3 or (len(space.shape) == 2 and space.dtype == np.uint8 and int(space.high.max()) == 255)
