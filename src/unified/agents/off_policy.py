@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.agents.exploration import ActionNoise
+from unified.agents.exploration import ActionNoise, StateNoise
 from unified.core.base.errors import Problem, UsageError
 from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
@@ -16,7 +16,7 @@ from unified.core.learn.distributions import Policy, Value
 from unified.core.learn.objective import Objective, Phase
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Transitions, View
-from unified.plugins.architectures.actors import Actor, make_actor, policy_head, uniform
+from unified.plugins.architectures.actors import Actor, StateNoiseActor, make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced
@@ -44,7 +44,7 @@ class OffPolicyAgent(Agent):
     ...         self.add_target("critic", options.tau)
 
     and overrides what differs: `phases`, `bootstrap`, `explore`. An agent with options ``noise`` (`NoiseOptions`) explores by noise around
-    the mode of its policy.
+    the mode of its policy; one with ``use_sde`` (and ``sde_sample_freq, log_std_init``) by noise that is a function of the state.
 
     Args:
         spec: Of the task.
@@ -56,13 +56,15 @@ class OffPolicyAgent(Agent):
         sight: The encoder's rules; ``sight.features`` is F.
         aug: Augmentation of observations, called with a generator; ``None`` for vectors.
         actions: Adapts what the policy emits to what the task takes; `make_actor` chooses it by the policy head.
-        action_noise: By which it explores; ``None``: by draws of its policy.
+        action_noise: Noise on actions by which it explores; ``None``: by draws of its policy.
+        state_noise: Noise as a function of the state by which it explores; ``None``: by draws of its policy.
     """
 
     named_observations = True
 
     actions: ContinuousActions | DiscreteActions
     action_noise: ActionNoise | None = None
+    state_noise: StateNoise | None = None
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
@@ -115,7 +117,13 @@ class OffPolicyAgent(Agent):
                 what = f"{type(self).__name__} adds noise to numbers, and this policy head is over choices"
                 raise UsageError(Problem(what, "actor.head=deterministic"))
             self.action_noise = ActionNoise(noise, self.action_space)
-        return make_actor(self.options.actor, policy, self.sight.features, trunk=self.bottleneck, build=self.build, **self._emitted())
+        sde = {"log_std": self.options.log_std_init} if getattr(self.options, "use_sde", False) else {}
+        actor = make_actor(
+            self.options.actor, policy, self.sight.features, trunk=self.bottleneck, build=self.build, **self._emitted(), **sde
+        )
+        if isinstance(actor, StateNoiseActor):
+            self.state_noise = StateNoise(self.options.sde_sample_freq, tuple(actor.log_std.shape))
+        return actor
 
     def make_critic(self) -> Critic | ChoiceCritic:
         """The critics of ``options.critic``: Q(s, ·) where `actions` are choices, else Q(s, a)."""
@@ -236,7 +244,8 @@ class OffPolicyAgent(Agent):
 
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:
         """The noise of each environment, where it has a memory."""
-        return {} if self.action_noise is None else self.action_noise.initial_state(count, self.device)
+        noise = self.action_noise or self.state_noise
+        return {} if noise is None else noise.initial_state(count, self.device)
 
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:
@@ -246,7 +255,11 @@ class OffPolicyAgent(Agent):
         generator = self.generator("explore")
         if self.starts:
             return replace(self.actions.to_env(uniform(self.action_space, batch.size, generator), generator), state=state)
-        action = self.explore(self.encode(batch.obs, full=False), generator)
+        features = self.encode(batch.obs, full=False)
+        if self.state_noise is not None:
+            action, state = self.state_noise(self.acting("actor")(features, self.steps, acting=True), state, generator)
+            return replace(self.actions.to_env(action, generator), state=state)
+        action = self.explore(features, generator)
         if self.action_noise is not None:
             action, state = self.action_noise(action, state, self.steps, generator)
         return replace(self.actions.to_env(action, generator), state=state)

@@ -128,7 +128,7 @@ class StateDependentGaussian(Gaussian):
 
     Args:
         mean: ``(B, D)``.
-        latent: z, ``(B, H)``, without a graph: the deviation trains σ and not the features.
+        latent: z, ``(B, H)``; without a graph, the deviation trains σ and not the features.
         matrix: log σ, ``(H, D)``.
     """
 
@@ -184,6 +184,24 @@ class TanhGaussian(Policy):
         mean, std = self.normal.mean, self.normal.log_std.exp()
         nodes, weights = (torch.as_tensor(each, dtype=mean.dtype, device=mean.device) for each in _hermite())
         return self.normal.entropy() + (_log_slope(mean[..., None] + std[..., None] * nodes) @ weights).sum(dim=-1)
+
+
+class TanhStateDependentGaussian(TanhGaussian):
+    """The tanh of a normal distribution whose noise is a function of the state (`StateDependentGaussian`, with its arguments)."""
+
+    normal: StateDependentGaussian
+
+    def __init__(self, mean: torch.Tensor, latent: torch.Tensor, matrix: torch.Tensor) -> None:
+        self.normal = StateDependentGaussian(mean, latent, matrix)
+
+    @property
+    def matrix(self) -> torch.Tensor:
+        """log σ, ``(H, D)``."""
+        return self.normal.matrix
+
+    def explored(self, noise: torch.Tensor) -> torch.Tensor:
+        """The actions of standard normal matrices ``(B, H, D)``, which θ is σ times."""
+        return self.normal.explored(noise).tanh()
 
 
 def _log_slope(before: torch.Tensor) -> torch.Tensor:
