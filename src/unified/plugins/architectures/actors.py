@@ -13,7 +13,7 @@ from unified.core.base.spec import Space
 from unified.core.components.import_paths import label
 from unified.core.learn.distributions import Policy
 from unified.plugins.architectures.heads.modules import PolicyHead, TanhGaussianHead
-from unified.plugins.architectures.heads.policies import TanhStateDependentGaussian
+from unified.plugins.architectures.heads.policies import Categorical, TanhStateDependentGaussian
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, Full
 from unified.plugins.architectures.normalised import NormalisedMLP
 from unified.plugins.architectures.selected import SelectedNetwork, selected_network, start_small
@@ -48,6 +48,34 @@ class Actor(nn.Module):
     def forward_features(self, features: torch.Tensor) -> torch.Tensor:
         """What the last layer reads of features ``(B, F)``."""
         return self.numbers.forward_features(self.trunk(features))
+
+
+class Columns(nn.Module):
+    """Some of the features: ``(…, F)`` to ``(…, stop - start)``."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features[..., self.start : self.stop]
+
+
+class MaskedActor(nn.Module):
+    """Features and behind them the mask of valid choices ``(…, F + A)`` to a policy over choices that never makes an invalid one.
+
+    Args:
+        actor: Features ``(…, F)`` to a policy.
+        choices: Number A of choices.
+    """
+
+    def __init__(self, actor: nn.Module, choices: int) -> None:
+        super().__init__()
+        self.actor, self.choices = actor, choices
+
+    def forward(self, features: torch.Tensor, *args: Any, **kwargs: Any) -> Categorical:
+        policy: Categorical = self.actor(features[..., : -self.choices], *args, **kwargs)
+        return policy.masked(features[..., -self.choices :] > 0)
 
 
 class StateNoiseActor(Actor):
@@ -138,8 +166,11 @@ def policy_head(build: Builder, selection: Any) -> PolicyHead:
     return head  # type: ignore[no-any-return]
 
 
-def uniform(space: Space, count: int, generator: torch.Generator) -> torch.Tensor:
-    """Actions ``(count, *space)`` without any preference: choices, or numbers within [-1, 1]."""
+def uniform(space: Space, count: int, generator: torch.Generator, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Actions ``(count, *space)`` without any preference: choices, of the valid ones ``(count, A)`` where they are given, or numbers
+    within [-1, 1]."""
+    if mask is not None:
+        return torch.rand(mask.shape, generator=generator, device=mask.device).masked_fill(~mask, -1.0).argmax(dim=-1)
     shape, device = (count, *space.shape), generator.device
     if space.n:
         return torch.randint(space.n, shape, generator=generator, device=device)
@@ -165,9 +196,7 @@ def epsilon_greedy(
         mask: Valid choices of each row ``(count, A)``; ``None`` where all are.
     """
     coins = torch.rand(count, generator=generator, device=generator.device) < epsilon  # one for each environment
-    action = uniform(space, count, generator)
-    if mask is not None:
-        action = torch.rand(mask.shape, generator=generator, device=mask.device).masked_fill(~mask, -1.0).argmax(dim=-1)
+    action = uniform(space, count, generator, mask)
     if epsilon < 1.0:
         action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), action, greedy())
     return action

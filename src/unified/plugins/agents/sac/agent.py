@@ -10,6 +10,7 @@ from torch import nn
 
 from unified import Phase
 from unified.agents import OffPolicyAgent
+from unified.nets import action_mask
 
 if TYPE_CHECKING:
     from unified import Batch, Builder, Spec
@@ -55,6 +56,14 @@ class SAC(OffPolicyAgent):
         if not self.options.learn_alpha:
             return [self.critic_phase(), self.actor_phase(climbing)]
         return [self.critic_phase(), self.actor_phase(climbing, self.build.objective("sac_alpha"), trains=("actor", "alpha"))]
+
+    def encode_batch(self, batch: Batch) -> Batch:
+        """As of the base; where a task shows which choices are valid, each row has the entropy that its policy is to keep among these."""
+        encoded = super().encode_batch(batch)
+        mask = None if self.options.target_entropy is not None else action_mask(self.spec, batch.obs)
+        return (
+            encoded if mask is None else encoded.with_columns(target_entropy=self.options.entropy_share * mask.sum(-1).clamp_min(1).log())
+        )
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s') = Q(s', a') - α log π(a'|s'), a' ~ π: the least of the target critics, at the next action of the present policy."""

@@ -14,7 +14,7 @@ from unified.core.learn.distributions import Policy, Value
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 #: Logit of a choice that is not valid: its probability is exactly 0, and 0 times its logarithm is 0 and not NaN.
-_NEVER = -1e8
+NEVER = -1e8
 
 
 class Categorical(Policy):
@@ -34,7 +34,7 @@ class Categorical(Policy):
 
     def masked(self, valid: torch.Tensor) -> Categorical:
         """The same policy among the valid choices, bool as `probabilities`: others have probability 0. Source: Huang & Ontañón 2022."""
-        return Categorical(self.log_probabilities.masked_fill(~valid, _NEVER))
+        return Categorical(self.log_probabilities.masked_fill(~valid, NEVER))
 
     @property
     def mode(self) -> torch.Tensor:
