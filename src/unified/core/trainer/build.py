@@ -35,7 +35,14 @@ from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.agent_state import load_parameters
 from unified.core.trainer.callbacks import Participant
-from unified.core.trainer.checks import check_epochs, check_no_rollouts, check_options_used, check_same_task, check_task_type
+from unified.core.trainer.checks import (
+    check_epochs,
+    check_no_rollouts,
+    check_options_used,
+    check_same_task,
+    check_task_type,
+    check_valid_actions,
+)
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
@@ -448,6 +455,7 @@ def make_agent(
         budget: Agent steps of the whole run, for schedules over the budget; to act needs none.
     """
     check_task_type(config, spec)
+    task = spec
     device = resolve_device(config.device)
     with _made(config.agent):
         if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
@@ -461,6 +469,7 @@ def make_agent(
             for part, module in (shared or {}).items():
                 agent.share(part, module)
             agent.configure()
+            check_valid_actions(config, task, agent)
             agent.view  # noqa: B018  (a property that raises does it here, where it has a name)
     return agent
 
