@@ -12,8 +12,10 @@ from unified.core.envs.suite import Environment, Suite
 from unified.core.replay.batch import Batch
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Rollout, Transitions
+from unified.plugins.samplers.hindsight.config import HindsightOptions
 from unified.plugins.samplers.hindsight.sampler import Hindsight
-from unified.testing.goals import BitFlip
+from unified.plugins.suites.goals.config import GoalsOptions
+from unified.plugins.suites.goals.suite import Goals
 
 GAMMA = 0.5
 ONE = Space((1,), "float32")
@@ -46,6 +48,10 @@ def observed(achieved: float, desired: float) -> np.ndarray:
     return record.reshape(())
 
 
+def hindsight(strategy: str, **options: Any) -> Hindsight:
+    return Hindsight(HindsightOptions(strategy=strategy, **options))
+
+
 def replay(sampler: Hindsight, capacity: int = 100, **view: Any) -> Replay:
     view = {"batch_size": 600, "discount": GAMMA, **view}
     return Replay(SPEC, Transitions(**view), capacity, 1, Streams(3), sampler=sampler, suite=Asymmetric())
@@ -76,7 +82,7 @@ def rows(batch: Batch) -> list[dict[str, float]]:
 )
 def test_goals_rewards_and_discounts_of_a_three_step_episode(strategy: Any, goals: dict[int, set[int]]) -> None:
     """HER: `final` took the last but one; the next observation kept the old goal; the reward swapped the goals; the end was kept."""
-    to = replay(Hindsight(strategy, k=ALWAYS))
+    to = replay(hindsight(strategy, k=ALWAYS))
     play(to, [50, 51, 52], 99, "truncated")
     play(to, [0, 1, 2, 3], 99, "truncated")
     play(to, [70, 71, 72, 73], 99, "truncated")
@@ -95,7 +101,7 @@ def test_goals_rewards_and_discounts_of_a_three_step_episode(strategy: Any, goal
 @pytest.mark.parametrize("strategy", ["future", "final", "episode"])
 def test_goals_come_from_the_same_episode_across_the_write_head_of_a_ring(strategy: Any) -> None:
     """HER: relabelling across an episode's boundary or the ring's write head."""
-    to = replay(Hindsight(strategy, k=ALWAYS), capacity=23)
+    to = replay(hindsight(strategy, k=ALWAYS), capacity=23)
     for episode in range(40):
         play(to, [100 * episode + step for step in range(2 + episode % 5)], -1, ("truncated", "terminated", "")[episode % 3])
         if to.ready:
@@ -107,7 +113,7 @@ def test_goals_come_from_the_same_episode_across_the_write_head_of_a_ring(strate
 
 
 def test_an_unfinished_episode_offers_what_it_achieved_so_far_and_a_discarded_one_nothing() -> None:
-    to = replay(Hindsight("final", k=ALWAYS))
+    to = replay(hindsight("final", k=ALWAYS))
     play(to, [0, 1, 2], 99, "")
     assert {(row["achieved"], row["goal"]) for row in rows(to.sample())} == {(0, 2), (1, 2)}
     to.discard(0)
@@ -117,7 +123,7 @@ def test_an_unfinished_episode_offers_what_it_achieved_so_far_and_a_discarded_on
 
 def test_an_end_for_another_reason_stays_one_and_the_end_of_the_old_goal_does_not() -> None:
     """HER: reward relabelled but the end not."""
-    crashed, reached = replay(Hindsight("episode", k=ALWAYS)), replay(Hindsight("episode", k=ALWAYS))
+    crashed, reached = replay(hindsight("episode", k=ALWAYS)), replay(hindsight("episode", k=ALWAYS))
     play(crashed, [0, 1, 2], 99, "terminated")
     play(reached, [0, 1, 2], 2, "terminated")
     assert {row["discount"] for row in rows(crashed.sample()) if row["achieved"] == 1} == {0.0}
@@ -127,7 +133,7 @@ def test_an_end_for_another_reason_stays_one_and_the_end_of_the_old_goal_does_no
 
 def test_all_rewards_of_an_n_step_return_are_relabelled_up_to_the_new_end() -> None:
     """HER: n-step returns with the rewards of the old goal."""
-    to = replay(Hindsight("episode", k=ALWAYS), n_step=3)
+    to = replay(hindsight("episode", k=ALWAYS), n_step=3)
     play(to, [0, 1, 2, 3, 4], 99, "truncated")
     for row in rows(to.sample()):
         at, goal, reward, weight = int(row["achieved"]), row["goal"], 0.0, 1.0
@@ -141,7 +147,7 @@ def test_all_rewards_of_an_n_step_return_are_relabelled_up_to_the_new_end() -> N
 
 @pytest.mark.parametrize("k", [0.0, 1.0, 4.0])
 def test_of_k_plus_one_rows_one_keeps_its_goal_reward_and_end(k: float) -> None:
-    to = replay(Hindsight("future", k=k), batch_size=10_000)
+    to = replay(hindsight("future", k=k), batch_size=10_000)
     play(to, [0, 1, 2, 3], 99, "terminated")
     own = [row for row in rows(to.sample()) if row["goal"] == 99]
     share = 1 / (1 + k)
@@ -150,7 +156,7 @@ def test_of_k_plus_one_rows_one_keeps_its_goal_reward_and_end(k: float) -> None:
 
 
 def test_goals_of_a_stack_are_relabelled_in_every_frame() -> None:
-    to = replay(Hindsight("final", k=ALWAYS), stack=3)
+    to = replay(hindsight("final", k=ALWAYS), stack=3)
     play(to, [0, 1, 2, 3], 99, "truncated")
     batch = to.sample()
     assert (batch["obs.desired_goal"] == 3).all()
@@ -161,15 +167,15 @@ def test_goals_of_a_stack_are_relabelled_in_every_frame() -> None:
 def test_refuses_what_it_cannot_relabel() -> None:
     plain = Spec(ONE, Space((1,), "float32"))
     with pytest.raises(UsageError, match="achieved_goal and desired_goal"):
-        Replay(plain, Transitions(), 100, 1, Streams(1), sampler=Hindsight(), suite=Asymmetric())
+        Replay(plain, Transitions(), 100, 1, Streams(1), sampler=hindsight("future"), suite=Asymmetric())
     with pytest.raises(UsageError, match="off-policy"):
-        Replay(SPEC, Rollout(), 100, 1, Streams(1), sampler=Hindsight(), suite=Asymmetric())
+        Replay(SPEC, Rollout(), 100, 1, Streams(1), sampler=hindsight("future"), suite=Asymmetric())
     with pytest.raises(UsageError, match="compute_reward"):
-        Replay(SPEC, Transitions(), 100, 1, Streams(1), sampler=Hindsight())
+        Replay(SPEC, Transitions(), 100, 1, Streams(1), sampler=hindsight("future"))
 
 
 def test_bits_are_rewarded_as_their_suite_computes_it() -> None:
-    suite = BitFlip("", BitFlip.Options(bits=3))
+    suite = Goals("bit_flip", GoalsOptions(n=3))
     environment = suite.environment()
     first: Any = environment.reset(1, {"goal": [1, 1, 1]})
     flips = [int(bit) for bit in np.flatnonzero(first["achieved_goal"] == 0)]
