@@ -10,6 +10,5 @@ component = SuiteComponent(
     config="unified.plugins.suites.goals.config:GoalsOptions",
     tasks="unified.plugins.suites.goals.config:TASKS",
     example="bit_flip",
-    answers=dict.fromkeys(("bitflip", "bit-flip"), "--suite goals:bit_flip"),
     summary="goal tasks that need no package, so small that hindsight decides whether they are learned (Andrychowicz et al. 2017)",
 )

@@ -16,10 +16,6 @@ component = SuiteComponent(
     converters="unified.plugins.suites.gym.spaces:converters",
     check="unified.plugins.suites.robotics.suite:check",
     ids=rf"(?:gymnasium_robotics:)?({_FAMILIES}\w*-v\d+)",
-    answers={
-        **{name: "--suite robotics:FetchReach-v4" for name in ("fetch", "fetchreach", "gymnasium_robotics", "gymnasium-robotics")},
-        **{name: "--suite robotics:PointMaze_UMaze-v3" for name in ("maze", "pointmaze", "antmaze")},
-    },
     extra="robotics",
     summary="arms, hands and mazes with goals from Gymnasium-Robotics (Plappert et al. 2018; needs the extra robotics)",
 )

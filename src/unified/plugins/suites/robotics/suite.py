@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from unified.core.base.errors import Problem, UsageError
+from unified.core.base.errors import FilesMissing, Problem, UsageError
 from unified.plugins.suites.gym.suite import Gym
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ def check(task: str | None, options: Any) -> None:
     """Check that Gymnasium-Robotics is installed, and that the rules of mazes are set for mazes.
 
     Raises:
-        UsageError: If not.
+        FilesMissing: If the package is missing.
+        UsageError: If another task has rules of mazes.
     """
     if find_spec("gymnasium_robotics") is None:
-        raise UsageError(Problem("suite robotics needs the package gymnasium-robotics", "pip install 'unified-ml[robotics]'"))
+        raise FilesMissing(Problem("suite robotics needs the package gymnasium-robotics", "pip install 'unified-ml[robotics]'"))
     for name in ("continuing", "reset_target"):
         if getattr(options, name) is not None and "Maze" not in (task or ""):
             raise UsageError(Problem(f"suite.{name} is for mazes, and {task} is none", "leave it out"))
