@@ -37,8 +37,8 @@ class TD3Options(DDPGOptions):
     """Greatest noise in target actions."""
 
 
-#: Random actions now and then, and targets within possible returns, as in OpenAI's baselines: of rewards -1 and 0 from -1 / (1 - γ) to 0, of
-#: those of mazes from 0 to 1 / (1 - γ). What an agent earns by entropy would not lie within them.
+#: Random actions now and then, and targets within possible returns, as in OpenAI's baselines: of rewards -1 and 0 from -1 / (1 - γ) to 0,
+#: of those of mazes from 0 to 1 / (1 - γ). What an agent earns by entropy would not lie within them.
 _ROBOTS = {"agent.clip_target": True, "agent.noise.epsilon": 0.2, "agent.noise.std": "0.1"}
 PRESETS = (
     Preset(
