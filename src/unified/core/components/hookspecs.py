@@ -153,7 +153,7 @@ class Callback:
     critical: ClassVar[bool] = False
 
     def setup(self, run: Run, trainer: Trainer) -> None:
-        """Called before the first step of a new or resumed run.
+        """Called before the first step of a new or resumed run. A `UsageError` refuses the run.
 
         >>> class Notes(Callback):
         ...     def setup(self, run, trainer):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from unified.core.base.errors import EnvironmentFailed, PluginFailed, UnifiedError, plugin_errors
+from unified.core.base.errors import EnvironmentFailed, PluginFailed, UnifiedError, UsageError, plugin_errors
 from unified.core.config.schema import MAX_THREADS
 from unified.core.learn.device import bits_depend_on, differences
 from unified.core.runs import provenance
@@ -131,7 +131,11 @@ class Trainer:
                 self.hooks.call("teardown", run=self.run, trainer=self, error=error)
 
     def _set_up(self) -> None:
-        self.hooks.call("setup", run=self.run, trainer=self)
+        try:
+            self.hooks.call("setup", run=self.run, trainer=self)
+        except UsageError:  # nothing was done: the run is refused, not ended
+            self.hooks.ended_by = ""
+            raise
         for name, state in self._callback_states.items():
             self.hooks.call("checkpoint_load", only=name, run=self.run, trainer=self, state=state)
         if not self._restored:

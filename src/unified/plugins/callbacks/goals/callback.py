@@ -11,6 +11,7 @@ from unified.core.base.errors import Problem, UsageError
 from unified.core.components.hookspecs import Callback
 from unified.core.envs.chosen_goals import ACTUAL_GOAL, reached
 from unified.core.replay.views import Transitions
+from unified.core.trainer.evaluation import evaluation_mode
 from unified.core.trainer.sources import FrameStack
 from unified.plugins.callbacks.goals.choosers import CHOOSERS, Candidates, Cutoff, in_costs, lowest_cutoff, share_of_own
 from unified.plugins.callbacks.goals.densities import Density, Kernels, SuccessPredictor, make_density
@@ -152,17 +153,10 @@ class Goals(Callback):
         rows["desired_goal"] = goals.reshape(len(rows), *goals.shape[2:])
         stack = FrameStack(self.source.spec, len(rows), self.agent.view.stack)
         stack.frames[:] = rows[:, None]
-        value = self._expected(stack).double().cpu().numpy().reshape(shape)
-        return in_costs(value, self.source.spec.reward_range, self.agent.view.discount)
-
-    def _expected(self, stack: FrameStack) -> torch.Tensor:
-        training = self.agent.training
-        self.agent.train(False)
-        try:
-            found: torch.Tensor = self.agent.expected_return(self.agent.receive(stack.batch()))
-        finally:
-            self.agent.train(training)
-        return found
+        with evaluation_mode(self.agent):
+            value: torch.Tensor = self.agent.expected_return(self.agent.receive(stack.batch()))
+        costs = in_costs(value.double().cpu().numpy(), self.source.spec.reward_range, self.agent.view.discount)
+        return costs.reshape(shape)
 
     def _fit(self, finished: Finished) -> None:
         """Fit density and predictor anew if they are old."""
