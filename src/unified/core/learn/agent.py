@@ -130,7 +130,7 @@ class Agent(nn.Module, ABC):
         Raises:
             UsageError: If the agent has none, as on-policy agents, which learn from draws of their policy alone.
         """
-        raise UsageError(Problem(f"{type(self).__name__} cannot learn from random actions", "an off-policy agent: --agent sac"))
+        raise UsageError(Problem(f"{type(self).__name__} cannot learn from random actions", "an off-policy agent can"))
 
     def expected_return(self, batch: Batch) -> torch.Tensor:
         """What the agent expects of the states of a batch ``(n,)`` if it acts greedily; without a graph, and nothing is drawn.
@@ -138,7 +138,7 @@ class Agent(nn.Module, ABC):
         Raises:
             UsageError: If the agent has no estimate.
         """
-        raise UsageError(Problem(f"{type(self).__name__} estimates no returns of states", "an off-policy agent: --agent sac"))
+        raise UsageError(Problem(f"{type(self).__name__} estimates no returns of states", "an off-policy agent does"))
 
     def phases(self) -> list[Phase]:
         """The phases of an update in their order: which objectives train which parts. An agent that does not learn has none."""
