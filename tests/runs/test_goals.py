@@ -38,8 +38,8 @@ def assert_resumed_exactly(root: Path, frames: int, **values: Any) -> unified.Ru
 
 
 def test_a_hindsight_batch_is_the_same_after_a_resume(tmp_path: Path) -> None:
-    small = {"agent__batch_size": 16, "agent__critic__hidden_dim": 16, "agent__learning_starts": 20, "suite__bits": 5}
-    run = assert_resumed_exactly(tmp_path, 140, agent="dqn", suite="unified.testing:BitFlip", replay__sampler="hindsight", **small)
+    small = {"agent__batch_size": 16, "agent__critic__hidden_dim": 16, "agent__learning_starts": 20, "suite__n": 5}
+    run = assert_resumed_exactly(tmp_path, 140, agent="dqn", suite="goals:bit_flip", replay__sampler="hindsight", **small)
     rows = [row for row in run.metrics() if row["kind"] == "evaluate"]
     assert rows
     assert all(0 <= row["success"] <= 1 for row in rows)
@@ -76,14 +76,12 @@ class Goals:
 def test_goals_that_a_callback_chooses_are_the_same_after_a_resume(tmp_path: Path) -> None:
     small = {"agent__batch_size": 16, "agent__actor__hidden_dim": 8, "agent__critic__hidden_dim": 8, "agent__learning_starts": 30}
     sampler = {"replay__sampler": "hindsight", "replay__sampler__strategy": "final", "train__num_envs": 2}
-    assert_resumed_exactly(tmp_path, 140, agent="sac", suite="unified.testing:PointReach", goals=True, **small, **sampler)
+    assert_resumed_exactly(tmp_path, 140, agent="sac", suite="goals:point_reach", goals=True, **small, **sampler)
 
 
 def test_a_critical_callback_ends_the_run_when_it_fails(tmp_path: Path) -> None:
     with pytest.raises(unified.UnifiedError, match="no goals"):
-        unified.train(
-            agent="random", suite="unified.testing:PointReach", config={**QUIET, "root": str(tmp_path), "callbacks": [Goals(True)]}
-        )
+        unified.train(agent="random", suite="goals:point_reach", config={**QUIET, "root": str(tmp_path), "callbacks": [Goals(True)]})
 
 
 @pytest.mark.slow
@@ -115,7 +113,7 @@ def test_an_agent_of_one_observation_refuses_a_picture_beside_a_vector(tmp_path:
 
 def test_a_plain_agent_gets_named_vectors_joined(tmp_path: Path) -> None:
     small = {"agent.batch_size": 8, "agent.learning_starts": 20, "train.frames": 40, "evaluate.episodes": 1}
-    run = unified.train(agent="ac2", suite="unified.testing:PointReach", config={**QUIET, **small, "root": str(tmp_path)})
+    run = unified.train(agent="ac2", suite="goals:point_reach", config={**QUIET, **small, "root": str(tmp_path)})
     policy = unified.load(run)
     assert policy.agent.spec.observation.shape == (6,)
     assert policy.act({name: np.zeros(2, np.float32) for name in policy.spec.observation}).shape == (2,)

@@ -64,6 +64,8 @@ class Agent(nn.Module, ABC):
     #: Whether the agent reads named observations (`batch.obs["image"]`). If not, named vectors are joined to one for it, in `spec` and in
     #: batches, and a task with named pictures is refused.
     named_observations: ClassVar[bool] = False
+    #: Whether the agent takes only the valid actions of a task that shows which are (`Spec.masks_actions`). If not, it is refused there.
+    masked_actions: bool = False
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__()

@@ -249,7 +249,8 @@ class Trainer:
             else:
                 self._failures[ids[row]] = 0
                 self.episodes += 1
-                self.meter.add_episode(float(steps.returns[row]), int(steps.lengths[row]), steps.task)
+                success = float(steps.extra["success"][row]) if "success" in steps.extra else None
+                self.meter.add_episode(float(steps.returns[row]), int(steps.lengths[row]), steps.task, success)
 
     def _check_environments(self) -> None:
         """Record failures of environments; too many failed episodes in a row of one environment end the run."""
