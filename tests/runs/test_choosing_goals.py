@@ -13,13 +13,13 @@ import unified
 from runs.commands import events, killed_and_the_same, newest
 from unified import UnifiedError, UsageError, hookimpl
 from unified.core.base.rng import derive
-from unified.testing.goals import PointReach
+from unified.plugins.suites.goals.suite import PointReach
 from unified.testing.workshop import differences
 
 QUIET: dict[str, Any] = {"callbacks": [], "device": "cpu", "train.env_backend": "inline", "precision": "fp32"}
 SMALL = {"agent.batch_size": 16, "agent.critic.hidden_dim": 16, "agent.learning_starts": 20}
 ACTOR = {**SMALL, "agent.actor.hidden_dim": 16}
-POINT, BITS = "unified.testing:PointReach", "unified.testing:BitFlip"
+POINT, BITS = "goals:point_reach", "goals:bit_flip"
 
 
 def trained(root: Path, **values: Any) -> unified.Run:
@@ -46,7 +46,7 @@ def test_killed_in_mid_episode_of_three_environments_it_goes_on_with_the_same_go
 @pytest.mark.parametrize(
     ("agent", "options"),
     [
-        ("dqn", {"chooser": "omega", "suite": BITS, "suite.bits": 4, **SMALL}),
+        ("dqn", {"chooser": "omega", "suite": BITS, "suite.n": 4, **SMALL}),
         ("ddpg", {"chooser": "goal_disc", "density": "rnd", "suite": POINT, **ACTOR}),
         ("sac", {"chooser": "diverse", "density": "flow", "suite": POINT, **ACTOR}),
     ],
@@ -89,7 +89,7 @@ def test_training_pursues_the_chosen_goals_and_an_evaluation_those_of_the_task(t
     run = trained(tmp_path, **values, **{"callbacks": [callback], "evaluate.num_envs": 1})
     assert all((desired == 0).all() and (actual != 0).all() for desired, actual in callback.rows)
     policy = unified.load(run, 60)
-    environment = PointReach("", None).environment()
+    environment = PointReach()
     returns, goals = [], []
     for episode in range(4):
         seen: Any = environment.reset(derive(run.config.seed, "evaluation 60", 0, episode, bits=31))

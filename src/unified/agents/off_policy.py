@@ -285,15 +285,12 @@ class OffPolicyAgent(Agent):
     @torch.no_grad()
     def random_action(self, batch: Batch) -> Action:
         generator = self.generator("random_action")
-        return self.actions.to_env(self.uniform_action(batch, generator), generator)
-
-    def uniform_action(self, batch: Batch, generator: torch.Generator) -> torch.Tensor:
-        """What a policy without any preference emits for n environments."""
-        return uniform(self.action_space, batch.size, generator)
+        drawn = uniform(self.action_space, batch.size, generator, action_mask(self.spec, batch.obs))
+        return self.actions.to_env(drawn, generator)
 
     @torch.no_grad()
     def expected_return(self, batch: Batch) -> torch.Tensor:
         """Q(s, π(s)) at the mode of the policy, averaged over the critics."""
-        features = self.encode(batch.obs, full=False)
+        features = self._features(batch.obs)
         value: Value = self.get_submodule("critic")(features, self.policy(features).mode)
         return value.mean.mean(dim=0)

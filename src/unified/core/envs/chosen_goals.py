@@ -35,7 +35,7 @@ def with_actual_goal(spec: Spec, suite: Suite) -> Spec:
     spaces: Mapping[str, Space] = {} if isinstance(spec.observation, Space) else spec.observation
     if not {"achieved_goal", "desired_goal"} <= spaces.keys():
         what = f"goals can be chosen for observations named achieved_goal and desired_goal; the task has {', '.join(spaces) or 'one'}"
-        raise UsageError(Problem(what, "a task with goals: --suite unified.testing:PointReach"))
+        raise UsageError(Problem(what, "a task with goals: --suite goals:point_reach"))
     if type(suite).compute_reward is Suite.compute_reward:
         raise UsageError(Problem(f"choosing goals needs {type(suite).__name__}.compute_reward(achieved, desired)"))
     return replace(spec, columns={**spec.columns, ACTUAL_GOAL: spaces["desired_goal"]})

@@ -170,7 +170,7 @@ def _play(
     callback = component.load()(default_options(component))
     task: dict[str, Any] = {"suite__rounds": 8}
     if "choose_goals" in _marked(component)[0]:  # the rows of such a run have another column, so it is assembled with the callback
-        task = {"suite": "unified.testing:PointReach", "callbacks": [callback]}
+        task = {"suite": "goals:point_reach", "callbacks": [callback]}
     config = tiny_config(root, train__frames=frames, **task)
     run = Run.create_or_open(config)
     with run.lock():

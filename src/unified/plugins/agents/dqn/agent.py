@@ -108,12 +108,8 @@ class DQN(OffPolicyAgent):
         value: Value = self.acting("critic")(self.encode(observation, few=True))
         return value
 
-    def uniform_action(self, batch: Batch, generator: torch.Generator) -> torch.Tensor:
-        mask = action_mask(self.spec, batch.obs)
-        return epsilon_greedy(lambda: torch.empty(0), self.action_space, batch.size, 1.0, generator, mask)
-
     @torch.no_grad()
     def expected_return(self, batch: Batch) -> torch.Tensor:
         """Q(s, a) of the choice that it likes best, averaged over the critics."""
         value = self._values(batch.obs)
-        return value.gather(self._best(value, batch.obs)).mean.mean(dim=0)
+        return value.gather(greedy_choice(value, action_mask(self.spec, batch.obs))).mean.mean(dim=0)
