@@ -53,7 +53,9 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
             with plugin_errors(f"suite {suite.label}", "to check its task"):
                 lacks = _problems_of(component.load) if component.extra else []
                 found = [] if lacks else _problems_of(partial(component.refuse_missing, suite.task, suite.options))
-            if found and (meant := elsewhere(config.registry, suite.task or "", but=component, listed=bool(found[0].hint))):
+            listed = bool(found and found[0].hint)  # a guess does not replace a hint
+            # A suite that lists its tasks has this one, and only lacks something.
+            if found and component.tasks is None and (meant := elsewhere(config.registry, suite.task or "", component, listed)):
                 found = [replace(found[0], hint=ask(meant)), *found[1:]]
             problems += lacks + found
     return problems
