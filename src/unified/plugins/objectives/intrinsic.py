@@ -38,6 +38,10 @@ class Novelty(nn.Module):
         self.shape = space.shape or (1,)
         self.observations, self.rewards, self.returns = RunningMoments(self.shape), RunningMoments(()), RunningMoments(())
 
+    def observe(self, obs: torch.Tensor) -> None:
+        """Move the statistics of observations by rows ``(N, *stacked)`` that are learned from."""
+        self.observations.update(self.newest(obs))
+
     def newest(self, obs: torch.Tensor) -> torch.Tensor:
         """Observations ``(N, *stacked)`` as ``(N, *shape)``."""
         return obs.reshape(len(obs), -1, *self.shape[1:])[:, -self.shape[0] :]
@@ -152,7 +156,7 @@ class Intrinsic(Objective):
     @torch.no_grad()
     def process_rollout(self, agent: Any, rollout: Batch, processed: Batch) -> Batch:
         novelty, lane = getattr(agent, self.part), rollout.env_id
-        novelty.observations.update(novelty.newest(rollout.next_obs))
+        novelty.observe(rollout.next_obs)
         reward = novelty.normalised(self.bonus(agent, rollout.obs, rollout.action, rollout.next_obs), self.discount, lane)
         after = novelty.newest(rollout.next_obs)[:, None]
         if not self._has_streams(agent):
@@ -176,7 +180,7 @@ class Intrinsic(Objective):
         novelty, rows = getattr(agent, self.part), slice(self._steps)
         after, mask = batch.future_obs[:, rows], batch.future_mask[:, rows]
         before = torch.cat([batch.obs[:, None], after[:, :-1]], dim=1)
-        novelty.observations.update(novelty.newest(after[:, 0]))
+        novelty.observe(after[:, 0])
         steps = (before.flatten(0, 1), batch.future_action[:, rows].flatten(0, 1), after.flatten(0, 1))
         reward = novelty.normalised(self.bonus(agent, *steps), self.discount).view_as(mask)
         powers = self._gamma ** torch.arange(self._steps, device=mask.device)
