@@ -281,3 +281,16 @@ class OffPolicyAgent(Agent):
         """What the policy emits at features ``(n, F)`` while it explores: a draw, or its mode where noise is added to it."""
         policy: Policy = self.acting("actor")(features, self.steps, acting=True)
         return policy.sample(generator) if self.action_noise is None else policy.mode
+
+    @torch.no_grad()
+    def random_action(self, batch: Batch) -> Action:
+        generator = self.generator("random_action")
+        drawn = uniform(self.action_space, batch.size, generator, action_mask(self.spec, batch.obs))
+        return self.actions.to_env(drawn, generator)
+
+    @torch.no_grad()
+    def expected_return(self, batch: Batch) -> torch.Tensor:
+        """Q(s, π(s)) at the mode of the policy, averaged over the critics."""
+        features = self._features(batch.obs)
+        value: Value = self.get_submodule("critic")(features, self.policy(features).mode)
+        return value.mean.mean(dim=0)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from unified import Preset
 from unified.agents import ActorCriticOptions
+from unified.plugins.agents.robots import HINDSIGHT, MAZE, OBJECTS, REACH, SLIDE, WIDE, ZOO
 
 
 class SACOptions(ActorCriticOptions):
@@ -70,4 +71,13 @@ PRESETS = (
         {"agent.critic.v_min": 0.0, "agent.critic.v_max": 200.0},
         "a reward of 1 at most for each of 2 frames of a step: no return exceeds 2 / (1 - γ)",
     ),
+    REACH,
+    Preset(
+        "fetch_objects",
+        OBJECTS,
+        {**HINDSIGHT, **WIDE, "agent.batch_size": 2_048, "agent.discount": 0.95, "agent.tau": 0.05},
+        f"{ZOO}, of TQC",
+    ),
+    SLIDE,
+    MAZE,
 )
