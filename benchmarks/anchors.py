@@ -205,6 +205,11 @@ ANCHORS = {
         None,
         beside="about 0",
     ),
+    # The same with sac: noise that is a function of the state for 32 steps, and independent draws of the policy.
+    "sac-mountaincar-sde": Anchor({"agent": "sac", "suite": "gym:MountainCarContinuous-v0"}, 90, beside=ZOO + "94.7 ± 1.1"),
+    "sac-mountaincar-white": Anchor(
+        {"agent": "sac", "suite": "gym:MountainCarContinuous-v0", "agent.use_sde": False}, None, beside="about 0"
+    ),
     # The curves of the authors of TD3, mean ± deviation of 10 seeds.
     "td3-reacher": Anchor(
         {"agent": "td3", "suite": "gym:Reacher-v4", "train.frames": 20_000, "agent.learning_starts": 1_000}, -5.5, beside=TD3 + "-4.8 ± 0.2"

@@ -37,6 +37,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from unified.core.base.errors import UnifiedError, error_text
 from unified.core.learn.agent import Agent
 from unified.core.learn.optim import CombinedOptimizer, plain_step
+from unified.core.learn.rollback import rolled_back
 from unified.core.learn.update import UpdateResult
 from unified.core.replay.batch import Batch
 
@@ -342,7 +343,7 @@ class TracedUpdate:
 
 
 def trace(agent: Agent, batch: Batch, *, plain_optimizer: bool = False) -> TracedUpdate:
-    """Record the next update. The agent and the counters of its streams are left unchanged.
+    """Record the next update. The agent, everything that it holds, and the counters of its streams are left unchanged.
 
     Args:
         agent: A configured agent in training mode.
@@ -492,28 +493,12 @@ def _tensor_rates(agent: Agent, rates: Sequence[torch.Tensor] | None) -> Iterato
 @contextmanager
 def _unchanged(agent: Agent, plain_optimizer: bool) -> Iterator[None]:
     """Context with optional plain steps of the optimisers that restores the agent and all counters at its end."""
-    buffers = [(module, dict(module._buffers)) for module in agent.modules()]
-    state = [*_module_state(agent), *_moments(agent)]
-    copies = [tensor.detach().clone() for tensor in state]
-    moments = [(optimizer, {key: dict(value) for key, value in optimizer.state.items()}) for optimizer in agent.updater.optimizers.values()]
-    streams, updates, steps, step = agent.streams.state_dict(), agent.updates, agent.steps, agent.updater.step
-    agent.updater.step = plain_step if plain_optimizer else step
     try:
-        with torch.random.fork_rng(devices=[]):
+        with rolled_back(agent), torch.random.fork_rng(devices=[]):
+            if plain_optimizer:
+                agent.updater.step = plain_step
             yield
     finally:
-        agent.updater.step, agent.updates, agent.steps = step, updates, steps
-        agent.streams.rewind(streams)
-        for module, own in buffers:
-            module._buffers.clear()
-            module._buffers.update(own)
-        for optimizer, kept in moments:
-            for key in [key for key in optimizer.state if key not in kept]:
-                del optimizer.state[key]
-            for key, values in kept.items():
-                optimizer.state[key] = values
-        for tensor, copy in zip(state, copies, strict=True):
-            tensor.data.copy_(copy)  # `data` leaves the version counter unchanged
         for parameter in agent.parameters():
             parameter.grad = None
 

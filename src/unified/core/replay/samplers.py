@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Sampler(ABC):
     """
 
     #: Whether priorities change the choice; if not, they never leave the device.
-    prioritises: ClassVar[bool] = False
+    prioritises: bool = False
 
     def setup(self, store: Store, view: View, *, suite: Suite | None = None, updates: int | None = None) -> None:  # noqa: B027
         """Prepare for a store and a view. Called once, before anything else.

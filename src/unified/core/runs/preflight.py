@@ -52,7 +52,8 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
         if isinstance(component := getattr(suite, "component", None), SuiteComponent):
             with plugin_errors(f"suite {suite.label}", "to check its task"):
                 found = _problems_of(partial(component.refuse_missing, suite.task, suite.options))
-            if found and (meant := elsewhere(config.registry, suite.task or "", but=component)):
+            # A suite that lists its tasks has this one, and only lacks something.
+            if found and component.tasks is None and (meant := elsewhere(config.registry, suite.task or "", but=component)):
                 found = [replace(found[0], hint=ask(meant)), *found[1:]]
             problems += found
     return problems
