@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import unified
 from unified import UsageError, hookimpl
@@ -43,6 +44,50 @@ def test_a_hindsight_batch_is_the_same_after_a_resume(tmp_path: Path) -> None:
     rows = [row for row in run.metrics() if row["kind"] == "evaluate"]
     assert rows
     assert all(0 <= row["success"] <= 1 for row in rows)
+
+
+#: Agents that learn choices and numbers from transitions.
+AGENTS = {"dqn": "bit_flip", "ddpg": "point_reach", "td3": "point_reach", "sac": "point_reach", "tqc": "point_reach"}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_every_off_policy_agent_learns_by_hindsight_and_resumes_exactly(agent: str, tmp_path: Path) -> None:
+    """With mixed goals, a warm-up that ends after the resume, n-step returns, ends at the first visit and prioritised rows."""
+    small: dict[str, Any] = {"agent__batch_size": 16, "agent__critic__hidden_dim": 8, "agent__learning_starts": 20, "agent__n_step": 2}
+    small |= {"suite__n": 5} if agent == "dqn" else {"agent__actor__hidden_dim": 8, "agent__normalize_observations": True}
+    sampler = {"strategy": "rfaab_1_4_3_1_1", "warm_up": 70, "ends": "first_visit", "prioritised": 0.6, "priority_beta": "0.5"}
+    values = {**small, "replay__sampler": "hindsight", **{f"replay__sampler__{name}": value for name, value in sampler.items()}}
+    run = assert_resumed_exactly(tmp_path, 100, agent=agent, suite=f"goals:{AGENTS[agent]}", train__num_envs=2, **values)
+    rows = run.metrics()
+    assert all(0 <= row["success"] <= 1 for row in rows if row["kind"] == "evaluate")
+    assert any("success" in row for row in rows if row["kind"] == "train")
+
+
+class Pursued:
+    """Keeps what the environments showed: the goals that were pursued among it."""
+
+    def __init__(self) -> None:
+        self.rows: list[np.ndarray] = []
+
+    @hookimpl
+    def on_experience(self, trainer: Any, steps: Any) -> None:
+        for shown in (steps.observation, steps.reset_observation[steps.over]):
+            self.rows += [np.concatenate([row[name] for name in row.dtype.names]) for row in shown]
+
+
+def test_relabelled_goals_are_normalised_by_the_statistics_of_pursued_ones_and_do_not_move_them(tmp_path: Path) -> None:
+    """HER: statistics of the goal columns that are those of relabelled rows."""
+    small = {"agent.batch_size": 16, "agent.actor.hidden_dim": 8, "agent.critic.hidden_dim": 8, "agent.normalize_observations": True}
+    values = {"train.frames": 100, "evaluate.every": 0, "evaluate.episodes": 1, "agent.learning_starts": 20, "root": str(tmp_path)}
+    seen = Pursued()
+    config = {**QUIET, **small, **values, "replay.sampler": "hindsight", "replay.sampler.strategy": "final", "callbacks": [seen]}
+    policy = unified.load(unified.train(agent="td3", suite="goals:point_reach", config=config))
+    norm, rows = policy.agent.observation_norm, np.stack(seen.rows).astype(np.float64)
+    assert norm is not None
+    relabelled = {name: torch.full((1, 2), 0.25) for name in policy.spec.observation}  # goals that nobody pursued
+    found = np.concatenate([norm(relabelled)[name][0].numpy() for name in relabelled])
+    expected = (0.25 - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + 1e-8)
+    assert found == pytest.approx(expected.clip(-10, 10), rel=1e-4)
 
 
 class Goals:

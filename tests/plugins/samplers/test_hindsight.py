@@ -478,6 +478,7 @@ def test_prioritised_rows_go_on_the_same_after_a_restore(tmp_path: Path) -> None
         ({"strategy": "futureactual_2_x"}, "the weights of futureactual_2_x must be numbers from 0"),
         ({"strategy": "rfaa_0_0_0_0"}, "must be numbers from 0, not all 0"),
         ({"strategy": "futureactual_2_2", "k": 4}, "k is for strategies without weights"),
+        ({"priority_beta": "0.5"}, "priority_beta is of prioritised rows"),
     ],
 )
 def test_a_wrong_strategy_says_what_is_right(options: dict[str, Any], answer: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from unified import Options
+from unified.agents import ScheduleText
 
 #: Where the goal of a relabelled row comes from.
 STRATEGIES = ("future", "final", "episode", "random", "actual", "behavioural")
@@ -72,12 +73,16 @@ class HindsightOptions(Options):
     ends: Literal["environment", "first_visit", "never_done"] = "environment"
     """When rows end with discount 0: environment, as Suite.compute_terminated says; first_visit, where the goal is reached; never_done."""
     prioritised: float | None = Field(None, ge=0, le=1)
-    """Exponent α of priorities, as replay.sampler=prioritised draws rows, with its β; null: rows are drawn uniformly."""
+    """Exponent α of priorities, as replay.sampler=prioritised draws rows; null: rows are drawn uniformly."""
+    priority_beta: ScheduleText | None = None
+    """Exponent β of the importance weights of prioritised rows; null: from 0.4 to 1 over the updates of the run."""
 
     @model_validator(mode="after")
     def _counts(self) -> Self:
         if self.k is not None and "_" in self.strategy:
             raise ValueError(f"k is for strategies without weights, and {self.strategy} has some   leave one of the two out")
+        if self.priority_beta is not None and self.prioritised is None:
+            raise ValueError("priority_beta is of prioritised rows, and these are drawn uniformly   prioritised=0.6")
         return self
 
     @property

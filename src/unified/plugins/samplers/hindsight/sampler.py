@@ -54,7 +54,7 @@ class Hindsight(Sampler):
 
     def __init__(self, options: HindsightOptions) -> None:
         self.shares, self.warm_up, self.ends, self.steps = options.shares, options.warm_up, options.ends, 0
-        self.rows: Sampler = Uniform() if options.prioritised is None else Prioritised(options.prioritised)
+        self.rows: Sampler = Uniform() if options.prioritised is None else Prioritised(options.prioritised, options.priority_beta)
         self.prioritises = self.rows.prioritises
 
     def setup(self, store: Store, view: View, *, suite: Suite | None = None, updates: int | None = None) -> None:
