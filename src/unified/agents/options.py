@@ -104,7 +104,8 @@ class CriticOptions(Options):
             raise ValueError("v_min must be less than v_max")
         reduction = Reduction.of(self.reduce)
         if reduction.name == "subset" and reduction.count > self.members:
-            raise ValueError(f"reduce={self.reduce} takes {reduction.count} of {self.members} members: members={reduction.count}")
+            what = f"critic.reduce={self.reduce} takes {reduction.count} of {self.members} members"
+            raise ValueError(f"{what}   critic.members={reduction.count}")
         return self
 
 
