@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         NoiseOptions,
         OffPolicyOptions,
         OnPolicyOptions,
+        PolicyGradientOptions,
         RolloutOptions,
         TwinCriticOptions,
     )
@@ -51,6 +52,7 @@ _HOMES = {
         "NoiseOptions",
         "OffPolicyOptions",
         "OnPolicyOptions",
+        "PolicyGradientOptions",
         "RolloutOptions",
         "TwinCriticOptions",
     ),
@@ -91,6 +93,7 @@ __all__ = [
     "OnPolicyOptions",
     "OptimizerName",
     "OptimizerOptions",
+    "PolicyGradientOptions",
     "RolloutOptions",
     "ScheduleText",
     "SoftActorCritic",
