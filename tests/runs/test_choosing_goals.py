@@ -122,6 +122,7 @@ def test_a_choice_that_fails_ends_the_run_after_a_whole_step_and_it_goes_on_from
         ({"agent": "sac", "suite": "gym:Pendulum-v1"}, "observations named achieved_goal and desired_goal; the task has one"),
         ({"agent": "ppo", "suite": POINT}, "learns from transitions of a replay"),
         ({"agent": "sac", "suite": POINT, "launcher": "async"}, "in lock-step with learning"),
+        ({"agent": "ac2", "suite": [POINT, BITS]}, "environments of one task"),
         ({"agent": "sac", "suite": POINT, "callbacks.goals.chooser": "omega", "callbacks.goals.density": "rnd"}, "density=kde or flow"),
         ({"agent": "sac", "suite": POINT, "callbacks.goals.chooser": "megaa"}, "mega"),
     ],

@@ -275,9 +275,16 @@ def test_a_run_of_three_environments_goes_on_exactly_in_the_middle_of_a_decision
 @pytest.mark.slow
 def test_both_levels_together_reach_a_place(tmp_path: Path) -> None:
     """Standing still earns -14.9 on average, and the best that can be about -4."""
-    values = {"agent.actor.hidden_dim": 64, "agent.critic.hidden_dim": 64, "agent.learning_starts": 300, "agent.lr": 1e-3}
-    budget = {"train.frames": 4000, "evaluate.every": 0, "evaluate.episodes": 20, "agent.interval": 5, "agent.discount": 0.95}
-    run = unified.train(config={**QUIET, **values, **budget, "suite": Far, "agent.reward_scale": 1.0, "root": str(tmp_path)})
+    values = {
+        "agent.actor.hidden_dim": 32,
+        "agent.critic.hidden_dim": 32,
+        "agent.learning_starts": 200,
+        "agent.lr": 3e-3,
+        "agent.tau": 0.02,
+    }
+    values |= {"agent.batch_size": 64, "agent.interval": 4, "agent.discount": 0.9, "agent.reward_scale": 1.0, "train.num_envs": 4}
+    budget = {"train.frames": 2400, "evaluate.every": 0, "evaluate.episodes": 20, "evaluate.num_envs": 10}
+    run = unified.train(config={**QUIET, **values, **budget, "suite": Far, "root": str(tmp_path)})
     assert run.metrics()[-1]["return"] > -7
 
 
