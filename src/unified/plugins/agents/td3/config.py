@@ -63,3 +63,7 @@ PRESETS = (
         "a reward of 1 at most for each of 2 frames of a step: no return exceeds 2 / (1 - γ)",
     ),
 )
+TD3_BC_PRESETS = (
+    Preset("td3_bc_gym", "gym:*", {"agent.normalize_observations": True}, "Fujimoto & Gu 2021, section 5: for vectors"),
+    Preset("td3_bc_pendulum", "gym:Pendulum-v*", {"train.updates": 20_000, "agent.lr": 3e-4}, "Fujimoto & Gu 2021, the learning rate"),
+)
