@@ -90,6 +90,10 @@ class Units:
         """Actions as the environment takes them, of those of the `Spec`."""
         return actions
 
+    def environment(self, task: str) -> Any:
+        """Gymnasium's specification of the environment of a task; ``None`` if it has none."""
+        return None
+
     def spaces(self) -> tuple[Any, Any]:
         """Gymnasium's spaces of observation and action, for libraries that store them."""
         from gymnasium import spaces

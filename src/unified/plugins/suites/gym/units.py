@@ -12,6 +12,7 @@ from gymnasium import spaces
 from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Spec
 from unified.logged.episodes import Array, Observations, Units
+from unified.plugins.suites.gym.environment import find
 from unified.plugins.suites.gym.spaces import Leaf, choices_of, described, is_picture, leaves_of, range_of, selected
 
 
@@ -82,6 +83,9 @@ class GymUnits(Units):
         numbers = np.stack(np.unravel_index(actions.astype(np.int64), tuple(int(count) for count in counts)), axis=1)
         enacted: Array = (numbers.reshape(len(actions), *space.shape) + start).astype(space.dtype)
         return enacted
+
+    def environment(self, task: str) -> Any:
+        return find(task)
 
     def spaces(self) -> tuple[Any, Any]:
         if self.observation_space is None:
