@@ -104,10 +104,13 @@ def test_an_episode_of_one_step(kinds: list[str]) -> None:
     ],
 )
 def test_data_of_another_task_is_refused(observation: Any, action: Any, says: str) -> None:
-    units = Units(SPEC)
     with pytest.raises(UsageError, match=says):
-        units.observations(observation)
-        units.actions(action)
+        read(observation, action)
+
+
+def read(observation: Any, action: Any) -> None:
+    Units(SPEC).observations(observation)
+    Units(SPEC).actions(action)
 
 
 def test_choices_out_of_range_are_refused() -> None:

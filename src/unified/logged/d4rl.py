@@ -18,7 +18,7 @@ from unified.logged import is_file
 from unified.logged.episodes import Array, LoggedData, Piece, as_slots
 
 #: Rows that are read at a time, about.
-ROWS = 50_000
+ROWS = 5_000
 _COLUMNS = ("observations", "actions", "rewards", "terminals")
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Loaded rows stay as they are.
 AS_IT_IS = Loading()
+#: Rows that are looked at together where all of them are: a number for each takes as much memory as a small observation.
+PORTION = 65_536
 
 
 class Replay:
@@ -329,7 +331,7 @@ class Replay:
             columns[name] = piece[name].astype(column.dtype, copy=False)
         return columns
 
-    def stored(self, size: int = 65_536) -> Iterator[Batch]:
+    def stored(self, size: int = PORTION) -> Iterator[Batch]:
         """The observations at which an action was taken, single frames, as columns of batches of at most `size` rows."""
         store = self.store
         for env_id in range(store.num_envs):
@@ -344,10 +346,12 @@ class Replay:
 
     def _tell_sampler(self) -> None:
         store = self.store
-        self.sampler.remove(np.arange(store.slots))
+        for first in range(0, store.slots, PORTION):
+            self.sampler.remove(np.arange(first, min(first + PORTION, store.slots)))
         for env_id in range(store.num_envs):
-            index = store.index(env_id, np.arange(store.tail[env_id], store.head[env_id]))
-            self.sampler.add(index[~store.data["last"][index]])
+            for first in range(int(store.tail[env_id]), int(store.head[env_id]), PORTION):
+                index = store.index(env_id, np.arange(first, min(first + PORTION, int(store.head[env_id]))))
+                self.sampler.add(index[~store.data["last"][index]])
 
     def state_dict(self) -> dict[str, Any]:
         """What the cut does not hold: the sampler's state, and the counters it belongs to."""
