@@ -49,7 +49,7 @@ components = (
         CQL,
         "sac whose critics are conservative about actions that are not in the data, offline (Kumar et al. 2020)",
         presets=f"{_PRESETS}:CQL_PRESETS",
-        answers={"conservative_q_learning": "--agent cql, of choices too: --agent dqn -o +cql"},
+        answers={"conservative_q_learning": "--agent cql"},
     ),
     component.variant(
         "simba",
