@@ -22,7 +22,6 @@ import torch
 import unified
 from unified import Batch, Transitions
 from unified.core.base.rng import Streams
-from unified.core.config.compose import compose
 from unified.core.replay.saved_index import read_index, spec_and_rows
 from unified.core.trainer.build import built_suite, load_agent
 from unified.replay import Replay

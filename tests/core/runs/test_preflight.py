@@ -131,7 +131,7 @@ def test_a_replay_is_found_by_any_name_of_its_run() -> None:
         assert find_replay(found, Path("runs")).resolve() == (path / "replay").resolve()
     with pytest.raises(UsageError, match="run drqv2/dmc/cartpole_balance/seed-1 holds no replay"):
         find_replay("drqv2/dmc/cartpole_balance/seed-1", Path("runs"))
-    with pytest.raises(UsageError, match="replay.load: 'drqv2' fits 2 runs; name one of them"):
+    with pytest.raises(UsageError, match=r"replay\.load: 'drqv2' fits 2 runs; name one of them"):
         find_replay("drqv2", Path("runs"))
     with pytest.raises(UsageError, match="no such replay"):
         find_replay("x" * 300, Path("runs"))
