@@ -70,6 +70,7 @@ class Anchor:
     Args:
         values: Of the run.
         wanted: Least mean score; ``None`` where only what stands beside it counts.
+        success: Least share of successful episodes, in the mean; ``None`` where a task has no goal.
         parts: What differs from run to run: seeds, or folds.
         beside: The score of something else on the same part; or what is known of others, in words.
         score: Of a run: the name of the number, the number, and its spread where it has one; that of the last evaluation unless given.
@@ -80,6 +81,7 @@ class Anchor:
     parts: tuple[dict[str, Any], ...] = tuple({"seed": seed} for seed in (1, 2, 3))
     beside: Callable[[dict[str, Any]], float] | str = ""
     score: Callable[[Any], tuple[str, float, float | None]] = lambda run: scored(judgements(run)[-1])
+    success: float | None = None
 
 
 FOLDS = tuple({"suite.fold": fold} for fold in range(5))
@@ -110,6 +112,9 @@ EXPLORING = {
     **{"agent.batch_size": 256, "agent.lr": 1e-3, "agent.ent_coef": 0.01, "agent.vf_coef": 0.001},
     **{"objective.rnd.coef": 5.0, "objective.rnd.hidden_dim": 64},
 }
+#: Episodes of the last evaluation enough for a share of them, and no earlier ones.
+JUDGED = {"evaluate.every": 0, "evaluate.episodes": 100}
+BITS = {"agent": "dqn", "suite": "goals:bit_flip", "suite.n": 15, "train.frames": 20_000, **JUDGED}
 RANDOM, HUMAN = SCORES["pong"]
 #: The preset of the agent on this task has the settings of the RL Baselines3 Zoo. What it reports is one run, ± is from episode to episode;
 #: targets are the mean less 2 deviations over √3 seeds.
@@ -214,6 +219,20 @@ ANCHORS = {
         850,
         beside="951 ± 32 with critics of 512 units and 2 updates for each step",
     ),
+    # 32,768 goals, of which random episodes hardly reach any: without hindsight nothing is learned (Andrychowicz et al. 2017).
+    "dqn-bitflip15": Anchor({**BITS, "replay.sampler": "hindsight"}, None, success=0.95, beside="about 0 without hindsight"),
+    "dqn-bitflip15-alone": Anchor(BITS, None, beside="about 0 (Andrychowicz et al. 2017, beyond 13 bits)"),
+    # These need gymnasium-robotics. The zoo has -1.66 ± 0.87 for TQC; mrl solves the task in 10,000 steps.
+    **{
+        f"{agent}-fetchreach": Anchor(
+            {"agent": agent, "suite": "robotics:FetchReach-v4", **JUDGED},
+            -2.5,
+            success=0.95,
+            beside="-1.66 ± 0.87 (TQC, RL Baselines3 Zoo)",
+        )
+        for agent in ("sac", "ddpg")
+    },
+    "td3-pointmaze": Anchor({"agent": "td3", "suite": "robotics:PointMaze_UMaze-v3", **JUDGED}, None, success=0.9),
     "dqn-pong": Anchor(
         {"agent": "dqn", "suite": "atari:pong", **HOUR, **SOON},
         None,
@@ -246,24 +265,28 @@ def spread(scores: list[float]) -> str:
 
 def reached(name: str, anchor: Anchor) -> str:
     """One line of the table."""
-    scores, others, metric, start = [], [], "", time.perf_counter()
+    scores, others, successes, metric, start = [], [], [], "", time.perf_counter()
     for part in anchor.parts:
         experiment = "-".join(["anchor", name, *(f"{value}" for key, value in part.items() if key != "seed")])
         run = unified.train(config={**QUIET, "experiment": experiment, **anchor.values, **part})
         metric, score, deviation = anchor.score(run)
         scores.append(score)
+        successes += [row["success"] for row in judgements(run)[-1:] if "success" in row]
         if callable(anchor.beside):
             others.append(anchor.beside(part))
     kind = "fold" if "suite.fold" in anchor.parts[0] else "seed"
     over = f"{len(scores)} {kind}{'s' if len(scores) > 1 else ''}"
     beside = spread(others) if others else anchor.beside
-    wanted = "" if anchor.wanted is None else f"≥ {anchor.wanted:g}"
+    targets = [] if anchor.wanted is None else [f"≥ {anchor.wanted:g}"]
+    targets += [] if anchor.success is None else [f"success ≥ {anchor.success:g}"]
     minutes = (time.perf_counter() - start) / 60
     if len(scores) > 1:
         told = f"{spread(scores)} ({', '.join(f'{score:.4g}' for score in scores)})"
     else:
         told = f"{score:.4g} ± {deviation or 0.0:.2g} from episode to episode"
-    return f"| {name} | {metric} {told} | {over} | {beside} | {wanted} | {minutes:.1f} min |"
+    if successes:
+        told += f"; success {mean(successes):.3g} ({', '.join(f'{success:.3g}' for success in successes)})"
+    return f"| {name} | {metric} {told} | {over} | {beside} | {', '.join(targets)} | {minutes:.1f} min |"
 
 
 def main(names: list[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,7 +22,7 @@ SHORT = [
 
 
 def words(typed: str) -> list[str]:
-    """The words of a command, with a short budget."""
+    """A command as it is run, with a short budget."""
     small = SHORT if "--agent dqn" in typed else [*SHORT, "agent.actor.hidden_dim=8"]
     return command("train", *typed.split(), *small)
 
@@ -46,6 +45,6 @@ def test_a_command_trains(typed: str, tmp_path: Path) -> None:
     if "robotics:" in typed and find_spec("gymnasium_robotics") is None:
         pytest.skip("pip install 'unified-ml[robotics]'")
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-m", "unified", *words(typed)], cwd=tmp_path, env=env, capture_output=True, text=True)
+    done = subprocess.run(words(typed), cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(tmp_path.rglob("metrics.jsonl"))
