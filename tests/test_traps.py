@@ -1,4 +1,7 @@
-"""Mistakes that other implementations made, each with the test that keeps it out. A row without its test fails here."""
+"""Mistakes that other implementations made, each with the test that keeps it out. A row without its test fails here.
+
+In `plugins.agents` the files ``test_mistakes_*`` make many of them on purpose, to see that the tests find them.
+"""
 
 from __future__ import annotations
 
@@ -84,6 +87,24 @@ TRAPS = {
     ),
     "SPR: -5 cos where 5 (2 - 2 cos) was published": (
         "plugins/objectives/test_spr.py::test_the_published_strength_is_ten_times_the_cosines_gradient",
+    ),
+    "gSDE: one matrix for all environments, a new one in each step, one that lasts into the next episode; draws in an evaluation": (
+        "plugins/agents/test_sac_state_noise.py::test_each_environment_has_a_matrix_of_its_own",
+        "plugins/agents/test_sac_state_noise.py::test_it_is_drawn_anew_after_its_steps_and_with_each_episode_in_each_environment",
+        "plugins/agents/test_sac_state_noise.py::test_evaluation_is_the_mode_and_draws_nothing",
+    ),
+    "action masks: a bootstrap from an invalid choice; the entropy of all choices where few are valid": (
+        "plugins/agents/test_action_masks.py::test_the_bootstrap_takes_the_greatest_valid_value",
+        "plugins/agents/test_action_masks.py::test_the_soft_values_of_sac_are_expectations_over_the_valid_choices",
+        "plugins/agents/test_action_masks.py::test_the_temperature_stays_where_one_choice_is_valid",
+    ),
+    "RND: a discounted sum that begins anew with each episode or each rollout": (
+        "plugins/objectives/test_intrinsic.py::test_the_discounted_sum_of_intrinsic_rewards_runs_over_the_ends_of_episodes",
+        "plugins/objectives/test_intrinsic.py::test_the_sum_goes_on_from_rollout_to_rollout",
+    ),
+    "counts: rows that count again where they are replayed; a hash that moves": (
+        "plugins/objectives/test_count.py::test_a_row_counts_once_however_often_it_is_replayed",
+        "plugins/objectives/test_count.py::test_codes_stay_once_the_statistics_stand",
     ),
     "n-step windows that cross episodes": ("core/replay/test_sampling.py::test_equals_explicit_loops",),
     "A2C / A3C: returns from the wrong index": (
