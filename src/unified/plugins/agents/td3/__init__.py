@@ -28,7 +28,15 @@ _DDPG = AgentComponent(
 )
 components = (
     _DDPG,
-    _DDPG.variant("ddpg_2015", PAPER, "ddpg with the settings of its paper (Lillicrap et al. 2015)"),
+    _DDPG.variant(
+        "ddpg_2015",
+        PAPER,
+        "ddpg with the settings of its paper (Lillicrap et al. 2015)",
+        about=(
+            "The losses of `ddpg`, and exploration by an Ornstein-Uhlenbeck process, x ← x - θ x Δt + σ √Δt ε with ε ~ N(0, 1), which "
+            "begins anew with each episode (Lillicrap et al. 2015, section 7)."
+        ),
+    ),
     replace(
         _DDPG,
         name="td3",
