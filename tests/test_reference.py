@@ -86,6 +86,15 @@ def test_the_page_of_an_agent_has_its_algorithm_with_an_equation_and_a_source(ho
             assert all(f"| `{key}` |" in sections[""] for key in component.values)
 
 
+@pytest.mark.parametrize("file", ["README.md", "docs/which-algorithm.md"])
+def test_lists_of_agents_are_complete(file: str) -> None:
+    text = (ROOT / file).read_text()
+    agents = [component.name for component in registry().all("agents") if component.origin.provider == CORE]
+    assert [name for name in agents if f"`{name}`" not in text] == []
+    if file == "README.md":
+        assert f"{len(agents)} [agents]" in text
+
+
 def test_the_defaults_of_a_variant_are_its_values(home: Path) -> None:
     row = "| `agent.critic.members` | int ≥ 1 | `{}` |"
     assert row.format(2) in page(home, "sac")["Options"]

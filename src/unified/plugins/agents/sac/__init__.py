@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unified import AgentComponent
-from unified.plugins.agents.sac.variants import CROSSQ, DROQ, REDQ, SIMBA, TQC
+from unified.plugins.agents.sac.variants import CQL, CROSSQ, DROQ, REDQ, SIMBA, TQC
 
 component = AgentComponent(
     name="sac",
@@ -65,6 +65,17 @@ components = (
             "(q, q') = Q((s, a), (s', a')) in one pass, whose batch renormalisation sees rows and next rows together, and y = r + γ "
             "(min_i q'_i - α log π(a'|s')) without a gradient: there is no target network. The loss of the actor reads the critics with "
             "their running statistics (Bhatt et al. 2024, section 4)."
+        ),
+    ),
+    component.variant(
+        "cql",
+        CQL,
+        "sac whose critics are conservative about actions that are not in the data, offline (Kumar et al. 2020)",
+        presets=f"{_PRESETS}:CQL_PRESETS",
+        answers={"conservative_q_learning": "--agent cql"},
+        about=(
+            "The losses of `sac`, and L_Q = TD errors + α' (log Σ_a exp Q(s, a) - Q(s, a_data)): values of actions that are not in the data "
+            "are pushed down (Kumar et al. 2020, equation 4)."
         ),
     ),
     component.variant(
