@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -121,6 +121,7 @@ class Store:
         self.open = np.zeros(self.num_envs, bool)
         #: For each ring, the last slots of its finished episodes, in order.
         self._ends = [array("q") for _ in range(self.num_envs)]
+        self._derived: dict[str, tuple[bytes, Array]] = {}
 
     def index(self, env_id: Array | int, slot: Array | int) -> Array:
         """Where slots lie in the columns."""
@@ -231,6 +232,13 @@ class Store:
             before = np.concatenate([[-1], ends])[at] + 1
             first[rows] = np.maximum(np.maximum(before, self.tail[one]), slot[rows] - self.data["step"][index[rows]])
         return first, last
+
+    def derived(self, name: str, compute: Callable[[Store], Array]) -> Array:
+        """What `compute` makes of all slots; it is called again only when slots were written since: for replays that stay as they are."""
+        version = b"".join(each.tobytes() for each in (self.head, self.tail, self.held))
+        if name not in self._derived or self._derived[name][0] != version:
+            self._derived[name] = (version, compute(self))
+        return self._derived[name][1]
 
     def slot(self, index: Array) -> Array:
         """The number within its ring of each slot at `index` ``(B,)`` that is held: it grows by one with each slot written."""
