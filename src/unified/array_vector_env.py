@@ -59,6 +59,7 @@ class ArrayVectorEnv(Steppable):
         # The states that episodes begin with, computed ahead: episode e of environment i with `_initial[i, e - _initial_from[i]]`.
         self._initial, self._initial_from, self._depth = np.zeros((num_envs, 0, len(states))), np.zeros(num_envs, np.int64), 2
         self._at = np.full(num_envs, -1, np.int64)  # the present episodes, counted from `_initial_from`
+        self._started = np.ones(num_envs, bool)  # an episode that could not start has no state, and its next step fails
         self._was_reset = False
         self.observations = self.observe(states)
         # What most steps return: nothing ended, nothing failed. Shared by them, so it cannot be written.
@@ -164,9 +165,10 @@ class ArrayVectorEnv(Steppable):
         if steps.failed is not self._none:
             failed = steps.failed.nonzero()[0]
             steps.observation[failed] = self.observations[failed]  # finite, and never stored
-            self.failed_episodes += len(failed)
+            begun = failed[self._started[failed]]
+            self.failed_episodes += len(begun)
             self.env_failures.extend(
-                f"environment {i}, episode {self._episode(i)} was discarded: the reward was not finite" for i in failed.tolist()
+                f"environment {i}, episode {self._episode(i)} was discarded: the reward was not finite" for i in begun.tolist()
             )
             over = np.concatenate([over, failed])
         steps.reset_observation = np.zeros(steps.observation.shape, steps.observation.dtype)
@@ -225,9 +227,9 @@ class ArrayVectorEnv(Steppable):
                 "episode": self._episode(i),
                 "length": int(self._step - self._began[i]),
                 "return": float(self._return[i]),
-                "state": self._state_of(i),
+                "state": self._state_of(i) if self._started[i] else None,
                 "actions": np.zeros((0, *space.shape), space.dtype),
-                "rebuildable": True,
+                "rebuildable": bool(self._started[i]),
                 "observation": self.observations[i].copy(),
                 "options": None,
             }
@@ -250,6 +252,7 @@ class ArrayVectorEnv(Steppable):
         self.stream, self.restarts, self.failed_episodes = state["stream"], state["restarts"], state["failed_episodes"]
         self._count_from(np.array([lane["episode"] for lane in state["lanes"]]))
         self._step, self._was_reset = 0, True
+        self._started[:] = True
         for i, lane in enumerate(state["lanes"]):
             self._return[i], self._began[i] = lane["return"], -lane["length"]
             complete = lane["state"] is not None and not len(lane["actions"])

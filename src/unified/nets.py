@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from unified.core.learn.networks import output_shape
 from unified.core.learn.normalize import RunningMoments
-from unified.plugins.architectures.actors import Actor, epsilon_greedy, make_actor, policy_head, uniform
+from unified.plugins.architectures.actors import Actor, Columns, MaskedActor, epsilon_greedy, make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
-from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced, soft_log_policy, soft_maximum, value_head
+from unified.plugins.architectures.critics import (
+    ChoiceCritic,
+    Critic,
+    greedy_choice,
+    make_critic,
+    reduced,
+    soft_log_policy,
+    soft_maximum,
+    value_head,
+)
 from unified.plugins.architectures.encoders import Sight, action_mask
 from unified.plugins.architectures.flow import FlowActor, FlowHead, VelocityMLP
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP
@@ -21,16 +30,19 @@ __all__ = [
     "Actor",
     "Bottleneck",
     "ChoiceCritic",
+    "Columns",
     "Critic",
     "EnsembleMLP",
     "FlowActor",
     "FlowHead",
+    "MaskedActor",
     "RandomShift",
     "RunningMoments",
     "Sight",
     "VelocityMLP",
     "action_mask",
     "epsilon_greedy",
+    "greedy_choice",
     "make_actor",
     "make_augmentations",
     "make_critic",

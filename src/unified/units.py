@@ -27,9 +27,22 @@ def scored(row: Mapping[str, Any]) -> tuple[str, float, float | None]:
 
 
 def result(row: Mapping[str, Any]) -> str:
-    """The primary metric as text: ``return 950 ± 4``."""
+    """The primary metric as text, and the share of successful episodes of a task that has it: ``return 950 ± 4``.
+
+    >>> result({"return": -1.5, "return_sd": 0.5, "success": 0.975})
+    'return -1.50 ± 0.50, success 98%'
+    """
     name, value, sd = scored(row)
-    return f"{name} {spread(value, sd)}"
+    return f"{name} {spread(value, sd)}{success(row)}"
+
+
+def success(row: Mapping[str, Any]) -> str:
+    """The share of successful episodes, to follow their return; empty if the task does not say which are.
+
+    >>> success({"success": 1.0}), success({})
+    (', success 100%', '')
+    """
+    return f", success {100 * row['success']:.0f}%" if "success" in row else ""
 
 
 def duration(seconds: float | None) -> str:

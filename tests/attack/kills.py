@@ -49,7 +49,7 @@ SEVERAL = (
     *("agent.batch_size=8", "agent.learning_starts=20", "replay.capacity=2000", "train.frames=300", *OFTEN),
 )
 GOALS = (
-    *("--agent", "dqn", "--suite", "unified.testing:BitFlip", "suite.bits=5", "replay.sampler=hindsight", "agent.critic.hidden_dim=8"),
+    *("--agent", "dqn", "--suite", "goals:bit_flip", "suite.n=5", "replay.sampler=hindsight", "agent.critic.hidden_dim=8"),
     *("train.frames=360", *OFF_POLICY, *OFTEN),
 )
 

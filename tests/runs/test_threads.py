@@ -19,7 +19,8 @@ from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
 from unified.core.base.waiting import wait_briefly
 from unified.core.learn.device import bits_depend_on, threads_for
-from unified.core.trainer.build import make_agent
+from unified.core.trainer.build import evaluate, make_agent
+from unified.core.trainer.evaluation import EpisodeEvaluator
 from unified.testing.rehearsal import tiny_config, tiny_run
 from unified.testing.workshop import differences
 
@@ -81,6 +82,24 @@ def test_a_resume_has_the_threads_of_the_checkpoint(tmp_path: Path) -> None:
     assert recorded(run)["bits_depend_on"]["threads"] == "2"
     assert recorded(run)["exact"] is True
     assert events(run.path, "restored")[-1]["exact"] is True
+
+
+@pytest.mark.parametrize("threads", [2, "auto"])
+def test_a_checkpoint_is_evaluated_with_the_threads_of_its_training(threads: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    play = EpisodeEvaluator.play_episodes
+
+    def watched(self: EpisodeEvaluator, *arguments: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return play(self, *arguments)
+
+    monkeypatch.setattr(EpisodeEvaluator, "play_episodes", watched)
+    run = tiny_run(tmp_path, threads=threads)
+    during = set(seen)
+    seen.clear()
+    evaluate(run, 2)
+    assert set(seen) == during == {2 if threads == 2 else 1}
+    assert torch.get_num_threads() == 4
 
 
 @pytest.mark.parametrize(

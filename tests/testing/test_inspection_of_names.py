@@ -4,5 +4,4 @@ from __future__ import annotations
 
 from unified.testing import conformance
 
-test_bits = conformance("unified.testing:BitFlip")
 test_mixed = conformance("unified.testing:Mixed")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         NoiseOptions,
         OffPolicyOptions,
         OnPolicyOptions,
+        PolicyGradientOptions,
         RolloutOptions,
         TwinCriticOptions,
     )
@@ -51,6 +52,7 @@ _HOMES = {
         "NoiseOptions",
         "OffPolicyOptions",
         "OnPolicyOptions",
+        "PolicyGradientOptions",
         "RolloutOptions",
         "TwinCriticOptions",
     ),
@@ -92,6 +94,7 @@ __all__ = [
     "OptimizerName",
     "OptimizerOptions",
     "PartOptimizerOptions",
+    "PolicyGradientOptions",
     "RolloutOptions",
     "ScheduleText",
     "SoftActorCritic",

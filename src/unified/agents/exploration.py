@@ -14,6 +14,7 @@ from unified.plugins.architectures.heads.policies import TruncatedNormal
 if TYPE_CHECKING:
     from unified.agents.options import NoiseOptions
     from unified.core.base.spec import Space
+    from unified.plugins.architectures.heads.policies import TanhStateDependentGaussian
 
 
 class ActionNoise:
@@ -61,3 +62,40 @@ class ActionNoise:
             coins = torch.rand(len(action), 1, generator=generator, device=action.device) < self.options.epsilon
             action = torch.where(coins, uniform(self.space, len(action), generator), action)
         return action, state
+
+
+class StateNoise:
+    """Noise that is a function of the state, z(s)ᵀ θ, for n environments at once: each has a θ of its own, for so many steps (gSDE).
+
+    θ of an environment is drawn anew at the start of an episode, and within it after every `period` steps. It is a state of the policy
+    (`Agent.initial_state`), so that whoever acts resets it and checkpoints hold it. Source: Raffin, Kober & Stulp 2021, "Smooth exploration
+    for robotic reinforcement learning".
+
+    Args:
+        period: Steps from one draw to the next; ``None``: one θ for an episode.
+        shape: Of θ, ``(H, D)``.
+    """
+
+    def __init__(self, period: int | None, shape: tuple[int, ...]) -> None:
+        self.period, self.shape = period, shape
+
+    def initial_state(self, count: int, device: torch.device) -> dict[str, torch.Tensor]:
+        """θ over σ, and the steps that it has lasted, of `count` environments before the first step of an episode."""
+        age = torch.zeros(count, dtype=torch.int64, device=device)
+        return {"noise": torch.zeros(count, *self.shape, device=device), "age": age}
+
+    def __call__(
+        self, policy: TanhStateDependentGaussian, state: dict[str, torch.Tensor], generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Actions ``(n, D)`` of a policy with noise, and the state for the next step.
+
+        Args:
+            policy: At the present observations.
+            state: As `initial_state` or the call before it returned.
+            generator: For the draw.
+        """
+        age = state["age"]
+        drawn = torch.randn(state["noise"].shape, generator=generator, device=age.device)
+        noise = torch.where((age == 0)[:, None, None], drawn, state["noise"])
+        age = age + 1
+        return policy.explored(noise), {"noise": noise, "age": age if self.period is None else age % self.period}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from unified.agents.exploration import ActionNoise
+from unified.agents.exploration import ActionNoise, StateNoise
 from unified.core.base.errors import Problem, UsageError
 from unified.core.learn.actions import Action, ContinuousActions, DiscreteActions
 from unified.core.learn.agent import Agent
@@ -16,11 +16,11 @@ from unified.core.learn.distributions import Policy, Value
 from unified.core.learn.objective import Objective, Phase
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Transitions, View
-from unified.plugins.architectures.actors import Actor, make_actor, policy_head, uniform
+from unified.plugins.architectures.actors import Actor, Columns, MaskedActor, StateNoiseActor, make_actor, policy_head, uniform
 from unified.plugins.architectures.augment.augment import make_augmentations
 from unified.plugins.architectures.augment.shift import RandomShift
 from unified.plugins.architectures.critics import ChoiceCritic, Critic, make_critic, reduced
-from unified.plugins.architectures.encoders import Sight, augment
+from unified.plugins.architectures.encoders import Sight, action_mask, augment, with_mask
 from unified.plugins.architectures.heads.modules import DeterministicHead
 from unified.plugins.architectures.reductions import Reduction
 
@@ -44,7 +44,7 @@ class OffPolicyAgent(Agent):
     ...         self.add_target("critic", options.tau)
 
     and overrides what differs: `phases`, `bootstrap`, `explore`. An agent with options ``noise`` (`NoiseOptions`) explores by noise around
-    the mode of its policy.
+    the mode of its policy; one with ``use_sde`` (and ``sde_sample_freq, log_std_init``) by noise that is a function of the state.
 
     Args:
         spec: Of the task.
@@ -56,13 +56,17 @@ class OffPolicyAgent(Agent):
         sight: The encoder's rules; ``sight.features`` is F.
         aug: Augmentation of observations, called with a generator; ``None`` for vectors.
         actions: Adapts what the policy emits to what the task takes; `make_actor` chooses it by the policy head.
-        action_noise: By which it explores; ``None``: by draws of its policy.
+        action_noise: Noise on actions by which it explores; ``None``: by draws of its policy.
+        state_noise: Noise as a function of the state by which it explores; ``None``: by draws of its policy.
     """
 
     named_observations = True
 
     actions: ContinuousActions | DiscreteActions
     action_noise: ActionNoise | None = None
+    state_noise: StateNoise | None = None
+
+    _shows_mask = False  # whether features have the valid choices behind them, which `MaskedActor` reads
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
@@ -95,7 +99,7 @@ class OffPolicyAgent(Agent):
         """Random shifts of pixels by ``options.pad``; nothing for vectors, and for pictures with labels."""
         return RandomShift(self.options.pad) if self.sight.pixels else None
 
-    def make_actor(self, head: str, bins: int = 5) -> Actor:
+    def make_actor(self, head: str, bins: int = 5) -> Actor | MaskedActor:
         """The actor of ``options.actor``, and `actions` with it: choices where its head is over choices, else numbers.
 
         Args:
@@ -115,14 +119,25 @@ class OffPolicyAgent(Agent):
                 what = f"{type(self).__name__} adds noise to numbers, and this policy head is over choices"
                 raise UsageError(Problem(what, "actor.head=deterministic"))
             self.action_noise = ActionNoise(noise, self.action_space)
-        return make_actor(self.options.actor, policy, self.sight.features, trunk=self.bottleneck, build=self.build, **self._emitted())
+        sde = {"log_std": self.options.log_std_init} if getattr(self.options, "use_sde", False) else {}
+        actor: nn.Module = make_actor(
+            self.options.actor, policy, self.sight.features, trunk=self.bottleneck, build=self.build, **self._emitted(), **sde
+        )
+        self.masked_actions = self._shows_mask = self.spec.masks_actions and policy.discrete
+        if self._shows_mask:
+            actor = MaskedActor(actor, self.actions.size)
+        if isinstance(actor, StateNoiseActor):
+            self.state_noise = StateNoise(self.options.sde_sample_freq, tuple(actor.log_std.shape))
+        return actor
 
     def make_critic(self) -> Critic | ChoiceCritic:
-        """The critics of ``options.critic``: Q(s, ·) where `actions` are choices, else Q(s, a)."""
+        """The critics of ``options.critic``: Q(s, ·) where `actions` are choices, else Q(s, a). They do not see which choices are valid."""
         noise = self.streams["noise"]
         critic = make_critic(self.build, self.options.critic, self.sight.features, trunk=self.bottleneck, stream=noise, **self._emitted())
         if getattr(critic.head, "one_step", False) and self.options.n_step > 1:
             raise UsageError(Problem("this head of values has discounts of its own, and rewards are added up by one", "agent.n_step=1"))
+        if self._shows_mask:
+            critic.trunk = nn.Sequential(Columns(0, self.sight.features), critic.trunk)
         return critic
 
     def _emitted(self) -> dict[str, Any]:
@@ -161,8 +176,13 @@ class OffPolicyAgent(Agent):
             return batch.with_columns(features=self.encode(obs), action=self.encode_label(batch.label))
         next_obs = self.augmented(batch.next_obs)
         with torch.no_grad():
-            next_features = self.encode(next_obs, full=False)
-        return batch.with_columns(features=self.encode(obs, full=False), next_features=next_features)
+            next_features = self._features(next_obs)
+        return batch.with_columns(features=self._features(obs), next_features=next_features)
+
+    def _features(self, observation: Any) -> torch.Tensor:
+        """Inputs of actor and critic: what the encoder makes of observations, and behind it which choices are valid, where they show it."""
+        features = self.encode(observation, full=False)
+        return with_mask(self.spec, features, observation) if self._shows_mask else features
 
     def augmented(self, observation: Any) -> Any:
         """Observations that are learned from, with their pictures augmented, and laid out once for the networks that read them."""
@@ -250,17 +270,23 @@ class OffPolicyAgent(Agent):
 
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:
         """The noise of each environment, where it has a memory."""
-        return {} if self.action_noise is None else self.action_noise.initial_state(count, self.device)
+        noise = self.action_noise or self.state_noise
+        return {} if noise is None else noise.initial_state(count, self.device)
 
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:
         state = {name: batch.get(f"state.{name}", rows) for name, rows in self.initial_state(batch.size).items()}
         if not explore:
-            return replace(self.actions.greedy(self.policy(self.encode(batch.obs, full=False))), state=state)
+            return replace(self.actions.greedy(self.policy(self._features(batch.obs))), state=state)
         generator = self.generator("explore")
         if self.starts:
-            return replace(self.actions.to_env(uniform(self.action_space, batch.size, generator), generator), state=state)
-        action = self.explore(self.encode(batch.obs, full=False), generator)
+            action = uniform(self.action_space, batch.size, generator, action_mask(self.spec, batch.obs))
+            return replace(self.actions.to_env(action, generator), state=state)
+        features = self._features(batch.obs)
+        if self.state_noise is not None:
+            action, state = self.state_noise(self.acting("actor")(features, self.steps, acting=True), state, generator)
+            return replace(self.actions.to_env(action, generator), state=state)
+        action = self.explore(features, generator)
         if self.action_noise is not None:
             action, state = self.action_noise(action, state, self.steps, generator)
         return replace(self.actions.to_env(action, generator), state=state)
@@ -269,3 +295,16 @@ class OffPolicyAgent(Agent):
         """What the policy emits at features ``(n, F)`` while it explores: a draw, or its mode where noise is added to it."""
         policy: Policy = self.acting("actor")(features, self.steps, acting=True)
         return policy.sample(generator) if self.action_noise is None else policy.mode
+
+    @torch.no_grad()
+    def random_action(self, batch: Batch) -> Action:
+        generator = self.generator("random_action")
+        drawn = uniform(self.action_space, batch.size, generator, action_mask(self.spec, batch.obs))
+        return self.actions.to_env(drawn, generator)
+
+    @torch.no_grad()
+    def expected_return(self, batch: Batch) -> torch.Tensor:
+        """Q(s, π(s)) at the mode of the policy, averaged over the critics."""
+        features = self._features(batch.obs)
+        value: Value = self.get_submodule("critic")(features, self.policy(features).mode)
+        return value.mean.mean(dim=0)

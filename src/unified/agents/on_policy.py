@@ -17,10 +17,12 @@ from unified.core.learn.agent import Agent
 from unified.core.learn.distributions import Policy
 from unified.core.learn.memory import Memory, State, state_columns
 from unified.core.learn.networks import output_shape
+from unified.core.learn.objective import Objective, Phase
 from unified.core.learn.returns import compute_gae
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Rollout, RolloutSequences
-from unified.plugins.architectures.encoders import Sight, action_mask, masks_actions
+from unified.plugins.architectures.actors import Columns, MaskedActor
+from unified.plugins.architectures.encoders import Sight, with_mask
 from unified.plugins.architectures.heads.policies import Categorical, Gaussian, StateDependentGaussian
 from unified.plugins.architectures.heads.values import ScalarValue
 from unified.plugins.architectures.selected import SelectedNetwork, selected_network
@@ -95,23 +97,6 @@ class StateDependentActor(nn.Module):
         return StateDependentGaussian(last(latent), latent.detach(), self.log_std)
 
 
-class MaskedActor(nn.Module):
-    """Features and behind them the mask of valid choices ``(…, F + A)`` to a policy over choices that never makes an invalid one.
-
-    Args:
-        actor: Features ``(…, F)`` to a policy.
-        choices: Number A of choices.
-    """
-
-    def __init__(self, actor: nn.Module, choices: int) -> None:
-        super().__init__()
-        self.actor, self.choices = actor, choices
-
-    def forward(self, features: torch.Tensor) -> Categorical:
-        policy: Categorical = self.actor(features[..., : -self.choices])
-        return policy.masked(features[..., -self.choices :] > 0)
-
-
 class StateCritic(nn.Module):
     """Features to the value of a state."""
 
@@ -169,17 +154,6 @@ class TwoMemories(nn.Module):
 PREFIXES = ("actor_", "critic_")
 
 
-class Columns(nn.Module):
-    """Some of the features: ``(…, F)`` to ``(…, stop - start)``."""
-
-    def __init__(self, start: int, stop: int) -> None:
-        super().__init__()
-        self.start, self.stop = start, stop
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features[..., self.start : self.stop]
-
-
 class OnPolicyAgent(Agent):
     """Learns from rollouts of its own policy, with advantages and returns by the critic as it is when a rollout ends.
 
@@ -197,6 +171,7 @@ class OnPolicyAgent(Agent):
     policy_parts = ("encoder", "memory", "actor")
 
     named_observations = True
+    masked_actions = True
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
@@ -226,7 +201,7 @@ class OnPolicyAgent(Agent):
         if isinstance(self.memory, TwoMemories):
             self.actor = nn.Sequential(Columns(0, features), self.actor)
             self.critic = nn.Sequential(Columns(features, 2 * features), self.critic)
-        self.masks = masks_actions(self.spec)
+        self.masks = self.spec.masks_actions
         if self.masks:
             outputs = 2 * features if isinstance(self.memory, TwoMemories) else features
             self.actor = MaskedActor(self.actor, self.actions.size)
@@ -246,6 +221,12 @@ class OnPolicyAgent(Agent):
         if selection is not None:
             return selected_network(self.build, selection, part, "features", features, outputs, gain)
         return tanh_mlp(features, outputs, self.options.hidden_dim, self.options.depth, gain)
+
+    def policy_phase(self, policy: Objective, value: Objective) -> Phase:
+        """The phase of actor, critic and what they share: the loss of each, and with ``options.ent_coef`` a bonus for entropy."""
+        o = self.options
+        bonus = (self.build.objective("entropy", weight=o.ent_coef),) if o.ent_coef else ()
+        return Phase("policy", (policy, value, *bonus), trains=(*self.shared, "actor", "critic"), max_grad_norm=o.max_grad_norm)
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -312,12 +293,7 @@ class OnPolicyAgent(Agent):
         if self.memory is not None:
             memory: Any = self.acting("memory")
             features, state = memory.step(features, state)
-        return self._with_mask(features, observation), dict(state)
-
-    def _with_mask(self, features: torch.Tensor, observation: Any) -> torch.Tensor:
-        """Features ``(B, F)``, and behind them the mask of valid choices where the task shows one: `MaskedActor` reads it."""
-        mask = action_mask(self.spec, observation)
-        return features if mask is None else torch.cat([features, mask.to(features.dtype)], -1)
+        return with_mask(self.spec, features, observation), dict(state)
 
     @property
     def trace_decay(self) -> float:
@@ -335,13 +311,13 @@ class OnPolicyAgent(Agent):
             features, _ = self._features(batch.obs, self.initial_state(batch.size))
             return batch.with_columns(features=features, action=self.encode_label(batch.label))
         if self.memory is None:
-            return batch.with_columns(features=self._with_mask(self.encode(batch.obs).flatten(1), batch.obs))
+            return batch.with_columns(features=with_mask(self.spec, self.encode(batch.obs).flatten(1), batch.obs))
         rows, mask = batch.steps(), batch.mask
         encoded = self.encode(rows.obs).flatten(1)
         features = encoded.new_zeros(*mask.shape, encoded.shape[1])
         features[mask] = encoded
         remembered = self.memory.unroll(features, batch.state, batch.is_first)[mask]
-        return rows.with_columns(features=self._with_mask(remembered, rows.obs))
+        return rows.with_columns(features=with_mask(self.spec, remembered, rows.obs))
 
     def policy(self, features: torch.Tensor) -> Policy:
         """π(·|s) at features ``(B, F)``."""

@@ -43,6 +43,8 @@ def evaluate(
         low, high = units.value(row["return_min"]), units.value(row["return_max"])
         count = f"{len(played)} episode{'s' * (len(played) != 1)}"
         echo(f"  return  {units.spread(row['return'], row['return_sd'])}   ({count}, {low} to {high})")
+        if "success" in row:
+            echo(f"  success {100 * row['success']:.0f}%   (at the last step of each episode)")
         echo(f"  length  {units.value(row['length'])} steps")
     for line in result.report:
         echo(f"  {line}")

@@ -42,6 +42,7 @@ def summary(record: Record, name: str | None = None) -> dict[str, Any]:
         "metric": record.metric,
         "return": units.scored(last)[1] if last else None,
         "return_sd": units.scored(last)[2] if last else None,
+        **({"success": last["success"]} if last and "success" in last else {}),
         "best": record.best,
         "state": record.status,
         "changed": datetime.fromtimestamp(record.changed, UTC).isoformat(timespec="seconds"),
@@ -93,7 +94,7 @@ def list_runs(root: Root = Path("runs"), as_json: Json = False) -> None:
 
 
 def _result(row: dict[str, Any]) -> str:
-    result = units.spread(row["return"], row["return_sd"])
+    result = units.spread(row["return"], row["return_sd"]) + units.success(row)
     return result if row["metric"] == "return" else f"{row['metric']} {result}"
 
 

@@ -19,7 +19,7 @@ from unified.core.envs.vector_env import WorkerVectorEnv
 from unified.core.replay.buffer import Replay
 from unified.core.replay.views import Rollout, Transitions
 
-POINTS = SuiteReference("unified.testing.goals:PointReach", "", {})
+POINTS = SuiteReference("unified.plugins.suites.goals.suite:Goals", "point_reach", {}, "unified.plugins.suites.goals.config:GoalsOptions")
 MIXED = SuiteReference("unified.testing.mixed:Mixed", "", {})
 PLACES = ("inline", "process")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -103,22 +104,55 @@ def test_a_cache_that_cannot_be_made_is_a_reason(tmp_path: Path) -> None:
         Compiler(tmp_path / "unified" / "compiled").start("key", *traced(), urgent=True)
 
 
-@pytest.mark.parametrize("level", ["key", "compiled", "unified"])
-def test_a_cache_that_others_may_write_is_refused(tmp_path: Path, level: str) -> None:
-    cache = tmp_path / "unified" / "compiled"
-    place = cache / "key"
-    place.mkdir(parents=True)
-    {"key": place, "compiled": cache, "unified": cache.parent}[level].chmod(0o777)
-    with pytest.raises(CompilationFailed, match="other users may write"):
-        Compiler(cache).start("key", *traced(), urgent=True)
+def start(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start to compile, without a process that does."""
+    monkeypatch.setattr(module.Compilation, "_start", lambda self, urgent: None)
+    Compiler(cache).start("key", *traced(), urgent=True)
 
 
-def test_a_new_cache_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_complete", lambda place: True)  # nothing is started
-    Compiler(tmp_path / "unified" / "compiled").start("key", *traced(), urgent=True)
+LEVELS = ["unified", "unified/compiled", "unified/compiled/key"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_cache_that_others_could_write_becomes_private_and_empty(level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, other = tmp_path / "unified" / "compiled", tmp_path / "unified" / "others"
+    fill(cache / "key")
+    other.mkdir()
+    for each in LEVELS:
+        (tmp_path / each).chmod(0o775 if each == level else 0o700)
+    start(cache, monkeypatch)
+    assert [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in LEVELS] == [0o700] * 3
+    assert not list((cache / "key").iterdir())
+    assert other.exists()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_cache_of_another_user_is_refused(level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / level).mkdir(parents=True)
+    lstat = Path.lstat
+    owner = {False: os.getuid(), True: os.getuid() + 1}
+    monkeypatch.setattr(Path, "lstat", lambda self: SimpleNamespace(st_mode=lstat(self).st_mode, st_uid=owner[self == tmp_path / level]))
+    with pytest.raises(CompilationFailed, match=f"{level}, which holds machine code, is a link or belongs to another user"):
+        start(tmp_path / "unified" / "compiled", monkeypatch)
+
+
+def test_a_cache_that_is_a_link_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "unified").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CompilationFailed, match="is a link"):
+        start(tmp_path / "unified" / "compiled", monkeypatch)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077], ids=oct)
+def test_a_new_cache_is_private(umask: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(umask)
+    try:
+        for _ in range(2):
+            start(tmp_path / "unified" / "compiled", monkeypatch)
+    finally:
+        os.umask(before)
     found = [tmp_path / "unified", *(tmp_path / "unified").rglob("*")]
-    assert len(found) == 3
-    assert all(path.stat().st_mode & 0o077 == 0 for path in found if path.is_dir())
+    assert [stat.S_IMODE(path.stat().st_mode) for path in found] == [0o700] * 3
 
 
 def fill(place: Path, age: float = 0.0) -> None:

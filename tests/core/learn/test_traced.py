@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -168,6 +169,34 @@ def test_tracing_changes_nothing() -> None:
     assert type(agent.steps) is type(agent.updates) is int
     assert all(parameter.grad is None for parameter in agent.parameters())
     assert {name: value._version for name, value in agent.named_parameters() if name.startswith("critic")} == versions
+
+
+def test_tracing_leaves_what_an_agent_counts_by_itself() -> None:
+    """An update that is no graph goes on eagerly, with the counts that it has without tracing."""
+    calls, seen = [0], deque([1], maxlen=2)
+    state = {"rows": np.zeros(2), "generator": np.random.default_rng(1)}
+
+    def counts(agent: Line, batch: Batch) -> torch.Tensor:
+        calls[0] += 1
+        seen.append(calls[0])
+        agent.held = agent.held + 1.0
+        state["rows"] += state["generator"].random(2)
+        state["new"] = calls[0]
+        agent.__dict__["own"] = calls[0]
+        agent.encoder.kept = agent.encoder.mean
+        return error(agent, batch) * calls[0]
+
+    agent, batch = Line(counts), batch_of()
+    held = agent.held
+    with pytest.raises(Untraceable):
+        trace(agent, batch)
+    assert agent.held is held
+    assert not held.any()
+    assert (calls, list(seen), not state["rows"].any()) == ([0], [1], True)
+    assert state["generator"].random() == np.random.default_rng(1).random()
+    assert set(state) == {"rows", "generator"}
+    assert not hasattr(agent, "own")
+    assert not hasattr(agent.encoder, "kept")
 
 
 def test_text_is_equal_for_equal_updates_and_tells_others_apart() -> None:

@@ -39,10 +39,22 @@ def test_episodes_with_spread() -> None:
     assert taken["length"] == 15
 
 
+def test_the_share_of_successful_episodes_of_tasks_that_say_so() -> None:
+    meter = Meter()
+    for success in (1.0, 0.0, 1.0, 1.0):
+        meter.add_episode(0.0, 5, success=success)
+    assert meter.take()["success"] == 0.75
+    meter.add_episode(0.0, 5)
+    meter.add_episode(1.0, 5, "one", 1.0)
+    meter.add_episode(1.0, 5, "other")
+    taken = meter.take()
+    assert {name for name in taken if name.startswith("success")} == {"success/one"}
+
+
 def test_state_goes_on_the_same() -> None:
     meter, other = Meter(), Meter()
     meter.add(row(a=1))
-    meter.add_episode(2.0, 3)
+    meter.add_episode(2.0, 3, success=1.0)
     other.load_state_dict(meter.state_dict())
     for some in (meter, other):
         some.add(row(a=2, b=1))

@@ -17,7 +17,7 @@ from plugins.suites.vectors import actions_of, assert_same, play
 from unified.core.base.rng import derive
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import Environment, EpisodeFailed, Suite
-from unified.core.envs.vector_env import WorkerVectorEnv, make_vector_env
+from unified.core.envs.vector_env import STARTS, WorkerVectorEnv, make_vector_env
 from unified.plugins.suites.dmc import simulated as dmc
 from unified.plugins.suites.dmc.config import DMCOptions
 from unified.plugins.suites.dmc.suite import DMC
@@ -211,6 +211,39 @@ def test_an_episode_that_cannot_start_is_skipped(monkeypatch: pytest.MonkeyPatch
         single: Environment = suite("HalfCheetah-v5").environment()
         np.testing.assert_array_equal(observations[1], single.reset(derive(1, "environment", 1, 1, bits=31)))
         single.close()
+
+
+@pytest.mark.parametrize("task", ["HalfCheetah-v5", "cheetah_run"])
+def test_episodes_that_never_start_are_failed_rows(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with batch(task) as env, batch(task) as undisturbed:
+        reset, calls = env._resets.reset, []
+        second = {derive(1, "environment", 1, episode, bits=31) for episode in range(3 * STARTS)}
+
+        def never(seed: int) -> Any:
+            calls.append(seed)
+            if seed in second:
+                raise EpisodeFailed("PhysicsError")
+            return reset(seed)
+
+        monkeypatch.setattr(env._resets, "reset", never)
+        assert np.isfinite(env.reset()).all()
+        undisturbed.reset()
+        rows, others = play(env, range(2)), play(undisturbed, range(2))
+        assert [row.failed.tolist() for row in rows] == [[False, True]] * 2
+        assert all(np.isfinite(row.observation).all() and np.isfinite(row.reset_observation).all() for row in rows)
+        for row, other in zip(rows, others, strict=True):
+            np.testing.assert_array_equal(row.observation[0], other.observation[0])
+        assert env.failed_episodes == 3 * STARTS
+        assert len(set(calls)) == 3 * STARTS + 1  # another episode each time
+        assert "could not start: PhysicsError" in env.env_failures[-1]
+        state = env.state_dict()
+        row, started = play(env, range(2, 4))  # episode 3 * STARTS starts
+        assert (row.failed.tolist(), started.failed.tolist()) == ([False, True], [False, False])
+    assert state["lanes"][1]["state"] is None
+    with batch(task) as env:
+        env.load_state_dict(state)
+        assert env.rebuilt.tolist() == [True, False]
+        assert not play(env, range(1))[0].failed.any()
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def register_samplers() -> Iterator[SamplerComponent]:
         name="her",
         target="unified_plugin_example.sampler:Her",
         summary="transitions with goals that were achieved later in their episodes (Andrychowicz et al. 2017)",
-        example="--agent dqn --suite unified.testing:BitFlip agent.n_step=1 replay.sampler=her",
+        example="--agent dqn --suite goals:bit_flip agent.n_step=1 replay.sampler=her",
     )
 
 

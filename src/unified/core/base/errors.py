@@ -94,7 +94,8 @@ class NotTrusted(UsageError):
 
 
 class FilesMissing(UsageError):
-    """A run refers to something that does not exist: files of a data set, another run, a saved replay."""
+    """A run refers to something that does not exist: files of a data set, another run, a saved replay, the package
+    of a task."""
 
 
 class StorageError(UsageError):

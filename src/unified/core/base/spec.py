@@ -75,6 +75,10 @@ def wrong_task(what: str, takes: Sequence[str], task_type: str | None) -> str:
     return f"{what} can {', '.join(takes)}, and not {task_type}" if takes and task_type and task_type not in takes else ""
 
 
+#: The named observation ``(A,)`` that shows which choices are valid: positive for these, 0 for the others.
+ACTION_MASK = "action_mask"
+
+
 @dataclass(frozen=True)
 class Spec:
     """Description of a task.
@@ -130,6 +134,12 @@ class Spec:
         if isinstance(self.observation, Space):
             return self.observation
         raise UsageError(Problem(f"one observation is needed, and the task has {', '.join(self.observation)}"))
+
+    @property
+    def masks_actions(self) -> bool:
+        """Whether the task takes one choice and shows which choices are valid, in the named observation `ACTION_MASK`."""
+        space = None if isinstance(self.observation, Space) else self.observation.get(ACTION_MASK)
+        return space is not None and self.action.discrete and not self.action.shape and space.shape == (self.action.n,)
 
     def joined(self) -> Spec:
         """The same task with one observation: named vectors joined in their order. A spec with a single observation is returned as is.

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from unified.core.base.errors import Problem, UnifiedError, error_text
+from unified.core.base.errors import Problem, UnifiedError, UsageError, error_text
 from unified.core.components.importing import import_object, stdout_to_stderr
 from unified.core.components.packages import advice
 
@@ -123,9 +123,8 @@ class Component:
             raise
         except BaseException as error:  # importing a plugin may raise anything, SystemExit included
             origin = f" of {self.origin}" if self.origin.distribution else ""
-            raise UnifiedError(
-                Problem(f"{self}{origin} cannot be loaded from {reference}: {error_text(error)}", self._remedy(error))
-            ) from error
+            kind = UsageError if self.extra and isinstance(error, ModuleNotFoundError) else UnifiedError
+            raise kind(Problem(f"{self}{origin} cannot be loaded from {reference}: {error_text(error)}", self._remedy(error))) from error
 
     def _remedy(self, error: BaseException) -> str:
         """A hint for a component that cannot be imported."""

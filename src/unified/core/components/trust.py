@@ -34,7 +34,7 @@ from unified.core.components.import_paths import canonical, no_file, parse, show
 #: File of a run with the signatures of its references.
 RECORD = "trust.json"
 HINT = "read it; if you trust it, add  --trust   (in Python: trust=True)"
-_HARMLESS = re.compile(r"torch\.(nn|optim):[A-Z]\w*|unified\.testing:(BitFlip|CartPoleWithoutVelocities|Mixed|PointReach)")
+_HARMLESS = re.compile(r"torch\.(nn|optim):[A-Z]\w*|unified\.testing:(CartPoleWithoutVelocities|Mixed)")
 _LARGEST = 1 << 20
 
 

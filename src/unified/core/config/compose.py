@@ -188,6 +188,12 @@ def _is_limited(tree: Tree) -> bool:
     return any(not is_null(value.value) for path in BUDGETS if (value := tree.at(path).value))
 
 
+def _told_apart(registry: Registry, component: Component) -> str:
+    """The name of a component, and its kind where a component of another kind has the same name."""
+    alike = [kind for kind in ("agents", "suites", "objectives") if component.name in registry.names(kind)]
+    return f"{component.kind.removesuffix('s')} {component.name}" if len(alike) > 1 else label(component.name)
+
+
 def _add_presets(chooser: Chooser, agent: Choice, suite: Choice) -> None:
     """Add the presets of suite, agent and objectives that match the task, below all other layers."""
     assert suite.component is not None
@@ -205,7 +211,8 @@ def _add_presets(chooser: Chooser, agent: Choice, suite: Choice) -> None:
             except UnifiedError as error:
                 chooser.problems += error.problems
                 continue
-            presets += [from_tree(preset.values, f"preset {preset.name} of {label(component.name)}") for preset in found]
+            whose = _told_apart(chooser.registry, component)
+            presets += [from_tree(preset.values, f"preset {preset.name} of {whose}") for preset in found]
     if data:
         presets[:0] = open_intervals("an epoch")
     elif _is_offline(chooser):

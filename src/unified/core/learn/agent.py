@@ -64,6 +64,8 @@ class Agent(nn.Module, ABC):
     #: Whether the agent reads named observations (`batch.obs["image"]`). If not, named vectors are joined to one for it, in `spec` and in
     #: batches, and a task with named pictures is refused.
     named_observations: ClassVar[bool] = False
+    #: Whether the agent takes only the valid actions of a task that shows which are (`Spec.masks_actions`). If not, it is refused there.
+    masked_actions: bool = False
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__()
@@ -124,6 +126,22 @@ class Agent(nn.Module, ABC):
             explore: Whether to explore, as in training. Without it, the actions depend on the batch and on the random streams only, and
                 the call changes nothing in the agent.
         """
+
+    def random_action(self, batch: Batch) -> Action:
+        """Uniformly random actions for n environments, among the valid ones; the state of a policy stays as it is.
+
+        Raises:
+            UsageError: If the agent has none, as on-policy agents, which learn from draws of their policy alone.
+        """
+        raise UsageError(Problem(f"{type(self).__name__} cannot learn from random actions", "an off-policy agent can"))
+
+    def expected_return(self, batch: Batch) -> torch.Tensor:
+        """What the agent expects of the states of a batch ``(n,)`` if it acts greedily; without a graph, and nothing is drawn.
+
+        Raises:
+            UsageError: If the agent has no estimate.
+        """
+        raise UsageError(Problem(f"{type(self).__name__} estimates no returns of states", "an off-policy agent does"))
 
     def phases(self) -> list[Phase]:
         """The phases of an update in their order: which objectives train which parts. An agent that does not learn has none."""
@@ -341,7 +359,10 @@ class Agent(nn.Module, ABC):
         return batch if self.named_observations or "obs" in batch else batch.joined(self.view.stack)
 
     def observe(self, steps: StepBatch) -> None:
-        """Take note of new rows of experience: the running statistics of observations and rewards move by these and by nothing else."""
+        """Take note of new rows of experience: the running statistics of observations and rewards move by these and by nothing else.
+
+        So may what an objective keeps (`Objective.observe`).
+        """
         if self.observation_norm is not None:
             shown = np.concatenate([steps.observation[~steps.failed], steps.reset_observation[steps.over]])
             names = shown.dtype.names
@@ -350,6 +371,8 @@ class Agent(nn.Module, ABC):
             self.observation_norm.observe(batch.to(self.device), int(self.updates), self.view.whole)
         if self.reward_norm is not None:
             self.reward_norm.observe(steps)
+        for objective in self.objectives:
+            objective.observe(self, steps)
 
     def observe_data(self, rows: Iterable[Batch], returns: np.ndarray) -> None:
         """Take note of a replay that is learned from alone, once, before the first update.

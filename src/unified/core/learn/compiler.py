@@ -18,6 +18,7 @@ import operator
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -124,14 +125,26 @@ class Compiler:
 
 
 def _make_private(place: Path) -> None:
-    """Make the directory of a graph in the cache; another user must not be able to put code there."""
+    """Make the directory of a graph in the cache, in which only its user may write: nobody else can put code there.
+
+    A directory of the user that others could write to, since another program made it with their umask, is made private, and the cache in
+    it is emptied: what it holds may be of others.
+
+    Raises:
+        CompilationFailed: If a directory belongs to another user, or is a link.
+    """
     cache = place.parent
     cache.parent.parent.mkdir(parents=True, exist_ok=True)
     for each in (cache.parent, cache, place):
         each.mkdir(mode=0o700, exist_ok=True)
         about = each.lstat()
-        if about.st_uid != os.getuid() or about.st_mode & 0o022:
-            raise CompilationFailed(f"other users may write to {each}, which holds machine code: chmod go-w {each}")
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+            what = f"{each}, which holds machine code, is a link or belongs to another user"
+            raise CompilationFailed(f"{what}: remove it, or set XDG_CACHE_HOME to a directory of your own")
+        if about.st_mode & 0o022:
+            each.chmod(0o700)
+            shutil.rmtree(cache if each == cache.parent else each, ignore_errors=True)
+            each.mkdir(mode=0o700, exist_ok=True)
 
 
 def written(graph: GraphModule, inputs: Sequence[torch.Tensor]) -> tuple[bytes, list[torch.Tensor]]:

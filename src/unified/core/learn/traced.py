@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._guards import TracingContext, tracing
+from torch._subclasses import FakeTensorMode
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
@@ -35,6 +37,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from unified.core.base.errors import UnifiedError, error_text
 from unified.core.learn.agent import Agent
 from unified.core.learn.optim import CombinedOptimizer, plain_step
+from unified.core.learn.rollback import rolled_back
 from unified.core.learn.update import UpdateResult
 from unified.core.replay.batch import Batch
 
@@ -340,7 +343,7 @@ class TracedUpdate:
 
 
 def trace(agent: Agent, batch: Batch, *, plain_optimizer: bool = False) -> TracedUpdate:
-    """Record the next update. The agent and the counters of its streams are left unchanged.
+    """Record the next update. The agent, everything that it holds, and the counters of its streams are left unchanged.
 
     Args:
         agent: A configured agent in training mode.
@@ -433,7 +436,9 @@ def _graph(agent: Agent, dry: _Recorder, columns: Sequence[str], rows: Sequence[
         return [*result.metrics.values(), *([] if result.priority is None else [result.priority])]
 
     inputs = [*state, *numbers, *rates, *(row.clone() for row in rows), *noise]
-    graph = make_fx(update, tracing_mode="real")(*inputs)
+    # One mode for the shapes of all operations: `make_fx` makes one for each, which takes longer than everything else.
+    with tracing(TracingContext(FakeTensorMode())):
+        graph = make_fx(update, tracing_mode="real")(*inputs)
     if any(one is not other for one, other in zip(state, [*_module_state(agent), *_moments(agent)], strict=True)):
         raise Untraceable("it replaces a parameter, a buffer or a moment by another tensor, instead of writing in place")
     graph.graph.set_codegen(torch.fx.graph.CodeGen())  # flat inputs
@@ -488,28 +493,12 @@ def _tensor_rates(agent: Agent, rates: Sequence[torch.Tensor] | None) -> Iterato
 @contextmanager
 def _unchanged(agent: Agent, plain_optimizer: bool) -> Iterator[None]:
     """Context with optional plain steps of the optimisers that restores the agent and all counters at its end."""
-    buffers = [(module, dict(module._buffers)) for module in agent.modules()]
-    state = [*_module_state(agent), *_moments(agent)]
-    copies = [tensor.detach().clone() for tensor in state]
-    moments = [(optimizer, {key: dict(value) for key, value in optimizer.state.items()}) for optimizer in agent.updater.optimizers.values()]
-    streams, updates, steps, step = agent.streams.state_dict(), agent.updates, agent.steps, agent.updater.step
-    agent.updater.step = plain_step if plain_optimizer else step
     try:
-        with torch.random.fork_rng(devices=[]):
+        with rolled_back(agent), torch.random.fork_rng(devices=[]):
+            if plain_optimizer:
+                agent.updater.step = plain_step
             yield
     finally:
-        agent.updater.step, agent.updates, agent.steps = step, updates, steps
-        agent.streams.rewind(streams)
-        for module, own in buffers:
-            module._buffers.clear()
-            module._buffers.update(own)
-        for optimizer, kept in moments:
-            for key in [key for key in optimizer.state if key not in kept]:
-                del optimizer.state[key]
-            for key, values in kept.items():
-                optimizer.state[key] = values
-        for tensor, copy in zip(state, copies, strict=True):
-            tensor.data.copy_(copy)  # `data` leaves the version counter unchanged
         for parameter in agent.parameters():
             parameter.grad = None
 

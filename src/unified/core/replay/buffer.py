@@ -17,6 +17,7 @@ from unified.core.replay import segments
 from unified.core.replay.backing import make_backing
 from unified.core.replay.batch import Batch
 from unified.core.replay.gather import AT_ONCE, Gatherer
+from unified.core.replay.late import LatePriorities
 from unified.core.replay.loaded import Loading
 from unified.core.replay.samplers import Sampler, Uniform
 from unified.core.replay.saved_index import check_free
@@ -91,6 +92,7 @@ class Replay:
         self.consumed = np.zeros(num_envs, np.int64)
         self.sampler = sampler or Uniform()
         self.sampler.setup(self.store, view, suite=suite, updates=updates)
+        self._late = LatePriorities(self.sampler.lag)
         self.gatherer = Gatherer(torch.cuda.is_available() if pin is None else pin)
         self._segments: list[dict[str, Any]] = []  # of the last cut
         self._flushed_to: Path | None = None
@@ -120,7 +122,7 @@ class Replay:
 
     def discard(self, env_id: int) -> None:
         """Drop the rows of the environment's current episode; a new one has to begin."""
-        self.sampler.remove(self.store.discard(env_id))
+        self._remove(self.store.discard(env_id))
         self.consumed[env_id] = min(self.consumed[env_id], self.store.head[env_id])
 
     def extend(self, actions: Array, steps: StepBatch, extra: Mapping[str, Array] | None = None) -> None:
@@ -149,7 +151,7 @@ class Replay:
         self._begin(ids[fresh], steps.reset_observation[fresh])
 
     def _begin(self, env_id: Array, observation: Array) -> None:
-        self.sampler.remove(self.store.begin(env_id, observation))
+        self._remove(self.store.begin(env_id, observation))
 
     def _append(
         self,
@@ -164,8 +166,12 @@ class Replay:
         if some(~self.store.open[env_id]):
             raise RuntimeError("a step was added to an environment whose episode has ended: begin the next one first")
         completed, written = self.store.append(env_id, action, reward, terminated, over, observation, extra or {})
-        self.sampler.remove(written)
+        self._remove(written)
         self.sampler.add(completed)
+
+    def _remove(self, index: Array) -> None:
+        self._late.remove(index)
+        self.sampler.remove(index)
 
     # Batches go out -------------------------------------------------------------------------------------------------------------
 
@@ -220,10 +226,11 @@ class Replay:
         self.consumed = self.store.head - self.store.open
 
     def update_priorities(self, index: torch.Tensor, priority: torch.Tensor) -> None:
-        """Tell the sampler the priorities ``(B,)`` that an update found for the rows at `index`."""
+        """Tell the sampler the priorities ``(B,)`` that an update found for the rows at `index`, `Sampler.lag` updates later."""
         if not self.sampler.prioritises:
             return
-        self.sampler.update_priorities(index.cpu().numpy(), priority.detach().float().cpu().numpy())
+        for rows, values in self._late.exchange(index, priority):
+            self.sampler.update_priorities(rows, values)
 
     @property
     def steps(self) -> int:
@@ -346,6 +353,7 @@ class Replay:
 
     def _tell_sampler(self) -> None:
         store = self.store
+        self._late.clear()
         for first in range(0, store.slots, PORTION):
             self.sampler.remove(np.arange(first, min(first + PORTION, store.slots)))
         for env_id in range(store.num_envs):
@@ -354,8 +362,9 @@ class Replay:
                 self.sampler.add(index[~store.data["last"][index]])
 
     def state_dict(self) -> dict[str, Any]:
-        """What the cut does not hold: the sampler's state, and the counters it belongs to."""
-        return {"head": self.store.head.tolist(), "consumed": self.consumed.tolist(), "sampler": self.sampler.state_dict()}
+        """What the cut does not hold: the sampler's state, priorities that it does not have yet, and the counters they belong to."""
+        state = {"head": self.store.head.tolist(), "consumed": self.consumed.tolist(), "sampler": self.sampler.state_dict()}
+        return state | ({"late": self._late.state_dict(self.store)} if self.sampler.lag else {})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """After `restore`.
@@ -367,3 +376,4 @@ class Replay:
             raise Damaged(Problem("the replay's state does not belong to the rows restored", "resume another checkpoint"))
         self.consumed = np.array(state["consumed"], np.int64)
         self.sampler.load_state_dict(state["sampler"], self.store)
+        self._late.load_state_dict(state.get("late", ()), self.store)

@@ -53,10 +53,13 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
     for suite in getattr(config.suite, "members", (config.suite,)):
         if isinstance(component := getattr(suite, "component", None), SuiteComponent):
             with plugin_errors(f"suite {suite.label}", "to check its task"):
-                found = _problems_of(partial(component.refuse_missing, suite.task, suite.options))
-            if found and (meant := elsewhere(config.registry, suite.task or "", but=component)):
+                lacks = _problems_of(component.load) if component.extra else []
+                found = [] if lacks else _problems_of(partial(component.refuse_missing, suite.task, suite.options))
+            listed = bool(found and found[0].hint)  # a guess does not replace a hint
+            # A suite that lists its tasks has this one, and only lacks something.
+            if found and component.tasks is None and (meant := elsewhere(config.registry, suite.task or "", component, listed)):
                 found = [replace(found[0], hint=ask(meant)), *found[1:]]
-            problems += found
+            problems += lacks + found
     return problems
 
 

@@ -22,6 +22,8 @@ from unified.core.components.descriptors import SuiteComponent
 from unified.core.components.importing import OBJECT
 from unified.core.components.user_code import AdoptedSuite
 from unified.core.config.intervals import intervals
+from unified.core.config.schema import MAX_THREADS
+from unified.core.envs.chosen_goals import with_actual_goal
 from unified.core.envs.dataset import DataSuite
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import make_vector_env
@@ -39,8 +41,15 @@ from unified.core.replay.saved_index import INDEX, check_free, read_index, spec_
 from unified.core.runs import lookup, provenance
 from unified.core.runs.run import Run
 from unified.core.trainer.agent_state import load_parameters
-from unified.core.trainer.callbacks import Participant
-from unified.core.trainer.checks import check_epochs, check_no_rollouts, check_options_used, check_same_task, check_task_type
+from unified.core.trainer.callbacks import Participant, implemented
+from unified.core.trainer.checks import (
+    check_epochs,
+    check_no_rollouts,
+    check_options_used,
+    check_same_task,
+    check_task_type,
+    check_valid_actions,
+)
 from unified.core.trainer.clock import Clock
 from unified.core.trainer.dataset_evaluation import DatasetEvaluator
 from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
@@ -243,6 +252,14 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
     replay: Replay | DatasetBuffer
     source: ExperienceSource = DatasetSource(spec)
     view = agent.view
+    objectives = {id(objective): objective for objective in agent.objectives}
+    participants = [
+        Participant(f"agent {config.agent.label}", agent, critical=True),
+        *(Participant(f"objective {objective.label}", objective, critical=True) for objective in objectives.values()),
+        Participant(f"suite {config.suite.label}", suite, critical=True),
+        *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
+    ]
+    chooses = implemented(participants, "choose_goals")
     check_options_used(config, view)
     if view.from_dataset:
         replay = make_fixed_replay(config, suite, agent, streams)
@@ -263,20 +280,17 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
         learn_every, per_step = view.update_schedule(environments.num_envs)
         limits = _budgets(config) | {"every": intervals(config)}
         clock = Clock(spec.action_repeat, per_step if config.train.learn else 0.0, view.learn_after, learn_every, **limits)
-        replay = make_replay(run, config, agent, suite, spec, environments.num_envs, streams, clock.planned_updates)
+        stored = with_actual_goal(spec, suite) if chooses else spec
+        replay = make_replay(run, config, agent, suite, stored, environments.num_envs, streams, clock.planned_updates)
         with _made(config.launcher):
             source = make_source(config, run, agent, replay, environments)
         opened.callback(source.close)
     evaluator = make_evaluator(config, suite, run)
-    objectives = {id(objective): objective for objective in agent.objectives}
-    participants = [
-        Participant(f"agent {config.agent.label}", agent, critical=True),
-        *(Participant(f"objective {objective.label}", objective, critical=True) for objective in objectives.values()),
-        Participant(f"suite {config.suite.label}", suite, critical=True),
-        *(Participant.of_callback(selection.label, make(selection, selection.options)) for selection in config.callbacks),
-    ]
     notes = [*suite.notes(), *agent.notes(), *source.notes(), f"precision {agent.precision} on {agent.device}"]
-    return Trainer(run, config, agent, replay, source, evaluator, clock, streams, participants, notes)
+    trainer = Trainer(run, config, agent, replay, source, evaluator, clock, streams, participants, notes)
+    if chooses:
+        source.choose_goals(suite, trainer.choose_goals)
+    return trainer
 
 
 def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: ExitStack) -> Trainer:
@@ -329,7 +343,10 @@ def _assemble_tasks(run: Run, config: Config, make_source: MakeSource, opened: E
     ]
     notes = [f"{name}: {note}" for name in specs for note in (*suites[name].notes(), *agents[name].notes())]
     notes += [*source.notes(), f"precision {whole.precision} on {whole.device}"]
-    return Trainer(run, config, whole, MultiTaskReplay(replays), source, evaluator, clock, streams, participants, notes)
+    trainer = Trainer(run, config, whole, MultiTaskReplay(replays), source, evaluator, clock, streams, participants, notes)
+    if implemented(participants, "choose_goals"):
+        source.choose_goals(next(iter(suites.values())), trainer.choose_goals)
+    return trainer
 
 
 def _open_environments(config: Config, run: Run, stream: str, opened: ExitStack) -> VectorEnv:
@@ -487,6 +504,7 @@ def make_agent(
         budget: Agent steps of the whole run, for schedules over the budget; to act needs none.
     """
     check_task_type(config, spec)
+    task = spec
     device = resolve_device(config.device)
     with _made(config.agent):
         if not getattr(config.agent.component.load(), "named_observations", False):  # a factory of agents declares nothing
@@ -500,6 +518,7 @@ def make_agent(
             for part, module in (shared or {}).items():
                 agent.share(part, module)
             agent.configure()
+            check_valid_actions(config, task, agent)
             agent.view  # noqa: B018  (a property that raises does it here, where it has a name)
     return agent
 
@@ -577,7 +596,11 @@ def load_agent(run: Run, checkpoint: str | int = "best") -> InferencePolicy:
         checkpoint: ``"best"``, ``"newest"``, or the frames of one.
     """
     refuse_one_of_several(run)
-    found = pick_checkpoint(run, checkpoint)
+    return _load_one(run, pick_checkpoint(run, checkpoint))
+
+
+def _load_one(run: Run, found: Checkpoint) -> InferencePolicy:
+    """The agent of a checkpoint of a run of one suite."""
     _notice(run, found)
     with found.reading("manifest") as manifest:
         spec, steps = Spec.from_json(manifest["spec"]), int(manifest["steps"])
@@ -605,7 +628,7 @@ def _notice(run: Run, found: Checkpoint) -> None:
 def evaluate(
     run: Run, episodes: int = 10, checkpoint: str | int = "best", record: tuple[int, int] | None = None, features: str | None = None
 ) -> tuple[int, EvalResult]:
-    """Evaluate a trained agent.
+    """Evaluate a trained agent with the number of threads of its training, on which the last digits of what it computes depend.
 
     Args:
         run: The run that trained it.
@@ -623,12 +646,15 @@ def evaluate(
     agent: Any
     if record is not None:
         refuse_one_of_several(run)
+    found = pick_checkpoint(run, checkpoint)
+    with found.reading("manifest") as manifest:
+        torch.set_num_threads(min(int(manifest["bits_depend_on"]["threads"]), MAX_THREADS))
     if run.policy_config.several_suites:
-        agent, frames = _load_tasks(run, checkpoint)
+        agent, frames = _load_tasks(run, found)
         tasks = run.policy_config.tasks.items()
         evaluator = MultiTaskEvaluator({name: make_evaluator(task, built_suite(task), run, **overrides) for name, task in tasks})
     else:
-        player = load_agent(run, checkpoint)
+        player = _load_one(run, found)
         agent, frames = player.agent, player.frames
         evaluator = make_evaluator(run.policy_config, built_suite(run.policy_config), run, **overrides)
     evaluator.record = record
@@ -640,9 +666,9 @@ def evaluate(
         evaluator.close()
 
 
-def _load_tasks(run: Run, which: str | int) -> tuple[MultiTaskAgent, int]:
-    """The trained agent of a run of several suites, and the frames of its checkpoint."""
-    found, config = pick_checkpoint(run, which), run.policy_config
+def _load_tasks(run: Run, found: Checkpoint) -> tuple[MultiTaskAgent, int]:
+    """The agent of a checkpoint of a run of several suites, and the frames of it."""
+    config = run.policy_config
     _notice(run, found)
     with found.reading("manifest") as manifest:
         streams, specs, steps = Streams(config.seed), MultiTaskSpec.from_json(manifest["spec"]).tasks, int(manifest["steps"])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unified.core.base.errors import Problem, UsageError
-from unified.core.base.spec import wrong_task
+from unified.core.base.spec import ACTION_MASK, wrong_task
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
     from unified.core.config.config import Config
     from unified.core.envs.suite import Suite
+    from unified.core.learn.agent import Agent
     from unified.core.replay.views import View
 
 
@@ -49,6 +50,17 @@ def check_task_type(config: Config, spec: Spec) -> None:
     """
     if what := wrong_task(f"agent {config.agent.label}", getattr(config.agent.component, "task_types", ()), spec.task_type):
         raise UsageError(Problem(f"{what}, the type of {config.suite.text}", "all agents: unified plugins list agents"))
+
+
+def check_valid_actions(config: Config, spec: Spec, agent: Agent) -> None:
+    """Check that the agent takes valid actions only, where the task shows which are.
+
+    Raises:
+        UsageError: If it does not.
+    """
+    if spec.masks_actions and not agent.masked_actions:
+        what = f"{config.suite.text} shows which actions are valid ({ACTION_MASK}), and agent {config.agent.label} would take others too"
+        raise UsageError(Problem(what, "an agent whose policy or values are over choices: unified plugins list agents"))
 
 
 def check_no_rollouts(config: Config, view: View) -> None:

@@ -26,6 +26,7 @@ class Meter:
         self.returns: list[float] = []
         self.lengths: list[int] = []
         self.task_returns: dict[str, list[float]] = {}  # in a run of several suites
+        self.successes: dict[str, list[float]] = {}  # by task, which is empty in a run of one suite
 
     def add(self, metrics: dict[str, torch.Tensor]) -> None:
         """Add the metrics of one update, scalars on the device. Their names may differ between updates."""
@@ -54,8 +55,10 @@ class Meter:
             self._names, self._sums = union, merged
         self._rows, self._count = {}, 0
 
-    def add_episode(self, ret: float, length: int, task: str = "") -> None:
-        """A finished episode; in a run of several suites with the name of its task."""
+    def add_episode(self, ret: float, length: int, task: str = "", success: float | None = None) -> None:
+        """A finished episode; in a run of several suites with the name of its task. Not every task says whether it succeeded."""
+        if success is not None:
+            self.successes.setdefault(task, []).append(success)
         if task:
             self.task_returns.setdefault(task, []).append(ret)
             return
@@ -72,6 +75,7 @@ class Meter:
             row["return_sd"] = returns.std().item() if len(returns) > 1 else 0.0
             row["length"] = sum(self.lengths) / len(self.lengths)
         row |= {f"return/{task}": sum(found) / len(found) for task, found in self.task_returns.items()}
+        row |= {f"success/{task}" if task else "success": sum(found) / len(found) for task, found in self.successes.items()}
         if self._sums is not None:
             sums, counts = self._sums.tolist()
             for name, total, count in zip(self._names, sums, counts, strict=True):
@@ -91,6 +95,7 @@ class Meter:
             "returns": list(self.returns),
             "lengths": list(self.lengths),
             "task_returns": {task: list(found) for task, found in self.task_returns.items()},
+            "successes": {task: list(found) for task, found in self.successes.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
@@ -101,6 +106,7 @@ class Meter:
         self._names, self._sums = list(state["names"]), None if state["sums"] is None else state["sums"].to(device)
         self.returns, self.lengths = list(state["returns"]), list(state["lengths"])
         self.task_returns = {task: list(found) for task, found in state.get("task_returns", {}).items()}
+        self.successes = {task: list(found) for task, found in state.get("successes", {}).items()}
 
 
 def _number(value: torch.Tensor) -> torch.Tensor:

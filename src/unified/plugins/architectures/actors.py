@@ -12,7 +12,8 @@ from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Space
 from unified.core.components.import_paths import label
 from unified.core.learn.distributions import Policy
-from unified.plugins.architectures.heads.modules import PolicyHead
+from unified.plugins.architectures.heads.modules import PolicyHead, TanhGaussianHead
+from unified.plugins.architectures.heads.policies import Categorical, TanhStateDependentGaussian
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, Full
 from unified.plugins.architectures.normalised import NormalisedMLP
 from unified.plugins.architectures.selected import SelectedNetwork, selected_network, start_small
@@ -49,6 +50,59 @@ class Actor(nn.Module):
         return self.numbers.forward_features(self.trunk(features))
 
 
+class Columns(nn.Module):
+    """Some of the features: ``(…, F)`` to ``(…, stop - start)``."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features[..., self.start : self.stop]
+
+
+class MaskedActor(nn.Module):
+    """Features and behind them the mask of valid choices ``(…, F + A)`` to a policy over choices that never makes an invalid one.
+
+    Args:
+        actor: Features ``(…, F)`` to a policy.
+        choices: Number A of choices.
+    """
+
+    def __init__(self, actor: nn.Module, choices: int) -> None:
+        super().__init__()
+        self.actor, self.choices = actor, choices
+
+    def forward(self, features: torch.Tensor, *args: Any, **kwargs: Any) -> Categorical:
+        policy: Categorical = self.actor(features[..., : -self.choices], *args, **kwargs)
+        return policy.masked(features[..., -self.choices :] > 0)
+
+
+class StateNoiseActor(Actor):
+    """Features to the tanh of a normal policy whose noise is a function of the state: gSDE, Raffin et al. 2021.
+
+    The last layer gives the means, within ±2, at which a tanh still has a slope, as Stable-Baselines3 has it; what it reads is z of the
+    deviation √(Σ z² σ²), whose gradient trains it too.
+
+    Args:
+        trunk: What features go through first.
+        numbers: ``(B, F)`` to ``(B, actions)``.
+        head: Says that actions are squashed.
+        log_std: First value of log σ, a matrix ``(H, actions)``.
+    """
+
+    LIMIT = 2.0
+
+    def __init__(self, trunk: nn.Module, numbers: MLP | NormalisedMLP | SelectedNetwork, head: PolicyHead, log_std: float) -> None:
+        super().__init__(trunk, numbers, head)
+        weight, bias = numbers.last_layer()
+        self.log_std = nn.Parameter(torch.full((weight.shape[1], bias.numel()), log_std))
+
+    def forward(self, features: torch.Tensor, step: int = 0, *, acting: bool = False) -> Policy:
+        latent = self.forward_features(features)
+        return TanhStateDependentGaussian(self.numbers.last(latent).clamp(-self.LIMIT, self.LIMIT), latent, self.log_std)
+
+
 def make_actor(
     options: Any,
     head: PolicyHead,
@@ -58,6 +112,7 @@ def make_actor(
     choices: tuple[int, ...] = (),
     trunk: int | None = None,
     build: Builder | None = None,
+    log_std: float | None = None,
 ) -> Actor:
     """An actor as its options say (`ActorOptions`), of `actions` numbers or of `choices`.
 
@@ -69,15 +124,21 @@ def make_actor(
         choices: ``(A,)``, or ``(D, A)`` for D choices.
         trunk: Features behind a `Bottleneck`; ``None`` for the features as they are.
         build: The agent's; makes ``options.network``.
+        log_std: First value of log σ of noise that is a function of the state (`StateNoiseActor`); ``None``: the head has its own noise.
 
     Raises:
-        UsageError: If the network cannot take the features.
+        UsageError: If the network cannot take the features, or the head has no such noise.
     """
     body = Full() if trunk is None else Bottleneck(features, trunk)
     emitted = math.prod(choices) if choices else actions
     if isinstance(head, PolicyHead):  # another class with the same methods need not have this one
         head.add_parameters(emitted)
     size = head.size_of(emitted)
+    if log_std is not None:
+        if not isinstance(head, TanhGaussianHead):
+            what = "agent.use_sde is noise of a squashed normal policy over numbers, and this policy is none"
+            raise UsageError(Problem(what, "agent.use_sde=false   or actor.head=tanh_gaussian on a task that takes numbers"))
+        size = actions
     features = features if trunk is None else trunk
     network, norm = getattr(options, "network", None), getattr(options, "norm", None)
     numbers: MLP | NormalisedMLP | SelectedNetwork
@@ -88,7 +149,7 @@ def make_actor(
     else:
         numbers = MLP(features, size, options.hidden_dim, options.depth)
     start_small(numbers, getattr(options, "last_init", None))
-    return Actor(body, numbers, head, choices)
+    return Actor(body, numbers, head, choices) if log_std is None else StateNoiseActor(body, numbers, head, log_std)
 
 
 def policy_head(build: Builder, selection: Any) -> PolicyHead:
@@ -108,8 +169,11 @@ def policy_head(build: Builder, selection: Any) -> PolicyHead:
     return head  # type: ignore[no-any-return]
 
 
-def uniform(space: Space, count: int, generator: torch.Generator) -> torch.Tensor:
-    """Actions ``(count, *space)`` without any preference: choices, or numbers within [-1, 1]."""
+def uniform(space: Space, count: int, generator: torch.Generator, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Actions ``(count, *space)`` without any preference: choices, of the valid ones ``(count, A)`` where they are given, or numbers
+    within [-1, 1]."""
+    if mask is not None:
+        return torch.rand(mask.shape, generator=generator, device=mask.device).masked_fill(~mask, -1.0).argmax(dim=-1)
     shape, device = (count, *space.shape), generator.device
     if space.n:
         return torch.randint(space.n, shape, generator=generator, device=device)
@@ -135,9 +199,7 @@ def epsilon_greedy(
         mask: Valid choices of each row ``(count, A)``; ``None`` where all are.
     """
     coins = torch.rand(count, generator=generator, device=generator.device) < epsilon  # one for each environment
-    action = uniform(space, count, generator)
-    if mask is not None:
-        action = torch.rand(mask.shape, generator=generator, device=mask.device).masked_fill(~mask, -1.0).argmax(dim=-1)
+    action = uniform(space, count, generator, mask)
     if epsilon < 1.0:
         action = torch.where(coins.view(-1, *[1] * (action.dim() - 1)), action, greedy())
     return action

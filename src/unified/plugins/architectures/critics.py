@@ -12,6 +12,7 @@ from unified.core.base.errors import Problem, UsageError
 from unified.core.components.import_paths import label
 from unified.core.learn.distributions import Value
 from unified.plugins.architectures.heads.modules import QuantileHead
+from unified.plugins.architectures.heads.policies import NEVER
 from unified.plugins.architectures.mlp.network import MLP, Bottleneck, EnsembleMLP, Full
 from unified.plugins.architectures.noisy import Noise, NoisyEnsembleMLP
 from unified.plugins.architectures.normalised import NormalisedEnsembleMLP
@@ -181,25 +182,32 @@ def value_head(build: Builder, selection: Any, low: float = -math.inf, high: flo
     return head  # type: ignore[no-any-return]
 
 
-def soft_log_policy(value: Value, temperature: float) -> torch.Tensor:
+def greedy_choice(value: Value, mask: torch.Tensor | None) -> torch.Tensor:
+    """The choices of greatest value, of the valid ones ``(B, A)`` where they are given; several members are averaged."""
+    return value.greedy if mask is None else value.mean.mean(dim=0).masked_fill(~mask, -torch.inf).argmax(dim=-1)
+
+
+def soft_log_policy(value: Value, temperature: float, mask: torch.Tensor | None = None) -> torch.Tensor:
     """τ ln π of all choices, π = softmax(Q / τ), ``(B, A)`` or ``(B, D, A)``; several members are averaged.
 
-    It is finite wherever Q is: the logarithm is not taken of a probability, which rounds to 0.
+    It is finite wherever Q is: the logarithm is not taken of a probability, which rounds to 0. The policy is over the valid choices
+    ``(B, A)`` alone where they are given; others have a probability of exactly 0.
 
     >>> from unified.plugins.architectures.heads.values import ScalarValue
     >>> soft_log_policy(ScalarValue(torch.tensor([[[10.0, 0.0]]])), 0.03)
     tensor([[  0., -10.]])
     """
-    return temperature * (value.mean.mean(dim=0) / temperature).log_softmax(dim=-1)
+    logits = value.mean.mean(dim=0) / temperature
+    return temperature * (logits if mask is None else logits.masked_fill(~mask, NEVER)).log_softmax(dim=-1)
 
 
-def soft_maximum(value: Value, temperature: float) -> Value:
+def soft_maximum(value: Value, temperature: float, mask: torch.Tensor | None = None) -> Value:
     """Σ π (Q - τ ln π) = τ ln Σ exp(Q / τ) over all choices, π = softmax(Q / τ): ``(E, B, …, A)`` becomes ``(E, B)``.
 
     Of D choices it is the average of theirs, as in `Value.gather`. Source: Haarnoja et al. 2017, "Reinforcement learning with deep
     energy-based policies", equation 3.
     """
-    logs = soft_log_policy(value, temperature)
+    logs = soft_log_policy(value, temperature, mask)
     probabilities = (logs / temperature).exp()
     entropy = -(probabilities * logs).sum(dim=-1)
     return value.expectation(probabilities).shift(entropy.flatten(1).mean(dim=-1) if entropy.dim() > 1 else entropy)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from unified.core.base.errors import Problem, UsageError
-from unified.core.base.spec import Space
+from unified.core.base.spec import ACTION_MASK, Space
 from unified.core.learn.networks import output_shape
 from unified.plugins.architectures.pictures import layout_of
 
@@ -22,22 +22,20 @@ if TYPE_CHECKING:
 
 #: Least height and width that drqv2_cnn leaves something of.
 SMALLEST = 15
-#: The named observation ``(A,)`` that says which choices are valid: positive for these, 0 for the others.
-ACTION_MASK = "action_mask"
-
-
-def masks_actions(spec: Spec) -> bool:
-    """Whether a task of one choice shows which choices are valid (`ACTION_MASK`)."""
-    space = None if isinstance(spec.observation, Space) else spec.observation.get(ACTION_MASK)
-    return space is not None and spec.action.discrete and not spec.action.shape and space.shape == (spec.action.n,)
 
 
 def action_mask(spec: Spec, observation: Any) -> torch.Tensor | None:
     """The valid choices of observations ``(B, A)`` bool, of stacked ones those of the newest; ``None`` where the task shows none."""
-    if not masks_actions(spec):
+    if not spec.masks_actions:
         return None
     assert spec.action.n is not None
     return torch.as_tensor(observation[ACTION_MASK][..., -spec.action.n :] > 0)
+
+
+def with_mask(spec: Spec, features: torch.Tensor, observation: Any) -> torch.Tensor:
+    """Features ``(B, F)``, and behind them the valid choices ``(B, A)`` where the task shows them: `MaskedActor` reads these."""
+    mask = action_mask(spec, observation)
+    return features if mask is None else torch.cat([features, mask.to(features.dtype)], -1)
 
 
 def shows_pixels(spec: Spec) -> bool:
@@ -98,7 +96,7 @@ def make_encoder(
     if isinstance(spec.observation, Space):
         return encoder_of(spec.observation, selection)
     mixed = shows_pixels(spec)
-    seen = {name: space for name, space in spec.observation.items() if name != ACTION_MASK or not masks_actions(spec)}
+    seen = {name: space for name, space in spec.observation.items() if name != ACTION_MASK or not spec.masks_actions}
     made = {name: encoder_of(space, selection if space.is_picture or not mixed else "identity") for name, space in seen.items()}
     return NamedEncoder({name: encoder for name, (encoder, _) in made.items()}), sum(features for _, features in made.values())
 

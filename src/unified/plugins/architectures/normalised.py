@@ -103,7 +103,11 @@ class NormalisedEnsembleMLP(EnsembleMLP):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """``(B, in)`` to ``(E, B, out)``."""
-        return self._linear(len(self.weights) - 1, self.forward_features(inputs))
+        return self.last(self.forward_features(inputs))
+
+    def last(self, features: torch.Tensor) -> torch.Tensor:
+        """The last layer alone, with the normalisation before it: outputs of `forward_features`."""
+        return self._linear(len(self.weights) - 1, features)
 
     def forward_features(self, inputs: torch.Tensor) -> torch.Tensor:
         """Of ``(B, in)``, or ``(E, B, in)`` of each member, the last hidden layer ``(E, B, hidden)``."""
@@ -143,6 +147,10 @@ class NormalisedMLP(nn.Module):
     def forward_features(self, inputs: torch.Tensor) -> torch.Tensor:
         """The last hidden layer, ``(B, hidden)``."""
         return self.one.forward_features(inputs.flatten(1))[0]
+
+    def last(self, features: torch.Tensor) -> torch.Tensor:
+        """The last layer alone: outputs of `forward_features`."""
+        return self.one.last(features[None])[0]
 
     def last_layer(self) -> list[nn.Parameter]:
         """Weights and biases of the last layer."""

@@ -161,7 +161,7 @@ class SimulationVectorEnv(ArrayVectorEnv):
                     self.now[name][i] = getattr(self._data, name)
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        self._broken[:] = False
+        self._broken[:] = ~self._started
         reward, terminated = self.stepped(actions)
         if not np.isfinite(self._rows.sum()):
             self._broken |= ~np.isfinite(self.observe(self.states)).all(1)
@@ -185,22 +185,24 @@ class SimulationVectorEnv(ArrayVectorEnv):
         return np.stack(states, 1)
 
     def _first_states(self, index: np.ndarray) -> np.ndarray:
-        """The states in which the present episodes begin. One that fails at its first observation is skipped."""
+        """The states in which the present episodes begin. One that fails at its first observation is skipped; after `STARTS` of them none
+        has started, and the next step of the environment fails."""
         return np.concatenate([self._first_state(i) for i in index.tolist()], 1)
 
     def _first_state(self, i: int) -> np.ndarray:
-        failures = 0
-        while True:
+        for attempt in range(STARTS):
+            self._at[i] += attempt > 0
             seed = derive(self.seed, self.stream, i, self._episode(i), bits=31)
             try:
-                return self.initial_states(np.array([seed], np.uint64))
+                state = self.initial_states(np.array([seed], np.uint64))
             except EpisodeFailed as error:
-                failures += 1
-                if failures == STARTS:
-                    raise
                 self.failed_episodes += 1
                 self.env_failures.append(f"environment {i}, episode {self._episode(i)} was discarded: it could not start: {error}")
-                self._at[i] += 1
+            else:
+                self._started[i] = True
+                return state
+        self._started[i] = False
+        return self.layout.taken(self._model, self._mujoco.MjData(self._model))[:, None]
 
     def render(self, i: int, height: int, width: int) -> np.ndarray:
         """The present state of environment i, drawn by a single environment in another process, ``(height, width, 3)`` uint8.

@@ -9,7 +9,7 @@ import torch
 from unified import Action, Batch, DiscreteActions, Phase, Schedule
 from unified.agents import OffPolicyAgent
 from unified.heads import Categorical
-from unified.nets import action_mask, epsilon_greedy, soft_log_policy, soft_maximum
+from unified.nets import action_mask, epsilon_greedy, greedy_choice, soft_log_policy, soft_maximum
 
 if TYPE_CHECKING:
     from unified import Builder, Spec
@@ -32,6 +32,7 @@ class DQN(OffPolicyAgent):
     """
 
     policy_parts = ("encoder", "critic")
+    masked_actions = True
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
@@ -67,48 +68,48 @@ class DQN(OffPolicyAgent):
         """V(s'): the target critic's value of the action that the online critic (double), or it itself, likes best, or its soft maximum."""
         features = batch.target_features if self.copies_encoder else batch.next_features
         value = self.reduced(self.get_submodule("critic_target")(features), batch)
+        mask = action_mask(self.spec, batch.next_obs)
         if self.options.temperature is not None:
-            return soft_maximum(value, self.options.temperature)
+            return soft_maximum(value, self.options.temperature, mask)
         if not self.options.double:
-            return value.gather(self._best(value, batch.next_obs))
+            return value.gather(greedy_choice(value, mask))
         chooser: Value = self.critic(batch.next_features)
-        return value.gather(self._best(chooser.mixture(batch.mixture) if "mixture" in batch else chooser, batch.next_obs))
-
-    def _best(self, value: Value, observation: Any) -> torch.Tensor:
-        """The choices of greatest value, among the valid ones where the task shows which are (`action_mask`)."""
-        mask = action_mask(self.spec, observation)
-        return value.greedy if mask is None else value.mean.mean(dim=0).masked_fill(~mask, -torch.inf).argmax(dim=-1)
+        return value.gather(greedy_choice(chooser.mixture(batch.mixture) if "mixture" in batch else chooser, mask))
 
     def target_log_policy(self, batch: Batch) -> torch.Tensor:
         """τ ln π̄(a|s) ``(B,)`` of the actions that were taken, π̄ = softmax(Q̄ / τ): the target network at the present observations."""
         features = batch.features
         if self.copies_encoder:
             features = self.encode(self.augmented(batch.obs), self.get_submodule("encoder_target"))
-        logs = soft_log_policy(self.reduced(self.get_submodule("critic_target")(features), batch), self.options.temperature)
+        value = self.reduced(self.get_submodule("critic_target")(features), batch)
+        logs = soft_log_policy(value, self.options.temperature, action_mask(self.spec, batch.obs))
         return logs.gather(-1, batch.action[..., None]).flatten(1).mean(dim=-1)
 
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:
+        mask = action_mask(self.spec, batch.obs)
         if not explore:
-            return self.actions.to_env(self._greedy(batch.obs), None)
+            return self.actions.to_env(greedy_choice(self._values(batch.obs), mask), None)
         generator = self.generator("explore")
         epsilon = 1.0 if self.starts else self.epsilon(self.steps)
 
         def chosen() -> torch.Tensor:
-            return self._drawn(batch.obs, generator) if self.options.softmax else self._greedy(batch.obs)
+            value = self._values(batch.obs)
+            if not self.options.softmax:
+                return greedy_choice(value, mask)
+            policy = Categorical(value.mean.mean(dim=0) / self.options.temperature)
+            return (policy if mask is None else policy.masked(mask)).sample(generator)
 
-        mask = action_mask(self.spec, batch.obs)
         action = epsilon_greedy(chosen, self.action_space, batch.size, epsilon, generator, mask)
         return self.actions.to_env(action, None)
-
-    def _greedy(self, observation: torch.Tensor) -> torch.Tensor:
-        return self._best(self._values(observation), observation)
-
-    def _drawn(self, observation: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """A draw from softmax(Q / τ)."""
-        return Categorical(self._values(observation).mean.mean(dim=0) / self.options.temperature).sample(generator)
 
     def _values(self, observation: torch.Tensor) -> Value:
         """Q(s, ·), of what acts."""
         value: Value = self.acting("critic")(self.encode(observation, few=True))
         return value
+
+    @torch.no_grad()
+    def expected_return(self, batch: Batch) -> torch.Tensor:
+        """Q(s, a) of the choice that it likes best, averaged over the critics."""
+        value = self._values(batch.obs)
+        return value.gather(greedy_choice(value, action_mask(self.spec, batch.obs))).mean.mean(dim=0)

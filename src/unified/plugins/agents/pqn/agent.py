@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from unified import Action, Batch, DiscreteActions, Loss, Objective, Phase, Problem, Schedule, UsageError
 from unified.agents import OnPolicyAgent
-from unified.nets import epsilon_greedy, make_critic
+from unified.nets import Columns, epsilon_greedy, greedy_choice, make_critic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,9 +47,11 @@ class PQN(OnPolicyAgent):
 
     def make_heads(self, features: int) -> None:
         self.actions = DiscreteActions(self.spec.action, self.options.bins)
-        self.epsilon, self.masks = Schedule(self.options.epsilon), False
+        self.epsilon, self.masks = Schedule(self.options.epsilon), self.spec.masks_actions
         noise = self.streams["noise"]
         self.critic = make_critic(self.build, self.options.critic, features, choices=self.actions.choices, stream=noise)
+        if self.masks:
+            self.critic.trunk = nn.Sequential(Columns(0, features), self.critic.trunk)
         if getattr(self.critic.head, "one_step", False):
             raise UsageError(Problem("this head of values has discounts of its own, and λ-returns have one", "agent.critic.head=scalar"))
 
@@ -70,14 +73,19 @@ class PQN(OnPolicyAgent):
     def _value(self, features: torch.Tensor) -> torch.Tensor:
         """max_a Q(s, a) ``(n,)``."""
         value: Value = self.critic(features)
-        return value.gather(value.greedy).mean.mean(dim=0)
+        return value.gather(greedy_choice(value, self._valid(features))).mean.mean(dim=0)
+
+    def _valid(self, features: torch.Tensor) -> torch.Tensor | None:
+        """The valid choices ``(n, A)``, which stand behind the features where the task shows them."""
+        return features[:, -self.actions.size :] > 0 if self.masks else None
 
     @torch.no_grad()
     def act(self, batch: Batch, *, explore: bool) -> Action:
         features, state = self.step_features(batch)
-        action = greedy = self.acting("critic")(features).greedy
+        valid = self._valid(features)
+        action = greedy = greedy_choice(self.acting("critic")(features), valid)
         if explore:
             epsilon, generator = self.epsilon(self.steps), self.generator("explore")
-            action = epsilon_greedy(lambda: greedy, self.action_space, batch.size, epsilon, generator)
+            action = epsilon_greedy(lambda: greedy, self.action_space, batch.size, epsilon, generator, valid)
         before = {name: batch[name] for name in self._state_columns}
         return Action(action, self.actions.to_env(action).env_action, before if explore else {}, state=state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unified import Action, Agent, Batch, ContinuousActions, DiscreteActions, Labelled, Transitions
-from unified.nets import uniform
+from unified.nets import action_mask, uniform
 
 if TYPE_CHECKING:
     from unified import Builder, Space, Spec, View
@@ -15,6 +15,7 @@ class Random(Agent):
     """Acts uniformly at random and learns nothing; in generation, every pixel is random."""
 
     named_observations = True
+    masked_actions = True
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
         super().__init__(spec, options, build)
@@ -32,4 +33,4 @@ class Random(Agent):
 
     def act(self, batch: Batch, *, explore: bool) -> Action:
         generator = self.generator("explore" if explore else "evaluate")
-        return self.actions.to_env(uniform(self.action_space, batch.size, generator), None)
+        return self.actions.to_env(uniform(self.action_space, batch.size, generator, action_mask(self.spec, batch.obs)), None)

@@ -10,6 +10,7 @@ from torch import nn
 
 from unified import Phase
 from unified.agents import OffPolicyAgent
+from unified.nets import action_mask
 
 if TYPE_CHECKING:
     from unified import Batch, Builder, Spec
@@ -31,7 +32,8 @@ class SAC(OffPolicyAgent):
     """An off-policy actor-critic of maximum entropy: twin critics, a squashed normal policy, a learned temperature.
 
     With a categorical actor, the default where actions are choices, expectations over actions are exact. From pixels it is DrQ (Kostrikov
-    et al. 2020), but for the target critics, which read the online encoder's features; DrQ has a target encoder.
+    et al. 2020), but for the target critics, which read the online encoder's features; DrQ has a target encoder. With ``use_sde`` it
+    explores by noise that is a function of the state, for some steps the same one (Raffin et al. 2021).
     """
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:
@@ -50,12 +52,18 @@ class SAC(OffPolicyAgent):
         return self.options.entropy_share * space.size * math.log(space.n) if space.n else self.options.entropy_per_number * space.size
 
     def phases(self) -> list[Phase]:
-        return [
-            self.critic_phase(),
-            self.actor_phase(
-                self.build.objective("sac_actor", climb=self.options.climb), self.build.objective("sac_alpha"), trains=("actor", "alpha")
-            ),
-        ]
+        climbing = self.build.objective("sac_actor", climb=self.options.climb)
+        if not self.options.learn_alpha:
+            return [self.critic_phase(), self.actor_phase(climbing)]
+        return [self.critic_phase(), self.actor_phase(climbing, self.build.objective("sac_alpha"), trains=("actor", "alpha"))]
+
+    def encode_batch(self, batch: Batch) -> Batch:
+        """As of the base; where a task shows which choices are valid, each row has the entropy that its policy is to keep among these."""
+        encoded = super().encode_batch(batch)
+        mask = None if self.options.target_entropy is not None else action_mask(self.spec, batch.obs)
+        return (
+            encoded if mask is None else encoded.with_columns(target_entropy=self.options.entropy_share * mask.sum(-1).clamp_min(1).log())
+        )
 
     def bootstrap(self, batch: Batch) -> Value:
         """V(s') = Q(s', a') - α log π(a'|s'), a' ~ π: the least of the target critics, at the next action of the present policy.

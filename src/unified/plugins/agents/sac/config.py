@@ -6,6 +6,7 @@ from pydantic import Field
 
 from unified import Preset
 from unified.agents import ActorCriticOptions
+from unified.plugins.agents.robots import HINDSIGHT, MAZE, OBJECTS, REACH, SLIDE, WIDE, ZOO
 
 
 class SACOptions(ActorCriticOptions):
@@ -13,6 +14,8 @@ class SACOptions(ActorCriticOptions):
 
     alpha: float = Field(1.0, gt=0)
     """What entropy is worth at the start."""
+    learn_alpha: bool = True
+    """Whether the temperature is learned, so that the policy keeps its target entropy; else it stays."""
     target_entropy: float | None = None
     """Entropy that the policy is to keep; null: entropy_per_number for numbers, and a share of the greatest for choices."""
     entropy_per_number: float = -1.0
@@ -24,6 +27,12 @@ class SACOptions(ActorCriticOptions):
     """Whether the value of a next state has the entropy of the policy in it."""
     target_critic: bool = True
     """Whether copies of the critics, which follow by tau, value what comes next; else the critics do, in one pass with the prediction."""
+    use_sde: bool = False
+    """State-dependent exploration (gSDE): for several steps, noise is a function of the state (Raffin et al. 2021); numbers only."""
+    sde_sample_freq: int | None = Field(None, ge=1)
+    """Steps of an episode after which this function is drawn anew, in each environment by itself; null: once for each episode."""
+    log_std_init: float = -3.0
+    """First logarithm of the deviation σ of that noise, for each unit of the last hidden layer."""
     bins: int = Field(5, ge=2)
     """Choices of each number of an action, where the actor's head is categorical and the task takes numbers."""
 
@@ -48,9 +57,29 @@ PRESETS = (
         "short tasks: a tenth of the steps",
     ),
     Preset(
+        "mountaincar-continuous",
+        "gym:MountainCarContinuous-v*",
+        {
+            **{"agent.use_sde": True, "agent.sde_sample_freq": 32, "agent.log_std_init": -3.67, "agent.learning_starts": 0},
+            **{"agent.alpha": 0.1, "agent.learn_alpha": False, "agent.discount": 0.9999, "agent.tau": 0.01, "agent.batch_size": 512},
+            **{"agent.actor.hidden_dim": 64, "agent.critic.hidden_dim": 64, "agent.critic.v_min": -100.0, "agent.critic.v_max": 100.0},
+            **{"replay.capacity": 50_000, "train.frames": 50_000},
+        },
+        "Raffin et al., RL Baselines3 Zoo: sac.yml, whose noise lasts for the 32 steps of a round; 32 updates there are one a step here",
+    ),
+    Preset(
         "dmc",
         "dmc:*",
         {"agent.critic.v_min": 0.0, "agent.critic.v_max": 200.0},
         "a reward of 1 at most for each of 2 frames of a step: no return exceeds 2 / (1 - γ)",
     ),
+    REACH,
+    Preset(
+        "fetch_objects",
+        OBJECTS,
+        {**HINDSIGHT, **WIDE, "agent.batch_size": 2_048, "agent.discount": 0.95, "agent.tau": 0.05},
+        f"{ZOO}, of TQC",
+    ),
+    SLIDE,
+    MAZE,
 )

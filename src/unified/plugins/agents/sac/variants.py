@@ -70,7 +70,13 @@ SIMBA = {
     **{"agent.actor": "simba", "agent.actor.hidden_dim": 128, "agent.actor.depth": 1},
     **{"agent.critic": "simba", "agent.critic.hidden_dim": 512, "agent.critic.depth": 2},
     **{"agent.lr": 1e-4, "agent.optimizer": "adamw", "agent.optimizer.weight_decay": 1e-2, "agent.optimizer.parts.alpha.weight_decay": 0.0},
-    **{"agent.alpha": 0.01, "agent.entropy_per_number": -0.5, "agent.updates_per_step": 2, "agent.learning_starts": 5_000},
+    **{
+        "agent.alpha": 0.01,
+        "agent.learn_alpha": True,
+        "agent.entropy_per_number": -0.5,
+        "agent.updates_per_step": 2,
+        "agent.learning_starts": 5_000,
+    },
 }
 SIMBA_PRESETS = (
     Preset("simba_gym", "gym:*", {"agent.normalize_observations": True}, "Lee et al. 2025, section 4.1: for vectors"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from unified import Preset
 from unified.agents import ActorCriticOptions, CriticOptions, NoiseOptions, TwinCriticOptions
+from unified.plugins.agents.robots import HINDSIGHT, MAZE, OBJECTS, REACH, SLIDE, WIDE, ZOO
 
 
 class DDPGOptions(ActorCriticOptions):
@@ -34,6 +37,9 @@ class TD3Options(DDPGOptions):
     """Greatest noise in target actions."""
 
 
+#: Random actions now and then, and targets within possible returns, as in OpenAI's baselines: of rewards -1 and 0 from -1 / (1 - γ) to 0,
+#: of those of mazes from 0 to 1 / (1 - γ). What an agent earns by entropy would not lie within them.
+_ROBOTS = {"agent.clip_target": True, "agent.noise.epsilon": 0.2, "agent.noise.std": "0.1"}
 PRESETS = (
     Preset(
         "pendulum",
@@ -62,6 +68,19 @@ PRESETS = (
         {"agent.critic.v_min": 0.0, "agent.critic.v_max": 200.0},
         "a reward of 1 at most for each of 2 frames of a step: no return exceeds 2 / (1 - γ)",
     ),
+    replace(REACH, values={**REACH.values, **_ROBOTS}, reason=f"{ZOO} for SAC; noise and targets as in mrl"),
+    Preset(
+        "fetch_objects",
+        OBJECTS,
+        {
+            **{**HINDSIGHT, **WIDE, **_ROBOTS, "agent.discount": 0.98, "agent.actor.norm": "layer", "agent.critic.norm": "layer"},
+            **{"replay.sampler.strategy": "futureactual_2_2", "train.num_envs": 8, "agent.learning_starts": 10_000},
+            **{"agent.updates_per_step": 0.5, "agent.action_l2": 0.01},
+        },
+        "Pitis et al. 2020, mrl: its settings of hindsight for one process, with ReLU where it has GELU",
+    ),
+    SLIDE,
+    replace(MAZE, values={**MAZE.values, **_ROBOTS}),
 )
 TD3_BC_PRESETS = (
     Preset("td3_bc_gym", "gym:*", {"agent.normalize_observations": True}, "Fujimoto & Gu 2021, section 5: for vectors"),

@@ -14,7 +14,7 @@ from unified.core.learn.distributions import Policy, Value
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 #: Logit of a choice that is not valid: its probability is exactly 0, and 0 times its logarithm is 0 and not NaN.
-_NEVER = -1e8
+NEVER = -1e8
 
 
 class Categorical(Policy):
@@ -34,7 +34,7 @@ class Categorical(Policy):
 
     def masked(self, valid: torch.Tensor) -> Categorical:
         """The same policy among the valid choices, bool as `probabilities`: others have probability 0. Source: Huang & Ontañón 2022."""
-        return Categorical(self.log_probabilities.masked_fill(~valid, _NEVER))
+        return Categorical(self.log_probabilities.masked_fill(~valid, NEVER))
 
     @property
     def mode(self) -> torch.Tensor:
@@ -147,7 +147,7 @@ class StateDependentGaussian(Gaussian):
 
     Args:
         mean: ``(B, D)``.
-        latent: z, ``(B, H)``, without a graph: the deviation trains σ and not the features.
+        latent: z, ``(B, H)``; without a graph, the deviation trains σ and not the features.
         matrix: log σ, ``(H, D)``.
     """
 
@@ -203,6 +203,24 @@ class TanhGaussian(Policy):
         mean, std = self.normal.mean, self.normal.log_std.exp()
         nodes, weights = (torch.as_tensor(each, dtype=mean.dtype, device=mean.device) for each in _hermite())
         return self.normal.entropy() + (_log_slope(mean[..., None] + std[..., None] * nodes) @ weights).sum(dim=-1)
+
+
+class TanhStateDependentGaussian(TanhGaussian):
+    """The tanh of a normal distribution whose noise is a function of the state (`StateDependentGaussian`, with its arguments)."""
+
+    normal: StateDependentGaussian
+
+    def __init__(self, mean: torch.Tensor, latent: torch.Tensor, matrix: torch.Tensor) -> None:
+        self.normal = StateDependentGaussian(mean, latent, matrix)
+
+    @property
+    def matrix(self) -> torch.Tensor:
+        """log σ, ``(H, D)``."""
+        return self.normal.matrix
+
+    def explored(self, noise: torch.Tensor) -> torch.Tensor:
+        """The actions of standard normal matrices ``(B, H, D)``, which θ is σ times."""
+        return self.normal.explored(noise).tanh()
 
 
 def _log_slope(before: torch.Tensor) -> torch.Tensor:

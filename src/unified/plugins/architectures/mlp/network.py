@@ -51,6 +51,11 @@ class MLP(nn.Sequential):
             hidden_dim = layer(hidden_dim)
         return hidden_dim
 
+    def last(self, features: torch.Tensor) -> torch.Tensor:
+        """The last layer alone: outputs of `forward_features`."""
+        outputs: torch.Tensor = self[-1](features)
+        return outputs
+
     def last_layer(self) -> list[nn.Parameter]:
         """Weights and biases of the last layer."""
         return list(self[-1].parameters())

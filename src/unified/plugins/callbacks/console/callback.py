@@ -114,13 +114,15 @@ class Console(Callback):
     def _returns(self) -> Text | None:
         parts: list[Text] = []
         if "return" in self.row:
-            parts.append(Text.assemble("train ", (units.spread(self.row["return"], self.row.get("return_sd")), "bold")))
+            parts.append(
+                Text.assemble("train ", (units.spread(self.row["return"], self.row.get("return_sd")), "bold"), units.success(self.row))
+            )
         if self.evaluation:
             when = units.duration(time.monotonic() - self.evaluated)
             of = f"{self.evaluation['episodes']} episodes, {when} ago" if "episodes" in self.evaluation else f"{when} ago"
             name, value, sd = units.scored(self.evaluation)
             what = "eval " if name == "return" else f"{name} "
-            parts.append(Text.assemble(what, (units.spread(value, sd), "bold green"), (f" ({of})", "dim")))
+            parts.append(Text.assemble(what, (units.spread(value, sd), "bold green"), units.success(self.evaluation), (f" ({of})", "dim")))
         if self.best is not None:
             parts.append(Text.assemble("best ", (units.value(self.best), "bold")))
         return self._line("score" if self.evaluation and "metric" in self.evaluation else "return", parts, "   ")
@@ -161,10 +163,10 @@ class Console(Callback):
         if (left := self._left()) is not None:
             parts.append(f"{units.duration(left)} left")
         if "return" in self.row:
-            parts.append(f"return {units.spread(self.row['return'], self.row.get('return_sd'))}")
+            parts.append(f"return {units.spread(self.row['return'], self.row.get('return_sd'))}{units.success(self.row)}")
         if self.evaluation:
             name, value, sd = units.scored(self.evaluation)
-            parts.append(f"{'eval' if name == 'return' else name} {units.spread(value, sd)}")
+            parts.append(f"{'eval' if name == 'return' else name} {units.spread(value, sd)}{units.success(self.evaluation)}")
         return parts + self._pace()
 
     def _budget(self) -> tuple[float | None, str]:

@@ -92,7 +92,7 @@ def last(run: Any, trainer: Any, error: BaseException | None, evaluation: dict[s
     result = Text("")
     if evaluation:
         name, value, sd = units.scored(evaluation)
-        result = Text.assemble(f"eval {name} ", (units.spread(value, sd), "bold"))
+        result = Text.assemble(f"eval {name} ", (units.spread(value, sd), "bold"), units.success(evaluation))
         if evaluation["frames"] != frames:
             result.append(f" (of {units.count(evaluation['frames'])} frames)")
         result.append(" at ")

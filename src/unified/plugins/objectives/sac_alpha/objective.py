@@ -11,6 +11,8 @@ from unified.plugins.objectives.sac_actor.objective import soft_value
 class SACAlpha(Objective):
     """L = -α (log π(a|s) + H), a ~ π: α rises while the entropy is below the target H, and falls above it.
 
+    H is the agent's, or of each row where the batch has a column `target_entropy`.
+
     Source: Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications", equation 18.
     """
 
@@ -27,5 +29,5 @@ class SACAlpha(Objective):
 
     def __call__(self, agent: SoftActorCritic, batch: Batch) -> Loss:
         log_prob = batch.once("soft_value", lambda: soft_value(agent, batch))[1]  # the draw of `sac_actor`, where both are in one phase
-        alpha = agent.alpha()
-        return Loss(-alpha * (log_prob.detach() + agent.target_entropy).mean(), {"alpha": alpha.detach()})
+        alpha, entropy = agent.alpha(), batch.get("target_entropy", agent.target_entropy)
+        return Loss(-alpha * (log_prob.detach() + entropy).mean(), {"alpha": alpha.detach()})

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
-from functools import cached_property
 from typing import Any
 
 import gymnasium
-import numpy as np
 from gymnasium.utils import EzPickle
 
 from unified.core.base.errors import Problem, UsageError
@@ -16,12 +14,13 @@ from unified.core.components.fingerprint import contents, is_plain
 from unified.core.envs.adapters import SuiteAdapter
 from unified.core.envs.suite import Environment
 from unified.plugins.suites.gym.environment import GymEnvironment, make
+from unified.plugins.suites.gym.goals import GoalRewards
 
 #: Attributes that are not part of the task: rendering and a random seed.
 _ASIDE = ("render_mode", "spec", "_np_random_seed")
 
 
-class GymObject(SuiteAdapter):
+class GymObject(GoalRewards, SuiteAdapter):
     """Wraps a copy of a `gymnasium.Env`, or a new one of its registration if it cannot be copied. The original is not changed."""
 
     def another(self, thing: Any) -> Any:
@@ -44,18 +43,10 @@ class GymObject(SuiteAdapter):
             raise UsageError(Problem(f"{self.name} makes {type(made).__name__}, which is not a gymnasium.Env"))
         return GymEnvironment(self.name, self.options, made)
 
-    @cached_property
-    def _goals(self) -> GymEnvironment:
-        """The environment that recomputes rewards; nothing steps it."""
+    def new_environment(self) -> GymEnvironment:
         environment = self.environment()
         assert isinstance(environment, GymEnvironment)
         return environment
-
-    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        return self._goals.compute_reward(achieved, desired)
-
-    def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        return self._goals.compute_terminated(achieved, desired)
 
 
 class _Copied:

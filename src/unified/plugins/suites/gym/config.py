@@ -19,4 +19,4 @@ class GymOptions(Options):
     observe: tuple[str, ...] = ()
     """Keys of a Dict observation to use: [image] or [position,velocity]; none uses all."""
     action_mask: bool = False
-    """Observe info["action_mask"], the valid actions; ppo, a2c, trpo and dqn then choose these only."""
+    """Observe info["action_mask"], the valid actions: agents whose policy is over choices take these only, others are refused."""

@@ -57,14 +57,13 @@ class GymEnvironment(Environment):
             observation, self._see = observation_of(self._task, self._env.observation_space, getattr(options, "observe", ()))
         # An unregistered environment counts as deterministic, which is checked when a run is resumed.
         spec = self._env.spec
-        self._has_goals = hasattr(self._env.unwrapped, "compute_reward")
         self.spec = Spec(
             observation=observation,
             action=action,
             action_repeat=self._repeat,
             episode_frames=None if spec is None else spec.max_episode_steps,
             deterministic=spec is None or not spec.nondeterministic,
-            columns={"success": Space((), "bool")} if self._has_goals else {},
+            columns={"success": Space((), "bool")} if self.tells_success else {},
             interface={
                 "action": describe(self._env.action_space, exact=True),
                 "observation": None if self._pixels else describe(self._env.observation_space, exact=False),
@@ -77,7 +76,7 @@ class GymEnvironment(Environment):
 
     def step(self, action: np.ndarray) -> Step:
         observation, reward, terminated, truncated, info = self._act(action)
-        extra = {"success": bool(info.get("is_success", info.get("success", False)))} if self._has_goals else {}
+        extra = {"success": self.succeeded(terminated, info)} if self.spec.columns else {}
         return Step(self._observe(observation), reward, terminated, truncated, extra=extra)
 
     def fast_forward(self, seed: int, actions: np.ndarray, options: Mapping[str, Any] | None = None) -> Observation:
@@ -86,6 +85,15 @@ class GymEnvironment(Environment):
         for action in actions:
             observation = self._act(action)[0]
         return self._observe(observation)
+
+    @property
+    def tells_success(self) -> bool:
+        """Whether steps say if they succeed: those of tasks with goals do."""
+        return hasattr(self._env.unwrapped, "compute_reward")
+
+    def succeeded(self, terminated: bool, info: Mapping[str, Any]) -> bool:
+        """Whether a step succeeds."""
+        return bool(info.get("is_success", info.get("success", False)))
 
     @property
     def unwrapped(self) -> Any:
@@ -148,13 +156,12 @@ class GymEnvironment(Environment):
 
     def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         """Rewards ``(B,)`` of goals ``(B, D)``, by the ``compute_reward`` of the environment (Gymnasium-Robotics, `GoalEnv`)."""
-        return np.asarray(self._env.unwrapped.compute_reward(achieved, desired, {}))
+        return _of_rows(self._env.unwrapped.compute_reward, achieved, desired)
 
     def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         """Whether goals terminate the episode, by ``compute_terminated`` of the environment; never if it has no such method."""
         compute = getattr(self._env.unwrapped, "compute_terminated", None)
-        found = False if compute is None else compute(achieved, desired, {})
-        return np.broadcast_to(np.asarray(found, bool), len(achieved))
+        return np.zeros(len(achieved), bool) if compute is None else _of_rows(compute, achieved, desired).astype(bool)
 
     def _begin(self, seed: int, options: Mapping[str, Any] | None) -> Any:
         """The first observation of an episode."""
@@ -286,6 +293,20 @@ def make(what: Any) -> Any:
             return gymnasium.make(what, render_mode="rgb_array", disable_env_checker=True)
         except (TypeError, ValueError, AttributeError):  # the task cannot be rendered
             return gymnasium.make(what, disable_env_checker=True)
+
+
+def _of_rows(function: Any, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+    """What a function of goals gives for each row ``(B, D)``: ``(B,)``.
+
+    A function that is for single goals gives one number for all rows, or fails (point mazes that terminate); then it gets them one by one.
+    """
+    try:
+        found = np.asarray(function(achieved, desired, {}))
+    except (TypeError, ValueError):  # "the truth value of an array is ambiguous"
+        found = np.zeros(())
+    if found.shape == (len(achieved),):
+        return found
+    return np.array([np.asarray(function(one, other, {})).item() for one, other in zip(achieved, desired, strict=True)])
 
 
 def _outline(value: Any) -> str:

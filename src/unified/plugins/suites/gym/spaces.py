@@ -69,7 +69,7 @@ def _combinations(task: str, space: Any) -> tuple[Space, Convert]:
 
 def _continuous(space: Any) -> tuple[Space, Convert]:
     """A Box of any shape as a vector."""
-    low, high = range_of(space)
+    low, high = action_range(space)
     width, whole = high - low, space.dtype.kind in "iu"
 
     def to_env(action: np.ndarray) -> np.ndarray:
@@ -82,8 +82,8 @@ def _continuous(space: Any) -> tuple[Space, Convert]:
     return Space((math.prod(space.shape),), "float32", -1.0, 1.0), to_env
 
 
-def range_of(space: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers that -1 and 1 stand for, for each element of a Box."""
+def action_range(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers ``(D,)`` that -1 and 1 stand for, for each element of a Box."""
     low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
     has_low, has_high = np.abs(low) < UNBOUNDED, np.abs(high) < UNBOUNDED
     low = np.where(has_low, low, np.where(has_high, high - 2.0, -1.0))
@@ -180,6 +180,7 @@ def _named(leaf: Leaf) -> str:
 
 
 def is_picture(space: Any) -> bool:
+    """Whether a leaf becomes an image."""
     if not isinstance(space, spaces.Box):
         return False
     return len(space.shape) == 3 or (len(space.shape) == 2 and space.dtype == np.uint8 and int(space.high.max()) == 255)

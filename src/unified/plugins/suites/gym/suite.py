@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from unified.core.base.errors import UsageError
 from unified.core.envs.suite import Environment, Suite
+from unified.plugins.suites.gym.goals import GoalRewards
 from unified.plugins.suites.gym.scores import normalised, references
 from unified.plugins.suites.opengl import choose
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from unified.core.envs.vector_protocol import VectorEnv
     from unified.plugins.suites.gym.environment import GymEnvironment
 
 
-class Gym(Suite):
+class Gym(GoalRewards, Suite):
     """``gym:<id>``, e.g. ``gym:CartPole-v1``; ``gym:package:Id-v0`` imports `package` first, as Gymnasium does."""
 
     @property
@@ -36,8 +34,6 @@ class Gym(Suite):
             UsageError: If there is no such task, a required package is missing, or its spaces are neither
                 numeric nor discrete.
         """
-        from unified.plugins.suites.gym.environment import GymEnvironment
-
         # SDL renders without a screen
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         if self.placement == "process" and "MUJOCO_GL" not in os.environ:
@@ -45,20 +41,12 @@ class Gym(Suite):
                 os.environ["MUJOCO_GL"] = choose().gl
             except UsageError:
                 os.environ["MUJOCO_GL"] = "osmesa"  # not installed: the state can still be observed, and rendering reports what is missing
-        return GymEnvironment(self.task, self.options)
+        return self.new_environment()
 
-    @cached_property
-    def _goals(self) -> GymEnvironment:
-        """The environment that recomputes rewards; nothing steps it."""
+    def new_environment(self) -> GymEnvironment:
         from unified.plugins.suites.gym.environment import GymEnvironment
 
         return GymEnvironment(self.task, self.options)
-
-    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        return self._goals.compute_reward(achieved, desired)
-
-    def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        return self._goals.compute_terminated(achieved, desired)
 
     def vector(self, num_envs: int, seed: int, stream: str) -> VectorEnv | None:
         """CartPole, Pendulum, MountainCar and the MuJoCo tasks of version 5; the other tasks have no vectorised implementation here."""

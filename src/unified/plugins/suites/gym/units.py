@@ -13,7 +13,7 @@ from unified.core.base.errors import Problem, UsageError
 from unified.core.base.spec import Spec
 from unified.logged.episodes import Array, Observations, Units
 from unified.plugins.suites.gym.environment import find
-from unified.plugins.suites.gym.spaces import Leaf, choices_of, described, is_picture, leaves_of, range_of, selected
+from unified.plugins.suites.gym.spaces import Leaf, action_range, choices_of, described, is_picture, leaves_of, selected
 
 
 class GymUnits(Units):
@@ -41,7 +41,7 @@ class GymUnits(Units):
         if array.shape[1:] != space.shape and not (array.ndim == 2 and array.shape[1:] == (1,) and not space.shape):
             raise _other(f"actions are {array.shape[1:]} there and {space.shape} here")
         if isinstance(space, spaces.Box):
-            low, high = range_of(space)
+            low, high = action_range(space)
             scaled = (array.reshape(len(array), -1).astype(np.float64) - low) * (2.0 / (high - low)) - 1.0
             return np.clip(scaled, -1.0, 1.0).astype(np.float32)
         whole = array.reshape(len(array), -1)
@@ -72,7 +72,7 @@ class GymUnits(Units):
     def logged_actions(self, actions: Array) -> Array:
         space = self.action_space
         if isinstance(space, spaces.Box):
-            low, high = range_of(space)
+            low, high = action_range(space)
             scaled = np.clip(low + (np.clip(actions, -1.0, 1.0).astype(np.float64) + 1.0) * (high - low) / 2.0, low, high)
             scaled = np.rint(scaled) if space.dtype.kind in "iu" else scaled
             return scaled.astype(space.dtype).reshape(len(actions), *space.shape)

@@ -1,6 +1,6 @@
-"""Goal tasks so small that hindsight decides whether they are learned: `BitFlip` for choices, `PointReach` for numbers.
+"""Goal tasks so small that hindsight decides whether they are learned: `bit_flip` for choices, `point_reach` for numbers.
 
-$ unified train --agent dqn --suite unified.testing:BitFlip replay.sampler=hindsight
+$ unified train --agent dqn --suite goals:bit_flip replay.sampler=hindsight
 
 The reward is -1 for each step that does not reach the goal, so a run that never reaches one learns nothing without hindsight. A reset
 takes the option ``goal`` (`WorkerVectorEnv.set_reset_options`). Torch-free and deterministic.
@@ -12,44 +12,48 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from unified.core.base.spec import Space, Spec
-from unified.core.components.options import Options as Base
 from unified.core.envs.suite import Environment, Step, Suite
 
-__all__ = ["BitFlip", "PointReach"]
+_SUCCESS = {"success": Space((), "bool")}
 
 
-class BitFlipOptions(Base):
-    """The size of the task."""
+class Goals(Suite):
+    """``goals:bit_flip`` and ``goals:point_reach``."""
 
-    bits: int = Field(10, ge=1)
-    """Number of bits, and of steps in an episode."""
-
-
-class BitFlip(Suite):
-    """n bits, of which each action flips one, until they are those of the goal. Andrychowicz et al. 2017, section 3.1."""
-
-    Options = BitFlipOptions
+    options: Any
 
     def environment(self) -> Environment:
-        return _Bits(self)
+        return BitFlip(self.options.n) if self.task == "bit_flip" else PointReach()
 
     def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        return self.compute_terminated(achieved, desired).astype(np.float32) - 1
+        return _TASKS[self.task].reached(achieved, desired).astype(np.float32) - 1
 
     def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        reached: np.ndarray = (achieved == desired).all(axis=-1)
-        return reached
+        task = _TASKS[self.task]
+        return task.reached(achieved, desired) if task.terminates else np.zeros(len(achieved), bool)
 
 
-class _Bits(Environment):
-    def __init__(self, suite: BitFlip) -> None:
-        self._suite, bits = suite, Space((suite.options.bits,), "float32", 0, 1)
+class BitFlip(Environment):
+    """n bits, of which each action flips one, until they are those of the goal. Andrychowicz et al. 2017, section 3.1.
+
+    Args:
+        n: Bits, and steps of an episode.
+    """
+
+    terminates = True
+
+    def __init__(self, n: int) -> None:
+        bits = Space((n,), "float32", 0, 1)
         observation = {"achieved_goal": bits, "desired_goal": bits}  # the state is what was achieved
-        action, columns = Space((), "int64", 0, bits.size - 1, bits.size), {"success": Space((), "bool")}
-        self.spec = Spec(observation, action, reward_range=(-1, 0), episode_frames=bits.size, columns=columns)
+        self.spec = Spec(observation, Space((), "int64", 0, n - 1, n), reward_range=(-1, 0), episode_frames=n, columns=_SUCCESS)
+
+    @staticmethod
+    def reached(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """Whether goals ``(B, n)`` are reached: bool ``(B,)``."""
+        same: np.ndarray = (achieved == desired).all(axis=-1)
+        return same
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> Mapping[str, np.ndarray]:
         drawn = np.random.default_rng(seed).integers(0, 2, (2, self.spec.action.n or 0)).astype(np.float32)
@@ -59,32 +63,30 @@ class _Bits(Environment):
     def step(self, action: np.ndarray) -> Step:
         self._bits[int(action)] = 1 - self._bits[int(action)]
         self._steps += 1
-        reward = self._suite.compute_reward(self._bits[None], self._goal[None])[0]
-        reached = bool(reward == 0)
-        return Step(self._observation(), float(reward), reached, self._steps == len(self._bits), extra={"success": reached})
+        reached = bool(self.reached(self._bits, self._goal))
+        return Step(self._observation(), reached - 1.0, reached, self._steps == len(self._bits), extra={"success": reached})
 
     def _observation(self) -> Mapping[str, np.ndarray]:
         return {"achieved_goal": self._bits.copy(), "desired_goal": self._goal.copy()}
 
 
-class PointReach(Suite):
+class PointReach(Environment):
     """A point in a square moves by its action, and ought to be near the goal. An episode of 25 steps never terminates (as in Fetch)."""
 
+    terminates = False
     #: Greatest distance, in each direction, that counts as reached; and the longest step in each direction.
     near, longest = 0.1, 0.2
 
-    def environment(self) -> Environment:
-        return _Point(self)
-
-    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        return (np.abs(achieved - desired).max(axis=-1) <= self.near).astype(np.float32) - 1
-
-
-class _Point(Environment):
-    def __init__(self, suite: PointReach) -> None:
-        self._suite, place = suite, Space((2,), "float32", -1, 1)
+    def __init__(self) -> None:
+        place = Space((2,), "float32", -1, 1)
         observation = {"observation": place, "achieved_goal": place, "desired_goal": place}
-        self.spec = Spec(observation, place, reward_range=(-1, 0), episode_frames=25, columns={"success": Space((), "bool")})
+        self.spec = Spec(observation, place, reward_range=(-1, 0), episode_frames=25, columns=_SUCCESS)
+
+    @classmethod
+    def reached(cls, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """Whether goals ``(B, 2)`` are reached: bool ``(B,)``."""
+        near: np.ndarray = np.abs(achieved - desired).max(axis=-1) <= cls.near
+        return near
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> Mapping[str, np.ndarray]:
         self._place, goal = np.random.default_rng(seed).uniform(-1, 1, (2, 2)).astype(np.float32)
@@ -93,10 +95,13 @@ class _Point(Environment):
 
     def step(self, action: np.ndarray) -> Step:
         before, self._steps = self._place, self._steps + 1
-        self._place = np.clip(before + self._suite.longest * np.clip(action, -1, 1), -1, 1).astype(np.float32)
+        self._place = np.clip(before + self.longest * np.clip(action, -1, 1), -1, 1).astype(np.float32)
         self._velocity = self._place - before
-        reward = float(self._suite.compute_reward(self._place[None], self._goal[None])[0])
-        return Step(self._observation(), reward, False, self._steps == 25, extra={"success": reward == 0})
+        reached = bool(self.reached(self._place, self._goal))
+        return Step(self._observation(), reached - 1.0, False, self._steps == 25, extra={"success": reached})
 
     def _observation(self) -> Mapping[str, np.ndarray]:
         return {"observation": self._velocity, "achieved_goal": self._place, "desired_goal": self._goal}
+
+
+_TASKS: dict[str, type[BitFlip] | type[PointReach]] = {"bit_flip": BitFlip, "point_reach": PointReach}
