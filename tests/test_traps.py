@@ -143,6 +143,7 @@ TRAPS = {
     "Decision Transformer: returns across the end of an episode; the action among what it is predicted from": (
         "plugins/agents/test_decision_transformer.py::test_returns_do_not_run_into_the_next_episode",
         "plugins/agents/test_decision_transformer.py::test_a_feature_has_seen_the_past_its_return_and_itself_alone",
+    ),
     "goals: log densities exponentiated before they are compared": (
         "plugins/callbacks/test_goals.py::test_goals_where_the_density_underflows_are_still_ranked",
         "plugins/callbacks/test_goals.py::test_a_draw_by_density_does_not_overflow",
