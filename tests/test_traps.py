@@ -137,6 +137,34 @@ TRAPS = {
     "GAN: labels of real and fake swapped": (
         "plugins/objectives/test_learned_from_data.py::test_the_critic_is_pulled_up_at_what_is_real_and_down_at_what_is_made_and_the_actor_climbs",
     ),
+    "TD3+BC: λ with gradient, or of the critic at the actions of the data; observations not standardised where it is judged": (
+        "plugins/agents/test_offline_agents.py::test_lambda_has_no_gradient",
+        "plugins/agents/test_offline_agents.py::test_lambda_is_of_the_policy_s_actions",
+        "plugins/agents/test_offline_agents.py::test_observations_are_standardised_by_the_data_in_training_and_in_evaluation",
+    ),
+    "IQL: an expectile of the wrong sign; V or weights by online critics; another order; a squashed policy; weights without a limit": (
+        "plugins/agents/test_offline_agents.py::test_the_expectile_goes_from_the_mean_to_the_greatest",
+        "plugins/agents/test_offline_agents.py::test_v_and_the_policy_learn_from_the_target_critics",
+        "plugins/agents/test_offline_agents.py::test_an_update_of_iql_is_v_then_the_policy_then_q_then_the_target",
+        "plugins/agents/test_offline_agents.py::test_the_policy_of_iql_is_not_squashed",
+        "plugins/agents/test_offline_agents.py::test_weights_are_clipped",
+    ),
+    "CQL: log densities left out; actions of the next state judged there; a wrong range of uniform actions; actions not detached": (
+        "plugins/agents/test_offline_agents.py::test_densities_and_the_state_of_next_actions",
+        "plugins/agents/test_offline_agents.py::test_repeated_actions_have_no_gradient",
+        "plugins/agents/test_offline_agents.py::test_the_estimate_is_the_integral",
+    ),
+    "D4RL: next observations across the end of an episode; timeouts taken for terminals": (
+        "logged/test_slots.py::test_what_comes_next_is_never_of_another_episode",
+        "logged/test_slots.py::test_a_time_limit_is_no_end",
+    ),
+    "%BC: an episode that was cut off by saving has the best return of a task of costs": (
+        "core/replay/test_loaded.py::test_an_episode_that_was_cut_off_by_saving_is_never_the_best",
+    ),
+    "Decision Transformer: returns across the end of an episode; the action among what it is predicted from": (
+        "plugins/agents/test_decision_transformer.py::test_returns_do_not_run_into_the_next_episode",
+        "plugins/agents/test_decision_transformer.py::test_a_feature_has_seen_the_past_its_return_and_itself_alone",
+    ),
     "goals: log densities exponentiated before they are compared": (
         "plugins/callbacks/test_goals.py::test_goals_where_the_density_underflows_are_still_ranked",
         "plugins/callbacks/test_goals.py::test_a_draw_by_density_does_not_overflow",

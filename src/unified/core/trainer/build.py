@@ -35,7 +35,7 @@ from unified.core.learn.multitask import MultiTaskAgent
 from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
 from unified.core.replay.dataset import DatasetBuffer
-from unified.core.replay.loaded import Loading
+from unified.core.replay.loaded import Loading, whole_episodes
 from unified.core.replay.multitask import MultiTaskReplay
 from unified.core.replay.saved_index import INDEX, check_free, read_index, spec_and_rows
 from unified.core.runs import lookup, provenance
@@ -171,7 +171,7 @@ def _load_replay(trainer: Trainer, config: Config, run: Run) -> None:
     else:
         replay.load_saved(lookup.find_replay(load, run.root, run.path), loading)
     if not config.online and isinstance(trainer.agent, Agent):
-        trainer.agent.observe_data(replay.stored())
+        trainer.agent.observe_data(replay.stored(), whole_episodes(replay.store)[3])
 
 
 def _columns(units: Units, agent: Agent, piece: Piece) -> dict[str, Any]:
