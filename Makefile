@@ -20,7 +20,7 @@ demo: $(VENV)/.installed
 
 # a process on each core: torch needs no second thread in any of them
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --dist worksteal
 
 # the reference of every public name, component, option and hook, written from the code
 docs: $(VENV)/.installed

@@ -28,6 +28,7 @@ NAMES = (
     "vector",
     "simulations",
     "list_runs",
+    "coverage",
     "control",
     "first",
     "data",

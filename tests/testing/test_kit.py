@@ -89,6 +89,14 @@ def test_a_wrong_agent_is_found_by_the_right_check(plugin_registry, name):
     assert list(failures(plugin_registry, agent(name))) == [AGENTS[name]]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["DriftsInLearning", "MovesMore"])
+def test_a_variant_is_checked_too(plugin_registry, name):
+    base = agent(name)
+    assert isinstance(base, AgentComponent)
+    assert list(failures(plugin_registry, base.variant("varied", {"agent.tau": 0.1}, SUMMARY))) == [AGENTS[name]]
+
+
 def test_what_is_said_of_an_agent_names_the_part_and_the_remedy(plugin_registry):
     text = failures(plugin_registry, agent("MovesMore"))["moves_what_its_phases_train"]
     assert "extra.weight changed" in text

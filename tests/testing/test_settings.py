@@ -11,7 +11,7 @@ from unified.testing.checks.agents import acts_in_every_space
 from unified.testing.checks.suites import tasks_of
 from unified.testing.kit import components_of
 from unified.testing.settings import configure
-from unified.testing.workshop import default_options, places, tiny_options
+from unified.testing.workshop import default_options, places, samples, tiny_options
 
 
 def agent(*words: str, task: str | None = None, name: str = "dqn") -> AgentComponent:
@@ -32,6 +32,27 @@ def test_options_become_defaults() -> None:
 def test_small_values_do_not_replace_the_given_ones() -> None:
     assert tiny_options(registry().get("agents", "dqn")).batch_size == 8
     assert tiny_options(agent("batch_size=16")).batch_size == 16
+
+
+def test_small_options_of_an_agent_are_below_those_that_the_caller_sets() -> None:
+    plain = tiny_options(registry().get("agents", "crossq"))
+    assert plain.critic.hidden_dim == 16 < default_options(registry().get("agents", "crossq")).critic.hidden_dim
+    assert (plain.critic.norm, plain.actor.norm) == ("batch_renorm", "batch_renorm")  # the values of the variant
+    changed = tiny_options(agent("critic.hidden_dim=24", name="crossq"))
+    assert (changed.critic.hidden_dim, changed.actor.hidden_dim) == (24, 16)
+
+
+def test_a_small_value_is_never_greater_than_the_default() -> None:
+    assert tiny_options(registry().get("architectures", "impala_cnn")).width == 1
+
+
+def test_a_variant_is_checked_at_both_kinds_of_observations_and_of_actions() -> None:
+    both = samples(registry().get("agents", "tqc"))
+    assert [(place.pixels, place.discrete) for place in both] == [(False, False), (True, True)]
+    assert len(samples(registry().get("agents", "sac"))) == len(places(registry().get("agents", "sac"))) > 2
+    assert len(places(registry().get("agents", "tqc"))) > 2  # where it acts
+    (place,) = samples(agent(task="gym:CartPole-v1", name="tqc"))
+    assert place.name == "gym:CartPole-v1"
 
 
 def test_the_original_component_is_unchanged() -> None:

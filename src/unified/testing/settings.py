@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 from unified.core.base import suggest
@@ -18,7 +19,7 @@ from unified.core.config.layers import Layer, from_tree, from_words
 from unified.core.config.schema import TASK
 from unified.core.registry import registry
 
-#: Set on components with other options than their defaults: names of the options that `unified.testing.workshop.tiny_options` leaves alone.
+#: Set on components with other options than their defaults: the values that the caller set, by path.
 FIXED = "fixed_options"
 #: Set on agents that are checked on a given task instead of the probes: the suite component and the name of the task.
 ON = "checked_on"
@@ -62,9 +63,9 @@ def _with_options(components: Sequence[Component], words: Sequence[str]) -> list
     return [_configured(component, by_kind.get(component.kind.removesuffix("s"), {}), layer.source) for component in components]
 
 
-def _configured(component: Component, given: Mapping[tuple[str, ...], Any], source: str) -> Component:
+def _configured(component: Component, given: Mapping[tuple[str, ...], Any], source: str, *, small: bool = False) -> Component:
     """The component with other defaults of its options, validated as those of a run are; a variant keeps its values."""
-    layers = [*_layers_of(component), Layer(source, dict(given))]
+    layers = [*_layers_of(component), *([_small_values(component)] if small else []), Layer(source, dict(given))]
     if not any(layer.values for layer in layers):
         return component
     kind = component.kind.removesuffix("s")
@@ -87,12 +88,24 @@ def _configured(component: Component, given: Mapping[tuple[str, ...], Any], sour
         raise UsageError(*problems)
     names = frozenset(path[1] for layer in layers for path in layer.values)
     changed = _with_defaults(model, options, names)
-    return _derived(component, {"options_model": lambda self: changed, FIXED: frozenset(path[1] for path in given)})
+    return _derived(component, {"options_model": lambda self: changed, FIXED: given})
 
 
+@cache
 def varied(component: Component) -> Component:
     """A variant of an agent with its values as defaults of its options; any other component as it is."""
     return component if hasattr(component, FIXED) else _configured(component, {}, "")
+
+
+@cache
+def small(component: Component) -> Component:
+    """An agent with its small options as defaults, below those that the caller set; any other component as it is."""
+    return _configured(component, getattr(component, FIXED, {}), "the caller", small=True)
+
+
+def fixed_options(component: Component) -> set[str]:
+    """Names of the options that the caller set."""
+    return {path[1] for path in getattr(component, FIXED, ())}
 
 
 def _layers_of(component: Component) -> list[Layer]:
@@ -102,6 +115,12 @@ def _layers_of(component: Component) -> list[Layer]:
     own = from_tree(component.values, f"agent {component.name}").values
     layer = Layer(f"agent {component.name}", {path: value for path, value in own.items() if path[0] == "agent"})
     return [*_layers_of(component.base), layer]
+
+
+def _small_values(component: Component) -> Layer:
+    values = component.small if isinstance(component, AgentComponent) else {}
+    source = f"the small options of agent {component.name}"
+    return Layer(source, from_tree({f"agent.{key}": value for key, value in values.items()}, source).values)
 
 
 def _with_defaults(model: type[Options], options: Options, names: frozenset[str]) -> type[Options]:

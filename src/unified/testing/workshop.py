@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -36,7 +36,7 @@ from unified.core.runs.serialization import pack, safetensors_buffers, unpack
 from unified.core.trainer.build import make_agent
 from unified.core.trainer.sources import EnvCollector
 from unified.testing.check import Failed, Skipped
-from unified.testing.settings import FIXED, ON, varied
+from unified.testing.settings import ON, fixed_options, small, varied
 
 SEED = 3
 #: Small values of options, and no downloads, for components that have
@@ -62,6 +62,10 @@ class Place:
     def pixels(self) -> bool:
         return len(self.spec.observation.shape) == 3
 
+    @property
+    def discrete(self) -> bool:
+        return self.spec.action.n is not None
+
 
 def default_options(component: Component, **values: Any) -> Options:
     """The options of a component: defaults and `values`.
@@ -69,19 +73,26 @@ def default_options(component: Component, **values: Any) -> Options:
     Raises:
         Skipped: If an option has no default.
     """
-    model = varied(component).options_model()
+    return _options(varied(component).options_model(), values)
+
+
+def _options(model: type[Options], values: Mapping[str, Any]) -> Options:
     if required := [name for name, field in model.model_fields.items() if field.is_required() and name not in values]:
         raise Skipped(f"{', '.join(required)} must be given: see describes_itself")
     return model(**values)
 
 
 def tiny_options(component: Component) -> Options:
-    """The component's options with the small values of `TINY`, where they are valid and the caller did not set others."""
-    fields = component.options_model().model_fields
-    values = {name: value for name, value in TINY.items() if name in fields and name not in getattr(component, FIXED, ())}
+    """The component's options with the small ones of an agent, and the values of `TINY` that are smaller and valid.
+
+    What the caller set stays.
+    """
+    model, fixed = small(component).options_model(), fixed_options(component)
+    defaults = {name: field.default for name, field in model.model_fields.items() if name in TINY and name not in fixed}
+    values = {name: TINY[name] for name, default in defaults.items() if not isinstance(default, int) or TINY[name] < default}
     while True:
         try:
-            return default_options(component, **values)
+            return _options(model, values)
         except ValidationError as errors:
             refused = {str(error["loc"][0]) for error in errors.errors() if error["loc"]} & set(values)
             if not values:
@@ -116,6 +127,20 @@ def places(component: AgentComponent) -> tuple[Place, ...]:
         contract = "An agent can be built with its default options for vectors or images, with continuous or discrete actions."
         raise Failed(contract, "\n".join(refused), "support at least one of them, or change the defaults of options")
     return tuple(found)
+
+
+def samples(component: AgentComponent) -> tuple[Place, ...]:
+    """The places at which acting and learning are checked: all `places` of a class, and two of a variant.
+
+    A variant has the code of its base, which is checked everywhere; its values bring other modules and losses, which are the same on every
+    task. Its two places have both kinds of observations and both kinds of actions where it supports them.
+    """
+    known = places(component)
+    if component.base is None or len(known) < 3:
+        return known
+    first = known[0]
+    unlike = [place for place in known if place.pixels != first.pixels] or list(known[1:])
+    return first, next((place for place in unlike if place.discrete != first.discrete), unlike[0])
 
 
 def _labelled(component: AgentComponent) -> list[Place]:
@@ -222,9 +247,14 @@ def fresh(batch: Batch) -> Batch:
     return Batch({name: value.clone() for name, value in batch.items()})
 
 
+@cache
+def _stack(component: AgentComponent, place: Place) -> int:
+    return build(component, place).view.stack
+
+
 def observations(component: AgentComponent, place: Place, count: int) -> torch.Tensor:
     """Different observations ``(count, *observation)``, stacked for the agent."""
-    stack, space = build(component, place).view.stack, place.spec.observation
+    stack, space = _stack(component, place), place.spec.observation
     first, *rest = space.shape
     generator = torch.Generator().manual_seed(SEED)
     shape = (count, stack * first, *rest)

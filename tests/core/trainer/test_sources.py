@@ -17,6 +17,7 @@ from unified.core.base.spec import Space, Spec
 from unified.core.envs.step_batch import StepBatch
 from unified.core.envs.suite import EpisodeFailed
 from unified.core.envs.vector_env import WorkerVectorEnv
+from unified.core.learn.actions import Action
 from unified.core.replay.batch import Batch
 from unified.core.trainer.multitask import MultiTaskSource, MultiTaskSpec
 from unified.core.trainer.sources import DatasetSource, EnvCollector, FrameStack
@@ -286,3 +287,47 @@ def test_a_source_without_environments_refuses_reset_options() -> None:
         DatasetSource(spec).set_reset_options(0, {})
     with pytest.raises(UsageError, match="MultiTaskSource does not support reset options"):
         MultiTaskSource(MultiTaskSpec({}), {}).set_reset_options(0, {})
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+def test_random_shares_replace_actions_with_their_probabilities_in_replay_and_environment_alike(discrete: bool) -> None:
+    """The agent always acts 0: what else is stored is random, and the environment took it (a vector shows the last action)."""
+
+    class Still(Linear):
+        def act(self, batch: Batch, *, explore: bool) -> Action:
+            zero = torch.zeros(batch.size, dtype=torch.int64) if discrete else torch.zeros(batch.size, 2)
+            return Action(zero, zero, {"log_prob": torch.zeros(batch.size)})
+
+        def random_action(self, batch: Batch) -> Action:
+            generator = self.generator("random_action")
+            drawn = torch.randint(1, 3, (batch.size,), generator=generator) if discrete else torch.rand(batch.size, 2, generator=generator)
+            return Action(drawn, drawn)
+
+        def generator(self, stream: str) -> torch.Generator:
+            return self.streams[stream].torch()
+
+    environments = WorkerVectorEnv(Course("", CourseOptions(discrete=discrete, length=1000)), 3, SEED, placement="inline")
+    agent: Any = Still(environments.spec, 1)
+    stored: list[np.ndarray] = []
+    shown: list[np.ndarray] = []
+
+    class Kept(Notes):
+        def extend(self, actions: np.ndarray, steps: StepBatch, extra: dict[str, np.ndarray]) -> None:
+            stored.append(actions.reshape(3, -1).mean(axis=1))
+            shown.append(steps.observation[:, 2])
+
+    source = EnvCollector(environments, agent, Kept())  # type: ignore[arg-type]
+    source.start()
+    for shares in (None, [0.0, 0.0, 0.0], [0.0, 0.3, 1.0]):
+        source.set_random_shares(None if shares is None else np.array(shares))
+        stored.clear()
+        shown.clear()
+        for _ in range(200):
+            source.step_async()
+            source.step_wait()
+        np.testing.assert_allclose(np.stack(stored), np.stack(shown), rtol=1e-6)
+        random = (np.stack(stored) != 0).mean(axis=0)
+        for found, share in zip(random, shares or [0.0] * 3, strict=True):
+            assert abs(found - share) <= 4 * np.sqrt(share * (1 - share) / 200)
+        if shares in (None, [0.0, 0.0, 0.0]):
+            assert not agent.streams.state_dict()  # nothing is drawn where nothing is random

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pluggy
 
 if TYPE_CHECKING:  # types of the arguments of hooks; nothing of these modules is imported at run time
+    import numpy as np
     from torch import Tensor
 
     from unified.core.components.descriptors import (
@@ -152,7 +153,7 @@ class Callback:
     critical: ClassVar[bool] = False
 
     def setup(self, run: Run, trainer: Trainer) -> None:
-        """Called before the first step of a new or resumed run.
+        """Called before the first step of a new or resumed run. A `UsageError` refuses the run.
 
         >>> class Notes(Callback):
         ...     def setup(self, run, trainer):
@@ -171,6 +172,29 @@ class Callback:
         ...     def on_experience(self, run, trainer, steps):
         ...         self.failures += int(steps.failed.sum())
         """
+
+    def choose_goals(self, run: Run, trainer: Trainer, env_ids: np.ndarray, observation: np.ndarray) -> np.ndarray | None:
+        """Called where episodes begin in training, once for all that begin at the same step: choose the goals that they pursue.
+
+        The task needs observations named ``achieved_goal`` and ``desired_goal``, and `Suite.compute_reward`. The goal of an episode does
+        not change; its rows have the rewards and ends of this goal, and the task's own one as the column ``actual_goal``. Evaluations
+        have the task's goals. `on_experience` of the step that ended the episodes before comes after this call.
+
+        Args:
+            run: The run.
+            trainer: Its trainer.
+            env_ids: Numbers of the environments, ``(m,)``.
+            observation: First observations, ``(m,)`` records; ``observation["desired_goal"]`` are the task's own goals.
+
+        Returns:
+            Goals ``(m, *goal)``, for some environments the task's own; ``None`` keeps all of them. Of several callbacks the last counts.
+
+        >>> class Near(Callback):
+        ...     critical = True
+        ...     def choose_goals(self, run, trainer, env_ids, observation):
+        ...         return (observation["achieved_goal"] + observation["desired_goal"]) / 2
+        """
+        return None
 
     def before_update(self, run: Run, trainer: Trainer, batch: Batch) -> None:
         """Called before the agent learns from `batch`.

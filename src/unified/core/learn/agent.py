@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -125,6 +125,22 @@ class Agent(nn.Module, ABC):
             explore: Whether to explore, as in training. Without it, the actions depend on the batch and on the random streams only, and
                 the call changes nothing in the agent.
         """
+
+    def random_action(self, batch: Batch) -> Action:
+        """Uniformly random actions for n environments, among the valid ones; the state of a policy stays as it is.
+
+        Raises:
+            UsageError: If the agent has none, as on-policy agents, which learn from draws of their policy alone.
+        """
+        raise UsageError(Problem(f"{type(self).__name__} cannot learn from random actions", "an off-policy agent can"))
+
+    def expected_return(self, batch: Batch) -> torch.Tensor:
+        """What the agent expects of the states of a batch ``(n,)`` if it acts greedily; without a graph, and nothing is drawn.
+
+        Raises:
+            UsageError: If the agent has no estimate.
+        """
+        raise UsageError(Problem(f"{type(self).__name__} estimates no returns of states", "an off-policy agent does"))
 
     def phases(self) -> list[Phase]:
         """The phases of an update in their order: which objectives train which parts. An agent that does not learn has none."""
@@ -342,7 +358,10 @@ class Agent(nn.Module, ABC):
         return batch if self.named_observations or "obs" in batch else batch.joined(self.view.stack)
 
     def observe(self, steps: StepBatch) -> None:
-        """Take note of new rows of experience: the running statistics of observations and rewards move by these and by nothing else."""
+        """Take note of new rows of experience: the running statistics of observations and rewards move by these and by nothing else.
+
+        So may what an objective keeps (`Objective.observe`).
+        """
         if self.observation_norm is not None:
             shown = np.concatenate([steps.observation[~steps.failed], steps.reset_observation[steps.over]])
             names = shown.dtype.names
@@ -351,6 +370,20 @@ class Agent(nn.Module, ABC):
             self.observation_norm.observe(batch.to(self.device), int(self.updates), self.view.whole)
         if self.reward_norm is not None:
             self.reward_norm.observe(steps)
+        for objective in self.objectives:
+            objective.observe(self, steps)
+
+    def observe_data(self, rows: Iterable[Batch]) -> None:
+        """Take note of all observations of a replay that is learned from alone, once, before the first update.
+
+        With ``normalize_observations``, they are standardised by their mean and deviation: in training, evaluation and play.
+
+        Args:
+            rows: Their columns, single frames, in portions; read only where the agent has a use for them.
+        """
+        if self.observation_norm is not None:
+            joined = (batch if self.named_observations or "obs" in batch else batch.joined() for batch in rows)
+            self.observation_norm.fit(batch.to(self.device) for batch in joined)
 
     def encode_label(self, label: torch.Tensor) -> torch.Tensor:
         """Labels or targets of rows ``(B, *action)`` as actions ``(B, …)`` of the policy; by default by its `actions`, where it has them.

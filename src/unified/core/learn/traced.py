@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._guards import TracingContext, tracing
+from torch._subclasses import FakeTensorMode
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
@@ -434,7 +436,9 @@ def _graph(agent: Agent, dry: _Recorder, columns: Sequence[str], rows: Sequence[
         return [*result.metrics.values(), *([] if result.priority is None else [result.priority])]
 
     inputs = [*state, *numbers, *rates, *(row.clone() for row in rows), *noise]
-    graph = make_fx(update, tracing_mode="real")(*inputs)
+    # One mode for the shapes of all operations: `make_fx` makes one for each, which takes longer than everything else.
+    with tracing(TracingContext(FakeTensorMode())):
+        graph = make_fx(update, tracing_mode="real")(*inputs)
     if any(one is not other for one, other in zip(state, [*_module_state(agent), *_moments(agent)], strict=True)):
         raise Untraceable("it replaces a parameter, a buffer or a moment by another tensor, instead of writing in place")
     graph.graph.set_codegen(torch.fx.graph.CodeGen())  # flat inputs

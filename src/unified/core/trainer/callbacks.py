@@ -91,6 +91,10 @@ class CallbackList:
                     self._hooks[hook].append(_Hook(owner, participant.critical, function, arguments))
         self._hooks["teardown"].reverse()  # the participant that was set up first ends last
 
+    def has(self, hook: str) -> bool:
+        """Whether a participant implements a hook."""
+        return bool(self._hooks[hook])
+
     def call(self, hook: str, *, only: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Call one hook of every participant, or only of the one named `only`.
 
@@ -142,6 +146,11 @@ class CallbackList:
             return _called(each, arguments)
         finally:
             print(f"hook  {hook:<18} {each.owner:<24} {1000 * (time.perf_counter() - start):8.3f} ms", file=sys.stderr)
+
+
+def implemented(participants: Iterable[Participant], hook: str) -> bool:
+    """Whether one of the participants implements a hook."""
+    return any(name == hook for participant in participants for name, _ in _implementations(participant))
 
 
 def _called(each: _Hook, arguments: dict[str, Any]) -> Any:

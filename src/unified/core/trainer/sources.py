@@ -5,19 +5,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from unified.core.base.errors import Problem, UnifiedError, UsageError
+from unified.core.envs.chosen_goals import ChosenGoals
 from unified.core.learn.actions import Action
 from unified.core.learn.memory import State, reset_rows, state_columns
 from unified.core.replay.batch import Batch
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Spec
+    from unified.core.envs.chosen_goals import ChooseGoals
     from unified.core.envs.step_batch import StepBatch
+    from unified.core.envs.suite import Suite
     from unified.core.envs.vector_protocol import VectorEnv
     from unified.core.learn.agent import Agent
     from unified.core.replay.buffer import Replay
@@ -75,6 +79,23 @@ class ExperienceSource(ABC):
             UsageError: If the source does not support reset options; the default.
         """
         raise UsageError(f"{type(self).__name__} does not support reset options")
+
+    def choose_goals(self, suite: Suite, choose: ChooseGoals) -> None:
+        """Pursue the goals that `choose` returns where episodes begin. Called before `start` and `load_state_dict`.
+
+        Raises:
+            UsageError: If the source does not support it; the default.
+        """
+        what = "goals are chosen in environments of one task that are stepped in lock-step with learning"
+        raise UsageError(Problem(what, "one --suite with launcher=local, or leave out the callback that chooses goals"))
+
+    def set_random_shares(self, shares: np.ndarray | None) -> None:
+        """Replace the agent's action by a uniformly random one with these probabilities ``(n,)`` from now on; ``None``: never.
+
+        Raises:
+            UsageError: If the source does not support it; the default.
+        """
+        raise UsageError(f"{type(self).__name__} does not support random shares")
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]: ...
@@ -251,6 +272,7 @@ class EnvCollector(ExperienceSource):
         self.inputs = PolicyInput(agent, environments.spec, environments.num_envs)
         self._stored: np.ndarray | None = None
         self._extra: dict[str, np.ndarray] = {}
+        self._shares: np.ndarray | None = None
 
     num_envs = property(lambda self: self.environments.num_envs)
     exact = property(lambda self: self.environments.exact)
@@ -267,6 +289,8 @@ class EnvCollector(ExperienceSource):
     def step_async(self) -> None:
         """Send the agent's actions; returns at once."""
         action = self.inputs.act(explore=True)
+        if self._shares is not None and self._shares.any():
+            action = self._mixed(action, self._shares)
         self._stored = action.action.cpu().numpy()
         self._extra = {name: values.cpu().numpy() for name, values in action.extra.items() if name in self.replay.extra}
         self.environments.step_async(action.env_action.cpu().numpy())
@@ -279,8 +303,25 @@ class EnvCollector(ExperienceSource):
         self.inputs.update(steps)
         return steps
 
+    def _mixed(self, action: Action, shares: np.ndarray) -> Action:
+        """Uniformly random actions in the place of some, with these probabilities ``(n,)``."""
+        drawn, coins = self.agent.random_action(self.inputs.batch()), self.agent.generator("random_share")
+        random = torch.rand(len(shares), generator=coins, device=self.agent.device) < torch.from_numpy(shares).to(self.agent.device)
+
+        def chosen(other: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+            return torch.where(random.view(-1, *[1] * (own.dim() - 1)), other, own)
+
+        return replace(action, action=chosen(drawn.action, action.action), env_action=chosen(drawn.env_action, action.env_action))
+
     def set_reset_options(self, env_id: int, options: Mapping[str, Any] | None) -> None:
         self.environments.set_reset_options(env_id, options)
+
+    def choose_goals(self, suite: Suite, choose: ChooseGoals) -> None:
+        chosen: Any = ChosenGoals(self.environments, suite, choose)
+        self.environments, self.spec = chosen, chosen.spec
+
+    def set_random_shares(self, shares: np.ndarray | None) -> None:
+        self._shares = None if shares is None else np.array(shares)
 
     def state_dict(self) -> dict[str, Any]:
         return {"environments": self.environments.state_dict(), "inputs": self.inputs.state_dict()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from unified.core.base.errors import EnvironmentFailed, PluginFailed, UnifiedError, plugin_errors
+from unified.core.base.errors import EnvironmentFailed, PluginFailed, UnifiedError, UsageError, plugin_errors
 from unified.core.config.schema import MAX_THREADS
 from unified.core.learn.device import bits_depend_on, differences
 from unified.core.runs import provenance
@@ -89,6 +89,7 @@ class Trainer:
         self._in_updates = False  # whether this step still has updates to do
         self._stepping = False  # whether the environments are between step_async and step_wait
         self._saved: tuple[int, int] | None = None  # steps and metrics offset of the newest checkpoint
+        self._unchosen: UnifiedError | None = None  # why the goals of episodes that began in this step could not be chosen
         if config.evaluate.at_start:
             clock.expect_at_start("evaluate")
 
@@ -130,11 +131,17 @@ class Trainer:
                 self.hooks.call("teardown", run=self.run, trainer=self, error=error)
 
     def _set_up(self) -> None:
-        self.hooks.call("setup", run=self.run, trainer=self)
+        try:
+            self.hooks.call("setup", run=self.run, trainer=self)
+        except UsageError:  # nothing was done: the run is refused, not ended
+            self.hooks.ended_by = ""
+            raise
         for name, state in self._callback_states.items():
             self.hooks.call("checkpoint_load", only=name, run=self.run, trainer=self, state=state)
         if not self._restored:
             self.source.start()
+            if self._unchosen is not None:
+                raise self._unchosen
         self.clock.start()
         self.checkpoint_time = time.monotonic()
         self.duties.start()
@@ -159,10 +166,21 @@ class Trainer:
         with self.watch.measure("env"):
             steps = self.source.step_wait()
         self._count(steps)
+        if self._unchosen is not None:
+            raise self._unchosen
         if steps is not None:
             self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
         if self.source.env_failures or (steps is not None and steps.any_over):
             self._check_environments()
+
+    def choose_goals(self, env_ids: np.ndarray, observation: np.ndarray) -> np.ndarray | None:
+        """Goals of the episodes that begin, by the hook of this name; an error ends the run once the step is complete."""
+        try:
+            found = self.hooks.call("choose_goals", run=self.run, trainer=self, env_ids=env_ids, observation=observation)
+        except UnifiedError as error:
+            self._unchosen = error
+            return None
+        return next(reversed(found.values()), None)
 
     def _due_batches(self) -> Iterator[Batch]:
         self._pending = self.clock.pop_pending_updates()

@@ -16,7 +16,7 @@ from unified.core.learn.memory import first_batch, state_columns
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import RolloutSequences
 from unified.testing.check import Check, Failed, Skipped
-from unified.testing.workshop import Place, build, differences, disturbed, experience, fresh, observations, places, saved, some
+from unified.testing.workshop import Place, build, differences, disturbed, experience, fresh, observations, places, samples, saved, some
 
 
 def acts_in_every_space(component: AgentComponent) -> str:
@@ -68,7 +68,7 @@ def _check_tensor(value: Any, space: Space, count: int, what: str, source: str) 
 
 def acts_repeatably_without_exploring(component: AgentComponent) -> None:
     """Without exploration, the same observation gives the same action, regardless of calls in between."""
-    for place in places(component):
+    for place in samples(component):
         agent, seen = build(component, place), observations(component, place, 3)
         before = agent.streams.state_dict()
         with disturbed(1):
@@ -85,7 +85,7 @@ def acts_repeatably_without_exploring(component: AgentComponent) -> None:
 
 def evaluation_leaves_training_unchanged(component: AgentComponent) -> None:
     """Acting without exploration does not change the training state."""
-    for place in places(component):
+    for place in samples(component):
         agent = build(component, place)
         before = saved(agent)
         agent.train(False)
@@ -100,7 +100,7 @@ def evaluation_leaves_training_unchanged(component: AgentComponent) -> None:
 
 def keeps_a_state_of_each_environment(component: AgentComponent) -> None:
     """The next state has the form of the initial one, and a row of it depends on the same row of observations and states only."""
-    for place in places(component):
+    for place in samples(component):
         agent = _recurrent(component, place)
         initial, counts = agent.initial_state(3), agent.streams.state_dict()
         first = first_batch(agent, observations(component, place, 3))
@@ -129,7 +129,7 @@ def keeps_a_state_of_each_environment(component: AgentComponent) -> None:
 
 def learns_along_sequences_as_it_acts(component: AgentComponent) -> None:
     """Features along a sequence are those of its single steps from their stored states, and nothing before a first step reaches them."""
-    for place in places(component):
+    for place in samples(component):
         agent = _recurrent(component, place)
         if not isinstance(agent.view, RolloutSequences):
             raise Skipped("its view has no sequences")

@@ -27,7 +27,7 @@ from unified.testing.workshop import (
     learner,
     learns_its_own_way,
     observations,
-    places,
+    samples,
     saved,
     some,
 )
@@ -35,7 +35,7 @@ from unified.testing.workshop import (
 
 def moves_what_its_phases_train(component: AgentComponent) -> None:
     """An update changes all parts that its phases train and nothing else, and its metrics are finite."""
-    for place in places(component):
+    for place in samples(component):
         agent = learner(component, place)
         if not agent.phase_list:
             raise Skipped("it overrides `learn` and has no phases")
@@ -79,7 +79,7 @@ def _check_metrics(learned: UpdateResult, agent: Agent, place: Place) -> None:
 
 def survives_a_bad_batch(component: AgentComponent) -> None:
     """A batch of NaN changes nothing and is counted, and the next update succeeds."""
-    for place in places(component):
+    for place in samples(component):
         if place.spec.task_type == "generate":  # its rows are bytes and its noise is random
             continue
         agent, batches = learner(component, place), experience(component, place)
@@ -104,7 +104,7 @@ def survives_a_bad_batch(component: AgentComponent) -> None:
 
 def saves_and_loads(component: AgentComponent) -> None:
     """Loading its training state into an agent with other initial parameters makes both equal."""
-    for place in places(component):
+    for place in samples(component):
         agent, batches = build(component, place), experience(component, place)
         for batch in batches[:2]:
             agent.learn(fresh(batch))
@@ -128,7 +128,7 @@ def saves_and_loads(component: AgentComponent) -> None:
 
 def goes_on_as_if_never_stopped(component: AgentComponent) -> None:
     """Loaded in the middle of acting and learning, it continues exactly like the uninterrupted agent."""
-    for place in places(component):
+    for place in samples(component):
         agent, batches = build(component, place), experience(component, place)
         _live(agent, component, place, batches[:3])
         state = saved(agent)
@@ -155,7 +155,7 @@ def goes_on_as_if_never_stopped(component: AgentComponent) -> None:
 
 def is_a_function_of_its_seed(component: AgentComponent) -> None:
     """Two agents with the same seed and data are equal: all random numbers come from the streams of the run."""
-    for place in places(component):
+    for place in samples(component):
         states = []
         for seed in (1, 2):
             with disturbed(seed):
@@ -171,7 +171,7 @@ def is_a_function_of_its_seed(component: AgentComponent) -> None:
 def updates_as_one_graph(component: AgentComponent) -> str:
     """Its update is one graph, which gives the bits of `learn`; if it is not, the note says why."""
     notes = []
-    for place in places(component):
+    for place in samples(component):
         note = compared(partial(learner, component, place), experience(component, place), place.name)
         notes.append(f"{place.name}: {note}")
     return "; ".join(notes)

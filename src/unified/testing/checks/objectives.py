@@ -58,7 +58,7 @@ class ReadBatch(Batch):
 
 @cache
 def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:
-    """Agents and probes with the required parts and columns: agents of its plugin first, then the built-ins.
+    """Agents and probes with the required parts and columns: agents of its plugin first, then the built-ins, then variants.
 
     Raises:
         Skipped: If there is none.
@@ -67,6 +67,8 @@ def pairs(component: ObjectiveComponent) -> tuple[Pair, ...]:
     found: list[Pair] = []
     refused: list[str] = []
     for pair in _candidates(component):
+        if found and pair.agent.base is not None:  # a variant has the modules and methods of its base
+            break
         if any(other.place.pixels == pair.place.pixels for other in found):
             continue
         try:
@@ -181,7 +183,7 @@ def _candidates(component: ObjectiveComponent) -> Iterator[Pair]:
     own = component.origin.provider
     agents = [agent for agent in registry().all("agents") if isinstance(agent, AgentComponent) and agent.origin.provider in (own, CORE)]
     wanted, columns = set(_objective(component).parts) | set(component.trains), set(component.needs)
-    for agent in sorted(agents, key=lambda agent: agent.origin.provider != own):
+    for agent in sorted(agents, key=lambda agent: (agent.base is not None, agent.origin.provider != own)):
         try:
             known = places(agent)
         except (Failed, UnifiedError):  # reported by its own checks

@@ -107,3 +107,9 @@ class DQN(OffPolicyAgent):
         """Q(s, ·), of what acts."""
         value: Value = self.acting("critic")(self.encode(observation, few=True))
         return value
+
+    @torch.no_grad()
+    def expected_return(self, batch: Batch) -> torch.Tensor:
+        """Q(s, a) of the choice that it likes best, averaged over the critics."""
+        value = self._values(batch.obs)
+        return value.gather(greedy_choice(value, action_mask(self.spec, batch.obs))).mean.mean(dim=0)
