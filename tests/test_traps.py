@@ -203,9 +203,30 @@ TRAPS = {
         "core/trainer/test_clock.py::test_a_loaded_clock_goes_on_without_a_burst",
         "runs/test_exact.py::test_killed_in_mid_episode_and_resumed",
     ),
+    "HER: `final` is the last but one; a step that cannot reach its goal; the next observation keeps the old one; the end is kept": (
+        "plugins/samplers/test_hindsight.py::test_goals_rewards_and_discounts_of_a_three_step_episode",
+        "plugins/samplers/test_hindsight.py::test_the_three_steps_tell_a_mistake",
+        "plugins/samplers/test_hindsight.py::test_ends_against_a_loop",
+    ),
+    "HER: achieved and desired goal swapped in the reward; one reward for all rows of a batch": (
+        "plugins/samplers/test_hindsight.py::test_the_three_steps_tell_swapped_goals",
+        "plugins/samplers/test_hindsight.py::test_a_reward_of_all_rows_together_is_refused_before_the_start",
+        "plugins/suites/test_gym_goals.py::test_rewards_of_rows_are_those_of_single_goals",
+    ),
+    "HER: goals of another episode, or from beyond the ring's write head; ratios of strategies": (
+        "plugins/samplers/test_hindsight.py::test_goals_come_from_the_same_episode_across_the_write_head_of_a_ring",
+        "core/replay/test_episodes.py::test_episodes_in_rings_that_wrap_with_discarded_and_unfinished_ones",
+        "plugins/samplers/test_hindsight.py::test_shares_over_ten_thousand_draws",
+    ),
+    "HER: n-step returns with rewards of the old goal; normalised by statistics of relabelled goals": (
+        "plugins/samplers/test_hindsight.py::test_all_rewards_of_an_n_step_return_are_relabelled_up_to_the_new_end",
+        "runs/test_goals.py::test_relabelled_goals_are_normalised_by_the_statistics_of_pursued_ones_and_do_not_move_them",
+    ),
+    "Point mazes: the goal that is shown is not the one of the next reward; ends by the norm of the whole batch": (
+        "plugins/suites/test_robotics.py::test_the_goal_that_is_shown_is_the_one_of_the_next_reward",
+        "plugins/suites/test_robotics.py::test_a_maze_that_does_not_go_on_terminates_for_rows_too",
+    ),
 }
-#: Rows of things that are not here yet.
-LATER = ("HER: ratios, recomputed rewards, no relabelling across episodes",)
 
 
 def names_of(path: Path) -> list[str]:
