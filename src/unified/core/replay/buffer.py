@@ -15,6 +15,7 @@ from unified.core.envs.step_batch import some
 from unified.core.replay import saved as named
 from unified.core.replay import segments
 from unified.core.replay.backing import make_backing
+from unified.core.replay.device import DeviceGatherer
 from unified.core.replay.gather import AT_ONCE, Gatherer
 from unified.core.replay.late import LatePriorities
 from unified.core.replay.samplers import Sampler, Uniform
@@ -49,6 +50,7 @@ class Replay:
         extra: Further columns of a step that come with the agent's action (`Action.extra`).
         suite: Of the task, for samplers that relabel goals.
         updates: Updates of the whole run, for schedules over the budget; ``None`` if unknown.
+        device: Keeps a copy of the observations, and gathers those of batches, which lie there; ``None``: the CPU, without a copy.
 
     Raises:
         UsageError: If the capacity is too small for a single row of the view, or the sampler cannot work with this view or task.
@@ -69,6 +71,7 @@ class Replay:
         extra: Mapping[str, Space] | None = None,
         suite: Suite | None = None,
         updates: int | None = None,
+        device: torch.device | None = None,
     ) -> None:
         if capacity < num_envs * view.window:
             raise UsageError(
@@ -87,7 +90,8 @@ class Replay:
         self.sampler = sampler or Uniform()
         self.sampler.setup(self.store, view, suite=suite, updates=updates)
         self._late = LatePriorities(self.sampler.lag)
-        self.gatherer = Gatherer(torch.cuda.is_available() if pin is None else pin)
+        pin = torch.cuda.is_available() if pin is None else pin
+        self.gatherer = Gatherer(pin) if device is None else DeviceGatherer(self.store, device)
         self._segments: list[dict[str, Any]] = []  # of the last cut
         self._flushed_to: Path | None = None
 
@@ -145,7 +149,9 @@ class Replay:
         self._begin(ids[fresh], steps.reset_observation[fresh])
 
     def _begin(self, env_id: Array, observation: Array) -> None:
-        self._remove(self.store.begin(env_id, observation))
+        written = self.store.begin(env_id, observation)
+        self.gatherer.wrote(written)
+        self._remove(written)
 
     def _append(
         self,
@@ -160,6 +166,7 @@ class Replay:
         if some(~self.store.open[env_id]):
             raise RuntimeError("a step was added to an environment whose episode has ended: begin the next one first")
         completed, written = self.store.append(env_id, action, reward, terminated, over, observation, extra or {})
+        self.gatherer.wrote(written)
         self._remove(written)
         self.sampler.add(completed)
 
@@ -177,7 +184,7 @@ class Replay:
         return int(store.held.sum()) > 2 * store.num_envs * self.view.window or self.view.count(store) > 0
 
     def sample(self) -> Batch:
-        """The next batch, on the CPU: ``(B, …)``, frames in uint8, `index` int64 and `weight` float32.
+        """The next batch, on the CPU but for observations with a `device`: ``(B, …)``, frames in uint8, `index` int64, `weight` float32.
 
         It is a function of the rows held, the run's seed and the number of batches drawn before.
 
@@ -302,6 +309,7 @@ class Replay:
         self.sampler.remove(np.arange(store.slots))
         for env_id in range(store.num_envs):
             index = store.index(env_id, np.arange(store.tail[env_id], store.head[env_id]))
+            self.gatherer.wrote(index)
             self.sampler.add(index[~store.data["last"][index]])
 
     def state_dict(self) -> dict[str, Any]:
