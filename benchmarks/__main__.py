@@ -27,6 +27,7 @@ NAMES = (
     "vector",
     "simulations",
     "list_runs",
+    "coverage",
     "control",
     "first",
     "data",

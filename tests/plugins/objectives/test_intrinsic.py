@@ -104,6 +104,29 @@ def test_the_discounted_sum_of_intrinsic_rewards_runs_over_the_ends_of_episodes(
     torch.testing.assert_close(found, reward / np.std(sums), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("rollout", [1, 4, 40])
+def test_the_sum_goes_on_from_rollout_to_rollout(rollout: int) -> None:
+    """RND: a sum that begins anew with each rollout varies less the shorter rollouts are, and rewards are then the greater."""
+    gamma, steps, envs = 0.9, 40, 3
+    reward = torch.rand(steps, envs, generator=torch.Generator().manual_seed(1))
+    novelty, found = Novelty(VECTOR), []
+    for begin in range(0, steps, rollout):
+        piece = reward[begin : begin + rollout]
+        found.append(novelty.normalised(piece.T.flatten(), gamma, torch.arange(envs).repeat_interleave(len(piece))))
+        novelty.load_state_dict(novelty.state_dict())
+    slow, sums = reward[:rollout].mean().item() / (1 - gamma), []
+    for env in range(envs):
+        running = slow
+        for number in reward[:, env].tolist():
+            running = gamma * running + number
+            sums.append(running)
+    last = reward[-rollout:].T.flatten() / np.std(sums)
+    torch.testing.assert_close(found[-1], last, rtol=1e-4, atol=1e-5)
+    other = Novelty(VECTOR)
+    other.load_state_dict(novelty.state_dict())
+    assert torch.equal(other.sums, novelty.sums)
+
+
 def test_the_first_rewards_do_not_explode() -> None:
     """RND: statistics that begin at 0 and 1 make the first observations, and so the first rewards, as large as the task's numbers."""
     agent = make("ppo")

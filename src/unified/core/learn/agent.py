@@ -358,7 +358,10 @@ class Agent(nn.Module, ABC):
         return batch if self.named_observations or "obs" in batch else batch.joined(self.view.stack)
 
     def observe(self, steps: StepBatch) -> None:
-        """Take note of new rows of experience: the running statistics of observations and rewards move by these and by nothing else."""
+        """Take note of new rows of experience: the running statistics of observations and rewards move by these and by nothing else.
+
+        So may what an objective keeps (`Objective.observe`).
+        """
         if self.observation_norm is not None:
             shown = np.concatenate([steps.observation[~steps.failed], steps.reset_observation[steps.over]])
             names = shown.dtype.names
@@ -367,6 +370,8 @@ class Agent(nn.Module, ABC):
             self.observation_norm.observe(batch.to(self.device), int(self.updates), self.view.whole)
         if self.reward_norm is not None:
             self.reward_norm.observe(steps)
+        for objective in self.objectives:
+            objective.observe(self, steps)
 
     def encode_label(self, label: torch.Tensor) -> torch.Tensor:
         """Labels or targets of rows ``(B, *action)`` as actions ``(B, …)`` of the policy; by default by its `actions`, where it has them.

@@ -16,6 +16,7 @@ from unified.core.replay.batch import Batch
 
 if TYPE_CHECKING:
     from unified.core.components.descriptors import ObjectiveComponent
+    from unified.core.envs.step_batch import StepBatch
     from unified.core.learn.update import PhaseStep
     from unified.core.replay.views import View
 
@@ -105,6 +106,9 @@ class Objective(ABC):
             processed: As the agent and the objectives before this one return it.
         """
         return processed
+
+    def observe(self, agent: Any, steps: StepBatch) -> None:  # noqa: B027  # most take no note of experience
+        """Take note of new rows of experience, once each: to count them, for example. Not called where rows come from a data set."""
 
     def relabel(self, agent: Any, batch: Batch) -> Batch:
         """The batch of an update before it is encoded: with other rewards, for example. Called once in each update, and traced with it."""

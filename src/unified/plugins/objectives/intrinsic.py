@@ -37,6 +37,19 @@ class Novelty(nn.Module):
         super().__init__()
         self.shape = space.shape or (1,)
         self.observations, self.rewards, self.returns = RunningMoments(self.shape), RunningMoments(()), RunningMoments(())
+        #: The discounted sum of each environment at the end of its last rollout, ``(environments,)`` float64.
+        self.sums = torch.zeros(0, dtype=torch.float64)
+
+    def get_extra_state(self) -> torch.Tensor:
+        """`sums`, whose size is known with the first rollout."""
+        return self.sums
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        self.sums = state
+
+    def observe(self, obs: torch.Tensor) -> None:
+        """Move the statistics of observations by rows ``(N, *stacked)`` that are learned from."""
+        self.observations.update(self.newest(obs))
 
     def newest(self, obs: torch.Tensor) -> torch.Tensor:
         """Observations ``(N, *stacked)`` as ``(N, *shape)``."""
@@ -51,8 +64,8 @@ class Novelty(nn.Module):
     def normalised(self, reward: torch.Tensor, discount: float, lane: torch.Tensor | None = None) -> torch.Tensor:
         """Rewards ``(N,)`` over the deviation of their discounted sum R ← γ R + r, which runs on over the ends of episodes.
 
-        The sum of each environment begins a rollout at its expectation, E[r] / (1 - γ). Rows of a replay are drawn at random and follow
-        nothing: the deviation is then that of such a sum over independent rewards, √(Var[r] / (1 - γ²)).
+        The sum of each environment begins at its expectation, E[r] / (1 - γ), and goes on from rollout to rollout. Rows of a replay are
+        drawn at random and follow nothing: the deviation is then that of such a sum over independent rewards, √(Var[r] / (1 - γ²)).
 
         Args:
             reward: As they are.
@@ -62,12 +75,13 @@ class Novelty(nn.Module):
         self.rewards.update(reward)
         if lane is None:
             return reward * ((self.rewards.variance / (1 - discount**2) + EPS).rsqrt()).to(reward)
-        start = float(self.rewards.mean) / (1 - discount)
-        before, running, sums = None, start, []
+        unknown = int(lane.max()) + 1 - len(self.sums)
+        start = torch.full((max(unknown, 0),), float(self.rewards.mean) / (1 - discount), dtype=torch.float64)
+        running, sums = torch.cat([self.sums, start]).tolist(), []
         for number, env in zip(reward.tolist(), lane.tolist(), strict=True):
-            running = discount * (running if env == before else start) + number
-            before = env
-            sums.append(running)
+            running[env] = discount * running[env] + number
+            sums.append(running[env])
+        self.sums = torch.tensor(running, dtype=torch.float64)
         self.returns.update(torch.tensor(sums, dtype=torch.float64))
         return reward * ((self.returns.variance + EPS).rsqrt()).to(reward)
 
@@ -152,7 +166,7 @@ class Intrinsic(Objective):
     @torch.no_grad()
     def process_rollout(self, agent: Any, rollout: Batch, processed: Batch) -> Batch:
         novelty, lane = getattr(agent, self.part), rollout.env_id
-        novelty.observations.update(novelty.newest(rollout.next_obs))
+        novelty.observe(rollout.next_obs)
         reward = novelty.normalised(self.bonus(agent, rollout.obs, rollout.action, rollout.next_obs), self.discount, lane)
         after = novelty.newest(rollout.next_obs)[:, None]
         if not self._has_streams(agent):
@@ -176,7 +190,7 @@ class Intrinsic(Objective):
         novelty, rows = getattr(agent, self.part), slice(self._steps)
         after, mask = batch.future_obs[:, rows], batch.future_mask[:, rows]
         before = torch.cat([batch.obs[:, None], after[:, :-1]], dim=1)
-        novelty.observations.update(novelty.newest(after[:, 0]))
+        novelty.observe(after[:, 0])
         steps = (before.flatten(0, 1), batch.future_action[:, rows].flatten(0, 1), after.flatten(0, 1))
         reward = novelty.normalised(self.bonus(agent, *steps), self.discount).view_as(mask)
         powers = self._gamma ** torch.arange(self._steps, device=mask.device)
