@@ -116,6 +116,31 @@ TRAPS = {
     "GAN: labels of real and fake swapped": (
         "plugins/objectives/test_learned_from_data.py::test_the_critic_is_pulled_up_at_what_is_real_and_down_at_what_is_made_and_the_actor_climbs",
     ),
+    "goals: log densities exponentiated before they are compared": (
+        "plugins/callbacks/test_goals.py::test_goals_where_the_density_underflows_are_still_ranked",
+        "plugins/callbacks/test_goals.py::test_a_draw_by_density_does_not_overflow",
+    ),
+    "goals: the density of desired goals; two densities in coordinates of their own": (
+        "plugins/callbacks/test_goals.py::test_the_density_is_that_of_achieved_goals",
+        "plugins/callbacks/test_goals.py::test_omega_compares_both_densities_in_the_same_coordinates",
+    ),
+    "goals: the pursued goal not stored with its row; a goal changed in the middle of an episode; rewards of another goal": (
+        "core/envs/test_chosen_goals.py::test_rows_are_those_of_a_loop_by_hand",
+        "core/envs/test_chosen_goals.py::test_the_loop_by_hand_finds_what_others_get_wrong",
+        "core/envs/test_chosen_goals.py::test_the_replay_holds_the_pursued_goal_and_the_own_one",
+    ),
+    "goals: candidates from the unfinished episode": ("plugins/callbacks/test_goals.py::test_candidates_come_from_finished_episodes",),
+    "goals: successes of all environments in one window": (
+        "plugins/callbacks/test_goals.py::test_each_environment_has_its_own_successes_and_cutoff",
+    ),
+    "goals: an evaluation with chosen goals": (
+        "runs/test_choosing_goals.py::test_training_pursues_the_chosen_goals_and_an_evaluation_those_of_the_task",
+    ),
+    "HIRO: goals that do not move with the observation; a window across two decisions; a correction by the first step alone": (
+        "plugins/agents/test_hiro.py::test_a_goal_stays_where_it_is_for_c_steps_and_then_another_is_chosen",
+        "plugins/agents/test_hiro.py::test_a_row_is_a_step_with_the_decision_that_it_belongs_to",
+        "plugins/agents/test_hiro.py::test_the_correction_takes_the_goal_of_least_squared_error_over_the_path",
+    ),
     "SPR / BYOL: the sign of the loss": ("plugins/objectives/test_spr.py::test_the_cosine_rises_towards_one_under_training",),
     "vector environments: more of them mean fewer updates": ("core/trainer/test_clock.py::test_updates_follow_steps_not_environments",),
     "frame-once replay: the last observation of a timed-out episode is the next one's first": (

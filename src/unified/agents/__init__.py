@@ -20,12 +20,13 @@ if TYPE_CHECKING:
         NoiseOptions,
         OffPolicyOptions,
         OnPolicyOptions,
+        PolicyGradientOptions,
         RolloutOptions,
         TwinCriticOptions,
     )
     from unified.core.components.options import BudgetScheduleText, ScheduleText
     from unified.core.learn.optim import make_optimizer
-    from unified.core.learn.options import OptimizerName, OptimizerOptions
+    from unified.core.learn.options import OptimizerName, OptimizerOptions, PartOptimizerOptions
     from unified.core.learn.protocols import (
         ActorCritic,
         Acts,
@@ -51,13 +52,14 @@ _HOMES = {
         "NoiseOptions",
         "OffPolicyOptions",
         "OnPolicyOptions",
+        "PolicyGradientOptions",
         "RolloutOptions",
         "TwinCriticOptions",
     ),
     "unified.core.components.options": ("BudgetScheduleText", "ScheduleText"),
     "unified.core.learn.optim": ("make_optimizer",),
     "unified.core.learn.returns": ("standardised",),
-    "unified.core.learn.options": ("OptimizerName", "OptimizerOptions"),
+    "unified.core.learn.options": ("OptimizerName", "OptimizerOptions", "PartOptimizerOptions"),
     "unified.core.learn.protocols": (
         "ActorCritic",
         "Acts",
@@ -91,6 +93,8 @@ __all__ = [
     "OnPolicyOptions",
     "OptimizerName",
     "OptimizerOptions",
+    "PartOptimizerOptions",
+    "PolicyGradientOptions",
     "RolloutOptions",
     "ScheduleText",
     "SoftActorCritic",

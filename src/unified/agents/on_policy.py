@@ -17,6 +17,7 @@ from unified.core.learn.agent import Agent
 from unified.core.learn.distributions import Policy
 from unified.core.learn.memory import Memory, State, state_columns
 from unified.core.learn.networks import output_shape
+from unified.core.learn.objective import Objective, Phase
 from unified.core.learn.returns import compute_gae
 from unified.core.replay.batch import Batch
 from unified.core.replay.views import Rollout, RolloutSequences
@@ -220,6 +221,12 @@ class OnPolicyAgent(Agent):
         if selection is not None:
             return selected_network(self.build, selection, part, "features", features, outputs, gain)
         return tanh_mlp(features, outputs, self.options.hidden_dim, self.options.depth, gain)
+
+    def policy_phase(self, policy: Objective, value: Objective) -> Phase:
+        """The phase of actor, critic and what they share: the loss of each, and with ``options.ent_coef`` a bonus for entropy."""
+        o = self.options
+        bonus = (self.build.objective("entropy", weight=o.ent_coef),) if o.ent_coef else ()
+        return Phase("policy", (policy, value, *bonus), trains=(*self.shared, "actor", "critic"), max_grad_norm=o.max_grad_norm)
 
     @property
     def shared(self) -> tuple[str, ...]:

@@ -104,7 +104,8 @@ class CriticOptions(Options):
             raise ValueError("v_min must be less than v_max")
         reduction = Reduction.of(self.reduce)
         if reduction.name == "subset" and reduction.count > self.members:
-            raise ValueError(f"reduce={self.reduce} takes {reduction.count} of {self.members} members: members={reduction.count}")
+            what = f"critic.reduce={self.reduce} takes {reduction.count} of {self.members} members"
+            raise ValueError(f"{what}   critic.members={reduction.count}")
         return self
 
 
@@ -198,3 +199,16 @@ class OnPolicyOptions(RolloutOptions):
     """State-dependent exploration (gSDE): for several steps, noise is a function of the state (Raffin et al. 2021)."""
     sde_sample_freq: int | None = Field(None, ge=1)
     """Steps after which this function is drawn anew; null: once for each rollout."""
+
+
+class PolicyGradientOptions(OnPolicyOptions):
+    """Options of on-policy agents whose actor and critic take gradient steps together (`OnPolicyAgent.policy_phase`)."""
+
+    normalize_advantage: bool = True
+    """Whether advantages are standardised over each minibatch."""
+    ent_coef: float = Field(0.0, ge=0)
+    """Weight of the entropy bonus."""
+    vf_coef: float = Field(0.5, ge=0)
+    """Weight of the critic's loss."""
+    max_grad_norm: float = Field(0.5, gt=0)
+    """Greatest norm of a gradient."""

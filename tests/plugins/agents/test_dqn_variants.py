@@ -129,3 +129,13 @@ def test_settings_of_classic_tasks_are_those_of_the_zoo(task: str, expected: tup
     found = (o.lr, o.batch_size, config.replay.capacity, o.learning_starts, o.discount, o.target_update_interval, o.updates_per_step)
     assert (*found, o.epsilon, config.train.frames) == expected
     assert (o.tau, o.n_step, o.double, o.critic.head.options.huber, o.critic.hidden_dim, o.critic.depth) == (1.0, 1, False, 1.0, 256, 2)
+
+
+def test_presets_of_an_agent_and_an_objective_of_one_name_are_told_apart() -> None:
+    """`munchausen` is an agent, and an objective of any agent of values."""
+    task = "suite=gym:CartPole-v1"
+    own, added = compose(["agent=munchausen", task]), compose(["agent=iqn", task, "objective=munchausen"])
+    assert own.sources["agent.temperature"] == "preset munchausen of agent munchausen"
+    assert added.sources["agent.temperature"] == "preset munchausen of objective munchausen"
+    with pytest.raises(UsageError, match="preset munchausen of objective munchausen"):
+        compose(["agent=ppo", task, "objective=munchausen"])

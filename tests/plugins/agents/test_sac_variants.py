@@ -214,7 +214,7 @@ def test_all_members_move_at_once_and_the_actor_once_for_each_step() -> None:
 
 
 def test_a_subset_of_more_members_than_there_are_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"subset\(2\) takes 2 of 1 members"):
+    with pytest.raises(UsageError, match=r"critic\.reduce=subset\(2\) takes 2 of 1 members +critic\.members=2"):
         compose(["agent=redq", "suite=gym:Pendulum-v1", "critic.members=1"])
 
 

@@ -19,6 +19,7 @@ from unified.core.components.packages import advice
 if TYPE_CHECKING:
     from unified.core.base.spec import Spec
     from unified.core.components.options import Options
+    from unified.logged.episodes import Units
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,8 @@ class SuiteComponent(_WithPresets):
         adapter: Import string of a `unified.SuiteAdapter`, which is called with the object, the task and the options of this suite.
         converters: Import string of a function of ``Spec.interface`` that returns two functions: from an observation of the environment to
             one of the spec, and from an action of the spec to one of the environment.
+        units: Import string of a `unified.logged.episodes.Units`, which is called with a spec: how logged data in the environment's own
+            spaces becomes that of the spec, and back; by default it is as the spec says.
     """
 
     kind: ClassVar[str] = "suites"
@@ -228,6 +231,7 @@ class SuiteComponent(_WithPresets):
     ids: str = field(default="", kw_only=True)
     check: str = field(default="", kw_only=True)
     converters: str = field(default="", kw_only=True)
+    units: str = field(default="", kw_only=True)
 
     def refuse_missing(self, task: str | None, options: Any) -> None:
         """Call the `check` of a suite that has one.
@@ -243,6 +247,12 @@ class SuiteComponent(_WithPresets):
         if not self.converters or not spec.interface:
             return None
         made: tuple[Callable[[Any], Any], Callable[[Any], Any]] = self._import(self.converters)(spec.interface)
+        return made
+
+    def load_units(self, spec: Spec) -> Units:
+        """How logged data becomes that of a spec, and back."""
+        reference = self.units if spec.interface else ""
+        made: Units = self._import(reference or "unified.logged.episodes:Units")(spec)
         return made
 
     def load_tasks(self) -> tuple[str, ...] | None:

@@ -20,7 +20,7 @@ from unified.core.components.trust import Gate, granted, names_an_object, proble
 from unified.core.config import recipes as recipe_files
 from unified.core.config.choose import Choice, Chooser
 from unified.core.config.config import Config
-from unified.core.config.intervals import REPLAY_UPDATES, open_intervals
+from unified.core.config.intervals import OFFLINE_UPDATES, REPLAY_UPDATES, open_intervals
 from unified.core.config.layers import COMMAND_LINE, PYTHON, Layer, Tree, Value, from_tree, from_words
 from unified.core.config.record import Record
 from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Path, RunOptions, Suites
@@ -175,13 +175,23 @@ def _untrusted(gate: Gate, layers: Sequence[Layer], refused: Sequence[Problem]) 
 
 def _yielding(low: Sequence[Layer], high: Sequence[Layer]) -> list[Layer]:
     """Layers that the user did not name; without their budgets if a layer above them sets one."""
+    return [layer.without(BUDGETS) for layer in low] if _is_limited(_merged(high)) else list(low)
+
+
+def _merged(layers: Sequence[Layer]) -> Tree:
     tree = Tree()
-    tree.merge(high)
-    return [layer.without(BUDGETS) for layer in low] if _is_limited(tree) else list(low)
+    tree.merge(layers)
+    return tree
 
 
 def _is_limited(tree: Tree) -> bool:
     return any(not is_null(value.value) for path in BUDGETS if (value := tree.at(path).value))
+
+
+def _told_apart(registry: Registry, component: Component) -> str:
+    """The name of a component, and its kind where a component of another kind has the same name."""
+    alike = [kind for kind in ("agents", "suites", "objectives") if component.name in registry.names(kind)]
+    return f"{component.kind.removesuffix('s')} {component.name}" if len(alike) > 1 else label(component.name)
 
 
 def _add_presets(chooser: Chooser, agent: Choice, suite: Choice) -> None:
@@ -201,11 +211,15 @@ def _add_presets(chooser: Chooser, agent: Choice, suite: Choice) -> None:
             except UnifiedError as error:
                 chooser.problems += error.problems
                 continue
-            presets += [from_tree(preset.values, f"preset {preset.name} of {label(component.name)}") for preset in found]
+            whose = _told_apart(chooser.registry, component)
+            presets += [from_tree(preset.values, f"preset {preset.name} of {whose}") for preset in found]
     if data:
         presets[:0] = open_intervals("an epoch")
     elif _is_offline(chooser):
-        presets += open_intervals(f"{REPLAY_UPDATES:,} updates")  # presets count frames of environments
+        # Presets count frames of environments; a frame is a row of a batch here.
+        presets = [layer.without([BUDGETS[0]]) for layer in presets] + open_intervals(f"{REPLAY_UPDATES:,} updates")
+        if not _is_limited(_merged(presets)):
+            presets.append(from_tree({"train": {"updates": OFFLINE_UPDATES}}, "where an agent learns offline"))
     if _is_limited(chooser.tree):
         presets = [layer.without(BUDGETS) for layer in presets]
     chooser.tree.merge(presets, first=-len(presets))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -372,6 +372,18 @@ class Agent(nn.Module, ABC):
             self.reward_norm.observe(steps)
         for objective in self.objectives:
             objective.observe(self, steps)
+
+    def observe_data(self, rows: Iterable[Batch]) -> None:
+        """Take note of all observations of a replay that is learned from alone, once, before the first update.
+
+        With ``normalize_observations``, they are standardised by their mean and deviation: in training, evaluation and play.
+
+        Args:
+            rows: Their columns, single frames, in portions; read only where the agent has a use for them.
+        """
+        if self.observation_norm is not None:
+            joined = (batch if self.named_observations or "obs" in batch else batch.joined() for batch in rows)
+            self.observation_norm.fit(batch.to(self.device) for batch in joined)
 
     def encode_label(self, label: torch.Tensor) -> torch.Tensor:
         """Labels or targets of rows ``(B, *action)`` as actions ``(B, …)`` of the policy; by default by its `actions`, where it has them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,11 @@ from unified.core.envs.step_batch import some
 from unified.core.replay import saved as named
 from unified.core.replay import segments
 from unified.core.replay.backing import make_backing
+from unified.core.replay.batch import Batch
 from unified.core.replay.device import DeviceGatherer
 from unified.core.replay.gather import AT_ONCE, Gatherer
 from unified.core.replay.late import LatePriorities
+from unified.core.replay.loaded import Loading
 from unified.core.replay.samplers import Sampler, Uniform
 from unified.core.replay.saved_index import check_free
 from unified.core.replay.store import Store, columns_of
@@ -27,10 +29,14 @@ if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
     from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.suite import Suite
-    from unified.core.replay.batch import Batch
     from unified.core.replay.segments import Snapshot
     from unified.core.replay.store import Array
     from unified.core.replay.views import View
+
+#: Loaded rows stay as they are.
+AS_IT_IS = Loading()
+#: Rows that are looked at together where all of them are: a number for each takes as much memory as a small observation.
+PORTION = 65_536
 
 
 class Replay:
@@ -290,15 +296,64 @@ class Replay:
         check_free(root, name, self.directory)
         return named.save(self.directory, self.flush(self.directory), self._about(), root, name)
 
-    def load_saved(self, directory: Path) -> None:
+    def load_saved(self, directory: Path, loading: Loading = AS_IT_IS) -> None:
         """Append the rows of a replay saved in a directory. They become rows of this replay; the directory is only read.
+
+        Args:
+            directory: Of the saved replay.
+            loading: What is made of its rows.
 
         Raises:
             UsageError: If its rows do not fit this task and agent.
             Damaged: If a file is missing or not what was written.
         """
-        named.load_saved(self.store, directory, self.view.stack)
+        loading.apply(self.store, named.load_saved(self.store, directory, self.view.stack))
         self._tell_sampler()
+
+    def load_episodes(self, pieces: Iterable[Mapping[str, Array]], loading: Loading = AS_IT_IS) -> None:
+        """Append whole episodes, as many of the newest as fit.
+
+        Args:
+            pieces: Columns of the slots of one episode or several each, with T + 1 slots for T steps; they go to the environments in turn.
+            loading: What is made of their rows.
+
+        Raises:
+            UsageError: If a column is missing or has another form.
+        """
+        store = self.store
+        for number, piece in enumerate(pieces):
+            env_id = number % store.num_envs
+            start, count = int(store.head[env_id]), len(piece["last"])
+            store.write(env_id, start, self._as_stored(piece, count))
+            store.head[env_id] = store.start[env_id] = start + count
+            store.tail[env_id] = max(int(store.tail[env_id]), start + count - store.length)
+        for env_id in range(store.num_envs):
+            named.close_off(store, env_id, int(store.tail[env_id]), int(store.head[env_id]), self.view.stack)
+        store.recount()
+        loading.apply(store)
+        self._tell_sampler()
+
+    def _as_stored(self, piece: Mapping[str, Array], count: int) -> dict[str, Array]:
+        columns: dict[str, Array] = {}
+        for name, column in self.store.columns.items():
+            if name in self.store.extra and name not in piece:
+                columns[name] = np.zeros((count, *column.shape), column.dtype)
+                continue
+            if piece[name].shape != (count, *column.shape):
+                what = f"column {name} of the loaded data is {piece[name].shape[1:]}, and here it is {column.shape}"
+                raise UsageError(Problem(what, "the same task and agent"))
+            columns[name] = piece[name].astype(column.dtype, copy=False)
+        return columns
+
+    def stored(self, size: int = PORTION) -> Iterator[Batch]:
+        """The observations at which an action was taken, single frames, as columns of batches of at most `size` rows."""
+        store = self.store
+        for env_id in range(store.num_envs):
+            for start in range(int(store.tail[env_id]), int(store.head[env_id]), size):
+                slots = np.arange(start, min(start + size, int(store.head[env_id])))
+                index = store.index(env_id, slots)
+                index = index[~store.data["last"][index]]
+                yield Batch({name: torch.from_numpy(store.data[name][index]) for name in store.observations})
 
     def _about(self) -> dict[str, Any]:
         return {"spec": self.spec.to_json(), "source": str(self.directory.absolute()) if self.directory else None}
@@ -306,11 +361,13 @@ class Replay:
     def _tell_sampler(self) -> None:
         store = self.store
         self._late.clear()
-        self.sampler.remove(np.arange(store.slots))
+        for first in range(0, store.slots, PORTION):
+            self.sampler.remove(np.arange(first, min(first + PORTION, store.slots)))
         for env_id in range(store.num_envs):
-            index = store.index(env_id, np.arange(store.tail[env_id], store.head[env_id]))
-            self.gatherer.wrote(index)
-            self.sampler.add(index[~store.data["last"][index]])
+            for first in range(int(store.tail[env_id]), int(store.head[env_id]), PORTION):
+                index = store.index(env_id, np.arange(first, min(first + PORTION, int(store.head[env_id]))))
+                self.gatherer.wrote(index)
+                self.sampler.add(index[~store.data["last"][index]])
 
     def state_dict(self) -> dict[str, Any]:
         """What the cut does not hold: the sampler's state, priorities that it does not have yet, and the counters they belong to."""

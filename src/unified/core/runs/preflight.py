@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified import logged
 from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.base.suggest import ask
 from unified.core.base.toolchain import missing_compiler
@@ -40,7 +41,8 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
     if config.compile is True and (lack := missing_compiler()):
         problems.append(Problem(f"compile=true: {lack}", "or leave it out: compile=auto"))
     if load:
-        problems += _problems_of(lambda: lookup.find_replay(load, root))
+        coming = run if run.is_relative_to(root) else None
+        problems += _problems_of(lambda: logged.check(load) if logged.parsed(load) else lookup.find_replay(load, root, coming))
     if save:
         problems += _problems_of(lambda: check_free(root, save, run / "replay"))
     if classifier:

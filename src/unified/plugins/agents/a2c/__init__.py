@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from unified import AgentComponent
 
 _CONFIG = "unified.plugins.agents.a2c.config"
@@ -20,16 +22,14 @@ _a2c = AgentComponent(
     summary="on-policy actor-critic: the policy gradient on short rollouts of several environments (Mnih et al. 2016)",
 )
 
-_a3c = AgentComponent(
+_a3c = replace(
+    _a2c,
     name="a3c",
     target="unified.plugins.agents.a2c.late:A3C",
     config=f"{_CONFIG}:A3COptions",
-    presets=f"{_CONFIG}:PRESETS",
-    parts=("encoder", "actor"),
-    modules=("encoder", "actor", "critic"),
-    task_types=("control", "classify", "regress"),
-    small={"hidden_dim": 16, "n_steps": 8, "workers": 2},
+    small={**_a2c.small, "workers": 2},
     example="--suite gym:CartPole-v1 agent.workers=4",
+    answers={},
     summary="a2c whose gradients come from workers in turn, and are late by a fixed number of updates (Mnih et al. 2016)",
 )
 

@@ -13,11 +13,5 @@ class A2C(OnPolicyAgent):
     """
 
     def phases(self) -> list[Phase]:
-        o = self.options
-        terms = [
-            self.build.objective("policy_gradient", normalize_advantage=o.normalize_advantage),
-            self.build.objective("value_mse", weight=o.vf_coef),
-        ]
-        if o.ent_coef:
-            terms.append(self.build.objective("entropy", weight=o.ent_coef))
-        return [Phase("policy", tuple(terms), trains=(*self.shared, "actor", "critic"), max_grad_norm=o.max_grad_norm)]
+        policy = self.build.objective("policy_gradient", normalize_advantage=self.options.normalize_advantage)
+        return [self.policy_phase(policy, self.build.objective("value_mse", weight=self.options.vf_coef))]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from unified import Preset
-from unified.agents import OnPolicyOptions
+from unified.agents import PolicyGradientOptions
 
 
-class A2COptions(OnPolicyOptions):
+class A2COptions(PolicyGradientOptions):
     """The defaults of OpenAI Baselines and Stable-Baselines3; their optimiser, RMSProp, is set by a preset."""
 
     lr: float = Field(7e-4, gt=0)
@@ -21,12 +21,6 @@ class A2COptions(OnPolicyOptions):
     """GAE λ: 1 bootstraps from the last value of a rollout only, as in the paper."""
     normalize_advantage: bool = False
     """Whether advantages are standardised over a rollout."""
-    ent_coef: float = Field(0.0, ge=0)
-    """Weight of the entropy bonus."""
-    vf_coef: float = Field(0.5, ge=0)
-    """Weight of the critic's loss."""
-    max_grad_norm: float = Field(0.5, gt=0)
-    """Greatest norm of a gradient."""
 
 
 class A3COptions(A2COptions):

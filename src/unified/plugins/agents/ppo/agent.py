@@ -16,13 +16,8 @@ class PPO(OnPolicyAgent):
 
     def phases(self) -> list[Phase]:
         o = self.options
-        terms = [
-            self.build.objective("ppo_clip", clip_range=o.clip_range, normalize_advantage=o.normalize_advantage),
-            self.build.objective("value_mse", weight=o.vf_coef, clip_range=o.clip_range_vf),
-        ]
-        if o.ent_coef:
-            terms.append(self.build.objective("entropy", weight=o.ent_coef))
-        return [Phase("policy", tuple(terms), trains=(*self.shared, "actor", "critic"), max_grad_norm=o.max_grad_norm)]
+        policy = self.build.objective("ppo_clip", clip_range=o.clip_range, normalize_advantage=o.normalize_advantage)
+        return [self.policy_phase(policy, self.build.objective("value_mse", weight=o.vf_coef, clip_range=o.clip_range_vf))]
 
     def ends_rollout(self, result: UpdateResult) -> bool:
         """Whether the policy has moved 1.5 times ``target_kl`` away from the one that acted, as Stable-Baselines3 has it."""

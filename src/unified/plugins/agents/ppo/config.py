@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from unified import Preset, Schedule
-from unified.agents import BudgetScheduleText, OnPolicyOptions
+from unified.agents import BudgetScheduleText, PolicyGradientOptions
 
 
-class PPOOptions(OnPolicyOptions):
+class PPOOptions(PolicyGradientOptions):
     """The settings of the paper for continuous control, with the batch sizes that its code uses."""
 
     batch_size: int = Field(64, ge=1)
@@ -19,16 +19,8 @@ class PPOOptions(OnPolicyOptions):
     """Clip range ε of the probability ratio: a number, or over agent steps linear(0.2,0.1,100000), or over the budget linear(0.2,0)."""
     clip_range_vf: float | None = Field(None, gt=0)
     """Greatest change of a value that is rewarded; null: any. It depends on the scale of returns."""
-    normalize_advantage: bool = True
-    """Whether advantages are standardised over each minibatch."""
     target_kl: float | None = Field(None, gt=0)
     """Leave out the remaining updates on a rollout once its mean KL divergence exceeds 1.5 times this; null: never."""
-    ent_coef: float = Field(0.0, ge=0)
-    """Weight of the entropy bonus."""
-    vf_coef: float = Field(0.5, ge=0)
-    """Weight of the critic's loss."""
-    max_grad_norm: float = Field(0.5, gt=0)
-    """Greatest norm of a gradient."""
 
     @field_validator("clip_range")
     @classmethod

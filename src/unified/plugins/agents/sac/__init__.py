@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unified import AgentComponent
-from unified.plugins.agents.sac.variants import CROSSQ, DROQ, REDQ, SIMBA, TQC
+from unified.plugins.agents.sac.variants import CQL, CROSSQ, DROQ, REDQ, SIMBA, TQC
 
 component = AgentComponent(
     name="sac",
@@ -43,6 +43,13 @@ components = (
         CROSSQ,
         "sac with batch renormalisation and without target networks (Bhatt et al. 2024)",
         presets=f"{_PRESETS}:CROSSQ_PRESETS",
+    ),
+    component.variant(
+        "cql",
+        CQL,
+        "sac whose critics are conservative about actions that are not in the data, offline (Kumar et al. 2020)",
+        presets=f"{_PRESETS}:CQL_PRESETS",
+        answers={"conservative_q_learning": "--agent cql"},
     ),
     component.variant(
         "simba",

@@ -66,6 +66,9 @@ class SAC(OffPolicyAgent):
         )
 
     def bootstrap(self, batch: Batch) -> Value:
-        """V(s') = Q(s', a') - α log π(a'|s'), a' ~ π: the least of the target critics, at the next action of the present policy."""
+        """V(s') = Q(s', a') - α log π(a'|s'), a' ~ π: the least of the target critics, at the next action of the present policy.
+
+        Without ``backup_entropy`` it is Q(s', a').
+        """
         value, log_prob = self.next_value(batch)
-        return value.shift(-self.alpha() * log_prob)
+        return value.shift(-self.alpha() * log_prob) if self.options.backup_entropy else value

@@ -26,14 +26,22 @@ _DDPG = AgentComponent(
     example="--suite gym:Pendulum-v1",
     summary="off-policy actor-critic with a deterministic policy and noise on its actions (Lillicrap et al. 2015)",
 )
+_TD3 = replace(
+    _DDPG,
+    name="td3",
+    target="unified.plugins.agents.td3.agent:TD3",
+    config="unified.plugins.agents.td3.config:TD3Options",
+    summary="off-policy actor-critic with twin critics, a smoothed target and a delayed actor (Fujimoto et al. 2018)",
+)
 components = (
     _DDPG,
     _DDPG.variant("ddpg_2015", PAPER, "ddpg with the settings of its paper (Lillicrap et al. 2015)"),
-    replace(
-        _DDPG,
-        name="td3",
-        target="unified.plugins.agents.td3.agent:TD3",
-        config="unified.plugins.agents.td3.config:TD3Options",
-        summary="off-policy actor-critic with twin critics, a smoothed target and a delayed actor (Fujimoto et al. 2018)",
+    _TD3,
+    _TD3.variant(
+        "td3_bc",
+        {"objective": ["td3bc"]},
+        "td3 whose actor stays near the data it learns from, without environment (Fujimoto & Gu 2021)",
+        presets="unified.plugins.agents.td3.config:TD3_BC_PRESETS",
+        answers=dict.fromkeys(("td3bc", "td3+bc"), "--agent td3_bc"),
     ),
 )

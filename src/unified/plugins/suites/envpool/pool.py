@@ -16,7 +16,7 @@ from unified.core.base.cores import usable_cores
 from unified.core.base.errors import Problem, UsageError, error_text
 from unified.core.base.spec import Space, Spec
 from unified.core.envs.suite import UnsupportedRender
-from unified.plugins.suites.gym.spaces import action_of, action_range, describe, is_picture, leaves_of, observation_of
+from unified.plugins.suites.gym.spaces import action_of, action_range, describe, is_picture, leaves_of, observation_of, selected
 
 #: Arguments of `envpool.make` by option, for the tasks that have them.
 ARGUMENTS = {"clip_rewards": "reward_clip", "life_loss": "episodic_life", "sticky": "repeat_action_probability"}
@@ -71,7 +71,7 @@ class Pool:
             self._pool = import_module("envpool").make(task, env_type="gymnasium", num_envs=len(seeds), seed=list(seeds), **given)
             self._first, info = self._pool.reset()
         shown, self._taken = self._pool.observation_space, self._pool.action_space
-        self._leaves = leaves_of(name, shown, observe)
+        self._leaves = selected(name, list(leaves_of(shown)), observe)
         if not isinstance(self._taken, spaces.Discrete | spaces.Box):
             raise UsageError(Problem(f"{name} takes {self._taken}", "actions can be Discrete or a Box of numbers"))
         self.spec = Spec(

@@ -126,7 +126,7 @@ def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[
     Raises:
         UsageError: If a space is of another type.
     """
-    leaves = leaves_of(task, space, observe)
+    leaves = selected(task, list(leaves_of(space)), observe)
     for leaf in leaves:
         if reason := _refusal(leaf.space):
             rest = [other for other in leaves if not _refusal(other.space)]
@@ -140,20 +140,15 @@ def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[
     return {name: space for name, (space, _) in found.items()}, lambda shown: {name: see(shown) for name, see in convert.items()}
 
 
-def leaves_of(task: str, space: Any, observe: Sequence[str] = ()) -> list[Leaf]:
-    """The leaves of an observation space that `observe` names, see `observation_of`; all of them if it is empty."""
-    return _selected(task, list(_leaves(space)), observe)
-
-
-def _leaves(space: Any, path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
+def leaves_of(space: Any, path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
     if isinstance(space, spaces.Dict | spaces.Tuple):
         for key, inner in space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces):
-            yield from _leaves(inner, (*path, key))
+            yield from leaves_of(inner, (*path, key))
     else:
         yield Leaf(".".join(map(str, path)), path, space)
 
 
-def _selected(task: str, leaves: list[Leaf], observe: Sequence[str]) -> list[Leaf]:
+def selected(task: str, leaves: list[Leaf], observe: Sequence[str]) -> list[Leaf]:
     """The leaves that `observe` names; a name of an inner space selects all of its leaves."""
     names = [leaf.name for leaf in leaves]
     if not leaves:
@@ -212,7 +207,7 @@ def _vector(task: str, leaf: Leaf) -> tuple[Space, Convert]:
 def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:
     """A leaf as a vector ``(D,)`` float32, and its bounds."""
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
-        counts, start = _choices(space)
+        counts, start = choices_of(space)
         first = np.cumsum(counts) - counts - start.ravel()
         size = int(counts.sum())
 
@@ -227,7 +222,7 @@ def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:
     return lambda numbers: np.array(numbers, np.float32).reshape(-1), low, high
 
 
-def _choices(space: Any) -> tuple[np.ndarray, np.ndarray]:
+def choices_of(space: Any) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of choices, flat, and the first choice of each."""
     counts = np.ravel(space.nvec) if isinstance(space, spaces.MultiDiscrete) else np.array([space.n])
     return counts, np.asarray(space.start)
@@ -240,7 +235,7 @@ def _reader(task: str, leaf: Leaf) -> Convert:
     """
     space, shape, is_float = leaf.space, leaf.space.shape, leaf.space.dtype.kind == "f"
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
-        counts, low = _choices(space)
+        counts, low = choices_of(space)
         high = low + counts.reshape(low.shape) - 1
     elif isinstance(space, spaces.MultiBinary):
         low, high = np.array(0), np.array(1)
@@ -303,11 +298,11 @@ def describe(space: Any, *, exact: bool) -> dict[str, Any]:
     return {"type": "Other"}
 
 
-def _described(data: Mapping[str, Any]) -> Any:
+def described(data: Mapping[str, Any]) -> Any:
     """The space of `describe`; the items of a Tuple are found by the same keys as those of a Dict."""
     match data["type"]:
         case "Dict":
-            return spaces.Dict({key: _described(inner) for key, inner in data["spaces"]})
+            return spaces.Dict({key: described(inner) for key, inner in data["spaces"]})
         case "Discrete":
             return spaces.Discrete(data["n"], start=data["start"])
         case "MultiDiscrete":
@@ -328,8 +323,8 @@ def converters(interface: Mapping[str, Any]) -> tuple[Convert, Convert]:
     Args:
         interface: ``Spec.interface`` of a `GymEnvironment`.
     """
-    _, enact = action_of("the environment", _described(interface["action"]))
+    _, enact = action_of("the environment", described(interface["action"]))
     if interface["observation"] is None:  # rendered images
         return lambda observation: observation, enact
-    _, see = observation_of("the environment", _described(interface["observation"]), interface["observe"])
+    _, see = observation_of("the environment", described(interface["observation"]), interface["observe"])
     return see, enact
