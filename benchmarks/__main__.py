@@ -1,7 +1,7 @@
 """``python -m benchmarks [name …]``: every table of numbers, each a ratio against a side measured in the same run.
 
-`control`, `first` and `data` need other libraries: ``pip install stable-baselines3 sbx-rl opencv-python-headless lightning``; `gpu` needs
-a GPU.
+`hindsight`, `control`, `first` and `data` need other libraries: ``pip install stable-baselines3 sbx-rl opencv-python-headless lightning``;
+`gpu` needs a GPU.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ NAMES = (
     "update",
     "compiled",
     "replay",
+    "hindsight",
     "rendering",
     "endtoend",
     "checkpoint",
@@ -27,6 +28,7 @@ NAMES = (
     "vector",
     "simulations",
     "list_runs",
+    "coverage",
     "control",
     "first",
     "data",

@@ -1,14 +1,26 @@
-"""Learning anchors: ``python benchmarks/anchors.py [name …]`` trains each over its seeds, or folds, and prints what it reached.
+"""Learning anchors: ``python benchmarks/anchors.py [name …] [--seed 2]`` trains each over its seeds, or folds.
 
-Runs are kept under ``runs`` in an experiment of their own and resumed like any other: an anchor that is there already costs nothing.
+Each finished run becomes a row of `docs/anchors.csv`: what to type to repeat it, its score, and on what it was measured. The table of
+docs/results.md is printed from that file by ``--table [name …]``, which trains nothing. Runs are kept under ``runs`` in an experiment of
+their own and resumed like any other: an anchor that is there already costs nothing.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
+import fcntl
+import io
+import json
+import os
+import platform
+import shlex
+import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -16,14 +28,24 @@ import numpy as np
 
 import spr
 import unified
+from unified.core.base import files
+from unified.core.base.cores import usable_cores
 from unified.core.config.compose import compose
+from unified.core.config.values import show
 from unified.core.envs.dataset import DataSuite
 from unified.core.trainer.build import built_suite
 from unified.plugins.suites.atari.scores import SCORES
 from unified.units import scored
 
-#: Nothing on the screen but the table.
-QUIET: dict[str, Any] = {"callbacks": []}
+#: Where everything is typed, and where the evidence lies.
+REPOSITORY = Path(__file__).resolve().parents[1]
+EVIDENCE = REPOSITORY / "docs" / "anchors.csv"
+COLUMNS = (
+    *("name", "part", "metric", "score", "sd", "success", "beside", "frames", "updates", "minutes"),
+    *("threads", "unified", "torch", "python", "machine", "commit", "date", "command"),
+)
+#: Nothing on the screen but the table, and one thread, so that any number of cores gives the same bits.
+QUIET: dict[str, Any] = {"callbacks": [], "threads": 1}
 
 
 def baseline(estimator: Callable[[], Any], suite: str) -> Callable[[dict[str, Any]], float]:
@@ -70,9 +92,11 @@ class Anchor:
     Args:
         values: Of the run.
         wanted: Least mean score; ``None`` where only what stands beside it counts.
+        success: Least share of successful episodes, in the mean; ``None`` where a task has no goal.
         parts: What differs from run to run: seeds, or folds.
-        beside: The score of something else on the same part; or what is known of others, in words.
-        score: Of a run: the name of the number, the number, and its spread where it has one; that of the last evaluation unless given.
+        beside: The score of something else on the same part; or what is known of others with its source, in words.
+        score: Of a run: the name of the number, the number, and its spread over episodes where it has one; that of the last evaluation
+            unless given, and never that of the best.
     """
 
     values: dict[str, Any]
@@ -80,6 +104,7 @@ class Anchor:
     parts: tuple[dict[str, Any], ...] = tuple({"seed": seed} for seed in (1, 2, 3))
     beside: Callable[[dict[str, Any]], float] | str = ""
     score: Callable[[Any], tuple[str, float, float | None]] = lambda run: scored(judgements(run)[-1])
+    success: float | None = None
 
 
 FOLDS = tuple({"suite.fold": fold} for fold in range(5))
@@ -110,10 +135,15 @@ EXPLORING = {
     **{"agent.batch_size": 256, "agent.lr": 1e-3, "agent.ent_coef": 0.01, "agent.vf_coef": 0.001},
     **{"objective.rnd.coef": 5.0, "objective.rnd.hidden_dim": 64},
 }
+#: Episodes of the last evaluation enough for a share of them, and no earlier ones.
+JUDGED = {"evaluate.every": 0, "evaluate.episodes": 100}
+BITS = {"agent": "dqn", "suite": "goals:bit_flip", "suite.n": 15, "train.frames": 20_000, **JUDGED}
 RANDOM, HUMAN = SCORES["pong"]
 #: The preset of the agent on this task has the settings of the RL Baselines3 Zoo. What it reports is one run, ± is from episode to episode;
 #: targets are the mean less 2 deviations over √3 seeds.
 ZOO = "the RL Baselines3 Zoo, one run: "
+#: The curves that the authors of TD3 published.
+TD3 = "Fujimoto et al. 2018, 10 seeds: "
 SDE = {"agent.use_sde": True, "agent.sde_sample_freq": 4}
 ANCHORS = {
     "ppo-cartpole": Anchor({"agent": "ppo", "suite": "gym:CartPole-v1"}, 475),
@@ -164,7 +194,7 @@ ANCHORS = {
         f"{name}-pendulum-20k": Anchor(
             {"agent": name, "suite": "gym:Pendulum-v1", "train.frames": 20_000},
             -250,
-            beside={"ddpg": "-152 ± 94", "td3": "-152 ± 90", "sac": "-150 ± 90", "tqc": "-151 ± 88", "crossq": "-150 ± 90"}[name],
+            beside=ZOO + {"ddpg": "-152 ± 94", "td3": "-152 ± 90", "sac": "-150 ± 90", "tqc": "-151 ± 88", "crossq": "-150 ± 90"}[name],
         )
         for name in ("ddpg", "td3", "sac", "tqc", "crossq")
     },
@@ -187,23 +217,23 @@ ANCHORS = {
     ),
     # The curves of the authors of TD3, mean ± deviation of 10 seeds.
     "td3-reacher": Anchor(
-        {"agent": "td3", "suite": "gym:Reacher-v4", "train.frames": 20_000, "agent.learning_starts": 1_000}, -5.5, beside="-4.8 ± 0.2"
+        {"agent": "td3", "suite": "gym:Reacher-v4", "train.frames": 20_000, "agent.learning_starts": 1_000}, -5.5, beside=TD3 + "-4.8 ± 0.2"
     ),
     "td3-invertedpendulum": Anchor(
         {"agent": "td3", "suite": "gym:InvertedPendulum-v4", "train.frames": 50_000, "agent.learning_starts": 1_000},
         1_000,
-        beside="1000 ± 0",
+        beside=TD3 + "1000 ± 0",
     ),
     "td3-halfcheetah": Anchor(
         {"agent": "td3", "suite": "gym:HalfCheetah-v4", "train.frames": 100_000, "agent.learning_starts": 10_000},
         5_514 - 2 * 554 / 3**0.5,
-        beside="5514 ± 554",
+        beside=TD3 + "5514 ± 554",
     ),
     # Lee et al. 2025, table of scores at 100,000 frames: 15 seeds.
     "sac-cartpole-swingup": Anchor(
         {"agent": "sac", "suite": "dmc:cartpole_swingup", "suite.pixels": False, "train.frames": 100_000, "agent.updates_per_step": 2},
         853 - 2 * 9 / 3**0.5,
-        beside="853 ± 9",
+        beside="Lee et al. 2025, 15 seeds: 853 ± 9",
     ),
     "simba-walker-walk": Anchor(
         {
@@ -212,8 +242,22 @@ ANCHORS = {
             **{"agent.critic.hidden_dim": 256, "agent.updates_per_step": 1},
         },
         850,
-        beside="951 ± 32 with critics of 512 units and 2 updates for each step",
+        beside="Lee et al. 2025, critics of 512 units and 2 updates for each step: 951 ± 32",
     ),
+    # 32,768 goals, of which random episodes hardly reach any: without hindsight nothing is learned (Andrychowicz et al. 2017).
+    "dqn-bitflip15": Anchor({**BITS, "replay.sampler": "hindsight"}, None, success=0.95, beside="about 0 without hindsight"),
+    "dqn-bitflip15-alone": Anchor(BITS, None, beside="about 0 (Andrychowicz et al. 2017, beyond 13 bits)"),
+    # These need gymnasium-robotics. The zoo has -1.66 ± 0.87 for TQC; mrl solves the task in 10,000 steps.
+    **{
+        f"{agent}-fetchreach": Anchor(
+            {"agent": agent, "suite": "robotics:FetchReach-v4", **JUDGED},
+            -2.5,
+            success=0.95,
+            beside="-1.66 ± 0.87 (TQC, RL Baselines3 Zoo)",
+        )
+        for agent in ("sac", "ddpg")
+    },
+    "td3-pointmaze": Anchor({"agent": "td3", "suite": "robotics:PointMaze_UMaze-v3", **JUDGED}, None, success=0.9),
     "dqn-pong": Anchor(
         {"agent": "dqn", "suite": "atari:pong", **HOUR, **SOON},
         None,
@@ -239,40 +283,196 @@ ANCHORS = {
 }
 
 
-def spread(scores: list[float]) -> str:
+# One run ------------------------------------------------------------------------------------------------------------------------
+
+
+def values_of(name: str, anchor: Anchor, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that a run of an anchor is given."""
+    experiment = "-".join(["anchor", name, *(f"{value}" for key, value in part.items() if key != "seed")])
+    return {**QUIET, "experiment": experiment, **anchor.values, **part}
+
+
+def command(values: Mapping[str, Any]) -> str:
+    """What to type in this repository for the same run.
+
+    >>> command({"callbacks": [], "agent": "ppo", "suite": "gym:CartPole-v1", "train.frames": None, "seed": 2})
+    "unified train --agent ppo --suite gym:CartPole-v1 'callbacks=[]' train.frames=null seed=2"
+    """
+    words = ["unified", "train"]
+    for key in ("agent", "suite"):
+        words += [f"--{key}", str(values[key]).replace(f"{REPOSITORY}{os.sep}", f".{os.sep}")] if key in values else []
+    words += [f"{key}={show(value)}" for key, value in values.items() if key not in ("agent", "suite")]
+    return shlex.join(words)
+
+
+def label(part: Mapping[str, Any]) -> str:
+    """``seed=1``, ``suite.fold=0``."""
+    return " ".join(f"{key}={show(value)}" for key, value in part.items())
+
+
+def commit() -> str:
+    """The commit of this repository, with a ``+`` where files that git tracks have changed since; empty outside git."""
+    asked = (
+        ["git", "rev-parse", "--short=10", "HEAD"],
+        ["git", "status", "--porcelain", "--untracked-files=no", "--", "src", "benchmarks"],
+    )
+    try:
+        found, changed = (subprocess.run(each, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout for each in asked)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found.strip() + ("+" if changed.strip() else "")
+
+
+def evidence(name: str, anchor: Anchor, part: Mapping[str, Any], run: unified.Run, commit: str) -> dict[str, str]:
+    """The row of a finished run."""
+    newest = run.checkpoints.newest()
+    assert newest is not None
+    metric, score, sd = anchor.score(run)
+    last, ends, terms = judgements(run)[-1], finished(run), newest.manifest["bits_depend_on"]
+    end = next(each for each in ends if each["frames"] == ends[-1]["frames"])  # later ones are of commands that found nothing to do
+    row = {
+        **{"name": name, "part": label(part), "command": command(values_of(name, anchor, part))},
+        **{"metric": metric, "score": f"{score:.6g}", "sd": "" if sd is None else f"{sd:.3g}"},
+        **{"success": f"{last['success']:.3g}" if "success" in last else ""},
+        **{"beside": f"{anchor.beside(dict(part)):.6g}" if callable(anchor.beside) else ""},
+        **{"frames": last["frames"], "updates": last["updates"], "minutes": f"{end['elapsed_s'] / 60:.1f}"},
+        **{"threads": terms["threads"], "unified": unified.__version__, "torch": terms["torch"], "python": platform.python_version()},
+        **{"machine": f"{platform.system()} {terms['machine']}, {terms['processor']}, {usable_cores()} cores"},
+        **{"commit": commit, "date": end["time"][:10]},
+    }
+    return {column: str(row[column]) for column in COLUMNS}
+
+
+def finished(run: unified.Run) -> list[dict[str, Any]]:
+    """The ends of a run, of which there is one more each time that it is trained; none of a run that does not exist yet."""
+    file = run.path / "events.jsonl"
+    events = map(json.loads, file.read_text(encoding="utf-8").splitlines() if file.is_file() else [])
+    return [event for event in events if event["event"] == "finish"]
+
+
+def trained(name: str, anchor: Anchor, part: Mapping[str, Any], file: Path = EVIDENCE, **where: Any) -> dict[str, str]:
+    """Train a part of an anchor to its end, keep its row, and return it. What had been trained before keeps its commit.
+
+    Args:
+        **where: More for `unified.train`: ``root``.
+    """
+    now, values = commit(), {**values_of(name, anchor, part), **where}
+    ends = finished(unified.Run.planned(compose([], [], values)))
+    run = unified.train(config=values)
+    known = {(row["name"], row["part"]): row["commit"] for row in kept(file)}
+    idle = ends and ends[-1]["frames"] == finished(run)[-1]["frames"]
+    row = evidence(name, anchor, part, run, known.get((name, label(part)), "") if idle else now)
+    keep(row, file)
+    return row
+
+
+# The file of evidence -----------------------------------------------------------------------------------------------------------
+
+
+def kept(file: Path = EVIDENCE) -> list[dict[str, str]]:
+    """All rows."""
+    return list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")))) if file.is_file() else []
+
+
+def keep(row: Mapping[str, str], file: Path = EVIDENCE) -> None:
+    """Add a row, or replace that of the same name and part. Several processes may do so at once."""
+    with alone(file.parent):
+        rows = {(each["name"], each["part"]): each for each in [*kept(file), row]}
+        order = {name: number for number, name in enumerate(ANCHORS)}
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows[key] for key in sorted(rows, key=lambda key: (order.get(key[0], len(order)), key)))
+        files.replace(file, text.getvalue().encode())
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Within it, no other process is."""
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+# The table ----------------------------------------------------------------------------------------------------------------------
+
+HEAD = "| command | last scores | mean ± sd | comparison | target | held |\n|---|---|---|---|---|---|"
+
+
+def spread(scores: Sequence[float]) -> str:
     """Mean and deviation."""
-    return f"{mean(scores):.4g} ± {stdev(scores):.2g}"
+    return f"{mean(scores):.4g} ± {stdev(scores):.2g}" if len(scores) > 1 else f"{scores[0]:.4g}"
 
 
-def reached(name: str, anchor: Anchor) -> str:
-    """One line of the table."""
-    scores, others, metric, start = [], [], "", time.perf_counter()
-    for part in anchor.parts:
-        experiment = "-".join(["anchor", name, *(f"{value}" for key, value in part.items() if key != "seed")])
-        run = unified.train(config={**QUIET, "experiment": experiment, **anchor.values, **part})
-        metric, score, deviation = anchor.score(run)
-        scores.append(score)
-        if callable(anchor.beside):
-            others.append(anchor.beside(part))
-    kind = "fold" if "suite.fold" in anchor.parts[0] else "seed"
-    over = f"{len(scores)} {kind}{'s' if len(scores) > 1 else ''}"
-    beside = spread(others) if others else anchor.beside
-    wanted = "" if anchor.wanted is None else f"≥ {anchor.wanted:g}"
-    minutes = (time.perf_counter() - start) / 60
-    if len(scores) > 1:
-        told = f"{spread(scores)} ({', '.join(f'{score:.4g}' for score in scores)})"
-    else:
-        told = f"{score:.4g} ± {deviation or 0.0:.2g} from episode to episode"
-    return f"| {name} | {metric} {told} | {over} | {beside} | {wanted} | {minutes:.1f} min |"
+def table(rows: Iterable[Mapping[str, str]], names: Sequence[str] = ()) -> str:
+    """The Markdown table of docs/results.md: a line for each anchor of which there is a row."""
+    found: dict[str, list[Mapping[str, str]]] = {}
+    for row in rows:
+        if row["name"] in (names or ANCHORS):
+            found.setdefault(row["name"], []).append(row)
+    return "\n".join([HEAD, *(line(ANCHORS[name], found[name]) for name in ANCHORS if name in found)])
 
 
-def main(names: list[str]) -> None:
-    if unknown := [name for name in names if name not in ANCHORS]:
+def line(anchor: Anchor, rows: Sequence[Mapping[str, str]]) -> str:
+    """An anchor in the table: N stands for its seeds or folds; a spread over episodes is shown where there is one run."""
+    scores, others = [float(row["score"]) for row in rows], [float(row["beside"]) for row in rows if row["beside"]]
+    key = rows[0]["part"].partition("=")[0]
+    typed = " ".join(f"{key}=N" if word == rows[0]["part"] else word for word in rows[0]["command"].split(" "))
+    reached = spread(scores) if len(rows) > 1 else f"{scores[0]:.4g} ± {float(rows[0]['sd'] or 0):.2g} over episodes"
+    beside = spread(others) if others else "" if callable(anchor.beside) else anchor.beside
+    missing = len(anchor.parts) - len(rows)
+    successes = [float(row["success"]) for row in rows if row.get("success")]
+    pairs = [(scores, anchor.wanted, ""), (successes, anchor.success, "success ")]
+    targets = [(found, least, what) for found, least, what in pairs if least is not None]
+    held = ("yes" if all(found and mean(found) >= least for found, least, _ in targets) else "no") if targets else ""
+    held += f" ({len(rows)} of {len(anchor.parts)})" if missing > 0 else ""
+    singles = ", ".join(f"{row['part'].removeprefix(f'{key}=')}: {float(row['score']):.4g}" for row in rows)
+    singles += f"; success {', '.join(f'{each:.3g}' for each in successes)}" if successes else ""
+    wanted = ", ".join(f"{what}≥ {least:.4g}" for _, least, what in targets)
+    cells = (f"`{typed}`", f"{rows[0]['metric']} {singles}", reached, beside, wanted, held.strip())
+    return f"| {' | '.join(cells)} |"
+
+
+def due(name: str, anchor: Anchor) -> str:
+    """The line of an anchor that was not run yet."""
+    values, part = values_of(name, anchor, anchor.parts[0]), anchor.parts[0]
+    typed = command(values).replace(f" {label(part)}", f" {next(iter(part))}=N")
+    wanted = "" if anchor.wanted is None else f"≥ {anchor.wanted:.4g}"
+    return f"| `{typed}` | not run yet | | {'' if callable(anchor.beside) else anchor.beside} | {wanted} | |"
+
+
+def parts_of(name: str, anchor: Anchor, seed: int | None) -> tuple[dict[str, Any], ...]:
+    """What is trained of an anchor: everything, or a seed, also one that is not among its parts."""
+    if seed is None:
+        return anchor.parts
+    if "seed" not in anchor.parts[0]:
+        sys.exit(f"{name} has no seeds: its parts are {', '.join(map(label, anchor.parts))}")
+    return ({"seed": seed},)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"anchors, by default all: {', '.join(ANCHORS)}")
+    parser.add_argument("--seed", type=int, help="train this seed alone")
+    parser.add_argument("--table", action="store_true", help=f"print the table of what {EVIDENCE.relative_to(REPOSITORY)} holds")
+    parser.add_argument("--commands", action="store_true", help="print what to type for each run")
+    chosen = parser.parse_args(arguments)
+    if unknown := [name for name in chosen.names if name not in ANCHORS]:
         sys.exit(f"no anchor {', '.join(unknown)}; there are {', '.join(ANCHORS)}")
-    print("| task | result | over | comparison | target | time |\n|---|---|---|---|---|---|", flush=True)
-    for name in names or ANCHORS:
-        print(reached(name, ANCHORS[name]), flush=True)
+    if chosen.table:
+        print(table(kept(), chosen.names))
+        return
+    for name in chosen.names or ANCHORS:
+        anchor = ANCHORS[name]
+        for part in parts_of(name, anchor, chosen.seed):
+            print(command(values_of(name, anchor, part)), flush=True)
+            if not chosen.commands:
+                row = trained(name, anchor, part)
+                print(f"    {row['metric']} {row['score']} ± {row['sd'] or 0} in {row['minutes']} min", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -15,6 +15,7 @@ from unified.core.learn.distributions import Policy, Value
 from unified.plugins.architectures.heads.modules import PolicyHead, TruncatedNormalHead, ValueHead
 from unified.plugins.architectures.heads.policies import (
     Categorical,
+    ClippedGaussian,
     Deterministic,
     Gaussian,
     StateDependentGaussian,
@@ -26,6 +27,7 @@ from unified.plugins.architectures.heads.values import CategoricalValue, Histogr
 __all__ = [
     "Categorical",
     "CategoricalValue",
+    "ClippedGaussian",
     "Deterministic",
     "Gaussian",
     "HistogramValue",

@@ -11,8 +11,10 @@ import pytest
 
 import unified
 from runs.commands import events, killed_and_the_same, newest
-from unified import UnifiedError, UsageError, hookimpl
+from unified import Environment, Options, Step, Suite, UnifiedError, UsageError, hookimpl
 from unified.core.base.rng import derive
+from unified.core.envs.chosen_goals import ChosenGoals
+from unified.core.trainer import build
 from unified.plugins.suites.goals.suite import PointReach
 from unified.testing.workshop import differences
 
@@ -82,26 +84,64 @@ class Centre:
         self.rows.append((steps.observation["desired_goal"].copy(), steps.extra["actual_goal"].copy()))
 
 
-def test_training_pursues_the_chosen_goals_and_an_evaluation_those_of_the_task(tmp_path: Path) -> None:
-    """Goals: an evaluation with chosen goals. The reported return is that of a loop by hand, on the goals that the task draws."""
+class Dense(Suite):
+    """`PointReach` with minus the distance as reward, so that every goal has another return."""
+
+    Options = Options
+    placement = "inline"
+
+    def environment(self) -> Environment:
+        return DensePoint()
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return -np.linalg.norm(achieved - desired, axis=-1).astype(np.float32)
+
+
+class DensePoint(PointReach):
+    def step(self, action: np.ndarray) -> Step:
+        step = super().step(action)
+        seen: Any = step.observation
+        return step._replace(reward=-float(np.linalg.norm(seen["achieved_goal"] - seen["desired_goal"])))
+
+
+def evaluated_with_chosen_goals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong: the environments of evaluations pursue the goals of training."""
+    made = build.make_environments
+
+    def make(config: Any, stream: str, count: int, run: Any = None) -> Any:
+        environments = made(config, stream, count, run)
+        if stream != "evaluation":
+            return environments
+        return ChosenGoals(environments, build.built_suite(config), lambda ids, seen: np.zeros_like(seen["desired_goal"]))
+
+    monkeypatch.setattr(build, "make_environments", make)
+
+
+@pytest.mark.parametrize("wrong", [None, evaluated_with_chosen_goals])
+def test_training_pursues_the_chosen_goals_and_an_evaluation_those_of_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: Any
+) -> None:
+    """Goals: an evaluation with chosen goals. The reported returns are those of a loop by hand, on the goals that the task draws."""
+    if wrong is not None:
+        wrong(monkeypatch)
     callback = Centre()
-    values = {**ACTOR, "agent": "sac", "suite": POINT, "train.frames": 60, "evaluate.episodes": 4}
+    values = {**ACTOR, "agent": "sac", "suite": Dense, "train.frames": 60, "evaluate.episodes": 4}
     run = trained(tmp_path, **values, **{"callbacks": [callback], "evaluate.num_envs": 1})
     assert all((desired == 0).all() and (actual != 0).all() for desired, actual in callback.rows)
     policy = unified.load(run, 60)
-    environment = PointReach()
+    environment = DensePoint()
     returns, goals = [], []
     for episode in range(4):
         seen: Any = environment.reset(derive(run.config.seed, "evaluation 60", 0, episode, bits=31))
         goals.append(seen["desired_goal"].copy())
-        total, over = 0.0, False
+        over, total = False, 0.0
         while not over:
             step = environment.step(policy.act(seen))
-            seen, total, over = step.observation, total + step.reward, step.terminated or step.truncated
+            seen, over, total = step.observation, step.terminated or step.truncated, total + step.reward
         returns.append(total)
-    row = [row for row in run.metrics() if row["kind"] == "evaluate"][-1]
-    assert row["return"] == pytest.approx(np.mean(returns))
     assert all(goal.any() for goal in goals)
+    (row,) = [row for row in run.metrics() if row["kind"] == "evaluate"]
+    assert (row["return"] == pytest.approx(np.mean(returns))) == (wrong is None)
 
 
 def test_a_choice_that_fails_ends_the_run_after_a_whole_step_and_it_goes_on_from_there(tmp_path: Path) -> None:
@@ -122,6 +162,7 @@ def test_a_choice_that_fails_ends_the_run_after_a_whole_step_and_it_goes_on_from
         ({"agent": "sac", "suite": "gym:Pendulum-v1"}, "observations named achieved_goal and desired_goal; the task has one"),
         ({"agent": "ppo", "suite": POINT}, "learns from transitions of a replay"),
         ({"agent": "sac", "suite": POINT, "launcher": "async"}, "in lock-step with learning"),
+        ({"agent": "ac2", "suite": [POINT, BITS]}, "environments of one task"),
         ({"agent": "sac", "suite": POINT, "callbacks.goals.chooser": "omega", "callbacks.goals.density": "rnd"}, "density=kde or flow"),
         ({"agent": "sac", "suite": POINT, "callbacks.goals.chooser": "megaa"}, "mega"),
     ],

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from unified.core.components.options import BudgetScheduleText, ScheduleText
     from unified.core.learn.optim import make_optimizer
-    from unified.core.learn.options import OptimizerName, OptimizerOptions
+    from unified.core.learn.options import OptimizerName, OptimizerOptions, PartOptimizerOptions
     from unified.core.learn.protocols import (
         ActorCritic,
         Acts,
@@ -59,7 +59,7 @@ _HOMES = {
     "unified.core.components.options": ("BudgetScheduleText", "ScheduleText"),
     "unified.core.learn.optim": ("make_optimizer",),
     "unified.core.learn.returns": ("standardised",),
-    "unified.core.learn.options": ("OptimizerName", "OptimizerOptions"),
+    "unified.core.learn.options": ("OptimizerName", "OptimizerOptions", "PartOptimizerOptions"),
     "unified.core.learn.protocols": (
         "ActorCritic",
         "Acts",
@@ -93,6 +93,7 @@ __all__ = [
     "OnPolicyOptions",
     "OptimizerName",
     "OptimizerOptions",
+    "PartOptimizerOptions",
     "PolicyGradientOptions",
     "RolloutOptions",
     "ScheduleText",

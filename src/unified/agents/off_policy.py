@@ -199,7 +199,7 @@ class OffPolicyAgent(Agent):
         α_k = u_k / Σ u, u ~ U(0, 1), serves for prediction and target: (Σ α_k Q_k(s, a) - r - γ max Σ α_k Q̄_k(s', ·))². Sources: Agarwal
         et al. 2020, REM, equation 6; Chen et al. 2021, REDQ, algorithm 1.
         """
-        critic = self.options.critic
+        critic = getattr(self.options, "critic", None)
         reduction = Reduction.of(getattr(critic, "reduce", "least"))
         if reduction.name not in ("mixture", "subset"):
             return batch
@@ -224,6 +224,20 @@ class OffPolicyAgent(Agent):
             return self.reduced(self.target_value(batch, action), batch)
 
         return self.policy(batch.next_features).expectation(target, self.generator("target"))
+
+    @torch.no_grad()
+    def advantage(self, batch: Batch) -> torch.Tensor:
+        """How much better than the policy the actions of the batch are, ``(B,)``: Q(s, a) - Q(s, a'), a' ~ π, by the least critic.
+
+        Over choices the second term is an exact expectation. Source: Nair et al. 2020, AWAC, section 4.2.
+        """
+
+        def value_of(action: torch.Tensor | None) -> Value:
+            return self.critic(batch.features, action).min()  # type: ignore[no-any-return]
+
+        expected, _ = self.policy(batch.features).expectation(value_of, self.noise())
+        advantage: torch.Tensor = value_of(batch.action).mean[0] - expected.mean[0]
+        return advantage
 
     def target_value(self, batch: Batch, action: torch.Tensor | None) -> Value:
         """All target critics at the next action, or at all choices, ``(E, B)``.

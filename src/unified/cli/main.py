@@ -46,6 +46,7 @@ COMMANDS = {
     "evaluate": Command("unified.cli.evaluate:evaluate", "Evaluate a trained agent."),
     "play": Command("unified.cli.play:play", "Write a video of a trained agent, or a grid of images."),
     "plot": Command("unified.cli.plot:plot", "Plot learning curves of one or more runs."),
+    "export": Command("unified.cli.export:export", "Write the replay of a run as a data set of Minari."),
     "runs": Command("unified.cli.runs:app", "List runs, or show one."),
     "plugins": Command("unified.cli.plugins:app", "List, show, create and check plugins."),
     "doctor": Command("unified.cli.doctor:doctor", "Check this machine: packages, GPU, rendering, speed."),

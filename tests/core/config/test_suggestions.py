@@ -117,7 +117,6 @@ def test_a_name_without_a_counterpart_is_answered_too(word: str, answer: str) ->
         ("critic.head=twohot", "critic.head=two_hot"),
         ("agent=ddqn", "--agent dqn"),
         ("agent=HER", "replay.sampler=hindsight"),
-        ("critic.head=gaussian", "critic.head=scalar"),
         ("encoder=convnext", "encoder=torchvision.models:"),
         ("callbacks=[+wandb]", "callbacks=[+tensorboard]"),
         ("objective=[imitate]", "-o nll"),

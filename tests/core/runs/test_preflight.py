@@ -123,22 +123,33 @@ def test_another_run_s_name_must_not_fit_the_run_that_begins() -> None:
     assert told(*new, "encoder=load:default", "encoder.checkpoint=400") == []
 
 
-def test_a_replay_has_one_name_whatever_comes_after_it() -> None:
+def test_a_replay_is_found_by_any_name_of_its_run() -> None:
     path = kept("walker_walk", replay={"cut": {"segments": []}})
     kept("cartpole_balance")
     name = "drqv2/dmc/walker_walk/seed-1"
-    for whole in (name, f"default/{name}", f"runs/default/{name}", str((Path("runs/default") / name).absolute())):
-        assert find_replay(whole, Path("runs")).resolve() == (path / "replay").resolve()
-    wanted = "replay.load=walker: there is no such replay    did you mean  drqv2/dmc/walker_walk/seed-1 ?"
-    assert told("suite=dmc:walker_walk", "agent=drqv2", "experiment=two", "replay.load=walker") == [wanted]
-    config = compose(["suite=dmc:walker_walk", "agent=drqv2", "experiment=two", f"replay.load={name}"])
-    Run.create_or_open(config)
-    assert find_replay(name, Path("runs")) == path / "replay"
-    with pytest.raises(UsageError, match="this run holds no replay"):
+    for found in (name, f"default/{name}", f"runs/default/{name}", str((Path("runs/default") / name).absolute()), "walker", "drqv2 walk"):
+        assert find_replay(found, Path("runs")).resolve() == (path / "replay").resolve()
+    with pytest.raises(UsageError, match="run drqv2/dmc/cartpole_balance/seed-1 holds no replay"):
         find_replay("drqv2/dmc/cartpole_balance/seed-1", Path("runs"))
-    for wrong in ("drqv2", "x" * 300):
-        with pytest.raises(UsageError, match="no such replay"):
-            find_replay(wrong, Path("runs"))
+    with pytest.raises(UsageError, match=r"replay\.load: 'drqv2' fits 2 runs; name one of them"):
+        find_replay("drqv2", Path("runs"))
+    with pytest.raises(UsageError, match="no such replay"):
+        find_replay("x" * 300, Path("runs"))
+
+
+def test_a_replay_has_one_name_whatever_comes_after_it() -> None:
+    """The run that loads counts as existing, as for a part of another run: the name means the same when it does."""
+    kept("walker_walk", replay={"cut": {"segments": []}})
+    name = "drqv2/dmc/walker_walk/seed-1"
+    new = ("suite=dmc:walker_walk", "agent=drqv2", "experiment=two")
+    first, *fits = told(*new, "replay.load=walker")
+    assert first == "replay.load: 'walker' fits 2 runs; name one of them:"
+    assert [line.strip() for line in fits] == [f"default/{name}", f"two/{name}"]
+    assert told(*new, "replay.load=two") == ["replay.load=two would be this run itself    the whole name of another one: unified runs list"]
+    for found in ("default", name):
+        config = compose([*new, f"replay.load={found}"])
+        Run.create_or_open(config)
+        assert find_replay(found, Path("runs"), coming=Path("runs/two") / name) == Path("runs/default") / name / "replay"
 
 
 @pytest.mark.parametrize(

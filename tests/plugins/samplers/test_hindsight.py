@@ -251,6 +251,16 @@ def test_goals_of_a_stack_are_relabelled_in_every_frame() -> None:
     assert (batch.joined(stack=3).obs.reshape(600, 3, 3)[:, :, 1] == 3).all()
 
 
+def test_goals_of_the_steps_that_follow_are_relabelled_too() -> None:
+    """SPR and its like read the steps after a row: with the row's goal."""
+    to = replay(hindsight("final", k=1), future_steps=2, stack=2)
+    play(to, [0, 1, 2, 3], 99, "truncated")
+    batch = to.sample()
+    goals = batch["obs.desired_goal"][:, :1]
+    assert {3.0, 99.0} == set(goals[:, 0].tolist())
+    assert (batch["future_obs.desired_goal"] == goals[:, :, None]).all()
+
+
 def test_refuses_what_it_cannot_relabel() -> None:
     plain = Spec(ONE, Space((1,), "float32"))
     with pytest.raises(UsageError, match="achieved_goal and desired_goal"):

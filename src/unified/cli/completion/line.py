@@ -164,7 +164,7 @@ def _argument(line: Line, typed: str) -> list[Candidate]:
         return candidates.runs(typed, line.root)
     if line.arguments:
         return []
-    if line.path in (("resume",), ("evaluate",), ("play",), ("runs", "show")):
+    if line.path in (("resume",), ("evaluate",), ("play",), ("export",), ("runs", "show")):
         return candidates.runs(typed, line.root)
     if line.path in (("plugins", "show"), ("plugins", "check")):
         return candidates.everything(typed)

@@ -12,13 +12,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from unified.core.base.errors import Problem, UnifiedError, error_text
+from unified.core.base.errors import Problem, UnifiedError, UsageError, error_text
 from unified.core.components.importing import import_object, stdout_to_stderr
 from unified.core.components.packages import advice
 
 if TYPE_CHECKING:
     from unified.core.base.spec import Spec
     from unified.core.components.options import Options
+    from unified.logged.episodes import Units
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,8 @@ class Component:
             raise
         except BaseException as error:  # importing a plugin may raise anything, SystemExit included
             origin = f" of {self.origin}" if self.origin.distribution else ""
-            raise UnifiedError(
-                Problem(f"{self}{origin} cannot be loaded from {reference}: {error_text(error)}", self._remedy(error))
-            ) from error
+            kind = UsageError if self.extra and isinstance(error, ModuleNotFoundError) else UnifiedError
+            raise kind(Problem(f"{self}{origin} cannot be loaded from {reference}: {error_text(error)}", self._remedy(error))) from error
 
     def _remedy(self, error: BaseException) -> str:
         """A hint for a component that cannot be imported."""
@@ -168,6 +168,7 @@ class AgentComponent(_WithPresets):
         small: Options with which tests train it within a second: ``{"batch_size": 8, "critic.hidden_dim": 16}``.
         base: The agent that it is a variant of (`variant`).
         values: Values by dotted key of the run, by which a variant differs from its base.
+        about: Of a variant, the paragraph that the docstring of a class has: what its values make, with the equation and its source.
     """
 
     kind: ClassVar[str] = "agents"
@@ -178,6 +179,7 @@ class AgentComponent(_WithPresets):
     modules: tuple[str, ...] = field(default=(), kw_only=True)
     base: AgentComponent | None = field(default=None, kw_only=True, repr=False)
     values: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
+    about: str = field(default="", kw_only=True, repr=False)
 
     def variant(self, name: str, values: Mapping[str, Any], summary: str, **changes: Any) -> AgentComponent:
         """The same class with other values on every task, under a name of its own: an algorithm with no code of its own.
@@ -189,7 +191,7 @@ class AgentComponent(_WithPresets):
         >>> redq.target, [preset.name for preset in redq.load_presets()]
         ('unified_plugin_xyz.agent:SAC', ['redq'])
         """
-        own = {"name": name, "values": values, "summary": summary, "base": self, "presets": None, "answers": {}}
+        own = {"name": name, "values": values, "summary": summary, "base": self, "presets": None, "answers": {}, "about": ""}
         return replace(self, **{**own, **changes})
 
     def load_presets(self) -> tuple[Preset, ...]:
@@ -215,6 +217,8 @@ class SuiteComponent(_WithPresets):
         adapter: Import string of a `unified.SuiteAdapter`, which is called with the object, the task and the options of this suite.
         converters: Import string of a function of ``Spec.interface`` that returns two functions: from an observation of the environment to
             one of the spec, and from an action of the spec to one of the environment.
+        units: Import string of a `unified.logged.episodes.Units`, which is called with a spec: how logged data in the environment's own
+            spaces becomes that of the spec, and back; by default it is as the spec says.
     """
 
     kind: ClassVar[str] = "suites"
@@ -229,6 +233,7 @@ class SuiteComponent(_WithPresets):
     ids: str = field(default="", kw_only=True)
     check: str = field(default="", kw_only=True)
     converters: str = field(default="", kw_only=True)
+    units: str = field(default="", kw_only=True)
 
     def refuse_missing(self, task: str | None, options: Any) -> None:
         """Call the `check` of a suite that has one.
@@ -244,6 +249,12 @@ class SuiteComponent(_WithPresets):
         if not self.converters or not spec.interface:
             return None
         made: tuple[Callable[[Any], Any], Callable[[Any], Any]] = self._import(self.converters)(spec.interface)
+        return made
+
+    def load_units(self, spec: Spec) -> Units:
+        """How logged data becomes that of a spec, and back."""
+        reference = self.units if spec.interface else ""
+        made: Units = self._import(reference or "unified.logged.episodes:Units")(spec)
         return made
 
     def load_tasks(self) -> tuple[str, ...] | None:

@@ -285,7 +285,7 @@ def _suite(obj: Any, fields: dict[str, Any], typed: str, known: Iterable[Compone
     if adapting is None:
         problem = f"{typed} returns {made.__name__}, which is neither an environment nor a data set"
         raise UsageError(Problem(problem, f"wanted: {WANTED['suites']}"))
-    shared_fields = {name: getattr(adapting, name) for name in ("adapter", "agent", "data", "converters")}
+    shared_fields = {name: getattr(adapting, name) for name in ("adapter", "agent", "data", "converters", "units")}
     return AdoptedSuite(**fields | {"config": adapting.config}, **shared_fields)
 
 

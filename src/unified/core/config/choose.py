@@ -19,7 +19,20 @@ from unified.core.components.trust import in_task
 from unified.core.config import suggestions, values
 from unified.core.config.layers import Layer, Tree, Value, from_tree
 from unified.core.config.names import ComponentNames
-from unified.core.config.schema import LISTS, TASK, Path, RunOptions, Selection, dotted, group_of, groups_of, parts, slot_of, takes_none
+from unified.core.config.schema import (
+    LISTS,
+    SHORT,
+    TASK,
+    Path,
+    RunOptions,
+    Selection,
+    dotted,
+    group_of,
+    groups_of,
+    parts,
+    slot_of,
+    takes_none,
+)
 from unified.core.registry import Registry
 
 
@@ -69,7 +82,10 @@ class Chooser:
     # Slots -----------------------------------------------------------------------------------------------------------------------
 
     def agent_and_suite(self) -> tuple[Choice, Choice]:
-        """Both choices. The suite chooses the agent if no layer names one. Keys of the agent's parts move below ``agent``."""
+        """Both choices. The suite chooses the agent if no layer names one. Short keys move below their groups, as do the agent's parts."""
+        for name, path in SHORT.items():
+            if name in self.tree.children:
+                self.tree.graft(path, self.tree.children.pop(name))
         agent, suite = RunOptions.model_fields["agent"], RunOptions.model_fields["suite"]
         if not self.tree.at(("agent",)).selections:
             chosen = self.choose(("suite",), suite).component

@@ -20,7 +20,7 @@ from unified.core.components.trust import Gate, granted, names_an_object, proble
 from unified.core.config import recipes as recipe_files
 from unified.core.config.choose import Choice, Chooser
 from unified.core.config.config import Config
-from unified.core.config.intervals import REPLAY_UPDATES, open_intervals
+from unified.core.config.intervals import OFFLINE_UPDATES, REPLAY_UPDATES, open_intervals
 from unified.core.config.layers import COMMAND_LINE, PYTHON, Layer, Tree, Value, from_tree, from_words
 from unified.core.config.record import Record
 from unified.core.config.schema import LISTS, OBJECTIVE, WITH, Path, RunOptions, Suites
@@ -175,9 +175,13 @@ def _untrusted(gate: Gate, layers: Sequence[Layer], refused: Sequence[Problem]) 
 
 def _yielding(low: Sequence[Layer], high: Sequence[Layer]) -> list[Layer]:
     """Layers that the user did not name; without their budgets if a layer above them sets one."""
+    return [layer.without(BUDGETS) for layer in low] if _is_limited(_merged(high)) else list(low)
+
+
+def _merged(layers: Sequence[Layer]) -> Tree:
     tree = Tree()
-    tree.merge(high)
-    return [layer.without(BUDGETS) for layer in low] if _is_limited(tree) else list(low)
+    tree.merge(layers)
+    return tree
 
 
 def _is_limited(tree: Tree) -> bool:
@@ -212,7 +216,10 @@ def _add_presets(chooser: Chooser, agent: Choice, suite: Choice) -> None:
     if data:
         presets[:0] = open_intervals("an epoch")
     elif _is_offline(chooser):
-        presets += open_intervals(f"{REPLAY_UPDATES:,} updates")  # presets count frames of environments
+        # Presets count frames of environments; a frame is a row of a batch here.
+        presets = [layer.without([BUDGETS[0]]) for layer in presets] + open_intervals(f"{REPLAY_UPDATES:,} updates")
+        if not _is_limited(_merged(presets)):
+            presets.append(from_tree({"train": {"updates": OFFLINE_UPDATES}}, "where an agent learns offline"))
     if _is_limited(chooser.tree):
         presets = [layer.without(BUDGETS) for layer in presets]
     chooser.tree.merge(presets, first=-len(presets))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LOG_UPDATES = 50
 #: Updates between two evaluations, and two checkpoints, of a run that learns from a replay alone.
 REPLAY_UPDATES = 5_000
+#: Updates of such a run whose budget nobody set.
+OFFLINE_UPDATES = 100_000
 
 
 def open_intervals(seldom: str) -> list[Layer]:

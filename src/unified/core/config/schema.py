@@ -183,6 +183,10 @@ class Train(Options):
         return self
 
 
+#: Options of the replay that change loaded rewards.
+SCALED = ("return_range", "reward_scale", "reward_shift")
+
+
 class ReplayOptions(Options):
     """The replay."""
 
@@ -195,7 +199,15 @@ class ReplayOptions(Options):
     save: str | None = None
     """Name under which the replay is saved at the end, for other runs."""
     load: str | None = None
-    """Replay to start from: a saved name, or the full name of a run."""
+    """Replay to start from: a saved name, a run by any name that finds it, minari:NAME, d4rl:FILE.hdf5, or lerobot:DIRECTORY."""
+    top: float = Field(default=1.0, gt=0, le=1)
+    """Share of the whole episodes of the loaded replay that are kept, those of greatest return; 0.1 for 10% behaviour cloning."""
+    return_range: float | None = Field(default=None, gt=0)
+    """Scale loaded rewards so that the best and the worst return of an episode are this far apart (Kostrikov et al. 2021: 1000)."""
+    reward_scale: float = Field(default=1.0, gt=0)
+    """Factor on loaded rewards, before reward_shift is added."""
+    reward_shift: float = 0.0
+    """Number that is added to each loaded reward; -1 for AntMaze, whose rewards are 0 and 1 (Kostrikov et al. 2021)."""
 
 
 class Evaluate(Options):
@@ -267,6 +279,11 @@ class RunOptions(Options):
     def _has_something_to_learn_from(self) -> Self:
         if self.train.offline and not self.replay.load:
             raise ValueError("train.offline=true needs a saved replay: replay.load=RUN")
+        changed = [name for name in ("top", *SCALED) if getattr(self.replay, name) != ReplayOptions.model_fields[name].default]
+        if changed and not self.replay.load:
+            raise ValueError(f"replay.{changed[0]} is of a replay that is loaded: replay.load=RUN")
+        if (scaled := [name for name in changed if name in SCALED]) and not self.train.offline:
+            raise ValueError(f"replay.{scaled[0]} changes the rewards that are loaded, and not those of new steps: offline=true")
         return self
 
     @field_validator("experiment")
@@ -292,6 +309,10 @@ class RunOptions(Options):
         if threads != "auto" and not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"must be auto or a whole number from 1 to {MAX_THREADS}")
         return threads
+
+
+#: Keys that may be typed without the group that they are in: ``offline=true``.
+SHORT: dict[str, Path] = {"offline": ("train", "offline")}
 
 
 @dataclass(frozen=True)

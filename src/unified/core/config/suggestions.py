@@ -190,10 +190,17 @@ def meant_suite(registry: Registry, name: str, task: str | None, key: str = "") 
     return suggest.ask([f"{near}:{task}"]) if near else ""
 
 
-def elsewhere(registry: Registry, text: str, but: Component | None = None) -> list[str]:
-    """``suite:task`` for an id of another library, by `SuiteComponent.ids`; the suites that list their tasks come first."""
+def elsewhere(registry: Registry, text: str, but: Component | None = None, listed: bool = False) -> list[str]:
+    """``suite:task`` for an id of another library, by `SuiteComponent.ids`; the suites that list their tasks come first.
+
+    Args:
+        registry: Of the suites.
+        text: The id.
+        but: A suite that is left out.
+        listed: Whether to leave out suites without a list of tasks too, whose tasks are a guess.
+    """
     suites = [suite for suite in registry.all("suites") if isinstance(suite, SuiteComponent) and suite.ids and suite is not but]
-    for suite in sorted(suites, key=lambda suite: suite.tasks is None):
+    for suite in sorted((suite for suite in suites if suite.tasks or not listed), key=lambda suite: suite.tasks is None):
         if match := re.fullmatch(suite.ids, text):
             task = meant_task(match[1], suite)
             if task and (suite.tasks is None or task in (_tasks(suite) or ())):

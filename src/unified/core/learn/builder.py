@@ -182,15 +182,18 @@ class Builder:
         return objective
 
     def _phases_of(self, selection: Any, own: list[Phase]) -> list[Phase]:
-        """Of an objective that replaces an agent's own; one that trains the same parts keeps the limit of their gradient."""
+        """Of an objective that replaces an agent's own; where the same parts are trained, their period and greatest gradient stay."""
         objective = self.objective(selection)
         phases = objective.phases()
         for phase in phases:
             for term in phase.objectives:
-                term.selected = objective.selected
-        trains = _trained_by(selection)
-        limit = next((phase.max_grad_norm for phase in own if set(phase.trains) == set(trains)), None)
-        return phases or [Phase(label(selection.name), (objective,), trains, max_grad_norm=limit)]
+                term.selected = term.selected or objective.selected
+        before = {frozenset(phase.trains): phase for phase in own}
+        found = []
+        for phase in phases or [Phase(label(selection.name), (objective,), _trained_by(selection))]:
+            same = before.get(frozenset(phase.trains))
+            found.append(phase if same is None else replace(phase, every=same.every, max_grad_norm=same.max_grad_norm))
+        return found
 
     def phases(self, own: list[Phase]) -> list[Phase]:
         """An agent's own phases as the run changes them: ``NAME`` replaces them, ``+NAME`` joins what trains the encoder, or the first."""

@@ -1,11 +1,12 @@
 """Running statistics of what an agent observes and earns, and the normalisation of observations and rewards by them.
 
-New rows of experience move the statistics (`Agent.observe`); replayed rows and evaluations do not. All of it is in the agent's state.
+New rows of experience move the statistics (`Agent.observe`); replayed rows and evaluations do not. Where a replay is learned from alone,
+its observations are standardised by their own statistics, which stay (`Agent.observe_data`). All of it is in the agent's state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 LIMIT = 10.0
 #: Added to variances.
 EPS = 1e-8
+#: Added to the deviations of the data of an offline run. Source: Fujimoto & Gu 2021 (TD3+BC), section 5.
+DATA_EPS = 1e-3
 
 
 class RunningMoments(nn.Module):
@@ -98,6 +101,12 @@ class NormalizedVector(nn.Module):
         self.offset.copy_(self.moments.mean)
         self.scale.copy_((self.moments.variance + EPS).rsqrt())
 
+    @torch.no_grad()
+    def standardise(self) -> None:
+        """Use the mean and the deviation of all rows so far, x ↦ clip((x - mean) / (deviation + 10⁻³), ±10), from now on."""
+        self.offset.copy_(self.moments.mean)
+        self.scale.copy_(1.0 / (self.moments.variance.sqrt() + DATA_EPS))
+
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """Observations ``(…, *shape)``, or several in one ``(…, stack * D)``."""
         if observation.shape[-1:] == self.offset.shape[-1:]:
@@ -152,6 +161,14 @@ class ObservationNormalizer(nn.Module):
             if refresh:
                 vector.refresh()
         self.updates.fill_(updates)
+
+    def fit(self, rows: Iterable[Batch]) -> None:
+        """Standardise by all rows of a replay that is learned from alone; they have the columns of the observations."""
+        for batch in rows:
+            for name, vector in self._by_name().items():
+                vector.moments.update(batch[name])
+        for vector in self._by_name().values():
+            vector.standardise()
 
     def _by_name(self) -> dict[str, NormalizedVector]:
         return cast("dict[str, NormalizedVector]", dict(zip(self.names, self.vectors, strict=True)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from unified.core.base.schedule import Schedule
 from unified.core.base.suggest import did_you_mean
@@ -27,6 +27,16 @@ SPECIAL = ("eps", "betas", "momentum")
 _CHOSEN = {"params": "the agent gives its parameters", "lr": "agent.lr is the learning rate", "fused": "it is on wherever it can be"}
 OptimizerName = Literal["adam", "adamw", "radam", "sgd", "rmsprop", "rmsprop_tf", "adagrad"] | str
 _Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _is_a_schedule(text: str) -> str:
+    if Schedule(text, 1.0).least < 0:
+        raise ValueError(f"a learning rate would be negative: {text}")
+    return text
+
+
+#: A factor on a learning rate over updates, or over the budget.
+RateSchedule = Annotated[str, AfterValidator(_is_a_schedule)]
 
 
 class _Moving(Options):
@@ -90,6 +100,8 @@ class PartOptimizerOptions(_Moving):
     """Learning rate of this part."""
     no_decay: bool | None = None
     """Whether biases and norms of this part (parameters with at most one dimension) have no weight decay."""
+    schedule: RateSchedule | None = None
+    """Factor on the learning rate of this part, as for all parts; null: that of all parts."""
     vectors: VectorOptimizerOptions = VectorOptimizerOptions()
     """Optimiser of the parameters of this part that are no matrices."""
 
@@ -115,21 +127,12 @@ class OptimizerOptions(_Moving):
     """Whether biases and norms (parameters with at most one dimension) have no weight decay."""
     vectors: VectorOptimizerOptions = VectorOptimizerOptions()
     """Optimiser of parameters that are no matrices, for optimisers that take matrices only."""
-    schedule: str | None = None
+    schedule: RateSchedule | None = None
     """Factor on learning rates, over updates: linear(0,1,1000), cosine(1,0,20000), or over the budget: linear(1,0); null: none."""
     gradient_accumulation: int = Field(1, ge=1)
     """Number of equal microbatches of a batch; one step follows their average gradient, in the memory of one microbatch."""
     parts: dict[str, PartOptimizerOptions] = {}
     """Options of single parts of the agent: parts.encoder.lr=1e-5."""
-
-    @field_validator("schedule")
-    @classmethod
-    def _is_a_schedule(cls, text: str | None) -> str | None:
-        if text is not None:
-            factor = Schedule(text, 1.0)
-            if factor.least < 0:
-                raise ValueError(f"a learning rate would be negative: {text}")
-        return text
 
     @model_validator(mode="after")
     def _fits_each_optimizer(self) -> Self:
@@ -183,7 +186,7 @@ class LearningOptions(Options):
     ema_tau: float = Field(0.01, gt=0, le=1)
     """Rate at which averaged weights follow, in each update."""
     normalize_observations: bool = False
-    """Normalise vectors by the running mean and deviation of all observations of training, clipped to ±10."""
+    """Normalise vectors by the running mean and deviation of all observations of training, or offline by those of the data, within ±10."""
     normalize_rewards: bool = False
     """Divide rewards by the running deviation of the discounted return, clipped to ±10; scores stay raw."""
 

@@ -138,7 +138,9 @@ class Updater:
         self.step: Callable[[torch.optim.Optimizer, torch.Tensor], None] = step
         options = optimizer_options(agent.options)
         self._pieces = options.gradient_accumulation
+        #: Schedule of the learning rates of all parts, and of single ones.
         self._schedule = None if options.schedule is None else agent.build.schedule(options.schedule)
+        self._schedules = {part: agent.build.schedule(own.schedule) for part, own in options.parts.items() if own.schedule is not None}
 
     def make_optimizers(self) -> None:
         """Make the optimisers of the parts that the phases of the agent train."""
@@ -153,7 +155,7 @@ class Updater:
             [parameter for group in groups for parameter in group["params"]]
             + [parameter for part in stepped for parameter in _trainable(getattr(self.agent, part))]
         )
-        if self._schedule is not None:
+        if self._schedule is not None or self._schedules:
             for group in groups:
                 group["initial_lr"] = group["lr"]
 
@@ -166,11 +168,15 @@ class Updater:
 
     def set_rates(self) -> None:
         """Set the learning rates of the next update, where they have a schedule."""
-        if self._schedule is None:
+        if self._schedule is None and not self._schedules:
             return
-        factor = self._schedule(self.agent.steps if self._schedule.over_budget else self.agent.updates)
-        for group in self.param_groups:
-            group["lr"] = factor * group["initial_lr"]
+        for part, optimizer in self.optimizers.items():
+            schedule = self._schedules.get(part, self._schedule)
+            if schedule is None:
+                continue
+            factor = schedule(self.agent.steps if schedule.over_budget else self.agent.updates)
+            for group in optimizer.param_groups:
+                group["lr"] = factor * group["initial_lr"]
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,10 @@ from unified.core.envs.step_batch import some
 from unified.core.replay import saved as named
 from unified.core.replay import segments
 from unified.core.replay.backing import make_backing
+from unified.core.replay.batch import Batch
 from unified.core.replay.gather import AT_ONCE, Gatherer
+from unified.core.replay.late import LatePriorities
+from unified.core.replay.loaded import Loading
 from unified.core.replay.samplers import Sampler, Uniform
 from unified.core.replay.saved_index import check_free
 from unified.core.replay.store import Store, columns_of
@@ -25,10 +28,14 @@ if TYPE_CHECKING:
     from unified.core.base.spec import Space, Spec
     from unified.core.envs.step_batch import StepBatch
     from unified.core.envs.suite import Suite
-    from unified.core.replay.batch import Batch
     from unified.core.replay.segments import Snapshot
     from unified.core.replay.store import Array
     from unified.core.replay.views import View
+
+#: Loaded rows stay as they are.
+AS_IT_IS = Loading()
+#: Rows that are looked at together where all of them are: a number for each takes as much memory as a small observation.
+PORTION = 65_536
 
 
 class Replay:
@@ -85,6 +92,7 @@ class Replay:
         self.consumed = np.zeros(num_envs, np.int64)
         self.sampler = sampler or Uniform()
         self.sampler.setup(self.store, view, suite=suite, updates=updates)
+        self._late = LatePriorities(self.sampler.lag)
         self.gatherer = Gatherer(torch.cuda.is_available() if pin is None else pin)
         self._segments: list[dict[str, Any]] = []  # of the last cut
         self._flushed_to: Path | None = None
@@ -114,7 +122,7 @@ class Replay:
 
     def discard(self, env_id: int) -> None:
         """Drop the rows of the environment's current episode; a new one has to begin."""
-        self.sampler.remove(self.store.discard(env_id))
+        self._remove(self.store.discard(env_id))
         self.consumed[env_id] = min(self.consumed[env_id], self.store.head[env_id])
 
     def extend(self, actions: Array, steps: StepBatch, extra: Mapping[str, Array] | None = None) -> None:
@@ -143,7 +151,7 @@ class Replay:
         self._begin(ids[fresh], steps.reset_observation[fresh])
 
     def _begin(self, env_id: Array, observation: Array) -> None:
-        self.sampler.remove(self.store.begin(env_id, observation))
+        self._remove(self.store.begin(env_id, observation))
 
     def _append(
         self,
@@ -158,8 +166,12 @@ class Replay:
         if some(~self.store.open[env_id]):
             raise RuntimeError("a step was added to an environment whose episode has ended: begin the next one first")
         completed, written = self.store.append(env_id, action, reward, terminated, over, observation, extra or {})
-        self.sampler.remove(written)
+        self._remove(written)
         self.sampler.add(completed)
+
+    def _remove(self, index: Array) -> None:
+        self._late.remove(index)
+        self.sampler.remove(index)
 
     # Batches go out -------------------------------------------------------------------------------------------------------------
 
@@ -214,10 +226,11 @@ class Replay:
         self.consumed = self.store.head - self.store.open
 
     def update_priorities(self, index: torch.Tensor, priority: torch.Tensor) -> None:
-        """Tell the sampler the priorities ``(B,)`` that an update found for the rows at `index`."""
+        """Tell the sampler the priorities ``(B,)`` that an update found for the rows at `index`, `Sampler.lag` updates later."""
         if not self.sampler.prioritises:
             return
-        self.sampler.update_priorities(index.cpu().numpy(), priority.detach().float().cpu().numpy())
+        for rows, values in self._late.exchange(index, priority):
+            self.sampler.update_priorities(rows, values)
 
     @property
     def steps(self) -> int:
@@ -276,29 +289,82 @@ class Replay:
         check_free(root, name, self.directory)
         return named.save(self.directory, self.flush(self.directory), self._about(), root, name)
 
-    def load_saved(self, directory: Path) -> None:
+    def load_saved(self, directory: Path, loading: Loading = AS_IT_IS) -> None:
         """Append the rows of a replay saved in a directory. They become rows of this replay; the directory is only read.
+
+        Args:
+            directory: Of the saved replay.
+            loading: What is made of its rows.
 
         Raises:
             UsageError: If its rows do not fit this task and agent.
             Damaged: If a file is missing or not what was written.
         """
-        named.load_saved(self.store, directory, self.view.stack)
+        loading.apply(self.store, named.load_saved(self.store, directory, self.view.stack))
         self._tell_sampler()
+
+    def load_episodes(self, pieces: Iterable[Mapping[str, Array]], loading: Loading = AS_IT_IS) -> None:
+        """Append whole episodes, as many of the newest as fit.
+
+        Args:
+            pieces: Columns of the slots of one episode or several each, with T + 1 slots for T steps; they go to the environments in turn.
+            loading: What is made of their rows.
+
+        Raises:
+            UsageError: If a column is missing or has another form.
+        """
+        store = self.store
+        for number, piece in enumerate(pieces):
+            env_id = number % store.num_envs
+            start, count = int(store.head[env_id]), len(piece["last"])
+            store.write(env_id, start, self._as_stored(piece, count))
+            store.head[env_id] = store.start[env_id] = start + count
+            store.tail[env_id] = max(int(store.tail[env_id]), start + count - store.length)
+        for env_id in range(store.num_envs):
+            named.close_off(store, env_id, int(store.tail[env_id]), int(store.head[env_id]), self.view.stack)
+        store.recount()
+        loading.apply(store)
+        self._tell_sampler()
+
+    def _as_stored(self, piece: Mapping[str, Array], count: int) -> dict[str, Array]:
+        columns: dict[str, Array] = {}
+        for name, column in self.store.columns.items():
+            if name in self.store.extra and name not in piece:
+                columns[name] = np.zeros((count, *column.shape), column.dtype)
+                continue
+            if piece[name].shape != (count, *column.shape):
+                what = f"column {name} of the loaded data is {piece[name].shape[1:]}, and here it is {column.shape}"
+                raise UsageError(Problem(what, "the same task and agent"))
+            columns[name] = piece[name].astype(column.dtype, copy=False)
+        return columns
+
+    def stored(self, size: int = PORTION) -> Iterator[Batch]:
+        """The observations at which an action was taken, single frames, as columns of batches of at most `size` rows."""
+        store = self.store
+        for env_id in range(store.num_envs):
+            for start in range(int(store.tail[env_id]), int(store.head[env_id]), size):
+                slots = np.arange(start, min(start + size, int(store.head[env_id])))
+                index = store.index(env_id, slots)
+                index = index[~store.data["last"][index]]
+                yield Batch({name: torch.from_numpy(store.data[name][index]) for name in store.observations})
 
     def _about(self) -> dict[str, Any]:
         return {"spec": self.spec.to_json(), "source": str(self.directory.absolute()) if self.directory else None}
 
     def _tell_sampler(self) -> None:
         store = self.store
-        self.sampler.remove(np.arange(store.slots))
+        self._late.clear()
+        for first in range(0, store.slots, PORTION):
+            self.sampler.remove(np.arange(first, min(first + PORTION, store.slots)))
         for env_id in range(store.num_envs):
-            index = store.index(env_id, np.arange(store.tail[env_id], store.head[env_id]))
-            self.sampler.add(index[~store.data["last"][index]])
+            for first in range(int(store.tail[env_id]), int(store.head[env_id]), PORTION):
+                index = store.index(env_id, np.arange(first, min(first + PORTION, int(store.head[env_id]))))
+                self.sampler.add(index[~store.data["last"][index]])
 
     def state_dict(self) -> dict[str, Any]:
-        """What the cut does not hold: the sampler's state, and the counters it belongs to."""
-        return {"head": self.store.head.tolist(), "consumed": self.consumed.tolist(), "sampler": self.sampler.state_dict()}
+        """What the cut does not hold: the sampler's state, priorities that it does not have yet, and the counters they belong to."""
+        state = {"head": self.store.head.tolist(), "consumed": self.consumed.tolist(), "sampler": self.sampler.state_dict()}
+        return state | ({"late": self._late.state_dict(self.store)} if self.sampler.lag else {})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """After `restore`.
@@ -310,3 +376,4 @@ class Replay:
             raise Damaged(Problem("the replay's state does not belong to the rows restored", "resume another checkpoint"))
         self.consumed = np.array(state["consumed"], np.int64)
         self.sampler.load_state_dict(state["sampler"], self.store)
+        self._late.load_state_dict(state.get("late", ()), self.store)

@@ -151,21 +151,23 @@ def gather_transitions(view: Window, store: Store, index: Array, gatherer: Gathe
     reward = data["reward"][index].astype(np.float32)
     for k in range(1, view.n_step):
         reward += np.where(inside[k], powers[k] * data["reward"][at[k]], np.float32(0))
-    steps = inside.sum(axis=0)
-    rows = np.arange(len(index))
-    end = at[steps, rows]
-    terminated = data["terminated"][at[steps - 1, rows]]
+    if view.n_step == 1:
+        steps, end, terminated = 1, at[1], data["terminated"].take(index)
+    else:
+        steps = inside.sum(axis=0)
+        rows = np.arange(len(index))
+        end, terminated = at[steps, rows], data["terminated"][at[steps - 1, rows]]
     discount = np.where(terminated, np.float32(0), powers[steps])
     frames = gather_observations(store, np.stack([index, end]), view.stack, gatherer)
     batch = Batch(
         {
             **{name: both[0] for name, both in frames.items()},
-            "action": torch.from_numpy(data["action"][index]),
+            "action": torch.from_numpy(data["action"].take(index, axis=0)),
             "reward": torch.from_numpy(reward),
             "discount": torch.from_numpy(discount),
             **{f"next_{name}": both[1] for name, both in frames.items()},
             "index": torch.from_numpy(index),
-            **{name: torch.from_numpy(data[name][index]) for name in store.extra},
+            **{name: torch.from_numpy(data[name].take(index, axis=0)) for name in store.extra},
         }
     )
     if view.future_steps:
@@ -193,15 +195,29 @@ def gather_future(view: Window, store: Store, index: Array, gatherer: Gatherer) 
 
 def gather_observations(store: Store, index: Array, stack: int, gatherer: Gatherer) -> dict[str, torch.Tensor]:
     """The observations at `index` ``(...)`` by column, each as `gather_stacks` returns it."""
-    return {name: gather_stacks(store, index, stack, gatherer, name) for name in store.observations}
+    rows = _stacked_rows(store, index, stack)
+    return {name: _take(store, index.shape, rows, stack, gatherer, name) for name in store.observations}
 
 
 def gather_stacks(store: Store, index: Array, stack: int, gatherer: Gatherer, column: str = "obs") -> torch.Tensor:
     """Observations at `index` ``(...)`` with those before them, ``(..., stack * C, H, W)``: one gather, straight into its place."""
-    frames, length = store.data[column], store.length
+    return _take(store, index.shape, _stacked_rows(store, index, stack), stack, gatherer, column)
+
+
+def _stacked_rows(store: Store, index: Array, stack: int) -> Array:
+    """Where the frames of the stacks at `index` ``(K)`` lie, ``(K * stack,)``."""
+    if stack == 1:
+        return index.ravel()
+    length = store.length
     position = index % length
     back = np.minimum(store.data["step"][index][..., None], np.arange(stack - 1, -1, -1))
-    rows = (index - position)[..., None] + (position[..., None] - back) % length
-    shape = frames.shape[1:]
-    joined = (stack * shape[0], *shape[1:]) if shape else (stack,)
-    return gatherer.take(frames, rows.ravel(), (*index.shape, *joined))
+    rows: Array = (index - position)[..., None] + (position[..., None] - back) % length
+    return rows.ravel()
+
+
+def _take(store: Store, shape: tuple[int, ...], rows: Array, stack: int, gatherer: Gatherer, column: str) -> torch.Tensor:
+    """The frames at `rows` of a column, joined to stacks of this shape."""
+    frames = store.data[column]
+    first = frames.shape[1:]
+    joined = (stack * first[0], *first[1:]) if first else (stack,)
+    return gatherer.take(frames, rows, (*shape, *joined))

@@ -28,6 +28,9 @@ class Sampler(ABC):
 
     #: Whether priorities change the choice; if not, they never leave the device.
     prioritises: bool = False
+    #: Updates by which priorities come late: with 1, those of update k are there before the rows of update k + 2 are drawn, and the CPU
+    #: does not wait for a GPU between updates.
+    lag: int = 0
 
     def setup(self, store: Store, view: View, *, suite: Suite | None = None, updates: int | None = None) -> None:  # noqa: B027
         """Prepare for a store and a view. Called once, before anything else.

@@ -58,11 +58,14 @@ def save(source: Path, snapshot: Snapshot, about: Mapping[str, Any], root: str |
     return target
 
 
-def load_saved(store: Store, directory: Path, stack: int) -> None:
+def load_saved(store: Store, directory: Path, stack: int) -> list[tuple[int, int]]:
     """Append the rows of a saved replay to the lanes of a store, as many of the newest as fit; its lanes go to ours in turn.
 
     Episodes that went on count as cut off by a time limit. Of an episode whose first slots are no longer there, those that would need them
     for a `stack` begin no row.
+
+    Returns:
+        Our lane, and the first slot in it, of each episode that went on.
 
     Raises:
         UsageError: If the rows do not fit the store's columns.
@@ -88,11 +91,13 @@ def load_saved(store: Store, directory: Path, stack: int) -> None:
     store.head, store.tail = ours_head, np.maximum(store.tail, ours_head - store.length)
     store.start, store.open = store.head.copy(), np.zeros(store.num_envs, bool)
     for env_id, ours in enumerate(place):
-        _close_off(store, ours, int(first[env_id] + shift[env_id]), int(head[env_id] + shift[env_id]), stack)
+        close_off(store, ours, int(first[env_id] + shift[env_id]), int(head[env_id] + shift[env_id]), stack)
     store.recount()
+    went_on = zip(place, snapshot["start"], shift, snapshot["open"], strict=True)
+    return [(ours, int(start + moved)) for ours, start, moved, is_open in went_on if is_open]
 
 
-def _close_off(store: Store, env_id: int, start: int, stop: int, stack: int) -> None:
+def close_off(store: Store, env_id: int, start: int, stop: int, stack: int) -> None:
     """Take the action from the slots whose stacks would reach below `start`, where rows of something else may lie."""
     slots = np.arange(start, min(start + stack - 1, stop))
     index = store.index(env_id, slots)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -108,6 +107,8 @@ class Store:
         self.data: dict[str, Array] = {
             name: backing.allocate(name, (self.slots, *column.shape), column.dtype) for name, column in self.columns.items()
         }
+        #: For each slot of an episode before the newest one, the last slot of this episode.
+        self._end = np.zeros(self.slots, np.int64)
         self.clear()
 
     @property
@@ -119,8 +120,7 @@ class Store:
         """Forget every slot."""
         self.head, self.tail, self.start, self.flushed, self.held = (np.zeros(self.num_envs, np.int64) for _ in range(5))
         self.open = np.zeros(self.num_envs, bool)
-        #: For each ring, the last slots of its finished episodes, in order.
-        self._ends = [array("q") for _ in range(self.num_envs)]
+        self._derived: dict[str, tuple[bytes, Array]] = {}
 
     def index(self, env_id: Array | int, slot: Array | int) -> Array:
         """Where slots lie in the columns."""
@@ -131,10 +131,10 @@ class Store:
 
     def begin(self, env_id: Array, observation: Array) -> Array:
         """Open an episode in each of the lanes ``(m,)`` with its first observation ``(m, *obs)``; returns the indices written."""
+        for one in map(int, np.asarray(env_id)):
+            self._note_end(one, int(max(self.start[one], self.tail[one])), int(self.head[one]))
         self.start[env_id] = self.head[env_id]
         self.open[env_id] = True
-        for one in np.asarray(env_id):
-            self._end(int(one), int(self.head[one]) - 1)
         return self._push(env_id, observation, np.zeros(len(env_id), np.int32))
 
     def append(
@@ -200,15 +200,11 @@ class Store:
 
     # Episodes -------------------------------------------------------------------------------------------------------------------
 
-    def _end(self, env_id: int, slot: int) -> None:
-        """Note that an episode ended in this slot."""
-        ends = self._ends[env_id]
-        while ends and ends[-1] >= slot:  # of an episode that was discarded
-            ends.pop()
-        if slot >= self.tail[env_id]:
-            ends.append(slot)
-        if len(ends) > 1000 and ends[len(ends) // 2] < self.tail[env_id]:
-            del ends[: len(ends) // 2]
+    def _note_end(self, env_id: int, start: int, stop: int) -> None:
+        """The slots from `start` up to `stop` are of one episode, which ends with them; none if it was discarded."""
+        if start < stop:
+            for run in self._runs(env_id, start, stop):
+                self._end[run] = stop - 1
 
     def episodes(self, index: Array) -> tuple[Array, Array]:
         """The first and the last slot of the episodes that slots belong to, as far as they are held.
@@ -222,15 +218,15 @@ class Store:
             Slots ``(B,)`` as numbers within their rings, like those at `index`: ``slot(index)``.
         """
         env_id, slot = index // self.length, self.slot(index)
-        first, last = np.empty_like(slot), np.empty_like(slot)
-        for one in np.unique(env_id):
-            rows = env_id == one
-            ends = np.array(self._ends[one], np.int64)
-            at = np.searchsorted(ends, slot[rows])
-            last[rows] = np.append(ends, self.head[one] - 1)[at]
-            before = np.concatenate([[-1], ends])[at] + 1
-            first[rows] = np.maximum(np.maximum(before, self.tail[one]), slot[rows] - self.data["step"][index[rows]])
-        return first, last
+        last = np.where(slot >= self.start[env_id], self.head[env_id] - 1, self._end[index])
+        return np.maximum(self.tail[env_id], slot - self.data["step"][index]), last
+
+    def derived(self, name: str, compute: Callable[[Store], Array]) -> Array:
+        """What `compute` makes of all slots; it is called again only when slots were written since: for replays that stay as they are."""
+        version = b"".join(each.tobytes() for each in (self.head, self.tail, self.held))
+        if name not in self._derived or self._derived[name][0] != version:
+            self._derived[name] = (version, compute(self))
+        return self._derived[name][1]
 
     def slot(self, index: Array) -> Array:
         """The number within its ring of each slot at `index` ``(B,)`` that is held: it grows by one with each slot written."""
@@ -272,5 +268,7 @@ class Store:
             tail, head = int(self.tail[env_id]), int(self.head[env_id])
             last = np.concatenate([np.zeros(0, bool), *self.read(env_id, tail, head)["last"]])
             self.held[env_id] = int((~last).sum())
-            finished = last[:-1] if self.open[env_id] else last
-            self._ends[env_id] = array("q", (np.flatnonzero(finished) + tail).tolist())
+            start = tail
+            for stop in (np.flatnonzero(last) + tail + 1).tolist():
+                self._note_end(env_id, start, stop)
+                start = stop

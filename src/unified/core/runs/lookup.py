@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,61 +99,78 @@ def find(text: str, root: Path, coming: Path | None = None) -> Path:
     Raises:
         UsageError: If no run matches or several do, with suggestions.
     """
-    direct = Path(text).expanduser()
-    if direct.name == CONFIG:
-        direct = direct.parent
-    for path in (direct, root / text):
-        if is_file(path / CONFIG):
-            return path
+    if (path := _at(text, root)) is not None:
+        return path
     everything = paths(root)
     if not everything:
         raise UsageError(Problem(f"there is no run {text!r}: none at all in {root}", "start one: unified train"))
     if coming is not None and coming not in everything:
         everything.append(coming)
-    matches = _best_matches(text, everything)
-    prefixed = [path for path in matches if _has_prefix(text, path)]
-    if len(matches) == 1 or len(prefixed) == 1:
-        return (prefixed or matches)[0]
+    matches = _fitting(text, everything)
+    if len(matches) == 1:
+        return matches[0]
     if matches:
-        listed = [Problem(f"  {_typed(path, root)}") for path in matches[:20]]
-        more = [Problem(f"  and {len(matches) - 20} more: unified runs list")] if len(matches) > 20 else []
-        raise UsageError(Problem(f"{text!r} fits {len(matches)} runs; name one of them:"), *listed, *more)
+        raise UsageError(*_several(text, matches, root))
     near = _nearest(text, everything)
     hint = f"did you mean  {near} ?" if near else "all: unified runs list"
     raise UsageError(Problem(f"there is no run {text!r} in {root}", hint))
 
 
-def find_replay(name: str, root: Path) -> Path:
-    """Find the directory of a replay by its saved name, by the full name of a run, or by path.
+def find_replay(name: str, root: Path, coming: Path | None = None) -> Path:
+    """Find the directory of a replay by its saved name, by path, or by any name that finds the run which made it (`find`).
 
-    Parts of the name of a run do not match, because a configuration must refer to the same replay after other runs are created.
+    Args:
+        name: The text to search for; a saved name comes before the name of a run.
+        root: Directory of all runs.
+        coming: The run that will load it, which counts as existing, so that the result does not change when it does.
 
     Raises:
-        UsageError: If there is no such replay, with the existing names.
+        UsageError: If there is no such replay or several runs match, with the existing names.
     """
-    runs = (root / name, root / DEFAULT_EXPERIMENT / name, Path(name))
-    for directory in (root / "replays" / name, Path(name), *(run / "replay" for run in runs)):
+    runs = (root / name, root / DEFAULT_EXPERIMENT / name, Path(name).expanduser())
+    for directory in (root / "replays" / name, Path(name).expanduser(), *(run / "replay" for run in runs)):
         if is_file(directory / INDEX):
             return directory
     names = saved_names(root)
-    if any(is_file(run / CONFIG) for run in runs):
-        raise UsageError(Problem(f"replay.load={name}: this run holds no replay", f"saved in {root}: {', '.join(names) or 'none'}"))
-    near = difflib.get_close_matches(name, names, 1) or _matching_replay(name, root)
-    hint = (
-        f"did you mean  {near[0]} ?"
-        if near
-        else f"saved in {root}: {', '.join(names) or 'none'}; or a run's whole name, [EXPERIMENT/]AGENT/SUITE/TASK/seed-N"
-    )
-    raise UsageError(Problem(f"replay.load={name}: there is no such replay", hint))
+    matches = [run for run in runs if is_file(run / CONFIG)][:1]
+    if not matches:
+        matches = _fitting(name, [*dict.fromkeys([*paths(root), *([] if coming is None else [coming])])])
+    option = f"replay.load={name}"
+    if len(matches) > 1:
+        first, *others = _several(name, matches, root)
+        raise UsageError(Problem(f"replay.load: {first.message}"), *others)
+    if matches and matches[0] == coming:
+        raise UsageError(Problem(f"{option} would be this run itself", "the whole name of another one: unified runs list"))
+    if matches and is_file(matches[0] / "replay" / INDEX):
+        return matches[0] / "replay"
+    if matches:
+        held = f"saved in {root}: {', '.join(names) or 'none'}"
+        raise UsageError(Problem(f"{option}: run {whole_name(matches[0])} holds no replay", held))
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean  {near[0]} ?" if near else f"saved in {root}: {', '.join(names) or 'none'}; or a run: unified runs list"
+    raise UsageError(Problem(f"{option}: there is no such replay", hint))
 
 
-def _matching_replay(name: str, root: Path) -> list[str]:
-    """The full name of the single run with a replay that matches a part of its name."""
-    with contextlib.suppress(UsageError):
-        run = find(name, root)
-        if is_file(run / "replay" / INDEX):
-            return [whole_name(run)]
-    return []
+def _at(text: str, root: Path) -> Path | None:
+    """The run whose directory or whole path below the root this is."""
+    direct = Path(text).expanduser()
+    if direct.name == CONFIG:
+        direct = direct.parent
+    return next((path for path in (direct, root / text) if is_file(path / CONFIG)), None)
+
+
+def _fitting(text: str, everything: Iterable[Path]) -> list[Path]:
+    """The runs that a name, or parts of one, fits best; a single one where it is the beginning of one name alone."""
+    matches = _best_matches(text, everything)
+    prefixed = [path for path in matches if _has_prefix(text, path)]
+    return prefixed if len(prefixed) == 1 else matches
+
+
+def _several(text: str, matches: Sequence[Path], root: Path) -> list[Problem]:
+    """That a name fits several runs, and which."""
+    listed = [Problem(f"  {_typed(path, root)}") for path in matches[:20]]
+    more = [Problem(f"  and {len(matches) - 20} more: unified runs list")] if len(matches) > 20 else []
+    return [Problem(f"{text!r} fits {len(matches)} runs; name one of them:"), *listed, *more]
 
 
 def is_file(path: Path) -> bool:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified import logged
 from unified.core.base.errors import Problem, UsageError, plugin_errors
 from unified.core.base.suggest import ask
 from unified.core.base.toolchain import missing_compiler
@@ -40,7 +41,8 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
     if config.compile is True and (lack := missing_compiler()):
         problems.append(Problem(f"compile=true: {lack}", "or leave it out: compile=auto"))
     if load:
-        problems += _problems_of(lambda: lookup.find_replay(load, root))
+        coming = run if run.is_relative_to(root) else None
+        problems += _problems_of(lambda: logged.check(load) if logged.parsed(load) else lookup.find_replay(load, root, coming))
     if save:
         problems += _problems_of(lambda: check_free(root, save, run / "replay"))
     if classifier:
@@ -51,11 +53,13 @@ def lacking(config: Config, root: Path, run: Path) -> list[Problem]:
     for suite in getattr(config.suite, "members", (config.suite,)):
         if isinstance(component := getattr(suite, "component", None), SuiteComponent):
             with plugin_errors(f"suite {suite.label}", "to check its task"):
-                found = _problems_of(partial(component.refuse_missing, suite.task, suite.options))
+                lacks = _problems_of(component.load) if component.extra else []
+                found = [] if lacks else _problems_of(partial(component.refuse_missing, suite.task, suite.options))
+            listed = bool(found and found[0].hint)  # a guess does not replace a hint
             # A suite that lists its tasks has this one, and only lacks something.
-            if found and component.tasks is None and (meant := elsewhere(config.registry, suite.task or "", but=component)):
+            if found and component.tasks is None and (meant := elsewhere(config.registry, suite.task or "", component, listed)):
                 found = [replace(found[0], hint=ask(meant)), *found[1:]]
-            problems += found
+            problems += lacks + found
     return problems
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import torch
 
+from unified import logged
 from unified.core.base.errors import Damaged, Notice, PluginFailed, Problem, UsageError, plugin_errors
 from unified.core.base.rng import Streams, derive
 from unified.core.base.spec import Spec
@@ -24,12 +28,14 @@ from unified.core.envs.dataset import DataSuite
 from unified.core.envs.suite_ref import SuiteReference
 from unified.core.envs.vector_env import make_vector_env
 from unified.core.envs.vector_protocol import VectorEnv
+from unified.core.learn.agent import Agent
 from unified.core.learn.builder import Builder
 from unified.core.learn.device import keep_freed_memory, resolve_device, resolve_precision, threads_for, torch_defaults
 from unified.core.learn.multitask import MultiTaskAgent
 from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
 from unified.core.replay.dataset import DatasetBuffer
+from unified.core.replay.loaded import Loading, whole_episodes
 from unified.core.replay.multitask import MultiTaskReplay
 from unified.core.replay.saved_index import INDEX, check_free, read_index, spec_and_rows
 from unified.core.runs import lookup, provenance
@@ -52,15 +58,14 @@ from unified.core.trainer.inference import InferencePolicy
 from unified.core.trainer.multitask import MultiTaskEvaluator, MultiTaskSource, MultiTaskSpec
 from unified.core.trainer.sources import DatasetSource, EnvCollector, ExperienceSource
 from unified.core.trainer.trainer import Trainer
+from unified.logged.episodes import Piece, Units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from unified.core.config.config import Config
     from unified.core.config.schema import Selection
     from unified.core.envs.suite import Suite
-    from unified.core.learn.agent import Agent
     from unified.core.runs.checkpoint import Checkpoint
     from unified.core.trainer.eval_result import EvalResult
 
@@ -138,7 +143,7 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
             run.set_aside(newer_than=checkpoint)
             run.event("restored", frames=checkpoint.frames, exact=trainer.source.exact and trainer.engine.exact and not trainer.differs)
         elif config.replay.load:
-            trainer.replay.load_saved(lookup.find_replay(config.replay.load, run.root))
+            _load_replay(trainer, config, run)
         trainer.notes.append(f"threads {torch.get_num_threads()}")
         # The run repeats what came after the checkpoint, and writes these rows of metrics again.
         if checkpoint is None:
@@ -148,6 +153,41 @@ def _train(run: Run, config: Config, checkpoint: Checkpoint | None, make_source:
         with trainer.interrupts:  # Ctrl-C, and not what environments raise, ends it early
             trainer.source.close()
             trainer.evaluator.close()
+
+
+def _load_replay(trainer: Trainer, config: Config, run: Run) -> None:
+    """Load the rows of another run, or logged data, into the replay; offline, the agent looks at all of them once."""
+    load, options, replay = config.replay.load or "", config.replay, trainer.replay
+    if not isinstance(replay, Replay):
+        replay.load_saved(Path(load))  # refused
+        return
+    loading = Loading(options.top, options.return_range, options.reward_scale, options.reward_shift)
+    if logged.parsed(load):
+        component = config.suite.component
+        units = component.load_units(trainer.source.spec) if isinstance(component, SuiteComponent) else Units(trainer.source.spec)
+        with _named(f"replay.load={load}"):
+            assert isinstance(trainer.agent, Agent)
+            replay.load_episodes(map(partial(_columns, units, trainer.agent), logged.open_data(load).pieces()), loading)
+    else:
+        replay.load_saved(lookup.find_replay(load, run.root, run.path), loading)
+    if not config.online and isinstance(trainer.agent, Agent):
+        trainer.agent.observe_data(replay.stored(), whole_episodes(replay.store)[3])
+
+
+def _columns(units: Units, agent: Agent, piece: Piece) -> dict[str, Any]:
+    """The columns of the replay of logged slots; actions are as the policy of the agent would have produced them."""
+    action = agent.encode_label(torch.from_numpy(np.ascontiguousarray(units.actions(piece.action)))).numpy()
+    rest = {"reward": piece.reward, "terminated": piece.terminated, "last": piece.last, "step": piece.step}
+    return {**units.observations(piece.observation), "action": action, **rest}
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Context in which an error of the user begins with what it is about."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(*(Problem(f"{what}: {each.message}", each.hint) for each in error.problems)) from error
 
 
 def _restore(trainer: Trainer, checkpoint: Checkpoint) -> Checkpoint:
@@ -201,7 +241,7 @@ def _assemble_one(run: Run, config: Config, make_source: MakeSource, opened: Exi
         with _made(config.suite):
             spec = suite.spec()
     elif not config.online:
-        spec, _ = _offline_rows(config, run)
+        spec, _ = _offline_rows(config, run, suite)
         with _made(config.suite):
             check_same_task(config, spec, suite)
     else:
@@ -505,7 +545,7 @@ def make_replay(
     if agent.view.max_slots is not None:
         capacity = min(capacity, agent.view.max_slots * num_envs)
     if not config.online:
-        _, capacity = _offline_rows(config, run)
+        _, capacity = _offline_rows(config, run, suite)
     elif config.train.frames is not None and not settings.load:
         # An episode of T steps takes T + 1 slots: twice the steps of the budget is enough whatever their lengths.
         capacity = min(capacity, 2 * (config.train.frames // spec.action_repeat) + num_envs * (agent.view.window + 1))
@@ -520,12 +560,19 @@ def make_replay(
         return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, **arguments)
 
 
-def _offline_rows(config: Config, run: Run) -> tuple[Spec, int]:
-    """The spec and the number of rows of an offline run: of its newest checkpoint, or of the replay that it loads before there is one."""
+def _offline_rows(config: Config, run: Run, suite: Suite) -> tuple[Spec, int]:
+    """The spec and the number of rows of an offline run: of its newest checkpoint, or of the replay that it loads before there is one.
+
+    Logged data has no spec: it is learned from as data of the suite's task.
+    """
     manifest = run.checkpoints.newest_manifest()
     if manifest:
         return spec_and_rows({"spec": manifest.get("spec"), "cut": manifest.get("replay")}, f"the newest checkpoint of {run.path}")
-    source = lookup.find_replay(config.replay.load or "", run.root)
+    load = config.replay.load or ""
+    if logged.parsed(load):
+        with _made(config.suite), closing(suite.environment()) as environment:
+            return environment.spec, logged.open_data(load).slots
+    source = lookup.find_replay(load, run.root, run.path)
     return spec_and_rows(read_index(source), source / INDEX)
 
 

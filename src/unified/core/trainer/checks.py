@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from unified.core.replay.views import View
 
 
-#: Options of agents that need new rows of experience.
-_NORMALIZERS = ("normalize_observations", "normalize_rewards")
-
-
 def check_options_used(config: Config, view: View) -> None:
     """Check for options that have no effect with this agent.
 
@@ -38,9 +34,9 @@ def check_options_used(config: Config, view: View) -> None:
     if not config.online and view.max_slots is not None:
         what = f"agent {config.agent.label} is on-policy and cannot train offline from replay.load"
         raise UsageError(Problem(what, "take an off-policy agent; all: unified plugins list agents"))
-    if (unmoved := [name for name in _NORMALIZERS if getattr(config.agent.options, name, False)]) and not config.online:
-        what = f"agent.{unmoved[0]}=true: new rows of environments move the statistics, and an offline run steps none"
-        raise UsageError(Problem(what, "leave it out"))
+    if getattr(config.agent.options, "normalize_rewards", False) and not config.online:
+        what = "agent.normalize_rewards=true: new rows of environments move the statistics, and an offline run steps none"
+        raise UsageError(Problem(what, "replay.return_range=1000 scales the rewards of the data by its returns"))
     if not config.train.learn and (view.from_dataset or not config.online):
         what = f"train.learn=false only collects experience, and agent {config.agent.label} steps no environment of {config.suite.text}"
         raise UsageError(Problem(what, "leave it out"))

@@ -130,7 +130,10 @@ def make_actor(
         UsageError: If the network cannot take the features, or the head has no such noise.
     """
     body = Full() if trunk is None else Bottleneck(features, trunk)
-    size = head.size_of(math.prod(choices) if choices else actions)
+    emitted = math.prod(choices) if choices else actions
+    if isinstance(head, PolicyHead):  # another class with the same methods need not have this one
+        head.add_parameters(emitted)
+    size = head.size_of(emitted)
     if log_std is not None:
         if not isinstance(head, TanhGaussianHead):
             what = "agent.use_sde is noise of a squashed normal policy over numbers, and this policy is none"
@@ -159,7 +162,7 @@ def policy_head(build: Builder, selection: Any) -> PolicyHead:
     if not hasattr(head, "policy"):
         name = label(selection if isinstance(selection, str) else getattr(selection, "name", type(selection).__name__))
         raise UsageError(
-            Problem(f"{name} is no head of policies", "actor.head=tanh_gaussian, categorical, truncated_normal, deterministic")
+            Problem(f"{name} is no head of policies", "actor.head=tanh_gaussian, gaussian, categorical, truncated_normal, deterministic")
         )
     if isinstance(head, PolicyHead):
         head.draw_from(build.streams)

@@ -23,6 +23,8 @@ class SACOptions(ActorCriticOptions):
     entropy_share: float = Field(0.7, ge=0, le=1)
     """Share of the greatest entropy that a policy of choices is to keep. Christodoulou 2019 has 0.98, for which the temperature has to
     outweigh what one choice is better than another."""
+    backup_entropy: bool = True
+    """Whether the value of a next state has the entropy of the policy in it."""
     target_critic: bool = True
     """Whether copies of the critics, which follow by tau, value what comes next; else the critics do, in one pass with the prediction."""
     use_sde: bool = False

@@ -82,3 +82,10 @@ SIMBA_PRESETS = (
     Preset("simba_gym", "gym:*", {"agent.normalize_observations": True}, "Lee et al. 2025, section 4.1: for vectors"),
     Preset("simba_dmc", "dmc:*", {"agent.critic.members": 1}, "Lee et al. 2025: one critic where no episode ends early"),
 )
+
+#: Kumar et al. 2020, appendix F, and the code of its authors: no entropy in the backup, and a slow actor.
+CQL = {
+    **{"objective": ["+cql"], "agent.backup_entropy": False, "agent.critic.depth": 3, "agent.actor.depth": 3},
+    "agent.optimizer.parts.actor.lr": 3e-5,
+}
+CQL_PRESETS = (Preset("cql_pendulum", "gym:Pendulum-v*", {"train.updates": 20_000, "agent.optimizer.parts.actor.lr": 3e-4}, "measured"),)

@@ -82,3 +82,7 @@ PRESETS = (
     SLIDE,
     replace(MAZE, values={**MAZE.values, **_ROBOTS}),
 )
+TD3_BC_PRESETS = (
+    Preset("td3_bc_gym", "gym:*", {"agent.normalize_observations": True}, "Fujimoto & Gu 2021, section 5: for vectors"),
+    Preset("td3_bc_pendulum", "gym:Pendulum-v*", {"train.updates": 20_000, "agent.lr": 3e-4}, "Fujimoto & Gu 2021, the learning rate"),
+)

@@ -8,12 +8,20 @@ from unified.core.components.descriptors import ArchitectureComponent
 from unified.core.components.importing import import_object
 
 if TYPE_CHECKING:
-    from unified.plugins.architectures.heads.policies import Categorical, Deterministic, Gaussian, TanhGaussian, TruncatedNormal
+    from unified.plugins.architectures.heads.policies import (
+        Categorical,
+        ClippedGaussian,
+        Deterministic,
+        Gaussian,
+        TanhGaussian,
+        TruncatedNormal,
+    )
     from unified.plugins.architectures.heads.values import CategoricalValue, GaussianValue, HistogramValue, QuantileValue, ScalarValue
 
 __all__ = [
     "Categorical",
     "CategoricalValue",
+    "ClippedGaussian",
     "Deterministic",
     "Gaussian",
     "GaussianValue",
@@ -101,8 +109,14 @@ components = (
         places=("actor.head",),
         target=f"{_MODULES}:TanhGaussianHead",
         summary="policy head: a normal distribution squashed by tanh (SAC)",
-        answers={"gaussian": "actor.head=tanh_gaussian   heads of values: critic.head=scalar, categorical, quantile and others"},
         example=f"{_SAC} actor.head=tanh_gaussian",
+    ),
+    ArchitectureComponent(
+        name="gaussian",
+        places=("actor.head",),
+        target=f"{_MODULES}:GaussianHead",
+        summary="policy head: a normal distribution with a deviation that is the same in every state (IQL, AWAC)",
+        example=f"{_SAC} actor.head=gaussian",
     ),
     ArchitectureComponent(
         name="truncated_normal",

@@ -20,7 +20,7 @@ from unified.core.base.errors import Problem, UsageError
 from unified.core.base.schedule import Schedule
 from unified.core.components.options import ScheduleText, above
 from unified.core.learn.distributions import Policy, Value
-from unified.plugins.architectures.heads.policies import Categorical, Deterministic, TanhGaussian, TruncatedNormal
+from unified.plugins.architectures.heads.policies import Categorical, ClippedGaussian, Deterministic, TanhGaussian, TruncatedNormal
 from unified.plugins.architectures.heads.values import (
     CategoricalValue,
     DiscountedValues,
@@ -86,6 +86,9 @@ class PolicyHead(nn.Module, ABC):
 
     def draw_from(self, streams: Streams) -> None:  # most draw by the generator of an action alone
         """Take the run's random streams, for draws that no generator is handed over for."""
+
+    def add_parameters(self, actions: int) -> None:  # most read all numbers from a network
+        """Make the parameters of its own, for actions of this many numbers; called once, before anything else."""
 
     @abstractmethod
     def size_of(self, actions: int) -> int:
@@ -377,6 +380,35 @@ class TanhGaussianHead(PolicyHead):
     def forward(self, raw: torch.Tensor) -> torch.Tensor:
         """The mode."""
         return raw.chunk(2, dim=-1)[0].tanh()
+
+
+class GaussianHead(PolicyHead):
+    """A mean, within [-1, 1] by tanh, and a deviation that is learned and the same in every state; draws are clipped (`ClippedGaussian`).
+
+    Source: Kostrikov et al. 2021 (IQL), its code; Nair et al. 2020 (AWAC).
+
+    Args:
+        low: Least logarithm of the deviation.
+        high: Greatest logarithm of the deviation.
+    """
+
+    def __init__(self, low: float = -5.0, high: Annotated[float, above("low")] = 2.0) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+        self.log_std = nn.Parameter(torch.zeros(0))
+
+    def add_parameters(self, actions: int) -> None:
+        self.log_std = nn.Parameter(torch.zeros(actions))
+
+    def size_of(self, actions: int) -> int:
+        return actions
+
+    def policy(self, raw: torch.Tensor, step: int = 0, *, acting: bool = False) -> ClippedGaussian:
+        return ClippedGaussian(raw.tanh(), self.log_std.clamp(self.low, self.high))
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        """The mode."""
+        return raw.tanh()
 
 
 class TruncatedNormalHead(PolicyHead):

@@ -120,6 +120,25 @@ class Gaussian(Policy):
         return (0.5 * ((2.0 * log_ratio).exp() + distance.square() - 1.0) - log_ratio).sum(dim=-1)
 
 
+class ClippedGaussian(Gaussian):
+    """A normal distribution whose draws are clipped to [-1, 1]; densities are those of the normal, without the mass at the bounds.
+
+    Unlike a squashed one it has a finite density at actions of a data set that lie at the bounds. Source: Kostrikov et al. 2021 (IQL), its
+    code.
+
+    Args:
+        mean: ``(B, D)`` within [-1, 1].
+        log_std: ``(B, D)``, or ``(D,)`` for a deviation that is the same everywhere.
+    """
+
+    def rsample(self, generator: torch.Generator) -> torch.Tensor:
+        return super().rsample(generator).clamp(-1.0, 1.0)
+
+    def sample_and_log_prob(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        action = self.rsample(generator)
+        return action, self.log_prob(action)
+
+
 class StateDependentGaussian(Gaussian):
     """A normal distribution with noise z(s)ᵀ θ, θ ~ N(0, σ²): the same function of the state until θ is drawn anew.
 

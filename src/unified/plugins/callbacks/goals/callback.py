@@ -98,8 +98,8 @@ class Goals(Callback):
     def checkpoint_save(self, run: Run, trainer: Trainer) -> dict[str, Any]:
         return {
             "cutoffs": [cutoff.state_dict() for cutoff in self.cutoffs],
-            "at_goal": self.at_goal,
-            "first": self.first,
+            "at_goal": self.at_goal.copy(),
+            "first": None if self.first is None else self.first.copy(),
             "density": self.density.state_dict(),
             "predictor": self.predictor.state_dict(),
             "fitted_at": self.fitted_at,

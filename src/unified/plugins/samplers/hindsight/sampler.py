@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from unified import Problem, Suite, UsageError
 from unified.plugins.samplers.prioritised.sampler import Prioritised
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Share of each strategy in the warm-up.
 WARM_UP = {"future": 1.0}
+#: Columns of a batch that hold the goal.
+GOALS = ("obs.desired_goal", "next_obs.desired_goal", "future_obs.desired_goal")
 
 
 class Hindsight(Sampler):
@@ -76,23 +77,25 @@ class Hindsight(Sampler):
 
     def relabel(self, batch: Batch, store: Store, view: View, generator: np.random.Generator) -> Batch:
         shares = WARM_UP if self.steps < self.warm_up else self.shares
-        number = np.searchsorted(np.cumsum(list(shares.values())), generator.random(batch.size), side="right")
-        index = batch.index.numpy()
-        goal = store.data["obs.desired_goal"][index]
-        for each, strategy in enumerate(shares):
-            if len(rows := np.flatnonzero(number == each)):
+        bounds, draws, index = np.cumsum(list(shares.values())), generator.random(batch.size), batch.index.numpy()
+        goal, low = store.data["obs.desired_goal"].take(index, axis=0), 0.0
+        for strategy, high in zip(shares, bounds, strict=True):
+            rows = np.flatnonzero((draws >= low) & (draws < high))
+            if len(rows):
                 goal[rows] = self._goals(strategy, store, view, index[rows], generator)
-        own = number == len(shares)
-        changed = np.flatnonzero(~own)
+            low = high
+        changed = draws < low
+        reward, discount = self._returns(store, view, index, goal, ~changed)
         # Rows with their own goal end as the environment said, unless another rule holds for all.
-        rows = changed if self.ends == "environment" else np.arange(batch.size)
-        if len(rows):
-            reward, discount = self._returns(store, view, index[rows], goal[rows], own[rows])
-            batch["reward"][rows], batch["discount"][rows] = torch.from_numpy(reward), torch.from_numpy(discount)
-        stacked = torch.from_numpy(np.concatenate([goal[changed]] * view.stack, axis=1))
-        for name in ("obs.desired_goal", "next_obs.desired_goal", "future_obs.desired_goal"):
+        judged = changed if self.ends == "environment" else True
+        np.copyto(batch["reward"].numpy(), reward, where=judged)
+        np.copyto(batch["discount"].numpy(), discount, where=judged)
+        goal = np.concatenate([goal] * view.stack, axis=1) if view.stack > 1 else goal
+        for name in GOALS:
             if name in batch:
-                batch[name][changed] = stacked if not name.startswith("future") else stacked[:, None]
+                column = batch[name].numpy()
+                steps = goal[:, None] if name.startswith("future") else goal
+                np.copyto(column, steps, where=changed.reshape(-1, *[1] * (column.ndim - 1)))
         return batch
 
     def _goals(self, strategy: str, store: Store, view: View, index: Array, generator: np.random.Generator) -> Array:
@@ -100,19 +103,19 @@ class Hindsight(Sampler):
         if strategy in ("random", "actual", "behavioural"):
             index, _ = Uniform().sample(store, view, len(index), generator)
             if strategy != "random":
-                return store.data[self.actual if strategy == "actual" else "obs.desired_goal"][index]
+                return store.data[self.actual if strategy == "actual" else "obs.desired_goal"].take(index, axis=0)
             chosen = store.slot(index) + 1  # what a step achieves is in the slot after it
         else:
             first, last = store.episodes(index)
             start = store.slot(index) if strategy == "future" else first
             chosen = last if strategy == "final" else generator.integers(start + 1, last + 1)
-        return store.data["obs.achieved_goal"][store.index(index // store.length, chosen)]
+        return store.data["obs.achieved_goal"].take(store.index(index // store.length, chosen), axis=0)
 
     def _returns(self, store: Store, view: Any, index: Array, goal: Array, own: Array) -> tuple[Array, Array]:
         """n-step reward and discount ``(B,)`` of rows with these goals ``(B, *goal)``, of which some are their `own` ``(B,)``."""
         data = store.data
         at, inside = windows(view, store, index)
-        achieved = data["obs.achieved_goal"][at[1:]]
+        achieved = data["obs.achieved_goal"].take(at[1:], axis=0)
         goals = np.broadcast_to(goal, achieved.shape)
         reward = self._of_steps(self.suite.compute_reward, achieved, goals).astype(np.float32)
         terminal = np.zeros(inside.shape, bool)
@@ -126,7 +129,8 @@ class Hindsight(Sampler):
                 old &= ~self._of_steps(self.suite.compute_terminated, achieved, data["obs.desired_goal"][at[:-1]]).astype(bool)
             terminal |= old
         inside[1:] &= np.logical_and.accumulate(~terminal[:-1], axis=0)
-        reward = np.where(own, data["reward"][at[:-1]], reward)
+        if own.any():
+            reward = np.where(own, data["reward"][at[:-1]], reward)
         powers = (view.discount ** np.arange(view.n_step + 1)).astype(np.float32)
         steps = inside.sum(axis=0)
         ended = terminal[steps - 1, np.arange(len(index))]

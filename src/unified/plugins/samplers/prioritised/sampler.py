@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from annotated_types import Gt, Interval
+from annotated_types import Ge, Gt, Interval
 
 from unified import Schedule
 from unified.replay import Sampler, SumTree, all_eligible, locate
@@ -32,6 +32,8 @@ class Prioritised(Sampler):
         beta: Importance-sampling exponent over the batches drawn, 0.4 or linear(0.4,1.0,50000): 1 corrects the sampling bias fully. \
 null: from 0.4 to 1 over the updates of the run, or 0.4 if its budget is hours only.
         eps: Added to every priority, so that none is 0.
+        lag: Updates by which new priorities come late. With 1, those of update k count from the rows of update k + 2 on, and on a GPU no \
+update waits for the one before it; 0 is the paper's algorithm.
     """
 
     prioritises = True
@@ -41,10 +43,11 @@ null: from 0.4 to 1 over the updates of the run, or 0.4 if its budget is hours o
         alpha: Annotated[float, Interval(ge=0, le=1)] = 0.6,
         beta: str | None = None,
         eps: Annotated[float, Gt(0)] = 1e-6,
+        lag: Annotated[int, Ge(0)] = 0,
     ) -> None:
         if not (0 <= alpha <= 1 and eps > 0):
             raise ValueError(f"alpha must lie within [0, 1] and eps must be positive, not alpha={alpha}, eps={eps}")
-        self.alpha, self.eps = alpha, eps
+        self.alpha, self.eps, self.lag = alpha, eps, lag
         self._beta = None if beta is None else Schedule(str(beta))
         self.max_priority = 1.0  # priority^α of new transitions
         self.drawn = 0  # batches

@@ -13,6 +13,7 @@ component = SuiteComponent(
     adapts=("gymnasium:Env",),
     adapter="unified.plugins.suites.gym.adapted:GymObject",
     converters="unified.plugins.suites.gym.spaces:converters",
+    units="unified.plugins.suites.gym.units:GymUnits",
     check="unified.plugins.suites.gym.environment:check",
     ids=r"((?:[\w.]+:)?[\w./-]+-v\d+)",
     summary="any registered Gymnasium id with numeric or discrete spaces",

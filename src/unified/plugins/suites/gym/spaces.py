@@ -69,7 +69,7 @@ def _combinations(task: str, space: Any) -> tuple[Space, Convert]:
 
 def _continuous(space: Any) -> tuple[Space, Convert]:
     """A Box of any shape as a vector."""
-    low, high = _range(space)
+    low, high = action_range(space)
     width, whole = high - low, space.dtype.kind in "iu"
 
     def to_env(action: np.ndarray) -> np.ndarray:
@@ -82,8 +82,8 @@ def _continuous(space: Any) -> tuple[Space, Convert]:
     return Space((math.prod(space.shape),), "float32", -1.0, 1.0), to_env
 
 
-def _range(space: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers that -1 and 1 stand for, for each element of a Box."""
+def action_range(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers ``(D,)`` that -1 and 1 stand for, for each element of a Box."""
     low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
     has_low, has_high = np.abs(low) < UNBOUNDED, np.abs(high) < UNBOUNDED
     low = np.where(has_low, low, np.where(has_high, high - 2.0, -1.0))
@@ -126,29 +126,29 @@ def observation_of(task: str, space: Any, observe: Sequence[str] = ()) -> tuple[
     Raises:
         UsageError: If a space is of another type.
     """
-    leaves = _selected(task, list(_leaves(space)), observe)
+    leaves = selected(task, list(leaves_of(space)), observe)
     for leaf in leaves:
         if reason := _refusal(leaf.space):
             rest = [other for other in leaves if not _refusal(other.space)]
-            names = ",".join(other.name for other in [other for other in rest if _is_picture(other.space)][:1] or rest)
+            names = ",".join(other.name for other in [other for other in rest if is_picture(other.space)][:1] or rest)
             hint = f"leave it out: suite.observe=[{names}]" if names else "wrap it in an environment with a Box"
             raise UsageError(Problem(f"{task} shows {_named(leaf)}{reason}", hint))
-    found = {leaf.name: _picture(task, leaf) if _is_picture(leaf.space) else _vector(task, leaf) for leaf in leaves}
+    found = {leaf.name: _picture(task, leaf) if is_picture(leaf.space) else _vector(task, leaf) for leaf in leaves}
     if len(found) == 1:
         return next(iter(found.values()))
     convert = {name: see for name, (_, see) in found.items()}
     return {name: space for name, (space, _) in found.items()}, lambda shown: {name: see(shown) for name, see in convert.items()}
 
 
-def _leaves(space: Any, path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
+def leaves_of(space: Any, path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
     if isinstance(space, spaces.Dict | spaces.Tuple):
         for key, inner in space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces):
-            yield from _leaves(inner, (*path, key))
+            yield from leaves_of(inner, (*path, key))
     else:
         yield Leaf(".".join(map(str, path)), path, space)
 
 
-def _selected(task: str, leaves: list[Leaf], observe: Sequence[str]) -> list[Leaf]:
+def selected(task: str, leaves: list[Leaf], observe: Sequence[str]) -> list[Leaf]:
     """The leaves that `observe` names; a name of an inner space selects all of its leaves."""
     names = [leaf.name for leaf in leaves]
     if not leaves:
@@ -179,7 +179,8 @@ def _named(leaf: Leaf) -> str:
     return f"{leaf.name!r}: " if leaf.name else ""
 
 
-def _is_picture(space: Any) -> bool:
+def is_picture(space: Any) -> bool:
+    """Whether a leaf becomes an image."""
     if not isinstance(space, spaces.Box):
         return False
     return len(space.shape) == 3 or (len(space.shape) == 2 and space.dtype == np.uint8 and int(space.high.max()) == 255)
@@ -206,7 +207,7 @@ def _vector(task: str, leaf: Leaf) -> tuple[Space, Convert]:
 def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:
     """A leaf as a vector ``(D,)`` float32, and its bounds."""
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
-        counts, start = _choices(space)
+        counts, start = choices_of(space)
         first = np.cumsum(counts) - counts - start.ravel()
         size = int(counts.sum())
 
@@ -221,7 +222,7 @@ def _numbers(space: Any) -> tuple[Convert, np.ndarray, np.ndarray]:
     return lambda numbers: np.array(numbers, np.float32).reshape(-1), low, high
 
 
-def _choices(space: Any) -> tuple[np.ndarray, np.ndarray]:
+def choices_of(space: Any) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of choices, flat, and the first choice of each."""
     counts = np.ravel(space.nvec) if isinstance(space, spaces.MultiDiscrete) else np.array([space.n])
     return counts, np.asarray(space.start)
@@ -234,7 +235,7 @@ def _reader(task: str, leaf: Leaf) -> Convert:
     """
     space, shape, is_float = leaf.space, leaf.space.shape, leaf.space.dtype.kind == "f"
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
-        counts, low = _choices(space)
+        counts, low = choices_of(space)
         high = low + counts.reshape(low.shape) - 1
     elif isinstance(space, spaces.MultiBinary):
         low, high = np.array(0), np.array(1)
@@ -297,11 +298,11 @@ def describe(space: Any, *, exact: bool) -> dict[str, Any]:
     return {"type": "Other"}
 
 
-def _described(data: Mapping[str, Any]) -> Any:
+def described(data: Mapping[str, Any]) -> Any:
     """The space of `describe`; the items of a Tuple are found by the same keys as those of a Dict."""
     match data["type"]:
         case "Dict":
-            return spaces.Dict({key: _described(inner) for key, inner in data["spaces"]})
+            return spaces.Dict({key: described(inner) for key, inner in data["spaces"]})
         case "Discrete":
             return spaces.Discrete(data["n"], start=data["start"])
         case "MultiDiscrete":
@@ -322,8 +323,8 @@ def converters(interface: Mapping[str, Any]) -> tuple[Convert, Convert]:
     Args:
         interface: ``Spec.interface`` of a `GymEnvironment`.
     """
-    _, enact = action_of("the environment", _described(interface["action"]))
+    _, enact = action_of("the environment", described(interface["action"]))
     if interface["observation"] is None:  # rendered images
         return lambda observation: observation, enact
-    _, see = observation_of("the environment", _described(interface["observation"]), interface["observe"])
+    _, see = observation_of("the environment", described(interface["observation"]), interface["observe"])
     return see, enact

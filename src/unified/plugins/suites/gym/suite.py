@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from unified.core.base.errors import UsageError
 from unified.core.envs.suite import Environment, Suite
 from unified.plugins.suites.gym.goals import GoalRewards
+from unified.plugins.suites.gym.scores import normalised, references
 from unified.plugins.suites.opengl import choose
 
 if TYPE_CHECKING:
@@ -51,6 +53,11 @@ class Gym(GoalRewards, Suite):
         from unified.plugins.suites.gym.vectorised import vector_of
 
         return vector_of(self, num_envs, seed, stream)
+
+    def extra_metrics(self, row: Mapping[str, Any]) -> Mapping[str, float]:
+        """Add the normalised score of D4RL, for tasks whose random and expert returns are published."""
+        found = references(self.task)
+        return {} if found is None else {"normalized_score": normalised(row["return"], *found)}
 
     def notes(self) -> list[str]:
         return [str(choose())] if getattr(self.options, "pixels", False) and self.placement == "process" else []

@@ -19,7 +19,7 @@ class Robotics(Gym):
     """
 
     options: Any
-    placement = "process"  # type: ignore[assignment]
+    placement = "process"
 
     def new_environment(self) -> GymEnvironment:
         check(self.task, self.options)
