@@ -24,6 +24,8 @@ SHORT = [
 def words(typed: str) -> list[str]:
     """A command as it is run, with a short budget."""
     small = SHORT if "--agent dqn" in typed else [*SHORT, "agent.actor.hidden_dim=8"]
+    if "callbacks=" in typed:
+        small.remove("callbacks=[]")
     return command("train", *typed.split(), *small)
 
 
