@@ -327,7 +327,7 @@ def test_named_observations_are_joined_for_agents_that_take_one() -> None:
     agent = make_agent("sac")
     steps = steps_of(np.zeros((2, 3)))
     steps.observation, steps.reset_observation = records, records
-    taken = SimpleNamespace(named_observations=False, observation_norm=agent.observation_norm, reward_norm=None)
+    taken = SimpleNamespace(named_observations=False, objectives=[], observation_norm=agent.observation_norm, reward_norm=None)
     taken.device, taken.updates, taken.view = agent.device, 0, agent.view
     Agent.observe(taken, steps)  # type: ignore[arg-type]
     assert agent.observation_norm is not None
