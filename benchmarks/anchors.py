@@ -436,6 +436,14 @@ def line(anchor: Anchor, rows: Sequence[Mapping[str, str]]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def due(name: str, anchor: Anchor) -> str:
+    """The line of an anchor that was not run yet."""
+    values, part = values_of(name, anchor, anchor.parts[0]), anchor.parts[0]
+    typed = command(values).replace(f" {label(part)}", f" {next(iter(part))}=N")
+    wanted = "" if anchor.wanted is None else f"≥ {anchor.wanted:.4g}"
+    return f"| `{typed}` | not run yet | | {'' if callable(anchor.beside) else anchor.beside} | {wanted} | |"
+
+
 def parts_of(name: str, anchor: Anchor, seed: int | None) -> tuple[dict[str, Any], ...]:
     """What is trained of an anchor: everything, or a seed, also one that is not among its parts."""
     if seed is None:

@@ -1,4 +1,7 @@
-"""Mistakes that other implementations made, each with the test that keeps it out. A row without its test fails here."""
+"""Mistakes that other implementations made, each with the test that keeps it out. A row without its test fails here.
+
+In `plugins.agents` the files ``test_mistakes_*`` make many of them on purpose, to see that the tests find them.
+"""
 
 from __future__ import annotations
 
@@ -85,6 +88,24 @@ TRAPS = {
     "SPR: -5 cos where 5 (2 - 2 cos) was published": (
         "plugins/objectives/test_spr.py::test_the_published_strength_is_ten_times_the_cosines_gradient",
     ),
+    "gSDE: one matrix for all environments, a new one in each step, one that lasts into the next episode; draws in an evaluation": (
+        "plugins/agents/test_sac_state_noise.py::test_each_environment_has_a_matrix_of_its_own",
+        "plugins/agents/test_sac_state_noise.py::test_it_is_drawn_anew_after_its_steps_and_with_each_episode_in_each_environment",
+        "plugins/agents/test_sac_state_noise.py::test_evaluation_is_the_mode_and_draws_nothing",
+    ),
+    "action masks: a bootstrap from an invalid choice; the entropy of all choices where few are valid": (
+        "plugins/agents/test_action_masks.py::test_the_bootstrap_takes_the_greatest_valid_value",
+        "plugins/agents/test_action_masks.py::test_the_soft_values_of_sac_are_expectations_over_the_valid_choices",
+        "plugins/agents/test_action_masks.py::test_the_temperature_stays_where_one_choice_is_valid",
+    ),
+    "RND: a discounted sum that begins anew with each episode or each rollout": (
+        "plugins/objectives/test_intrinsic.py::test_the_discounted_sum_of_intrinsic_rewards_runs_over_the_ends_of_episodes",
+        "plugins/objectives/test_intrinsic.py::test_the_sum_goes_on_from_rollout_to_rollout",
+    ),
+    "counts: rows that count again where they are replayed; a hash that moves": (
+        "plugins/objectives/test_count.py::test_a_row_counts_once_however_often_it_is_replayed",
+        "plugins/objectives/test_count.py::test_codes_stay_once_the_statistics_stand",
+    ),
     "n-step windows that cross episodes": ("core/replay/test_sampling.py::test_equals_explicit_loops",),
     "A2C / A3C: returns from the wrong index": (
         "core/learn/test_returns.py::test_with_lambda_one_it_is_the_return_less_the_value",
@@ -115,6 +136,34 @@ TRAPS = {
     ),
     "GAN: labels of real and fake swapped": (
         "plugins/objectives/test_learned_from_data.py::test_the_critic_is_pulled_up_at_what_is_real_and_down_at_what_is_made_and_the_actor_climbs",
+    ),
+    "TD3+BC: λ with gradient, or of the critic at the actions of the data; observations not standardised where it is judged": (
+        "plugins/agents/test_offline_agents.py::test_lambda_has_no_gradient",
+        "plugins/agents/test_offline_agents.py::test_lambda_is_of_the_policy_s_actions",
+        "plugins/agents/test_offline_agents.py::test_observations_are_standardised_by_the_data_in_training_and_in_evaluation",
+    ),
+    "IQL: an expectile of the wrong sign; V or weights by online critics; another order; a squashed policy; weights without a limit": (
+        "plugins/agents/test_offline_agents.py::test_the_expectile_goes_from_the_mean_to_the_greatest",
+        "plugins/agents/test_offline_agents.py::test_v_and_the_policy_learn_from_the_target_critics",
+        "plugins/agents/test_offline_agents.py::test_an_update_of_iql_is_v_then_the_policy_then_q_then_the_target",
+        "plugins/agents/test_offline_agents.py::test_the_policy_of_iql_is_not_squashed",
+        "plugins/agents/test_offline_agents.py::test_weights_are_clipped",
+    ),
+    "CQL: log densities left out; actions of the next state judged there; a wrong range of uniform actions; actions not detached": (
+        "plugins/agents/test_offline_agents.py::test_densities_and_the_state_of_next_actions",
+        "plugins/agents/test_offline_agents.py::test_repeated_actions_have_no_gradient",
+        "plugins/agents/test_offline_agents.py::test_the_estimate_is_the_integral",
+    ),
+    "D4RL: next observations across the end of an episode; timeouts taken for terminals": (
+        "logged/test_slots.py::test_what_comes_next_is_never_of_another_episode",
+        "logged/test_slots.py::test_a_time_limit_is_no_end",
+    ),
+    "%BC: an episode that was cut off by saving has the best return of a task of costs": (
+        "core/replay/test_loaded.py::test_an_episode_that_was_cut_off_by_saving_is_never_the_best",
+    ),
+    "Decision Transformer: returns across the end of an episode; the action among what it is predicted from": (
+        "plugins/agents/test_decision_transformer.py::test_returns_do_not_run_into_the_next_episode",
+        "plugins/agents/test_decision_transformer.py::test_a_feature_has_seen_the_past_its_return_and_itself_alone",
     ),
     "goals: log densities exponentiated before they are compared": (
         "plugins/callbacks/test_goals.py::test_goals_where_the_density_underflows_are_still_ranked",

@@ -1,22 +1,35 @@
 """The reference, built from the code and not committed: ``make docs``, or ``python tools/reference.py DIRECTORY``.
 
 A page for each public module with every public Python name (signature and docstring), for each hook (the specification), for each
-built-in component (its descriptor and its options), and one of the options of every run.
+built-in component (its descriptor and its options), and one of the options of every run. Those of agents also have the algorithm with its
+equation, what it combines with, and what its anchors reached.
 """
 
 from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from unified.cli.hooks import hooks, signature
 from unified.cli.show import example, prefix
-from unified.core.components.descriptors import KINDS, AgentComponent, Component, ObjectiveComponent, RecipeComponent, SuiteComponent
+from unified.core.base.errors import UnifiedError
+from unified.core.components.descriptors import (
+    KINDS,
+    AgentComponent,
+    ArchitectureComponent,
+    Component,
+    ObjectiveComponent,
+    RecipeComponent,
+    SuiteComponent,
+)
 from unified.core.components.hookspecs import API_VERSION, REGISTRATION
+from unified.core.config.compose import compose
 from unified.core.config.describe import options
 from unified.core.config.schema import LISTS, RunOptions
 from unified.core.config.values import show
@@ -24,6 +37,8 @@ from unified.core.registry import CORE, Registry, registry
 
 #: The modules whose names a plugin or a script may use.
 PUBLIC = ("unified", "unified.agents", "unified.heads", "unified.nets", "unified.replay", "unified.testing", "unified.testing.probes")
+#: Keys of heads, and what these are.
+HEADS = {"critic.head": "Values", "actor.head": "Policies"}
 _HEAD = "<!-- built by tools/reference.py from the code -->\n\n"
 
 
@@ -143,6 +158,8 @@ def _hook(name: str) -> Iterator[str]:
 def _component(names: Registry, component: Component) -> Iterator[str]:
     yield f"# {component.kind.removesuffix('s')} {component.name}\n"
     yield f"{component.summary[:1].upper()}{component.summary[1:]}.\n"
+    if isinstance(component, AgentComponent):
+        yield from _algorithm(component)
     if not isinstance(component, RecipeComponent):
         yield f"Defined in `{component.target}`."
     if isinstance(component, ObjectiveComponent):
@@ -157,6 +174,11 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
         yield f"\n```yaml\n{Path(component.path).read_text(encoding='utf-8').rstrip()}\n```"
         return
     rows = options(component.options_model(), prefix(names, component))
+    if isinstance(component, AgentComponent):
+        own = values_of(component)
+        rows = [(key, kind, show(own[key]) if key in own else default, text) for key, kind, default, text in rows]
+        yield from _combinations(names, component)
+        yield "\n## Options"
     if rows:
         yield ""
         yield from _table(rows)
@@ -167,6 +189,119 @@ def _component(names: Registry, component: Component) -> Iterator[str]:
         for preset in presets:
             values = " ".join(f"{key}={show(value)}" for key, value in preset.values.items())
             yield f"- **{preset.name}**: `{values}`. {preset.reason.rstrip('.')}. For `{preset.match}`."
+    if isinstance(component, AgentComponent):
+        yield from _anchors(component)
+
+
+# Agents -------------------------------------------------------------------------------------------------------------------------
+
+
+def values_of(component: AgentComponent) -> dict[str, Any]:
+    """The values of a variant, those of its base below them."""
+    return {**(values_of(component.base) if component.base else {}), **component.values}
+
+
+def _algorithm(component: AgentComponent) -> Iterator[str]:
+    """What it computes: the paragraphs of its class, or that of a variant, with the equation and its source."""
+    target = component.load()
+    found = vars(sys.modules[target.__module__]).get(component.name.upper(), target) if inspect.isfunction(target) else target
+    if component.base is None:
+        yield f"{_documentation(found)}\n"
+        yield f"Source: {(inspect.getdoc(sys.modules[found.__module__]) or '').splitlines()[0]}\n"
+        return
+    yield f"{component.about}\n"
+    yield f"It is [{component.base.name}]({component.base.name}.md), the same class, with other values on every task:\n"
+    yield "| key | value |\n|---|---|"
+    yield from (f"| `{key}` | `{_cell(show(value))}` |" for key, value in component.values.items())
+    yield ""
+
+
+def _combinations(names: Registry, component: AgentComponent) -> Iterator[str]:
+    """Heads, objectives and samplers with which it can be built on some probe."""
+    yield "\n## Combines with\n"
+    if component.base is not None:
+        yield f"What [{component.base.name}]({component.base.name}.md) combines with."
+        return
+    for what, kind, found in combinations(component):
+        listed = ", ".join(f"[{name}](../{kind}/{name}.md)" for name in found)
+        yield f"- {what}: {listed or 'none'}."
+
+
+@cache
+def combinations(component: AgentComponent) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """What, kind, and the names of what it can be built with on some probe of the conformance kit, perhaps with ``n_step=1``."""
+    from unified.agents import OffPolicyAgent
+    from unified.core.config.schema import Selection
+    from unified.testing.settings import configure
+    from unified.testing.workshop import build, default_options, places
+
+    everything = {kind: [each for each in registry().all(kind) if each.origin.provider == CORE] for kind in KINDS}
+    keys = {key.removeprefix("agent.") for key, *_ in options(component.options_model(), "agent.")}
+
+    vectors = [place for place in places(component) if not place.pixels] or places(component)
+
+    def works(words: Sequence[str] = (), objective: ObjectiveComponent | None = None) -> bool:
+        return built(words, objective) or ("n_step" in keys and built([*words, "agent.n_step=1"], objective))
+
+    def built(words: Sequence[str], objective: ObjectiveComponent | None) -> bool:
+        for place in vectors:
+            if objective and objective.task_types and place.spec.task_type not in objective.task_types:
+                continue
+            try:
+                added = (Selection("objectives", f"+{objective.name}", None, objective, default_options(objective)),) if objective else ()
+                (changed,) = configure([component], words) if words else (component,)
+                assert isinstance(changed, AgentComponent)
+                build(changed, place, objectives=added)
+            except UnifiedError:
+                continue
+            return True
+        return False
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zero-size layers without observations
+        found = []
+        for key, what in HEADS.items():
+            heads = [each for each in everything["architectures"] if isinstance(each, ArchitectureComponent) and key in each.places]
+            if key in keys:
+                found.append((f"{what} (`{key}`)", "architectures", [each.name for each in heads if works([f"agent.{key}={each.name}"])]))
+        objectives = [each for each in everything["objectives"] if isinstance(each, ObjectiveComponent)]
+        found.append(("Objectives (`-o +NAME`, also its own)", "objectives", [each.name for each in objectives if works((), each)]))
+        replayed = isinstance(build(component, places(component)[0]), OffPolicyAgent)
+        samplers = [each.name for each in everything["samplers"]] if replayed else []
+    what = "Samplers of its replay (`replay.sampler`)" if replayed else "It has no replay to sample, so samplers"
+    found.append((what, "samplers", samplers))
+    return tuple((what, kind, tuple(each)) for what, kind, each in found)
+
+
+@cache
+def anchors() -> Any:
+    """The module of the learning anchors, with the rows of their evidence."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+    try:
+        return import_module("anchors")
+    finally:
+        sys.path.pop(0)
+
+
+def _anchors(component: AgentComponent) -> Iterator[str]:
+    """What its anchors have to reach, and what they reached."""
+    module = anchors()
+    own = {name: anchor for name, anchor in module.ANCHORS.items() if agent_of(anchor.values) == component.name}
+    yield "\n## Anchors\n"
+    if not own:
+        yield "None yet."
+        return
+    yield "What it has to reach, and what the last evaluations of its runs reached (`python benchmarks/anchors.py NAME`):\n"
+    yield f"{module.HEAD}"
+    kept: dict[str, list[Mapping[str, str]]] = {}
+    for row in module.kept():
+        kept.setdefault(row["name"], []).append(row)
+    yield from (module.line(anchor, kept[name]) if name in kept else module.due(name, anchor) for name, anchor in own.items())
+
+
+def agent_of(values: Mapping[str, Any]) -> str:
+    """The agent of a run: named, or that of its suite."""
+    return str(values["agent"]) if "agent" in values else compose([], [], dict(values)).agent.name.rpartition("/")[2]
 
 
 def _cell(text: str) -> str:

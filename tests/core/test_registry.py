@@ -62,7 +62,11 @@ def test_every_built_in_leads_somewhere(kind):
         assert component.summary
         component.options_model()
         if component.target:
-            assert component.load() is not None
+            try:
+                assert component.load() is not None
+            except UsageError as error:
+                assert component.extra
+                assert f"pip install 'unified-ml[{component.extra}]'" in str(error)  # noqa: PT017
         if isinstance(component, AgentComponent | SuiteComponent):
             assert all(preset.reason for preset in component.load_presets())
 

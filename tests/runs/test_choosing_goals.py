@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import unified
 from runs.commands import events, killed_and_the_same, newest
 from unified import Environment, Options, Step, Suite, UnifiedError, UsageError, hookimpl
 from unified.core.base.rng import derive
+from unified.core.config.compose import compose
 from unified.core.envs.chosen_goals import ChosenGoals
 from unified.core.trainer import build
 from unified.plugins.suites.goals.suite import PointReach
@@ -21,6 +23,8 @@ from unified.testing.workshop import differences
 QUIET: dict[str, Any] = {"callbacks": [], "device": "cpu", "train.env_backend": "inline", "precision": "fp32"}
 SMALL = {"agent.batch_size": 16, "agent.critic.hidden_dim": 16, "agent.learning_starts": 20}
 ACTOR = {**SMALL, "agent.actor.hidden_dim": 16}
+PAGE = Path(__file__).parents[2] / "docs" / "choosing-goals.md"
+COMMANDS = re.findall(r"^\$ unified train (.*)$", PAGE.read_text(), re.M)
 POINT, BITS = "goals:point_reach", "goals:bit_flip"
 
 
@@ -156,6 +160,19 @@ def test_a_choice_that_fails_ends_the_run_after_a_whole_step_and_it_goes_on_from
     assert sum(checkpoint.manifest["replay"]["head"]) == 2 * (2 * 26 + 1)
 
 
+@pytest.mark.parametrize(("goals", "message"), [(np.zeros(2), r"have the shape \(2,\)"), (np.full((1, 2), np.nan), "finite goals")])
+def test_goals_that_are_none_end_the_run_with_the_name_of_the_callback(goals: np.ndarray, message: str, tmp_path: Path) -> None:
+    class Wrong:
+        critical = True
+
+        @hookimpl
+        def choose_goals(self) -> np.ndarray:
+            return goals
+
+    with pytest.raises(UnifiedError, match=f"choose_goals: .*it must return .*{message}"):
+        trained(tmp_path, **{**ACTOR, "agent": "sac", "suite": POINT, "train.frames": 10, "callbacks": [Wrong()]})
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -170,3 +187,11 @@ def test_a_choice_that_fails_ends_the_run_after_a_whole_step_and_it_goes_on_from
 def test_what_cannot_be_is_refused_in_one_line(values: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         trained(tmp_path, **{"callbacks": ["goals"], "train.frames": 50, **values})
+
+
+@pytest.mark.parametrize("typed", COMMANDS)
+def test_the_commands_of_the_page_compose(typed: str) -> None:
+    config = compose(re.sub(r"--(agent|suite) ", r"\1=", typed).split())
+    chosen = [callback.label for callback in config.callbacks]
+    assert "goals" in chosen or config.replay.sampler.label == "energy" or config.agent.label == "hiro"
+    assert config.replay.sampler.label == "hindsight" or "goals" not in chosen

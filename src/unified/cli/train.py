@@ -73,10 +73,11 @@ def train(
         typer.echo(as_json(config) if format is Format.json else as_yaml(config, sys.stdout.isatty()), nl=False)  # styled
         if problems := Run.planned(config).lacking():
             raise FilesMissing(*problems)
-        if config.device not in ("auto", "cpu"):
-            from unified.core.learn.device import resolve_device
+        for option, name in {"device": config.device, "replay.device": config.replay.device}.items():
+            if name not in ("auto", "cpu"):
+                from unified.core.learn.device import resolve_device
 
-            resolve_device(config.device)
+                resolve_device(name, option)
         return
     from unified.cli.running import train_run
 

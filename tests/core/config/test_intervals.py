@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from unified.core.base.errors import UsageError
 from unified.core.config.compose import compose
 from unified.core.config.intervals import intervals
 
@@ -44,6 +45,40 @@ def test_offline_presets_for_environments_do_not_count() -> None:
     config = compose([*words, "train.offline=TRUE", "replay.load=kept"])
     assert [config.sources[key] for key in KEYS[1:]] == ["auto where batches are read: 5,000 updates"] * 2
     assert intervals(config, batch_size=8) == {"log": 400, "evaluate": 40_000, "checkpoint": 40_000}
+
+
+def test_offline_a_preset_s_budget_of_frames_does_not_count() -> None:
+    """20,000 frames of an environment would be 78 updates on batches of 256 rows."""
+    offline = ["suite=gym:Pendulum-v1", "offline=true", "replay.load=kept"]
+    assert compose(["agent=td3", "suite=gym:Pendulum-v1"]).train.frames == 20_000
+    budget = compose(["agent=td3", *offline]).train
+    assert (budget.frames, budget.updates) == (None, 100_000)
+    budget = compose(["agent=iql", *offline]).train
+    assert (budget.frames, budget.updates) == (None, 20_000)  # of a preset in updates
+    for word, expected in (("train.updates=7", (None, 7)), ("train.frames=900", (900, None))):
+        budget = compose(["agent=iql", *offline, word]).train
+        assert (budget.frames, budget.updates) == expected
+
+
+def test_offline_is_a_short_key() -> None:
+    words = ["agent=sac", "suite=gym:Pendulum-v1", "replay.load=kept"]
+    short, long = compose([*words, "offline=true"]), compose([*words, "train.offline=true"])
+    assert short.train.offline
+    assert short.tree == long.tree
+    assert short.digest() == long.digest()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["replay.top=0.1"], "replay.top is of a replay that is loaded"),
+        (["replay.return_range=1000", "replay.load=kept"], "replay.return_range changes the rewards that are loaded"),
+        (["replay.top=0", "replay.load=kept"], "replay.top"),
+    ],
+)
+def test_what_is_made_of_a_loaded_replay_needs_one(words: list[str], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        compose(["agent=sac", "suite=gym:Pendulum-v1", *words])
 
 
 @pytest.mark.parametrize("first", [["suite=digits"], ["agent=sac", "suite=gym:Pendulum-v1", "train.offline=true", "replay.load=kept"]])

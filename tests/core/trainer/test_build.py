@@ -18,6 +18,7 @@ from unified.cli.resume import resume
 from unified.core.base.errors import OtherCode
 from unified.core.components import importing
 from unified.core.config.compose import compose
+from unified.core.registry import registry
 from unified.core.runs.run import Run
 from unified.core.trainer import build
 from unified.core.trainer.build import assemble
@@ -92,6 +93,36 @@ def test_an_offline_run_resumes_without_its_source(root: Path) -> None:
     again = unified.train(config={**QUIET, **DQN, **offline, "train.updates": 40})
     assert [row["updates"] for row in again.metrics() if row["kind"] == "train"][-1] == 40
     assert again.checkpoints.newest_manifest()["replay"]["head"] == before
+
+
+def test_an_offline_run_goes_on_with_the_rows_that_it_began_with(tmp_path: Path) -> None:
+    """Its source is a run that has grown in the meantime: it resumes bit for bit, and a new run reads more."""
+    short = {"train.learn": False, "evaluate.every": 0, "evaluate.episodes": 1}
+    source = {**QUIET, **DQN, **short, "root": str(tmp_path), "experiment": "source"}
+    unified.train(config={**source, "train.frames": 40})
+    offline = {**QUIET, **DQN, "root": str(tmp_path), "offline": True, "replay.load": "source", "evaluate.episodes": 1}
+    straight = unified.train(config={**offline, "train.updates": 40, "experiment": "straight"})
+    unified.train(config={**offline, "train.updates": 20, "experiment": "stopped"})
+    unified.train(config={**source, "train.frames": 160})
+    resumed = unified.train(config={**offline, "train.updates": 40, "experiment": "stopped"})
+    later = unified.train(config={**offline, "train.updates": 40, "experiment": "later"})
+    heads = [run.checkpoints.newest_manifest()["replay"]["head"] for run in (straight, resumed, later)]
+    assert heads[0] == heads[1] < heads[2]
+    ours, theirs, others = (build.load_agent(run, "newest").agent.state_dict() for run in (resumed, straight, later))
+    assert not differences(ours, theirs)
+    assert differences(ours, others)
+
+
+@pytest.mark.parametrize("words", ["bc", "rem", "iql", "awac", "cql", "decision_transformer", "dqn +cql", "bc top"])
+def test_every_offline_agent_learns_choices_from_a_saved_replay(root: Path, words: str) -> None:
+    name, *more = words.split()
+    small = {f"agent.{key}": value for key, value in registry().get("agents", name).small.items()}  # type: ignore[attr-defined]
+    changes = {"objective": "+cql"} if "+cql" in more else {"replay.top": 0.5} if more else {}
+    values = {"agent": name, "suite": PROBE, "suite.rounds": 3, "suite.discrete": True, **small, **changes}
+    offline = {"offline": True, "replay.load": "probe", "train.updates": 12, "root": str(root), "evaluate.episodes": 1}
+    run = unified.train(config={**QUIET, **values, **offline, "experiment": f"offline-{'-'.join([name, *more]).replace('+', '')}"})
+    assert run.metrics()[-1]["updates"] == 12
+    assert not any(row.get("nonfinite") for row in run.metrics())
 
 
 def test_a_data_set_that_is_learned_by_reward_alone_is_an_environment(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -539,7 +540,7 @@ def test_observations_are_standardised_by_the_data_in_training_and_in_evaluation
     """TD3+BC: the normalisation missing where the agent is judged."""
     agent = make_agent("td3_bc", "normalize_observations=true", objectives=("td3bc",))
     data = torch.randn(500, 3, generator=torch.Generator().manual_seed(2)) * torch.tensor([1.0, 20.0, 0.0]) + torch.tensor([0.0, 50.0, 4.0])
-    agent.observe_data([Batch(obs=data[:100]), Batch(obs=data[100:])])
+    agent.observe_data([Batch(obs=data[:100]), Batch(obs=data[100:])], np.zeros(0))
     mean, deviation = data.double().mean(0), data.double().std(0, unbiased=False)
     expected = ((data - mean) / (deviation + 1e-3)).float()
     torch.testing.assert_close(agent.encode(data), expected, rtol=1e-4, atol=1e-4)

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console as Screen
 from watched import at, rows, speed, watched
 
+from unified.core.base.errors import UsageError
 from unified.plugins.callbacks.console.callback import Console
 
 OPTIONS = SimpleNamespace(plain=False)
@@ -104,6 +105,12 @@ def test_a_stopped_run_and_a_failed_one_say_how_to_go_on(tmp_path):
         assert word in text.splitlines()[-1]
         assert f"unified resume {run.lasting_name}" in text.splitlines()[-1]
         assert "finished" not in text
+
+
+def test_a_run_that_another_callback_refuses_has_no_last_line(tmp_path):
+    run, trainer = watched(tmp_path)
+    text = play(Console(OPTIONS, screen(terminal=False)), run, trainer, [], UsageError("no goals here"))
+    assert "failed" not in text
 
 
 def test_warnings_are_shown_once(tmp_path):

@@ -200,55 +200,9 @@ def test_terrain_is_drawn_at_reset_even_where_the_state_is_observed() -> None:
         assert np.isfinite(vector.reset()).all()
 
 
-# The choice of GL
-
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Pretend to be a machine with these libraries."""
-
-    def pretend(*libraries: str, gpu: bool = False, variable: str | None = None) -> None:
-        monkeypatch.setattr(opengl, "_library", lambda name: name in libraries)
-        monkeypatch.setattr(opengl, "_gpu", lambda: gpu)
-        monkeypatch.delenv("MUJOCO_GL", raising=False)
-        if variable is not None:
-            monkeypatch.setenv("MUJOCO_GL", variable)
-
-    return pretend
-
-
-@pytest.mark.parametrize(
-    ("libraries", "gpu", "variable", "given", "expected"),
-    [
-        (["EGL", "OSMesa"], True, None, {}, ("egl", "exact", True)),
-        (["EGL", "OSMesa"], False, None, {}, ("osmesa", "fast", False)),
-        (["EGL"], False, None, {}, ("egl", "fast", False)),
-        (["EGL", "OSMesa"], True, "osmesa", {}, ("osmesa", "fast", False)),
-        (["EGL", "OSMesa"], False, "egl", {}, ("egl", "fast", False)),
-        (["EGL", "OSMesa"], False, "osmesa", {"gl": "egl"}, ("egl", "fast", False)),
-        (["EGL", "OSMesa"], True, None, {"render": "fast"}, ("egl", "fast", True)),
-        (["OSMesa"], False, None, {"render": "exact"}, ("osmesa", "exact", False)),
-        (["OSMesa"], False, "disable", {}, ("osmesa", "fast", False)),
-    ],
-)
-def test_the_choice_of_gl(
-    machine: Any, libraries: list[str], gpu: bool, variable: str | None, given: dict[str, str], expected: tuple
-) -> None:
-    machine(*libraries, gpu=gpu, variable=variable)
-    chosen = opengl.choose(**given)
-    assert (chosen.gl, chosen.mode, chosen.gpu) == expected
-
-
-def test_no_gl_at_all_says_what_to_install(machine: Any) -> None:
-    machine()
-    with pytest.raises(UsageError, match="apt-get install libosmesa6"):
-        opengl.choose()
-    with pytest.raises(UsageError, match="apt-get install libegl1"):
-        opengl.choose(gl="egl")
-
-
-def test_the_note_says_which_and_why(machine: Any) -> None:
-    machine("OSMesa")
+def test_the_note_says_which_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opengl, "this_machine", lambda: opengl.Machine(frozenset({"OSMesa"})))
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
     (note,) = reference("cartpole_balance").build().notes()
     assert note == "render OSMesa, fast: no shadows (no GPU found; suite.render=exact for the reference's pixels)"
     assert reference("cartpole_balance", pixels=False).build().notes() == []

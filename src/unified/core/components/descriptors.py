@@ -168,6 +168,7 @@ class AgentComponent(_WithPresets):
         small: Options with which tests train it within a second: ``{"batch_size": 8, "critic.hidden_dim": 16}``.
         base: The agent that it is a variant of (`variant`).
         values: Values by dotted key of the run, by which a variant differs from its base.
+        about: Of a variant, the paragraph that the docstring of a class has: what its values make, with the equation and its source.
     """
 
     kind: ClassVar[str] = "agents"
@@ -178,6 +179,7 @@ class AgentComponent(_WithPresets):
     modules: tuple[str, ...] = field(default=(), kw_only=True)
     base: AgentComponent | None = field(default=None, kw_only=True, repr=False)
     values: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
+    about: str = field(default="", kw_only=True, repr=False)
 
     def variant(self, name: str, values: Mapping[str, Any], summary: str, **changes: Any) -> AgentComponent:
         """The same class with other values on every task, under a name of its own: an algorithm with no code of its own.
@@ -189,7 +191,7 @@ class AgentComponent(_WithPresets):
         >>> redq.target, [preset.name for preset in redq.load_presets()]
         ('unified_plugin_xyz.agent:SAC', ['redq'])
         """
-        own = {"name": name, "values": values, "summary": summary, "base": self, "presets": None, "answers": {}}
+        own = {"name": name, "values": values, "summary": summary, "base": self, "presets": None, "answers": {}, "about": ""}
         return replace(self, **{**own, **changes})
 
     def load_presets(self) -> tuple[Preset, ...]:

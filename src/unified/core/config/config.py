@@ -30,7 +30,8 @@ from unified.core.registry import Registry
 IDENTITY_EXEMPT = (
     *("root", "experiment", WITH, "checkpoint", "launcher", "threads"),  # another number of threads is recorded: `bits_depend_on`
     *("train.frames", "train.updates", "train.hours", "train.epochs", "train.patience"),  # a longer budget continues the same run
-    *("train.env_backend", "train.env_workers", "train.env_timeout", "train.max_failures", "replay.backing", "replay.save"),
+    *("train.env_backend", "train.env_workers", "train.env_timeout", "train.max_failures"),
+    *("replay.backing", "replay.device", "replay.save"),
 )
 
 

@@ -194,6 +194,9 @@ class ReplayOptions(Options):
     """Number of agent steps stored; the oldest are overwritten first."""
     backing: Literal["auto", "ram", "disk"] = "auto"
     """Store in memory or in memory-mapped files; auto uses memory if it is large enough."""
+    device: str = "cpu"
+    """Where the observations of batches are gathered: cpu, or the agent's GPU, which then has a copy of all observations; auto uses the \
+GPU if they take at most half of its free memory. No bit changes."""
     sampler: Annotated[Any, Slot("samplers")] = "uniform"
     """Which rows are sampled: uniform, prioritised (by TD error), hindsight (with achieved goals), or a plugin's sampler."""
     save: str | None = None
@@ -208,6 +211,13 @@ class ReplayOptions(Options):
     """Factor on loaded rewards, before reward_shift is added."""
     reward_shift: float = 0.0
     """Number that is added to each loaded reward; -1 for AntMaze, whose rewards are 0 and 1 (Kostrikov et al. 2021)."""
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, text: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+            raise ValueError("must be auto, cpu, cuda or cuda:1")
+        return text
 
 
 class Evaluate(Options):

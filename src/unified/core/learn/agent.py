@@ -121,7 +121,8 @@ class Agent(nn.Module, ABC):
         Args:
             batch: What the environments show now, n rows on the agent's device: `obs` ``(n, *observation)``, frames stacked. It is the
                 same kind of batch as the one that `learn` gets. An agent with a state also gets `is_first` ``(n,)`` bool and the columns
-                ``state.NAME`` (see `initial_state`); a stateless agent reads `obs` only.
+                ``state.NAME`` (see `initial_state`), and the `reward` ``(n,)`` of the step before, 0 at first. A stateless agent reads
+                `obs` only.
             explore: Whether to explore, as in training. Without it, the actions depend on the batch and on the random streams only, and
                 the call changes nothing in the agent.
         """
@@ -373,13 +374,14 @@ class Agent(nn.Module, ABC):
         for objective in self.objectives:
             objective.observe(self, steps)
 
-    def observe_data(self, rows: Iterable[Batch]) -> None:
-        """Take note of all observations of a replay that is learned from alone, once, before the first update.
+    def observe_data(self, rows: Iterable[Batch], returns: np.ndarray) -> None:
+        """Take note of a replay that is learned from alone, once, before the first update.
 
         With ``normalize_observations``, they are standardised by their mean and deviation: in training, evaluation and play.
 
         Args:
-            rows: Their columns, single frames, in portions; read only where the agent has a use for them.
+            rows: Columns of all its observations, single frames, in portions; read only where the agent has a use for them.
+            returns: Sums of rewards of its whole episodes, ``(N,)``.
         """
         if self.observation_norm is not None:
             joined = (batch if self.named_observations or "obs" in batch else batch.joined() for batch in rows)

@@ -26,8 +26,12 @@ WORTH_THREADS = 40_000_000
 VECTORS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "i8mm", "sme", "sve")
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str, option: str = "device") -> torch.device:
     """``"auto"`` is the GPU where there is one.
+
+    Args:
+        name: Of the device.
+        option: That names it.
 
     Raises:
         UsageError: If a device is named that is not here.
@@ -37,9 +41,9 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(Problem(f"device={name}: no such device", "device=auto, cpu, cuda or cuda:N")) from None
+        raise UsageError(Problem(f"{option}={name}: no such device", f"{option}=auto, cpu, cuda or cuda:N")) from None
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise UsageError(Problem(f"device={name}: {torch.cuda.device_count()} GPUs are usable here", "device=auto or device=cpu"))
+        raise UsageError(Problem(f"{option}={name}: {torch.cuda.device_count()} GPUs are usable here", f"{option}=auto or {option}=cpu"))
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError(Problem("device=mps: there is none here", "device=auto or device=cpu"))
     return device

@@ -72,4 +72,5 @@ def first_batch(agent: Agent, obs: torch.Tensor) -> Batch:
     state = agent.initial_state(len(obs))
     if not state:
         return Batch(obs=obs)
-    return Batch({"obs": obs, "is_first": torch.ones(len(obs), dtype=torch.bool, device=obs.device), **state_columns(state)})
+    is_first = torch.ones(len(obs), dtype=torch.bool, device=obs.device)
+    return Batch({"obs": obs, "is_first": is_first, "reward": torch.zeros(len(obs), device=obs.device), **state_columns(state)})

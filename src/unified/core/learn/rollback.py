@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import CellType, FunctionType, MethodType, ModuleType
@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from unified.core.registry import Registry
-
 #: What cannot be changed, or is not the object's own.
-_OTHERS = (str, bytes, int, float, complex, bool, type(None), type, ModuleType, Registry)
+_OTHERS = (str, bytes, int, float, complex, bool, type(None), type, ModuleType)
 
 
 @contextmanager
-def rolled_back(root: object) -> Iterator[None]:
+def rolled_back(root: object, *but: object) -> Iterator[None]:
     """Context at whose end everything that can be reached from an object is as it was at the beginning.
 
     Reached are attributes, elements of containers, and what functions and methods hold. Tensors are written in place, without a trace in
@@ -33,8 +31,9 @@ def rolled_back(root: object) -> Iterator[None]:
 
     Args:
         root: The object.
+        *but: Objects that are left out, with what only they lead to.
     """
-    undo = [restore for each in _reachable(root) for restore in _undo(each)]
+    undo = [restore for each in _reachable(root, but) for restore in _undo(each)]
     try:
         yield
     finally:
@@ -42,9 +41,9 @@ def rolled_back(root: object) -> Iterator[None]:
             restore()
 
 
-def _reachable(root: object) -> Iterator[Any]:
+def _reachable(root: object, but: Sequence[object]) -> Iterator[Any]:
     """Every object once, the root first."""
-    seen: dict[int, object] = {}  # keeps what is made on the way, so that no identity is used twice
+    seen: dict[int, object] = {id(each): each for each in but}  # keeps what is made on the way, so that no identity is used twice
     left = [root]
     while left:
         each = left.pop()

@@ -494,7 +494,7 @@ def _tensor_rates(agent: Agent, rates: Sequence[torch.Tensor] | None) -> Iterato
 def _unchanged(agent: Agent, plain_optimizer: bool) -> Iterator[None]:
     """Context with optional plain steps of the optimisers that restores the agent and all counters at its end."""
     try:
-        with rolled_back(agent), torch.random.fork_rng(devices=[]):
+        with rolled_back(agent, agent.build), torch.random.fork_rng(devices=[]):
             if plain_optimizer:
                 agent.updater.step = plain_step
             yield

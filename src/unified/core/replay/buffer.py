@@ -16,6 +16,7 @@ from unified.core.replay import saved as named
 from unified.core.replay import segments
 from unified.core.replay.backing import make_backing
 from unified.core.replay.batch import Batch
+from unified.core.replay.device import DeviceGatherer
 from unified.core.replay.gather import AT_ONCE, Gatherer
 from unified.core.replay.late import LatePriorities
 from unified.core.replay.loaded import Loading
@@ -55,6 +56,7 @@ class Replay:
         extra: Further columns of a step that come with the agent's action (`Action.extra`).
         suite: Of the task, for samplers that relabel goals.
         updates: Updates of the whole run, for schedules over the budget; ``None`` if unknown.
+        device: Keeps a copy of the observations, and gathers those of batches, which lie there; ``None``: the CPU, without a copy.
 
     Raises:
         UsageError: If the capacity is too small for a single row of the view, or the sampler cannot work with this view or task.
@@ -75,6 +77,7 @@ class Replay:
         extra: Mapping[str, Space] | None = None,
         suite: Suite | None = None,
         updates: int | None = None,
+        device: torch.device | None = None,
     ) -> None:
         if capacity < num_envs * view.window:
             raise UsageError(
@@ -93,7 +96,8 @@ class Replay:
         self.sampler = sampler or Uniform()
         self.sampler.setup(self.store, view, suite=suite, updates=updates)
         self._late = LatePriorities(self.sampler.lag)
-        self.gatherer = Gatherer(torch.cuda.is_available() if pin is None else pin)
+        pin = torch.cuda.is_available() if pin is None else pin
+        self.gatherer = Gatherer(pin) if device is None else DeviceGatherer(self.store, device)
         self._segments: list[dict[str, Any]] = []  # of the last cut
         self._flushed_to: Path | None = None
 
@@ -151,7 +155,9 @@ class Replay:
         self._begin(ids[fresh], steps.reset_observation[fresh])
 
     def _begin(self, env_id: Array, observation: Array) -> None:
-        self._remove(self.store.begin(env_id, observation))
+        written = self.store.begin(env_id, observation)
+        self.gatherer.wrote(written)
+        self._remove(written)
 
     def _append(
         self,
@@ -166,6 +172,7 @@ class Replay:
         if some(~self.store.open[env_id]):
             raise RuntimeError("a step was added to an environment whose episode has ended: begin the next one first")
         completed, written = self.store.append(env_id, action, reward, terminated, over, observation, extra or {})
+        self.gatherer.wrote(written)
         self._remove(written)
         self.sampler.add(completed)
 
@@ -183,7 +190,7 @@ class Replay:
         return int(store.held.sum()) > 2 * store.num_envs * self.view.window or self.view.count(store) > 0
 
     def sample(self) -> Batch:
-        """The next batch, on the CPU: ``(B, …)``, frames in uint8, `index` int64 and `weight` float32.
+        """The next batch, on the CPU but for observations with a `device`: ``(B, …)``, frames in uint8, `index` int64, `weight` float32.
 
         It is a function of the rows held, the run's seed and the number of batches drawn before.
 
@@ -359,6 +366,7 @@ class Replay:
         for env_id in range(store.num_envs):
             for first in range(int(store.tail[env_id]), int(store.head[env_id]), PORTION):
                 index = store.index(env_id, np.arange(first, min(first + PORTION, int(store.head[env_id]))))
+                self.gatherer.wrote(index)
                 self.sampler.add(index[~store.data["last"][index]])
 
     def state_dict(self) -> dict[str, Any]:

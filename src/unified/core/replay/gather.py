@@ -41,6 +41,9 @@ class Gatherer:
         self._leases: list[tuple[Array, weakref.ref[Array]]] = []
         self._pool: ThreadPoolExecutor | None = None
 
+    def wrote(self, index: Array) -> None:
+        """The slots at `index` ``(m,)`` were written. Nothing is to be done where rows are gathered from the store itself."""
+
     def take(self, source: Array, rows: Array, shape: tuple[int, ...]) -> torch.Tensor:
         """``source[rows]`` as a tensor of `shape`; `rows` ``(K,)`` are in range."""
         tensor, out = self._memory(shape, source.dtype)

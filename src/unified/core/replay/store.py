@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -120,6 +120,7 @@ class Store:
         """Forget every slot."""
         self.head, self.tail, self.start, self.flushed, self.held = (np.zeros(self.num_envs, np.int64) for _ in range(5))
         self.open = np.zeros(self.num_envs, bool)
+        self._derived: dict[str, tuple[bytes, Array]] = {}
 
     def index(self, env_id: Array | int, slot: Array | int) -> Array:
         """Where slots lie in the columns."""
@@ -219,6 +220,13 @@ class Store:
         env_id, slot = index // self.length, self.slot(index)
         last = np.where(slot >= self.start[env_id], self.head[env_id] - 1, self._end[index])
         return np.maximum(self.tail[env_id], slot - self.data["step"][index]), last
+
+    def derived(self, name: str, compute: Callable[[Store], Array]) -> Array:
+        """What `compute` makes of all slots; it is called again only when slots were written since: for replays that stay as they are."""
+        version = b"".join(each.tobytes() for each in (self.head, self.tail, self.held))
+        if name not in self._derived or self._derived[name][0] != version:
+            self._derived[name] = (version, compute(self))
+        return self._derived[name][1]
 
     def slot(self, index: Array) -> Array:
         """The number within its ring of each slot at `index` ``(B,)`` that is held: it grows by one with each slot written."""

@@ -35,7 +35,7 @@ from unified.core.learn.multitask import MultiTaskAgent
 from unified.core.replay.backing import choose_backing
 from unified.core.replay.buffer import Replay
 from unified.core.replay.dataset import DatasetBuffer
-from unified.core.replay.loaded import Loading
+from unified.core.replay.loaded import Loading, whole_episodes
 from unified.core.replay.multitask import MultiTaskReplay
 from unified.core.replay.saved_index import INDEX, check_free, read_index, spec_and_rows
 from unified.core.runs import lookup, provenance
@@ -56,6 +56,7 @@ from unified.core.trainer.evaluation import EpisodeEvaluator, Evaluator
 from unified.core.trainer.features import ClassifierFeatures
 from unified.core.trainer.inference import InferencePolicy
 from unified.core.trainer.multitask import MultiTaskEvaluator, MultiTaskSource, MultiTaskSpec
+from unified.core.trainer.replay_device import choose_replay_device
 from unified.core.trainer.sources import DatasetSource, EnvCollector, ExperienceSource
 from unified.core.trainer.trainer import Trainer
 from unified.logged.episodes import Piece, Units
@@ -171,7 +172,7 @@ def _load_replay(trainer: Trainer, config: Config, run: Run) -> None:
     else:
         replay.load_saved(lookup.find_replay(load, run.root, run.path), loading)
     if not config.online and isinstance(trainer.agent, Agent):
-        trainer.agent.observe_data(replay.stored())
+        trainer.agent.observe_data(replay.stored(), whole_episodes(replay.store)[3])
 
 
 def _columns(units: Units, agent: Agent, piece: Piece) -> dict[str, Any]:
@@ -555,9 +556,10 @@ def make_replay(
     pin = agent.device.type == "cuda"
     with _made(settings.sampler):
         sampler = settings.sampler.component.make(settings.sampler.options)
+    device = choose_replay_device(settings.device, agent.device, agent.view, sampler, spec, capacity, num_envs)
     arguments: dict[str, Any] = {"action": action, "sampler": sampler, "pin": pin, "extra": extra, "suite": suite, "updates": updates}
     with _made(settings.sampler):
-        return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, **arguments)
+        return Replay(spec, agent.view, capacity, num_envs, streams, backing, directory, device=device, **arguments)
 
 
 def _offline_rows(config: Config, run: Run, suite: Suite) -> tuple[Spec, int]:

@@ -23,6 +23,10 @@ def check_options_used(config: Config, view: View) -> None:
     """
     if view.from_dataset and config.replay.save:
         raise UsageError(Problem(f"replay.save={config.replay.save}: a data set is not saved as a replay", "leave it out"))
+    if view.from_dataset and config.replay.device not in ("auto", "cpu"):
+        raise UsageError(
+            Problem(f"replay.device={config.replay.device}: the rows of a data set are gathered on the CPU", "replay.device=cpu")
+        )
     budget = config.train
     if budget.updates and not view.updates_per_step and not view.from_dataset and budget.frames is None and budget.hours is None:
         what = f"train.updates={budget.updates} never ends the run: agent {config.agent.label} does no updates"

@@ -42,7 +42,7 @@ class InferencePolicy:
         self._fresh = True
 
     @torch_defaults()
-    def act(self, observation: Any, *, explore: bool = False) -> Any:
+    def act(self, observation: Any, *, explore: bool = False, reward: float = 0.0) -> Any:
         """The action for one observation, as the environment takes it.
 
         Args:
@@ -50,6 +50,7 @@ class InferencePolicy:
                 ``observation_space``; else an array with the shape of ``spec.observation`` and a dtype that casts to its dtype, or a
                 mapping of them if observations have names.
             explore: Whether to act as in training.
+            reward: Of the step before; a policy that is told the return that is wanted reads it (`decision_transformer`).
 
         Raises:
             UsageError: If the observation has other names, another shape, or a dtype that does not cast: floats given for bytes, for
@@ -63,7 +64,7 @@ class InferencePolicy:
             self._inputs.begin(0, observation)
             self._fresh = False
         else:
-            self._inputs.push(0, observation)
+            self._inputs.push(0, observation, reward)
         action = self._inputs.act(explore=explore)
         env_action = action.env_action[0].cpu().numpy()
         return self._converters[1](env_action) if self._converters else env_action

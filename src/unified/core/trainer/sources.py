@@ -201,32 +201,35 @@ class PolicyInput:
         self.agent, self.count = agent, count
         self.stack = FrameStack(spec, count, agent.view.stack)
         self.is_first = np.ones(count, bool)
+        self.reward = np.zeros(count, np.float32)  # of the step before, within the same episode
         self.state: State = agent.initial_state(count)
 
     def begin(self, index: int, observation: np.ndarray) -> None:
         """A new episode of environment `index`."""
         self.stack.begin(index, observation)
-        self.is_first[index] = True
+        self.is_first[index], self.reward[index] = True, 0.0
 
-    def push(self, index: int, observation: np.ndarray) -> None:
-        """The next observation of the same episode."""
+    def push(self, index: int, observation: np.ndarray, reward: float = 0.0) -> None:
+        """The next observation of the same episode, and the reward of the step that led there."""
         self.stack.push(index, observation)
-        self.is_first[index] = False
+        self.is_first[index], self.reward[index] = False, reward
 
     def update(self, steps: StepBatch) -> None:
         """One step of all environments: the next observation, or the first one of the next episode where an episode ended or failed."""
         self.stack.update(steps)
         self.is_first[:] = steps.over
+        self.reward[:] = np.where(steps.over, 0.0, steps.reward)
 
     def batch(self) -> Batch:
-        """The n rows: `obs`, and for an agent with a state `is_first` ``(n,)`` and ``state.NAME``, initial where an episode begins."""
+        """The n rows: `obs`; for an agent with a state also `is_first`, `reward` ``(n,)`` and ``state.NAME``, initial at first steps."""
         obs = self.agent.receive(self.stack.batch())
         if not self.state:
             return obs
         is_first = torch.from_numpy(self.is_first.copy()).to(self.agent.device)
         if self.is_first.any():
             self.state = reset_rows(self.state, is_first, self.agent.initial_state(self.count))
-        return Batch({**obs, "is_first": is_first, **state_columns(self.state)})
+        reward = torch.from_numpy(self.reward.copy()).to(self.agent.device)
+        return Batch({**obs, "is_first": is_first, "reward": reward, **state_columns(self.state)})
 
     def act(self, *, explore: bool) -> Action:
         """The agent's actions; the state that comes with them is the one of the next step.
@@ -248,12 +251,14 @@ class PolicyInput:
         return {
             "frames": self.stack.state_dict(),
             "is_first": self.is_first.copy(),
+            "reward": self.reward.copy(),
             "state": {name: rows.clone() for name, rows in self.state.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.stack.load_state_dict(state["frames"])
         self.is_first[:] = state["is_first"]
+        self.reward[:] = state.get("reward", 0.0)  # a checkpoint of before there was one
         self.state = {name: rows.to(self.agent.device) for name, rows in state["state"].items()}
 
 

@@ -166,21 +166,26 @@ class Trainer:
         with self.watch.measure("env"):
             steps = self.source.step_wait()
         self._count(steps)
-        if self._unchosen is not None:
-            raise self._unchosen
         if steps is not None:
             self.hooks.call("on_experience", run=self.run, trainer=self, steps=steps)
+        if self._unchosen is not None:
+            raise self._unchosen
         if self.source.env_failures or (steps is not None and steps.any_over):
             self._check_environments()
 
     def choose_goals(self, env_ids: np.ndarray, observation: np.ndarray) -> np.ndarray | None:
         """Goals of the episodes that begin, by the hook of this name; an error ends the run once the step is complete."""
+        needed = observation["desired_goal"].shape
         try:
             found = self.hooks.call("choose_goals", run=self.run, trainer=self, env_ids=env_ids, observation=observation)
+            owner, goals = next(reversed(found.items()), ("", None))
+            with plugin_errors(owner, "in choose_goals"):
+                if goals is not None and (np.shape(goals) != needed or not np.isfinite(goals).all()):
+                    raise ValueError(f"it must return finite goals of the shape {needed}; these have the shape {np.shape(goals)}")
         except UnifiedError as error:
             self._unchosen = error
             return None
-        return next(reversed(found.values()), None)
+        return goals
 
     def _due_batches(self) -> Iterator[Batch]:
         self._pending = self.clock.pop_pending_updates()

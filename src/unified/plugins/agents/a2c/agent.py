@@ -9,7 +9,8 @@ from unified.agents import OnPolicyAgent
 class A2C(OnPolicyAgent):
     """On-policy actor-critic: short rollouts of several environments, and one step along the policy gradient for each.
 
-    L = -log π(a|s) Â + c_v (V(s) - R)² - c_H H(π(·|s)), where R is the n-step return (``gae_lambda=1``) and Â = R - V_old(s).
+    L = -log π(a|s) Â + c_v (V(s) - R)² - c_H H(π(·|s)), where R is the n-step return (``gae_lambda=1``) and Â = R - V_old(s)
+    (Mnih et al. 2016, section 4 and algorithm S3).
     """
 
     def phases(self) -> list[Phase]:

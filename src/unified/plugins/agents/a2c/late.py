@@ -11,6 +11,8 @@ from unified.plugins.agents.a2c.agent import A2C
 class A3C(A2C):
     """A2C whose gradients are W - 1 updates old when they are applied.
 
+    θ_{k+1} = θ_k - η g(θ_{k-W+1}), where g is the gradient of the loss of `a2c` (Mnih et al. 2016, algorithm S3).
+
     In the paper, W workers pull parameters, play, and send gradients, which the server applies in the order of their arrival. Here they
     arrive in turn: update k applies the gradient of the parameters θ_{k-W+1} on a rollout that these parameters played. It depends on no
     time, so that a run is exact and resumes bit for bit. The workers play in the same environments, one after another; the first W - 1

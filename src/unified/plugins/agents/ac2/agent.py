@@ -27,6 +27,9 @@ def make_ac2(spec: Spec, options: Any, build: Builder) -> Agent:
 class AC2(OffPolicyAgent):
     """Encoder, actor and critic. The task decides what is learned: control by `td` and `dpg`, labels and targets by `nll`.
 
+    Control: L_Q = Σ_i (Q_i(s, a) - y)² with y = R + γⁿ min_i Q̄_i(s', a'), and L_π = -min_i Q_i(s, a) with a ~ π, as in DrQ-v2. Labels and
+    targets: L = -log π(y|x).
+
     On rows with labels, ``-o reinforce_critic`` learns them by reward alone, and ``-o +reinforce_critic`` by both.
     """
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 class AWAC(OffPolicyAgent):
     """An actor-critic whose policy imitates the actions of the replay, weighted by exp(A / λ): it is never pulled away from the data.
 
+    L_π = -exp(A / λ) log π(a|s) with A = Q(s, a) - Q(s, a') and a' ~ π (Nair et al. 2020, equation 10).
     The critics learn by `td` from the policy's next action, without entropy.
     """
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class BC(OffPolicyAgent):
     """An encoder and an actor, trained by the likelihood of the actions in the batch alone; there is no critic.
 
-    The loss is the squared error of numbers, and the cross-entropy of choices.
+    The loss is the squared error of numbers, L = (μ(s) - a)², and the cross-entropy of choices, L = -log π(a|s).
     """
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:

@@ -38,18 +38,33 @@ rainbow = dqn.variant(
     },
     "dqn with six improvements, each of which can be switched off (Hessel et al. 2018)",
     presets=f"{_VARIANTS}:RAINBOW",
+    about=(
+        "L = w KL(Φ(R + γⁿ Z̄(s', a')) ‖ Z(s, a)) with a' = argmax_a E[Z(s', a)], where Z is a categorical distribution of returns over a "
+        "dueling network with noisy layers, Φ its projection onto the atoms, and w the weight of a row that was drawn in proportion to "
+        "its loss (Hessel et al. 2018, section 4)."
+    ),
 )
 iqn = dqn.variant(
     "iqn",
     {"agent.critic.head": "implicit_quantile", "agent.double": False, "agent.n_step": 3},
     "dqn with returns at quantiles of any level (Dabney et al. 2018)",
     presets=f"{_VARIANTS}:IQN",
+    about=(
+        "δ_ij = r + γ Z̄_τ'_j(s', a') - Z_τ_i(s, a) and L = Σ_i E_j[|τ_i - 1{δ_ij < 0}| H_κ(δ_ij) / κ], where H_κ is Huber's loss "
+        "(equation 3), the levels τ and τ' are drawn from U(0, 1), and a level enters the network through its cosines (equation 4; Dabney "
+        'et al. 2018, "Implicit quantile networks").'
+    ),
 )
 qrdqn = dqn.variant(
     "qrdqn",
     {"agent.critic.head": "quantile", "agent.double": False},
     "dqn with returns at fixed quantiles (Dabney et al. 2018)",
     presets=f"{_VARIANTS}:QRDQN",
+    about=(
+        "L = Σ_i E_j[|τ_i - 1{δ_ij < 0}| H_κ(δ_ij) / κ] with δ_ij = r + γ θ̄_j(s', a') - θ_i(s, a), where θ_i(s, a) is the quantile of "
+        "the return at the level τ_i = (i - ½) / N and H_κ Huber's loss (Dabney et al. 2018, \"Distributional reinforcement learning with "
+        'quantile regression", equation 10 and algorithm 1).'
+    ),
 )
 rem = dqn.variant(
     "rem",
@@ -59,11 +74,19 @@ rem = dqn.variant(
     },
     "dqn with a random mixture of critics in each update (Agarwal et al. 2020)",
     presets=f"{_VARIANTS}:REM",
+    about=(
+        "L = H(Σ_k α_k Q_k(s, a) - r - γ max_a Σ_k α_k Q̄_k(s', a)), where H is Huber's loss and the weights α_k, which sum to 1, are "
+        "drawn anew for each update; the mean of all critics acts (Agarwal et al. 2020, section 4.2)."
+    ),
 )
 munchausen = dqn.variant(
     "munchausen",
     {"objective": ["munchausen"], "agent.temperature": 0.03, "agent.double": False, "agent.n_step": 1},
     "dqn that is soft and rewards the likelihood of its own action (Vieillard et al. 2020)",
     presets=f"{_VARIANTS}:MUNCHAUSEN",
+    about=(
+        "y = r + α clip(τ log π̄(a|s), l, 0) + γ Σ_a' π̄(a'|s') (Q̄(s', a') - τ log π̄(a'|s')) with π̄ = softmax(Q̄ / τ): the reward of "
+        "an action gets a share of its own log-probability, and the next state a soft value (Vieillard et al. 2020, section 2)."
+    ),
 )
 components = (dqn, rainbow, iqn, qrdqn, rem, munchausen)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class DQN(OffPolicyAgent):
     """Q-learning: the critic values every choice, the greatest value acts, and a target critic values what comes next.
 
+    L = (y - Q(s, a))² with y = R + γⁿ Q̄(s', argmax_a Q(s', a)), where R is the discounted sum of n rewards, s' the state after them and Q̄
+    the target network. One step and max_a Q̄(s', a) (``n_step=1``, ``double=false``) are Mnih et al. 2015, algorithm 1.
+
     Double (van Hasselt et al. 2016), n-step, and by options of the critic dueling (Wang et al. 2016), noisy (Fortunato et al. 2018) or
     distributional (``critic.head=categorical``: C51, Bellemare et al. 2017; ``quantile``: QR-DQN, Dabney et al. 2018). Where a task takes
     numbers, each is a choice between a few, with values of its own, and an action is worth their average (Seyde et al. 2023).

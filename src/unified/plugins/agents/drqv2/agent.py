@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 class DrQV2(OffPolicyAgent):
     """An off-policy actor-critic from pixels: random shifts, n-step clipped double Q-learning, scheduled exploration noise.
 
+    L_Q = Σ_k (Q_k(h, a) - y)² with y = R + γⁿ min_k Q̄_k(h', μ(h') + clip(ε, -c, c)), where h are the features of a shifted picture, h'
+    those of the one n steps later, and R is the discounted sum of the rewards between. L_μ = -min_k Q_k(h, μ(h) + clip(ε, -c, c)), which
+    moves the actor alone, and ε ~ N(0, σ²) with a σ that falls (Yarats et al. 2021, section 3).
+
     Vectors instead of pixels need no shift and no convolutions: the encoder is then the identity. The target critics read the online
     encoder's features of the next observation, as in the authors' code (`drqv2.py`, `update_critic`): they follow slowly (τ = 0.01), so
     that these features are never far from the ones they learned to read. An encoder of their own is for hard copies (`dqn`).

@@ -6,8 +6,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from unified import LearningOptions
 from unified.agents import ActorOptions, TwinCriticOptions
-from unified.core.learn.options import LearningOptions
 
 
 class HIROOptions(LearningOptions):

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class PPO(OnPolicyAgent):
-    """On-policy actor-critic: rollouts of several environments, generalised advantages, clipped updates in minibatches."""
+    """On-policy actor-critic: rollouts of several environments, generalised advantages, clipped updates in minibatches.
+
+    L = -min(ρ Â, clip(ρ, 1 - ε, 1 + ε) Â) + c_v (V(s) - R)² - c_H H(π(·|s)), where ρ = π(a|s) / π_old(a|s) (Schulman et al. 2017,
+    equations 7 and 9), Â_t = Σ_l (γ λ)^l δ_{t+l} with δ_t = r_t + γ V(s_{t+1}) - V(s_t) (equations 11 and 12), and R = Â + V_old(s).
+    """
 
     def phases(self) -> list[Phase]:
         o = self.options

@@ -37,10 +37,10 @@ class LambdaReturn(Objective):
 class PQN(OnPolicyAgent):
     """Q-learning on rollouts of several environments: ε-greedy steps, λ-returns by the present critic, epochs of minibatches.
 
-    G_t = r_t + γ (λ G_{t+1} + (1 - λ) max_a Q(s_{t+1}, a)): Peng's Q(λ), which is not cut at random actions (Peng & Williams 1996). It is
-    the value V(s) = max_a Q(s, a) plus a generalised advantage, so that the base computes it; a time limit bootstraps from the true last
-    observation. What makes it stable without a target network is layer normalisation (``critic.norm``). Where a task takes numbers, each
-    is a choice between a few, as for `dqn`.
+    L = (Q(s_t, a_t) - G_t)² with G_t = r_t + γ (λ G_{t+1} + (1 - λ) max_a Q(s_{t+1}, a)): Peng's Q(λ), which is not cut at random actions
+    (Peng & Williams 1996; Gallici et al. 2024, section 4). It is the value V(s) = max_a Q(s, a) plus a generalised advantage, so that the
+    base computes it; a time limit bootstraps from the true last observation. What makes it stable without a target network is layer
+    normalisation (``critic.norm``). Where a task takes numbers, each is a choice between a few, as for `dqn`.
     """
 
     policy_parts = ("encoder", "memory", "critic")

@@ -31,6 +31,10 @@ class Alpha(nn.Module):
 class SAC(OffPolicyAgent):
     """An off-policy actor-critic of maximum entropy: twin critics, a squashed normal policy, a learned temperature.
 
+    y = r + γ (min_i Q̄_i(s', a') - α log π(a'|s')) with a' ~ π, L_Q = Σ_i (y - Q_i(s, a))², L_π = α log π(a|s) - min_i Q_i(s, a) with a ~ π,
+    and L_α = -α (log π(a|s) + H̄), where H̄ is the entropy that is wanted (Haarnoja et al. 2018, "Algorithms and applications", equations
+    5, 7 and 18).
+
     With a categorical actor, the default where actions are choices, expectations over actions are exact. From pixels it is DrQ (Kostrikov
     et al. 2020), but for the target critics, which read the online encoder's features; DrQ has a target encoder. With ``use_sde`` it
     explores by noise that is a function of the state, for some steps the same one (Raffin et al. 2021).

@@ -35,7 +35,15 @@ _TD3 = replace(
 )
 components = (
     _DDPG,
-    _DDPG.variant("ddpg_2015", PAPER, "ddpg with the settings of its paper (Lillicrap et al. 2015)"),
+    _DDPG.variant(
+        "ddpg_2015",
+        PAPER,
+        "ddpg with the settings of its paper (Lillicrap et al. 2015)",
+        about=(
+            "The losses of `ddpg`, and exploration by an Ornstein-Uhlenbeck process, x ← x - θ x Δt + σ √Δt ε with ε ~ N(0, 1) and "
+            "Δt = 0.01, which begins anew with each episode (Lillicrap et al. 2015, section 7)."
+        ),
+    ),
     _TD3,
     _TD3.variant(
         "td3_bc",
@@ -43,5 +51,9 @@ components = (
         "td3 whose actor stays near the data it learns from, without environment (Fujimoto & Gu 2021)",
         presets="unified.plugins.agents.td3.config:TD3_BC_PRESETS",
         answers=dict.fromkeys(("td3bc", "td3+bc"), "--agent td3_bc"),
+        about=(
+            "The critics of `td3`, and L_μ = -λ Q(s, μ(s)) + (μ(s) - a)² with λ = α / mean |Q(s, μ(s))|, which makes the two terms "
+            "comparable on any scale of rewards (Fujimoto & Gu 2021, equations 3 and 5)."
+        ),
     ),
 )

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class DDPG(OffPolicyAgent):
     """An off-policy actor-critic with a deterministic policy, which explores by noise on its actions.
 
-    The target of the critic is the target critic at the target actor's action (the paper's algorithm 1); both copies follow by τ.
+    y = r + γ Q̄(s', μ̄(s')), L_Q = (y - Q(s, a))² and L_μ = -Q(s, μ(s)): Lillicrap et al. 2015, equations 4 to 6. The target of the critic
+    is the target critic at the target actor's action (algorithm 1); both copies follow by τ.
     """
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:

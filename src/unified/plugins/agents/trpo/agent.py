@@ -30,6 +30,9 @@ class Surrogate(Objective):
 class TRPO(OnPolicyAgent):
     """On-policy actor-critic: the policy takes one natural gradient step of limited KL divergence on each rollout.
 
+    It raises E[π(a|s) / π_old(a|s) Â] subject to E[KL(π_old ‖ π)] ≤ δ (Schulman et al. 2015, equation 14): conjugate gradients solve
+    F x = g, and θ ← θ + kʲ √(2δ / xᵀFx) x with the first j that raises the surrogate within the limit (appendix C).
+
     The critic learns first, in ``epochs`` passes over the whole rollout; the policy steps with the last pass, on advantages that were
     computed before the first. The KL limit holds for the whole policy, so the critic does not train the encoder.
     """

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unified import terminal, units
+from unified.core.base.errors import UsageError
 from unified.core.components.hookspecs import Callback
 from unified.plugins.callbacks.console import screens
 
@@ -85,6 +86,8 @@ class Console(Callback):
             self.live = None
             self._print(Text(""))
         self._warnings(run)
+        if isinstance(error, UsageError):  # refused: there is no run to resume
+            return
         for line in screens.last(run, trainer, error, self.evaluation, elapsed):
             self._print(line)
 

@@ -35,6 +35,12 @@ components = (
         "spr with 8 updates for each step and networks that are reset (D'Oro et al. 2023)",
         example="--suite atari:pong",
         answers=dict.fromkeys(("sr-spr", "srspr"), "--agent sr_spr"),
+        small={**component.small, "updates_per_step": 2},
+        about=(
+            "The loss of `spr`, 8 updates for each step, and every 40,000 updates a reset: heads are made anew, and θ ← α θ + (1 - α) φ "
+            "with α = 0.8 and fresh weights φ for encoder and dynamics. The target network, θ̄ ← (1 - τ) θ̄ + τ θ with τ = 0.005, acts "
+            "(D'Oro et al. 2023, section 4; Nikishin et al. 2022)."
+        ),
     ),
     component.variant(
         "bbf",
@@ -42,5 +48,10 @@ components = (
         "spr with large networks that are reset, and with annealed n and γ (Schwarzer et al. 2023)",
         example="--suite atari:pong",
         presets="unified.plugins.agents.dqn.spr.config:BBF_PRESETS",
+        about=(
+            "The loss of `spr` with a wider network and weight decay, and resets as for `sr_spr` with α = 0.5. In the 10,000 updates "
+            "after each, n = 10 (3 / 10)^x and 1 - γ = 0.03 (0.003 / 0.03)^x with x from 0 to 1: returns become longer-sighted in γ while "
+            "they take fewer steps (Schwarzer et al. 2023, section 3)."
+        ),
     ),
 )

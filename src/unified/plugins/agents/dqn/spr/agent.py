@@ -43,6 +43,9 @@ class Annealed(Transitions):
 class SPR(DQN):
     """DQN with Rainbow's parts, whose encoder also predicts its own features of the steps that follow (objective `spr`).
 
+    L = L_TD + (c / K) Σ_{k ≤ K} (2 - 2 cos(q(g(ẑ_{t+k})), ḡ(z̄_{t+k}))), where ẑ follows from the features of s_t and the K actions by the
+    dynamics, z̄ are the target encoder's features, g a projection and q a prediction of it (Schwarzer et al. 2021, section 2.2).
+
     ``reset_every`` gives it the plasticity of fresh networks: heads are made anew, encoder and dynamics move towards fresh weights,
     θ ← α θ + (1 - α) φ, and moments of optimisers restart. Target networks have fresh weights of their own (Nikishin et al. 2022; D'Oro et
     al. 2023, SR-SPR). After each reset n and γ go from ``n_step_start`` and ``discount_start`` to ``n_step`` and ``discount``, in equal
