@@ -53,6 +53,13 @@ def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install 'unified-ml[robotics]'" in str(problem)
 
 
+def test_a_run_of_a_task_whose_package_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The id fits the suite gym too, which does not have it either."""
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=re.escape("pip install 'unified-ml[robotics]'")):
+        unified.train(agent="sac", suite="robotics:FetchReach-v4", config={"root": str(tmp_path), "callbacks": []})
+
+
 def test_the_rules_of_mazes_are_for_mazes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: SimpleNamespace())
     check("PointMaze_UMaze-v3", RoboticsOptions(continuing=False))
