@@ -19,9 +19,10 @@ class IQL(OffPolicyAgent):
     """An actor-critic for data that is there already: V is an expectile of the values of the actions taken, and Q bootstraps from V.
 
     L_V = |τ - 1{u < 0}| u² with u = Q̄(s, a) - V(s), L_Q = (r + γ V(s') - Q(s, a))² and L_π = -exp(β u) log π(a|s) (Kostrikov et al. 2021,
-    equations 5 to 7). No action that is not in the data is ever valued. As in the code of the authors, V and the policy learn from the target critics, in the
-    order V, policy, Q, target critics; the policy over numbers is a normal distribution with a mean squashed by tanh and a deviation that
-    is the same in every state. A density that is squashed itself would make actions at the bounds infinitely likely.
+    equations 5 to 7). No action that is not in the data is ever valued. As in the code of the authors, V and the policy learn from the
+    target critics, in the order V, policy, Q, target critics; the policy over numbers is a normal distribution with a mean squashed by
+    tanh and a deviation that is the same in every state. A density that is squashed itself would make actions at the bounds infinitely
+    likely.
     """
 
     def __init__(self, spec: Spec, options: Any, build: Builder) -> None:

@@ -74,8 +74,8 @@ components = (
         presets=f"{_PRESETS}:CQL_PRESETS",
         answers={"conservative_q_learning": "--agent cql"},
         about=(
-            "The losses of `sac`, and L_Q = TD errors + α' (log Σ_a exp Q(s, a) - Q(s, a_data)): values of actions that are not in the data "
-            "are pushed down (Kumar et al. 2020, equation 4)."
+            "The losses of `sac`, and L_Q = TD errors + α' (log Σ_a exp Q(s, a) - Q(s, a_data)): values of actions that are not in the "
+            "data are pushed down (Kumar et al. 2020, equation 4)."
         ),
     ),
     component.variant(

@@ -40,8 +40,8 @@ components = (
         PAPER,
         "ddpg with the settings of its paper (Lillicrap et al. 2015)",
         about=(
-            "The losses of `ddpg`, and exploration by an Ornstein-Uhlenbeck process, x ← x - θ x Δt + σ √Δt ε with ε ~ N(0, 1) and Δt = 0.01, "
-            "which begins anew with each episode (Lillicrap et al. 2015, section 7)."
+            "The losses of `ddpg`, and exploration by an Ornstein-Uhlenbeck process, x ← x - θ x Δt + σ √Δt ε with ε ~ N(0, 1) and "
+            "Δt = 0.01, which begins anew with each episode (Lillicrap et al. 2015, section 7)."
         ),
     ),
     _TD3,
@@ -52,8 +52,8 @@ components = (
         presets="unified.plugins.agents.td3.config:TD3_BC_PRESETS",
         answers=dict.fromkeys(("td3bc", "td3+bc"), "--agent td3_bc"),
         about=(
-            "The critics of `td3`, and L_μ = -λ Q(s, μ(s)) + (μ(s) - a)² with λ = α / mean |Q(s, μ(s))|, which makes the two terms comparable on "
-            "any scale of rewards (Fujimoto & Gu 2021, equations 3 and 5)."
+            "The critics of `td3`, and L_μ = -λ Q(s, μ(s)) + (μ(s) - a)² with λ = α / mean |Q(s, μ(s))|, which makes the two terms "
+            "comparable on any scale of rewards (Fujimoto & Gu 2021, equations 3 and 5)."
         ),
     ),
 )
