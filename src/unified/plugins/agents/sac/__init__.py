@@ -84,7 +84,7 @@ components = (
         "sac with residual networks and weight decay (Lee et al. 2025)",
         presets=f"{_PRESETS}:SIMBA_PRESETS",
         about=(
-            "The losses of `sac`; the networks are x ← x + W₂ relu(W₁ LN(x)) for each block behind a linear layer, and LN before the "
+            "The losses of `sac`; a block of the networks is x' = x + W₂ relu(W₁ LN(x)), behind a linear layer, and LN before the "
             "head, on normalised observations (Lee et al. 2025, section 4.1)."
         ),
     ),
