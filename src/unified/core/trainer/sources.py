@@ -221,7 +221,7 @@ class PolicyInput:
         self.reward[:] = np.where(steps.over, 0.0, steps.reward)
 
     def batch(self) -> Batch:
-        """The n rows: `obs`; for an agent with a state also `is_first`, `reward` ``(n,)`` and ``state.NAME``, initial at the start of episodes."""
+        """The n rows: `obs`; for an agent with a state also `is_first`, `reward` ``(n,)`` and ``state.NAME``."""
         obs = self.agent.receive(self.stack.batch())
         if not self.state:
             return obs
