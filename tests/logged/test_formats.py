@@ -141,7 +141,7 @@ def test_a_wrong_file_is_one_line(tmp_path: Path) -> None:
 
 def test_memory_is_little_more_than_the_data(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
-    rows, width = 500_000, 24
+    rows, width = 300_000, 60
     with h5py.File(tmp_path / "large.hdf5", "w") as file:
         file["observations"] = np.zeros((rows, width), np.float32)
         file["actions"] = np.zeros((rows, 6), np.float32)

@@ -136,6 +136,14 @@ class OffPolicyAgent(Agent):
         critic = make_critic(self.build, self.options.critic, self.sight.features, trunk=self.bottleneck, stream=noise, **self._emitted())
         if getattr(critic.head, "one_step", False) and self.options.n_step > 1:
             raise UsageError(Problem("this head of values has discounts of its own, and rewards are added up by one", "agent.n_step=1"))
+        return self._without_mask(critic)
+
+    def make_value(self, options: Any) -> Critic | ChoiceCritic:
+        """V(s), as its options say (`CriticOptions`)."""
+        return self._without_mask(make_critic(self.build, options, self.sight.features, trunk=self.bottleneck))
+
+    def _without_mask(self, critic: Critic | ChoiceCritic) -> Critic | ChoiceCritic:
+        """The critic, which reads the features alone where valid choices stand behind them."""
         if self._shows_mask:
             critic.trunk = nn.Sequential(Columns(0, self.sight.features), critic.trunk)
         return critic

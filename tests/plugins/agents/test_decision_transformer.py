@@ -127,7 +127,7 @@ def test_it_acts_on_the_window_that_it_would_learn_from(action: Space, steps: in
     taken = torch.stack(acted)
     taken[-1] = 0  # what it is to choose
     window = slice(low, steps)
-    features = agent._features(wanted[None, window], obs[None, window], taken[None, window], torch.arange(low, steps)[None])
+    features = agent.window_features(wanted[None, window], obs[None, window], taken[None, window], torch.arange(low, steps)[None])
     torch.testing.assert_close(acted[-1], agent.policy(features[:, -1]).mode[0])
 
 
@@ -154,7 +154,7 @@ def test_padding_teaches_nothing() -> None:
 def test_the_loss_is_the_squared_error_of_every_step() -> None:
     agent = make_agent()
     batch = make_replay(ReturnWindows(batch_size=8, context=4)).sample()
-    features = agent._features(batch.return_to_go, batch.obs, batch.action, batch.step)
+    features = agent.window_features(batch.return_to_go, batch.obs, batch.action, batch.step)
     errors = [
         0.5 * ((agent.policy(features[row, step][None]).mode[0] - batch.action[row, step]) ** 2).sum().item() + np.log(2 * np.pi)
         for row in range(8)

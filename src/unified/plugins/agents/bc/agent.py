@@ -28,4 +28,4 @@ class BC(OffPolicyAgent):
         """Add `features`; what comes next plays no part."""
         if "label" in batch:
             return super().encode_batch(batch)
-        return batch.with_columns(features=self.encode(self.augmented(batch.obs)))
+        return batch.with_columns(features=self._features(self.augmented(batch.obs)))

@@ -64,16 +64,16 @@ class DecisionTransformer(OffPolicyAgent):
         """Add `features`, and make the valid steps of all windows rows; a row with a label is a window of one step."""
         if "label" in batch:
             count = torch.zeros(batch.size, 1, device=self.device)
-            features = self._features(count, batch.obs[:, None], self._no_action(batch.size, 1), count.long())
+            features = self.window_features(count, batch.obs[:, None], self._no_action(batch.size, 1), count.long())
             return batch.with_columns(features=features[:, 0], action=self.encode_label(batch.label))
-        features = self._features(batch.return_to_go, batch.obs, batch.action, batch.step)
+        features = self.window_features(batch.return_to_go, batch.obs, batch.action, batch.step)
         mask = batch.mask
         weight = batch.weight[:, None].expand(mask.shape)
         return Batch(obs=batch.obs[mask], features=features[mask], action=batch.action[mask], weight=weight[mask])
 
-    def _features(self, returns: torch.Tensor, obs: torch.Tensor, action: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    def window_features(self, returns: torch.Tensor, obs: torch.Tensor, action: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         """Features ``(B, K, H)`` of windows."""
-        encoded = self.encode(obs.flatten(0, 1)).unflatten(0, obs.shape[:2])
+        encoded = self.encode(obs.flatten(0, 1)).view(*obs.shape[:2], -1)
         if self.action_space.discrete:
             action = torch.nn.functional.one_hot(action, self.action_space.n or 0)
         features: torch.Tensor = self.acting("transformer")(
@@ -89,7 +89,7 @@ class DecisionTransformer(OffPolicyAgent):
 
     def initial_state(self, count: int) -> dict[str, torch.Tensor]:
         """The steps of the episode so far, K at most, from the left: observations, actions, wanted returns, and how many there were."""
-        context, space = self.options.context, self.spec.observation
+        context, space = self.options.context, self.spec.space
         kind = getattr(torch, space.dtype)
         return {
             "obs": torch.zeros(count, context, *space.shape, dtype=kind, device=self.device),
@@ -115,7 +115,7 @@ class DecisionTransformer(OffPolicyAgent):
         wanted[rows, at] = torch.where(batch.is_first, goal, before - batch.reward)
         action[rows, at] = 0
         number = (steps - at)[:, None] + torch.arange(context, device=self.device)
-        policy = self.policy(self._features(wanted, obs, action, number)[rows, at])
+        policy = self.policy(self.window_features(wanted, obs, action, number)[rows, at])
         if explore:
             generator = self.generator("explore")
             chosen = self.actions.to_env(policy.sample(generator), generator)

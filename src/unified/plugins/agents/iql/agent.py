@@ -8,7 +8,6 @@ import torch
 
 from unified import Phase
 from unified.agents import OffPolicyAgent
-from unified.nets import make_critic
 
 if TYPE_CHECKING:
     from unified import Batch, Builder, Spec
@@ -28,7 +27,7 @@ class IQL(OffPolicyAgent):
         super().__init__(spec, options, build)
         self.actor = self.make_actor("categorical" if spec.action.discrete else "gaussian")
         self.critic = self.make_critic()
-        self.value = make_critic(build, options.value, self.sight.features, trunk=self.bottleneck)
+        self.value = self.make_value(options.value)
         self.add_target("critic", options.tau)
 
     def phases(self) -> list[Phase]:

@@ -43,7 +43,8 @@ class GymUnits(Units):
         if isinstance(space, spaces.Box):
             low, high = action_range(space)
             scaled = (array.reshape(len(array), -1).astype(np.float64) - low) * (2.0 / (high - low)) - 1.0
-            return np.clip(scaled, -1.0, 1.0).astype(np.float32)
+            within: Array = np.clip(scaled, -1.0, 1.0).astype(np.float32)
+            return within
         whole = array.reshape(len(array), -1)
         if not np.array_equal(whole, np.rint(whole)):
             raise _other(f"actions are numbers there and {space} here")
