@@ -220,6 +220,6 @@ def test_rows_are_reset_where_an_episode_begins() -> None:
 def test_the_first_batch_of_an_agent_has_its_initial_state() -> None:
     agent: Any = Summing(Course("", CourseOptions()).environment().spec)
     batch = first_batch(agent, torch.zeros(2, 3))
-    assert list(batch) == ["obs", "is_first", "state.total"]
+    assert list(batch) == ["obs", "is_first", "reward", "state.total"]
     assert batch.is_first.tolist() == [True, True]
     assert batch.state["total"].tolist() == [1, 1]
