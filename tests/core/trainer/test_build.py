@@ -97,7 +97,15 @@ def test_an_offline_run_resumes_without_its_source(root: Path) -> None:
 
 def test_an_offline_run_goes_on_with_the_rows_that_it_began_with(tmp_path: Path) -> None:
     """Its source is a run that has grown in the meantime: it resumes bit for bit, and a new run reads more."""
-    source = {**QUIET, **DQN, "root": str(tmp_path), "train.learn": False, "evaluate.every": 0, "evaluate.episodes": 1, "experiment": "source"}
+    source = {
+        **QUIET,
+        **DQN,
+        "root": str(tmp_path),
+        "train.learn": False,
+        "evaluate.every": 0,
+        "evaluate.episodes": 1,
+        "experiment": "source",
+    }
     unified.train(config={**source, "train.frames": 40})
     offline = {**QUIET, **DQN, "root": str(tmp_path), "offline": True, "replay.load": "source", "evaluate.episodes": 1}
     straight = unified.train(config={**offline, "train.updates": 40, "experiment": "straight"})
