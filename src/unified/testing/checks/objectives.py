@@ -102,7 +102,7 @@ def declares_what_it_reads(component: ObjectiveComponent) -> None:
 
 
 def gives_a_finite_loss(component: ObjectiveComponent) -> str:
-    """It returns a finite scalar loss with a gradient, metrics as tensors, and one priority per row."""
+    """It returns a finite scalar loss with a gradient, metrics as tensors, and one priority per row; a loss of 0 needs no gradient."""
     for pair in pairs(component):
         agent, batch = _agent_and_batch(component, pair)
         loss = _objective(component)(agent, batch)
@@ -111,7 +111,8 @@ def gives_a_finite_loss(component: ObjectiveComponent) -> str:
         )
         if not isinstance(loss, Loss):
             raise Failed(contract, f"with {pair}: {type(loss).__name__}", "return Loss(value)")
-        if loss.value.dim() or not torch.isfinite(loss.value) or not loss.value.requires_grad:
+        learns = loss.value.requires_grad or not loss.value.any()  # 0 without a graph: it rewards this agent, and trains nothing
+        if loss.value.dim() or not torch.isfinite(loss.value) or not learns:
             seen = f"with {pair}: shape {tuple(loss.value.shape)}, value {loss.value.detach().flatten()[:3].tolist()}"
             seen += "" if loss.value.requires_grad else ", no graph"
             raise Failed(contract, seen, "reduce it over the rows (mean) and do not detach it")
