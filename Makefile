@@ -1,6 +1,6 @@
 # Two commands, in either order, on a machine that has Python 3.11-3.13 and make:
 #
-#   make demo     a DrQ-v2 agent learns to balance a pole from pixels (about ten minutes on two cores)
+#   make demo     a DrQ-v2 agent learns to balance a pole from pixels (about six minutes on two cores)
 #   make test     the tests
 #
 # Both install everything first (into .venv) and skip that when it has been done. PYTHON=python3.12 chooses the interpreter.

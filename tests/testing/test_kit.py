@@ -324,7 +324,7 @@ def test_levels_and_selection(plugin_registry):
     assert components_of("unified-plugin-wrong") == components_of("Unified_Plugin_Wrong") == components
     assert [component.name for component in components_of("wrong/right")] == ["right"]
     with pytest.raises(UsageError, match="did you mean  counts"):
-        components_of("count")
+        components_of("countss")
 
 
 def test_a_plugin_that_could_not_be_loaded_says_so(plugin_registry):

@@ -58,7 +58,7 @@ def completed(line: str) -> list[str]:
         ("unified train --suite d", ["dataset:", "diabetes", "digits", "dmc:"]),
         ("unified train --suite dmc:cheet", ["dmc:cheetah_run"]),
         ("unified train --suite gym:", ["gym:Pendulum-v1"]),
-        ("unified train -o +t", ["+td"]),
+        ("unified train -o +t", ["+td", "+td3bc"]),
         ("unified train -r la", ["laptop"]),
         ("unified train -r m", ["mine.yaml"]),
         ("unified train --agent ./m", ["./mine.py:"]),
@@ -118,7 +118,7 @@ def completed(line: str) -> list[str]:
         ("unified train callbacks=[console,vi", ["callbacks=[console,video]", "callbacks=[console,video,"]),
         ("unified train callbacks=[console,cons", []),  # it is there already
         ("unified train callbacks=con", ["callbacks=console"]),
-        ("unified train objective=[td", ["objective=[td]", "objective=[td,"]),
+        ("unified train objective=[td", ["objective=[td", "objective=[td3bc"]),
     ],
 )
 def test_completions(line: str, expected: list[str]) -> None:

@@ -182,13 +182,16 @@ class Builder:
         return objective
 
     def _phases_of(self, selection: Any, own: list[Phase]) -> list[Phase]:
-        """Of an objective that replaces an agent's own; where the same parts are trained, their period and greatest gradient stay."""
+        """Of an objective that replaces an agent's own; where the same parts are trained, their period and greatest gradient stay.
+
+        A phase with a step of its own (`Phase.step`) has the period of that step, which goes with it.
+        """
         objective = self.objective(selection)
         phases = objective.phases()
         for phase in phases:
             for term in phase.objectives:
                 term.selected = term.selected or objective.selected
-        before = {frozenset(phase.trains): phase for phase in own}
+        before = {frozenset(phase.trains): phase for phase in own if phase.step is None}
         found = []
         for phase in phases or [Phase(label(selection.name), (objective,), _trained_by(selection))]:
             same = before.get(frozenset(phase.trains))

@@ -10,7 +10,7 @@ from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
-import torch
+from torch import Generator, Tensor
 
 #: What cannot be changed, or is not the object's own.
 _OTHERS = (str, bytes, int, float, complex, bool, type(None), type, ModuleType)
@@ -56,7 +56,7 @@ def _reachable(root: object, but: Sequence[object]) -> Iterator[Any]:
 def _held(each: Any) -> Iterable[Any]:
     """What an object holds."""
     held: list[Any] = []
-    if isinstance(each, torch.Tensor | np.ndarray | torch.Generator | np.random.Generator):
+    if isinstance(each, Tensor | np.ndarray | Generator | np.random.Generator):
         return held
     if isinstance(each, dict):
         held += [*each.keys(), *each.values()]
@@ -75,12 +75,12 @@ def _held(each: Any) -> Iterable[Any]:
 
 def _undo(each: Any) -> Iterator[Callable[[], object]]:
     """Functions that restore the present content of an object."""
-    if isinstance(each, torch.Tensor):
+    if isinstance(each, Tensor):
         yield partial(_write, each, each.detach().clone())
     elif isinstance(each, np.ndarray):
         if each.flags.writeable:
             yield partial(np.copyto, each, each.copy())
-    elif isinstance(each, torch.Generator):
+    elif isinstance(each, Generator):
         yield partial(each.set_state, each.get_state())
     elif isinstance(each, np.random.Generator):
         yield partial(setattr, each.bit_generator, "state", each.bit_generator.state)
@@ -96,7 +96,7 @@ def _undo(each: Any) -> Iterator[Callable[[], object]]:
         yield partial(_refill, attributes, dict(attributes), attributes.update)
 
 
-def _write(tensor: torch.Tensor, values: torch.Tensor) -> None:
+def _write(tensor: Tensor, values: Tensor) -> None:
     tensor.data.copy_(values)  # `data` leaves the version counter unchanged
 
 

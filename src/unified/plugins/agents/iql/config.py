@@ -30,7 +30,7 @@ PRESETS = (
     ),
     Preset(
         "antmaze",
-        "gym:*AntMaze*",
+        "robotics:AntMaze_*",
         {"agent.expectile": 0.9, "agent.beta": 10.0, "replay.reward_shift": -1.0},
         "Kostrikov et al. 2021, section 5.1; rewards of 0 and 1 become -1 and 0",
     ),
