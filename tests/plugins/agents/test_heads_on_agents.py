@@ -27,8 +27,8 @@ HEADS = [each.name for each in builtins() if isinstance(each, ArchitectureCompon
 
 
 def agents_with_critics() -> list[str]:
-    """Built-in agents whose critics have a head, without their variants, which are the same classes."""
-    agents = [each for each in builtins() if isinstance(each, AgentComponent) and each.base is None]
+    """Built-in agents whose critics have a head, without their variants, which are the same classes, and without those of other rows."""
+    agents = [each for each in builtins() if isinstance(each, AgentComponent) and each.base is None and each.name != "hiro"]
     groups = {each.name: each.options_model().model_fields.get("critic") for each in agents}
     return [name for name, field in groups.items() if field and "head" in getattr(field.annotation, "model_fields", {})]
 
@@ -43,6 +43,8 @@ def build(name: str, spec: Spec, head: str, **changes: Any) -> Agent:
     model: Any = component.options_model()
     group = model.model_fields["critic"].annotation
     critic = {key: changes.pop(key) for key in list(changes) if key in group.model_fields}
+    if "value" in model.model_fields:  # a critic of states, from which the other one bootstraps
+        changes["value"] = model.model_fields["value"].annotation(head=head)
     one_step = {"n_step": 1} if head == "gammas" and "n_step" in model.model_fields else {}  # others are refused
     options = model(**{"batch_size": ROWS, **one_step, **changes, "critic": group(head=head, **critic)})
     selection = Selection("agents", name, None, component, options)

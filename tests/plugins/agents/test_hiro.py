@@ -14,11 +14,13 @@ import unified
 from unified import Batch, UsageError
 from unified.core.base.rng import Streams
 from unified.core.base.spec import Space, Spec
+from unified.core.components.descriptors import ArchitectureComponent
 from unified.core.components.options import Options
 from unified.core.envs.suite import Environment, Step, Suite
 from unified.core.learn.builder import Builder
 from unified.core.registry import registry
 from unified.core.replay.buffer import Replay
+from unified.plugins import builtins
 from unified.plugins.agents.hiro.agent import HIRO
 from unified.plugins.agents.hiro.config import HIROOptions
 from unified.plugins.agents.hiro.view import Decisions
@@ -324,3 +326,16 @@ def test_what_it_cannot_do_is_refused(values: dict[str, Any], message: str, tmp_
 
 def test_a_view_of_decisions_reads_so_many_slots() -> None:
     assert Decisions(interval=7).window == 8
+
+
+HEADS = [each.name for each in builtins() if isinstance(each, ArchitectureComponent) and "critic.head" in each.places]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_value_head_works_on_both_levels(head: str) -> None:
+    agent = made(critic={"hidden_dim": 8, "head": head})
+    replay = filled(agent, [9, 7])
+    for _ in range(C):  # the high level learns in the last of them
+        metrics = agent.learn(replay.sample()).metrics
+        assert metrics["nonfinite"] == 0
+        assert all(torch.isfinite(value) for value in metrics.values())

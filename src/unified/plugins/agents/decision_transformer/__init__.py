@@ -15,5 +15,5 @@ component = AgentComponent(
     small={"batch_size": 8, "hidden_dim": 16, "depth": 1, "context": 4, "learning_starts": 30},
     example="--suite gym:Pendulum-v1",
     answers=dict.fromkeys(("dt", "trajectory_transformer"), "--agent decision_transformer"),
-    summary="a causal transformer that imitates the episodes of a replay, told the return that is wanted (Chen et al. 2021)",
+    summary="a causal transformer that imitates the episodes of a replay, given the return that is wanted (Chen et al. 2021)",
 )

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 
 class DecisionTransformer(OffPolicyAgent):
-    """Imitates the actions of a replay, given the return that followed them; to act, it is told the return that is wanted.
+    """Imitates the actions of a replay, given the return that followed them; it acts given the return that is wanted.
 
-    There is no critic and no bootstrap. When it acts, the wanted return falls by each reward, and the last K steps are its context, which
-    is the state of the policy. Exploration draws from the policy.
+    L = -log π(a_t | R_{t-K+1}, s_{t-K+1}, a_{t-K+1}, …, R_t, s_t), where R_t = Σ_{k ≥ t} r_k is the return that followed (Chen et al. 2021,
+    section 3). There is no critic and no bootstrap. In an episode R begins as the wanted return and falls by each reward; the last K steps
+    are the context, which is the state of the policy. Exploration draws from the policy.
     """
 
     policy_parts = ("encoder", "transformer", "actor")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unified import Phase
+from unified import Phase, Problem, UsageError
 from unified.agents import OffPolicyAgent
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ class IQL(OffPolicyAgent):
         self.actor = self.make_actor("categorical" if spec.action.discrete else "gaussian")
         self.critic = self.make_critic()
         self.value = self.make_value(options.value)
+        if options.value.head != options.critic.head:  # Q bootstraps from V
+            what = f"critic.head={options.critic.head} and agent.value.head={options.value.head} differ, and Q bootstraps from V"
+            raise UsageError(Problem(what, f"agent.value.head={options.critic.head}"))
         self.add_target("critic", options.tau)
 
     def phases(self) -> list[Phase]:
