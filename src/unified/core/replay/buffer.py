@@ -185,9 +185,7 @@ class Replay:
     @property
     def ready(self) -> bool:
         """Whether there is a row to sample."""
-        store = self.store
-        # More transitions than lie near the edges of the lanes: no need to look at any.
-        return int(store.held.sum()) > 2 * store.num_envs * self.view.window or self.view.count(store) > 0
+        return self.view.ready(self.store)
 
     def sample(self) -> Batch:
         """The next batch, on the CPU but for observations with a `device`: ``(B, …)``, frames in uint8, `index` int64, `weight` float32.

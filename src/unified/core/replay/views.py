@@ -78,6 +78,10 @@ class View:
         """How many slots are eligible."""
         raise NotImplementedError
 
+    def ready(self, store: Store) -> bool:
+        """Whether a slot is eligible. Of more slots than lie near the edges of the lanes one is, and none has to be looked at."""
+        return int(store.held.sum()) > 2 * store.num_envs * self.window or self.count(store) > 0
+
     def gather(self, store: Store, index: np.ndarray, gatherer: Gatherer) -> Batch:
         """The rows that begin at `index` ``(B,)``, which are eligible."""
         raise NotImplementedError

@@ -62,11 +62,7 @@ class DecisionTransformer(OffPolicyAgent):
         self.best_return.fill_(float(returns.max()) if len(returns) else 0.0)
 
     def encode_batch(self, batch: Batch) -> Batch:
-        """Add `features`, and make the valid steps of all windows rows; a row with a label is a window of one step."""
-        if "label" in batch:
-            count = torch.zeros(batch.size, 1, device=self.device)
-            features = self.window_features(count, batch.obs[:, None], self._no_action(batch.size, 1), count.long())
-            return batch.with_columns(features=features[:, 0], action=self.encode_label(batch.label))
+        """Add `features`, and make the valid steps of all windows rows."""
         features = self.window_features(batch.return_to_go, batch.obs, batch.action, batch.step)
         mask = batch.mask
         weight = batch.weight[:, None].expand(mask.shape)

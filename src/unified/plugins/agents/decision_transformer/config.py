@@ -30,6 +30,8 @@ class DecisionTransformerOptions(OffPolicyOptions):
     """Greatest norm of a gradient; null: as it is."""
     batch_size: int = Field(64, ge=1)
     """Windows of an update."""
+    stack: int = Field(1, ge=1, le=1)
+    """Frames in one observation: one, since a window shows the past."""
     context: int = Field(20, ge=1)
     """Steps of a window, K: what it sees of the past when it acts."""
     hidden_dim: int = Field(128, ge=1)
@@ -43,7 +45,7 @@ class DecisionTransformerOptions(OffPolicyOptions):
     return_scale: float = Field(1000.0, gt=0)
     """What returns are divided by."""
     target_return: float | None = None
-    """Return that it is told to reach when it acts; null: the greatest return of an episode of the data, without data 0."""
+    """Return that is wanted when it acts; null: the greatest return of an episode of the data, without data 0."""
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

@@ -46,6 +46,9 @@ class ReturnWindows(View):
         going_on = np.where(store.open, store.head - 1 - np.maximum(store.start, store.tail), 0)
         return int((store.held - np.maximum(going_on, 0)).sum())
 
+    def ready(self, store: Store) -> bool:
+        return self.count(store) > 0  # all may belong to an episode that goes on
+
     def gather(self, store: Store, index: Array, gatherer: Gatherer) -> Batch:
         last, length, at = store.data["last"], store.length, [index]
         for _ in range(self.context - 1):

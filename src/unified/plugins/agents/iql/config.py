@@ -31,8 +31,8 @@ PRESETS = (
     Preset(
         "antmaze",
         "robotics:AntMaze_*",
-        {"agent.expectile": 0.9, "agent.beta": 10.0, "replay.reward_shift": -1.0},
-        "Kostrikov et al. 2021, section 5.1; rewards of 0 and 1 become -1 and 0",
+        {"agent.expectile": 0.9, "agent.beta": 10.0},
+        "Kostrikov et al. 2021, section 5.1, with rewards of -1 and 0: offline also replay.reward_shift=-1",
     ),
     Preset(
         "pendulum",

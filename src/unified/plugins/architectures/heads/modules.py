@@ -395,7 +395,8 @@ class GaussianHead(PolicyHead):
     def __init__(self, low: float = -5.0, high: Annotated[float, above("low")] = 2.0) -> None:
         super().__init__()
         self.low, self.high = low, high
-        self.log_std = nn.Parameter(torch.zeros(0))
+        self.log_std: nn.Parameter
+        self.register_parameter("log_std", None)
 
     def add_parameters(self, actions: int) -> None:
         self.log_std = nn.Parameter(torch.zeros(actions))
