@@ -552,3 +552,14 @@ def test_observations_are_standardised_by_the_data_in_training_and_in_evaluation
     other = make_agent("td3_bc", "normalize_observations=true", objectives=("td3bc",))
     other.load_training_state(through_a_file(agent.training_state()))
     assert torch.equal(other.encode(data), agent.encode(data))
+
+
+@pytest.mark.parametrize(("typed", "fits"), [("critic.head=scalar", True), ("critic.head=quantile", False)])
+def test_critics_of_iql_have_the_head_of_v(typed: str, fits: bool) -> None:
+    config = compose(["agent=iql", "suite=gym:Pendulum-v1", typed])
+    spec = Spec(Space((3,), "float32"), Space((1,), "float32", -1.0, 1.0))
+    if fits:
+        assert built(config, spec, Streams(1)).phase_list
+        return
+    with pytest.raises(UsageError, match=r"^critic.head=quantile and agent.value.head=scalar differ.*agent.value.head=quantile"):
+        built(config, spec, Streams(1))

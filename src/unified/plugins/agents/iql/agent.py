@@ -28,9 +28,10 @@ class IQL(OffPolicyAgent):
         self.actor = self.make_actor("categorical" if spec.action.discrete else "gaussian")
         self.critic = self.make_critic()
         self.value = self.make_value(options.value)
-        if options.value.head != options.critic.head:  # Q bootstraps from V
-            what = f"critic.head={options.critic.head} and agent.value.head={options.value.head} differ, and Q bootstraps from V"
-            raise UsageError(Problem(what, f"agent.value.head={options.critic.head}"))
+        heads = [getattr(each.head, "name", each.head) for each in (options.critic, options.value)]
+        if heads[0] != heads[1]:
+            what = f"critic.head={heads[0]} and agent.value.head={heads[1]} differ, and Q bootstraps from V"
+            raise UsageError(Problem(what, f"agent.value.head={heads[0]}"))
         self.add_target("critic", options.tau)
 
     def phases(self) -> list[Phase]:
